@@ -1,1 +1,4 @@
-//! altofed
+//! altofed.
+#![forbid(unsafe_code)]
+
+pub mod ident;
