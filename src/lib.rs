@@ -2,3 +2,4 @@
 #![forbid(unsafe_code)]
 
 pub mod ident;
+pub mod net;

@@ -1,0 +1,10 @@
+//! The network as data: the costs between its parts and how a cost is spelled.
+//!
+//! - [`Matrix`]: the costs from every source to every destination;
+//! - [`write_number`]: the one canonical JSON spelling of a cost.
+
+mod matrix;
+mod number;
+
+pub use matrix::{Change, Matrix};
+pub use number::write_number;
