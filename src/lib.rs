@@ -1,5 +1,6 @@
 //! altofed.
 #![forbid(unsafe_code)]
 
+pub mod alto;
 pub mod ident;
 pub mod net;

@@ -109,7 +109,7 @@ impl MetricName {
             ));
         }
         let (base, statistic) = match text.split_once(':') {
-            Some(("priv", rest)) if rest.is_empty() => {
+            Some(("priv", "")) => {
                 return Err("needs a name after `priv:`".into());
             }
             Some(("priv", rest)) if rest.contains('.') => {

@@ -32,7 +32,7 @@ impl NameError {
 /// The rule of one kind of name: its alphabet beyond letters and digits, and its length.
 struct Rule {
     kind: &'static str,
-    extra: &'static [u8],
+    extra: &'static str,
     max: usize,
 }
 
@@ -42,14 +42,9 @@ impl Rule {
         if text.is_empty() {
             return refuse("is empty; give at least one character".into());
         }
-        if let Some(bad) = text.chars().find(|c| {
-            !c.is_ascii_alphanumeric() && !(c.is_ascii() && self.extra.contains(&(*c as u8)))
-        }) {
-            let extra: Vec<String> = self
-                .extra
-                .iter()
-                .map(|&c| format!("{:?}", c as char))
-                .collect();
+        let allowed = |c: char| c.is_ascii_alphanumeric() || self.extra.contains(c);
+        if let Some(bad) = text.chars().find(|&c| !allowed(c)) {
+            let extra: Vec<String> = self.extra.chars().map(|c| format!("{c:?}")).collect();
             return refuse(format!(
                 "has {bad:?}; allowed are ASCII letters, digits and {}",
                 extra.join(" ")
@@ -68,7 +63,7 @@ impl Rule {
 
 /// The alphabet of PID names and resource ids (RFC 7285 §10.1, §10.2) without
 /// the reserved `.`.
-const ALTO_NAME: &[u8] = b"-:@_";
+const ALTO_NAME: &str = "-:@_";
 
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $kind:literal, $extra:expr, $max:literal) => {
@@ -156,7 +151,7 @@ name! {
 
 name! {
     /// The name of a source of facts: a token's name or one that the token lists.
-    SourceName, "source name", b"-_.@", 64
+    SourceName, "source name", "-_.@", 64
 }
 
 /// The label of a domain: one administrative network. Labels compare without
@@ -178,7 +173,7 @@ impl DomainLabel {
         const KIND: &str = "domain label";
         Rule {
             kind: KIND,
-            extra: b"-",
+            extra: "-",
             max: 20,
         }
         .check(text)?;
@@ -221,7 +216,7 @@ impl PropertyName {
         const KIND: &str = "property name";
         Rule {
             kind: KIND,
-            extra: b"-:_",
+            extra: "-:_",
             max: 32,
         }
         .check(text)?;

@@ -40,6 +40,12 @@ impl Matrix {
         }
     }
 
+    /// A matrix of these cells, row by row; `None` unless there are `rows × cols`.
+    pub fn from_cells(rows: usize, cols: usize, mut cells: Vec<f64>) -> Option<Matrix> {
+        cells.iter_mut().for_each(|cost| *cost += 0.0); // −0 is 0
+        (rows.checked_mul(cols) == Some(cells.len())).then_some(Matrix { rows, cols, cells })
+    }
+
     /// The number of sources.
     pub fn rows(&self) -> usize {
         self.rows

@@ -3,8 +3,10 @@
 //! - [`Matrix`]: the costs from every source to every destination;
 //! - [`write_number`]: the one canonical JSON spelling of a cost.
 
+mod index;
 mod matrix;
 mod number;
 
+pub use index::PidIndex;
 pub use matrix::{Change, Matrix};
 pub use number::write_number;

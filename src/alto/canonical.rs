@@ -1,0 +1,208 @@
+//! Canonical JSON, RFC 8785: the one way we write a body, so that the same
+//! content has the same bytes and hence the same tag on every node.
+
+use ipnet::{Ipv4Net, Ipv6Net};
+use serde_json::Value;
+
+use crate::ident::{Digest, Sha256};
+use crate::net::write_number;
+
+/// Takes the bytes of a body as they are written.
+///
+/// Big bodies are written in pieces into whatever takes them: a buffer, a
+/// hash, a stream. The scratch space is flushed whenever it holds 64 KiB.
+pub struct Writer<'a> {
+    buffer: Vec<u8>,
+    sink: &'a mut dyn FnMut(&[u8]),
+}
+
+const FLUSH_AT: usize = 64 * 1024;
+
+impl<'a> Writer<'a> {
+    /// A writer into `sink`.
+    pub fn new(sink: &'a mut dyn FnMut(&[u8])) -> Self {
+        Self {
+            buffer: Vec::with_capacity(FLUSH_AT + 4096),
+            sink,
+        }
+    }
+
+    /// The space to write into.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        if self.buffer.len() >= FLUSH_AT {
+            self.flush();
+        }
+        &mut self.buffer
+    }
+
+    /// Hands on what is left.
+    pub fn finish(mut self) {
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        (self.sink)(&self.buffer);
+        self.buffer.clear();
+    }
+}
+
+/// The digest of what `write` writes, and its length in bytes.
+pub fn digest_of(write: impl FnOnce(&mut Writer<'_>)) -> (Digest, u64) {
+    let mut hasher = Sha256::new();
+    let mut length = 0;
+    let mut sink = |bytes: &[u8]| {
+        hasher.update(bytes);
+        length += bytes.len() as u64;
+    };
+    let mut writer = Writer::new(&mut sink);
+    write(&mut writer);
+    writer.finish();
+    (hasher.finish(), length)
+}
+
+/// What `write` writes, as one buffer.
+pub fn bytes_of(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+    let mut body = Vec::new();
+    let mut sink = |bytes: &[u8]| body.extend_from_slice(bytes);
+    let mut writer = Writer::new(&mut sink);
+    write(&mut writer);
+    writer.finish();
+    body
+}
+
+/// Writes a string with its quotes.
+pub fn write_string(out: &mut Vec<u8>, text: &str) {
+    let plain = |b: u8| b >= 0x20 && b != b'"' && b != b'\\';
+    if text.bytes().all(plain) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
+    out.push(b'"');
+    for c in text.chars() {
+        match c {
+            '"' => out.extend_from_slice(b"\\\""),
+            '\\' => out.extend_from_slice(b"\\\\"),
+            '\u{8}' => out.extend_from_slice(b"\\b"),
+            '\t' => out.extend_from_slice(b"\\t"),
+            '\n' => out.extend_from_slice(b"\\n"),
+            '\u{c}' => out.extend_from_slice(b"\\f"),
+            '\r' => out.extend_from_slice(b"\\r"),
+            c if c < ' ' => out.extend_from_slice(format!("\\u{:04x}", c as u32).as_bytes()),
+            c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    out.push(b'"');
+}
+
+/// Writes a tree: members sorted by their UTF-16 code units, numbers as
+/// ECMAScript writes them.
+pub fn write_value(out: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Null => out.extend_from_slice(b"null"),
+        Value::Bool(true) => out.extend_from_slice(b"true"),
+        Value::Bool(false) => out.extend_from_slice(b"false"),
+        Value::Number(number) => write_cost(out, number.as_f64().unwrap_or(f64::NAN)),
+        Value::String(text) => write_string(out, text),
+        Value::Array(elements) => {
+            out.push(b'[');
+            for (i, element) in elements.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                write_value(out, element);
+            }
+            out.push(b']');
+        }
+        Value::Object(object) => {
+            let mut members: Vec<_> = object.iter().collect();
+            members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+            out.push(b'{');
+            for (i, (key, member)) in members.into_iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                write_string(out, key);
+                out.push(b':');
+                write_value(out, member);
+            }
+            out.push(b'}');
+        }
+    }
+}
+
+/// Writes a number; one that JSON has no word for, "no cost", as `null`.
+pub fn write_cost(out: &mut Vec<u8>, cost: f64) {
+    if !write_number(out, cost) {
+        out.extend_from_slice(b"null");
+    }
+}
+
+/// A tree as canonical text.
+pub fn value_text(value: &Value) -> String {
+    let mut out = Vec::new();
+    write_value(&mut out, value);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// A number as canonical text.
+pub fn number_text(number: f64) -> String {
+    let mut out = Vec::new();
+    write_cost(&mut out, number);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Writes an IPv4 prefix, RFC 4632 §3.1, without quotes.
+pub fn write_ipv4_prefix(out: &mut Vec<u8>, net: &Ipv4Net) {
+    let mut decimal = itoa::Buffer::new();
+    for (i, octet) in net.addr().octets().into_iter().enumerate() {
+        if i > 0 {
+            out.push(b'.');
+        }
+        out.extend_from_slice(decimal.format(octet).as_bytes());
+    }
+    out.push(b'/');
+    out.extend_from_slice(decimal.format(net.prefix_len()).as_bytes());
+}
+
+/// Writes an IPv6 prefix, RFC 5952, without quotes.
+pub fn write_ipv6_prefix(out: &mut Vec<u8>, net: &Ipv6Net) {
+    out.extend_from_slice(net.to_string().as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn members_sort_by_utf16_and_numbers_are_ecmascripts() {
+        let value = json!({"\u{fb33}": 1.0, "\u{1f600}": -0.0, "b": [1e21, 1e-7, true, null], "a": "\u{1f}\n\"é"});
+        assert_eq!(
+            value_text(&value),
+            "{\"a\":\"\\u001f\\n\\\"é\",\"b\":[1e+21,1e-7,true,null],\"\u{1f600}\":0,\"\u{fb33}\":1}"
+        );
+    }
+
+    #[test]
+    fn a_body_hashed_in_pieces_has_the_digest_of_its_bytes() {
+        let write = |writer: &mut Writer<'_>| {
+            for i in 0..40_000_u32 {
+                writer.buffer().extend_from_slice(&i.to_be_bytes());
+            }
+        };
+        let body = bytes_of(write);
+        assert_eq!(body.len(), 160_000);
+        assert_eq!(digest_of(write), (Digest::of(&body), 160_000));
+    }
+
+    #[test]
+    fn prefixes_have_their_standard_text() {
+        let mut out = Vec::new();
+        write_ipv4_prefix(&mut out, &"198.51.100.0/22".parse().expect("valid"));
+        out.push(b' ');
+        write_ipv6_prefix(&mut out, &"2001:0db8::/32".parse().expect("valid"));
+        assert_eq!(out, b"198.51.100.0/22 2001:db8::/32");
+    }
+}

@@ -1,0 +1,28 @@
+//! The media types of RFC 7285 §14.1 and of the documents around it.
+
+/// Information resource directory.
+pub const DIRECTORY: &str = "application/alto-directory+json";
+/// Network map and filtered network map.
+pub const NETWORK_MAP: &str = "application/alto-networkmap+json";
+/// Parameters of a filtered network map.
+pub const NETWORK_MAP_FILTER: &str = "application/alto-networkmapfilter+json";
+/// Cost map and filtered cost map.
+pub const COST_MAP: &str = "application/alto-costmap+json";
+/// Parameters of a filtered cost map.
+pub const COST_MAP_FILTER: &str = "application/alto-costmapfilter+json";
+/// Endpoint properties.
+pub const ENDPOINT_PROPERTIES: &str = "application/alto-endpointprop+json";
+/// Parameters of the endpoint property service.
+pub const ENDPOINT_PROPERTY_PARAMS: &str = "application/alto-endpointpropparams+json";
+/// Endpoint costs.
+pub const ENDPOINT_COSTS: &str = "application/alto-endpointcost+json";
+/// Parameters of the endpoint cost service.
+pub const ENDPOINT_COST_PARAMS: &str = "application/alto-endpointcostparams+json";
+/// ALTO errors.
+pub const ERROR: &str = "application/alto-error+json";
+/// Plain JSON, of the network-to-server API.
+pub const JSON: &str = "application/json";
+/// JSON merge patches, RFC 7396.
+pub const MERGE_PATCH: &str = "application/merge-patch+json";
+/// Problem details, RFC 9457.
+pub const PROBLEM: &str = "application/problem+json";

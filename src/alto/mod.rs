@@ -1,0 +1,15 @@
+//! The wire vocabulary of the ALTO RFCs, one file per noun.
+//!
+//! Each noun is read straight from JSON into what the node computes with, and
+//! written straight from it in canonical form ([`canonical`]); [`json`] does the
+//! reading and locates every fault. Server and client share it all.
+
+pub mod canonical;
+pub mod cost;
+pub mod endpoint;
+pub mod error;
+pub mod json;
+pub mod media;
+pub mod meta;
+pub mod network;
+pub mod query;

@@ -1,0 +1,683 @@
+//! What a client asks of costs: the members that the filtered cost map
+//! (RFC 7285 §11.3.2.3) and the endpoint cost service (§11.5.1.3) share, with
+//! the multi-cost extension (RFC 8189 §4.1.2).
+
+use std::borrow::Cow;
+
+use serde::de::MapAccess;
+
+use super::error::AltoError;
+use super::json::{ListOf, Once, Read, Step, StringBy, Walk, members, once, skip};
+use super::meta::{CostType, ReadCostType, StatedCostType, any_text};
+use super::network::pid_text;
+use crate::ident::TypedAddress;
+
+/// The cost members of a request, as they were sent.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CostQuery<'a> {
+    /// `cost-type`; `None` too when it was the empty object beside
+    /// `multi-cost-types`.
+    pub cost_type: Option<StatedCostType<'a>>,
+    /// `multi-cost-types`
+    pub multi_cost_types: Option<Vec<StatedCostType<'a>>>,
+    /// `testable-cost-types`
+    pub testable_cost_types: Option<Vec<StatedCostType<'a>>>,
+    /// `constraints`
+    pub constraints: Option<Vec<Cow<'a, str>>>,
+    /// `or-constraints`
+    pub or_constraints: Option<Vec<Vec<Cow<'a, str>>>>,
+}
+
+/// What a filtered cost map or endpoint cost resource can do (RFC 7285
+/// §11.3.2.4, RFC 8189 §4.1.1). Constraints may test every cost type:
+/// `cost-constraints` is true and `testable-cost-type-names` is not given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CostCapabilities {
+    /// The cost types, each once.
+    pub cost_types: Vec<CostType>,
+    /// How many cost types one answer may have.
+    pub max_cost_types: usize,
+}
+
+/// A query that a resource can answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CostSelection {
+    /// The cost types wanted, in the order wanted.
+    pub wanted: Vec<CostType>,
+    /// Whether answers are arrays, even of one.
+    pub multi: bool,
+    /// What a pair must meet: all of one of these groups. Empty: nothing.
+    pub tests: Vec<Vec<Test>>,
+}
+
+/// A predicate on one cost type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Test {
+    /// What is tested.
+    pub cost_type: CostType,
+    /// How it compares.
+    pub operator: Operator,
+    /// What it is compared with.
+    pub value: f64,
+}
+
+/// A comparison of RFC 7285 §11.3.2.3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operator {
+    /// `gt`
+    Greater,
+    /// `lt`
+    Less,
+    /// `ge`
+    AtLeast,
+    /// `le`
+    AtMost,
+    /// `eq`
+    Equal,
+}
+
+impl Test {
+    /// Whether a cost passes; a pair without a cost does not.
+    pub fn passes(&self, cost: f64) -> bool {
+        match self.operator {
+            Operator::Greater => cost > self.value,
+            Operator::Less => cost < self.value,
+            Operator::AtLeast => cost >= self.value,
+            Operator::AtMost => cost <= self.value,
+            Operator::Equal => cost == self.value,
+        }
+    }
+}
+
+/// A predicate as it is written, `[index] op number`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Predicate {
+    index: usize,
+    operator: Operator,
+    value: f64,
+}
+
+impl Predicate {
+    /// Parses `[ "[" index "]" WS ] op WS number` (RFC 8189 §4.1.2). The index
+    /// is part of the multi-cost extension.
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split_ascii_whitespace();
+        let mut word = words.next()?;
+        let mut index = 0;
+        if let Some(inner) = word.strip_prefix('[') {
+            let digits = inner.strip_suffix(']')?;
+            let decimal = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+            index = digits.parse().ok().filter(|_| decimal)?;
+            word = words.next()?;
+        }
+        let operator = match word {
+            "gt" => Operator::Greater,
+            "lt" => Operator::Less,
+            "ge" => Operator::AtLeast,
+            "le" => Operator::AtMost,
+            "eq" => Operator::Equal,
+            _ => return None,
+        };
+        // serde_json rather than `f64::from_str`, which takes `inf` and `.5`.
+        let value: f64 = serde_json::from_str(words.next()?).ok()?;
+        words.next().is_none().then_some(Self {
+            index,
+            operator,
+            value,
+        })
+    }
+}
+
+impl CostQuery<'_> {
+    /// What the query selects of a resource with these capabilities.
+    ///
+    /// # Errors
+    /// The error RFC 7285 §8.5.2 wants, with `field` and `value`.
+    pub fn select(&self, can: &CostCapabilities) -> Result<CostSelection, AltoError> {
+        let (wanted, multi) = self.wanted(can)?;
+        let testable = match &self.testable_cost_types {
+            Some(stated) if stated.is_empty() => {
+                return Err(AltoError::invalid_value("testable-cost-types", "[]"));
+            }
+            Some(stated) => each_supported(can, "testable-cost-types", stated)?,
+            None => wanted.clone(),
+        };
+        Ok(CostSelection {
+            wanted,
+            multi,
+            tests: self.tests(&testable)?,
+        })
+    }
+
+    fn wanted(&self, can: &CostCapabilities) -> Result<(Vec<CostType>, bool), AltoError> {
+        const FIELD: &str = "multi-cost-types";
+        match (&self.cost_type, &self.multi_cost_types) {
+            (None, None) => Err(AltoError::missing_field("cost-type")),
+            (Some(_), Some(multi)) => Err(AltoError::invalid_value(FIELD, list_text(multi))),
+            (Some(stated), None) => Ok((vec![supported(can, stated)?], false)),
+            (None, Some(stated)) => {
+                if stated.is_empty() || stated.len() > can.max_cost_types {
+                    return Err(AltoError::invalid_value(FIELD, list_text(stated)));
+                }
+                Ok((each_supported(can, FIELD, stated)?, true))
+            }
+        }
+    }
+
+    fn tests(&self, testable: &[CostType]) -> Result<Vec<Vec<Test>>, AltoError> {
+        const OR: &str = "or-constraints";
+        let groups = match (&self.constraints, &self.or_constraints) {
+            (Some(_), Some(_)) => {
+                return Err(AltoError::invalid_value(
+                    OR,
+                    "given beside constraints; give only one of the two",
+                ));
+            }
+            (None, None) => return Ok(Vec::new()),
+            (Some(all), None) if all.is_empty() => return Ok(Vec::new()),
+            (Some(all), None) => vec![group("constraints", all, testable)?],
+            (None, Some(any)) if any.is_empty() || any.iter().any(Vec::is_empty) => {
+                return Err(AltoError::invalid_value(OR, "[]"));
+            }
+            (None, Some(any)) => any
+                .iter()
+                .map(|all| group(OR, all, testable))
+                .collect::<Result<_, _>>()?,
+        };
+        Ok(groups)
+    }
+}
+
+fn group(field: &str, all: &[Cow<'_, str>], testable: &[CostType]) -> Result<Vec<Test>, AltoError> {
+    let test = |text: &Cow<'_, str>| {
+        let predicate = Predicate::parse(text)?;
+        Some(Test {
+            cost_type: testable.get(predicate.index)?.clone(),
+            operator: predicate.operator,
+            value: predicate.value,
+        })
+    };
+    all.iter()
+        .map(|text| test(text).ok_or_else(|| AltoError::invalid_value(field, text.as_ref())))
+        .collect()
+}
+
+/// The cost type of `cost-type`; a metric or mode that no cost type of the
+/// resource has is the value that is wrong (RFC 9274 §4).
+fn supported(can: &CostCapabilities, stated: &StatedCostType<'_>) -> Result<CostType, AltoError> {
+    if let Some(found) = can.cost_types.iter().find(|known| *known == stated) {
+        return Ok(found.clone());
+    }
+    let metric = |known: &CostType| known.cost_metric.as_str() == stated.cost_metric;
+    Err(match can.cost_types.iter().any(metric) {
+        true => AltoError::invalid_value("cost-type/cost-mode", stated.cost_mode.as_ref()),
+        false => AltoError::invalid_value("cost-type/cost-metric", stated.cost_metric.as_ref()),
+    })
+}
+
+fn each_supported(
+    can: &CostCapabilities,
+    field: &str,
+    stated: &[StatedCostType<'_>],
+) -> Result<Vec<CostType>, AltoError> {
+    let known = |stated| can.cost_types.iter().find(|known| *known == stated);
+    stated
+        .iter()
+        .map(|stated| {
+            let text = || list_text(std::slice::from_ref(stated));
+            known(stated)
+                .cloned()
+                .ok_or_else(|| AltoError::invalid_value(field, text()))
+        })
+        .collect()
+}
+
+/// Cost types in an error's `value`, `metric mode, …`.
+fn list_text(types: &[StatedCostType<'_>]) -> String {
+    let text = |t: &StatedCostType<'_>| format!("{} {}", t.cost_metric, t.cost_mode);
+    types.iter().map(text).collect::<Vec<_>>().join(", ")
+}
+
+/// The cost members of a request while it is read.
+#[derive(Default)]
+struct Members<'de> {
+    cost_type: Once<Option<StatedCostType<'de>>>,
+    multi_cost_types: Once<Vec<Option<StatedCostType<'de>>>>,
+    testable_cost_types: Once<Vec<Option<StatedCostType<'de>>>>,
+    constraints: Once<Vec<Cow<'de, str>>>,
+    or_constraints: Once<Vec<Vec<Cow<'de, str>>>>,
+}
+
+impl<'de> Members<'de> {
+    fn take<A: MapAccess<'de>>(
+        &mut self,
+        walk: &mut Walk<'de>,
+        key: &str,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        let types = || ListOf::new(|| ReadCostType);
+        let texts = || ListOf::new(any_text);
+        match key {
+            "cost-type" => once(walk, map, &mut self.cost_type, ReadCostType),
+            "multi-cost-types" => once(walk, map, &mut self.multi_cost_types, types()),
+            "testable-cost-types" => once(walk, map, &mut self.testable_cost_types, types()),
+            "constraints" => once(walk, map, &mut self.constraints, texts()),
+            "or-constraints" => once(walk, map, &mut self.or_constraints, ListOf::new(texts)),
+            _ => skip(map),
+        }
+    }
+
+    fn finish(self, walk: &mut Walk<'de>) -> CostQuery<'de> {
+        let multi = self.multi_cost_types.is_present();
+        let cost_type = match self.cost_type.get() {
+            Some(None) if !multi => {
+                walk.step(Step::Member("cost-type".into()), |walk| {
+                    walk.missing("cost-metric");
+                });
+                None
+            }
+            stated => stated.flatten(),
+        };
+        let list = |types: Once<Vec<Option<StatedCostType<'de>>>>| {
+            let known =
+                |types: Vec<Option<_>>| types.into_iter().map(Option::unwrap_or_default).collect();
+            types.get().map(known)
+        };
+        CostQuery {
+            cost_type,
+            multi_cost_types: list(self.multi_cost_types),
+            testable_cost_types: list(self.testable_cost_types),
+            constraints: self.constraints.get(),
+            or_constraints: self.or_constraints.get(),
+        }
+    }
+}
+
+/// The parameters of a filtered cost map.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CostMapFilter<'a> {
+    /// Which costs.
+    pub query: CostQuery<'a>,
+    /// `pids`: sources and destinations, empty for all; names that no PID has
+    /// are ignored.
+    pub pids: Option<Pair<Cow<'a, str>>>,
+}
+
+/// Sources and destinations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair<T> {
+    /// `srcs`
+    pub srcs: Vec<T>,
+    /// `dsts`
+    pub dsts: Vec<T>,
+}
+
+/// Reads the parameters of a filtered cost map.
+pub struct ReadCostMapFilter;
+
+impl<'de> Read<'de> for ReadCostMapFilter {
+    type Output = CostMapFilter<'de>;
+    const WANTED: &'static str = "an object with cost-type or multi-cost-types";
+
+    fn object<A: MapAccess<'de>>(
+        self,
+        walk: &mut Walk<'de>,
+        mut map: A,
+    ) -> Result<Option<Self::Output>, A::Error> {
+        let (mut costs, mut pids) = (Members::default(), Once::default());
+        members(walk, &mut map, |walk, key, map| match key {
+            "pids" => once(
+                walk,
+                map,
+                &mut pids,
+                ReadPair {
+                    item: pid_text,
+                    both: true,
+                },
+            ),
+            key => costs.take(walk, key, map),
+        })?;
+        Ok(Some(CostMapFilter {
+            query: costs.finish(walk),
+            pids: pids.get(),
+        }))
+    }
+}
+
+/// An endpoint of a request: its address, and the text that named it, under
+/// which it is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint<'a> {
+    /// The text as it was sent.
+    pub text: Cow<'a, str>,
+    /// What it says.
+    pub address: TypedAddress,
+}
+
+/// Reads a typed endpoint address.
+pub fn endpoint<'de>() -> impl Read<'de, Output = Endpoint<'de>> {
+    StringBy(
+        |walk: &mut Walk<'de>, text: Cow<'de, str>| match TypedAddress::parse(&text) {
+            Ok(address) => Some(Endpoint { text, address }),
+            Err(error) => {
+                walk.invalid(&text, error.to_string());
+                None
+            }
+        },
+    )
+}
+
+/// The parameters of the endpoint cost service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndpointCostParams<'a> {
+    /// Which costs.
+    pub query: CostQuery<'a>,
+    /// `endpoints`: an empty list stands for the client itself.
+    pub endpoints: Pair<Endpoint<'a>>,
+}
+
+/// Reads the parameters of the endpoint cost service.
+pub struct ReadEndpointCostParams;
+
+impl<'de> Read<'de> for ReadEndpointCostParams {
+    type Output = EndpointCostParams<'de>;
+    const WANTED: &'static str = "an object with cost-type or multi-cost-types, and endpoints";
+
+    fn object<A: MapAccess<'de>>(
+        self,
+        walk: &mut Walk<'de>,
+        mut map: A,
+    ) -> Result<Option<Self::Output>, A::Error> {
+        let (mut costs, mut endpoints) = (Members::default(), Once::default());
+        members(walk, &mut map, |walk, key, map| match key {
+            "endpoints" => once(
+                walk,
+                map,
+                &mut endpoints,
+                ReadPair {
+                    item: endpoint,
+                    both: false,
+                },
+            ),
+            key => costs.take(walk, key, map),
+        })?;
+        let query = costs.finish(walk);
+        let endpoints = endpoints.required(walk, "endpoints");
+        Ok(endpoints.map(|endpoints| EndpointCostParams { query, endpoints }))
+    }
+}
+
+/// Reads `{"srcs": […], "dsts": […]}`.
+struct ReadPair<F> {
+    item: F,
+    /// Whether both members are needed; else an absent one is empty.
+    both: bool,
+}
+
+impl<'de, R: Read<'de>, F: FnMut() -> R> Read<'de> for ReadPair<F> {
+    type Output = Pair<R::Output>;
+    const WANTED: &'static str = "an object with srcs and dsts";
+
+    fn object<A: MapAccess<'de>>(
+        mut self,
+        walk: &mut Walk<'de>,
+        mut map: A,
+    ) -> Result<Option<Self::Output>, A::Error> {
+        let (mut srcs, mut dsts) = (Once::default(), Once::default());
+        members(walk, &mut map, |walk, key, map| match key {
+            "srcs" => once(walk, map, &mut srcs, ListOf::new(&mut self.item)),
+            "dsts" => once(walk, map, &mut dsts, ListOf::new(&mut self.item)),
+            _ => skip(map),
+        })?;
+        let mut list = |slot: Once<Vec<R::Output>>, name| match self.both {
+            true => slot.required(walk, name),
+            false => Some(slot.get().unwrap_or_default()),
+        };
+        let (srcs, dsts) = (list(srcs, "srcs"), list(dsts, "dsts"));
+        Ok(srcs.zip(dsts).map(|(srcs, dsts)| Pair { srcs, dsts }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alto::error::ErrorCode;
+    use crate::alto::json::read;
+    use crate::alto::meta::CostMode;
+    use crate::ident::MetricName;
+
+    fn capabilities() -> CostCapabilities {
+        let types = [
+            ("routingcost", CostMode::Numerical),
+            ("routingcost", CostMode::Ordinal),
+            ("hopcount", CostMode::Numerical),
+        ];
+        CostCapabilities {
+            cost_types: types
+                .map(|(name, mode)| CostType::new(&MetricName::new(name).expect("valid"), mode))
+                .to_vec(),
+            max_cost_types: 2,
+        }
+    }
+
+    fn select(text: &str) -> Result<CostSelection, AltoError> {
+        let filter = read(text.as_bytes(), ReadCostMapFilter).map_err(AltoError::from)?;
+        filter.query.select(&capabilities())
+    }
+
+    fn error(text: &str) -> (ErrorCode, String, String) {
+        let error = select(text).expect_err(text);
+        (
+            error.code,
+            error.field.unwrap_or_default(),
+            error.value.unwrap_or_default(),
+        )
+    }
+
+    const RC: &str = r#"{"cost-metric":"routingcost","cost-mode":"numerical"}"#;
+    const HOP: &str = r#"{"cost-metric":"hopcount","cost-mode":"numerical"}"#;
+
+    #[test]
+    fn predicates_have_the_grammar_of_rfc_8189() {
+        for good in [
+            "le 10",
+            "[0] le 10",
+            "[12] ge -1.5e3",
+            "[1]\tgt  0",
+            " eq 4 ",
+        ] {
+            assert!(Predicate::parse(good).is_some(), "{good:?}");
+        }
+        for bad in [
+            "[0]le 10",
+            "[-1] le 1",
+            "[0] <= 3",
+            "[0] le",
+            "[0] le ten",
+            "[ 0 ] le 1",
+            "",
+            "le",
+            "LE 3",
+            "le inf",
+            "le NaN",
+            "le .5",
+            "le 1 2",
+            "[] le 1",
+            "[+1] le 1",
+            "le 1e999",
+            "[99999999999999999999999] le 1",
+        ] {
+            assert!(Predicate::parse(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn exactly_one_of_single_and_multi_is_needed() {
+        assert_eq!(
+            error("{}"),
+            (ErrorCode::MissingField, "cost-type".into(), String::new())
+        );
+        assert_eq!(
+            error(r#"{"cost-type":{}}"#),
+            (
+                ErrorCode::MissingField,
+                "cost-type/cost-metric".into(),
+                String::new()
+            )
+        );
+        let both = error(&format!(
+            r#"{{"cost-type":{RC},"multi-cost-types":[{RC}]}}"#
+        ));
+        assert_eq!(
+            (both.0, both.1),
+            (ErrorCode::InvalidFieldValue, "multi-cost-types".into())
+        );
+        let empty = select(&format!(
+            r#"{{"cost-type":{{}},"multi-cost-types":[{RC}]}}"#
+        ));
+        assert!(empty.expect("an empty cost-type is absent").multi);
+    }
+
+    #[test]
+    fn a_cost_type_is_matched_by_metric_and_mode_and_nothing_else() {
+        let described = RC.replace(
+            '}',
+            r#","description":"x","cost-context":{"cost-source":"sla"}}"#,
+        );
+        assert!(select(&format!(r#"{{"cost-type":{described}}}"#)).is_ok());
+        assert_eq!(
+            error(r#"{"cost-type":{"cost-metric":"routingcost","cost-mode":"array"}}"#),
+            (
+                ErrorCode::InvalidFieldValue,
+                "cost-type/cost-mode".into(),
+                "array".into()
+            )
+        );
+        assert_eq!(
+            error(r#"{"cost-type":{"cost-metric":"delay-ow:p101","cost-mode":"numerical"}}"#),
+            (
+                ErrorCode::InvalidFieldValue,
+                "cost-type/cost-metric".into(),
+                "delay-ow:p101".into()
+            )
+        );
+        assert_eq!(
+            error(r#"{"cost-type":{"cost-metric":"hopcount","cost-mode":"ordinal"}}"#).1,
+            "cost-type/cost-mode"
+        );
+        assert_eq!(
+            error(r#"{"cost-type":{"cost-metric":7,"cost-mode":"numerical"}}"#),
+            (
+                ErrorCode::InvalidFieldType,
+                "cost-type/cost-metric".into(),
+                String::new()
+            )
+        );
+    }
+
+    #[test]
+    fn multi_cost_types_are_one_to_the_maximum_and_may_repeat() {
+        let types = |list: &str| format!(r#"{{"multi-cost-types":[{list}]}}"#);
+        assert_eq!(select(&types(RC)).expect("one").wanted.len(), 1);
+        assert_eq!(
+            select(&types(&format!("{RC},{RC}")))
+                .expect("repeated")
+                .wanted
+                .len(),
+            2
+        );
+        for bad in [
+            "",
+            &format!("{RC},{RC},{HOP}"),
+            r#"{"cost-metric":"x","cost-mode":"numerical"}"#,
+            "{}",
+        ] {
+            let (code, field, _) = error(&types(bad));
+            assert_eq!(
+                (code, field.as_str()),
+                (ErrorCode::InvalidFieldValue, "multi-cost-types"),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_index_selects_from_the_testable_types_of_the_request() {
+        let selection = select(&format!(
+            r#"{{"cost-type":{RC},"testable-cost-types":[{HOP}],"or-constraints":[["gt 2"],["[0] eq 1","le 4"]]}}"#
+        ))
+        .expect("sound");
+        assert!(!selection.multi);
+        assert_eq!(selection.tests.len(), 2);
+        assert!(
+            selection
+                .tests
+                .iter()
+                .flatten()
+                .all(|t| t.cost_type.cost_metric.as_str() == "hopcount")
+        );
+        let outside = format!(r#"{{"cost-type":{RC},"constraints":["le 1","[1] le 3"]}}"#);
+        assert_eq!(
+            error(&outside),
+            (
+                ErrorCode::InvalidFieldValue,
+                "constraints".into(),
+                "[1] le 3".into()
+            )
+        );
+    }
+
+    #[test]
+    fn constraints_are_all_or_groups_of_them_but_not_both() {
+        let with = |rest: &str| format!(r#"{{"cost-type":{RC},{rest}}}"#);
+        assert!(
+            select(&with(r#""constraints":[]"#))
+                .expect("no filter")
+                .tests
+                .is_empty()
+        );
+        for bad in [
+            r#""or-constraints":[]"#,
+            r#""or-constraints":[[]]"#,
+            r#""or-constraints":[["le 3"],[]]"#,
+            r#""or-constraints":[["le 3"]],"constraints":[]"#,
+        ] {
+            let (code, field, _) = error(&with(bad));
+            assert_eq!(
+                (code, field.as_str()),
+                (ErrorCode::InvalidFieldValue, "or-constraints"),
+                "{bad}"
+            );
+        }
+        assert_eq!(
+            error(&with(r#""constraints":[7]"#)),
+            (
+                ErrorCode::InvalidFieldValue,
+                "constraints".into(),
+                "7".into()
+            )
+        );
+        assert_eq!(
+            error(&with(r#""constraints":"le 3""#)).0,
+            ErrorCode::InvalidFieldType
+        );
+        assert_eq!(
+            error(&with(r#""testable-cost-types":[]"#)).1,
+            "testable-cost-types"
+        );
+    }
+
+    #[test]
+    fn both_lists_of_pids_are_needed_and_those_of_endpoints_are_not() {
+        let text = format!(r#"{{"cost-type":{RC},"pids":{{"dsts":[]}}}}"#);
+        let missing = read(text.as_bytes(), ReadCostMapFilter);
+        let error = AltoError::from(missing.expect_err("srcs"));
+        assert_eq!(
+            (error.code, error.field.as_deref()),
+            (ErrorCode::MissingField, Some("pids/srcs"))
+        );
+        let text = format!(r#"{{"cost-type":{RC},"endpoints":{{"dsts":["ipv4:192.0.2.1"]}}}}"#);
+        let params = read(text.as_bytes(), ReadEndpointCostParams).expect("sound");
+        assert!(params.endpoints.srcs.is_empty());
+    }
+}
