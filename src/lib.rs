@@ -2,5 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod alto;
+pub mod compile;
 pub mod ident;
 pub mod net;
+pub mod publish;

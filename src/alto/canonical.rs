@@ -4,71 +4,7 @@
 use ipnet::{Ipv4Net, Ipv6Net};
 use serde_json::Value;
 
-use crate::ident::{Digest, Sha256};
 use crate::net::write_number;
-
-/// Takes the bytes of a body as they are written.
-///
-/// Big bodies are written in pieces into whatever takes them: a buffer, a
-/// hash, a stream. The scratch space is flushed whenever it holds 64 KiB.
-pub struct Writer<'a> {
-    buffer: Vec<u8>,
-    sink: &'a mut dyn FnMut(&[u8]),
-}
-
-const FLUSH_AT: usize = 64 * 1024;
-
-impl<'a> Writer<'a> {
-    /// A writer into `sink`.
-    pub fn new(sink: &'a mut dyn FnMut(&[u8])) -> Self {
-        Self {
-            buffer: Vec::with_capacity(FLUSH_AT + 4096),
-            sink,
-        }
-    }
-
-    /// The space to write into.
-    pub fn buffer(&mut self) -> &mut Vec<u8> {
-        if self.buffer.len() >= FLUSH_AT {
-            self.flush();
-        }
-        &mut self.buffer
-    }
-
-    /// Hands on what is left.
-    pub fn finish(mut self) {
-        self.flush();
-    }
-
-    fn flush(&mut self) {
-        (self.sink)(&self.buffer);
-        self.buffer.clear();
-    }
-}
-
-/// The digest of what `write` writes, and its length in bytes.
-pub fn digest_of(write: impl FnOnce(&mut Writer<'_>)) -> (Digest, u64) {
-    let mut hasher = Sha256::new();
-    let mut length = 0;
-    let mut sink = |bytes: &[u8]| {
-        hasher.update(bytes);
-        length += bytes.len() as u64;
-    };
-    let mut writer = Writer::new(&mut sink);
-    write(&mut writer);
-    writer.finish();
-    (hasher.finish(), length)
-}
-
-/// What `write` writes, as one buffer.
-pub fn bytes_of(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
-    let mut body = Vec::new();
-    let mut sink = |bytes: &[u8]| body.extend_from_slice(bytes);
-    let mut writer = Writer::new(&mut sink);
-    write(&mut writer);
-    writer.finish();
-    body
-}
 
 /// Writes a string with its quotes.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
@@ -183,18 +119,6 @@ mod tests {
             value_text(&value),
             "{\"a\":\"\\u001f\\n\\\"é\",\"b\":[1e+21,1e-7,true,null],\"\u{1f600}\":0,\"\u{fb33}\":1}"
         );
-    }
-
-    #[test]
-    fn a_body_hashed_in_pieces_has_the_digest_of_its_bytes() {
-        let write = |writer: &mut Writer<'_>| {
-            for i in 0..40_000_u32 {
-                writer.buffer().extend_from_slice(&i.to_be_bytes());
-            }
-        };
-        let body = bytes_of(write);
-        assert_eq!(body.len(), 160_000);
-        assert_eq!(digest_of(write), (Digest::of(&body), 160_000));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::de::MapAccess;
 
-use super::canonical::{Writer, number_text, write_cost};
+use super::canonical::{number_text, write_cost};
 use super::json::{FaultKind, MapOf, OrNull, Read, Walk, members, value};
 use super::network::{pid_name, write_member_name};
 use crate::ident::{MetricName, PidName};
@@ -157,7 +157,7 @@ impl CostTable {
     }
 
     /// Writes `{"src": {"dst": cost, …}, …}` as canonical JSON.
-    pub fn write(&self, out: &mut Writer<'_>) {
+    pub fn write(&self, out: &mut Vec<u8>) {
         let mut grid = GridWriter::new(self.dsts.names().iter().map(PidName::as_str));
         for (src, row) in self.rows() {
             grid.row(out, src.as_str(), row);
@@ -193,7 +193,7 @@ impl GridWriter {
     }
 
     /// Writes a row of single costs, NaN for none.
-    pub fn row(&mut self, out: &mut Writer<'_>, src: &str, costs: &[f64]) {
+    pub fn row(&mut self, out: &mut Vec<u8>, src: &str, costs: &[f64]) {
         let present = |column: usize| !costs[column].is_nan();
         self.cells(out, src, costs.len(), present, |out, column| {
             write_cost(out, costs[column]);
@@ -203,7 +203,7 @@ impl GridWriter {
     /// Writes a row of arrays of costs (RFC 8189 §4.1.3): each slice is one
     /// cost type's row, all of one length; an element without a cost is `null`,
     /// and a pair without any cost is left out.
-    pub fn row_of_arrays(&mut self, out: &mut Writer<'_>, src: &str, types: &[&[f64]]) {
+    pub fn row_of_arrays(&mut self, out: &mut Vec<u8>, src: &str, types: &[&[f64]]) {
         let columns = types.iter().map(|row| row.len()).min().unwrap_or(0);
         let present = |column: usize| types.iter().any(|row| !row[column].is_nan());
         self.cells(out, src, columns, present, |out, column| {
@@ -216,14 +216,14 @@ impl GridWriter {
     }
 
     /// Ends the object.
-    pub fn finish(self, out: &mut Writer<'_>) {
+    pub fn finish(self, out: &mut Vec<u8>) {
         let end: &[u8] = if self.begun { b"}" } else { b"{}" };
-        out.buffer().extend_from_slice(end);
+        out.extend_from_slice(end);
     }
 
     fn cells(
         &mut self,
-        out: &mut Writer<'_>,
+        out: &mut Vec<u8>,
         src: &str,
         columns: usize,
         present: impl Fn(usize) -> bool,
@@ -231,7 +231,6 @@ impl GridWriter {
     ) {
         let mut separator = b'{';
         let mut start = 0;
-        let mut buffer = out.buffer();
         for (column, &end) in self.ends.iter().enumerate().take(columns) {
             let key = &self.keys[start..end];
             start = end;
@@ -239,18 +238,17 @@ impl GridWriter {
                 continue;
             }
             if separator == b'{' {
-                buffer.push(if self.begun { b',' } else { b'{' });
+                out.push(if self.begun { b',' } else { b'{' });
                 self.begun = true;
-                write_member_name(buffer, src);
+                write_member_name(out, src);
             }
-            buffer.push(separator);
-            buffer.extend_from_slice(key);
-            write(buffer, column);
+            out.push(separator);
+            out.extend_from_slice(key);
+            write(out, column);
             separator = b',';
-            buffer = out.buffer();
         }
         if separator == b',' {
-            buffer.push(b'}');
+            out.push(b'}');
         }
     }
 }
@@ -467,7 +465,6 @@ impl<'de> Read<'de> for ReadCostPatch<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alto::canonical::bytes_of;
     use crate::alto::json::{Fault, Faults, read};
     use proptest::prelude::*;
 
@@ -486,7 +483,9 @@ mod tests {
     }
 
     fn canonical(table: &CostTable) -> String {
-        String::from_utf8(bytes_of(|out| table.write(out))).expect("text")
+        let mut out = Vec::new();
+        table.write(&mut out);
+        String::from_utf8(out).expect("text")
     }
 
     fn patched(text: &str, patch: &str) -> String {
@@ -623,15 +622,14 @@ mod tests {
 
     #[test]
     fn arrays_of_costs_have_null_where_one_is_missing() {
-        let bytes = bytes_of(|out| {
-            let mut grid = GridWriter::new(["x", "y", "z"].into_iter());
-            let (a, b) = ([1.0, f64::NAN, f64::NAN], [2.5, 3.0, f64::NAN]);
-            grid.row_of_arrays(out, "s", &[&a, &b]);
-            grid.row_of_arrays(out, "t", &[&[f64::NAN; 3], &[f64::NAN; 3]]);
-            grid.finish(out);
-        });
+        let mut out = Vec::new();
+        let mut grid = GridWriter::new(["x", "y", "z"].into_iter());
+        let (a, b) = ([1.0, f64::NAN, f64::NAN], [2.5, 3.0, f64::NAN]);
+        grid.row_of_arrays(&mut out, "s", &[&a, &b]);
+        grid.row_of_arrays(&mut out, "t", &[&[f64::NAN; 3], &[f64::NAN; 3]]);
+        grid.finish(&mut out);
         assert_eq!(
-            String::from_utf8(bytes).expect("text"),
+            String::from_utf8(out).expect("text"),
             r#"{"s":{"x":[1,2.5],"y":[null,3]}}"#
         );
     }

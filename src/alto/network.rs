@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::de::MapAccess;
 
-use super::canonical::{Writer, write_ipv4_prefix, write_ipv6_prefix};
+use super::canonical::{write_ipv4_prefix, write_ipv6_prefix};
 use super::json::{
     FaultKind, ListOf, Once, Read, Step, StringBy, Walk, members, once, skip, value,
 };
@@ -66,20 +66,20 @@ impl AddressGroup {
 
     /// Writes the group as canonical JSON; a family without prefixes is left
     /// out, and so is one that `families` does not want.
-    pub fn write(&self, out: &mut Writer<'_>, families: &[Family]) {
-        out.buffer().push(b'{');
+    pub fn write(&self, out: &mut Vec<u8>, families: &[Family]) {
+        out.push(b'{');
         let v4 = families.contains(&Family::V4) && !self.ipv4.is_empty();
         let v6 = families.contains(&Family::V6) && !self.ipv6.is_empty();
         if v4 {
             write_prefixes(out, Family::V4, &self.ipv4, write_ipv4_prefix);
         }
         if v4 && v6 {
-            out.buffer().push(b',');
+            out.push(b',');
         }
         if v6 {
             write_prefixes(out, Family::V6, &self.ipv6, write_ipv6_prefix);
         }
-        out.buffer().push(b'}');
+        out.push(b'}');
     }
 }
 
@@ -88,22 +88,21 @@ pub type Groups = BTreeMap<PidName, Arc<AddressGroup>>;
 
 /// Writes `{"pid": {…}, …}` as canonical JSON.
 pub fn write_groups<'a>(
-    out: &mut Writer<'_>,
+    out: &mut Vec<u8>,
     groups: impl IntoIterator<Item = (&'a PidName, &'a Arc<AddressGroup>)>,
     families: &[Family],
 ) {
     let mut separator = b'{';
     for (name, group) in groups {
-        let buffer = out.buffer();
-        buffer.push(separator);
-        write_member_name(buffer, name.as_str());
+        out.push(separator);
+        write_member_name(out, name.as_str());
         group.write(out, families);
         separator = b',';
     }
     if separator == b'{' {
-        out.buffer().push(separator);
+        out.push(separator);
     }
-    out.buffer().push(b'}');
+    out.push(b'}');
 }
 
 /// Writes `"name":` for a name that has nothing to escape.
@@ -289,19 +288,18 @@ fn has_duplicate<T: Ord>(prefixes: impl Iterator<Item = T>) -> bool {
 }
 
 fn write_prefixes<T>(
-    out: &mut Writer<'_>,
+    out: &mut Vec<u8>,
     family: Family,
     prefixes: &[T],
     write: impl Fn(&mut Vec<u8>, &T),
 ) {
-    write_member_name(out.buffer(), family.as_str());
+    write_member_name(out, family.as_str());
     for (i, prefix) in prefixes.iter().enumerate() {
-        let buffer = out.buffer();
-        buffer.extend_from_slice(if i == 0 { b"[\"" } else { b",\"" });
-        write(buffer, prefix);
-        buffer.push(b'"');
+        out.extend_from_slice(if i == 0 { b"[\"" } else { b",\"" });
+        write(out, prefix);
+        out.push(b'"');
     }
-    out.buffer().push(b']');
+    out.push(b']');
 }
 
 fn insert_sorted<T: Ord>(list: &mut Vec<T>, item: T) -> bool {
@@ -374,7 +372,6 @@ pub fn pid_text<'de>() -> impl Read<'de, Output = Cow<'de, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alto::canonical::bytes_of;
     use crate::alto::json::{Fault, Faults, read};
 
     fn groups(text: &str) -> Result<Groups, Faults> {
@@ -382,8 +379,9 @@ mod tests {
     }
 
     fn canonical(groups: &Groups) -> String {
-        let bytes = bytes_of(|out| write_groups(out, groups, &Family::ALL));
-        String::from_utf8(bytes).expect("text")
+        let mut out = Vec::new();
+        write_groups(&mut out, groups, &Family::ALL);
+        String::from_utf8(out).expect("text")
     }
 
     #[test]

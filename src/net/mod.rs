@@ -4,9 +4,11 @@
 //! - [`write_number`]: the one canonical JSON spelling of a cost.
 
 mod index;
+mod lpm;
 mod matrix;
 mod number;
 
 pub use index::PidIndex;
+pub use lpm::Lpm;
 pub use matrix::{Change, Matrix};
 pub use number::write_number;

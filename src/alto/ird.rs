@@ -1,0 +1,99 @@
+//! Information resource directories, RFC 7285 §9.2.
+//!
+//! Members stand in canonical order, so that serializing a [`Directory`] gives
+//! its canonical body.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::meta::StatedCostType;
+
+/// A directory.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Directory {
+    /// What holds for all resources.
+    #[serde(default)]
+    pub meta: DirectoryMeta,
+    /// The resources by id.
+    pub resources: BTreeMap<String, Entry>,
+}
+
+/// The `meta` of a directory.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DirectoryMeta {
+    /// The cost types by the names that this directory's capabilities use.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cost_types: BTreeMap<String, StatedCostType<'static>>,
+    /// The network map to use by default; a root directory has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_alto_network_map: Option<String>,
+}
+
+/// A resource of a directory.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Entry {
+    /// The media type of the request body; absent: GET.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepts: Option<String>,
+    /// What the resource can do.
+    #[serde(default, skip_serializing_if = "Capabilities::is_empty")]
+    pub capabilities: Capabilities,
+    /// The media type of the response.
+    pub media_type: String,
+    /// Where it is; may be relative to the directory's own URI.
+    pub uri: String,
+    /// The ids of the resources it is to be read with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uses: Vec<String>,
+}
+
+/// The capabilities of RFC 7285 §11 and RFC 8189 §4.1.1.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Capabilities {
+    /// Whether constraints are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_constraints: Option<bool>,
+    /// The cost types by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cost_type_names: Vec<String>,
+    /// How many cost types an answer may have; 0 or absent: one, by RFC 7285.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cost_types: Option<usize>,
+    /// The endpoint properties.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prop_types: Vec<String>,
+    /// The cost types that constraints may test.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub testable_cost_type_names: Vec<String>,
+}
+
+impl Capabilities {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_written_canonically_and_read_back() {
+        let text = r#"{"meta":{"cost-types":{"nr":{"cost-metric":"routingcost","cost-mode":"numerical"}},"default-alto-network-map":"metro"},"resources":{"metro":{"media-type":"application/alto-networkmap+json","uri":"/nm"},"rc":{"accepts":"x","capabilities":{"cost-constraints":true,"cost-type-names":["nr"],"max-cost-types":2},"media-type":"y","uri":"/cm","uses":["metro"]}}}"#;
+        let directory: Directory = serde_json::from_str(text).expect("sound");
+        assert_eq!(serde_json::to_string(&directory).expect("text"), text);
+        let tree: serde_json::Value = serde_json::from_str(text).expect("sound");
+        assert_eq!(crate::alto::canonical::value_text(&tree), text);
+    }
+
+    #[test]
+    fn unknown_members_of_a_directory_are_ignored() {
+        let text =
+            r#"{"x":1,"meta":{"y":2},"resources":{"m":{"uri":"u","media-type":"t","z":[]}}}"#;
+        assert!(serde_json::from_str::<Directory>(text).is_ok());
+    }
+}

@@ -1,0 +1,185 @@
+//! The view of our own domain.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::alto::network::AddressGroup;
+use crate::alto::property::PropertyMap;
+use crate::ident::{Family, MetricName, PidName, SourceName};
+use crate::net::{Matrix, PidIndex};
+use crate::publish::{Costs, Lookup, NetworkMap, Origin, Properties, View, ViewName};
+
+use super::conflict::Conflicts;
+use super::costs::union_costs;
+use super::facts::{Facts, Interconnects, Policy, SourceFacts, Stated};
+use super::interconnects::union_interconnects;
+use super::pids::NetworkUnion;
+use super::properties::union_properties;
+
+/// The PID that addresses belong to which no stated prefix covers.
+pub(super) const DEFAULT_PID: &str = "default";
+
+/// Our domain, compiled.
+pub struct Compiled {
+    /// Its view.
+    pub view: Arc<View>,
+    /// Its links to other domains.
+    pub interconnects: Arc<Interconnects>,
+    /// What could not be used.
+    pub conflicts: Conflicts,
+    union: Arc<NetworkUnion>,
+    policy: Policy,
+    metrics: BTreeMap<MetricName, Metric>,
+    property_inputs: Inputs,
+    property_conflicts: Conflicts,
+}
+
+/// The documents that something was made of: each source, the strongest first,
+/// and the revision that stated its document.
+type Inputs = Vec<(SourceName, u64)>;
+
+/// The costs in one metric, and what they were made of.
+#[derive(Clone)]
+struct Metric {
+    inputs: Inputs,
+    matrix: Arc<Matrix>,
+    conflicts: Conflicts,
+}
+
+/// Compiles the facts of our domain. `union` is the union of its network maps;
+/// `former` the result to share with.
+pub fn domain_view(
+    facts: &Facts,
+    union: &Arc<NetworkUnion>,
+    policy: &Policy,
+    received: Timestamp,
+    former: Option<&Compiled>,
+) -> Compiled {
+    let former = former.filter(|former| former.policy == *policy);
+    let kept = former.filter(|former| Arc::ptr_eq(&former.union, union));
+    let network = match kept {
+        Some(former) => former.view.network().clone(),
+        None => Arc::new(complete(union)),
+    };
+    let mut conflicts = union.conflicts().clone();
+
+    let mut metrics = BTreeMap::new();
+    let routingcost = MetricName::routingcost();
+    for metric in facts.metrics().chain([&routingcost]) {
+        if metrics.contains_key(metric) {
+            continue;
+        }
+        let inputs = inputs(facts, policy, |source| source.costs.get(metric));
+        let known = kept.and_then(|former| former.metrics.get(metric));
+        let compiled = match known.filter(|known| known.inputs == inputs) {
+            Some(known) => known.clone(),
+            None => {
+                let (matrix, conflicts) = union_costs(facts, policy, metric, network.pids());
+                Metric {
+                    inputs,
+                    matrix,
+                    conflicts,
+                }
+            }
+        };
+        conflicts.append(&compiled.conflicts);
+        metrics.insert(metric.clone(), compiled);
+    }
+
+    let property_inputs = inputs(facts, policy, |source| source.properties.as_ref());
+    let (properties, property_conflicts) =
+        match kept.filter(|former| former.property_inputs == property_inputs) {
+            Some(former) => (
+                former.view.properties().clone(),
+                former.property_conflicts.clone(),
+            ),
+            None => {
+                let (map, conflicts): (PropertyMap, _) = union_properties(facts, policy, union);
+                (Arc::new(Properties::new(map)), conflicts)
+            }
+        };
+    conflicts.append(&property_conflicts);
+    let (interconnects, link_conflicts) = union_interconnects(facts, policy, union);
+    conflicts.append(&link_conflicts);
+
+    let dense = |metric: &Metric| Costs::Dense(metric.matrix.clone());
+    let costs = metrics
+        .iter()
+        .map(|(name, metric)| (name.clone(), dense(metric)));
+    let view = View::new(
+        ViewName::Domain(policy.domain.clone()),
+        Origin {
+            serial: facts.revision,
+            received,
+        },
+        network,
+        costs.collect(),
+        properties,
+        former.map(|former| &*former.view),
+    );
+    Compiled {
+        view: Arc::new(view),
+        interconnects: Arc::new(interconnects),
+        conflicts,
+        union: union.clone(),
+        policy: policy.clone(),
+        metrics,
+        property_inputs,
+        property_conflicts,
+    }
+}
+
+fn inputs<'f, T: 'f>(
+    facts: &'f Facts,
+    policy: &Policy,
+    document: impl Fn(&'f SourceFacts) -> Option<&'f Stated<T>>,
+) -> Inputs {
+    let stated = facts.by_strength(policy, document).into_iter();
+    stated
+        .map(|(source, stated)| (source.clone(), stated.revision))
+        .collect()
+}
+
+/// The network map of a union, with what RFC 7285 §11.2.1.6 wants: every
+/// address of a family that has prefixes belongs to some PID.
+fn complete(union: &NetworkUnion) -> NetworkMap {
+    let missing: Vec<Family> = union.uncovered().collect();
+    let mut lookup = Lookup {
+        lpm: union.lpm().clone(),
+        ..Lookup::default()
+    };
+    let default = match PidName::new(DEFAULT_PID) {
+        Ok(name) if !missing.is_empty() => name,
+        _ => return NetworkMap::new(union.pids().clone(), union.groups().to_vec(), lookup),
+    };
+    let mut groups = union.groups().to_vec();
+    let mut pids = union.pids().clone();
+    let place = match pids.get(DEFAULT_PID) {
+        Some(place) => place,
+        None => {
+            let names = pids.names().iter().cloned().chain([default]);
+            pids = Arc::new(PidIndex::new(names.collect()));
+            let place = pids.get(DEFAULT_PID).unwrap_or_default();
+            groups.insert(place as usize, Arc::default());
+            lookup.inserted = Some(place);
+            place
+        }
+    };
+    let mut group = AddressGroup::clone(&groups[place as usize]);
+    for family in missing {
+        group.insert(everything(family));
+        lookup.uncovered[family as usize] = Some(place);
+    }
+    groups[place as usize] = Arc::new(group);
+    NetworkMap::new(pids, groups, lookup)
+}
+
+/// The prefix of every address of a family.
+pub(super) fn everything(family: Family) -> ipnet::IpNet {
+    match family {
+        Family::V4 => ipnet::Ipv4Net::default().into(),
+        Family::V6 => ipnet::Ipv6Net::default().into(),
+    }
+}

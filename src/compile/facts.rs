@@ -1,0 +1,141 @@
+//! Facts: what the sources of our own domain state.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::alto::cost::CostTable;
+use crate::alto::network::Groups;
+use crate::alto::property::PropertyMap;
+use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName, SourceName};
+
+/// All facts of our domain, by the source that states them.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// The newest revision that is part of them.
+    pub revision: u64,
+    /// The sources that state something.
+    pub sources: BTreeMap<SourceName, SourceFacts>,
+}
+
+/// What one source states.
+#[derive(Debug, Clone, Default)]
+pub struct SourceFacts {
+    /// PIDs and their prefixes.
+    pub network: Option<Stated<Groups>>,
+    /// Costs by metric.
+    pub costs: BTreeMap<MetricName, Stated<CostTable>>,
+    /// Properties of entities.
+    pub properties: Option<Stated<PropertyMap>>,
+    /// Links to other domains.
+    pub interconnects: Option<Stated<Interconnects>>,
+}
+
+impl SourceFacts {
+    /// Whether the source states nothing.
+    pub fn is_empty(&self) -> bool {
+        self.network.is_none()
+            && self.costs.is_empty()
+            && self.properties.is_none()
+            && self.interconnects.is_none()
+    }
+}
+
+/// A document and the revision that stated it last.
+#[derive(Debug)]
+pub struct Stated<T> {
+    /// What is stated.
+    pub body: Arc<T>,
+    /// Since when.
+    pub revision: u64,
+}
+
+impl<T> Clone for Stated<T> {
+    fn clone(&self) -> Self {
+        Self {
+            body: self.body.clone(),
+            revision: self.revision,
+        }
+    }
+}
+
+/// Links to other domains by id.
+pub type Interconnects = BTreeMap<InterconnectId, Interconnect>;
+
+/// A link from one of our border PIDs to one of another domain.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Interconnect {
+    /// Our PID.
+    pub border: PidName,
+    /// What crosses the link costs, from here to there.
+    pub costs: BTreeMap<MetricName, f64>,
+    /// Their PID.
+    pub peer_border: PidName,
+    /// The other domain.
+    pub peer_domain: DomainLabel,
+    /// What they are to us.
+    pub relationship: Relationship,
+}
+
+/// What the domain at the other side of an interconnect is to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Relationship {
+    /// Our customer: we carry its traffic anywhere.
+    Customer,
+    /// Our provider.
+    Provider,
+    /// A peer: each carries only its own and its customers' traffic.
+    Peer,
+    /// No restriction.
+    Open,
+}
+
+/// What the operator decides about facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// The label of our domain.
+    pub domain: DomainLabel,
+    /// Which sources win over others: the higher, the stronger; 0 where not given.
+    pub priorities: BTreeMap<SourceName, i64>,
+}
+
+impl Facts {
+    /// Each source's document, the strongest first: by priority, then by the
+    /// newer revision, then by name.
+    pub(super) fn by_strength<'f, T: 'f>(
+        &'f self,
+        policy: &Policy,
+        document: impl Fn(&'f SourceFacts) -> Option<&'f Stated<T>>,
+    ) -> Vec<(&'f SourceName, &'f Stated<T>)> {
+        let mut stated: Vec<_> = self
+            .sources
+            .iter()
+            .filter_map(|(source, facts)| Some((source, document(facts)?)))
+            .collect();
+        let priority = |source: &SourceName| policy.priorities.get(source).copied().unwrap_or(0);
+        stated.sort_by_key(|(source, stated)| {
+            std::cmp::Reverse((
+                priority(source),
+                stated.revision,
+                std::cmp::Reverse(*source),
+            ))
+        });
+        stated
+    }
+
+    /// The metrics that some source states costs in.
+    pub(super) fn metrics(&self) -> impl Iterator<Item = &MetricName> {
+        let mut metrics: Vec<_> = self
+            .sources
+            .values()
+            .flat_map(|facts| facts.costs.keys())
+            .collect();
+        metrics.sort_unstable();
+        metrics.dedup();
+        metrics.into_iter()
+    }
+}

@@ -1,0 +1,99 @@
+//! The directory of a view, RFC 7285 §9.2.
+
+use std::collections::BTreeMap;
+
+use crate::alto::ird::{Capabilities, Directory, DirectoryMeta, Entry};
+use crate::alto::media;
+use crate::alto::meta::{CostMode, CostType, StatedCostType};
+use crate::ident::PropertyName;
+
+use super::catalog::{Kind, Resource};
+use super::endpoint::pid_property;
+use super::snapshot::ViewName;
+use super::view::View;
+
+/// The directory of a view: its resources, and a delegation to the directory of
+/// each view in `delegated` (RFC 7285 §9.2.4). `base` is put before every path.
+pub fn directory(view: &View, base: &str, delegated: &[&ViewName]) -> Directory {
+    let uri = |view: &ViewName, path: &str| format!("{base}/views/{view}/{path}");
+    let own = view.catalog().iter().map(|resource| {
+        let entry = Entry {
+            accepts: resource.kind.accepts().map(str::to_owned),
+            capabilities: capabilities(view, resource),
+            media_type: resource.kind.media_type().to_owned(),
+            uri: uri(view.name(), &resource.path),
+            uses: match resource.kind.uses_network_map() {
+                true => vec![view.network_id().to_string()],
+                false => Vec::new(),
+            },
+        };
+        (resource.id.to_string(), entry)
+    });
+    let others = delegated.iter().map(|other| {
+        let entry = Entry {
+            media_type: media::DIRECTORY.to_owned(),
+            uri: uri(other, "directory"),
+            ..Entry::default()
+        };
+        (other.resource_id("directory").to_string(), entry)
+    });
+    Directory {
+        meta: DirectoryMeta {
+            cost_types: cost_types(view),
+            default_alto_network_map: Some(view.network_id().to_string()),
+        },
+        resources: own.chain(others).collect(),
+    }
+}
+
+/// The cost types by the names this directory gives them. The names are local
+/// to it (RFC 7285 §9.2.2).
+fn cost_types(view: &View) -> BTreeMap<String, StatedCostType<'static>> {
+    let stated = |cost_type: &CostType| StatedCostType {
+        cost_metric: cost_type.cost_metric.to_string().into(),
+        cost_mode: cost_type.cost_mode.as_str().into(),
+        description: None,
+    };
+    let types = view.capabilities().cost_types.iter();
+    types
+        .map(|cost_type| (name(cost_type), stated(cost_type)))
+        .collect()
+}
+
+fn name(cost_type: &CostType) -> String {
+    let prefix = match cost_type.cost_mode {
+        CostMode::Numerical => "num",
+        CostMode::Ordinal => "ord",
+    };
+    format!("{prefix}-{}", cost_type.cost_metric)
+}
+
+fn capabilities(view: &View, resource: &Resource) -> Capabilities {
+    match &resource.kind {
+        Kind::NetworkMap | Kind::FilteredNetworkMap => Capabilities::default(),
+        Kind::CostMap(cost_type) => Capabilities {
+            cost_type_names: vec![name(cost_type)],
+            ..Capabilities::default()
+        },
+        Kind::FilteredCostMap | Kind::EndpointCosts => {
+            let can = view.capabilities();
+            Capabilities {
+                cost_constraints: Some(true),
+                cost_type_names: can.cost_types.iter().map(name).collect(),
+                max_cost_types: Some(can.max_cost_types),
+                ..Capabilities::default()
+            }
+        }
+        Kind::EndpointProperties => {
+            let stated = view
+                .properties()
+                .names()
+                .iter()
+                .map(PropertyName::to_string);
+            Capabilities {
+                prop_types: std::iter::once(pid_property(view)).chain(stated).collect(),
+                ..Capabilities::default()
+            }
+        }
+    }
+}

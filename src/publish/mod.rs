@@ -1,0 +1,30 @@
+//! What is published: views, their resources, and the answers made from them.
+//!
+//! A [`Snapshot`] holds every [`View`]; a view holds a network map, its costs
+//! and properties, and the [`Catalog`] of the resources a client can ask for.
+//! All of it is immutable and does no I/O: an answer is a function of a view
+//! and a request.
+
+mod catalog;
+mod costs;
+mod directory;
+mod endpoint;
+mod filter;
+mod network;
+mod properties;
+mod rank;
+mod rendering;
+mod selection;
+mod snapshot;
+mod view;
+
+pub use catalog::{Catalog, Kind, Resource, Version};
+pub use costs::{Block, Composed, Costs};
+pub use directory::directory;
+pub use endpoint::{endpoint_costs, endpoint_properties};
+pub use filter::{filtered_cost_map, filtered_network_map};
+pub use network::{Lookup, NetworkMap};
+pub use properties::Properties;
+pub use rendering::Rendering;
+pub use snapshot::{Snapshot, ViewName};
+pub use view::{Origin, View};

@@ -1,0 +1,124 @@
+//! A network map as a view holds it: PIDs by index, their prefixes, and the
+//! longest-prefix match from an address to its PID.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::alto::network::{AddressGroup, write_groups};
+use crate::ident::{Family, PidName, Sha256, Tag};
+use crate::net::{Lpm, PidIndex};
+
+/// A network map, RFC 7285 §11.2.1.
+#[derive(Debug)]
+pub struct NetworkMap {
+    pids: Arc<PidIndex>,
+    groups: Box<[Arc<AddressGroup>]>,
+    lookup: Lookup,
+    tag: Tag,
+}
+
+/// How addresses find their PID. The prefix table may be another view's, whose
+/// PIDs stand in the same order but at other indices.
+#[derive(Debug, Clone, Default)]
+pub struct Lookup {
+    /// Prefixes to places in the table's own order.
+    pub lpm: Arc<Lpm>,
+    /// The index of the table's first PID.
+    pub first: u32,
+    /// The place in the table before which this map has one PID more.
+    pub inserted: Option<u32>,
+    /// The PID of what the table does not cover, by family.
+    pub uncovered: [Option<u32>; 2],
+}
+
+impl Lookup {
+    /// The index of the PID that holds this address.
+    pub fn pid(&self, addr: IpAddr) -> Option<u32> {
+        match self.lpm.lookup(addr) {
+            Some(place) => {
+                let skipped = self.inserted.is_some_and(|inserted| place >= inserted);
+                Some(self.first + place + u32::from(skipped))
+            }
+            None => self.uncovered[Family::of(addr) as usize],
+        }
+    }
+}
+
+impl NetworkMap {
+    /// A map of these PIDs; `groups` are their prefixes by index, `lookup` is
+    /// made of the same prefixes.
+    pub fn new(pids: Arc<PidIndex>, groups: Vec<Arc<AddressGroup>>, lookup: Lookup) -> Self {
+        let mut map = Self {
+            pids,
+            groups: groups.into(),
+            lookup,
+            tag: Tag::from(Sha256::new().finish()),
+        };
+        map.tag = map.content_tag();
+        map
+    }
+
+    /// The PIDs in canonical order.
+    pub fn pids(&self) -> &Arc<PidIndex> {
+        &self.pids
+    }
+
+    /// The prefixes of the PID at an index.
+    pub fn group(&self, index: u32) -> Option<&Arc<AddressGroup>> {
+        self.groups.get(index as usize)
+    }
+
+    /// Every PID with its prefixes, in canonical order.
+    pub fn groups(&self) -> impl Iterator<Item = (&PidName, &Arc<AddressGroup>)> {
+        self.pids.names().iter().zip(&self.groups)
+    }
+
+    /// How addresses find their PID.
+    pub fn lookup(&self) -> &Lookup {
+        &self.lookup
+    }
+
+    /// The index of the PID that holds this address, by longest-prefix match
+    /// over all PIDs (RFC 7285 §5.3).
+    pub fn pid_of(&self, addr: IpAddr) -> Option<u32> {
+        self.lookup.pid(addr)
+    }
+
+    /// How many prefixes the map has.
+    pub fn prefix_count(&self) -> usize {
+        self.groups.iter().map(|group| group.len()).sum()
+    }
+
+    /// The tag of the content, the same on every node and after a restart: the
+    /// hash of `{"network-map": …}` in canonical form.
+    pub fn tag(&self) -> &Tag {
+        &self.tag
+    }
+
+    fn content_tag(&self) -> Tag {
+        let mut hasher = Sha256::new();
+        let mut out = b"{\"network-map\":".to_vec();
+        if self.pids.is_empty() {
+            write_groups(&mut out, [], &Family::ALL);
+        }
+        for (index, member) in self.groups().enumerate() {
+            write_group(&mut out, index, member);
+            hasher.update(&out);
+            out.clear();
+        }
+        out.extend_from_slice(if self.pids.is_empty() { b"}" } else { b"}}" });
+        hasher.update(&out);
+        hasher.finish().into()
+    }
+}
+
+/// Writes a PID's member of the map, with the separator that precedes it.
+pub(super) fn write_group(
+    out: &mut Vec<u8>,
+    index: usize,
+    (name, group): (&PidName, &Arc<AddressGroup>),
+) {
+    out.push(if index == 0 { b'{' } else { b',' });
+    crate::alto::network::write_member_name(out, name.as_str());
+    group.write(out, &Family::ALL);
+}

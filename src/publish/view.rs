@@ -1,0 +1,124 @@
+//! A view: what a client can ask of one domain, or of all.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::alto::meta::VersionTag;
+use crate::alto::query::CostCapabilities;
+use crate::ident::{MetricName, ResourceId};
+
+use super::catalog::{Catalog, Kind, NETWORK_MAP, capabilities};
+use super::costs::Costs;
+use super::network::NetworkMap;
+use super::properties::Properties;
+use super::snapshot::ViewName;
+
+/// A view.
+#[derive(Debug)]
+pub struct View {
+    name: ViewName,
+    origin: Origin,
+    network: Arc<NetworkMap>,
+    network_id: ResourceId,
+    costs: BTreeMap<MetricName, Costs>,
+    capabilities: CostCapabilities,
+    properties: Arc<Properties>,
+    catalog: Catalog,
+}
+
+/// Where a view's content comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The number of the content: a revision of our own, a peer's serial.
+    pub serial: u64,
+    /// When we came by it.
+    pub received: Timestamp,
+}
+
+impl View {
+    /// A view of this content. `former` is the view it replaces: what was
+    /// worked out for the same content is taken from there.
+    ///
+    /// `costs` must have `routingcost`, which every ALTO server has (RFC 7285
+    /// §6.1.1.1), and must be over the PIDs of `network`.
+    pub fn new(
+        name: ViewName,
+        origin: Origin,
+        network: Arc<NetworkMap>,
+        costs: BTreeMap<MetricName, Costs>,
+        properties: Arc<Properties>,
+        former: Option<&View>,
+    ) -> Self {
+        let same_network = former.is_some_and(|former| former.network.tag() == network.tag());
+        let same_costs = |metric: &MetricName| {
+            let before = former.and_then(|former| former.costs.get(metric));
+            matches!((before, costs.get(metric)), (Some(a), Some(b)) if a.same(b))
+        };
+        let unchanged = |kind: &Kind| match kind {
+            Kind::NetworkMap => same_network,
+            Kind::CostMap(cost_type) => same_network && same_costs(&cost_type.cost_metric),
+            _ => false,
+        };
+        let catalog = Catalog::new(&name, &costs, former.map(|f| &f.catalog), unchanged);
+        Self {
+            network_id: name.resource_id(NETWORK_MAP),
+            capabilities: capabilities(&costs),
+            catalog,
+            name,
+            origin,
+            network,
+            costs,
+            properties,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &ViewName {
+        &self.name
+    }
+
+    /// Where its content comes from.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Its network map.
+    pub fn network(&self) -> &Arc<NetworkMap> {
+        &self.network
+    }
+
+    /// The id of its network map.
+    pub fn network_id(&self) -> &ResourceId {
+        &self.network_id
+    }
+
+    /// The version of its network map, which every cost map names.
+    pub fn vtag(&self) -> VersionTag {
+        VersionTag {
+            resource_id: self.network_id.clone(),
+            tag: self.network.tag().clone(),
+        }
+    }
+
+    /// Its costs by metric; numerical, ordinal ones are made from them.
+    pub fn costs(&self) -> &BTreeMap<MetricName, Costs> {
+        &self.costs
+    }
+
+    /// What its filtered cost map and endpoint cost service can do.
+    pub fn capabilities(&self) -> &CostCapabilities {
+        &self.capabilities
+    }
+
+    /// Its properties.
+    pub fn properties(&self) -> &Arc<Properties> {
+        &self.properties
+    }
+
+    /// Its resources.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+}
