@@ -6,3 +6,4 @@ pub mod compile;
 pub mod ident;
 pub mod net;
 pub mod publish;
+pub mod runtime;

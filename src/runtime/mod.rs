@@ -1,0 +1,40 @@
+//! What every task of the node stands on: time, tasks, shutdown and CPU work.
+//!
+//! * [`Clock`] is the only source of time. Every deadline of the node is a [`Moment`] read from
+//!   it, so that a test moves time with [`ManualClock::advance`] and never sleeps.
+//! * [`Task`] is a spawned future that ends with its owner.
+//! * [`Drain`] carries one shutdown signal to all servers; [`Signal`] waits for them.
+//! * [`Pool`] runs CPU work over a millisecond away from the threads that answer sockets.
+//! * [`duration`] reads and writes durations in the configuration (`"10s"`).
+//!
+//! This module imports nothing of the crate.
+
+mod clock;
+mod drain;
+pub mod duration;
+mod pool;
+mod task;
+
+pub use clock::{Clock, Elapsed, ManualClock, Moment, Sleep};
+pub use drain::{Drain, Guard, Overrun, Signal};
+pub use pool::{Pool, PoolError};
+pub use task::{Task, TaskError};
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! What the crate's tests share.
+
+    use std::future::Future;
+    use std::time::Duration;
+
+    /// Awaits an event that comes at once when the code is right, so that a defect fails the
+    /// test instead of hanging it. The limit is far above any machine's slowness.
+    ///
+    /// # Panics
+    /// When the event has not come within a minute of real time.
+    pub(crate) async fn soon<F: Future>(event: F) -> F::Output {
+        let limit = Duration::from_secs(60);
+        let outcome = tokio::time::timeout(limit, event).await;
+        outcome.expect("the awaited event did not come within a minute")
+    }
+}
