@@ -102,6 +102,14 @@ impl Faults {
         self.total += unlisted;
     }
 
+    /// The same faults, all below the given steps.
+    pub fn relocated(mut self, at: &[Step<'static>]) -> Self {
+        for fault in &mut self.listed {
+            fault.path.splice(0..0, at.iter().cloned());
+        }
+        self
+    }
+
     /// Adds one fault of a value that cannot be used, at a path of member names.
     pub fn at(&mut self, members: &[&str], detail: impl Into<String>) {
         self.push(Fault {

@@ -59,6 +59,18 @@ impl AddressGroup {
         }
     }
 
+    /// Whether the prefix is there.
+    pub fn contains(&self, net: &IpNet) -> bool {
+        match net {
+            IpNet::V4(net) => self.ipv4.binary_search(net).is_ok(),
+            IpNet::V6(net) => self.ipv6.binary_search(net).is_ok(),
+        }
+    }
+
+    fn is_sorted(&self) -> bool {
+        self.ipv4.is_sorted() && self.ipv6.is_sorted()
+    }
+
     fn sort(&mut self) {
         self.ipv4.sort_unstable();
         self.ipv6.sort_unstable();
@@ -143,7 +155,7 @@ impl<'de> Read<'de> for ReadGroups {
         walk: &mut Walk<'de>,
         mut map: A,
     ) -> Result<Option<Groups>, A::Error> {
-        let mut groups: BTreeMap<PidName, AddressGroup> = BTreeMap::new();
+        let mut groups = Groups::new();
         let mut count = 0;
         members(walk, &mut map, |walk, key, map| {
             let name = pid_name(walk, key, self.max_name);
@@ -156,7 +168,7 @@ impl<'de> Read<'de> for ReadGroups {
             )?;
             if let (Some(name), Some(group)) = (name, group) {
                 count += group.len();
-                if groups.insert(name, group).is_some() {
+                if groups.insert(name, Arc::new(group)).is_some() {
                     walk.duplicate();
                 }
             }
@@ -170,11 +182,8 @@ impl<'de> Read<'de> for ReadGroups {
             return Ok(None);
         }
         note_duplicates(walk, &groups);
-        let sorted = groups.into_iter().map(|(name, mut group)| {
-            group.sort();
-            (name, Arc::new(group))
-        });
-        Ok(Some(sorted.collect()))
+        sort_all(&mut groups);
+        Ok(Some(groups))
     }
 }
 
@@ -250,10 +259,18 @@ pub fn pid_name(walk: &mut Walk<'_>, key: &str, max: usize) -> Option<PidName> {
     }
 }
 
+/// Brings every PID's prefixes into canonical order. Groups that are in order,
+/// and may be shared, stay as they are.
+pub fn sort_all(groups: &mut Groups) {
+    let unsorted = |group: &&mut Arc<AddressGroup>| !group.is_sorted();
+    let unsorted = groups.values_mut().filter(unsorted);
+    unsorted.for_each(|group| Arc::make_mut(group).sort());
+}
+
 /// Notes each prefix that stands in the map before, in any PID (RFC 7285
 /// §11.2.1.6). Looking for one costs a sort; only when there is one is it
 /// worked out where.
-fn note_duplicates(walk: &mut Walk<'_>, groups: &BTreeMap<PidName, AddressGroup>) {
+pub fn note_duplicates(walk: &mut Walk<'_>, groups: &Groups) {
     let all = || groups.values().flat_map(|group| group.prefixes());
     if !has_duplicate(groups.values().flat_map(|g| g.ipv4.iter().copied()))
         && !has_duplicate(groups.values().flat_map(|g| g.ipv6.iter().copied()))

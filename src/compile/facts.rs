@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::alto::cost::CostTable;
 use crate::alto::network::Groups;
 use crate::alto::property::PropertyMap;
-use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName, SourceName};
+use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName, SourceName, Tag};
 
 /// All facts of our domain, by the source that states them.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +50,8 @@ pub struct Stated<T> {
     pub body: Arc<T>,
     /// Since when.
     pub revision: u64,
+    /// The tag of its canonical text.
+    pub tag: Tag,
 }
 
 impl<T> Clone for Stated<T> {
@@ -57,6 +59,7 @@ impl<T> Clone for Stated<T> {
         Self {
             body: self.body.clone(),
             revision: self.revision,
+            tag: self.tag.clone(),
         }
     }
 }

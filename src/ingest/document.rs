@@ -1,0 +1,302 @@
+//! The documents of the network-to-server API and their paths.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::alto::canonical::{write_string, write_value};
+use crate::alto::cost::{CostTable, GridWriter};
+use crate::alto::network::{Groups, write_member_name};
+use crate::alto::property::{PropertyMap, write_members};
+use crate::compile::{Interconnects, SourceFacts, Stated};
+use crate::ident::{Digest, Family, MetricName, PidName, Sha256, SourceName, Tag};
+
+/// Which document of a source.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DocumentPath {
+    /// `network-map`
+    NetworkMap,
+    /// `cost-maps/{metric}`
+    CostMap(MetricName),
+    /// `properties`
+    Properties,
+    /// `interconnects`
+    Interconnects,
+}
+
+impl DocumentPath {
+    /// The document at this path below `/n2s/v1/`.
+    ///
+    /// # Errors
+    /// What is wrong and which paths there are, for people.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "network-map" => Ok(Self::NetworkMap),
+            "properties" => Ok(Self::Properties),
+            "interconnects" => Ok(Self::Interconnects),
+            _ => match text.strip_prefix("cost-maps/") {
+                Some(metric) => MetricName::new(metric)
+                    .map(Self::CostMap)
+                    .map_err(|error| error.to_string()),
+                None => Err(format!(
+                    "there is no document {text:?}; there are network-map, cost-maps/{{metric}}, \
+                     properties and interconnects"
+                )),
+            },
+        }
+    }
+
+    /// The member of the document that holds its content.
+    pub fn member(&self) -> &'static str {
+        match self {
+            Self::NetworkMap => crate::alto::network::MEMBER,
+            Self::CostMap(_) => crate::alto::cost::MEMBER,
+            Self::Properties => crate::alto::property::MEMBER,
+            Self::Interconnects => "interconnects",
+        }
+    }
+
+    /// The name of a source's document in the store.
+    pub fn stored_as(&self, source: &SourceName) -> String {
+        format!("{source}/{self}")
+    }
+
+    /// The source and document of a name in the store.
+    pub fn parse_stored(name: &str) -> Option<(SourceName, Self)> {
+        let (source, path) = name.split_once('/')?;
+        Some((SourceName::new(source).ok()?, Self::parse(path).ok()?))
+    }
+}
+
+impl fmt::Display for DocumentPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NetworkMap => f.write_str("network-map"),
+            Self::CostMap(metric) => write!(f, "cost-maps/{metric}"),
+            Self::Properties => f.write_str("properties"),
+            Self::Interconnects => f.write_str("interconnects"),
+        }
+    }
+}
+
+/// A document's content.
+#[derive(Debug, Clone)]
+pub enum Document {
+    /// Of `network-map`.
+    Network(Arc<Groups>),
+    /// Of `cost-maps/{metric}`.
+    Costs(Arc<CostTable>),
+    /// Of `properties`.
+    Properties(Arc<PropertyMap>),
+    /// Of `interconnects`.
+    Interconnects(Arc<Interconnects>),
+}
+
+/// The canonical text of a document, in rows of one PID, source or entity, so
+/// that a store can tell which of them changed. The rows joined are the text.
+pub struct Text {
+    rows: Vec<Vec<u8>>,
+    tag: Tag,
+}
+
+impl Text {
+    /// The rows.
+    pub fn into_rows(self) -> Vec<Vec<u8>> {
+        self.rows
+    }
+
+    /// The text as one.
+    pub fn joined(&self) -> Vec<u8> {
+        self.rows.concat()
+    }
+
+    /// The tag of the text.
+    pub fn tag(&self) -> &Tag {
+        &self.tag
+    }
+}
+
+impl Document {
+    /// What the source states at this path.
+    pub fn of(facts: &SourceFacts, path: &DocumentPath) -> Option<Self> {
+        match path {
+            DocumentPath::NetworkMap => facts
+                .network
+                .as_ref()
+                .map(|s| Self::Network(s.body.clone())),
+            DocumentPath::CostMap(metric) => {
+                facts.costs.get(metric).map(|s| Self::Costs(s.body.clone()))
+            }
+            DocumentPath::Properties => facts
+                .properties
+                .as_ref()
+                .map(|s| Self::Properties(s.body.clone())),
+            DocumentPath::Interconnects => facts
+                .interconnects
+                .as_ref()
+                .map(|s| Self::Interconnects(s.body.clone())),
+        }
+    }
+
+    /// The tag and revision of what the source states at this path.
+    pub fn stated(facts: &SourceFacts, path: &DocumentPath) -> Option<(Tag, u64)> {
+        fn marks<T>(stated: &Stated<T>) -> (Tag, u64) {
+            (stated.tag.clone(), stated.revision)
+        }
+        match path {
+            DocumentPath::NetworkMap => facts.network.as_ref().map(marks),
+            DocumentPath::CostMap(metric) => facts.costs.get(metric).map(marks),
+            DocumentPath::Properties => facts.properties.as_ref().map(marks),
+            DocumentPath::Interconnects => facts.interconnects.as_ref().map(marks),
+        }
+    }
+
+    /// Has the source state this document, or none, at this path. The document
+    /// must be of the path's kind.
+    pub fn state(
+        facts: &mut SourceFacts,
+        path: &DocumentPath,
+        document: Option<(Document, Tag)>,
+        revision: u64,
+    ) {
+        match path {
+            DocumentPath::NetworkMap => facts.network = None,
+            DocumentPath::CostMap(metric) => drop(facts.costs.remove(metric)),
+            DocumentPath::Properties => facts.properties = None,
+            DocumentPath::Interconnects => facts.interconnects = None,
+        }
+        let Some((document, tag)) = document else {
+            return;
+        };
+        match (path, document) {
+            (DocumentPath::CostMap(metric), Document::Costs(body)) => {
+                facts.costs.insert(
+                    metric.clone(),
+                    Stated {
+                        body,
+                        revision,
+                        tag,
+                    },
+                );
+            }
+            (_, Document::Network(body)) => {
+                facts.network = Some(Stated {
+                    body,
+                    revision,
+                    tag,
+                })
+            }
+            (_, Document::Properties(body)) => {
+                facts.properties = Some(Stated {
+                    body,
+                    revision,
+                    tag,
+                })
+            }
+            (_, Document::Interconnects(body)) => {
+                facts.interconnects = Some(Stated {
+                    body,
+                    revision,
+                    tag,
+                });
+            }
+            (_, Document::Costs(_)) => {}
+        }
+    }
+
+    /// The document as canonical text.
+    pub fn text(&self) -> Text {
+        let (member, mut rows) = match self {
+            Self::Network(groups) => (DocumentPath::NetworkMap.member(), network_rows(groups)),
+            Self::Costs(table) => (crate::alto::cost::MEMBER, cost_rows(table)),
+            Self::Properties(map) => (
+                DocumentPath::Properties.member(),
+                write_members(map).collect(),
+            ),
+            Self::Interconnects(links) => (DocumentPath::Interconnects.member(), link_rows(links)),
+        };
+        let mut head = b"{".to_vec();
+        write_member_name(&mut head, member);
+        head.push(b'{');
+        rows.insert(0, head);
+        rows.push(b"}}".to_vec());
+        let mut hasher = Sha256::new();
+        rows.iter().for_each(|row| hasher.update(row));
+        let digest: Digest = hasher.finish();
+        Text {
+            rows,
+            tag: digest.into(),
+        }
+    }
+}
+
+fn network_rows(groups: &Groups) -> Vec<Vec<u8>> {
+    let row = |(index, (pid, group)): (usize, (&PidName, &Arc<_>))| {
+        let mut out = Vec::new();
+        out.extend_from_slice(if index == 0 { b"" } else { b"," });
+        write_member_name(&mut out, pid.as_str());
+        crate::alto::network::AddressGroup::write(group, &mut out, &Family::ALL);
+        out
+    };
+    groups.iter().enumerate().map(row).collect()
+}
+
+fn cost_rows(table: &CostTable) -> Vec<Vec<u8>> {
+    let mut grid = GridWriter::new(table.dsts.names().iter().map(PidName::as_str));
+    let mut rows = Vec::with_capacity(table.srcs.len() + 2);
+    for (src, costs) in table.rows() {
+        let mut out = Vec::new();
+        grid.row(&mut out, src.as_str(), costs);
+        // The head has the brace that opens the object.
+        if rows.is_empty() && !out.is_empty() {
+            out.remove(0);
+        }
+        rows.push(out);
+    }
+    rows
+}
+
+fn link_rows(links: &Interconnects) -> Vec<Vec<u8>> {
+    let row = |(index, (id, link)): (usize, (&_, &_))| {
+        let mut out = Vec::new();
+        out.extend_from_slice(if index == 0 { b"" } else { b"," });
+        write_string(&mut out, crate::ident::InterconnectId::as_str(id));
+        out.push(b':');
+        let tree = serde_json::to_value::<&crate::compile::Interconnect>(link);
+        write_value(&mut out, &tree.unwrap_or_default());
+        out
+    };
+    links.iter().enumerate().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_one_text_and_one_name_in_the_store() {
+        let source = SourceName::new("noc").expect("valid");
+        for text in [
+            "network-map",
+            "cost-maps/delay-ow:p95",
+            "properties",
+            "interconnects",
+        ] {
+            let path = DocumentPath::parse(text).expect(text);
+            assert_eq!(path.to_string(), text);
+            let stored = path.stored_as(&source);
+            assert_eq!(
+                DocumentPath::parse_stored(&stored),
+                Some((source.clone(), path))
+            );
+        }
+        for bad in [
+            "",
+            "network-map/",
+            "cost-maps/",
+            "cost-maps/latency",
+            "topologies/x",
+        ] {
+            assert!(DocumentPath::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

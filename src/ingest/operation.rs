@@ -1,0 +1,254 @@
+//! The operations of a write, as they are sent.
+
+use std::borrow::Cow;
+
+use serde::de::MapAccess;
+use serde_json::value::RawValue;
+
+use crate::alto::json::{
+    FaultKind, Faults, ListOf, Once, Read, Step, StringBy, Walk, members, once, read, skip,
+};
+
+use super::document::{Document, DocumentPath};
+use super::read::{Patch, Prefixes, Reader};
+
+/// One step of a write.
+#[derive(Debug, Clone)]
+pub struct Operation {
+    /// The document it is about.
+    pub path: DocumentPath,
+    /// What happens to it.
+    pub change: Change,
+    /// Where its value stands in the request, for faults found later.
+    pub at: Vec<Step<'static>>,
+}
+
+/// What happens to a document.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// It is replaced.
+    Put(Document),
+    /// It is changed as RFC 7396 has it.
+    Patch(Patch),
+    /// It goes.
+    Delete,
+    /// Prefixes are added to the network map.
+    Announce(Prefixes),
+    /// Prefixes are removed from the network map.
+    Withdraw(Prefixes),
+}
+
+/// The kind of a change, by its name in the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OperationKind {
+    /// `put`
+    Put,
+    /// `merge-patch`
+    MergePatch,
+    /// `delete`
+    Delete,
+    /// `announce`
+    Announce,
+    /// `withdraw`
+    Withdraw,
+}
+
+impl OperationKind {
+    const ALL: [Self; 5] = [
+        Self::Put,
+        Self::MergePatch,
+        Self::Delete,
+        Self::Announce,
+        Self::Withdraw,
+    ];
+
+    /// The name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Put => "put",
+            Self::MergePatch => "merge-patch",
+            Self::Delete => "delete",
+            Self::Announce => "announce",
+            Self::Withdraw => "withdraw",
+        }
+    }
+}
+
+impl Change {
+    /// Its kind.
+    pub fn kind(&self) -> OperationKind {
+        match self {
+            Self::Put(_) => OperationKind::Put,
+            Self::Patch(_) => OperationKind::MergePatch,
+            Self::Delete => OperationKind::Delete,
+            Self::Announce(_) => OperationKind::Announce,
+            Self::Withdraw(_) => OperationKind::Withdraw,
+        }
+    }
+}
+
+/// Reads the operation that a request to a document is.
+///
+/// # Errors
+/// All that is wrong with its body.
+pub fn read_operation(
+    reader: Reader<'_>,
+    kind: OperationKind,
+    path: DocumentPath,
+    body: &[u8],
+) -> Result<Operation, Faults> {
+    operation(reader, kind, path, Vec::new(), Some(body))
+}
+
+/// Reads the operations of a `POST transaction`.
+///
+/// # Errors
+/// All that is wrong with them.
+pub fn read_transaction(reader: Reader<'_>, body: &[u8]) -> Result<Vec<Operation>, Faults> {
+    let stated = read(body, ReadTransaction)?;
+    let mut faults = Faults::default();
+    let limit = reader.limits.max_operations;
+    if stated.len() > limit {
+        let detail = format!("{} operations; at most {limit} are taken", stated.len());
+        faults.at(&["operations"], detail);
+        return Err(faults);
+    }
+    let mut operations = Vec::with_capacity(stated.len());
+    for (index, stated) in stated.into_iter().enumerate() {
+        let at = vec![
+            Step::Member("operations".into()),
+            Step::Element(index),
+            Step::Member("value".into()),
+        ];
+        let value = stated.value.map(|value| value.get().as_bytes());
+        match operation(reader, stated.kind, stated.path, at, value) {
+            Ok(operation) => operations.push(operation),
+            Err(more) => faults.append(more),
+        }
+    }
+    faults.or(operations)
+}
+
+fn operation(
+    reader: Reader<'_>,
+    kind: OperationKind,
+    path: DocumentPath,
+    at: Vec<Step<'static>>,
+    value: Option<&[u8]>,
+) -> Result<Operation, Faults> {
+    let refuse = |kind: FaultKind, detail: &str| {
+        let mut walk = Walk::below(at.clone());
+        walk.fault(kind, detail);
+        Err(walk.into_faults())
+    };
+    let prefixes_only = matches!(kind, OperationKind::Announce | OperationKind::Withdraw);
+    if prefixes_only && path != DocumentPath::NetworkMap {
+        return refuse(
+            FaultKind::Value(None),
+            "announce and withdraw are for the path network-map only",
+        );
+    }
+    let value = match (kind, value) {
+        (OperationKind::Delete, _) => &[],
+        (_, Some(value)) => value,
+        (_, None) => return refuse(FaultKind::Missing, "the member \"value\" is missing"),
+    };
+    let change = match kind {
+        OperationKind::Put => Change::Put(reader.document(&path, at.clone(), value)?),
+        OperationKind::MergePatch => Change::Patch(reader.patch(&path, at.clone(), value)?),
+        OperationKind::Delete => Change::Delete,
+        OperationKind::Announce => Change::Announce(reader.prefixes(at.clone(), value)?),
+        OperationKind::Withdraw => Change::Withdraw(reader.prefixes(at.clone(), value)?),
+    };
+    Ok(Operation { path, change, at })
+}
+
+/// An operation of a transaction whose value is still to be read: what it must
+/// be depends on members that may follow it.
+struct Stated<'de> {
+    kind: OperationKind,
+    path: DocumentPath,
+    value: Option<&'de RawValue>,
+}
+
+struct ReadTransaction;
+
+impl<'de> Read<'de> for ReadTransaction {
+    type Output = Vec<Stated<'de>>;
+    const WANTED: &'static str = "an object with operations";
+
+    fn object<A: MapAccess<'de>>(
+        self,
+        walk: &mut Walk<'de>,
+        mut map: A,
+    ) -> Result<Option<Self::Output>, A::Error> {
+        let mut operations = Once::default();
+        members(walk, &mut map, |walk, key, map| match key {
+            "operations" => once(walk, map, &mut operations, ListOf::new(|| ReadStated)),
+            _ => {
+                walk.unknown(&["operations"]);
+                skip(map)
+            }
+        })?;
+        Ok(operations.required(walk, "operations"))
+    }
+}
+
+struct ReadStated;
+
+impl<'de> Read<'de> for ReadStated {
+    type Output = Stated<'de>;
+    const WANTED: &'static str = "an object with op, path and value";
+
+    fn object<A: MapAccess<'de>>(
+        self,
+        walk: &mut Walk<'de>,
+        mut map: A,
+    ) -> Result<Option<Stated<'de>>, A::Error> {
+        let (mut kind, mut path) = (Once::default(), Once::default());
+        let mut value: Option<&'de RawValue> = None;
+        members(walk, &mut map, |walk, key, map| match key {
+            "op" => once(walk, map, &mut kind, operation_kind()),
+            "path" => once(walk, map, &mut path, document_path()),
+            "value" => {
+                if value.is_some() {
+                    walk.duplicate();
+                }
+                value = Some(map.next_value()?);
+                Ok(())
+            }
+            _ => {
+                walk.unknown(&["op", "path", "value"]);
+                skip(map)
+            }
+        })?;
+        let kind = kind.required(walk, "op");
+        let path = path.required(walk, "path");
+        Ok(kind
+            .zip(path)
+            .map(|(kind, path)| Stated { kind, path, value }))
+    }
+}
+
+fn operation_kind<'de>() -> impl Read<'de, Output = OperationKind> {
+    StringBy(|walk: &mut Walk<'de>, text: Cow<'de, str>| {
+        let known = OperationKind::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text);
+        if known.is_none() {
+            walk.invalid(
+                &text,
+                "no operation; write put, merge-patch, delete, announce or withdraw",
+            );
+        }
+        known
+    })
+}
+
+fn document_path<'de>() -> impl Read<'de, Output = DocumentPath> {
+    StringBy(|walk: &mut Walk<'de>, text: Cow<'de, str>| {
+        DocumentPath::parse(&text)
+            .map_err(|reason| walk.invalid(&text, reason))
+            .ok()
+    })
+}
