@@ -1,1 +1,5 @@
-fn main() {}
+//! The `altofed` command.
+
+fn main() -> std::process::ExitCode {
+    altofed::cli::run()
+}

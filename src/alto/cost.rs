@@ -9,7 +9,7 @@ use serde::de::MapAccess;
 use super::canonical::{number_text, write_cost};
 use super::json::{FaultKind, MapOf, OrNull, Read, Walk, members, value};
 use super::network::{pid_name, write_member_name};
-use crate::ident::{MetricName, PidName};
+use crate::ident::{PidName, ValueCheck};
 use crate::net::{Matrix, PidIndex};
 
 /// The name of the data member.
@@ -257,16 +257,16 @@ impl GridWriter {
 ///
 /// Each row is expected to name its destinations in the order of the rows
 /// before, which costs one comparison a cell; any other order costs a look-up.
-pub struct ReadCosts<'m> {
-    /// The metric, which says which numbers are costs.
-    pub metric: &'m MetricName,
+pub struct ReadCosts {
+    /// Which numbers are costs.
+    pub check: ValueCheck,
     /// The longest PID name that is taken, at most 64.
     pub max_name: usize,
     /// How many cells the matrix may have, 8 bytes each.
     pub max_cells: usize,
 }
 
-impl<'de> Read<'de> for ReadCosts<'_> {
+impl<'de> Read<'de> for ReadCosts {
     type Output = CostTable;
     const WANTED: &'static str = "an object of source PIDs";
 
@@ -373,12 +373,12 @@ impl Building {
     }
 }
 
-struct ReadRow<'r, 'm> {
-    reader: &'r ReadCosts<'m>,
+struct ReadRow<'r> {
+    reader: &'r ReadCosts,
     table: &'r mut Building,
 }
 
-impl<'de> Read<'de> for ReadRow<'_, '_> {
+impl<'de> Read<'de> for ReadRow<'_> {
     type Output = Vec<f64>;
     const WANTED: &'static str = "an object of destination PIDs";
 
@@ -392,7 +392,7 @@ impl<'de> Read<'de> for ReadRow<'_, '_> {
         let mut expected = 0;
         members(walk, &mut map, |walk, key, map| {
             let place = table.column(walk, expected, key, reader.max_name);
-            let cost = value(walk, map, ReadCost(reader.metric))?;
+            let cost = value(walk, map, ReadCost(reader.check))?;
             let Some(place) = place else { return Ok(()) };
             expected = place + 1;
             if place >= row.len() {
@@ -419,15 +419,15 @@ impl<'de> Read<'de> for ReadRow<'_, '_> {
     }
 }
 
-/// Reads one cost of a metric.
-struct ReadCost<'m>(&'m MetricName);
+/// Reads one cost.
+struct ReadCost(ValueCheck);
 
-impl<'de> Read<'de> for ReadCost<'_> {
+impl<'de> Read<'de> for ReadCost {
     type Output = f64;
     const WANTED: &'static str = "a number (leave a pair without a cost out)";
 
     fn number(self, walk: &mut Walk<'de>, number: f64) -> Option<f64> {
-        match self.0.check_value(number) {
+        match (self.0)(number) {
             Ok(()) => Some(number),
             Err(reason) => {
                 walk.invalid(&number_text(number), reason);
@@ -439,14 +439,14 @@ impl<'de> Read<'de> for ReadCost<'_> {
 
 /// Reads a merge patch of a cost table: like the table, with `null` for a
 /// source or pair that is to go.
-pub struct ReadCostPatch<'m> {
-    /// The metric, which says which numbers are costs.
-    pub metric: &'m MetricName,
+pub struct ReadCostPatch {
+    /// Which numbers are costs.
+    pub check: ValueCheck,
     /// The longest PID name that is taken, at most 64.
     pub max_name: usize,
 }
 
-impl<'de> Read<'de> for ReadCostPatch<'_> {
+impl<'de> Read<'de> for ReadCostPatch {
     type Output = CostPatch;
     const WANTED: &'static str = "an object of source PIDs";
 
@@ -456,7 +456,7 @@ impl<'de> Read<'de> for ReadCostPatch<'_> {
         map: A,
     ) -> Result<Option<CostPatch>, A::Error> {
         let name = |walk: &mut Walk<'de>, key: &str| pid_name(walk, key, self.max_name);
-        let cell = || OrNull(ReadCost(self.metric));
+        let cell = || OrNull(ReadCost(self.check));
         let row = || OrNull(MapOf::new(name, cell));
         MapOf::new(name, row).object(walk, map)
     }
@@ -466,16 +466,16 @@ impl<'de> Read<'de> for ReadCostPatch<'_> {
 mod tests {
     use super::*;
     use crate::alto::json::{Fault, Faults, read};
+    use crate::ident::MetricName;
     use proptest::prelude::*;
 
-    fn metric(name: &str) -> MetricName {
-        MetricName::new(name).expect("valid")
+    fn hopcount() -> ValueCheck {
+        MetricName::new("hopcount").expect("valid").check()
     }
 
     fn table(text: &str) -> Result<CostTable, Faults> {
-        let metric = metric("hopcount");
         let reader = ReadCosts {
-            metric: &metric,
+            check: hopcount(),
             max_name: 10,
             max_cells: 100,
         };
@@ -489,9 +489,8 @@ mod tests {
     }
 
     fn patched(text: &str, patch: &str) -> String {
-        let metric = metric("hopcount");
         let reader = ReadCostPatch {
-            metric: &metric,
+            check: hopcount(),
             max_name: 10,
         };
         let patch = read(patch.as_bytes(), reader).expect("sound");

@@ -458,15 +458,15 @@ impl<'de, T, F: FnOnce(&mut Walk<'de>, Cow<'de, str>) -> Option<T>> Read<'de> fo
     }
 }
 
-/// Reads `true` or `false`.
-pub struct Flag;
+/// Reads a number.
+pub struct Number;
 
-impl Read<'_> for Flag {
-    type Output = bool;
-    const WANTED: &'static str = "true or false";
+impl Read<'_> for Number {
+    type Output = f64;
+    const WANTED: &'static str = "a number";
 
-    fn boolean(self, _: &mut Walk<'_>, value: bool) -> Option<bool> {
-        Some(value)
+    fn number(self, _: &mut Walk<'_>, number: f64) -> Option<f64> {
+        Some(number)
     }
 }
 

@@ -40,7 +40,7 @@ impl MetricName {
     /// alphabet, or is neither registered (with a statistic where RFC 9439
     /// has one) nor `priv:` and a name.
     pub fn new(text: &str) -> Result<Self, NameError> {
-        match Self::check(text) {
+        match Self::check_syntax(text) {
             Ok(()) => Ok(Self(text.into())),
             Err(reason) => Err(NameError::new("cost metric", text, reason)),
         }
@@ -66,24 +66,14 @@ impl MetricName {
         matches!(self.base(), "tput" | "bw-residual" | "bw-available")
     }
 
-    /// Whether the metric can take this number: finite and not negative, whole
-    /// for `hopcount`, at most 100 for `lossrate` (RFC 9439 §4).
-    ///
-    /// # Errors
-    /// What is wrong with the number, for people.
-    pub fn check_value(&self, value: f64) -> Result<(), &'static str> {
-        if !value.is_finite() {
-            return Err("a cost must be a finite number");
-        }
-        if value < 0.0 {
-            return Err("a cost must not be negative");
-        }
+    /// Tells whether the metric can take a number: finite and not negative,
+    /// whole for `hopcount`, at most 100 for `lossrate` (RFC 9439 §4). If it
+    /// cannot, what is wrong, for people.
+    pub fn check(&self) -> ValueCheck {
         match self.base() {
-            "hopcount" if value.fract() != 0.0 && !self.is_spread() => {
-                Err("a hopcount must be a whole number")
-            }
-            "lossrate" if value > 100.0 => Err("a lossrate is in percent and at most 100"),
-            _ => Ok(()),
+            "hopcount" if !self.is_spread() => whole_cost,
+            "lossrate" => percent_cost,
+            _ => any_cost,
         }
     }
 
@@ -95,7 +85,7 @@ impl MetricName {
         )
     }
 
-    fn check(text: &str) -> Result<(), String> {
+    fn check_syntax(text: &str) -> Result<(), String> {
         if text.len() > 32 {
             return Err(format!(
                 "has {} characters; at most 32 are allowed",
@@ -138,6 +128,31 @@ impl MetricName {
                 STATISTICS.join(", ")
             )),
         }
+    }
+}
+
+/// Tells whether a number is a cost, and what is wrong if it is not.
+pub type ValueCheck = fn(f64) -> Result<(), &'static str>;
+
+fn any_cost(value: f64) -> Result<(), &'static str> {
+    match value.is_finite() {
+        true if value < 0.0 => Err("a cost must not be negative"),
+        true => Ok(()),
+        false => Err("a cost must be a finite number"),
+    }
+}
+
+fn whole_cost(value: f64) -> Result<(), &'static str> {
+    match value.fract() == 0.0 {
+        true => any_cost(value),
+        false => any_cost(value).and(Err("a hopcount must be a whole number")),
+    }
+}
+
+fn percent_cost(value: f64) -> Result<(), &'static str> {
+    match value > 100.0 {
+        true => any_cost(value).and(Err("a lossrate is in percent and at most 100")),
+        false => any_cost(value),
     }
 }
 
@@ -208,7 +223,7 @@ mod tests {
 
     #[test]
     fn values_obey_their_metric() {
-        let check = |name: &str, value| MetricName::new(name).expect("valid").check_value(value);
+        let check = |name: &str, value| MetricName::new(name).expect("valid").check()(value);
         assert!(check("routingcost", f64::NAN).is_err());
         assert!(check("routingcost", f64::INFINITY).is_err());
         assert!(check("routingcost", -1.0).is_err());

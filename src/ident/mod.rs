@@ -10,7 +10,7 @@ mod name;
 mod prefix;
 
 pub use digest::{Digest, Sha256, Tag};
-pub use metric::MetricName;
+pub use metric::{MetricName, ValueCheck};
 pub use name::{
     DomainLabel, InterconnectId, NameError, PidName, PropertyName, ResourceId, SourceName,
 };

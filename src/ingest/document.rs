@@ -45,6 +45,16 @@ impl DocumentPath {
         }
     }
 
+    /// The documents that a source states.
+    pub fn stated_by(facts: &SourceFacts) -> Vec<Self> {
+        let mut paths: Vec<Self> = facts.costs.keys().cloned().map(Self::CostMap).collect();
+        paths.extend(facts.network.as_ref().map(|_| Self::NetworkMap));
+        paths.extend(facts.properties.as_ref().map(|_| Self::Properties));
+        paths.extend(facts.interconnects.as_ref().map(|_| Self::Interconnects));
+        paths.sort_unstable();
+        paths
+    }
+
     /// The member of the document that holds its content.
     pub fn member(&self) -> &'static str {
         match self {

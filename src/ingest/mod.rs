@@ -4,12 +4,22 @@
 //! ([`apply`]), checked as a whole, committed as one revision and only then
 //! acknowledged, all by the [`Ledger`].
 
+mod condition;
 mod document;
+mod keys;
+mod ledger;
 mod operation;
 mod read;
+mod revision;
 mod transaction;
+mod union;
 
+pub use condition::{Condition, Wanted};
 pub use document::{Document, DocumentPath, Text};
+pub use keys::IdempotencyKey;
+pub use ledger::{Changes, Ledger, LoadError, Outcome, Refusal, Rules, Write};
 pub use operation::{Change, Operation, OperationKind, read_operation, read_transaction};
 pub use read::{Limits, Reader};
+pub use revision::{Account, OperationSummary};
 pub use transaction::{Applied, Replacements, Standing, apply, replace};
+pub use union::union_document;

@@ -116,7 +116,7 @@ impl Reader<'_> {
                 Wrapped {
                     member,
                     inner: ReadCosts {
-                        metric,
+                        check: metric.check(),
                         max_name: self.domain.max_pid_len(),
                         max_cells: self.limits.max_cells,
                     },
@@ -164,7 +164,10 @@ impl Reader<'_> {
                 Patch::Network(read_below(at, bytes, Wrapped { member, inner })?)
             }
             DocumentPath::CostMap(metric) => {
-                let inner = ReadCostPatch { metric, max_name };
+                let inner = ReadCostPatch {
+                    check: metric.check(),
+                    max_name,
+                };
                 Patch::Costs(read_below(at, bytes, Wrapped { member, inner })?)
             }
             DocumentPath::Properties => {
@@ -494,7 +497,7 @@ impl<'de> Read<'de> for LinkCost<'_> {
     const WANTED: &'static str = "a number";
 
     fn number(self, walk: &mut Walk<'de>, number: f64) -> Option<f64> {
-        match self.0.map(|metric| metric.check_value(number)) {
+        match self.0.map(|metric| metric.check()(number)) {
             Some(Err(reason)) => {
                 walk.fault(FaultKind::Value(None), reason);
                 None

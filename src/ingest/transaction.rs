@@ -17,10 +17,9 @@ use super::read::{GroupPatch, Limits, Patch, Prefixes, Reader, interconnects_of}
 
 /// What a transaction leads to.
 pub struct Applied {
-    /// The facts after it, at the next revision.
-    pub facts: Facts,
-    /// The union of their network maps.
-    pub union: Arc<NetworkUnion>,
+    /// The facts after it: at the next revision, or as they were if no
+    /// document differs.
+    pub standing: Standing,
     /// The documents that differ now, with their text; `None` for one that is
     /// gone.
     pub changed: Vec<(SourceName, DocumentPath, Option<Text>)>,
@@ -30,13 +29,34 @@ pub struct Applied {
     pub warnings: Vec<String>,
 }
 
-/// The facts a transaction starts from.
+/// Facts, and what every write and compilation needs of them.
 #[derive(Clone)]
 pub struct Standing {
     /// The facts.
     pub facts: Arc<Facts>,
     /// The union of their network maps.
     pub union: Arc<NetworkUnion>,
+    /// The policy by which they were joined.
+    pub policy: Arc<Policy>,
+}
+
+impl Standing {
+    /// The facts under a policy.
+    pub fn new(facts: Arc<Facts>, policy: Policy) -> Self {
+        Self {
+            union: Arc::new(NetworkUnion::new(&facts, &policy)),
+            facts,
+            policy: Arc::new(policy),
+        }
+    }
+
+    /// The same facts under another policy, if it is another.
+    pub fn under(&self, policy: &Policy) -> Self {
+        match *self.policy == *policy {
+            true => self.clone(),
+            false => Self::new(self.facts.clone(), policy.clone()),
+        }
+    }
 }
 
 /// What documents a transaction replaces: by path, the new document or none.
@@ -48,7 +68,6 @@ pub type Replacements = BTreeMap<(SourceName, DocumentPath), Option<Document>>;
 /// All that is wrong; nothing changes then.
 pub fn apply(
     standing: &Standing,
-    policy: &Policy,
     limits: &Limits,
     source: &SourceName,
     operations: Vec<Operation>,
@@ -57,7 +76,7 @@ pub fn apply(
     let nothing = SourceFacts::default();
     let before = standing.facts.sources.get(source).unwrap_or(&nothing);
     let reader = Reader {
-        domain: &policy.domain,
+        domain: &standing.policy.domain,
         limits,
     };
     let mut places: BTreeMap<DocumentPath, Vec<Step<'static>>> = BTreeMap::new();
@@ -75,19 +94,19 @@ pub fn apply(
         places.insert(path, at);
     }
     faults.or(())?;
-    replace(standing, policy, limits, replaced, source, &places)
+    replace(standing, limits, replaced, Some(source), &places)
 }
 
-/// Has documents replaced, and checks what then stands.
+/// Has documents replaced, and checks what then stands. What `source` states
+/// must not dangle; `places` says where its documents stand in the request.
 ///
 /// # Errors
 /// All that is wrong; nothing changes then.
 pub fn replace(
     standing: &Standing,
-    policy: &Policy,
     limits: &Limits,
     replaced: Replacements,
-    source: &SourceName,
+    source: Option<&SourceName>,
     places: &BTreeMap<DocumentPath, Vec<Step<'static>>>,
 ) -> Result<Applied, Faults> {
     let mut facts = Facts::clone(&standing.facts);
@@ -111,19 +130,25 @@ pub fn replace(
         .iter()
         .any(|(_, path, _)| *path == DocumentPath::NetworkMap);
     let union = match network_changed {
-        true => Arc::new(NetworkUnion::new(&facts, policy)),
+        true => Arc::new(NetworkUnion::new(&facts, &standing.policy)),
         false => standing.union.clone(),
     };
     let mut faults = Faults::default();
     check_size(&union, limits, &mut faults);
-    if let Some(own) = facts.sources.get(source) {
+    if let Some(own) = source.and_then(|source| facts.sources.get(source)) {
         check_dangling(own, union.pids(), places, &mut faults);
     }
     faults.or(())?;
     let warnings = warnings(&facts, &union, source);
+    if changed.is_empty() {
+        facts.revision = standing.facts.revision;
+    }
     Ok(Applied {
-        facts,
-        union,
+        standing: Standing {
+            facts: Arc::new(facts),
+            union,
+            policy: standing.policy.clone(),
+        },
         changed,
         created,
         warnings,
@@ -436,7 +461,7 @@ fn nest(walk: &mut Walk<'static>, members: &[&str], detail: String) {
     }
 }
 
-fn warnings(facts: &Facts, union: &NetworkUnion, source: &SourceName) -> Vec<String> {
+fn warnings(facts: &Facts, union: &NetworkUnion, source: Option<&SourceName>) -> Vec<String> {
     let mut warnings: Vec<String> = union
         .uncovered()
         .map(|family| {
@@ -457,7 +482,8 @@ fn warnings(facts: &Facts, union: &NetworkUnion, source: &SourceName) -> Vec<Str
             "{prefixes} prefixes are stated by two sources in different PIDs; see /n2s/v1/conflicts"
         ));
     }
-    for (other, stated) in facts.sources.iter().filter(|(other, _)| *other != source) {
+    let others = facts.sources.iter();
+    for (other, stated) in others.filter(|(other, _)| Some(*other) != source) {
         let mut faults = Faults::default();
         check_dangling(stated, union.pids(), &BTreeMap::new(), &mut faults);
         if !faults.is_empty() {

@@ -7,8 +7,10 @@ mod index;
 mod lpm;
 mod matrix;
 mod number;
+mod ranges;
+mod table;
 
 pub use index::PidIndex;
-pub use lpm::Lpm;
+pub use lpm::{DuplicatePrefix, Lpm};
 pub use matrix::{Change, Matrix};
 pub use number::write_number;

@@ -1,2 +1,5 @@
-#[test]
-fn t() {}
+//! The integration tests: real nodes on real sockets, one file for each matter.
+
+mod architecture;
+mod serve;
+mod support;

@@ -1,0 +1,7 @@
+//! Documents of the node's own APIs: what they look like, no logic.
+//!
+//! The network-to-server API's documents ([`n2s`]) and problem details
+//! ([`problem`]). The OpenAPI description is generated from these types.
+
+pub mod n2s;
+pub mod problem;

@@ -1,0 +1,134 @@
+//! The documents of the network-to-server API.
+//!
+//! The documents that state facts are described here for the OpenAPI
+//! description only: they are read and written by [`crate::ingest`], straight
+//! into what the node computes with.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::compile::{Conflict, Relationship};
+use crate::ingest::OperationSummary;
+
+/// The answer to a write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WriteAnswer {
+    /// The revision after the write; the current one if nothing changed.
+    pub revision: u64,
+    /// The documents that changed; those of other sources as `<source>/<path>`.
+    pub changed: Vec<String>,
+    /// What the source should know, though nothing is wrong.
+    pub warnings: Vec<String>,
+}
+
+/// PIDs and their prefixes (RFC 7285 §11.2.1.6); a member `meta` is ignored.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct NetworkMapDocument {
+    /// By PID name, the prefixes by address type, `ipv4` or `ipv6`.
+    pub network_map: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+}
+
+/// Numerical costs (RFC 7285 §11.2.3.6); a member `meta` is ignored.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct CostMapDocument {
+    /// By source PID, the costs by destination PID.
+    pub cost_map: BTreeMap<String, BTreeMap<String, f64>>,
+}
+
+/// Properties of entities (RFC 9240 §8.4.6).
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct PropertiesDocument {
+    /// By entity (`ipv4:192.0.2.0/24`, `ipv6:2001:db8::1`, `pid:ams`), the
+    /// values by property name, `priv:…`.
+    pub property_map: BTreeMap<String, BTreeMap<String, Value>>,
+}
+
+/// Links to other domains.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct InterconnectsDocument {
+    /// By id, which both sides agree on.
+    pub interconnects: BTreeMap<String, InterconnectDocument>,
+}
+
+/// A link to another domain.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct InterconnectDocument {
+    /// Our PID.
+    pub border: String,
+    /// The label of the other domain.
+    pub peer_domain: String,
+    /// Their PID.
+    pub peer_border: String,
+    /// What they are to us.
+    pub relationship: Relationship,
+    /// What crossing the link costs from here to there, by metric.
+    pub costs: BTreeMap<String, f64>,
+}
+
+/// A transaction: all of its operations or none, as one revision.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TransactionDocument {
+    /// What is done, in order.
+    pub operations: Vec<OperationDocument>,
+}
+
+/// An operation of a transaction.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct OperationDocument {
+    /// `put`, `merge-patch`, `delete`, `announce` or `withdraw`.
+    pub op: String,
+    /// The document: `network-map`, `cost-maps/{metric}`, `properties` or
+    /// `interconnects`.
+    pub path: String,
+    /// The document, the patch, or for `announce` and `withdraw` the prefixes
+    /// by PID; `delete` has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
+}
+
+/// Revisions, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RevisionList {
+    /// At most 100, after the one asked for.
+    pub revisions: Vec<RevisionDocument>,
+    /// The newest revision there is.
+    pub newest: u64,
+}
+
+/// Who changed what, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct RevisionDocument {
+    /// Its number.
+    pub revision: u64,
+    /// When it was accepted, RFC 3339.
+    pub time: String,
+    /// Who wrote it.
+    pub principal: String,
+    /// Whose facts it changed.
+    pub source: String,
+    /// What was asked; of more than a hundred operations the first hundred.
+    pub operations: Vec<OperationSummary>,
+    /// The documents that changed, `<source>/<path>`.
+    pub changed: Vec<String>,
+    /// The revision whose facts it states again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<u64>,
+}
+
+/// Facts that are kept and not used.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ConflictList {
+    /// The first thousand of each kind.
+    pub conflicts: Vec<Conflict>,
+    /// How many there are of each kind.
+    pub totals: BTreeMap<String, u64>,
+}

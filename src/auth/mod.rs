@@ -1,0 +1,13 @@
+//! Who a caller is and what it may do.
+//!
+//! A caller shows a bearer token (RFC 6750) or a TLS client certificate; either
+//! makes it a [`Principal`] with scopes. [`Access`] decides what a principal,
+//! or a caller that is none, may do.
+
+mod access;
+mod settings;
+mod token;
+
+pub use access::{Access, Denied, Principal};
+pub use settings::{AccessSettings, QueryAccess, Scope, TokenSettings};
+pub use token::{Secret, Token};

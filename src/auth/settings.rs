@@ -1,0 +1,86 @@
+//! The access rules as they are configured.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ident::SourceName;
+
+/// `[access]`: what a caller without a token may do.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccessSettings {
+    /// Whether ALTO queries need a token.
+    pub query: QueryAccess,
+    /// The views that a caller without a token may read: names of views, or
+    /// `*` for all.
+    pub views: Vec<String>,
+    /// Whether `/metrics` needs a token of scope `operate`.
+    pub metrics: QueryAccess,
+}
+
+impl Default for AccessSettings {
+    fn default() -> Self {
+        Self {
+            query: QueryAccess::Open,
+            views: vec!["*".into()],
+            metrics: QueryAccess::Open,
+        }
+    }
+}
+
+/// Whether something is open to all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QueryAccess {
+    /// Open to all.
+    Open,
+    /// Only with a token of the scope.
+    Token,
+}
+
+/// `[[token]]`: a principal and how it is known.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenSettings {
+    /// The name of the principal, and of the source of the facts it writes.
+    pub name: SourceName,
+    /// The bearer token itself.
+    #[serde(default)]
+    pub secret: Option<String>,
+    /// The environment variable that holds the bearer token.
+    #[serde(default)]
+    pub secret_env: Option<String>,
+    /// The file that holds the bearer token.
+    #[serde(default)]
+    pub secret_file: Option<std::path::PathBuf>,
+    /// The SHA-256 of the TLS client certificate, in hex.
+    #[serde(default)]
+    pub client_cert_sha256: Option<String>,
+    /// What the principal may do.
+    pub scopes: Vec<Scope>,
+    /// The sources it may write for besides its own.
+    #[serde(default)]
+    pub sources: Vec<SourceName>,
+}
+
+/// A permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// To ask ALTO queries.
+    Query,
+    /// To read and write facts by the network-to-server API.
+    Ingest,
+    /// To restore revisions and read what operators read.
+    Operate,
+}
+
+impl Scope {
+    /// The scope's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scope::Query => "query",
+            Scope::Ingest => "ingest",
+            Scope::Operate => "operate",
+        }
+    }
+}

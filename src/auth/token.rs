@@ -1,0 +1,169 @@
+//! Tokens: what a principal shows.
+
+use std::fmt;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+
+use crate::ident::{Digest, SourceName};
+
+use super::settings::{Scope, TokenSettings};
+
+/// A bearer token, kept only as its hash. Comparing takes the same time
+/// whatever was shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Digest);
+
+impl Secret {
+    /// The secret that is this text.
+    pub fn new(text: &str) -> Self {
+        Self(Digest::of(text.as_bytes()))
+    }
+
+    /// Whether this is what was shown.
+    pub fn is(&self, shown: &str) -> bool {
+        let shown = Digest::of(shown.as_bytes());
+        verify_slices_are_equal(self.0.as_bytes(), shown.as_bytes()).is_ok()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// A principal as it is configured, its secret resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// The principal's name.
+    pub name: SourceName,
+    /// The bearer token it shows, if it shows one.
+    pub secret: Option<Secret>,
+    /// The SHA-256 of the client certificate it shows, if it shows one.
+    pub certificate: Option<[u8; 32]>,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// The sources it may write for besides its own.
+    pub sources: Vec<SourceName>,
+}
+
+/// The shortest secret that is taken: 16 characters hold at least 64 bits even
+/// if only hex digits are used.
+const MIN_SECRET: usize = 16;
+
+impl Token {
+    /// Resolves a configured token; `secret` is the text of its secret, if it
+    /// has one.
+    ///
+    /// # Errors
+    /// What is wrong and how to mend it, for people.
+    pub fn new(settings: &TokenSettings, secret: Option<&str>) -> Result<Self, String> {
+        let name = &settings.name;
+        if secret.is_none() && settings.client_cert_sha256.is_none() {
+            return Err(format!(
+                "token {name} has no secret; give secret_env, secret_file, secret or \
+                 client_cert_sha256"
+            ));
+        }
+        if secret.is_some_and(|secret| secret.len() < MIN_SECRET) {
+            return Err(format!(
+                "the secret of token {name} has fewer than {MIN_SECRET} characters; make one with \
+                 `openssl rand -hex 32`"
+            ));
+        }
+        let b64token = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
+        if secret.is_some_and(|secret| !secret.chars().all(b64token)) {
+            return Err(format!(
+                "the secret of token {name} has a character that a bearer token cannot have (RFC \
+                 6750 section 2.1): use letters, digits and - . _ ~ + / ="
+            ));
+        }
+        let certificate = match &settings.client_cert_sha256 {
+            Some(text) => Some(fingerprint(text).ok_or_else(|| {
+                format!("client_cert_sha256 of token {name} must be 64 hex digits, colons allowed")
+            })?),
+            None => None,
+        };
+        Ok(Self {
+            name: name.clone(),
+            secret: secret.map(Secret::new),
+            certificate,
+            scopes: settings.scopes.clone(),
+            sources: settings.sources.clone(),
+        })
+    }
+}
+
+/// The 32 bytes of a fingerprint in hex, as `openssl x509 -fingerprint` prints it.
+fn fingerprint(text: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u32> = text
+        .chars()
+        .filter(|c| *c != ':')
+        .map(|c| c.to_digit(16))
+        .collect::<Option<_>>()?;
+    let bytes: Vec<u8> = digits
+        .chunks_exact(2)
+        .filter_map(|pair| u8::try_from(pair[0] * 16 + pair[1]).ok())
+        .collect();
+    (digits.len() == 64)
+        .then(|| bytes.try_into().ok())
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> TokenSettings {
+        TokenSettings {
+            name: SourceName::new("noc").expect("valid"),
+            secret: None,
+            secret_env: None,
+            secret_file: None,
+            client_cert_sha256: None,
+            scopes: vec![Scope::Ingest],
+            sources: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_secret_is_known_again_and_never_shown() {
+        let token = Token::new(&settings(), Some("0123456789abcdef")).expect("valid");
+        let secret = token.secret.clone().expect("there");
+        assert!(secret.is("0123456789abcdef") && !secret.is("0123456789abcdeF"));
+        assert!(!format!("{token:?}").contains("0123456789abcdef"));
+    }
+
+    #[test]
+    fn short_missing_and_impossible_secrets_are_refused() {
+        for bad in [
+            None,
+            Some("short"),
+            Some("0123456789 abcdef"),
+            Some("0123456789abcdefé"),
+        ] {
+            assert!(Token::new(&settings(), bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_may_have_colons() {
+        let plain = "ab".repeat(32);
+        let colons = vec!["AB"; 32].join(":");
+        for text in [plain, colons] {
+            let settings = TokenSettings {
+                client_cert_sha256: Some(text),
+                ..settings()
+            };
+            assert_eq!(
+                Token::new(&settings, None).expect("valid").certificate,
+                Some([0xab; 32])
+            );
+        }
+        let short = TokenSettings {
+            client_cert_sha256: Some("abc".into()),
+            ..settings()
+        };
+        assert!(Token::new(&short, None).is_err());
+    }
+}

@@ -1,0 +1,58 @@
+//! `altofed check`
+
+use serde_json::json;
+
+use crate::config::Config;
+
+use super::{ConfigOptions, Failure};
+
+/// Says whether a configuration can be used.
+pub(super) fn run(options: &ConfigOptions) -> Result<(), Failure> {
+    let config = match Config::load(&options.config) {
+        Ok(config) => config,
+        Err(error) if options.json => {
+            println!("{}", json!({"ok": false, "error": error.to_string()}));
+            return Err(Failure::Usage("the configuration cannot be used".into()));
+        }
+        Err(error) => return Err(Failure::Usage(error.to_string())),
+    };
+    if let Some(files) = &config.node.tls
+        && let Err(error) = crate::http::Tls::load(files)
+    {
+        return Err(Failure::Usage(error.to_string()));
+    }
+    let node = &config.node;
+    let scheme = if node.tls.is_some() { "https" } else { "http" };
+    if options.json {
+        let tokens: Vec<&str> = config
+            .tokens
+            .iter()
+            .map(|token| token.name.as_str())
+            .collect();
+        println!(
+            "{}",
+            json!({
+                "ok": true,
+                "domain": node.domain,
+                "name": node.name,
+                "asns": node.asns,
+                "listen": format!("{scheme}://{}", node.listen),
+                "data-dir": node.data_dir,
+                "tokens": tokens,
+            })
+        );
+        return Ok(());
+    }
+    println!("{}: a node can run with it", options.config.display());
+    println!("  domain   {} ({})", node.domain, node.name);
+    println!("  listen   {scheme}://{}", node.listen);
+    println!("  data     {}", node.data_dir.display());
+    for token in &config.tokens {
+        let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.as_str()).collect();
+        println!("  token    {}: {}", token.name, scopes.join(", "));
+    }
+    if config.tokens.is_empty() {
+        println!("  token    none: nobody can feed this node; add a [[token]] with scope ingest");
+    }
+    Ok(())
+}

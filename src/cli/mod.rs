@@ -1,0 +1,137 @@
+//! The command line.
+
+mod check;
+mod logging;
+mod query;
+mod serve;
+mod store;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// An ALTO (RFC 7285) node: it takes a network's maps and costs, keeps them,
+/// and tells applications how near, fast and cheap its paths are.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    log: LogOptions,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  it failed; the message says why
+  2  the command line or the configuration is wrong
+  3  the store failed: nothing more could be kept";
+
+/// Where the log goes, and how much of it there is.
+#[derive(Debug, Clone, Args)]
+struct LogOptions {
+    /// Log more: -v for debugging, -vv for tracing. RUST_LOG, if set, decides instead.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// The form of the log, which goes to standard error.
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum LogFormat {
+    /// A line for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node until it is told to stop (SIGTERM, Ctrl-C); SIGHUP reloads the configuration.
+    Serve(ConfigOptions),
+    /// Say whether a configuration can be used, and if not what is wrong.
+    Check(ConfigOptions),
+    /// Start a node, feed it a real research network over HTTP, and ask it what an operator
+    /// of caches would ask.
+    Demo(crate::demo::Options),
+    /// Ask any ALTO server, starting from the URI of its directory.
+    Query(query::Options),
+    /// Look after the store of a node that does not run.
+    Store(store::Options),
+    /// Print the version.
+    Version {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+struct ConfigOptions {
+    /// The configuration.
+    #[arg(short, long, value_name = "FILE", default_value = "peers.toml")]
+    config: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How a command ended, other than well.
+#[derive(Debug)]
+enum Failure {
+    /// It failed.
+    Failed(anyhow::Error),
+    /// It could not begin with what it was given.
+    Usage(String),
+    /// The store failed.
+    Store(String),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Failure::Failed(error.into())
+    }
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    logging::init(&cli.log, matches!(cli.command, Command::Serve(_)));
+    let outcome = match cli.command {
+        Command::Serve(options) => wait(serve::run(&options)),
+        Command::Check(options) => check::run(&options),
+        Command::Demo(options) => wait(async { Ok(crate::demo::run(&options).await?) }),
+        Command::Query(options) => wait(query::run(&options)),
+        Command::Store(options) => store::run(&options),
+        Command::Version { json } => {
+            version(json);
+            Ok(())
+        }
+    };
+    let (code, message) = match outcome {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Failed(error)) => (1, format!("{error:#}")),
+        Err(Failure::Usage(message)) => (2, message),
+        Err(Failure::Store(message)) => (3, message),
+    };
+    eprintln!("altofed: {message}");
+    ExitCode::from(code)
+}
+
+/// Runs a future on a runtime of its own.
+fn wait(future: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(future)
+}
+
+fn version(json: bool) {
+    let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+    match json {
+        true => println!("{}", serde_json::json!({"name": name, "version": version})),
+        false => println!("{name} {version}"),
+    }
+}

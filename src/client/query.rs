@@ -1,0 +1,225 @@
+//! The questions of RFC 7285, put to a server through its catalog.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde_json::{Value, json};
+
+use crate::alto::cost::{CostTable, MEMBER as COST_MAP, ReadCosts};
+use crate::alto::endpoint::{COSTS_MEMBER, PROPERTIES_MEMBER};
+use crate::alto::json::{MapOf, Walk, read};
+use crate::alto::media;
+use crate::alto::meta::{ReadResponse, ResourceMeta, StatedCostType, any_text};
+use crate::alto::network::{Groups, MEMBER as NETWORK_MAP, ReadGroups};
+use crate::ident::TypedAddress;
+
+use super::catalog::{Catalog, Offer};
+use super::http::{Client, ClientError, sound};
+
+/// How many prefixes of a map are taken.
+const MAX_PREFIXES: usize = 20_000_000;
+
+/// How many cells of a cost map are taken: 800 MB.
+const MAX_CELLS: usize = 100_000_000;
+
+/// A network map that a server sent.
+pub struct NetworkMap {
+    /// Its `meta`.
+    pub meta: ResourceMeta,
+    /// Its PIDs and their prefixes.
+    pub groups: Groups,
+}
+
+/// A cost map that a server sent.
+pub struct CostMap {
+    /// Its `meta`.
+    pub meta: ResourceMeta,
+    /// Its costs.
+    pub costs: CostTable,
+}
+
+/// The cost type that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// `cost-metric`
+    pub metric: String,
+    /// `cost-mode`
+    pub mode: String,
+}
+
+impl Wanted {
+    fn is(&self, stated: &StatedCostType<'_>) -> bool {
+        stated.cost_metric == self.metric && stated.cost_mode == self.mode
+    }
+
+    fn json(&self) -> Value {
+        json!({"cost-metric": self.metric, "cost-mode": self.mode})
+    }
+}
+
+/// Costs by source, then destination, as strings were sent.
+pub type EndpointCosts = BTreeMap<String, BTreeMap<String, f64>>;
+
+impl Client {
+    /// Gets a network map.
+    ///
+    /// # Errors
+    /// There is no sound answer.
+    pub async fn network_map(&self, offer: &Offer) -> Result<NetworkMap, ClientError> {
+        let body = self.get(&offer.url, media::NETWORK_MAP).await?;
+        let reader = ReadResponse {
+            member: NETWORK_MAP,
+            data: ReadGroups::lenient(MAX_PREFIXES),
+        };
+        let (meta, groups) = sound(&offer.url, read(&body, reader))?;
+        Ok(NetworkMap { meta, groups })
+    }
+
+    /// Gets the full cost map of a type over a network map; where there is
+    /// none, a filtered one over all PIDs.
+    ///
+    /// # Errors
+    /// There is no sound answer.
+    pub async fn cost_map(
+        &self,
+        catalog: &Catalog,
+        network: &Offer,
+        wanted: &Wanted,
+    ) -> Result<CostMap, ClientError> {
+        let suits = |offer: &&Offer, accepts: Option<&str>| {
+            offer.entry.media_type == media::COST_MAP
+                && offer.entry.accepts.as_deref() == accepts
+                && offer.entry.uses.contains(&network.id)
+                && offer.cost_types.iter().any(|stated| wanted.is(stated))
+        };
+        let full = catalog.offers().find(|offer| suits(offer, None));
+        let filtered = || {
+            catalog
+                .offers()
+                .find(|offer| suits(offer, Some(media::COST_MAP_FILTER)))
+        };
+        let (url, body) = match (full, full.is_none().then(filtered).flatten()) {
+            (Some(offer), _) => (&offer.url, self.get(&offer.url, media::COST_MAP).await?),
+            (None, Some(offer)) => {
+                let query = json!({"cost-type": wanted.json(), "pids": {"srcs": [], "dsts": []}});
+                let sent = media::COST_MAP_FILTER;
+                (
+                    &offer.url,
+                    self.post(&offer.url, sent, &query, media::COST_MAP).await?,
+                )
+            }
+            (None, None) => return Err(not_offered(catalog, "cost map", wanted)),
+        };
+        let reader = ReadResponse {
+            member: COST_MAP,
+            data: ReadCosts {
+                check: any_number,
+                max_name: 64,
+                max_cells: MAX_CELLS,
+            },
+        };
+        let (meta, costs) = sound(url, read(&body, reader))?;
+        Ok(CostMap { meta, costs })
+    }
+
+    /// Asks for the costs between endpoints. No sources: from here.
+    ///
+    /// # Errors
+    /// There is no sound answer.
+    pub async fn endpoint_costs(
+        &self,
+        catalog: &Catalog,
+        wanted: &Wanted,
+        srcs: &[IpAddr],
+        dsts: &[IpAddr],
+    ) -> Result<EndpointCosts, ClientError> {
+        let suits = |offer: &&Offer| {
+            offer.entry.media_type == media::ENDPOINT_COSTS
+                && offer.cost_types.iter().any(|stated| wanted.is(stated))
+        };
+        let offer = catalog
+            .offers()
+            .filter(suits)
+            .min_by_key(|offer| offer.id.contains(':'));
+        let offer = offer.ok_or_else(|| not_offered(catalog, "endpoint cost service", wanted))?;
+        let query = json!({
+            "cost-type": wanted.json(),
+            "endpoints": {"srcs": typed(srcs), "dsts": typed(dsts)},
+        });
+        let sent = media::ENDPOINT_COST_PARAMS;
+        let body = self
+            .post(&offer.url, sent, &query, media::ENDPOINT_COSTS)
+            .await?;
+        let name = |_: &mut Walk<'_>, key: &str| Some(key.to_owned());
+        let reader = ReadResponse {
+            member: COSTS_MEMBER,
+            data: MapOf::new(name, || MapOf::new(name, || crate::alto::json::Number)),
+        };
+        Ok(sound(&offer.url, read(&body, reader))?.1)
+    }
+
+    /// Asks for the PID of each endpoint in a network map.
+    ///
+    /// # Errors
+    /// There is no sound answer.
+    pub async fn pids(
+        &self,
+        catalog: &Catalog,
+        network: &Offer,
+        endpoints: &[IpAddr],
+    ) -> Result<BTreeMap<String, Option<String>>, ClientError> {
+        let property = format!("{}.pid", network.id);
+        let suits = |offer: &&Offer| offer.entry.capabilities.prop_types.contains(&property);
+        let offer = catalog.offers().find(suits).ok_or_else(|| {
+            ClientError::NotOffered(format!("the server has no endpoint property {property}"))
+        })?;
+        let query = json!({"properties": [property], "endpoints": typed(endpoints)});
+        let sent = media::ENDPOINT_PROPERTY_PARAMS;
+        let body = self
+            .post(&offer.url, sent, &query, media::ENDPOINT_PROPERTIES)
+            .await?;
+        let name = |_: &mut Walk<'_>, key: &str| Some(key.to_owned());
+        let reader = ReadResponse {
+            member: PROPERTIES_MEMBER,
+            data: MapOf::new(name, || MapOf::new(name, any_text)),
+        };
+        let (_, answered) = sound(&offer.url, read(&body, reader))?;
+        let pid = |(endpoint, mut set): (String, BTreeMap<String, _>)| {
+            (
+                endpoint,
+                set.remove(&property).map(std::borrow::Cow::into_owned),
+            )
+        };
+        Ok(answered.into_iter().map(pid).collect())
+    }
+}
+
+fn typed(addresses: &[IpAddr]) -> Vec<String> {
+    addresses
+        .iter()
+        .map(|&address| TypedAddress(address).to_string())
+        .collect()
+}
+
+/// RFC 7285 §6.1.2.1 bounds numerical costs no further.
+fn any_number(cost: f64) -> Result<(), &'static str> {
+    match cost.is_finite() {
+        true => Ok(()),
+        false => Err("a cost must be a finite number"),
+    }
+}
+
+fn not_offered(catalog: &Catalog, what: &str, wanted: &Wanted) -> ClientError {
+    let types = catalog.offers().flat_map(|offer| &offer.cost_types);
+    let mut names: Vec<String> = types
+        .map(|t| format!("{} {}", t.cost_metric, t.cost_mode))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    ClientError::NotOffered(format!(
+        "the server has no {what} for {} {}; its cost types are {}",
+        wanted.metric,
+        wanted.mode,
+        names.join(", ")
+    ))
+}

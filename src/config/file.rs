@@ -1,0 +1,312 @@
+//! The file as it is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::Spanned;
+use url::Url;
+
+use crate::auth::{AccessSettings, Token, TokenSettings};
+use crate::http::{self, TlsFiles, limit};
+use crate::ident::{DomainLabel, SourceName};
+use crate::ingest::Limits;
+use crate::publish::ViewName;
+use crate::store;
+
+use super::report::{ConfigError, Fault};
+use super::{Config, Node};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    node: NodeSection,
+    #[serde(default)]
+    access: Option<Spanned<AccessSettings>>,
+    #[serde(default)]
+    token: Vec<Spanned<TokenSettings>>,
+    #[serde(default)]
+    source: BTreeMap<SourceName, SourceSection>,
+    #[serde(default)]
+    http: http::Settings,
+    #[serde(default)]
+    limits: limit::Settings,
+    #[serde(default)]
+    bodies: http::BodySettings,
+    #[serde(default)]
+    publish: http::PublishSettings,
+    #[serde(default)]
+    ingest: Limits,
+    #[serde(default)]
+    store: store::Settings,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NodeSection {
+    domain: DomainLabel,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    asns: Vec<u32>,
+    #[serde(default = "listen")]
+    listen: SocketAddr,
+    #[serde(default)]
+    public_url: Option<Spanned<String>>,
+    data_dir: PathBuf,
+    #[serde(default)]
+    tls: Option<TlsFiles>,
+    #[serde(default)]
+    threads: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SourceSection {
+    priority: i64,
+}
+
+fn listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8181))
+}
+
+pub(super) fn read(text: &str, path: &Path) -> Result<Config, ConfigError> {
+    let file: File =
+        toml::from_str(text).map_err(|error| ConfigError::parse(path, text, &error))?;
+    let mut faults = Vec::new();
+    let node = node(file.node, &mut faults);
+    let tokens = tokens(&file.token, &mut faults);
+    let access = match file.access {
+        Some(access) => {
+            check_views(&access, &node.domain, &mut faults);
+            access.into_inner()
+        }
+        None => AccessSettings::default(),
+    };
+    if !faults.is_empty() {
+        return Err(ConfigError::faults(path, text, &faults));
+    }
+    let priority = |(source, section): (SourceName, SourceSection)| (source, section.priority);
+    Ok(Config {
+        node,
+        access,
+        tokens,
+        priorities: file.source.into_iter().map(priority).collect(),
+        http: file.http,
+        limits: file.limits,
+        bodies: file.bodies,
+        publish: file.publish,
+        ingest: file.ingest,
+        store: file.store,
+    })
+}
+
+fn node(section: NodeSection, faults: &mut Vec<Fault>) -> Node {
+    let mut refuse = |stated: &Spanned<String>, reason: &str| {
+        faults.push(Fault::new(
+            Some(stated.span()),
+            format!("public_url {reason}"),
+        ));
+    };
+    let public_url =
+        section
+            .public_url
+            .as_ref()
+            .and_then(|stated| match Url::parse(stated.get_ref()) {
+                Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+                    refuse(stated, "must start with http:// or https://");
+                    None
+                }
+                Ok(url) if url.query().is_some() || url.fragment().is_some() => {
+                    refuse(
+                        stated,
+                        "must end with its path: leave out `?` and `#` and what follows",
+                    );
+                    None
+                }
+                Ok(url) => Some(url),
+                Err(error) => {
+                    refuse(
+                        stated,
+                        &format!("is no URL: {error}; write it like https://alto.example.net"),
+                    );
+                    None
+                }
+            });
+    Node {
+        name: section.name.unwrap_or_else(|| section.domain.to_string()),
+        domain: section.domain,
+        asns: section.asns,
+        listen: section.listen,
+        public_url,
+        data_dir: section.data_dir,
+        tls: section.tls,
+        threads: section.threads,
+    }
+}
+
+fn tokens(stated: &[Spanned<TokenSettings>], faults: &mut Vec<Fault>) -> Vec<Token> {
+    let mut names = BTreeSet::new();
+    let mut tokens = Vec::new();
+    for spanned in stated {
+        let settings = spanned.get_ref();
+        let span = Some(spanned.span());
+        if !names.insert(&settings.name) {
+            let reason = format!(
+                "there are two tokens {}; give each a name of its own",
+                settings.name
+            );
+            faults.push(Fault::new(span.clone(), reason));
+        }
+        match secret(settings).and_then(|secret| Token::new(settings, secret.as_deref())) {
+            Ok(token) => tokens.push(token),
+            Err(reason) => faults.push(Fault::new(span, reason)),
+        }
+    }
+    tokens
+}
+
+/// The secret of a token: as it stands, from the environment or from a file.
+fn secret(settings: &TokenSettings) -> Result<Option<String>, String> {
+    let name = &settings.name;
+    let places = [
+        settings.secret.is_some(),
+        settings.secret_env.is_some(),
+        settings.secret_file.is_some(),
+    ];
+    if places.into_iter().filter(|given| *given).count() > 1 {
+        return Err(format!(
+            "token {name} has its secret in several places; keep one of secret, secret_env and \
+             secret_file"
+        ));
+    }
+    if let Some(variable) = &settings.secret_env {
+        return std::env::var(variable).map(Some).map_err(|_| {
+            format!("token {name} takes its secret from the environment: set {variable}")
+        });
+    }
+    if let Some(file) = &settings.secret_file {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| format!("the secret of token {name}: {}: {error}", file.display()))?;
+        return Ok(Some(text.trim_end().to_owned()));
+    }
+    Ok(settings.secret.clone())
+}
+
+fn check_views(access: &Spanned<AccessSettings>, domain: &DomainLabel, faults: &mut Vec<Fault>) {
+    for name in access.get_ref().views.iter().filter(|name| *name != "*") {
+        let known = match ViewName::parse(name) {
+            Some(ViewName::Merged) => true,
+            Some(ViewName::Domain(label)) => label == *domain,
+            None => false,
+        };
+        if !known {
+            let reason =
+                format!("there is no view {name:?}; there are \"*\", \"merged\" and \"{domain}\"");
+            faults.push(Fault::new(Some(access.span()), reason));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(text, Path::new("peers.toml")).map_err(|error| error.to_string())
+    }
+
+    const NODE: &str = "[node]\ndomain = \"isp-a\"\ndata_dir = \"var\"\n";
+
+    #[test]
+    fn the_least_configuration_has_defaults_for_the_rest() {
+        let config = parse(NODE).expect("valid");
+        assert_eq!(config.node.listen, listen());
+        assert_eq!(config.node.name, "isp-a");
+        assert_eq!(config.store.keep_revisions, 1000);
+    }
+
+    #[test]
+    fn an_unknown_key_is_reported_with_its_line_and_what_was_meant() {
+        let error = parse(&NODE.replace("data_dir", "datadir")).expect_err("unknown");
+        assert!(
+            error.starts_with("peers.toml:3:1: unknown field `datadir`"),
+            "{error}"
+        );
+        assert!(error.contains("did you mean `data_dir`?"), "{error}");
+        assert!(error.ends_with("  | datadir = \"var\""), "{error}");
+        let error = parse(&format!("{NODE}[acess]\n")).expect_err("unknown");
+        assert!(error.contains("did you mean `access`?"), "{error}");
+    }
+
+    #[test]
+    fn values_that_cannot_be_are_refused_with_their_place() {
+        for (line, words) in [
+            ("domain = \"isp a\"", "domain label"),
+            ("domain = \"merged\"", "reserved"),
+            ("listen = \"localhost\"", "peers.toml:"),
+            ("public_url = \"ftp://x\"", "must start with http"),
+            ("public_url = \"alto\"", "is no URL"),
+            ("public_url = \"http://x/?a\"", "leave out"),
+        ] {
+            let key = line.split(' ').next().expect("a key");
+            let kept: Vec<&str> = NODE.lines().filter(|l| !l.starts_with(key)).collect();
+            let error = parse(&format!("{}\n{line}\n", kept.join("\n"))).expect_err(line);
+            assert!(error.contains(words), "{line}: {error}");
+            assert!(error.starts_with("peers.toml:"), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_fault_of_every_token_is_reported() {
+        let token =
+            |rest: &str| format!("[[token]]\nname = \"noc\"\nscopes = [\"ingest\"]\n{rest}\n");
+        let text = [
+            NODE.to_owned(),
+            token("secret = \"short\""),
+            token("secret_env = \"ALTOFED_TEST_NOT_SET\""),
+            token("secret = \"0123456789abcdef\"\nsecret_file = \"x\""),
+        ];
+        let error = parse(&text.concat()).expect_err("faulty");
+        for words in [
+            "fewer than 16",
+            "set ALTOFED_TEST_NOT_SET",
+            "several places",
+            "two tokens noc",
+        ] {
+            assert!(error.contains(words), "{words}: {error}");
+        }
+        let scope = token("secret = \"0123456789abcdef\"").replace("ingest", "admin");
+        let error = parse(&format!("{NODE}{scope}")).expect_err("scope");
+        assert!(error.contains("unknown variant `admin`"), "{error}");
+    }
+
+    #[test]
+    fn views_that_are_open_must_exist() {
+        assert!(
+            parse(&format!(
+                "{NODE}[access]\nviews = [\"merged\", \"ISP-A\"]\n"
+            ))
+            .is_ok()
+        );
+        let error = parse(&format!("{NODE}[access]\nviews = [\"isp-b\"]\n")).expect_err("unknown");
+        assert!(error.contains("there is no view \"isp-b\""), "{error}");
+    }
+
+    #[test]
+    fn what_needs_a_restart_is_named() {
+        let running = parse(NODE).expect("valid");
+        let hot = parse(&format!(
+            "{NODE}[limits]\nburst = 7\n[source.noc]\npriority = 3\n"
+        ));
+        assert!(hot.expect("valid").needs_restart(&running).is_empty());
+        let cold = parse(&format!(
+            "{NODE}listen = \"127.0.0.1:1\"\n[store]\nkeep_revisions = 7\n"
+        ));
+        assert_eq!(
+            cold.expect("valid").needs_restart(&running),
+            ["node.listen", "store"]
+        );
+    }
+}

@@ -1,0 +1,129 @@
+//! The one configuration file, `peers.toml`.
+//!
+//! Every module owns its settings; this one joins them, reads them, resolves
+//! secrets, and reports what is wrong with its line and a mend. Unknown keys
+//! are errors.
+
+mod file;
+mod report;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+use crate::auth::{Access, AccessSettings, Token};
+use crate::compile::Policy;
+use crate::http::{self, TlsFiles, limit};
+use crate::ident::{DomainLabel, SourceName};
+use crate::ingest::{Limits, Rules};
+use crate::store;
+
+pub use report::ConfigError;
+
+/// A configuration that can be used: read, checked, secrets resolved.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[node]`
+    pub node: Node,
+    /// `[access]`
+    pub access: AccessSettings,
+    /// `[[token]]`
+    pub tokens: Vec<Token>,
+    /// `[source.NAME]` priorities.
+    pub priorities: BTreeMap<SourceName, i64>,
+    /// `[http]`
+    pub http: http::Settings,
+    /// `[limits]`
+    pub limits: limit::Settings,
+    /// `[bodies]`
+    pub bodies: http::BodySettings,
+    /// `[publish]`
+    pub publish: http::PublishSettings,
+    /// `[ingest]`
+    pub ingest: Limits,
+    /// `[store]`
+    pub store: store::Settings,
+}
+
+/// `[node]`: who we are and where we listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// The label of our domain.
+    pub domain: DomainLabel,
+    /// Our name, for people.
+    pub name: String,
+    /// The numbers of our autonomous systems.
+    pub asns: Vec<u32>,
+    /// Where to listen; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// The base of every URI that is handed out, without a slash at its end;
+    /// absent: made from the address we listen at.
+    pub public_url: Option<Url>,
+    /// Where the store is kept.
+    pub data_dir: PathBuf,
+    /// The files for TLS; absent: plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Threads for CPU work; 0: one per core.
+    pub threads: usize,
+}
+
+impl Config {
+    /// Reads the file at `path`. Relative paths in it are relative to the
+    /// working directory.
+    ///
+    /// # Errors
+    /// All that is wrong with it, each with its line.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| ConfigError::read(path, &error))?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads a configuration from text; `path` is what errors name.
+    ///
+    /// # Errors
+    /// All that is wrong with it, each with its line.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        file::read(text, path)
+    }
+
+    /// The access rules.
+    pub fn access_rules(&self) -> Access {
+        Access::new(self.access.clone(), self.tokens.clone())
+    }
+
+    /// What ingest goes by.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            policy: Policy {
+                domain: self.node.domain.clone(),
+                priorities: self.priorities.clone(),
+            },
+            limits: self.ingest.clone(),
+        }
+    }
+
+    /// The keys that differ from `running` and need a restart.
+    pub fn needs_restart(&self, running: &Config) -> Vec<&'static str> {
+        let (new, old) = (&self.node, &running.node);
+        let changed = [
+            ("node.domain", new.domain != old.domain),
+            ("node.name", new.name != old.name),
+            ("node.asns", new.asns != old.asns),
+            ("node.listen", new.listen != old.listen),
+            ("node.public_url", new.public_url != old.public_url),
+            ("node.data_dir", new.data_dir != old.data_dir),
+            ("node.tls", new.tls.is_some() != old.tls.is_some()),
+            ("node.threads", new.threads != old.threads),
+            ("publish", self.publish != running.publish),
+            ("store", self.store != running.store),
+        ];
+        changed
+            .into_iter()
+            .filter(|(_, differs)| *differs)
+            .map(|(key, _)| key)
+            .collect()
+    }
+}

@@ -1,0 +1,6 @@
+//! `altofed demo`
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {}
+pub async fn run(_: &Options) -> anyhow::Result<()> {
+    Ok(())
+}

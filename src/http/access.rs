@@ -1,0 +1,58 @@
+//! Who calls: the layer that finds out, before anything else is done.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::auth::{Denied, Principal};
+
+use super::app::App;
+use super::peer::Peer;
+use super::refusal::Wording;
+
+/// The caller of a request, an extension of every request that is handled.
+#[derive(Debug, Clone)]
+pub(super) struct Caller(Option<Arc<Principal>>);
+
+impl Caller {
+    /// The principal, if the caller is one.
+    pub(super) fn principal(&self) -> Option<&Arc<Principal>> {
+        self.0.as_ref()
+    }
+}
+
+/// Finds out who calls. Wrong credentials are refused everywhere, so that a
+/// caller learns of them at once.
+pub(super) async fn identify(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let authorization = match request
+        .headers()
+        .get(AUTHORIZATION)
+        .map(|value| value.to_str())
+    {
+        None => None,
+        Some(Ok(text)) => Some(text),
+        Some(Err(_)) => return refuse(&request, &Denied::Malformed),
+    };
+    let certificate = request
+        .extensions()
+        .get::<Peer>()
+        .and_then(|peer| peer.certificate.as_ref());
+    let fingerprint = certificate.map(|certificate| &certificate.sha256);
+    match app.access().authenticate(authorization, fingerprint) {
+        Ok(principal) => {
+            let caller = Caller(principal);
+            request.extensions_mut().insert(caller.clone());
+            let mut response = next.run(request).await;
+            response.extensions_mut().insert(caller);
+            response
+        }
+        Err(denied) => refuse(&request, &denied),
+    }
+}
+
+fn refuse(request: &Request, denied: &Denied) -> Response {
+    Wording::of(request.uri().path()).denied(denied)
+}

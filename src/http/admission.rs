@@ -1,0 +1,125 @@
+//! Which connections are let in.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::peer::Client;
+use super::settings::Settings;
+use super::stats::ListenerStats;
+
+/// The connections let in, by client. Bounded by `max_connections`.
+#[derive(Debug)]
+pub(super) struct Admission {
+    open: Mutex<HashMap<Client, usize>>,
+    stats: ListenerStats,
+}
+
+/// A connection's place, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    admission: Arc<Admission>,
+    client: Client,
+}
+
+/// Why a connection is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// All places are taken.
+    Full,
+    /// The client has its share.
+    Client,
+}
+
+impl Admission {
+    pub fn new(stats: ListenerStats) -> Arc<Admission> {
+        Arc::new(Admission {
+            open: Mutex::new(HashMap::new()),
+            stats,
+        })
+    }
+
+    /// Lets a connection of `client` in, if the settings leave a place for it, and counts it.
+    pub fn admit(self: &Arc<Self>, client: Client, settings: &Settings) -> Result<Place, Refused> {
+        let decision = self.decide(client, settings);
+        self.stats.add(|counts| {
+            counts.accepted += 1;
+            match decision {
+                Ok(()) => counts.open += 1,
+                Err(Refused::Full) => counts.refused_full += 1,
+                Err(Refused::Client) => counts.refused_client += 1,
+            }
+        });
+        decision.map(|()| Place {
+            admission: self.clone(),
+            client,
+        })
+    }
+
+    fn decide(&self, client: Client, settings: &Settings) -> Result<(), Refused> {
+        let mut open = self.lock();
+        let of_client = open.get(&client).copied().unwrap_or(0);
+        // First, so that a client with its share learns that the fault is its own.
+        if of_client >= settings.max_connections_per_client {
+            return Err(Refused::Client);
+        }
+        if self.stats.now().open >= settings.max_connections as u64 {
+            return Err(Refused::Full);
+        }
+        open.insert(client, of_client + 1);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Client, usize>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.admission.lock();
+        match open.get_mut(&self.client) {
+            Some(of_client) if *of_client > 1 => *of_client -= 1,
+            _ => {
+                open.remove(&self.client);
+            }
+        }
+        drop(open);
+        self.admission.stats.add(|counts| counts.open -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::IpAddr;
+
+    fn client(text: &str) -> Client {
+        Client::from(text.parse::<IpAddr>().unwrap())
+    }
+
+    #[test]
+    fn a_place_given_back_can_be_taken_again_and_nothing_of_its_client_stays() {
+        let admission = Admission::new(ListenerStats::default());
+        let settings = Settings {
+            max_connections: 3,
+            max_connections_per_client: 2,
+            ..Settings::default()
+        };
+        let [a, b, c] = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(client);
+        let admit = |who| admission.admit(who, &settings);
+        let first = admit(a).unwrap();
+        let second = admit(a).unwrap();
+        assert_eq!(admit(a).unwrap_err(), Refused::Client);
+        let third = admit(b).unwrap();
+        assert_eq!(admit(c).unwrap_err(), Refused::Full);
+        assert_eq!(admit(a).unwrap_err(), Refused::Client);
+        drop(first);
+        let fourth = admit(c).unwrap();
+        let counts = admission.stats.now();
+        assert_eq!((counts.open, counts.accepted), (3, 7));
+        assert_eq!((counts.refused_full, counts.refused_client), (1, 2));
+        drop((second, third, fourth));
+        assert_eq!(admission.stats.now().open, 0);
+        assert!(admission.lock().is_empty());
+    }
+}

@@ -1,0 +1,221 @@
+//! Serving one connection, from its accept to its end.
+
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use hyper::body::Incoming;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tower::Service;
+
+use super::exchange::{Exchange, Paced};
+use super::peer::{ClientCertificate, Peer};
+use super::settings::{MIN_HEADER_BYTES, Settings};
+use super::stats::ListenerStats;
+use super::tls::Tls;
+use super::watchdog::{Limits, Overdue, Watchdog};
+use super::wire::Wire;
+use crate::runtime::{Clock, Drain, Moment, Sleep};
+
+/// Resets by the client of streams that no handler has seen yet, above which HTTP/2 is ended.
+/// RFC 9113 has no limit, which made the rapid reset attack (CVE-2023-44487); 20 is h2's own
+/// choice, pinned here so that a release of it cannot lift it unseen.
+const MAX_PENDING_RESETS: usize = 20;
+
+/// Streams reset by this side for errors of the client, above which HTTP/2 is ended
+/// (RUSTSEC-2024-0003). Well-behaved clients cause none.
+const MAX_ERROR_RESETS: usize = 128;
+
+/// What a client may send before the handler reads it, in bytes: per HTTP/2 stream, and per
+/// connection over all its streams.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// What one response may have waiting in the protocol's buffers, in bytes: at 128 streams 8 MiB
+/// on a connection whose client does not read.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// What all connections of a listener share.
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    pub router: Router,
+    pub tls: Option<Tls>,
+    pub clock: Clock,
+    pub drain: Drain,
+    pub stats: ListenerStats,
+}
+
+/// hyper's view of the node's clock.
+#[derive(Clone, Debug)]
+struct Timer(Clock);
+
+/// The service of one connection.
+#[derive(Debug)]
+struct Handler {
+    router: Router,
+    peer: Peer,
+    watchdog: Arc<Watchdog>,
+}
+
+impl Server {
+    /// Serves a connection accepted at `accepted` until it ends or its deadlines end it.
+    pub async fn serve(self, tcp: TcpStream, peer: Peer, settings: Settings, accepted: Moment) {
+        // Answers are written whole; waiting to fill a segment only delays them. A socket that
+        // refuses the option is about to fail anyway.
+        let _ = tcp.set_nodelay(true);
+        let limits = Limits {
+            header: settings.header_timeout,
+            idle: settings.idle_timeout,
+            write: settings.write_timeout,
+        };
+        let watchdog = Arc::new(Watchdog::new(self.clock.clone(), limits, accepted));
+        let wire = Wire::new(tcp, watchdog.clone());
+        match &self.tls {
+            None => self.drive(wire, peer, &settings, watchdog).await,
+            Some(tls) => {
+                let Some(stream) = self.handshake(tls, wire, &settings, accepted).await else {
+                    self.stats.add(|counts| counts.failed_handshakes += 1);
+                    return;
+                };
+                let peer = Peer {
+                    tls: true,
+                    certificate: certificate(&stream),
+                    ..peer
+                };
+                self.drive(stream, peer, &settings, watchdog).await;
+            }
+        }
+    }
+
+    /// The TLS session, unless it fails, takes too long or is overtaken by the drain.
+    async fn handshake(
+        &self,
+        tls: &Tls,
+        wire: Wire,
+        settings: &Settings,
+        accepted: Moment,
+    ) -> Option<TlsStream<Wire>> {
+        let limit = settings.handshake_timeout.min(settings.header_timeout);
+        tokio::select! {
+            biased;
+            session = TlsAcceptor::from(tls.current()).accept(wire) => session
+                .inspect_err(|error| tracing::debug!(%error, "TLS handshake failed"))
+                .ok(),
+            () = self.clock.sleep_until(accepted + limit) => None,
+            _ = self.drain.draining() => None,
+        }
+    }
+
+    async fn drive<I>(&self, io: I, peer: Peer, settings: &Settings, watchdog: Arc<Watchdog>)
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let handler = Handler {
+            router: self.router.clone(),
+            peer,
+            watchdog: watchdog.clone(),
+        };
+        let builder = protocols(settings, &self.clock);
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(io), handler));
+        let mut draining = pin!(self.drain.draining().fuse());
+        let mut watch = watchdog.overdue();
+        loop {
+            tokio::select! {
+                biased;
+                end = connection.as_mut() => {
+                    if let Err(error) = end {
+                        tracing::debug!(error, "connection ended");
+                    }
+                    return;
+                }
+                cut = draining.as_mut() => {
+                    watchdog.cut_at(cut);
+                    watchdog.leave();
+                    connection.as_mut().graceful_shutdown();
+                }
+                overdue = &mut watch => {
+                    self.stats.add(|counts| counts.overdue(overdue));
+                    if overdue != Overdue::Idle {
+                        return;
+                    }
+                    watchdog.leave();
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
+/// Both protocols with their limits. The deadlines are the watchdog's, so hyper's own timer for
+/// heads is off; see the table in [`super::watchdog`].
+fn protocols(settings: &Settings, clock: &Clock) -> Builder<TokioExecutor> {
+    let max_header = settings.max_header_bytes.max(MIN_HEADER_BYTES);
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(Timer(clock.clone()))
+        .header_read_timeout(None)
+        .max_buf_size(max_header);
+    builder
+        .http2()
+        .timer(Timer(clock.clone()))
+        .keep_alive_interval(settings.h2_ping_interval)
+        .keep_alive_timeout(settings.h2_ping_timeout)
+        .max_concurrent_streams(settings.max_h2_streams)
+        .max_header_list_size(u32::try_from(max_header).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(MAX_ERROR_RESETS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER);
+    builder
+}
+
+fn certificate<I>(stream: &TlsStream<I>) -> Option<Arc<ClientCertificate>> {
+    let (_, session) = stream.get_ref();
+    let leaf = session.peer_certificates()?.first()?;
+    Some(Arc::new(ClientCertificate::new(leaf)))
+}
+
+impl hyper::service::Service<Request<Incoming>> for Handler {
+    type Response = Response<Paced>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Paced>, Infallible>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let exchange = Exchange::begin(self.watchdog.clone(), request.version());
+        request.extensions_mut().insert(self.peer.clone());
+        // A router is always ready.
+        let response = self.router.clone().call(request.map(Body::new));
+        response
+            .map(|response| response.map(|response| response.map(|body| exchange.answer(body))))
+            .boxed()
+    }
+}
+
+impl hyper::rt::Timer for Timer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        Box::pin(self.0.sleep(duration))
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        Box::pin(self.0.sleep_until(Moment::from(deadline)))
+    }
+
+    fn now(&self) -> Instant {
+        self.0.now().instant()
+    }
+}
+
+impl hyper::rt::Sleep for Sleep {}

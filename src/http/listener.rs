@@ -1,0 +1,210 @@
+//! The accept loop: it lets connections in, turns away those above the limits, and ends by drain.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+
+use super::admission::{Admission, Refused};
+use super::connection::Server;
+use super::peer::Peer;
+use super::settings::Settings;
+use super::stats::ListenerStats;
+use super::tls::Tls;
+use super::watchdog::LINGER;
+use crate::runtime::{Clock, Drain};
+
+/// How long accepting rests after an error of the system's, such as too many open files: long
+/// enough not to spin, short enough that a freed descriptor is soon of use.
+const ACCEPT_REST: Duration = Duration::from_millis(250);
+
+/// The connections being turned away at a time, above which they are closed without an answer:
+/// the answer is a courtesy that must not become the flood's next target.
+const MAX_FAREWELLS: usize = 64;
+
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    Retry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+const CLIENT: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\n\
+    Retry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// A fatal `internal_error` alert (RFC 8446, section 6). A handshake, only to say 503 inside it,
+/// would cost most when there is least to spend; the alert tells the client that the server
+/// lives and cannot serve, which a bare close would not.
+const ALERT: &[u8] = &[21, 3, 3, 0, 2, 2, 80];
+
+/// A bound socket, ready to [`serve`](Listener::serve).
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    local: SocketAddr,
+    stats: ListenerStats,
+}
+
+/// The listening address cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}; {}", mend(source))]
+pub struct ListenError {
+    /// The address that was asked for.
+    pub address: SocketAddr,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl Listener {
+    /// Binds `address`; port 0 has the system choose one, see [`Listener::local_addr`].
+    ///
+    /// # Errors
+    /// [`ListenError`] when the address is taken, not this machine's, or not allowed.
+    pub async fn bind(address: SocketAddr) -> Result<Listener, ListenError> {
+        let failed = |source| ListenError { address, source };
+        let tcp = TcpListener::bind(address).await.map_err(failed)?;
+        let local = tcp.local_addr().map_err(failed)?;
+        Ok(Listener {
+            tcp,
+            local,
+            stats: ListenerStats::default(),
+        })
+    }
+
+    /// The address that clients connect to, with the port that was chosen.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The counts of this listener, readable while it serves.
+    pub fn stats(&self) -> ListenerStats {
+        self.stats.clone()
+    }
+
+    /// Serves `router` until `drain` signals: then it accepts no more, lets the requests under
+    /// way end, tells each connection so (HTTP/1: `Connection: close`, HTTP/2: GOAWAY), cuts what
+    /// is left at the drain's deadline, and returns. The drain waits for it. Dropped before that,
+    /// it cuts all connections.
+    ///
+    /// Every request carries its [`Peer`] as an extension. `settings` is read anew for each
+    /// connection, and so is the TLS configuration.
+    ///
+    /// hyper's behaviour that this stands on, each held by a test: dropping an HTTP/2 connection
+    /// drops its handlers; a head above `max_header_bytes` is answered 431; a body that its
+    /// handler leaves unread ends the connection after the answer; draining an idle HTTP/1
+    /// connection closes it at once.
+    pub async fn serve(
+        self,
+        router: Router,
+        tls: Option<Tls>,
+        settings: watch::Receiver<Settings>,
+        clock: Clock,
+        drain: Drain,
+    ) {
+        let _guard = drain.guard();
+        let refusals = match &tls {
+            Some(_) => [ALERT, ALERT],
+            None => [FULL, CLIENT],
+        };
+        let server = Server {
+            router,
+            tls,
+            clock: clock.clone(),
+            drain: drain.clone(),
+            stats: self.stats.clone(),
+        };
+        let admission = Admission::new(self.stats.clone());
+        let mut connections = JoinSet::new();
+        let mut farewells = JoinSet::new();
+        let mut draining = std::pin::pin!(drain.draining());
+        loop {
+            let (tcp, addr) = tokio::select! {
+                biased;
+                _ = draining.as_mut() => break,
+                Some(end) = connections.join_next() => {
+                    log_panic(end);
+                    continue;
+                }
+                Some(_) = farewells.join_next() => continue,
+                accepted = self.tcp.accept() => match accepted {
+                    Ok(connection) => connection,
+                    Err(error) if is_of_connection(&error) => continue,
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept connections for the moment");
+                        self.stats.add(|counts| counts.failed_accepts += 1);
+                        tokio::select! {
+                            _ = draining.as_mut() => break,
+                            () = clock.sleep(ACCEPT_REST) => continue,
+                        }
+                    }
+                },
+            };
+            let accepted = clock.now();
+            let peer = Peer::new(addr);
+            let settings = settings.borrow().clone();
+            match admission.admit(peer.client(), &settings) {
+                Ok(place) => {
+                    let connection = server.clone().serve(tcp, peer, settings, accepted);
+                    connections.spawn(async move {
+                        let _place = place;
+                        connection.await;
+                    });
+                }
+                Err(_) if farewells.len() >= MAX_FAREWELLS => drop(tcp),
+                Err(refused) => {
+                    let [full, client] = refusals;
+                    let answer = match refused {
+                        Refused::Full => full,
+                        Refused::Client => client,
+                    };
+                    farewells.spawn(turn_away(tcp, answer, clock.clone()));
+                }
+            }
+        }
+        drop(self.tcp);
+        drop(farewells);
+        while let Some(end) = connections.join_next().await {
+            log_panic(end);
+        }
+    }
+}
+
+/// Answers and closes a connection that is not let in. What the client has sent is read first,
+/// and whatever follows: see [`LINGER`].
+async fn turn_away(mut tcp: TcpStream, answer: &'static [u8], clock: Clock) {
+    let farewell = async {
+        tcp.write_all(answer).await?;
+        tcp.shutdown().await?;
+        let mut scratch = [0; 1024];
+        while tcp.read(&mut scratch).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // A client that is gone, or does not go, has had its chance.
+    let _ = clock.timeout(LINGER, farewell).await;
+}
+
+/// Whether an error of accept is about the one connection that it would have given.
+fn is_of_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+fn mend(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "stop the process that has it, or choose another port",
+        io::ErrorKind::AddrNotAvailable => "choose an address of this machine",
+        io::ErrorKind::PermissionDenied => "choose a port of 1024 or above, or grant the right",
+        _ => "choose another address",
+    }
+}
+
+fn log_panic(end: Result<(), JoinError>) {
+    if let Err(error) = end {
+        tracing::error!(%error, "a request handler panicked and took its connection with it");
+    }
+}

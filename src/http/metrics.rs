@@ -1,0 +1,155 @@
+//! What is measured of the node, read when the metrics are asked for.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use tokio::sync::watch;
+
+use crate::compile::{ConflictKind, Conflicts};
+use crate::ingest::Ledger;
+use crate::publish::Snapshot;
+use crate::store::Store;
+
+use super::bodies::Bodies;
+use super::stats::ListenerStats;
+
+/// Reads the node's counts.
+pub struct NodeMetrics {
+    /// The views in force.
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// The facts that are not used.
+    pub conflicts: watch::Receiver<Arc<Conflicts>>,
+    /// The facts.
+    pub ledger: Arc<Ledger>,
+    /// Where they are kept.
+    pub store: Store,
+    /// The bodies of full maps.
+    pub bodies: Arc<Bodies>,
+    /// The connections.
+    pub listener: ListenerStats,
+}
+
+impl fmt::Debug for NodeMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NodeMetrics")
+    }
+}
+
+type Encoded = Result<(), fmt::Error>;
+
+fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> Encoded {
+    let counter = ConstCounter::new(value);
+    let metric = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
+    counter.encode(metric)
+}
+
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> Encoded {
+    let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+    let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
+    gauge.encode(metric)
+}
+
+impl Collector for NodeMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Encoded {
+        let out = &mut encoder;
+        let counts = self.listener.now();
+        gauge(
+            out,
+            "altofed_http_connections",
+            "Open connections",
+            counts.open,
+        )?;
+        counter(
+            out,
+            "altofed_http_connections_accepted",
+            "Connections accepted",
+            counts.accepted,
+        )?;
+        let refused = [
+            ("full", counts.refused_full),
+            ("client", counts.refused_client),
+            ("accept", counts.failed_accepts),
+            ("handshake", counts.failed_handshakes),
+            ("header", counts.overdue_header),
+            ("idle", counts.overdue_idle),
+            ("write", counts.overdue_write),
+            ("close", counts.overdue_close),
+        ];
+        let help = "Connections refused or cut, by reason";
+        let kind = MetricType::Counter;
+        let mut family = out.encode_descriptor("altofed_http_connections_cut", help, None, kind)?;
+        for (reason, count) in refused {
+            let labels = [("reason", reason)];
+            let metric = family.encode_family(&labels)?;
+            ConstCounter::new(count).encode(metric)?;
+        }
+        let snapshot = self.snapshots.borrow().clone();
+        gauge(
+            out,
+            "altofed_publish_generation",
+            "The snapshot in force",
+            snapshot.generation,
+        )?;
+        gauge(
+            out,
+            "altofed_publish_revision",
+            "The revision that is published",
+            snapshot.revision,
+        )?;
+        gauge(
+            out,
+            "altofed_publish_views",
+            "Views that are served",
+            snapshot.views.len() as u64,
+        )?;
+        let pids: usize = snapshot
+            .views
+            .values()
+            .map(|view| view.network().pids().len())
+            .sum();
+        gauge(
+            out,
+            "altofed_publish_pids",
+            "PIDs of all views",
+            pids as u64,
+        )?;
+        let kept = self.bodies.kept_bytes();
+        gauge(
+            out,
+            "altofed_publish_bodies_bytes",
+            "Rendered bodies that are kept",
+            kept,
+        )?;
+        let revision = self.ledger.durable().borrow().facts.revision;
+        gauge(
+            out,
+            "altofed_ingest_revision",
+            "The newest revision that is durable",
+            revision,
+        )?;
+        let conflicts = self.conflicts.borrow().clone();
+        let kind = MetricType::Gauge;
+        let help = "Facts that are kept and not used, by kind";
+        let mut family = out.encode_descriptor("altofed_compile_conflicts", help, None, kind)?;
+        for kind in ConflictKind::ALL {
+            let labels = [("kind", kind.as_str())];
+            let metric = family.encode_family(&labels)?;
+            let count = i64::try_from(conflicts.count(kind)).unwrap_or(i64::MAX);
+            ConstGauge::new(count).encode(metric)?;
+        }
+        if let Ok(size) = self.store.size_on_disk() {
+            gauge(
+                out,
+                "altofed_store_size_bytes",
+                "The database on disk",
+                size,
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! The HTTP server.
+//!
+//! The ground floor, sockets and what every client owes:
+//! * [`Listener`] accepts connections and serves a router over HTTP/1.1 and HTTP/2, plain or
+//!   with TLS, holding every client to [`Settings`]. It takes the place of `axum::serve`, which
+//!   has no deadlines.
+//! * [`Tls`] is the certificate and key in force, replaced without a restart.
+//! * [`Peer`] tells a handler who is at the other end.
+//!
+//! Above it, what all services share: who calls (`access`), what is told of requests
+//! (`telemetry`, `metrics`), limits (`limit`, `body`), representations (`negotiate`,
+//! `conditional`, `bodies`) and refusals (`refusal`).
+//!
+//! And one file for each service: `alto`, `n2s`, `ops`; `openapi` describes them.
+
+mod access;
+mod admission;
+mod alto;
+mod app;
+mod bodies;
+pub mod body;
+mod conditional;
+mod connection;
+mod exchange;
+mod json_guard;
+pub mod limit;
+mod listener;
+mod metrics;
+mod n2s;
+mod negotiate;
+mod openapi;
+mod ops;
+mod peer;
+mod refusal;
+mod settings;
+mod stats;
+mod telemetry;
+mod tls;
+mod watchdog;
+mod wire;
+
+use axum::http::{StatusCode, Uri, request};
+use axum::response::Response;
+use axum::{Router, middleware};
+
+pub use app::{App, BodySettings, Parts};
+pub use bodies::{Bodies, Settings as PublishSettings};
+pub use json_guard::{JsonGuard, TooDeep};
+pub use listener::{ListenError, Listener};
+pub use metrics::NodeMetrics;
+pub use peer::{Client, ClientCertificate, Peer};
+pub use settings::Settings;
+pub use stats::{Counts, ListenerStats};
+pub use telemetry::Telemetry;
+pub use tls::{ClientAuth, Tls, TlsError, TlsFiles};
+
+use limit::{ConcurrencyLimit, RateLimit, RequestTimeout};
+use openapi::Route;
+use refusal::Wording;
+
+#[cfg(test)]
+mod tests;
+
+/// The routes that the OpenAPI description lists.
+fn routes() -> Vec<Route> {
+    let mut routes = service_routes();
+    routes.extend(ops::health_routes());
+    routes
+}
+
+/// The routes that limits hold for.
+fn service_routes() -> Vec<Route> {
+    let mut routes = alto::routes();
+    routes.extend(n2s::routes());
+    routes.extend(ops::routes());
+    routes
+}
+
+/// The OpenAPI 3.1 description of the API.
+pub fn description() -> serde_json::Value {
+    openapi::describe(&routes())
+}
+
+/// The whole API.
+pub fn router(app: App) -> Router {
+    let observe = middleware::from_fn_with_state(app.clone(), telemetry::observe);
+    let identify = middleware::from_fn_with_state(app.clone(), access::identify);
+    let (settings, clock) = (&app.limits, &app.clock);
+    let rate = RateLimit::new(settings.clone(), clock.clone(), counted_for, refuse);
+    let rate = middleware::from_fn_with_state(rate, RateLimit::apply);
+    let load = ConcurrencyLimit::new(settings.clone(), refuse);
+    let load = middleware::from_fn_with_state(load, ConcurrencyLimit::apply);
+    let time = RequestTimeout::new(settings.clone(), clock.clone(), refuse);
+    let time = middleware::from_fn_with_state(time, RequestTimeout::apply);
+    // A load balancer asks for health whatever the load.
+    let health = openapi::router(ops::health_routes());
+    openapi::router(service_routes())
+        .fallback(nothing_here)
+        .layer(time)
+        .layer(load)
+        .layer(rate)
+        .merge(health)
+        .layer(identify)
+        .layer(observe)
+        .with_state(app)
+}
+
+/// Who a request is counted for: a principal wherever it calls from, else the
+/// client's address.
+fn counted_for(parts: &request::Parts) -> Option<limit::Caller> {
+    let caller = parts.extensions.get::<access::Caller>();
+    match caller.and_then(access::Caller::principal) {
+        Some(principal) => Some(limit::Caller::Principal(principal.name.as_str().into())),
+        None => {
+            let peer = parts.extensions.get::<Peer>()?;
+            Some(limit::Caller::Client(peer.client()))
+        }
+    }
+}
+
+fn refuse(refusal: &limit::Refusal, parts: &request::Parts) -> Response {
+    let wording = Wording::of(parts.uri.path());
+    wording.refuse(refusal.status, "limit", &refusal.reason.to_string())
+}
+
+async fn nothing_here(uri: Uri) -> Response {
+    let path: String = uri.path().chars().take(120).collect();
+    let detail = format!("there is nothing at {path:?}; the API is described at /openapi.json");
+    Wording::of(uri.path()).refuse(StatusCode::NOT_FOUND, "path", &detail)
+}

@@ -1,0 +1,136 @@
+//! Health, metrics and the API's description.
+
+use axum::extract::State;
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use axum::{Extension, routing};
+use prometheus_client::encoding::text::encode;
+use serde_json::Value;
+
+use crate::alto::media;
+
+use super::access::Caller;
+use super::app::App;
+use super::openapi::{Content, Operation, Route, content};
+use super::refusal::{Wording, respond};
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The routes that tell of the node's health.
+pub(super) fn health_routes() -> Vec<Route> {
+    let text = |description| {
+        (
+            StatusCode::OK,
+            description,
+            vec![content::<String>("text/plain")],
+        )
+    };
+    let not_ready = (StatusCode::SERVICE_UNAVAILABLE, "It does not", Vec::new());
+    let ready = "Whether the node answers from what it knows and takes writes";
+    vec![
+        Route {
+            path: "/livez",
+            operations: vec![get(
+                "livez",
+                "Whether the process runs",
+                vec![text("It does")],
+            )],
+            handler: routing::any(livez),
+        },
+        Route {
+            path: "/readyz",
+            operations: vec![get("readyz", ready, vec![text("It does"), not_ready])],
+            handler: routing::any(readyz),
+        },
+    ]
+}
+
+/// The other routes of operation.
+pub(super) fn routes() -> Vec<Route> {
+    let metrics_text = content::<String>("application/openmetrics-text");
+    let summary = "What is measured, as OpenMetrics text; needs a token if so configured";
+    vec![
+        Route {
+            path: "/metrics",
+            operations: vec![get(
+                "metrics",
+                summary,
+                vec![(StatusCode::OK, "The metrics", vec![metrics_text])],
+            )],
+            handler: routing::any(metrics),
+        },
+        Route {
+            path: "/openapi.json",
+            operations: vec![get(
+                "openapi",
+                "This description",
+                vec![(
+                    StatusCode::OK,
+                    "An OpenAPI 3.1 document",
+                    vec![content::<Value>(media::JSON)],
+                )],
+            )],
+            handler: routing::any(openapi),
+        },
+    ]
+}
+
+fn get(
+    id: &'static str,
+    summary: &'static str,
+    responses: Vec<(StatusCode, &'static str, Vec<Content>)>,
+) -> Operation {
+    Operation {
+        method: Method::GET,
+        id,
+        summary,
+        scope: None,
+        parameters: Vec::new(),
+        request: Vec::new(),
+        responses,
+    }
+}
+
+async fn livez() -> Response {
+    respond(StatusCode::OK, TEXT, "live\n")
+}
+
+async fn readyz(State(app): State<App>) -> Response {
+    match app.ready() {
+        Ok(()) => respond(StatusCode::OK, TEXT, "ready\n"),
+        Err(reason) => {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            Wording::Problem.later(status, "ready", reason, 1)
+        }
+    }
+}
+
+async fn metrics(State(app): State<App>, Extension(caller): Extension<Caller>) -> Response {
+    if let Err(denied) = app.access().may_read_metrics(caller.principal()) {
+        return Wording::Problem.denied(&denied);
+    }
+    let mut text = String::new();
+    match encode(&mut text, &app.registry) {
+        Ok(()) => respond(StatusCode::OK, OPEN_METRICS, text),
+        Err(error) => {
+            tracing::error!(%error, "the metrics could not be written");
+            Wording::Problem.refuse(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "defect",
+                "the metrics could not be written",
+            )
+        }
+    }
+}
+
+async fn openapi() -> Response {
+    let text = serde_json::to_vec(&super::description()).unwrap_or_default();
+    let mut response = respond(StatusCode::OK, media::JSON, text);
+    response.headers_mut().insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("public, max-age=3600"),
+    );
+    response
+}

@@ -1,0 +1,175 @@
+//! Refusals as responses: ALTO errors, problem details, and the statuses both
+//! go with. What a client is told is here; what the log is told is logged
+//! where it happened.
+
+use axum::body::Body;
+use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use crate::alto::error::AltoError;
+use crate::alto::json::{FaultKind, Faults};
+use crate::alto::media;
+use crate::api::problem::{Fault, Problem};
+use crate::auth::{Denied, Scope};
+
+/// A response with a body of a media type.
+pub(super) fn respond(
+    status: StatusCode,
+    media_type: &'static str,
+    body: impl Into<Body>,
+) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+/// A response without a body.
+pub(super) fn bare(status: StatusCode) -> Response {
+    status.into_response()
+}
+
+/// 405 with the methods there are.
+pub(super) fn method_not_allowed(allow: &'static str) -> Response {
+    let mut response = bare(StatusCode::METHOD_NOT_ALLOWED);
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+/// The answer to `OPTIONS`.
+pub(super) fn options(allow: &'static str) -> Response {
+    let mut response = bare(StatusCode::NO_CONTENT);
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+/// An ALTO error: 400 unless another status says more.
+pub(super) fn alto(status: StatusCode, error: &AltoError) -> Response {
+    respond(status, media::ERROR, error.body())
+}
+
+/// How a part of the API words its refusals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wording {
+    /// ALTO resources: an ALTO error where RFC 7285 has a code for it, no body
+    /// else, since §8.5.2 allows no other codes and §8.3.3 no other type.
+    Alto,
+    /// Everything else: problem details.
+    Problem,
+}
+
+impl Wording {
+    /// The wording of the API that a path belongs to.
+    pub(super) fn of(path: &str) -> Self {
+        match path == "/directory" || path.starts_with("/views/") {
+            true => Wording::Alto,
+            false => Wording::Problem,
+        }
+    }
+
+    /// A refusal in this wording.
+    pub(super) fn refuse(self, status: StatusCode, kind: &str, detail: &str) -> Response {
+        match self {
+            Wording::Alto => bare(status),
+            Wording::Problem => problem(status, kind, detail, &Faults::default()),
+        }
+    }
+
+    /// A refusal that a client may come back from after some seconds.
+    pub(super) fn later(
+        self,
+        status: StatusCode,
+        kind: &str,
+        detail: &str,
+        seconds: u64,
+    ) -> Response {
+        let mut response = self.refuse(status, kind, detail);
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        response
+    }
+
+    /// 401, 403 or 400 with the challenge of RFC 6750 §3.
+    pub(super) fn denied(self, denied: &Denied) -> Response {
+        let (status, challenge) = match denied {
+            Denied::Missing(scope) => (StatusCode::UNAUTHORIZED, challenge(None, Some(*scope))),
+            Denied::Malformed => (
+                StatusCode::BAD_REQUEST,
+                challenge(Some(("invalid_request", denied)), None),
+            ),
+            Denied::Unknown => (
+                StatusCode::UNAUTHORIZED,
+                challenge(Some(("invalid_token", denied)), None),
+            ),
+            Denied::Scope(scope) => (
+                StatusCode::FORBIDDEN,
+                challenge(Some(("insufficient_scope", denied)), Some(*scope)),
+            ),
+        };
+        let mut response = self.refuse(status, "access", &denied.to_string());
+        if let Ok(value) = HeaderValue::try_from(challenge) {
+            response.headers_mut().insert(WWW_AUTHENTICATE, value);
+        }
+        response
+    }
+}
+
+fn challenge(error: Option<(&str, &Denied)>, scope: Option<Scope>) -> String {
+    let mut challenge = "Bearer realm=\"altofed\"".to_owned();
+    if let Some((code, denied)) = error {
+        // A quoted string of RFC 6750 §3 has neither quotes nor backslashes.
+        let text = denied.to_string().replace(['"', '\\', '`'], "'");
+        challenge += &format!(", error=\"{code}\", error_description=\"{text}\"");
+    }
+    if let Some(scope) = scope {
+        challenge += &format!(", scope=\"{}\"", scope.as_str());
+    }
+    challenge
+}
+
+/// Problem details with the faults found in the body.
+pub(super) fn problem(status: StatusCode, kind: &str, detail: &str, faults: &Faults) -> Response {
+    let document = Problem {
+        kind: format!("urn:altofed:problem:{kind}"),
+        title: status.canonical_reason().unwrap_or("Refused").to_owned(),
+        status: status.as_u16(),
+        detail: detail.to_owned(),
+        errors: faults
+            .listed()
+            .iter()
+            .map(|fault| Fault {
+                pointer: fault.pointer(),
+                detail: fault.detail.clone(),
+            })
+            .collect(),
+    };
+    let text = serde_json::to_vec(&document).unwrap_or_default();
+    respond(status, media::PROBLEM, text)
+}
+
+/// Problem details of a faulty body: 400 if it cannot be read, 422 if it can
+/// and cannot be used.
+pub(super) fn faulty(faults: &Faults) -> Response {
+    let unreadable = faults.listed().iter().any(|fault| {
+        matches!(
+            fault.kind,
+            FaultKind::Syntax | FaultKind::Missing | FaultKind::Type(_)
+        )
+    });
+    let status = match unreadable {
+        true => StatusCode::BAD_REQUEST,
+        false => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    let detail = match faults.total() {
+        1 => "1 fault was found; nothing was changed".to_owned(),
+        count => format!("{count} faults were found; nothing was changed"),
+    };
+    problem(status, "faulty", &detail, faults)
+}

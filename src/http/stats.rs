@@ -1,0 +1,68 @@
+//! What a listener counts.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::watchdog::Overdue;
+
+/// The counts of one listener: a handle that stays readable while it serves and after.
+#[derive(Clone, Debug, Default)]
+pub struct ListenerStats(Arc<watch::Sender<Counts>>);
+
+/// The counts at one moment; all but `open` only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Connections being served now, TLS handshakes included.
+    pub open: u64,
+    /// Connections taken from the system, refused ones included.
+    pub accepted: u64,
+    /// Refused since `max_connections` were open.
+    pub refused_full: u64,
+    /// Refused since their client had `max_connections_per_client` open.
+    pub refused_client: u64,
+    /// Times that the system could not give a connection, most likely for want of descriptors.
+    pub failed_accepts: u64,
+    /// TLS handshakes that failed, took too long, or were overtaken by the drain.
+    pub failed_handshakes: u64,
+    /// Connections cut since a request head did not come in time.
+    pub overdue_header: u64,
+    /// Connections closed since no further request came in time.
+    pub overdue_idle: u64,
+    /// Connections cut since the client did not take a response.
+    pub overdue_write: u64,
+    /// Connections cut since they did not end after this side asked them to.
+    pub overdue_close: u64,
+}
+
+impl ListenerStats {
+    /// The present counts.
+    pub fn now(&self) -> Counts {
+        *self.0.borrow()
+    }
+
+    /// Waits until the counts pass `test`, and gives them.
+    pub async fn until(&self, mut test: impl FnMut(&Counts) -> bool) -> Counts {
+        let mut counts = self.0.subscribe();
+        // The sender lives as long as `self`, so the wait cannot fail.
+        match counts.wait_for(|counts| test(counts)).await {
+            Ok(counts) => *counts,
+            Err(_) => self.now(),
+        }
+    }
+
+    pub(super) fn add(&self, change: impl FnOnce(&mut Counts)) {
+        self.0.send_modify(change);
+    }
+}
+
+impl Counts {
+    pub(super) fn overdue(&mut self, overdue: Overdue) {
+        *match overdue {
+            Overdue::Header => &mut self.overdue_header,
+            Overdue::Idle => &mut self.overdue_idle,
+            Overdue::Write => &mut self.overdue_write,
+            Overdue::Close => &mut self.overdue_close,
+        } += 1;
+    }
+}

@@ -1,0 +1,125 @@
+//! What is told of requests: a log line, metrics, a request id.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use tracing::Instrument;
+
+use super::access::Caller;
+use super::app::App;
+use super::peer::Peer;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What is measured of requests.
+#[derive(Clone)]
+pub struct Telemetry {
+    requests: Family<RequestLabels, Counter>,
+    seconds: Family<ServiceLabels, Histogram>,
+    /// The id of the next request, counted from a start that differs between
+    /// runs of a node.
+    next_id: Arc<AtomicU64>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    service: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ServiceLabels {
+    service: &'static str,
+}
+
+impl Telemetry {
+    /// Measures into `registry`; request ids are counted from `first_id`.
+    pub fn new(registry: &mut Registry, first_id: u64) -> Self {
+        let buckets = || Histogram::new(exponential_buckets(0.0001, 4.0, 10));
+        let telemetry = Self {
+            requests: Family::default(),
+            seconds: Family::new_with_constructor(buckets),
+            next_id: Arc::new(AtomicU64::new(first_id)),
+        };
+        registry.register(
+            "altofed_http_requests",
+            "Requests answered, by service and status",
+            telemetry.requests.clone(),
+        );
+        registry.register(
+            "altofed_http_request_seconds",
+            "Time from a request's head to its response's, by service",
+            telemetry.seconds.clone(),
+        );
+        telemetry
+    }
+}
+
+/// Gives each request an id, and tells how it went.
+pub(super) async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
+    let telemetry = &app.telemetry;
+    let id = format!("{:016x}", telemetry.next_id.fetch_add(1, Ordering::Relaxed));
+    let service = service(
+        request
+            .extensions()
+            .get::<MatchedPath>()
+            .map(MatchedPath::as_str),
+    );
+    let peer = request
+        .extensions()
+        .get::<Peer>()
+        .map(|peer| peer.addr.ip());
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let begun = app.clock.now();
+    let span = tracing::info_span!("request", request_id = %id);
+    let mut response = next.run(request).instrument(span).await;
+    let took = app.clock.now().since(begun);
+    let status = response.status().as_u16();
+    telemetry
+        .requests
+        .get_or_create(&RequestLabels { service, status })
+        .inc();
+    telemetry
+        .seconds
+        .get_or_create(&ServiceLabels { service })
+        .observe(took.as_secs_f64());
+    let principal = response.extensions().get::<Caller>().and_then(|caller| {
+        caller
+            .principal()
+            .map(|principal| principal.name.to_string())
+    });
+    tracing::debug!(
+        request_id = %id,
+        %method,
+        path = %path.escape_debug(),
+        status,
+        client = peer.map(tracing::field::display),
+        principal,
+        took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        "request"
+    );
+    if let Ok(value) = HeaderValue::try_from(id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+/// The service that a route belongs to: a bounded set, for labels.
+fn service(route: Option<&str>) -> &'static str {
+    match route {
+        Some("/directory" | "/views/{view}/directory") => "directory",
+        Some("/views/{view}/{resource}") => "alto",
+        Some(route) if route.starts_with("/n2s/") => "n2s",
+        Some(_) => "ops",
+        None => "none",
+    }
+}

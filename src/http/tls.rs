@@ -1,0 +1,277 @@
+//! The TLS side of a listener: certificate, key and client CA from PEM files, replaced while
+//! serving.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier, danger::ClientCertVerifier};
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
+use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
+use rustls_pki_types::pem::{PemObject, SectionKind};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+/// The files of a TLS server, all PEM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The certificate chain: the server's own first, then each one's issuer.
+    pub cert: PathBuf,
+    /// The private key of the first certificate: PKCS #8, PKCS #1 or SEC 1, not encrypted.
+    pub key: PathBuf,
+    /// The CAs whose client certificates are believed; without it none is asked for.
+    #[serde(default)]
+    pub client_ca: Option<PathBuf>,
+    /// Whether a client must have a certificate.
+    #[serde(default)]
+    pub client_auth: ClientAuth,
+}
+
+/// What becomes of a client without a certificate, where there is a `client_ca`. One with a
+/// certificate of another CA fails the handshake in either case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientAuth {
+    /// It is served, and what it may do is decided per request.
+    #[default]
+    Optional,
+    /// It fails the handshake.
+    Required,
+}
+
+/// The TLS configuration in force: a handle whose clones share one configuration.
+#[derive(Clone, Debug)]
+pub struct Tls(Arc<watch::Sender<Arc<ServerConfig>>>);
+
+/// Why files do not make a TLS configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}; check the path and the permissions", file.display())]
+    Read {
+        /// Which.
+        file: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file is damaged.
+    #[error("{} is not whole PEM: {source}; write it again from its source", file.display())]
+    Pem {
+        /// Which.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: rustls_pki_types::pem::Error,
+    },
+    /// A file lacks what it is for.
+    #[error("{} holds {found}, but no {wanted}; name the file that holds one", file.display())]
+    Missing {
+        /// Which.
+        file: PathBuf,
+        /// What it holds instead.
+        found: &'static str,
+        /// What it should hold.
+        wanted: &'static str,
+    },
+    /// A file holds a key that cannot be used.
+    #[error("the key in {} cannot be used: {source}; use an RSA, ECDSA or Ed25519 key", file.display())]
+    Key {
+        /// Which.
+        file: PathBuf,
+        /// What rustls said.
+        source: rustls::Error,
+    },
+    /// A file holds a certificate that cannot be used.
+    #[error("a certificate in {} cannot be used: {source}; have it issued anew", file.display())]
+    Certificate {
+        /// Which.
+        file: PathBuf,
+        /// What rustls said.
+        source: rustls::Error,
+    },
+    /// The key belongs to another certificate.
+    #[error(
+        "the key in {} is not that of the first certificate in {}; put the server's own \
+         certificate first, or name its key", key.display(), cert.display()
+    )]
+    Mismatch {
+        /// The key's file.
+        key: PathBuf,
+        /// The certificate's file.
+        cert: PathBuf,
+    },
+    /// The client CAs make no verifier.
+    #[error("the client CAs in {} cannot be used: {source}", file.display())]
+    ClientCa {
+        /// Which file.
+        file: PathBuf,
+        /// What rustls said.
+        source: VerifierBuilderError,
+    },
+    /// The TLS library refuses its own algorithms.
+    #[error("no TLS version can be offered: {0}; this is a defect, please report it")]
+    Versions(rustls::Error),
+}
+
+impl Tls {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// [`TlsError`], which names the file and the mend.
+    pub fn load(files: &TlsFiles) -> Result<Tls, TlsError> {
+        let config = configuration(files)?;
+        Ok(Tls(Arc::new(watch::Sender::new(config))))
+    }
+
+    /// Reads the files anew and has connections accepted from now on use them. Those that are
+    /// open go on with what they have.
+    ///
+    /// # Errors
+    /// [`TlsError`]; what was in force stays so.
+    pub fn reload(&self, files: &TlsFiles) -> Result<(), TlsError> {
+        self.0.send_replace(configuration(files)?);
+        Ok(())
+    }
+
+    /// The configuration in force.
+    pub fn current(&self) -> Arc<ServerConfig> {
+        self.0.borrow().clone()
+    }
+}
+
+fn configuration(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let identity = identity(files, &provider)?;
+    let clients = verifier(files, &provider)?;
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Versions)?
+        .with_client_cert_verifier(clients)
+        .with_cert_resolver(Arc::new(identity));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// The server's certificate chain and key.
+fn identity(files: &TlsFiles, provider: &CryptoProvider) -> Result<SingleCertAndKey, TlsError> {
+    let chain = certificates(&files.cert)?;
+    let key = key(&files.key, provider)?;
+    let identity = CertifiedKey::new(chain, key);
+    match identity.keys_match() {
+        // A key that does not tell its public half is believed.
+        Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
+            Ok(identity.into())
+        }
+        Err(rustls::Error::InconsistentKeys(_)) => Err(TlsError::Mismatch {
+            key: files.key.clone(),
+            cert: files.cert.clone(),
+        }),
+        Err(source) => Err(TlsError::Certificate {
+            file: files.cert.clone(),
+            source,
+        }),
+    }
+}
+
+fn verifier(
+    files: &TlsFiles,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let Some(file) = &files.client_ca else {
+        return Ok(WebPkiClientVerifier::no_client_auth());
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(file)? {
+        roots
+            .add(certificate)
+            .map_err(|source| TlsError::Certificate {
+                file: file.clone(),
+                source,
+            })?;
+    }
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    let builder = match files.client_auth {
+        ClientAuth::Optional => builder.allow_unauthenticated(),
+        ClientAuth::Required => builder,
+    };
+    builder.build().map_err(|source| TlsError::ClientCa {
+        file: file.clone(),
+        source,
+    })
+}
+
+/// The certificates in a file, one at least.
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let text = read(file)?;
+    let sections = sections(file, &text)?;
+    let certificates: Vec<_> = sections
+        .iter()
+        .filter(|(kind, _)| *kind == SectionKind::Certificate)
+        .map(|(_, der)| CertificateDer::from(der.clone()))
+        .collect();
+    if certificates.is_empty() {
+        return Err(missing(file, &text, &sections, "certificate"));
+    }
+    Ok(certificates)
+}
+
+/// The first private key in a file.
+fn key(file: &Path, provider: &CryptoProvider) -> Result<Arc<dyn SigningKey>, TlsError> {
+    let text = read(file)?;
+    let sections = sections(file, &text)?;
+    let key = sections
+        .iter()
+        .find_map(|(kind, der)| PrivateKeyDer::from_pem(*kind, der.clone()))
+        .ok_or_else(|| missing(file, &text, &sections, "unencrypted private key"))?;
+    provider
+        .key_provider
+        .load_private_key(key)
+        .map_err(|source| TlsError::Key {
+            file: file.to_owned(),
+            source,
+        })
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, TlsError> {
+    std::fs::read(file).map_err(|source| TlsError::Read {
+        file: file.to_owned(),
+        source,
+    })
+}
+
+fn sections(file: &Path, text: &[u8]) -> Result<Vec<(SectionKind, Vec<u8>)>, TlsError> {
+    <(SectionKind, Vec<u8>)>::pem_slice_iter(text)
+        .collect::<Result<_, _>>()
+        .map_err(|source| TlsError::Pem {
+            file: file.to_owned(),
+            source,
+        })
+}
+
+/// The error for a file without what it is for, told by what it has instead.
+fn missing(
+    file: &Path,
+    text: &[u8],
+    sections: &[(SectionKind, Vec<u8>)],
+    wanted: &'static str,
+) -> TlsError {
+    let encrypted = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
+    let found = match sections.first() {
+        Some((SectionKind::Certificate, _)) => "a certificate",
+        Some((
+            SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey,
+            _,
+        )) => "a private key",
+        Some((SectionKind::Csr, _)) => "a request for a certificate",
+        Some(_) => "PEM of another kind",
+        None if text.is_empty() => "nothing",
+        None if text.windows(encrypted.len()).any(|part| part == encrypted) => "an encrypted key",
+        None => "no PEM of a known kind (DER is not read)",
+    };
+    TlsError::Missing {
+        file: file.to_owned(),
+        found,
+        wanted,
+    }
+}

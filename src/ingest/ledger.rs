@@ -1,0 +1,560 @@
+//! The ledger: the one place where facts are changed.
+//!
+//! Writes are judged one after the other against the facts as the writes
+//! before them leave them, numbered, and handed to the store in that order.
+//! The store commits many at once; each is acknowledged when it is durable.
+//! A write that was accepted and is not yet durable is never seen by readers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+
+use crate::alto::json::Faults;
+use crate::compile::{Facts, Policy};
+use crate::ident::{SourceName, Tag};
+use crate::runtime::{Clock, Pool, PoolError, Task};
+use crate::store::{Commit, Opened, Record, Store, StoreError, Submitted, Table};
+
+use super::condition::Condition;
+use super::document::{Document, DocumentPath, Text};
+use super::keys::{IdempotencyKey, Keys, Known};
+use super::operation::Operation;
+use super::read::{Limits, Reader};
+use super::revision::{Account, MAX_LISTED, OperationSummary};
+use super::transaction::{Applied, Replacements, Standing, apply, replace};
+
+const KEYS: Table = Table::new("idempotency");
+
+/// What the ledger goes by; it may change while it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// What the operator decides about facts.
+    pub policy: Policy,
+    /// How much may be stated.
+    pub limits: Limits,
+}
+
+/// The facts, and the right to change them.
+pub struct Ledger {
+    store: Store,
+    pool: Pool,
+    clock: Clock,
+    rules: watch::Receiver<Arc<Rules>>,
+    state: Mutex<State>,
+    durable: watch::Receiver<Standing>,
+    accepted: mpsc::Sender<Accepted>,
+    _acknowledger: Task<()>,
+}
+
+/// What the next write is judged against.
+struct State {
+    standing: Standing,
+    stated: BTreeMap<String, u64>,
+    keys: Keys,
+}
+
+/// A write on its way to the disk.
+struct Accepted {
+    pending: Submitted,
+    standing: Standing,
+    answer: oneshot::Sender<Result<(), StoreError>>,
+}
+
+/// A write.
+pub struct Write {
+    /// Who writes.
+    pub principal: SourceName,
+    /// Whose facts are written.
+    pub source: SourceName,
+    /// What changes.
+    pub change: Changes,
+    /// What must hold before.
+    pub condition: Condition,
+    /// The key under which the answer is kept.
+    pub key: Option<IdempotencyKey>,
+    /// Whether nothing is to be kept.
+    pub dry_run: bool,
+}
+
+/// What a write changes.
+pub enum Changes {
+    /// One document; the condition is on it.
+    Document(Operation),
+    /// Several at once; the condition is on the revision.
+    Transaction(Vec<Operation>),
+    /// The facts of this revision are stated again.
+    Restore(u64),
+}
+
+/// What a write led to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The revision after the write; the current one if nothing changed.
+    pub revision: u64,
+    /// The documents that changed.
+    pub changed: Vec<String>,
+    /// What the source should know, though nothing is wrong.
+    pub warnings: Vec<String>,
+    /// Whether a document is there now that was not before.
+    pub created: bool,
+    /// The tag of the document that was written, if the write was of one and
+    /// left it there.
+    pub tag: Option<Tag>,
+}
+
+/// Why a write was refused; nothing changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The request is faulty.
+    #[error("{0}")]
+    Faulty(Faults),
+    /// A condition of the request does not hold.
+    #[error(
+        "the content is not what the request expects; read it again and repeat the change on that"
+    )]
+    Precondition,
+    /// The idempotency key was used for another request.
+    #[error("this Idempotency-Key was given with another request; use a new one for a new request")]
+    KeyReused,
+    /// Too many idempotency keys are kept.
+    #[error("too many Idempotency-Keys were used in the last day; repeat without one, or later")]
+    KeysFull,
+    /// There is nothing at this path.
+    #[error("{0}")]
+    NotFound(String),
+    /// It was there and is no longer kept.
+    #[error("{0}")]
+    Gone(String),
+    /// The store failed; the node is going down.
+    #[error("the write could not be made durable: {0}")]
+    Store(#[from] StoreError),
+    /// The program failed.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// The program failed.
+    #[error("the write panicked: {0}; this is a defect, please report it")]
+    Panicked(String),
+}
+
+impl From<Faults> for Refusal {
+    fn from(faults: Faults) -> Self {
+        Refusal::Faulty(faults)
+    }
+}
+
+impl Ledger {
+    /// A ledger over an opened store.
+    ///
+    /// # Errors
+    /// What is stored cannot be read.
+    pub async fn open(
+        opened: &Opened,
+        rules: watch::Receiver<Arc<Rules>>,
+        pool: Pool,
+        clock: Clock,
+    ) -> Result<Self, LoadError> {
+        let store = opened.store.clone();
+        let (facts, stated) = match &opened.head {
+            Some(head) => load(&store, head, &rules.borrow().clone(), &pool).await?,
+            None => (Facts::default(), BTreeMap::new()),
+        };
+        let keys = Keys::load(store.table_scan(KEYS).await?);
+        let policy = rules.borrow().policy.clone();
+        let standing = pool
+            .run(move || Standing::new(Arc::new(facts), policy))
+            .await?;
+        let (announce, durable) = watch::channel(standing.clone());
+        let (accepted, waiting) = mpsc::channel(1024);
+        Ok(Self {
+            store,
+            pool,
+            clock,
+            rules,
+            state: Mutex::new(State {
+                standing,
+                stated,
+                keys,
+            }),
+            durable,
+            accepted,
+            _acknowledger: Task::spawn("acknowledger", acknowledge(waiting, announce)),
+        })
+    }
+
+    /// The facts that are durable, and each later state of them.
+    pub fn durable(&self) -> watch::Receiver<Standing> {
+        self.durable.clone()
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.borrow().clone()
+    }
+
+    /// The tag of a revision, for conditions on transactions.
+    pub fn revision_tag(revision: u64) -> Tag {
+        Tag::new(&format!("r{revision}")).expect("a letter and digits are a tag")
+    }
+
+    /// Does a write, and answers when it is durable. It is done to its end even
+    /// if nobody waits for the answer any more.
+    ///
+    /// # Errors
+    /// It was refused, and nothing changed; or the store failed, and the node
+    /// must end.
+    pub async fn write(self: &Arc<Self>, write: Write) -> Result<Outcome, Refusal> {
+        let ledger = self.clone();
+        let writing = tokio::spawn(async move { ledger.write_to_end(write).await });
+        writing
+            .await
+            .unwrap_or_else(|failed| Err(Refusal::Panicked(failed.to_string())))
+    }
+
+    async fn write_to_end(&self, write: Write) -> Result<Outcome, Refusal> {
+        let old = match &write.change {
+            Changes::Restore(revision) => self.documents_of(*revision).await?,
+            _ => Replacements::new(),
+        };
+        let now = self.clock.wall();
+        let mut state = self.state.lock().await;
+        if let Some(key) = &write.key {
+            match state.keys.find(key, now) {
+                Known::New => {}
+                Known::Answered(outcome) => {
+                    drop(state);
+                    return self.when_durable(outcome).await;
+                }
+                Known::Other => return Err(Refusal::KeyReused),
+                Known::Full => return Err(Refusal::KeysFull),
+            }
+        }
+        if !write
+            .condition
+            .holds(subject_tag(&state.standing, &write).as_ref())
+        {
+            return Err(Refusal::Precondition);
+        }
+        let mut account = Account {
+            time: now.to_string(),
+            principal: write.principal.to_string(),
+            source: write.source.to_string(),
+            operations: summary(&write.change),
+            changed: Vec::new(),
+            restored: match write.change {
+                Changes::Restore(revision) => Some(revision),
+                _ => None,
+            },
+            stated: state.stated.clone(),
+        };
+        let subject = match &write.change {
+            Changes::Document(operation) => Some(operation.path.clone()),
+            _ => None,
+        };
+        let applied = self
+            .apply(&state.standing, &write.source, write.change, old)
+            .await?;
+        let outcome = outcome_of(&applied, &write.source, subject.as_ref());
+        if write.dry_run {
+            return Ok(outcome);
+        }
+        let kept = write
+            .key
+            .map(|key| state.keys.keep(&key, &outcome, now))
+            .unwrap_or_default();
+        let table: Vec<_> = kept
+            .into_iter()
+            .map(|(key, value)| (KEYS, key, value))
+            .collect();
+        if applied.changed.is_empty() {
+            if !table.is_empty() {
+                self.store.put(table).await?;
+            }
+            drop(state);
+            return self.when_durable(outcome).await;
+        }
+        let revision = applied.standing.facts.revision;
+        let mut documents = Vec::with_capacity(applied.changed.len());
+        for (owner, path, text) in applied.changed {
+            let name = path.stored_as(&owner);
+            match &text {
+                Some(_) => account.stated.insert(name.clone(), revision),
+                None => account.stated.remove(&name),
+            };
+            account.changed.push(name.clone());
+            documents.push((name, text.map(Text::into_rows)));
+        }
+        let commit = Commit {
+            revision,
+            body: serde_json::to_vec(&account).unwrap_or_default(),
+            documents,
+            table,
+        };
+        let place = self
+            .accepted
+            .reserve()
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        let pending = self.store.submit(commit).await?;
+        let (answer, acknowledged) = oneshot::channel();
+        place.send(Accepted {
+            pending,
+            standing: applied.standing.clone(),
+            answer,
+        });
+        state.standing = applied.standing;
+        state.stated = account.stated;
+        drop(state);
+        match acknowledged.await {
+            Ok(Ok(())) => {
+                let (principal, source) = (&write.principal, &write.source);
+                tracing::info!(%principal, %source, revision, changed = ?outcome.changed, "written");
+                Ok(outcome)
+            }
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(StoreError::Closed.into()),
+        }
+    }
+
+    async fn apply(
+        &self,
+        standing: &Standing,
+        source: &SourceName,
+        change: Changes,
+        old: Replacements,
+    ) -> Result<Applied, Refusal> {
+        let (rules, standing, source) = (self.rules(), standing.clone(), source.clone());
+        let applied = self.pool.run(move || {
+            let standing = standing.under(&rules.policy);
+            let operations = match change {
+                Changes::Document(operation) => vec![operation],
+                Changes::Transaction(operations) => operations,
+                Changes::Restore(_) => {
+                    let documents = replacements(&standing, old);
+                    return replace(&standing, &rules.limits, documents, None, &BTreeMap::new());
+                }
+            };
+            apply(&standing, &rules.limits, &source, operations)
+        });
+        Ok(applied.await??)
+    }
+
+    /// The accounts of the revisions after one, oldest first.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn revisions(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Account)>, Refusal> {
+        let records = self.store.records(after, limit).await?;
+        Ok(records
+            .iter()
+            .filter_map(|record| Some((record.revision, account(record)?)))
+            .collect())
+    }
+
+    /// The account of a revision.
+    ///
+    /// # Errors
+    /// There is no such revision, or it is no longer kept.
+    pub async fn revision(&self, revision: u64) -> Result<Account, Refusal> {
+        let record = self.record(revision).await?;
+        account(&record)
+            .ok_or_else(|| Refusal::NotFound(format!("revision {revision} has no account")))
+    }
+
+    async fn record(&self, revision: u64) -> Result<Record, Refusal> {
+        self.store
+            .record(revision)
+            .await
+            .map_err(|error| match error {
+                StoreError::Unknown { .. } => Refusal::NotFound(error.to_string()),
+                StoreError::Pruned { .. } => Refusal::Gone(error.to_string()),
+                error => Refusal::Store(error),
+            })
+    }
+
+    /// The documents as they stood after a revision.
+    async fn documents_of(&self, revision: u64) -> Result<Replacements, Refusal> {
+        let record = self.record(revision).await?;
+        let rules = self.rules();
+        documents(&self.store, &record, &rules, &self.pool)
+            .await
+            .map_err(|error| match error {
+                LoadError::Store(error) => Refusal::Store(error),
+                LoadError::Pool(error) => Refusal::Pool(error),
+                error => Refusal::Gone(error.to_string()),
+            })
+    }
+
+    /// The answer, once what it says is durable.
+    async fn when_durable(&self, outcome: Outcome) -> Result<Outcome, Refusal> {
+        let mut durable = self.durable.clone();
+        let reached = |standing: &Standing| standing.facts.revision >= outcome.revision;
+        match durable.wait_for(reached).await {
+            Ok(_) => Ok(outcome),
+            Err(_) => Err(StoreError::Closed.into()),
+        }
+    }
+}
+
+/// Tells of each write, in order, that it is durable.
+async fn acknowledge(mut waiting: mpsc::Receiver<Accepted>, durable: watch::Sender<Standing>) {
+    while let Some(accepted) = waiting.recv().await {
+        let outcome = accepted.pending.durable().await.map(|_| ());
+        if outcome.is_ok() {
+            durable.send_replace(accepted.standing);
+        }
+        // Who wrote may have stopped waiting.
+        let _ = accepted.answer.send(outcome);
+    }
+}
+
+/// The tag of what a write's condition is on.
+fn subject_tag(standing: &Standing, write: &Write) -> Option<Tag> {
+    match &write.change {
+        Changes::Document(operation) => {
+            let facts = standing.facts.sources.get(&write.source)?;
+            Document::stated(facts, &operation.path).map(|(tag, _)| tag)
+        }
+        Changes::Transaction(_) | Changes::Restore(_) => {
+            Some(Ledger::revision_tag(standing.facts.revision))
+        }
+    }
+}
+
+fn summary(changes: &Changes) -> Vec<OperationSummary> {
+    let of = |operation: &Operation| OperationSummary {
+        op: operation.change.kind().as_str().to_owned(),
+        path: operation.path.to_string(),
+    };
+    match changes {
+        Changes::Document(operation) => vec![of(operation)],
+        Changes::Transaction(operations) => operations.iter().take(MAX_LISTED).map(of).collect(),
+        Changes::Restore(revision) => vec![OperationSummary {
+            op: "restore".to_owned(),
+            path: format!("revisions/{revision}"),
+        }],
+    }
+}
+
+fn outcome_of(applied: &Applied, source: &SourceName, subject: Option<&DocumentPath>) -> Outcome {
+    let named = |(owner, path, _): &(SourceName, DocumentPath, _)| match owner == source {
+        true => path.to_string(),
+        false => path.stored_as(owner),
+    };
+    Outcome {
+        revision: applied.standing.facts.revision,
+        changed: applied.changed.iter().map(named).collect(),
+        warnings: applied.warnings.clone(),
+        created: applied.created,
+        tag: subject.and_then(|path| {
+            let facts = applied.standing.facts.sources.get(source)?;
+            Document::stated(facts, path).map(|(tag, _)| tag)
+        }),
+    }
+}
+
+/// What makes the facts those of `documents`: they are stated, all others go.
+fn replacements(standing: &Standing, mut documents: Replacements) -> Replacements {
+    for (source, facts) in &standing.facts.sources {
+        for path in DocumentPath::stated_by(facts) {
+            documents.entry((source.clone(), path)).or_insert(None);
+        }
+    }
+    documents
+}
+
+fn account(record: &Record) -> Option<Account> {
+    serde_json::from_slice(&record.body).ok()
+}
+
+/// Why stored facts could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A stored document is not one of ours.
+    #[error(
+        "the stored document {name:?} cannot be used: {reason}; check with `altofed store verify`"
+    )]
+    Document {
+        /// Its name.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The account of the newest revision cannot be read.
+    #[error("the account of revision {0} cannot be read; check with `altofed store verify`")]
+    Account(u64),
+    /// The program failed.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+}
+
+/// The facts as the newest record leaves them, and which revision stated each
+/// document.
+async fn load(
+    store: &Store,
+    head: &Record,
+    rules: &Arc<Rules>,
+    pool: &Pool,
+) -> Result<(Facts, BTreeMap<String, u64>), LoadError> {
+    let stated = account(head)
+        .ok_or(LoadError::Account(head.revision))?
+        .stated;
+    let documents = documents(store, head, rules, pool).await?;
+    let since = stated.clone();
+    let revision = head.revision;
+    let facts = pool.run(move || {
+        let mut facts = Facts {
+            revision,
+            ..Facts::default()
+        };
+        for ((source, path), document) in documents {
+            let Some(document) = document else { continue };
+            let since = since
+                .get(&path.stored_as(&source))
+                .copied()
+                .unwrap_or(revision);
+            let tag = document.text().tag().clone();
+            let stated = facts.sources.entry(source).or_default();
+            Document::state(stated, &path, Some((document, tag)), since);
+        }
+        facts
+    });
+    Ok((facts.await?, stated))
+}
+
+/// Every document as a record leaves it.
+async fn documents(
+    store: &Store,
+    record: &Record,
+    rules: &Arc<Rules>,
+    pool: &Pool,
+) -> Result<Replacements, LoadError> {
+    let mut documents = Replacements::new();
+    for (name, reference) in &record.documents {
+        let bytes = store.document(reference).await?;
+        let refuse = |reason: String| LoadError::Document {
+            name: name.clone(),
+            reason,
+        };
+        let key = DocumentPath::parse_stored(name).ok_or_else(|| refuse("unknown name".into()))?;
+        let (path, rules) = (key.1.clone(), rules.clone());
+        let read = pool.run(move || {
+            let reader = Reader {
+                domain: &rules.policy.domain,
+                limits: &rules.limits,
+            };
+            reader.document(&path, Vec::new(), &bytes)
+        });
+        let document = read.await?.map_err(|faults| refuse(faults.to_string()))?;
+        documents.insert(key, Some(document));
+    }
+    Ok(documents)
+}

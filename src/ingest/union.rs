@@ -1,0 +1,51 @@
+//! What all sources state together, as documents.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::alto::cost::CostTable;
+use crate::compile::{union_costs, union_interconnects, union_properties};
+use crate::ident::PidName;
+
+use super::document::{Document, DocumentPath};
+use super::transaction::Standing;
+
+/// The union of what all sources state at a path, as it is compiled: where two
+/// state the same thing it is the stronger's, and what names PIDs that no
+/// source has is left out. `None` if no source states anything there.
+pub fn union_document(standing: &Standing, path: &DocumentPath) -> Option<Document> {
+    let Standing {
+        facts,
+        union,
+        policy,
+    } = standing;
+    let states = |source| Document::of(source, path).is_some();
+    if !facts.sources.values().any(states) {
+        return None;
+    }
+    Some(match path {
+        DocumentPath::NetworkMap => {
+            let members = union.members();
+            let groups = members.map(|(pid, group)| (pid.clone(), group.clone()));
+            Document::Network(Arc::new(groups.collect()))
+        }
+        DocumentPath::CostMap(metric) => {
+            let pids = union.pids();
+            let (matrix, _) = union_costs(facts, policy, metric, pids);
+            let rows: BTreeMap<&PidName, BTreeMap<&PidName, f64>> = (0..)
+                .zip(pids.names())
+                .map(|(index, src)| {
+                    let stated = pids.names().iter().zip(matrix.row(index).iter().copied());
+                    (src, stated.filter(|(_, cost)| !cost.is_nan()).collect())
+                })
+                .collect();
+            Document::Costs(Arc::new(CostTable::from_rows(&rows)))
+        }
+        DocumentPath::Properties => {
+            Document::Properties(Arc::new(union_properties(facts, policy, union).0))
+        }
+        DocumentPath::Interconnects => {
+            Document::Interconnects(Arc::new(union_interconnects(facts, policy, union).0))
+        }
+    })
+}

@@ -1,0 +1,259 @@
+//! The addresses of one family cut into ranges, each with the value of the longest prefix over it.
+
+/// An address as a number: `u32` for IPv4, `u128` for IPv6, and `u64` for the upper half of an IPv6
+/// address. Its default is the first address.
+pub(super) trait Address: Copy + Ord + Default {
+    /// The address after the prefix of `len` bits that begins here; none ends the address space.
+    fn after(self, len: u8) -> Option<Self>;
+
+    /// How many bits the distance from `first`, which is not greater, needs.
+    fn distance_bits(self, first: Self) -> u32;
+
+    /// The slot of this address when the address space is cut into blocks of 2^`shift` addresses:
+    /// slot 1 is the block of `first`, 2 the next one; everything before the block of `first` is
+    /// slot 0.
+    fn slot(self, first: Self, shift: u32) -> usize;
+}
+
+macro_rules! address {
+    ($($number:ty)*) => {$(
+        impl Address for $number {
+            fn after(self, len: u8) -> Option<$number> {
+                (1 as $number)
+                    .checked_shl(<$number>::BITS - u32::from(len))
+                    .and_then(|size| self.checked_add(size))
+            }
+
+            fn distance_bits(self, first: $number) -> u32 {
+                <$number>::BITS - (self - first).leading_zeros()
+            }
+
+            #[inline]
+            fn slot(self, first: $number, shift: u32) -> usize {
+                match (self >> shift).checked_sub(first >> shift) {
+                    Some(blocks) => usize::try_from(blocks)
+                        .unwrap_or(usize::MAX)
+                        .saturating_add(1),
+                    None => 0,
+                }
+            }
+        }
+    )*};
+}
+
+address!(u32 u64 u128);
+
+/// A prefix without host bits and its value. The order is the one the sweep needs: by address,
+/// a prefix before those inside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Prefix<A> {
+    pub(super) start: A,
+    pub(super) len: u8,
+    pub(super) value: u32,
+}
+
+/// One prefix with two values, which may be the same, the lower one first.
+#[derive(Debug, PartialEq)]
+pub(super) struct Duplicate<A> {
+    pub(super) start: A,
+    pub(super) len: u8,
+    pub(super) values: [u32; 2],
+}
+
+/// Stands for the value of an address without a match.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// The whole address space in ranges: range `i` begins at `starts[i]`, ends before `starts[i + 1]`
+/// and has the value `values[i]`. The first one begins at the first address; no two neighbours have
+/// the same value.
+pub(super) struct Ranges<A> {
+    starts: Vec<A>,
+    values: Vec<u32>,
+}
+
+impl<A: Address> Ranges<A> {
+    /// Cuts the address space by `prefixes`, in any order, in O(n log n), or O(n) when they are
+    /// sorted. There are at most 2n + 1 ranges.
+    pub(super) fn cut(mut prefixes: Vec<Prefix<A>>) -> Result<Ranges<A>, Duplicate<A>> {
+        prefixes.sort_unstable();
+        for (one, next) in prefixes.iter().zip(prefixes.iter().skip(1)) {
+            if (one.start, one.len) == (next.start, next.len) {
+                return Err(Duplicate {
+                    start: one.start,
+                    len: one.len,
+                    values: [one.value, next.value],
+                });
+            }
+        }
+
+        let mut ranges = Ranges {
+            starts: vec![A::default()],
+            values: vec![NONE],
+        };
+        // The prefixes around the sweep's place, each inside the one before it: where it ends, and
+        // its value.
+        let mut open: Vec<(Option<A>, u32)> = Vec::new();
+        for prefix in prefixes {
+            ranges.close(&mut open, |end| end <= prefix.start);
+            ranges.begin(prefix.start, prefix.value);
+            open.push((prefix.start.after(prefix.len), prefix.value));
+        }
+        ranges.close(&mut open, |_| true);
+        ranges.starts.shrink_to_fit();
+        ranges.values.shrink_to_fit();
+        Ok(ranges)
+    }
+
+    /// Ends the open prefixes whose end has come; past it, the prefix around them is the longest.
+    fn close(&mut self, open: &mut Vec<(Option<A>, u32)>, ended: impl Fn(A) -> bool) {
+        while let Some(&(Some(end), _)) = open.last()
+            && ended(end)
+        {
+            open.pop();
+            self.begin(end, open.last().map_or(NONE, |&(_, value)| value));
+        }
+    }
+
+    /// Gives all addresses from `start` on, which no range begins after, the value `value`.
+    fn begin(&mut self, start: A, value: u32) {
+        // What began at the same address was a shorter prefix, or one that ended there too.
+        if self.starts.last() == Some(&start) {
+            self.starts.pop();
+            self.values.pop();
+        }
+        if self.values.last() != Some(&value) {
+            self.starts.push(start);
+            self.values.push(value);
+        }
+    }
+}
+
+impl<A> Ranges<A> {
+    /// Where each range begins, ascending.
+    pub(super) fn starts(&self) -> &[A] {
+        &self.starts
+    }
+
+    /// The value of each range, [`NONE`] where no prefix covers it.
+    pub(super) fn values(&self) -> &[u32] {
+        &self.values
+    }
+
+    /// The same ranges with every start changed by `change`, which must keep their order.
+    pub(super) fn map<B>(self, change: impl Fn(A) -> B) -> Ranges<B> {
+        Ranges {
+            starts: self.starts.into_iter().map(change).collect(),
+            values: self.values,
+        }
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.starts.capacity() * size_of::<A>() + self.values.capacity() * size_of::<u32>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(prefixes: &[(u32, u8, u32)]) -> Vec<(u32, u32)> {
+        let prefixes = prefixes
+            .iter()
+            .map(|&(start, len, value)| Prefix { start, len, value })
+            .collect();
+        let ranges = Ranges::cut(prefixes).unwrap();
+        let starts = ranges.starts().iter().copied();
+        starts.zip(ranges.values().iter().copied()).collect()
+    }
+
+    #[test]
+    fn without_a_prefix_there_is_one_range_without_a_value() {
+        assert_eq!(cut(&[]), [(0, NONE)]);
+    }
+
+    #[test]
+    fn the_longer_prefix_wins_inside_the_shorter_one() {
+        assert_eq!(
+            cut(&[
+                (0x0a01_0000, 16, 2),
+                (0x0a00_0000, 8, 1),
+                (0x0a01_0200, 24, 3)
+            ]),
+            [
+                (0, NONE),
+                (0x0a00_0000, 1),
+                (0x0a01_0000, 2),
+                (0x0a01_0200, 3),
+                (0x0a01_0300, 2),
+                (0x0a02_0000, 1),
+                (0x0b00_0000, NONE),
+            ]
+        );
+    }
+
+    #[test]
+    fn prefixes_that_end_together_end_in_the_value_around_them() {
+        assert_eq!(
+            cut(&[
+                (0, 0, 9),
+                (0, 8, 1),
+                (0x00ff_0000, 16, 2),
+                (0x00ff_ff00, 24, 3)
+            ]),
+            [(0, 1), (0x00ff_0000, 2), (0x00ff_ff00, 3), (0x0100_0000, 9)]
+        );
+    }
+
+    #[test]
+    fn the_last_address_ends_no_range() {
+        assert_eq!(
+            cut(&[(0, 0, 1), (0xffff_0000, 16, 2), (0xffff_ffff, 32, 3)]),
+            [(0, 1), (0xffff_0000, 2), (0xffff_ffff, 3)]
+        );
+    }
+
+    #[test]
+    fn neighbours_of_equal_value_are_one_range() {
+        assert_eq!(
+            cut(&[
+                (0x0a00_0000, 24, 1),
+                (0x0a00_0100, 24, 1),
+                (0x0a00_0200, 23, 1),
+                (0x0a00_0280, 25, 1),
+            ]),
+            [(0, NONE), (0x0a00_0000, 1), (0x0a00_0400, NONE)]
+        );
+        // A longer prefix takes the place where the shorter one began, with the value before it.
+        assert_eq!(
+            cut(&[
+                (0x0a00_0000, 24, 1),
+                (0x0a00_0100, 24, 2),
+                (0x0a00_0100, 25, 1)
+            ]),
+            [
+                (0, NONE),
+                (0x0a00_0000, 1),
+                (0x0a00_0180, 2),
+                (0x0a00_0200, NONE)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_prefix_given_twice_is_refused() {
+        let prefix = |len, value| Prefix {
+            start: 0x0a00_0000_u32,
+            len,
+            value,
+        };
+        let refused = Ranges::cut(vec![prefix(8, 5), prefix(9, 5), prefix(8, 4)]).err();
+        assert_eq!(
+            refused,
+            Some(Duplicate {
+                start: 0x0a00_0000,
+                len: 8,
+                values: [4, 5],
+            })
+        );
+    }
+}

@@ -1,0 +1,247 @@
+//! A node: everything joined.
+//!
+//! ```text
+//! http (n2s) → ingest::Ledger → store      durable, then
+//!                  │ durable facts
+//!                  ▼
+//!            pipeline (compile)            the only task that publishes
+//!                  │ Arc<Snapshot>
+//!                  ▼
+//!            http (alto, ops)              answers
+//! ```
+
+mod pipeline;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+
+use crate::auth::Access;
+use crate::config::Config;
+use crate::http::{
+    App, Bodies, BodySettings, ListenError, Listener, NodeMetrics, Parts, Settings, Telemetry, Tls,
+    TlsError, limit, router,
+};
+use crate::ingest::{Ledger, LoadError, Rules};
+use crate::publish::Snapshot;
+use crate::runtime::{Clock, Drain, Overrun, Pool, PoolError, Signal, Task};
+use crate::store::{Durability, Quarantine, Store, StoreError};
+
+/// A running node. Dropped, it stops at once; [`Node::shutdown`] lets requests end.
+pub struct Node {
+    config: Config,
+    address: SocketAddr,
+    base_url: String,
+    store: Store,
+    clock: Clock,
+    signal: Signal,
+    hot: Hot,
+    tls: Option<Tls>,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    quarantine: Option<Quarantine>,
+    _pipeline: Task<()>,
+    _server: Task<()>,
+}
+
+/// What a reload can change, each with those who read it at the other end.
+struct Hot {
+    access: watch::Sender<Arc<Access>>,
+    rules: watch::Sender<Arc<Rules>>,
+    http: watch::Sender<Settings>,
+    limits: watch::Sender<limit::Settings>,
+    bodies: watch::Sender<BodySettings>,
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is stored cannot be used.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The certificate or key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The address cannot be listened at.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The program failed.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+}
+
+/// Why a reload was refused; what ran before runs on.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// A key changed that is read only at the start.
+    #[error("{} cannot change while the node runs; restart it, or change that back", .0.join(", "))]
+    NeedsRestart(Vec<&'static str>),
+    /// The new certificate or key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+impl Node {
+    /// Starts a node: opens its store, publishes what is there, listens.
+    ///
+    /// # Errors
+    /// It cannot start; nothing runs then.
+    pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
+        Self::start_with(config, clock, Durability::Real).await
+    }
+
+    /// As [`Node::start`], with a store that keeps what it is told as
+    /// `durability` has it.
+    ///
+    /// # Errors
+    /// It cannot start; nothing runs then.
+    pub async fn start_with(
+        config: Config,
+        clock: Clock,
+        durability: Durability,
+    ) -> Result<Self, StartError> {
+        let tls = config.node.tls.as_ref().map(Tls::load).transpose()?;
+        let pool = Pool::new(config.node.threads)?;
+        let (directory, settings) = (config.node.data_dir.clone(), config.store.clone());
+        let opened = tokio::task::spawn_blocking(move || {
+            Store::open_with(&directory, &settings, durability)
+        });
+        let mut opened = opened.await.unwrap_or(Err(StoreError::Closed))?;
+        let (rules, rules_read) = watch::channel(Arc::new(config.rules()));
+        let ledger = Ledger::open(&opened, rules_read.clone(), pool.clone(), clock.clone()).await?;
+        let ledger = Arc::new(ledger);
+        let (pipeline, published) =
+            pipeline::start(ledger.durable(), rules_read, pool.clone(), clock.clone()).await?;
+
+        let listener = Listener::bind(config.node.listen).await?;
+        let address = listener.local_addr();
+        let base_url = base_url(&config, address);
+        let (access, access_read) = watch::channel(Arc::new(config.access_rules()));
+        let (http, http_read) = watch::channel(config.http.clone());
+        let (limits, limits_read) = watch::channel(config.limits.clone());
+        let (bodies, bodies_read) = watch::channel(config.bodies.clone());
+        let (signal, drain) = Drain::new();
+        let rendered = Arc::new(Bodies::new(&config.publish, pool.clone()));
+        let mut registry = Registry::default();
+        let first_id = clock.wall().as_millisecond().unsigned_abs() << 20;
+        let telemetry = Telemetry::new(&mut registry, first_id);
+        registry.register_collector(Box::new(NodeMetrics {
+            snapshots: published.snapshots.clone(),
+            conflicts: published.conflicts.clone(),
+            ledger: ledger.clone(),
+            store: opened.store.clone(),
+            bodies: rendered.clone(),
+            listener: listener.stats(),
+        }));
+        let app = App::new(Parts {
+            snapshots: published.snapshots.clone(),
+            conflicts: published.conflicts,
+            ledger,
+            access: access_read,
+            body_settings: bodies_read,
+            limits: limits_read,
+            bodies: rendered,
+            base_url: base_url.clone(),
+            pool,
+            clock: clock.clone(),
+            telemetry,
+            registry,
+            drain: drain.clone(),
+        });
+        let serving = listener.serve(router(app), tls.clone(), http_read, clock.clone(), drain);
+        Ok(Self {
+            address,
+            base_url,
+            store: opened.store,
+            clock,
+            signal,
+            hot: Hot {
+                access,
+                rules,
+                http,
+                limits,
+                bodies,
+            },
+            tls,
+            snapshots: published.snapshots,
+            quarantine: opened.quarantine.take(),
+            _pipeline: pipeline,
+            _server: Task::spawn("server", serving),
+            config,
+        })
+    }
+
+    /// The address it listens at, with the port that was chosen.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The base of its URIs, without a slash at the end.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// What of the store was damaged and set aside at the start.
+    pub fn quarantine(&self) -> Option<&Quarantine> {
+        self.quarantine.as_ref()
+    }
+
+    /// The views in force, and each later set of them.
+    pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.clone()
+    }
+
+    /// Puts another configuration in force: all of it or nothing.
+    ///
+    /// # Errors
+    /// The configuration needs a restart, or its certificate cannot be used.
+    pub fn reload(&mut self, config: Config) -> Result<(), ReloadError> {
+        let cold = config.needs_restart(&self.config);
+        if !cold.is_empty() {
+            return Err(ReloadError::NeedsRestart(cold));
+        }
+        if let (Some(tls), Some(files)) = (&self.tls, &config.node.tls) {
+            tls.reload(files)?;
+        }
+        self.hot
+            .access
+            .send_replace(Arc::new(config.access_rules()));
+        self.hot.rules.send_replace(Arc::new(config.rules()));
+        self.hot.http.send_replace(config.http.clone());
+        self.hot.limits.send_replace(config.limits.clone());
+        self.hot.bodies.send_replace(config.bodies.clone());
+        self.config = config;
+        Ok(())
+    }
+
+    /// Comes back when the store has failed: nothing more can be kept, and the
+    /// node must end.
+    pub async fn failed(&self) -> StoreError {
+        self.store.failed().await
+    }
+
+    /// Stops accepting, lets the requests under way end within a time, and
+    /// closes the store.
+    ///
+    /// # Errors
+    /// The store failed at the last.
+    pub async fn shutdown(self, within: Duration) -> Result<(), StoreError> {
+        if let Err(Overrun { .. }) = self.signal.drain(&self.clock, within).await {
+            tracing::warn!("some requests did not end in time and were cut");
+        }
+        self.store.close().await
+    }
+}
+
+fn base_url(config: &Config, address: SocketAddr) -> String {
+    match &config.node.public_url {
+        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+        None if config.node.tls.is_some() => format!("https://{address}"),
+        None => format!("http://{address}"),
+    }
+}

@@ -1,0 +1,135 @@
+//! Building a whole database beside the present one.
+
+use std::{collections::HashSet, sync::Arc};
+
+use super::{
+    StoreError,
+    digest::Digest,
+    directory::{self, Directory},
+    engine::{Engine, Tree, contained},
+    envelope::{Kind, Mark},
+    ledger::Ledger,
+    meta::{Checkpoint, Identity, Pending},
+    record::{Record, Stored},
+    table::Row,
+    tree::{self, Fetch},
+};
+
+/// The memory for the database while it is built or read offline, in bytes.
+pub(super) const CACHE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Builds a database in `sled.part`, lets `fill` write to it, and checks the result as a start
+/// would. It is closed then, and ready to be installed.
+pub(super) fn build(
+    directory: &Directory,
+    mark: Mark,
+    fill: impl FnOnce(&mut Ledger) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let part = directory.part();
+    directory::remove(&part)?;
+    let engine = Engine::open(&part, CACHE_BYTES)?;
+    let mut ledger = Ledger {
+        engine,
+        mark,
+        checkpoint: Checkpoint::START,
+        head: None,
+        tables: Digest::ZERO,
+        puts: 0,
+        written: 0,
+    };
+    let built = contained(|| {
+        ledger.begin()?;
+        fill(&mut ledger)?;
+        ledger.complete()
+    });
+    if let Err(error) = built {
+        ledger.engine.abandon();
+        return Err(error);
+    }
+    ledger.engine.close()?;
+    let engine = Engine::open(&part, CACHE_BYTES)?;
+    Ledger::load(engine, directory.root())?.engine.close()
+}
+
+impl Ledger {
+    fn begin(&mut self) -> Result<(), StoreError> {
+        let identity = Identity::new(self.mark).encode();
+        self.engine
+            .put(Tree::Meta, b"format", identity.as_bytes())?;
+        self.put_meta("checkpoint", Kind::Checkpoint, &self.checkpoint.encode())
+    }
+
+    /// Writes a record whose chunks are there already. The first one sets the checkpoint, every
+    /// other has to follow the one before.
+    pub(super) fn adopt(&mut self, payload: &[u8]) -> Result<(), StoreError> {
+        let stored = Stored::decode(payload)?;
+        let before = match &self.head {
+            Some(head) => Checkpoint {
+                revision: head.revision,
+                hash: head.hash,
+            },
+            None => {
+                let revision = stored.revision.saturating_sub(1);
+                self.checkpoint = Checkpoint {
+                    revision,
+                    hash: stored.previous,
+                };
+                self.put_meta("checkpoint", Kind::Checkpoint, &self.checkpoint.encode())?;
+                self.checkpoint
+            }
+        };
+        if before.revision.checked_add(1) != Some(stored.revision) || before.hash != stored.previous
+        {
+            let what = format!("revision {}", stored.revision);
+            return Err(StoreError::damaged(
+                what,
+                "it does not follow the one before",
+            ));
+        }
+        let record = Record::open(payload, &mut |digest| self.fetch(digest))?;
+        let value = self.mark.seal(Kind::Record, &record.hash, payload);
+        self.engine
+            .put(Tree::Log, &record.revision.to_be_bytes(), &value)?;
+        self.head = Some(Arc::new(record));
+        Ok(())
+    }
+
+    /// Writes a record of another store, after everything that it reaches.
+    pub(super) fn copy(
+        &mut self,
+        payload: &[u8],
+        record: &Record,
+        source: &mut Fetch<'_>,
+    ) -> Result<(), StoreError> {
+        let own = Stored::decode(payload)?;
+        let mut seen = HashSet::new();
+        for document in own.trees().chain(record.documents.values().copied()) {
+            tree::visit(&document, &mut seen, &mut |digest, level| {
+                // What is here was copied with an earlier record, and all below it.
+                if self.fetch(digest)?.is_some() {
+                    return Ok(Vec::new());
+                }
+                let chunk = source(digest)?.ok_or_else(|| tree::missing(digest))?;
+                self.put(&chunk)?;
+                tree::children(digest, level, &chunk)
+            })?;
+        }
+        self.adopt(payload)
+    }
+
+    /// Writes a row that is not there yet.
+    pub(super) fn adopt_row(&mut self, row: &Row) -> Result<(), StoreError> {
+        let payload = row.encode();
+        let digest = Kind::Row.digest(&payload);
+        let value = self.mark.seal(Kind::Row, &digest, &payload);
+        self.engine.put(Tree::Rows, &row.address(), &value)?;
+        self.tables.toggle(&digest);
+        Ok(())
+    }
+
+    fn complete(&mut self) -> Result<(), StoreError> {
+        let pending = Pending::none(self.standing());
+        self.put_meta("pending", Kind::Pending, &pending.encode())?;
+        self.engine.sync()
+    }
+}

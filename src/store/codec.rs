@@ -1,0 +1,141 @@
+//! The store's own binary forms: fixed integers in network order, byte strings with a 32-bit
+//! length. Reading is bounded by the input and never panics.
+
+use super::digest::Digest;
+
+/// The bytes are not what was once written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Malformed(pub(super) &'static str);
+
+/// Writes one value.
+#[derive(Default)]
+pub(super) struct Encoder(Vec<u8>);
+
+impl Encoder {
+    pub(super) fn u8(mut self, value: u8) -> Self {
+        self.0.push(value);
+        self
+    }
+
+    pub(super) fn u32(mut self, value: u32) -> Self {
+        self.0.extend_from_slice(&value.to_be_bytes());
+        self
+    }
+
+    pub(super) fn u64(mut self, value: u64) -> Self {
+        self.0.extend_from_slice(&value.to_be_bytes());
+        self
+    }
+
+    pub(super) fn digest(mut self, value: &Digest) -> Self {
+        self.0.extend_from_slice(value.as_bytes());
+        self
+    }
+
+    /// A byte string. Everything encoded here was held against a limit far below 4 GiB.
+    pub(super) fn bytes(self, value: &[u8]) -> Self {
+        let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
+        let mut encoder = self.u32(length);
+        encoder.0.extend_from_slice(value);
+        encoder
+    }
+
+    pub(super) fn finish(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+/// Reads one value from the front of a byte string.
+pub(super) struct Decoder<'a>(&'a [u8]);
+
+impl<'a> Decoder<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Decoder(bytes)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn u8(&mut self) -> Result<u8, Malformed> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    pub(super) fn u32(&mut self) -> Result<u32, Malformed> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    pub(super) fn u64(&mut self) -> Result<u64, Malformed> {
+        self.array().map(u64::from_be_bytes)
+    }
+
+    pub(super) fn digest(&mut self) -> Result<Digest, Malformed> {
+        self.array().map(Digest::from_bytes)
+    }
+
+    pub(super) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
+        let length = self.u32()?;
+        let length = usize::try_from(length).map_err(|_| Malformed("a length is too large"))?;
+        let (front, rest) = self
+            .0
+            .split_at_checked(length)
+            .ok_or(Malformed("it is cut short"))?;
+        self.0 = rest;
+        Ok(front)
+    }
+
+    pub(super) fn text(&mut self) -> Result<String, Malformed> {
+        let bytes = self.bytes()?.to_vec();
+        String::from_utf8(bytes).map_err(|_| Malformed("a name is not UTF-8"))
+    }
+
+    /// Everything must have been read.
+    pub(super) fn finish(self) -> Result<(), Malformed> {
+        match self.0 {
+            [] => Ok(()),
+            _ => Err(Malformed("bytes are left over")),
+        }
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let (front, rest) = self
+            .0
+            .split_first_chunk()
+            .ok_or(Malformed("it is cut short"))?;
+        self.0 = rest;
+        Ok(*front)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let digest = Digest::of(&[b"x"]);
+        let bytes = Encoder::default()
+            .u8(7)
+            .u32(8)
+            .u64(9)
+            .digest(&digest)
+            .bytes(b"name")
+            .finish();
+        let mut decoder = Decoder::new(&bytes);
+        assert_eq!(decoder.u8(), Ok(7));
+        assert_eq!(decoder.u32(), Ok(8));
+        assert_eq!(decoder.u64(), Ok(9));
+        assert_eq!(decoder.digest(), Ok(digest));
+        assert_eq!(decoder.text().as_deref(), Ok("name"));
+        assert_eq!(decoder.finish(), Ok(()));
+    }
+
+    #[test]
+    fn a_length_beyond_the_input_is_refused() {
+        let bytes = Encoder::default().u32(u32::MAX).finish();
+        assert!(Decoder::new(&bytes).bytes().is_err());
+        assert!(Decoder::new(&[0, 0]).u32().is_err());
+        assert!(Decoder::new(&[0]).finish().is_err());
+    }
+}

@@ -1,0 +1,32 @@
+use super::Table;
+
+/// One revision to be committed: all of it is stored, or nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Commit {
+    /// One more than the newest revision there is when the commit is reached.
+    pub revision: u64,
+    /// An account of it for readers of the log, up to [`MAX_BODY`](super::MAX_BODY).
+    pub body: Vec<u8>,
+    /// The documents that change. `Some` replaces a document by the concatenation of its rows,
+    /// `None` deletes it. Rows are kept together in storage, so that a row that stays the same
+    /// costs nothing to commit again; they are not told apart when read.
+    pub documents: Vec<(String, Option<Vec<Vec<u8>>>)>,
+    /// The rows of side tables that change with it: a value sets, `None` deletes.
+    pub table: Vec<(Table, Vec<u8>, Option<Vec<u8>>)>,
+}
+
+impl Commit {
+    /// Roughly the memory it takes, in bytes.
+    pub(super) fn size(&self) -> usize {
+        let rows = self
+            .documents
+            .iter()
+            .filter_map(|(_, rows)| rows.as_ref())
+            .flatten();
+        let changes = self
+            .table
+            .iter()
+            .map(|(_, key, value)| key.len() + value.as_ref().map_or(0, Vec::len));
+        self.body.len() + rows.map(Vec::len).sum::<usize>() + changes.sum::<usize>()
+    }
+}

@@ -1,0 +1,250 @@
+//! The directory of a store.
+//!
+//! | name | what |
+//! |---|---|
+//! | `lock` | locked while a process has the store open |
+//! | `sled/` | the database |
+//! | `witness` | what was acknowledged last |
+//! | `sled.part/` | a database being built; removed at the next start |
+//! | `sled.new/` | one that is complete; takes the place of `sled/` once that is gone |
+//! | `sled.kept/` | a copy of the database as it was before sled opened it |
+//! | `quarantine/` | damaged databases, one directory each, and what is known of them |
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::StoreError;
+
+/// A store's directory, locked against other processes.
+pub(super) struct Directory {
+    root: PathBuf,
+    _lock: File,
+}
+
+impl Directory {
+    /// Locks the directory at `root`, which is created if it is missing.
+    pub(super) fn claim(root: &Path) -> Result<Directory, StoreError> {
+        create(root).map_err(StoreError::io(format!(
+            "create the directory {}",
+            root.display()
+        )))?;
+        let path = root.join("lock");
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path);
+        let lock = lock.map_err(StoreError::io(format!("write {}", path.display())))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(root.to_owned())),
+            Err(TryLockError::Error(error)) => {
+                return Err(StoreError::io(format!("lock {}", path.display()))(error));
+            }
+        }
+        let directory = Directory {
+            root: root.to_owned(),
+            _lock: lock,
+        };
+        directory.settle()?;
+        Ok(directory)
+    }
+
+    /// Locks the directory of a store that must be there.
+    pub(super) fn claim_existing(root: &Path) -> Result<Directory, StoreError> {
+        match root.join("sled").exists() || root.join("sled.new").exists() {
+            true => Directory::claim(root),
+            false => Err(StoreError::NotAStore {
+                directory: root.to_owned(),
+                why: "there is no database in it; give the directory that altofed stores in".into(),
+            }),
+        }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn database(&self) -> PathBuf {
+        self.root.join("sled")
+    }
+
+    pub(super) fn database_file(&self) -> PathBuf {
+        self.root.join("sled").join("db")
+    }
+
+    pub(super) fn witness(&self) -> PathBuf {
+        self.root.join("witness")
+    }
+
+    /// Where a new database is built.
+    pub(super) fn part(&self) -> PathBuf {
+        self.root.join("sled.part")
+    }
+
+    /// Whether a database is here, or else nothing at all that could be mistaken for one.
+    pub(super) fn is_new(&self) -> Result<bool, StoreError> {
+        if self.database().exists() {
+            return Ok(false);
+        }
+        let entries = fs::read_dir(&self.root)
+            .map_err(StoreError::io(format!("list {}", self.root.display())))?;
+        let foreign = entries
+            .flatten()
+            .map(|entry| entry.file_name())
+            .find(|name| name != "lock");
+        match foreign {
+            None => Ok(true),
+            Some(name) => Err(StoreError::NotAStore {
+                directory: self.root.clone(),
+                why: format!(
+                    "it has no database in it but a {}; give an empty directory, or restore the \
+                     whole store from a backup",
+                    name.display()
+                ),
+            }),
+        }
+    }
+
+    /// Puts the complete and closed database in `sled.part` in the place of the present one,
+    /// which goes to `former` if that is given and is removed otherwise. Whatever moment a
+    /// crash comes at, the next start finds the one or the other whole.
+    pub(super) fn install(&self, former: Option<&Path>) -> Result<(), StoreError> {
+        let new = self.root.join("sled.new");
+        let old = self.root.join("sled.old");
+        sync_all(&self.part())?;
+        self.rename(&self.part(), &new)?;
+        if self.database().exists() {
+            self.rename(&self.database(), former.unwrap_or(&old))?;
+        }
+        self.rename(&new, &self.database())?;
+        remove(&old)
+    }
+
+    /// Copies the database before sled opens it: what sled takes for a torn end it overwrites
+    /// with zeros, and that may be most of what could be saved. A copy left by a start that
+    /// came to no end is kept, it is closer to the truth. `None` if there is no room: a full
+    /// disk must not keep a sound store from starting.
+    pub(super) fn preserve(&self) -> Option<PathBuf> {
+        let (part, kept) = (self.root.join("sled.part"), self.kept());
+        if kept.exists() {
+            return Some(kept);
+        }
+        let copied = copy(&self.database(), &part).and_then(|()| fs::rename(&part, &kept));
+        if copied.is_err() {
+            // What was copied so far is removed at the latest by the next start.
+            let _left = remove(&part);
+            return None;
+        }
+        Some(kept)
+    }
+
+    /// Removes what [`preserve`](Directory::preserve) kept.
+    pub(super) fn release(&self) -> Result<(), StoreError> {
+        remove(&self.kept())
+    }
+
+    /// Moves what [`preserve`](Directory::preserve) kept.
+    pub(super) fn set_aside(&self, to: &Path) -> Result<(), StoreError> {
+        self.rename(&self.kept(), to)
+    }
+
+    fn kept(&self) -> PathBuf {
+        self.root.join("sled.kept")
+    }
+
+    /// A new directory under `quarantine/`.
+    pub(super) fn new_quarantine(&self) -> Result<PathBuf, StoreError> {
+        let quarantine = self.root.join("quarantine");
+        let mut number = 1;
+        loop {
+            let path = quarantine.join(format!("{number:06}"));
+            match fs::create_dir_all(&quarantine).and_then(|()| fs::create_dir(&path)) {
+                Ok(()) => return Ok(path),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+                Err(error) => {
+                    return Err(StoreError::io(format!("create {}", path.display()))(error));
+                }
+            }
+        }
+    }
+
+    /// Completes or undoes an exchange of databases that a crash cut off.
+    fn settle(&self) -> Result<(), StoreError> {
+        let new = self.root.join("sled.new");
+        remove(&self.part())?;
+        if self.database().exists() {
+            remove(&new)?;
+        } else if new.exists() {
+            self.rename(&new, &self.database())?;
+        } else {
+            return Ok(());
+        }
+        remove(&self.root.join("sled.old"))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), StoreError> {
+        let what = format!("rename {} to {}", from.display(), to.display());
+        let renamed = fs::rename(from, to).and_then(|()| sync_directory(&self.root));
+        let renamed = renamed.and_then(|()| sync_directory(to.parent().unwrap_or(&self.root)));
+        renamed.map_err(StoreError::io(what))
+    }
+}
+
+/// Creates a directory, and makes the names on the way to it durable.
+fn create(path: &Path) -> io::Result<()> {
+    let missing: Vec<_> = path.ancestors().take_while(|path| !path.exists()).collect();
+    fs::create_dir_all(path)?;
+    for parent in missing.into_iter().filter_map(Path::parent) {
+        match parent.as_os_str().is_empty() {
+            true => sync_directory(Path::new("."))?,
+            false => sync_directory(parent)?,
+        }
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            true => copy(&entry.path(), &to)?,
+            false => fs::copy(entry.path(), to).map(drop)?,
+        }
+    }
+    Ok(())
+}
+
+/// Syncs a directory and everything in it.
+pub(super) fn sync_all(path: &Path) -> Result<(), StoreError> {
+    fn sync(path: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            match entry.file_type()?.is_dir() {
+                true => sync(&entry.path())?,
+                false => File::open(entry.path())?.sync_all()?,
+            }
+        }
+        sync_directory(path)
+    }
+    sync(path).map_err(StoreError::io(format!("sync {}", path.display())))
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Removes a directory and everything in it, if it is there.
+pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(StoreError::io(format!("remove {}", path.display()))(error))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,243 @@
+//! The database. Nothing outside this file names sled.
+//!
+//! What is used of sled 0.34 is what holds under failure: single inserts and removals from one
+//! thread at a time. No transactions or batches (an error while their buffer is written is told
+//! to nobody, and `flush` waits for ever; their lock is shared by all databases of a process),
+//! and no flusher thread (it swallows the error of its `fsync`). A single insert is atomic, and
+//! after a crash sled recovers a prefix of all inserts, across trees.
+
+use std::{
+    any::Any,
+    fs::{self, File},
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+
+use super::StoreError;
+
+/// What stands between a commit and its acknowledgement.
+#[derive(Default)]
+pub enum Durability {
+    /// The disk.
+    #[default]
+    Real,
+    /// The disk, and before it this function, which may wait or fail: for tests of what a node
+    /// does when its disk does.
+    Checked(Box<dyn FnMut() -> io::Result<()> + Send>),
+}
+
+/// The key spaces.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Tree {
+    /// Records by revision, big-endian.
+    Log,
+    /// Chunks by digest.
+    Chunks,
+    /// Rows of the side tables by table and key.
+    Rows,
+    /// The few values about the store itself.
+    Meta,
+}
+
+/// An open database.
+pub(super) struct Engine {
+    directory: PathBuf,
+    db: sled::Db,
+    log: sled::Tree,
+    chunks: sled::Tree,
+    rows: sled::Tree,
+    meta: sled::Tree,
+    scratch: sled::Tree,
+    turns: std::cell::Cell<u64>,
+    /// The database file once more: sled itself only asks the system to start writing.
+    file: File,
+    durability: Durability,
+}
+
+/// sled rewrites one page of a mostly dead segment whenever it consolidates a page, which it
+/// does at the tenth change of it.
+const CHANGES_PER_TURN: u64 = 10;
+/// How many written bytes pay for one page rewritten.
+const BYTES_PER_TURN: u64 = 32 * 1024;
+
+impl Engine {
+    /// Opens the database in `directory`, creating it if it is not there.
+    pub(super) fn open(directory: &Path, cache_bytes: u64) -> Result<Engine, StoreError> {
+        contained(|| {
+            let config = sled::Config::new().path(directory);
+            let config = config.cache_capacity(cache_bytes).flush_every_ms(None);
+            let db = config.open().map_err(|error| match &error {
+                sled::Error::Io(io) if io.to_string().starts_with("could not acquire lock") => {
+                    StoreError::InUse(directory.to_owned())
+                }
+                _ => broken(error),
+            })?;
+            let path = directory.join("db");
+            let file =
+                File::open(&path).map_err(StoreError::io(format!("open {}", path.display())))?;
+            Ok(Engine {
+                directory: directory.to_owned(),
+                log: db.open_tree("log").map_err(broken)?,
+                chunks: db.open_tree("chunks").map_err(broken)?,
+                rows: db.open_tree("rows").map_err(broken)?,
+                meta: db.open_tree("meta").map_err(broken)?,
+                scratch: db.open_tree("scratch").map_err(broken)?,
+                turns: std::cell::Cell::new(0),
+                db,
+                file,
+                durability: Durability::Real,
+            })
+        })
+    }
+
+    pub(super) fn set_durability(&mut self, durability: Durability) {
+        self.durability = durability;
+    }
+
+    pub(super) fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let value = self.tree(tree).get(key).map_err(broken)?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    pub(super) fn put(&self, tree: Tree, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        self.tree(tree).insert(key, value).map(drop).map_err(broken)
+    }
+
+    pub(super) fn remove(&self, tree: Tree, key: &[u8]) -> Result<(), StoreError> {
+        self.tree(tree).remove(key).map(drop).map_err(broken)
+    }
+
+    /// The keys and values from `first` on, in order.
+    pub(super) fn scan(
+        &self,
+        tree: Tree,
+        first: &[u8],
+    ) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), StoreError>> {
+        let pairs = self.tree(tree).range(first.to_vec()..);
+        pairs.map(|pair| {
+            let (key, value) = pair.map_err(broken)?;
+            Ok((key.to_vec(), value.to_vec()))
+        })
+    }
+
+    /// Returns once everything written so far is on the disk. After an error nothing is known
+    /// about what is.
+    pub(super) fn sync(&mut self) -> Result<(), StoreError> {
+        self.db.flush().map_err(broken)?;
+        if let Durability::Checked(check) = &mut self.durability {
+            check().map_err(StoreError::io("make the database durable"))?;
+        }
+        self.sync_spilled()?;
+        self.file
+            .sync_data()
+            .map_err(StoreError::io("sync the database file"))
+    }
+
+    /// Lets sled clean up after `written` bytes: without this a database under constant change
+    /// grows for ever.
+    pub(super) fn reclaim(&self, written: u64) -> Result<(), StoreError> {
+        for _ in 0..(1 + written / BYTES_PER_TURN) * CHANGES_PER_TURN {
+            let turn = self.turns.get().wrapping_add(1);
+            self.turns.set(turn);
+            self.scratch
+                .insert("turn", &turn.to_be_bytes())
+                .map_err(broken)?;
+        }
+        Ok(())
+    }
+
+    /// Leaves the database without another look at it. After an error or a panic sled may wait
+    /// for ever when it is dropped; its memory is given up instead.
+    pub(super) fn abandon(self) {
+        std::mem::forget(self);
+    }
+
+    /// Makes everything durable and leaves the database, which can be opened again on return.
+    pub(super) fn close(mut self) -> Result<(), StoreError> {
+        if let Err(error) = contained(|| self.sync()) {
+            self.abandon();
+            return Err(error);
+        }
+        let Engine {
+            db,
+            log,
+            chunks,
+            rows,
+            meta,
+            scratch,
+            file,
+            ..
+        } = self;
+        contained(|| {
+            drop((log, chunks, rows, meta, scratch, db));
+            // A thread of sled's may still hold its locked descriptor for a moment.
+            file.lock()
+                .map_err(StoreError::io("wait for the database file"))
+        })
+    }
+
+    /// A page that outgrew its segment lies in a file of its own. The sizes of keys and values
+    /// are chosen to prevent that; a page merged from several could still do it.
+    fn sync_spilled(&self) -> Result<(), StoreError> {
+        let directory = self.directory.join("blobs");
+        let failed = || StoreError::io(format!("sync {}", directory.display()));
+        let mut spilled = false;
+        for entry in fs::read_dir(&directory).map_err(failed())? {
+            let path = entry.map_err(failed())?.path();
+            spilled = true;
+            match File::open(path) {
+                Ok(file) => file.sync_data().map_err(failed())?,
+                // sled deletes such files in the background.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(failed()(error)),
+            }
+        }
+        match spilled {
+            true => File::open(&directory)
+                .and_then(|file| file.sync_all())
+                .map_err(failed()),
+            false => Ok(()),
+        }
+    }
+
+    fn tree(&self, tree: Tree) -> &sled::Tree {
+        match tree {
+            Tree::Log => &self.log,
+            Tree::Chunks => &self.chunks,
+            Tree::Rows => &self.rows,
+            Tree::Meta => &self.meta,
+        }
+    }
+}
+
+/// Turns a panic, which sled answers much damage with, into an error.
+pub(super) fn contained<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        Err(StoreError::damaged(
+            "the database",
+            format!("sled panicked: {}", reason(&*panic)),
+        ))
+    })
+}
+
+fn reason(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("for an unknown reason")
+}
+
+/// Tells damage from what the system refuses: only the first is mended by a rebuild.
+fn broken(error: sled::Error) -> StoreError {
+    match error {
+        sled::Error::Io(error)
+            if !matches!(
+                error.kind(),
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData
+            ) =>
+        {
+            StoreError::io("use the database file")(error)
+        }
+        other => StoreError::damaged("the database", other.to_string()),
+    }
+}

@@ -1,0 +1,136 @@
+use std::{io, path::PathBuf, sync::Arc};
+
+/// What went wrong in the store, and what the caller may do about it.
+///
+/// Cheap to clone: one failed disk is told to every waiting writer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The caller's number does not follow the head; read the head and number again.
+    #[error("revision {given} cannot follow revision {head}; the next one is {}", head + 1)]
+    OutOfOrder {
+        /// The number in the refused commit.
+        given: u64,
+        /// The newest revision when the commit was judged.
+        head: u64,
+    },
+    /// A part of a commit is over its limit; nothing of the commit was written.
+    #[error("{what} has {size} bytes or items, at most {limit} are stored; make it smaller")]
+    TooLarge {
+        /// Which part.
+        what: &'static str,
+        /// Its size.
+        size: usize,
+        /// The largest size that is stored.
+        limit: usize,
+    },
+    /// The revision existed and is no longer kept.
+    #[error("revision {revision} was pruned; the oldest kept is {oldest}")]
+    Pruned {
+        /// The revision asked for.
+        revision: u64,
+        /// The oldest that can still be read.
+        oldest: u64,
+    },
+    /// The revision never existed.
+    #[error("revision {revision} does not exist; the newest is {newest}")]
+    Unknown {
+        /// The revision asked for.
+        revision: u64,
+        /// The newest there is, 0 if there is none.
+        newest: u64,
+    },
+    /// Something stored reads back wrong or not at all. What is returned is never wrong: it is this.
+    #[error("{what} is damaged: {why}; check with `altofed store verify`")]
+    Damaged {
+        /// What could not be read.
+        what: String,
+        /// How it was noticed.
+        why: String,
+    },
+    /// The disk or the database failed while writing. Nothing more is acknowledged: end the
+    /// process; the next start checks what is on disk.
+    #[error("the store failed and accepts nothing more: {0}; mend the disk and restart altofed")]
+    Fatal(Arc<str>),
+    /// The store was closed by its owner.
+    #[error("the store is closed")]
+    Closed,
+    /// A setting cannot be used.
+    #[error("[store] {0}")]
+    Settings(String),
+    /// Another process has the directory open.
+    #[error("{} is in use by another process; stop it first", .0.display())]
+    InUse(PathBuf),
+    /// The directory holds something else, or nothing where a store is needed.
+    #[error("{} is not a store: {why}", directory.display())]
+    NotAStore {
+        /// The directory.
+        directory: PathBuf,
+        /// What was found instead, and the mend.
+        why: String,
+    },
+    /// There is a store where a new one was to be made.
+    #[error("{} already holds a store; give an empty directory", .0.display())]
+    Exists(PathBuf),
+    /// A newer altofed wrote the directory.
+    #[error(
+        "{} has store format {found}, written by altofed {release}; this altofed reads format \
+         {known}: start altofed {release} or newer",
+        directory.display()
+    )]
+    NewerFormat {
+        /// The directory.
+        directory: PathBuf,
+        /// The major number of its format.
+        found: u32,
+        /// The newest format this build reads.
+        known: u32,
+        /// The release that wrote it.
+        release: String,
+    },
+    /// The directory is damaged beyond what can be mended without losing everything.
+    #[error(
+        "{} cannot be opened: {why}. Move the directory away and load an export into a new one \
+         with `altofed store import FILE`",
+        directory.display()
+    )]
+    Unrecoverable {
+        /// The directory.
+        directory: PathBuf,
+        /// What was tried and failed.
+        why: String,
+    },
+    /// The operating system refused a file operation.
+    #[error("cannot {what}: {source}")]
+    Io {
+        /// The operation and the path.
+        what: String,
+        /// The system's answer.
+        source: Arc<io::Error>,
+    },
+    /// An export cannot be loaded; the directory was left as it was.
+    #[error("line {line} of the export: {why}")]
+    Import {
+        /// Counted from 1.
+        line: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl StoreError {
+    /// Wraps a system error with what was being done, as in "cannot {what}".
+    pub(super) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> StoreError {
+        let what = what.into();
+        move |source| StoreError::Io {
+            what,
+            source: Arc::new(source),
+        }
+    }
+
+    pub(super) fn damaged(what: impl Into<String>, why: impl Into<String>) -> StoreError {
+        StoreError::Damaged {
+            what: what.into(),
+            why: why.into(),
+        }
+    }
+}

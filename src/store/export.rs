@@ -1,0 +1,88 @@
+//! Writing a store to a file that outlives its format.
+
+use std::{collections::HashSet, io::Write, path::Path};
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use super::{
+    StoreError,
+    digest::Digest,
+    directory::Directory,
+    lines::{End, Header, Line, List},
+    meta::FORMAT,
+    offline::{Progress, each_record, with_ledger},
+    tree,
+};
+
+/// Writes all that is kept to `out`, one JSON line each, with a trailer that shows whether a
+/// copy is whole. Chunks that documents share are written once.
+///
+/// # Errors
+/// As for [`compact`](super::compact), and [`Io`](StoreError::Io) if `out` fails.
+pub fn export(
+    directory: &Path,
+    out: &mut dyn Write,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), StoreError> {
+    let directory = Directory::claim_existing(directory)?;
+    with_ledger(&directory, |ledger| {
+        let mut out = Lines {
+            out,
+            lines: 0,
+            digest: Context::new(&SHA256),
+        };
+        let release = env!("CARGO_PKG_VERSION").to_owned();
+        out.write(&Line::Store(Header {
+            format: FORMAT,
+            release,
+        }))?;
+        let mut written = HashSet::new();
+        each_record(ledger, progress, &mut |_, record| {
+            for document in record.documents.values() {
+                tree::visit(document, &mut written, &mut |digest, level| {
+                    let payload = ledger.fetch(digest)?.ok_or_else(|| tree::missing(digest))?;
+                    let digests = tree::children(digest, level, &payload)?;
+                    out.write(&match level {
+                        0 => Line::Chunk(payload.get(1..).unwrap_or_default().to_vec().into()),
+                        _ => Line::List(List {
+                            level,
+                            digests: digests.clone(),
+                        }),
+                    })?;
+                    Ok(digests)
+                })?;
+            }
+            out.write(&Line::Record(record.into()))
+        })?;
+        ledger.each_row(&mut |row| out.write(&Line::Row(row.into())))?;
+        out.finish()
+    })
+}
+
+/// Counts and digests what it writes.
+struct Lines<'w> {
+    out: &'w mut dyn Write,
+    lines: u64,
+    digest: Context,
+}
+
+impl Lines<'_> {
+    fn write(&mut self, line: &Line) -> Result<(), StoreError> {
+        let failed = || StoreError::io("write the export");
+        let mut text = serde_json::to_vec(line).map_err(|error| failed()(error.into()))?;
+        text.push(b'\n');
+        self.digest.update(&text);
+        self.lines += 1;
+        self.out.write_all(&text).map_err(failed())
+    }
+
+    fn finish(mut self) -> Result<(), StoreError> {
+        let digest = Digest::from_finished(self.digest.clone());
+        let end = Line::End(End {
+            lines: self.lines,
+            digest,
+        });
+        self.write(&end)?;
+        self.out.flush().map_err(StoreError::io("write the export"))
+    }
+}

@@ -1,0 +1,285 @@
+use std::{fs, io, path::Path, sync::Arc};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{
+    Commit, Durability, Quarantine, Record, Settings, StoreError, Table,
+    directory::Directory,
+    ledger::{self, Ledger, MAX_PENDING},
+    recover,
+    table::RowChange,
+    tree::DocumentRef,
+    writer::{Request, Writer},
+};
+
+/// Requests waiting for the writer; who comes after them waits for room.
+const QUEUE: usize = 256;
+
+/// A handle on an open store. Clones are handles on the same one.
+///
+/// The store is left, durably, when [`close`](Store::close) returns, or some time after the
+/// last handle was dropped.
+#[derive(Clone)]
+pub struct Store {
+    requests: mpsc::Sender<Request>,
+    failure: Failure,
+    database: Arc<Path>,
+}
+
+/// A commit in the queue.
+pub struct Submitted {
+    answer: oneshot::Receiver<Answer<Arc<Record>>>,
+    failure: Failure,
+}
+
+type Answer<T> = Result<T, StoreError>;
+
+/// Why the writer failed, if it did; its other end is dropped with the writer.
+type Failure = watch::Receiver<Option<StoreError>>;
+
+/// A store just opened.
+pub struct Opened {
+    /// The handle.
+    pub store: Store,
+    /// The newest revision, `None` if nothing was ever committed.
+    pub head: Option<Arc<Record>>,
+    /// Set if the directory was damaged: to be logged as an error.
+    pub quarantine: Option<Quarantine>,
+}
+
+impl Store {
+    /// Opens the store in `directory`, which is created if it is missing and must not hold
+    /// anything else. Checks the chain of hashes and the newest documents, so it reads all of
+    /// them: blocks.
+    ///
+    /// # Errors
+    /// [`InUse`](StoreError::InUse), [`NotAStore`](StoreError::NotAStore),
+    /// [`NewerFormat`](StoreError::NewerFormat), [`Settings`](StoreError::Settings),
+    /// [`Unrecoverable`](StoreError::Unrecoverable) if the damage cannot be put aside, or
+    /// [`Io`](StoreError::Io).
+    pub fn open(directory: &Path, settings: &Settings) -> Result<Opened, StoreError> {
+        Store::open_with(directory, settings, Durability::Real)
+    }
+
+    /// [`open`](Store::open) with a say in what happens before the disk is synced.
+    ///
+    /// # Errors
+    /// As for [`open`](Store::open).
+    pub fn open_with(
+        directory: &Path,
+        settings: &Settings,
+        durability: Durability,
+    ) -> Result<Opened, StoreError> {
+        settings.check()?;
+        let directory = Directory::claim(directory)?;
+        let mut ready = recover::open(&directory, settings, durability)?;
+        let database = directory.database().into();
+        let head = ready.ledger.head.clone();
+        let quarantine = ready.quarantine.take();
+        let (requests, receiver) = mpsc::channel(QUEUE);
+        let (sender, failure) = watch::channel(None);
+        Writer::spawn(directory, ready, settings.keep_revisions, receiver, sender)
+            .map_err(StoreError::io("start the store's thread"))?;
+        Ok(Opened {
+            store: Store {
+                requests,
+                failure,
+                database,
+            },
+            head,
+            quarantine,
+        })
+    }
+
+    /// Commits a revision and returns its record once it is durable. If the future is dropped,
+    /// the commit may still be made.
+    ///
+    /// # Errors
+    /// [`OutOfOrder`](StoreError::OutOfOrder) and [`TooLarge`](StoreError::TooLarge) leave no
+    /// trace. After [`Fatal`](StoreError::Fatal) it is unknown whether the commit is durable.
+    pub async fn commit(&self, commit: Commit) -> Result<Arc<Record>, StoreError> {
+        self.submit(commit).await?.durable().await
+    }
+
+    /// Puts a commit in the queue. Commits are made in the order in which these calls return,
+    /// so whoever numbers revisions need not wait for the disk before the next.
+    ///
+    /// # Errors
+    /// [`Fatal`](StoreError::Fatal) or [`Closed`](StoreError::Closed).
+    pub async fn submit(&self, commit: Commit) -> Result<Submitted, StoreError> {
+        let answer = self.send(|answer| Request::Commit(commit, answer)).await?;
+        Ok(Submitted {
+            answer,
+            failure: self.failure.clone(),
+        })
+    }
+
+    /// Changes rows of side tables without a revision, all or none, durably: a value sets,
+    /// `None` deletes.
+    ///
+    /// # Errors
+    /// [`TooLarge`](StoreError::TooLarge), or as for [`commit`](Store::commit).
+    pub async fn put(
+        &self,
+        changes: Vec<(Table, Vec<u8>, Option<Vec<u8>>)>,
+    ) -> Result<(), StoreError> {
+        let changes = changes.into_iter();
+        let changes = changes.map(|(table, key, value)| RowChange::new(table.name(), key, value));
+        let changes = changes.collect::<Result<Vec<_>, _>>()?;
+        let size = ledger::encoded_length(&changes);
+        if size > MAX_PENDING {
+            let what = "the set of changed rows";
+            return Err(StoreError::TooLarge {
+                what,
+                size,
+                limit: MAX_PENDING,
+            });
+        }
+        self.ask(|answer| Request::Rows(changes, answer)).await
+    }
+
+    /// The record of a revision.
+    ///
+    /// # Errors
+    /// [`Pruned`](StoreError::Pruned) if it is not kept any more, [`Unknown`](StoreError::Unknown)
+    /// if it never was, [`Damaged`](StoreError::Damaged) if it cannot be read.
+    pub async fn record(&self, revision: u64) -> Result<Record, StoreError> {
+        self.read(move |ledger| ledger.record(revision)).await
+    }
+
+    /// Up to `limit` records after revision `after`, oldest first.
+    ///
+    /// # Errors
+    /// As for [`record`](Store::record), where the first record asked for is `after + 1`.
+    pub async fn records(&self, after: u64, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.read(move |ledger| ledger.records(after, limit)).await
+    }
+
+    /// A document as of the record that names it. Its digests are checked on the way.
+    ///
+    /// # Errors
+    /// [`Damaged`](StoreError::Damaged), also if no kept record names the document any more.
+    pub async fn document(&self, document: &DocumentRef) -> Result<Vec<u8>, StoreError> {
+        let document = *document;
+        self.read(move |ledger| ledger.document(&document)).await
+    }
+
+    /// The value of a row of a side table.
+    ///
+    /// # Errors
+    /// [`Damaged`](StoreError::Damaged) if it cannot be read.
+    pub async fn table_get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let key = key.to_vec();
+        self.read(move |ledger| ledger.row(table.name(), &key))
+            .await
+    }
+
+    /// All keys and values of a side table, in the order of the keys.
+    ///
+    /// # Errors
+    /// As for [`table_get`](Store::table_get).
+    pub async fn table_scan(&self, table: Table) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        self.read(move |ledger| ledger.rows(table.name())).await
+    }
+
+    /// The size of the database's files, in bytes.
+    ///
+    /// # Errors
+    /// [`Io`](StoreError::Io).
+    pub fn size_on_disk(&self) -> Result<u64, StoreError> {
+        size_on_disk(&self.database).map_err(StoreError::io(format!(
+            "measure {}",
+            self.database.display()
+        )))
+    }
+
+    /// Returns when the store has failed and the process should end with an error: nothing more
+    /// is acknowledged. Never returns if the store is closed in order.
+    pub async fn failed(&self) -> StoreError {
+        match ended(&self.failure).await {
+            StoreError::Closed => std::future::pending().await,
+            failure => failure,
+        }
+    }
+
+    /// Writes what was asked for before, makes it durable and leaves the database. All handles
+    /// answer [`Closed`](StoreError::Closed) from then on.
+    ///
+    /// # Errors
+    /// [`Fatal`](StoreError::Fatal) if something could not be made durable.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.ask(Request::Close).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Ledger) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.ask(|answer: oneshot::Sender<_>| {
+            Request::Read(Box::new(move |ledger| {
+                // Whoever asked may have stopped waiting.
+                let _gone = answer.send(read(ledger));
+            }))
+        })
+        .await
+    }
+
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Answer<T>>) -> Request,
+    ) -> Result<T, StoreError> {
+        let answer = self.send(request).await?;
+        receive(answer, &self.failure).await
+    }
+
+    async fn send<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Answer<T>>) -> Request,
+    ) -> Result<oneshot::Receiver<Answer<T>>, StoreError> {
+        let (sender, answer) = oneshot::channel();
+        match self.requests.send(request(sender)).await {
+            Ok(()) => Ok(answer),
+            Err(_) => Err(ended(&self.failure).await),
+        }
+    }
+}
+
+impl Submitted {
+    /// The record, once it is durable.
+    ///
+    /// # Errors
+    /// As for [`Store::commit`].
+    pub async fn durable(self) -> Result<Arc<Record>, StoreError> {
+        receive(self.answer, &self.failure).await
+    }
+}
+
+async fn receive<T>(answer: oneshot::Receiver<Answer<T>>, failure: &Failure) -> Answer<T> {
+    match answer.await {
+        Ok(answer) => answer,
+        Err(_) => Err(ended(failure).await),
+    }
+}
+
+/// Why the writer's thread ended, once it has.
+async fn ended(failure: &Failure) -> StoreError {
+    match failure.clone().wait_for(Option::is_some).await {
+        Ok(failure) => failure.clone().unwrap_or(StoreError::Closed),
+        Err(_) => StoreError::Closed,
+    }
+}
+
+pub(super) fn size_on_disk(database: &Path) -> io::Result<u64> {
+    let mut size = 0;
+    for entry in fs::read_dir(database)? {
+        let entry = entry?;
+        size += match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => size_on_disk(&entry.path())?,
+            Ok(metadata) => metadata.len(),
+            // The database removes files in the background.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
+        };
+    }
+    Ok(size)
+}

@@ -1,0 +1,178 @@
+//! Making a store of an export.
+
+use std::{
+    io::{BufRead, Read},
+    path::Path,
+};
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use super::{
+    StoreError,
+    build::build,
+    digest::Digest,
+    directory::Directory,
+    envelope::{MAX_PAYLOAD, Mark},
+    ledger::Ledger,
+    lines::{End, Line, RecordLine, RowLine},
+    meta::FORMAT,
+    offline::Progress,
+    record::Record,
+    table::{Row, RowChange},
+};
+
+/// No line of an export is longer: a record with the largest body, and as many documents as
+/// there may be, all of it escaped.
+const MAX_LINE: u64 = 128 * 1024 * 1024;
+
+/// Makes a store in `directory`, which must be missing or empty, of what
+/// [`export`](super::export) wrote. All of it is checked, and all of it is stored or nothing.
+///
+/// # Errors
+/// [`Import`](StoreError::Import) with the line that is wrong, [`Exists`](StoreError::Exists),
+/// or as for [`Store::open`](super::Store::open).
+pub fn import(
+    directory: &Path,
+    input: &mut dyn BufRead,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), StoreError> {
+    let directory = Directory::claim(directory)?;
+    if !directory.is_new()? {
+        return Err(StoreError::Exists(directory.root().to_owned()));
+    }
+    build(&directory, Mark::random()?, |ledger| {
+        let mut lines = Lines {
+            input,
+            line: 0,
+            digest: Context::new(&SHA256),
+        };
+        lines
+            .load(ledger, progress)
+            .map_err(|error| lines.blame(error))
+    })?;
+    directory.install(None)
+}
+
+/// Counts and digests what it reads.
+struct Lines<'r> {
+    input: &'r mut dyn BufRead,
+    line: u64,
+    digest: Context,
+}
+
+impl Lines<'_> {
+    fn load(
+        &mut self,
+        ledger: &mut Ledger,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), StoreError> {
+        match self.next()? {
+            (Line::Store(header), _) if header.format == FORMAT => {}
+            (Line::Store(header), _) => {
+                let needed = format!(
+                    "it has format {}, this altofed reads {FORMAT}; ",
+                    header.format
+                );
+                return Err(self.wrong(needed + "use altofed " + &header.release));
+            }
+            _ => return Err(self.wrong("the export does not begin with a store line")),
+        }
+        let mut done = 0;
+        loop {
+            match self.next()? {
+                (Line::Chunk(bytes), _) => self.put(ledger, 0, &Vec::from(bytes))?,
+                (Line::List(list), _) => {
+                    let digests = list.digests.iter().flat_map(|digest| *digest.as_bytes());
+                    self.put(ledger, list.level, &digests.collect::<Vec<_>>())?;
+                }
+                (Line::Record(line), _) => {
+                    self.record(ledger, line)?;
+                    done += 1;
+                    progress(Progress { done, total: None });
+                }
+                (Line::Row(line), _) => self.row(ledger, line)?,
+                (Line::End(end), before) => return self.end(&end, before),
+                (Line::Store(_), _) => return Err(self.wrong("a second store line")),
+            }
+        }
+    }
+
+    fn put(&self, ledger: &mut Ledger, level: u8, bytes: &[u8]) -> Result<(), StoreError> {
+        if bytes.len() >= MAX_PAYLOAD {
+            return Err(self.wrong("the chunk is too large"));
+        }
+        ledger.put(&[&[level], bytes].concat()).map(drop)
+    }
+
+    /// The hash must come out as the line has it, which holds every part of it to account.
+    fn record(&self, ledger: &mut Ledger, line: RecordLine) -> Result<(), StoreError> {
+        let expected = line.hash;
+        let mut record = Record::from(line);
+        let payload = record.seal(&mut |payload| ledger.put(payload))?;
+        if record.hash != expected || payload.len() > MAX_PAYLOAD {
+            return Err(self.wrong("the revision's hash is not that of its content"));
+        }
+        ledger.adopt(&payload)
+    }
+
+    fn row(&self, ledger: &mut Ledger, line: RowLine) -> Result<(), StoreError> {
+        let row = Row::from(line);
+        RowChange::new(&row.table, row.key.clone(), Some(row.value.clone()))?;
+        ledger.adopt_row(&row)
+    }
+
+    /// `before` are the lines and the digest up to the trailer.
+    fn end(&mut self, end: &End, before: End) -> Result<(), StoreError> {
+        if *end != before {
+            return Err(self.wrong("the trailer does not fit the lines before it"));
+        }
+        let mut rest = [0];
+        match self
+            .input
+            .read(&mut rest)
+            .map_err(StoreError::io("read the export"))?
+        {
+            0 => Ok(()),
+            _ => Err(self.wrong("the export goes on after its trailer")),
+        }
+    }
+
+    /// The next line, and what a trailer in its place would have to say.
+    fn next(&mut self) -> Result<(Line, End), StoreError> {
+        let before = End {
+            lines: self.line,
+            digest: Digest::from_finished(self.digest.clone()),
+        };
+        let mut text = Vec::new();
+        let mut input = Read::take(&mut *self.input, MAX_LINE);
+        input
+            .read_until(b'\n', &mut text)
+            .map_err(StoreError::io("read the export"))?;
+        self.line += 1;
+        if text.is_empty() {
+            return Err(self.wrong("the export is cut short: its trailer is missing"));
+        }
+        self.digest.update(&text);
+        match serde_json::from_slice(&text) {
+            Ok(line) => Ok((line, before)),
+            Err(error) => Err(self.wrong(error.to_string())),
+        }
+    }
+
+    fn wrong(&self, why: impl Into<String>) -> StoreError {
+        StoreError::Import {
+            line: self.line,
+            why: why.into(),
+        }
+    }
+
+    /// Names the line that a check of the store refused.
+    fn blame(&self, error: StoreError) -> StoreError {
+        match error {
+            StoreError::Damaged { .. } | StoreError::TooLarge { .. } => {
+                self.wrong(error.to_string())
+            }
+            error => error,
+        }
+    }
+}

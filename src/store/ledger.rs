@@ -1,0 +1,453 @@
+//! The state of an open store: the head of the log over the database.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
+
+use super::{
+    Commit, StoreError,
+    digest::Digest,
+    engine::{Engine, Tree},
+    envelope::{Kind, Mark},
+    meta::{Checkpoint, Pending, Standing},
+    record::{Record, Stored},
+    table::{self, Moment, Row, RowChange},
+    tree::{self, DocumentRef},
+};
+
+/// The largest body of a commit, in bytes.
+pub const MAX_BODY: usize = 1024 * 1024;
+/// The most documents there are at a time.
+pub const MAX_DOCUMENTS: usize = 65_536;
+/// The longest name of a document, in bytes.
+pub const MAX_NAME: usize = 255;
+/// The most rows changed by a commit.
+pub const MAX_CHANGES: usize = 4_096;
+/// The largest total of names, keys and values changed without a revision at a time, in bytes.
+pub const MAX_PENDING: usize = 5 * 1024;
+
+/// How much is written before sled cleans up after it.
+const RECLAIM_BYTES: u64 = 256 * 1024;
+
+/// One member of a group of changes.
+pub(super) enum Change {
+    Commit(Commit),
+    Rows(Vec<RowChange>),
+}
+
+/// What became of a member: the new record if it made one.
+pub(super) type Outcome = Result<Option<Arc<Record>>, StoreError>;
+
+/// The log, its documents and side tables.
+pub(super) struct Ledger {
+    pub(super) engine: Engine,
+    pub(super) mark: Mark,
+    pub(super) checkpoint: Checkpoint,
+    pub(super) head: Option<Arc<Record>>,
+    /// The digest of all rows.
+    pub(super) tables: Digest,
+    /// How many times rows changed without a revision.
+    pub(super) puts: u64,
+    /// Bytes written since sled last cleaned up.
+    pub(super) written: u64,
+}
+
+impl Ledger {
+    /// The newest revision, 0 if there is none.
+    pub(super) fn revision(&self) -> u64 {
+        self.head
+            .as_ref()
+            .map_or(self.checkpoint.revision, |head| head.revision)
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        let hash = self
+            .head
+            .as_ref()
+            .map_or(self.checkpoint.hash, |head| head.hash);
+        Standing {
+            revision: self.revision(),
+            hash,
+            puts: self.puts,
+            tables: self.tables,
+        }
+    }
+
+    /// Makes the changes in their order and returns once they are durable. A refused member
+    /// leaves no trace. After an error the ledger must not be used again.
+    pub(super) fn append(&mut self, changes: Vec<Change>) -> Result<Vec<Outcome>, StoreError> {
+        let mut applied = self.revision();
+        let mut rows = Vec::new();
+        let mut outcomes = Vec::with_capacity(changes.len());
+        for change in changes {
+            outcomes.push(match change {
+                Change::Rows(changed) => {
+                    if encoded_length(&rows) + encoded_length(&changed) > MAX_PENDING {
+                        self.change_rows(applied, std::mem::take(&mut rows))?;
+                        self.engine.sync()?;
+                        applied = self.revision();
+                    }
+                    rows.extend(changed);
+                    Ok(None)
+                }
+                Change::Commit(commit) => match self.admit(&commit) {
+                    Err(refused) => Err(refused),
+                    Ok(changed) => {
+                        // Rows changed without a revision just before one join it.
+                        rows.extend(changed);
+                        Ok(Some(self.commit(commit, std::mem::take(&mut rows))?))
+                    }
+                },
+            });
+        }
+        if !rows.is_empty() {
+            self.change_rows(applied, rows)?;
+        }
+        self.engine.sync()?;
+        Ok(outcomes)
+    }
+
+    /// Lets sled clean up after what was written.
+    pub(super) fn reclaim(&mut self) -> Result<(), StoreError> {
+        self.engine.reclaim(std::mem::take(&mut self.written))
+    }
+
+    /// A kept record.
+    pub(super) fn record(&self, revision: u64) -> Result<Record, StoreError> {
+        let newest = self.revision();
+        if revision == 0 || revision > newest {
+            return Err(StoreError::Unknown { revision, newest });
+        }
+        self.refuse_pruned(revision)?;
+        let value = self.engine.get(Tree::Log, &revision.to_be_bytes())?;
+        let value = value.ok_or_else(|| missing(revision))?;
+        Record::open(self.payload(revision, &value)?, &mut |digest| {
+            self.fetch(digest)
+        })
+    }
+
+    /// Up to `limit` records after revision `after`, oldest first.
+    pub(super) fn records(&self, after: u64, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let first = after.saturating_add(1);
+        self.refuse_pruned(first)?;
+        let last = self.revision().min(after.saturating_add(limit as u64));
+        (first..=last)
+            .map(|revision| self.record(revision))
+            .collect()
+    }
+
+    /// A document, whole and checked.
+    pub(super) fn document(&self, document: &DocumentRef) -> Result<Vec<u8>, StoreError> {
+        tree::read(document, &mut |digest| self.fetch(digest))
+    }
+
+    /// The value of a row.
+    pub(super) fn row(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let address = table::address(table, key);
+        let Some(value) = self.engine.get(Tree::Rows, &address)? else {
+            return Ok(None);
+        };
+        self.open_row(&address, &value)
+            .map(|(_, row)| Some(row.value))
+    }
+
+    /// The keys and values of a table, in the order of the keys.
+    pub(super) fn rows(&self, table: &str) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        let first = table::address(table, &[]);
+        let mut rows = Vec::new();
+        for pair in self.engine.scan(Tree::Rows, &first) {
+            let (address, value) = pair?;
+            if !address.starts_with(&first) {
+                break;
+            }
+            let (_, row) = self.open_row(&address, &value)?;
+            rows.push((row.key, row.value));
+        }
+        Ok(rows)
+    }
+
+    /// Calls `work` with every row of all side tables.
+    pub(super) fn each_row(
+        &self,
+        work: &mut dyn FnMut(Row) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        for pair in self.engine.scan(Tree::Rows, &[]) {
+            let (address, value) = pair?;
+            work(self.open_row(&address, &value)?.1)?;
+        }
+        Ok(())
+    }
+
+    /// The verified payload of a chunk.
+    pub(super) fn fetch(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(value) = self.engine.get(Tree::Chunks, digest.as_bytes())? else {
+            return Ok(None);
+        };
+        match self.mark.open(&value) {
+            Some(opened) if opened.kind == Kind::Chunk && opened.digest == *digest => {
+                Ok(Some(opened.payload.to_vec()))
+            }
+            _ => Err(StoreError::damaged(
+                format!("chunk {digest}"),
+                "its digest is another",
+            )),
+        }
+    }
+
+    /// Writes a chunk unless it is there.
+    pub(super) fn put(&mut self, payload: &[u8]) -> Result<Digest, StoreError> {
+        let digest = Kind::Chunk.digest(payload);
+        let value = self.mark.seal(Kind::Chunk, &digest, payload);
+        if self.engine.get(Tree::Chunks, digest.as_bytes())?.as_ref() != Some(&value) {
+            self.engine.put(Tree::Chunks, digest.as_bytes(), &value)?;
+            self.count(value.len())?;
+        }
+        Ok(digest)
+    }
+
+    /// Writes a value about the store itself.
+    pub(super) fn put_meta(
+        &self,
+        name: &str,
+        kind: Kind,
+        payload: &[u8],
+    ) -> Result<(), StoreError> {
+        let value = self.mark.seal(kind, &kind.digest(payload), payload);
+        self.engine.put(Tree::Meta, name.as_bytes(), &value)
+    }
+
+    /// Writes the changes of rows that a record or a pending value already states.
+    pub(super) fn apply(&mut self, changes: &[RowChange], at: Moment) -> Result<(), StoreError> {
+        let staged = self.stage(changes, at)?;
+        for (address, value) in staged.rows {
+            match value {
+                Some(value) => self.engine.put(Tree::Rows, &address, &value)?,
+                None => self.engine.remove(Tree::Rows, &address)?,
+            }
+        }
+        self.tables = staged.tables;
+        Ok(())
+    }
+
+    /// The payload of a record found at `revision`.
+    pub(super) fn payload<'v>(
+        &self,
+        revision: u64,
+        value: &'v [u8],
+    ) -> Result<&'v [u8], StoreError> {
+        match self.mark.open(value) {
+            Some(opened) if opened.kind == Kind::Record => Ok(opened.payload),
+            _ => Err(StoreError::damaged(
+                format!("revision {revision}"),
+                "its digest is another",
+            )),
+        }
+    }
+
+    /// A row found at `address`, and its digest.
+    pub(super) fn open_row(
+        &self,
+        address: &[u8],
+        value: &[u8],
+    ) -> Result<(Digest, Row), StoreError> {
+        let opened = self
+            .mark
+            .open(value)
+            .filter(|opened| opened.kind == Kind::Row);
+        let row =
+            opened.and_then(|opened| Some((opened.digest, Row::decode(opened.payload).ok()?)));
+        row.filter(|(_, row)| row.address() == address)
+            .ok_or_else(|| {
+                StoreError::damaged("a row of the side tables", "it is not what was written")
+            })
+    }
+
+    /// Visits the chunks of everything that a record reaches and `seen` does not hold yet.
+    /// Lists that cannot be read are passed over: what hangs on them alone is lost already.
+    pub(super) fn reach(
+        &self,
+        payload: &[u8],
+        seen: &mut HashSet<Digest>,
+        enter: &mut dyn FnMut(&Digest, u8),
+    ) -> Result<(), StoreError> {
+        let mut documents: Vec<_> = Stored::decode(payload)?.trees().collect();
+        match Record::open(payload, &mut |digest| self.fetch(digest)) {
+            Ok(record) => documents.extend(record.documents.into_values()),
+            Err(StoreError::Damaged { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        for document in documents {
+            tree::visit(&document, seen, &mut |digest, level| {
+                enter(digest, level);
+                if level == 0 {
+                    return Ok(Vec::new());
+                }
+                let list = self.fetch(digest).and_then(|payload| match payload {
+                    Some(payload) => tree::children(digest, level, &payload),
+                    None => Ok(Vec::new()),
+                });
+                match list {
+                    Err(StoreError::Damaged { .. }) => Ok(Vec::new()),
+                    list => list,
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Judges a commit against the head and the limits; gives its changes of rows.
+    fn admit(&self, commit: &Commit) -> Result<Vec<RowChange>, StoreError> {
+        let head = self.revision();
+        if head.checked_add(1) != Some(commit.revision) {
+            return Err(StoreError::OutOfOrder {
+                given: commit.revision,
+                head,
+            });
+        }
+        let present = self.head.as_ref().map_or(0, |head| head.documents.len());
+        let longest = commit
+            .documents
+            .iter()
+            .map(|(name, _)| name.len())
+            .max()
+            .unwrap_or(0);
+        limit("the body", commit.body.len(), MAX_BODY)?;
+        limit("the name of a document", longest, MAX_NAME)?;
+        limit(
+            "the set of documents",
+            present + commit.documents.len(),
+            MAX_DOCUMENTS,
+        )?;
+        limit("the set of changed rows", commit.table.len(), MAX_CHANGES)?;
+        let changes = commit.table.iter().cloned();
+        changes
+            .map(|(table, key, value)| RowChange::new(table.name(), key, value))
+            .collect()
+    }
+
+    /// Writes the chunks of a commit, then its record, which makes it part of the log, then
+    /// its rows.
+    fn commit(
+        &mut self,
+        commit: Commit,
+        changes: Vec<RowChange>,
+    ) -> Result<Arc<Record>, StoreError> {
+        let (previous, mut documents) = match &self.head {
+            Some(head) => (head.hash, head.documents.clone()),
+            None => (self.checkpoint.hash, BTreeMap::new()),
+        };
+        for (name, rows) in commit.documents {
+            match rows {
+                None => documents.remove(&name),
+                Some(rows) => {
+                    let rows = rows.iter().map(Vec::as_slice);
+                    documents.insert(name, tree::pack(rows, &mut |payload| self.put(payload))?)
+                }
+            };
+        }
+        let at = Moment {
+            revision: commit.revision,
+            puts: self.puts,
+        };
+        let mut record = Record {
+            revision: commit.revision,
+            previous,
+            hash: Digest::ZERO,
+            body: commit.body,
+            documents,
+            puts: self.puts,
+            tables: self.stage(&changes, at)?.tables,
+            changes,
+        };
+        let payload = record.seal(&mut |payload| self.put(payload))?;
+        let value = self.mark.seal(Kind::Record, &record.hash, &payload);
+        self.engine
+            .put(Tree::Log, &record.revision.to_be_bytes(), &value)?;
+        self.count(value.len())?;
+        self.apply(&record.changes, at)?;
+        let record = Arc::new(record);
+        self.head = Some(record.clone());
+        Ok(record)
+    }
+
+    /// Writes changes of rows that belong to no revision. Everything up to revision `applied`
+    /// is durable already.
+    fn change_rows(&mut self, applied: u64, changes: Vec<RowChange>) -> Result<(), StoreError> {
+        self.puts += 1;
+        let standing = self.standing();
+        let at = standing.moment();
+        let tables = self.stage(&changes, at)?.tables;
+        let standing = Standing { tables, ..standing };
+        let pending = Pending {
+            standing,
+            applied,
+            changes,
+        };
+        self.put_meta("pending", Kind::Pending, &pending.encode())?;
+        self.apply(&pending.changes, at)
+    }
+
+    /// What the rows will be after the changes.
+    fn stage(&self, changes: &[RowChange], at: Moment) -> Result<Staged, StoreError> {
+        let last: BTreeMap<_, _> = changes
+            .iter()
+            .map(|change| (change.address(), change))
+            .collect();
+        let mut staged = Staged {
+            tables: self.tables,
+            rows: Vec::with_capacity(last.len()),
+        };
+        for (address, change) in last {
+            if let Some(old) = self.engine.get(Tree::Rows, &address)? {
+                staged.tables.toggle(&self.open_row(&address, &old)?.0);
+            }
+            let value = change.row(at).map(|row| {
+                let payload = row.encode();
+                let digest = Kind::Row.digest(&payload);
+                staged.tables.toggle(&digest);
+                self.mark.seal(Kind::Row, &digest, &payload)
+            });
+            staged.rows.push((address, value));
+        }
+        Ok(staged)
+    }
+
+    fn refuse_pruned(&self, revision: u64) -> Result<(), StoreError> {
+        let oldest = self.checkpoint.revision + 1;
+        match revision < oldest {
+            true => Err(StoreError::Pruned { revision, oldest }),
+            false => Ok(()),
+        }
+    }
+
+    fn count(&mut self, bytes: usize) -> Result<(), StoreError> {
+        self.written += bytes as u64;
+        match self.written > RECLAIM_BYTES {
+            true => self.reclaim(),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Rows about to be written, by address, and the digest of all rows after that.
+struct Staged {
+    tables: Digest,
+    rows: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+/// What the changes take in a pending value.
+pub(super) fn encoded_length(changes: &[RowChange]) -> usize {
+    changes.iter().map(|change| change.encode().len()).sum()
+}
+
+pub(super) fn missing(revision: u64) -> StoreError {
+    StoreError::damaged(format!("revision {revision}"), "it is missing")
+}
+
+fn limit(what: &'static str, size: usize, limit: usize) -> Result<(), StoreError> {
+    match size > limit {
+        true => Err(StoreError::TooLarge { what, size, limit }),
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,209 @@
+//! The form of an export: JSON lines.
+//!
+//! A `store` line first; before each `record` line the `chunk` and `list` lines of documents
+//! that no earlier one needed; the `row` lines of the side tables; and an `end` line, which
+//! counts the lines before it and has their digest. Bytes that are UTF-8 stand as text, others
+//! as hexadecimal digits. A chunk belongs to a document through its digest, which is that of a
+//! zero byte and its bytes; see the documents of a record.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    digest::{Digest, from_hex, to_hex},
+    record::Record,
+    table::{Moment, Row, RowChange},
+    tree::DocumentRef,
+};
+
+/// One line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub(super) enum Line {
+    Store(Header),
+    Chunk(Bytes),
+    List(List),
+    Record(RecordLine),
+    Row(RowLine),
+    End(End),
+}
+
+/// The first line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Header {
+    pub(super) format: u32,
+    /// The altofed that wrote the export.
+    pub(super) release: String,
+}
+
+/// A list of chunks, or of lists.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct List {
+    pub(super) level: u8,
+    pub(super) digests: Vec<Digest>,
+}
+
+/// A revision.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecordLine {
+    revision: u64,
+    previous: Digest,
+    pub(super) hash: Digest,
+    body: Bytes,
+    documents: BTreeMap<String, DocumentRef>,
+    puts: u64,
+    changes: Vec<ChangeLine>,
+    tables: Digest,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangeLine {
+    table: String,
+    key: Bytes,
+    value: Option<Bytes>,
+}
+
+/// A row of a side table.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RowLine {
+    revision: u64,
+    puts: u64,
+    table: String,
+    key: Bytes,
+    value: Bytes,
+}
+
+/// The last line.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct End {
+    pub(super) lines: u64,
+    pub(super) digest: Digest,
+}
+
+/// A byte string.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Bytes {
+    Text(String),
+    Hex(#[serde(with = "hex")] Vec<u8>),
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Bytes {
+        match String::from_utf8(bytes) {
+            Ok(text) => Bytes::Text(text),
+            Err(error) => Bytes::Hex(error.into_bytes()),
+        }
+    }
+}
+
+impl From<Bytes> for Vec<u8> {
+    fn from(bytes: Bytes) -> Vec<u8> {
+        match bytes {
+            Bytes::Text(text) => text.into_bytes(),
+            Bytes::Hex(bytes) => bytes,
+        }
+    }
+}
+
+impl From<Record> for RecordLine {
+    fn from(record: Record) -> RecordLine {
+        RecordLine {
+            revision: record.revision,
+            previous: record.previous,
+            hash: record.hash,
+            body: record.body.into(),
+            documents: record.documents,
+            puts: record.puts,
+            changes: record.changes.into_iter().map(ChangeLine::from).collect(),
+            tables: record.tables,
+        }
+    }
+}
+
+impl From<RecordLine> for Record {
+    fn from(line: RecordLine) -> Record {
+        Record {
+            revision: line.revision,
+            previous: line.previous,
+            hash: line.hash,
+            body: line.body.into(),
+            documents: line.documents,
+            puts: line.puts,
+            changes: line.changes.into_iter().map(RowChange::from).collect(),
+            tables: line.tables,
+        }
+    }
+}
+
+impl From<RowChange> for ChangeLine {
+    fn from(change: RowChange) -> ChangeLine {
+        let (key, value) = (change.key.into(), change.value.map(Bytes::from));
+        ChangeLine {
+            table: change.table,
+            key,
+            value,
+        }
+    }
+}
+
+impl From<ChangeLine> for RowChange {
+    fn from(line: ChangeLine) -> RowChange {
+        let (key, value) = (line.key.into(), line.value.map(Vec::from));
+        RowChange {
+            table: line.table,
+            key,
+            value,
+        }
+    }
+}
+
+impl From<Row> for RowLine {
+    fn from(row: Row) -> RowLine {
+        let (key, value) = (row.key.into(), row.value.into());
+        RowLine {
+            revision: row.at.revision,
+            puts: row.at.puts,
+            table: row.table,
+            key,
+            value,
+        }
+    }
+}
+
+impl From<RowLine> for Row {
+    fn from(line: RowLine) -> Row {
+        let (key, value) = (line.key.into(), line.value.into());
+        Row {
+            at: Moment {
+                revision: line.revision,
+                puts: line.puts,
+            },
+            table: line.table,
+            key,
+            value,
+        }
+    }
+}
+
+mod hex {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&super::to_hex(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        super::from_hex(&text).ok_or_else(|| de::Error::custom("not hexadecimal digits"))
+    }
+}

@@ -1,0 +1,222 @@
+//! The values that a store keeps about itself.
+
+use std::path::Path;
+
+use super::{
+    StoreError,
+    codec::{Decoder, Encoder, Malformed},
+    digest::Digest,
+    envelope::Mark,
+    table::{Moment, RowChange},
+};
+
+/// The major number of the format that this build reads and writes.
+pub(super) const FORMAT: u32 = 1;
+
+/// What a store is: the text `format release mark`, the value of `meta/format`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Identity {
+    /// The altofed that wrote the store.
+    pub(super) release: String,
+    pub(super) mark: Mark,
+}
+
+impl Identity {
+    pub(super) fn new(mark: Mark) -> Identity {
+        Identity {
+            release: env!("CARGO_PKG_VERSION").to_owned(),
+            mark,
+        }
+    }
+
+    pub(super) fn encode(&self) -> String {
+        format!("{FORMAT} {} {}", self.release, self.mark.to_hex())
+    }
+
+    /// Reads the identity of the store in `directory`. Every format keeps the first two words,
+    /// so that an older altofed can name the one that is needed. A format older than
+    /// [`FORMAT`] will be migrated here, by export and import into a new directory; there is
+    /// none yet.
+    pub(super) fn decode(text: &[u8], directory: &Path) -> Result<Identity, StoreError> {
+        let unreadable = || StoreError::damaged("the store's format", "it cannot be read");
+        let text = str::from_utf8(text).map_err(|_| unreadable())?;
+        let mut words = text.split(' ');
+        let format: u32 = words
+            .next()
+            .and_then(|word| word.parse().ok())
+            .ok_or_else(unreadable)?;
+        let release = words.next().ok_or_else(unreadable)?.to_owned();
+        if format > FORMAT {
+            let directory = directory.to_owned();
+            return Err(StoreError::NewerFormat {
+                directory,
+                found: format,
+                known: FORMAT,
+                release,
+            });
+        }
+        let mark = words.next().and_then(Mark::from_hex);
+        match (format, mark) {
+            (FORMAT, Some(mark)) => Ok(Identity { release, mark }),
+            _ => Err(unreadable()),
+        }
+    }
+}
+
+/// The last revision that was pruned, where the chain of hashes begins: `meta/checkpoint`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Checkpoint {
+    pub(super) revision: u64,
+    pub(super) hash: Digest,
+}
+
+impl Checkpoint {
+    pub(super) const START: Checkpoint = Checkpoint {
+        revision: 0,
+        hash: Digest::ZERO,
+    };
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        Encoder::default()
+            .u64(self.revision)
+            .digest(&self.hash)
+            .finish()
+    }
+
+    pub(super) fn decode(payload: &[u8]) -> Result<Checkpoint, Malformed> {
+        let mut decoder = Decoder::new(payload);
+        let checkpoint = Checkpoint {
+            revision: decoder.u64()?,
+            hash: decoder.digest()?,
+        };
+        decoder.finish()?;
+        Ok(checkpoint)
+    }
+}
+
+/// How far a store has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// The newest revision, 0 if there is none.
+    pub(super) revision: u64,
+    /// Its hash.
+    pub(super) hash: Digest,
+    /// How many times rows of side tables changed without a revision.
+    pub(super) puts: u64,
+    /// The digest of all rows.
+    pub(super) tables: Digest,
+}
+
+impl Standing {
+    pub(super) fn moment(&self) -> Moment {
+        Moment {
+            revision: self.revision,
+            puts: self.puts,
+        }
+    }
+
+    fn encode(&self, encoder: Encoder) -> Encoder {
+        let encoder = encoder.u64(self.revision).digest(&self.hash);
+        encoder.u64(self.puts).digest(&self.tables)
+    }
+
+    fn decode(decoder: &mut Decoder<'_>) -> Result<Standing, Malformed> {
+        Ok(Standing {
+            revision: decoder.u64()?,
+            hash: decoder.digest()?,
+            puts: decoder.u64()?,
+            tables: decoder.digest()?,
+        })
+    }
+}
+
+/// The newest changes of side tables made without a revision: `meta/pending`.
+///
+/// The rows of a group of changes are written one by one, after the records or this value that
+/// state them. A crash between is mended at the next start by making the changes again, in
+/// their order: those of the records after `applied` up to the one these changes came after,
+/// then these, then those of the records after that.
+pub(super) struct Pending {
+    /// Where the store stood after the changes.
+    pub(super) standing: Standing,
+    /// All changes up to this revision were durable in the rows when this was written.
+    pub(super) applied: u64,
+    pub(super) changes: Vec<RowChange>,
+}
+
+impl Pending {
+    /// Nothing to make again: the rows are durable.
+    pub(super) fn none(standing: Standing) -> Pending {
+        Pending {
+            standing,
+            applied: standing.revision,
+            changes: Vec::new(),
+        }
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let changes: Vec<_> = self.changes.iter().flat_map(RowChange::encode).collect();
+        let encoder = self.standing.encode(Encoder::default());
+        encoder.u64(self.applied).bytes(&changes).finish()
+    }
+
+    pub(super) fn decode(payload: &[u8]) -> Result<Pending, Malformed> {
+        let mut decoder = Decoder::new(payload);
+        let pending = Pending {
+            standing: Standing::decode(&mut decoder)?,
+            applied: decoder.u64()?,
+            changes: RowChange::decode_all(decoder.bytes()?)?,
+        };
+        decoder.finish()?;
+        Ok(pending)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_newer_format_is_refused_with_the_release_that_is_needed() {
+        let error = Identity::decode(b"2 9.1.0 whatever else", Path::new("data")).unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(
+            error,
+            StoreError::NewerFormat {
+                found: 2,
+                known: 1,
+                ..
+            }
+        ));
+        assert!(text.contains("start altofed 9.1.0 or newer"), "{text}");
+    }
+
+    #[test]
+    fn an_identity_reads_back() {
+        let identity = Identity::new(Mark::random().unwrap());
+        let text = identity.encode();
+        assert_eq!(
+            Identity::decode(text.as_bytes(), Path::new("data")).unwrap(),
+            identity
+        );
+        for wrong in ["", "1", "1 0.1.0", "1 0.1.0 xx", "x 0.1.0 0011223344556677"] {
+            assert!(
+                Identity::decode(wrong.as_bytes(), Path::new("data")).is_err(),
+                "{wrong}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_is_refused_without_panic(
+            garbage in proptest::collection::vec(any::<u8>(), 0..100),
+        ) {
+            let _ = Identity::decode(&garbage, Path::new("data"));
+            let _ = Checkpoint::decode(&garbage);
+            let _ = Pending::decode(&garbage);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Durable storage: a log of revisions, the documents they leave behind, and small side tables.
+//!
+//! A [`Commit`] becomes a [`Record`]: numbered, chained to the one before by its hash, and
+//! acknowledged when it is on the disk. Documents are byte strings of any size, kept as trees
+//! of content-addressed chunks, so that a large document with a small change costs a small
+//! write. The newest revisions can be read back, older ones are pruned.
+//!
+//! The store knows nothing of what it keeps. It is the only module that names sled, and
+//! `docs/adr/0002-sled.md` says how that is used. From the outside in:
+//!
+//! - `handle`, `writer`: the async handle, and the one thread that commits in groups
+//! - `recover`, `load`, `salvage`, `build`: opening, checking, and rebuilding what is damaged
+//! - `ledger`, `prune`: the log over the database
+//! - `record`, `tree`, `table`, `meta`: what is kept, and its stored forms
+//! - `envelope`, `engine`, `directory`, `witness`: values, the database, and the files
+//! - `offline`, `export`, `import`, `lines`: operations on a store that nothing has open
+
+mod build;
+mod codec;
+mod commit;
+mod digest;
+mod directory;
+mod engine;
+mod envelope;
+mod error;
+mod export;
+mod handle;
+mod import;
+mod ledger;
+mod lines;
+mod load;
+mod meta;
+mod offline;
+mod prune;
+mod record;
+mod recover;
+mod salvage;
+mod settings;
+mod table;
+mod tree;
+mod witness;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use commit::Commit;
+pub use digest::{Digest, InvalidDigest};
+pub use engine::Durability;
+pub use error::StoreError;
+pub use export::export;
+pub use handle::{Opened, Store, Submitted};
+pub use import::import;
+pub use ledger::{MAX_BODY, MAX_CHANGES, MAX_DOCUMENTS, MAX_NAME, MAX_PENDING};
+pub use offline::{Compacted, Progress, Report, compact, verify};
+pub use record::Record;
+pub use recover::Quarantine;
+pub use settings::Settings;
+pub use table::{MAX_KEY, MAX_VALUE, Table};
+pub use tree::DocumentRef;

@@ -1,0 +1,208 @@
+//! What can be done to a store while nothing has it open.
+
+use std::{collections::HashSet, path::Path};
+
+use super::{
+    StoreError,
+    build::{CACHE_BYTES, build},
+    digest::Digest,
+    directory::Directory,
+    engine::{Tree, contained},
+    handle::size_on_disk,
+    ledger::Ledger,
+    record::{Record, Stored},
+    recover, tree,
+    witness::Testimony,
+};
+
+/// How far an operation has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Revisions done.
+    pub done: u64,
+    /// Of how many, if that is known.
+    pub total: Option<u64>,
+}
+
+/// What [`verify`] found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Revisions that are kept.
+    pub records: u64,
+    /// Different documents in them.
+    pub documents: u64,
+    /// Different chunks of all of these.
+    pub chunks: u64,
+    /// Their size, in bytes.
+    pub bytes: u64,
+    /// Chunks that nothing needs; [`compact`] drops them.
+    pub unused: u64,
+    /// What is wrong. A store without problems is sound in every byte.
+    pub problems: Vec<String>,
+}
+
+/// What [`compact`] gained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compacted {
+    /// Size of the database's files before, in bytes.
+    pub before: u64,
+    /// And after.
+    pub after: u64,
+}
+
+/// Checks all that is kept. The database is opened, not mended: a start mends it.
+///
+/// # Errors
+/// [`NotAStore`](StoreError::NotAStore), [`InUse`](StoreError::InUse),
+/// [`NewerFormat`](StoreError::NewerFormat) or [`Io`](StoreError::Io). Damage is no error here,
+/// it is reported.
+pub fn verify(directory: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Report, StoreError> {
+    let directory = Directory::claim_existing(directory)?;
+    match with_ledger(&directory, |ledger| examine(ledger, progress)) {
+        Err(damage @ StoreError::Damaged { .. }) => Ok(Report {
+            problems: vec![damage.to_string()],
+            ..Report::default()
+        }),
+        result => result,
+    }
+}
+
+/// Writes the database anew without what nothing needs. The old one is removed when the new one
+/// was checked and has taken its place; a crash leaves the one or the other.
+///
+/// # Errors
+/// As for [`verify`], and [`Damaged`](StoreError::Damaged): start altofed to mend the store.
+pub fn compact(
+    directory: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Compacted, StoreError> {
+    let directory = Directory::claim_existing(directory)?;
+    let database = directory.database();
+    let measure = || {
+        size_on_disk(&database).map_err(StoreError::io(format!("measure {}", database.display())))
+    };
+    let before = measure()?;
+    with_ledger(&directory, |old| {
+        build(&directory, old.mark, |new| {
+            each_record(old, progress, &mut |payload, record| {
+                new.copy(payload, &record, &mut |digest| old.fetch(digest))
+            })?;
+            new.puts = old.puts;
+            old.each_row(&mut |row| new.adopt_row(&row))
+        })
+    })?;
+    directory.install(None)?;
+    Ok(Compacted {
+        before,
+        after: measure()?,
+    })
+}
+
+/// Opens the database in a claimed directory for `work`, and leaves it.
+pub(super) fn with_ledger<T>(
+    directory: &Directory,
+    work: impl FnOnce(&Ledger) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let testimony = Testimony::read(&directory.witness(), directory.root())?;
+    let ledger = recover::load(directory, CACHE_BYTES, testimony.as_ref())?;
+    match contained(|| work(&ledger)) {
+        Ok(result) => ledger.engine.close().map(|()| result),
+        Err(error) => {
+            ledger.engine.abandon();
+            Err(error)
+        }
+    }
+}
+
+/// Calls `work` with the payload of each kept record and the record, oldest first.
+pub(super) fn each_record(
+    ledger: &Ledger,
+    progress: &mut dyn FnMut(Progress),
+    work: &mut dyn FnMut(&[u8], Record) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let oldest = ledger.checkpoint.revision + 1;
+    let total = Some(ledger.revision() - ledger.checkpoint.revision);
+    for pair in ledger.engine.scan(Tree::Log, &oldest.to_be_bytes()) {
+        let (key, value) = pair?;
+        let revision = key.as_slice().try_into().map_or(0, u64::from_be_bytes);
+        let payload = ledger.payload(revision, &value)?;
+        work(
+            payload,
+            Record::open(payload, &mut |digest| ledger.fetch(digest))?,
+        )?;
+        progress(Progress {
+            done: revision.saturating_sub(oldest) + 1,
+            total,
+        });
+    }
+    Ok(())
+}
+
+fn examine(ledger: &Ledger, progress: &mut dyn FnMut(Progress)) -> Result<Report, StoreError> {
+    let mut report = Report::default();
+    let mut documents = HashSet::new();
+    let mut chunks = HashSet::new();
+    let oldest = ledger.checkpoint.revision + 1;
+    let total = Some(ledger.revision() - ledger.checkpoint.revision);
+    for revision in oldest..=ledger.revision() {
+        report.records += 1;
+        match examine_record(
+            ledger,
+            revision,
+            &mut documents,
+            &mut chunks,
+            &mut report.bytes,
+        ) {
+            Err(damage @ StoreError::Damaged { .. }) => {
+                report
+                    .problems
+                    .push(format!("revision {revision}: {damage}"));
+            }
+            result => result?,
+        }
+        progress(Progress {
+            done: report.records,
+            total,
+        });
+    }
+    report.documents = documents.len() as u64;
+    report.chunks = chunks.len() as u64;
+    for pair in ledger.engine.scan(Tree::Chunks, &[]) {
+        let (key, _) = pair?;
+        let digest = key.as_slice().try_into().map(Digest::from_bytes);
+        if digest.is_ok_and(|digest| !chunks.contains(&digest)) {
+            report.unused += 1;
+        }
+    }
+    Ok(report)
+}
+
+fn examine_record(
+    ledger: &Ledger,
+    revision: u64,
+    documents: &mut HashSet<Digest>,
+    chunks: &mut HashSet<Digest>,
+    bytes: &mut u64,
+) -> Result<(), StoreError> {
+    let mut fetch = |digest: &Digest| {
+        let payload = ledger.fetch(digest)?;
+        *bytes += payload.as_ref().map_or(0, |payload| payload.len() as u64);
+        Ok(payload)
+    };
+    let value = ledger
+        .engine
+        .get(Tree::Log, &revision.to_be_bytes())?
+        .unwrap_or_default();
+    let payload = ledger.payload(revision, &value)?;
+    for part in Stored::decode(payload)?.trees() {
+        tree::check(&part, chunks, &mut fetch)?;
+    }
+    for document in Record::open(payload, &mut |digest| ledger.fetch(digest))?
+        .documents
+        .values()
+    {
+        documents.insert(document.digest);
+        tree::check(document, chunks, &mut fetch)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,290 @@
+//! Opening a store, whatever state its directory is in.
+
+use std::{
+    fmt, fs,
+    io::Write,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Settings, StoreError,
+    build::build,
+    directory::Directory,
+    engine::{Durability, Engine, contained},
+    envelope::Mark,
+    ledger::Ledger,
+    lines::RecordLine,
+    meta::{Identity, Standing},
+    salvage::Harvest,
+    witness::{Testimony, Witness},
+};
+
+/// A damaged part of the store was put aside, and the store starts without it.
+///
+/// If `lost` holds anything, facts that may have been acknowledged are gone: say so loudly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantine {
+    /// Where the damaged database, a list of the lost revisions as far as they can be read, and
+    /// this message are kept. Nothing in it is needed by the store.
+    pub directory: PathBuf,
+    /// The newest revision that is left, 0 if none.
+    pub resumed_at: u64,
+    /// The revisions that are not part of the store any more.
+    pub lost: Option<RangeInclusive<u64>>,
+    /// What happened, what is lost and what to do, for the operator.
+    pub message: String,
+}
+
+impl fmt::Display for Quarantine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// A store ready to be written.
+pub(super) struct Ready {
+    pub(super) ledger: Ledger,
+    pub(super) witness: Witness,
+    pub(super) identity: Identity,
+    pub(super) quarantine: Option<Quarantine>,
+}
+
+/// Opens the store in `directory`: creates it if the directory is empty, rebuilds it from what
+/// is sound if it is damaged.
+pub(super) fn open(
+    directory: &Directory,
+    settings: &Settings,
+    durability: Durability,
+) -> Result<Ready, StoreError> {
+    let testimony = Testimony::read(&directory.witness(), directory.root())?;
+    if testimony.is_none() && directory.is_new()? {
+        build(directory, Mark::random()?, |_| Ok(()))?;
+        directory.install(None)?;
+    }
+    if !directory.database_file().exists() {
+        return Err(unrecoverable(directory, "its database file is missing"));
+    }
+    let load = |testimony| load(directory, settings.cache_bytes, testimony);
+    let (mut ledger, quarantine) = match load(testimony.as_ref()) {
+        Ok(ledger) => (ledger, None),
+        Err(damage @ StoreError::Damaged { .. }) => {
+            let Some(last) = &testimony else {
+                let why = format!("{damage}, and the witness file is damaged too");
+                return Err(unrecoverable(directory, &why));
+            };
+            let quarantine = rebuild(directory, settings.keep_revisions, last, &damage)?;
+            (load(None)?, Some(quarantine))
+        }
+        Err(error) => return Err(error),
+    };
+    ledger.engine.set_durability(durability);
+    let identity = Identity::new(ledger.mark);
+    let mut witness = Witness::open(&directory.witness(), testimony.as_ref())?;
+    witness.note(&identity, &ledger.standing())?;
+    witness.sync()?;
+    Ok(Ready {
+        ledger,
+        witness,
+        identity,
+        quarantine,
+    })
+}
+
+/// Opens the database and checks it, last of all against what was acknowledged. If it is
+/// damaged, a copy from before sled opened it is left for [`rebuild`].
+pub(super) fn load(
+    directory: &Directory,
+    cache_bytes: u64,
+    testimony: Option<&Testimony>,
+) -> Result<Ledger, StoreError> {
+    let _kept = directory.preserve();
+    let loaded = load_and_compare(directory, cache_bytes, testimony);
+    if !matches!(loaded, Err(StoreError::Damaged { .. })) {
+        directory.release()?;
+    }
+    loaded
+}
+
+fn load_and_compare(
+    directory: &Directory,
+    cache_bytes: u64,
+    testimony: Option<&Testimony>,
+) -> Result<Ledger, StoreError> {
+    let engine = Engine::open(&directory.database(), cache_bytes)?;
+    let mut ledger = Ledger::load(engine, directory.root())?;
+    let checked = contained(|| {
+        if let Some(testimony) = testimony {
+            compare(&ledger, &testimony.standing)?;
+        }
+        ledger.finish_pruning()
+    });
+    match checked {
+        Ok(()) => Ok(ledger),
+        Err(error) => {
+            ledger.engine.abandon();
+            Err(error)
+        }
+    }
+}
+
+/// Everything acknowledged must be there; there may be more.
+fn compare(ledger: &Ledger, acknowledged: &Standing) -> Result<(), StoreError> {
+    let (newest, last) = (ledger.revision(), acknowledged.revision);
+    if last > newest {
+        let why = format!("it ends at revision {newest}, but {last} had been acknowledged");
+        return Err(StoreError::damaged("the database", why));
+    }
+    let hash = match last {
+        _ if last > ledger.checkpoint.revision => ledger.record(last)?.hash,
+        _ if last == ledger.checkpoint.revision => ledger.checkpoint.hash,
+        // A witness that lags behind everything that is kept says nothing.
+        _ => acknowledged.hash,
+    };
+    if hash != acknowledged.hash {
+        let why = "it is not the one that had been acknowledged";
+        return Err(StoreError::damaged(format!("revision {last}"), why));
+    }
+    if ledger.puts < acknowledged.puts {
+        let why = "the changes acknowledged last are missing";
+        return Err(StoreError::damaged("the side tables", why));
+    }
+    Ok(())
+}
+
+/// Makes a new database of what is sound in the damaged one, which is put aside.
+fn rebuild(
+    directory: &Directory,
+    keep: u64,
+    testimony: &Testimony,
+    damage: &StoreError,
+) -> Result<Quarantine, StoreError> {
+    let (mark, acknowledged) = (testimony.identity.mark, testimony.standing);
+    let kept = directory.preserve();
+    let evidence = kept.clone().unwrap_or_else(|| directory.database());
+    let mut harvest = Harvest::search(&evidence, mark)?;
+    let chain = harvest.newest_chain(&acknowledged.hash, keep)?;
+    if chain.is_empty() && acknowledged.revision > 0 {
+        let why = format!("{damage}, and no revision can be read with all its documents");
+        return Err(unrecoverable(directory, &why));
+    }
+    let rows = harvest.rows(&chain, &acknowledged)?;
+    build(directory, mark, |ledger| {
+        for found in &chain {
+            ledger.copy(&found.payload, &found.record, &mut |digest| {
+                harvest.fetch(digest)
+            })?;
+        }
+        ledger.puts = rows.puts;
+        rows.rows.iter().try_for_each(|row| ledger.adopt_row(row))
+    })?;
+    let resumed_at = chain.last().map_or(0, |found| found.record.revision);
+    let newer = harvest.records_after(resumed_at);
+    let newest = newer
+        .iter()
+        .map(|record| record.revision)
+        .max()
+        .unwrap_or(0);
+    let newest = newest.max(acknowledged.revision);
+    let place = directory.new_quarantine()?;
+    let quarantine = Quarantine {
+        message: message(&Account {
+            directory: directory.root(),
+            place: &place,
+            damage,
+            resumed_at,
+            newest,
+            acknowledged: acknowledged.revision,
+            oldest: chain.first().map_or(0, |found| found.record.revision),
+            rows_are_whole: rows.whole,
+        }),
+        directory: place.clone(),
+        resumed_at,
+        lost: (newest > resumed_at).then_some(resumed_at + 1..=newest),
+    };
+    write_notes(&place, &quarantine, newer.into_iter().map(RecordLine::from))
+        .map_err(StoreError::io(format!("write to {}", place.display())))?;
+    match kept {
+        Some(_) => {
+            directory.install(None)?;
+            directory.set_aside(&place.join("sled"))?;
+        }
+        None => directory.install(Some(&place.join("sled")))?,
+    }
+    Ok(quarantine)
+}
+
+/// What the message to the operator is made of.
+struct Account<'a> {
+    directory: &'a Path,
+    place: &'a Path,
+    damage: &'a StoreError,
+    resumed_at: u64,
+    newest: u64,
+    acknowledged: u64,
+    oldest: u64,
+    rows_are_whole: bool,
+}
+
+fn message(account: &Account<'_>) -> String {
+    let Account {
+        resumed_at,
+        newest,
+        acknowledged,
+        ..
+    } = *account;
+    let mut text = format!(
+        "The store in {} was damaged ({}) and was rebuilt; it continues at revision {resumed_at}.",
+        account.directory.display(),
+        account.damage,
+    );
+    if newest > resumed_at {
+        text += &format!(" LOST: revisions {} to {newest}", resumed_at + 1);
+        text += &match acknowledged {
+            _ if acknowledged >= newest => ", all of which had been acknowledged.".to_owned(),
+            _ if acknowledged <= resumed_at => ", none of which is known to have been \
+                                               acknowledged."
+                .to_owned(),
+            _ => format!(", of which those up to {acknowledged} had been acknowledged."),
+        };
+    } else {
+        text += " No newer revision is missing.";
+    }
+    text += &format!(
+        " Revisions before {} cannot be read any more.",
+        account.oldest
+    );
+    if !account.rows_are_whole {
+        text += " The side tables may lack their newest changes.";
+    }
+    text += &format!(
+        " The damaged database and what could be read of the lost revisions are in {}. Send the \
+         lost facts again, or stop altofed, move the directory away and load a newer export with \
+         `altofed store import FILE`.",
+        account.place.display()
+    );
+    text
+}
+
+fn write_notes(
+    place: &Path,
+    quarantine: &Quarantine,
+    lost: impl Iterator<Item = RecordLine>,
+) -> std::io::Result<()> {
+    let mut message = fs::File::create(place.join("message.txt"))?;
+    writeln!(message, "{quarantine}")?;
+    message.sync_all()?;
+    let mut list = std::io::BufWriter::new(fs::File::create(place.join("lost.jsonl"))?);
+    for line in lost {
+        serde_json::to_writer(&mut list, &line)?;
+        list.write_all(b"\n")?;
+    }
+    list.into_inner()?.sync_all()
+}
+
+fn unrecoverable(directory: &Directory, why: &str) -> StoreError {
+    StoreError::Unrecoverable {
+        directory: directory.root().to_owned(),
+        why: why.to_owned(),
+    }
+}

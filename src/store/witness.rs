@@ -1,0 +1,187 @@
+//! What was acknowledged last, beside the database.
+//!
+//! sled passes over what it cannot read and opens with what is left, as if the rest had never
+//! been written. The witness tells the difference: one line of text, in two places written in
+//! turn after each group of commits is durable. It is not synced, so after a power cut it may
+//! lag behind the database, but it is never ahead of it unless the database lost something.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::Path,
+};
+
+use super::{
+    StoreError,
+    digest::Digest,
+    meta::{Identity, Standing},
+};
+
+const PLACE: usize = 512;
+
+/// The file, open for the next acknowledgement.
+pub(super) struct Witness {
+    file: File,
+    sequence: u64,
+}
+
+/// What the file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Testimony {
+    pub(super) identity: Identity,
+    /// Where the store stood when it last acknowledged something.
+    pub(super) standing: Standing,
+    sequence: u64,
+}
+
+impl Witness {
+    /// Starts or continues the file at `path`.
+    pub(super) fn open(path: &Path, last: Option<&Testimony>) -> Result<Witness, StoreError> {
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path);
+        let file = file.map_err(StoreError::io(format!("open {}", path.display())))?;
+        Ok(Witness {
+            file,
+            sequence: last.map_or(0, |last| last.sequence),
+        })
+    }
+
+    /// Notes where the store stands when something is acknowledged.
+    pub(super) fn note(
+        &mut self,
+        identity: &Identity,
+        standing: &Standing,
+    ) -> Result<(), StoreError> {
+        self.sequence += 1;
+        let Standing {
+            revision,
+            hash,
+            puts,
+            tables,
+        } = standing;
+        let (identity, sequence) = (identity.encode(), self.sequence);
+        let text = format!("{identity} {sequence} {revision} {hash} {puts} {tables}");
+        let mut line = format!("{text} {}", Digest::of(&[text.as_bytes()])).into_bytes();
+        line.resize(PLACE - 1, b' ');
+        line.push(b'\n');
+        let place = self.sequence % 2 * PLACE as u64;
+        let written = self
+            .file
+            .seek(SeekFrom::Start(place))
+            .and_then(|_| self.file.write_all(&line));
+        written.map_err(StoreError::io("write the witness file"))
+    }
+
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        self.file
+            .sync_all()
+            .map_err(StoreError::io("sync the witness file"))
+    }
+}
+
+impl Testimony {
+    /// Reads the file at `path` of the store in `directory`; `None` if it is missing or
+    /// unreadable.
+    pub(super) fn read(path: &Path, directory: &Path) -> Result<Option<Testimony>, StoreError> {
+        let mut text = Vec::new();
+        match File::open(path).and_then(|file| file.take(2 * PLACE as u64).read_to_end(&mut text)) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::io(format!("read {}", path.display()))(error)),
+        }
+        let mut newest: Option<Testimony> = None;
+        for line in text.chunks(PLACE) {
+            match Testimony::parse(line, directory) {
+                Some(Ok(found)) if newest.as_ref().is_none_or(|n| n.sequence < found.sequence) => {
+                    newest = Some(found);
+                }
+                Some(Err(error)) => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(newest)
+    }
+
+    /// `None` if the line is damaged, an error if a newer altofed wrote it.
+    fn parse(line: &[u8], directory: &Path) -> Option<Result<Testimony, StoreError>> {
+        let (text, digest) = str::from_utf8(line).ok()?.trim_end().rsplit_once(' ')?;
+        if digest.parse() != Ok(Digest::of(&[text.as_bytes()])) {
+            return None;
+        }
+        match Identity::decode(text.as_bytes(), directory) {
+            Err(error @ StoreError::NewerFormat { .. }) => return Some(Err(error)),
+            Err(_) => None,
+            Ok(identity) => {
+                let mut words = text.split(' ').skip(3);
+                Some(Ok(Testimony {
+                    identity,
+                    sequence: words.next()?.parse().ok()?,
+                    standing: Standing {
+                        revision: words.next()?.parse().ok()?,
+                        hash: words.next()?.parse().ok()?,
+                        puts: words.next()?.parse().ok()?,
+                        tables: words.next()?.parse().ok()?,
+                    },
+                }))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::store::envelope::Mark;
+
+    fn standing(revision: u64) -> Standing {
+        let hash = Digest::of(&[&revision.to_be_bytes()]);
+        Standing {
+            revision,
+            hash,
+            puts: revision + 1,
+            tables: Digest::of(&[b"tables"]),
+        }
+    }
+
+    #[test]
+    fn the_newest_note_is_read_and_a_torn_one_falls_back_to_the_one_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("witness");
+        let identity = Identity::new(Mark::random().unwrap());
+        let testimony = || Testimony::read(&path, directory.path()).unwrap();
+        let read = || testimony().map(|testimony| testimony.standing);
+        assert_eq!(read(), None);
+        let mut witness = Witness::open(&path, None).unwrap();
+        for revision in 1..=5 {
+            witness.note(&identity, &standing(revision)).unwrap();
+            assert_eq!(read(), Some(standing(revision)));
+        }
+        let mut witness = Witness::open(&path, testimony().as_ref()).unwrap();
+        witness.note(&identity, &standing(6)).unwrap();
+        assert_eq!(read(), Some(standing(6)));
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[40] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        assert_eq!(read(), Some(standing(5)));
+        fs::write(&path, "garbage").unwrap();
+        assert_eq!(read(), None);
+    }
+
+    #[test]
+    fn a_newer_format_is_an_error_and_not_damage() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("witness");
+        let text = "2 9.0.0 whatever";
+        fs::write(&path, format!("{text} {}", Digest::of(&[text.as_bytes()]))).unwrap();
+        let read = Testimony::read(&path, directory.path());
+        assert!(matches!(
+            read,
+            Err(StoreError::NewerFormat { found: 2, .. })
+        ));
+    }
+}

@@ -1,0 +1,268 @@
+//! What the tests share: nodes on free ports, and a client for them.
+
+use std::path::Path;
+
+use altofed::config::Config;
+use altofed::node::Node;
+use altofed::runtime::Clock;
+use altofed::store::Durability;
+use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The secrets of the tokens that every test node has.
+pub const NOC: &str = "noc-secret-0123456789";
+pub const NOC2: &str = "noc2-secret-0123456789";
+pub const OPS: &str = "ops-secret-0123456789";
+pub const CDN: &str = "cdn-secret-0123456789";
+
+/// Media types of requests.
+pub const JSON: &str = "application/json";
+pub const MERGE_PATCH: &str = "application/merge-patch+json";
+pub const NETWORK_FILTER: &str = "application/alto-networkmapfilter+json";
+pub const COST_FILTER: &str = "application/alto-costmapfilter+json";
+pub const PROPERTY_PARAMS: &str = "application/alto-endpointpropparams+json";
+pub const COST_PARAMS: &str = "application/alto-endpointcostparams+json";
+
+/// A node of the domain `isp-a` on a free port, with a data directory of its own.
+pub struct TestNode {
+    node: Option<Node>,
+    data: TempDir,
+    more: String,
+    pub url: String,
+    http: reqwest::Client,
+}
+
+impl TestNode {
+    /// A node with the defaults and the tokens above.
+    pub async fn start() -> Self {
+        Self::with("").await
+    }
+
+    /// A node with more configuration.
+    pub async fn with(more: &str) -> Self {
+        let data = TempDir::new().expect("a directory");
+        let config = config(data.path(), more);
+        Self::run(config, data, more, Durability::Real).await
+    }
+
+    /// A node whose store fails as `durability` has it.
+    pub async fn failing(durability: Durability) -> Self {
+        let data = TempDir::new().expect("a directory");
+        let config = config(data.path(), "");
+        Self::run(config, data, "", durability).await
+    }
+
+    async fn run(config: Config, data: TempDir, more: &str, durability: Durability) -> Self {
+        let node = Node::start_with(config, Clock::system(), durability)
+            .await
+            .expect("a node");
+        Self {
+            url: node.base_url().to_owned(),
+            node: Some(node),
+            data,
+            more: more.to_owned(),
+            http: plain_client(),
+        }
+    }
+
+    /// The node itself.
+    pub fn node(&mut self) -> &mut Node {
+        self.node.as_mut().expect("it runs")
+    }
+
+    /// The directory of its store.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// Stops the node in good order and starts it again on the same data; its
+    /// port may change.
+    pub async fn restart(&mut self) {
+        let node = self.node.take().expect("it runs");
+        node.shutdown(std::time::Duration::from_secs(10))
+            .await
+            .expect("a sound end");
+        let config = config(self.data.path(), &self.more);
+        let node = Node::start(config, Clock::system()).await.expect("a node");
+        self.url = node.base_url().to_owned();
+        self.node = Some(node);
+    }
+
+    /// A configuration like its own, with other additions.
+    pub fn config_with(&self, more: &str) -> Config {
+        config(self.data.path(), more)
+    }
+
+    /// A request to a path, or to a full URL.
+    pub fn request(&self, method: Method, path: &str) -> Request {
+        let url = match path.starts_with("http") {
+            true => path.to_owned(),
+            false => format!("{}{path}", self.url),
+        };
+        Request(self.http.request(method, url))
+    }
+
+    /// GET without any header.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.request(Method::GET, path).send().await
+    }
+
+    /// POST of a query.
+    pub async fn post(
+        &self,
+        path: &str,
+        media_type: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> Answer {
+        self.request(Method::POST, path)
+            .typed(media_type, body)
+            .send()
+            .await
+    }
+
+    /// PUT of a document by the source `noc`, which must succeed.
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        let request = self
+            .request(Method::PUT, &format!("/n2s/v1/{path}"))
+            .token(NOC);
+        let answer = request.typed(JSON, body.to_string()).send().await;
+        assert!(answer.status.is_success(), "{path}: {answer:?}");
+        answer
+    }
+}
+
+/// The configuration of a test node.
+fn config(data_dir: &Path, more: &str) -> Config {
+    let token = |name: &str, secret: &str, scopes: &str, rest: &str| {
+        format!("[[token]]\nname = {name:?}\nsecret = {secret:?}\nscopes = {scopes}\n{rest}\n")
+    };
+    let text = [
+        format!(
+            "[node]\ndomain = \"isp-a\"\nlisten = \"127.0.0.1:0\"\ndata_dir = {:?}\nthreads = 2\n",
+            data_dir.join("store")
+        ),
+        more.to_owned(),
+        "\n".to_owned(),
+        token("noc", NOC, "[\"ingest\"]", "sources = [\"probe\"]"),
+        token("noc2", NOC2, "[\"ingest\"]", ""),
+        token("ops", OPS, "[\"ingest\", \"operate\"]", ""),
+        token("cdn", CDN, "[\"query\"]", ""),
+    ];
+    Config::parse(&text.concat(), Path::new("test.toml")).expect("a sound configuration")
+}
+
+/// A client that asks for nothing that it is not told to ask for.
+pub fn plain_client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls())
+        .no_gzip()
+        .no_zstd()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .expect("a client")
+}
+
+/// TLS that trusts nobody; tests of TLS make their own.
+fn tls() -> rustls::ClientConfig {
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth()
+}
+
+/// A request in the making.
+pub struct Request(reqwest::RequestBuilder);
+
+impl Request {
+    /// With a bearer token.
+    pub fn token(self, secret: &str) -> Self {
+        Self(self.0.bearer_auth(secret))
+    }
+
+    /// With a header.
+    pub fn header(self, name: &str, value: &str) -> Self {
+        Self(self.0.header(name, value))
+    }
+
+    /// With a body of a media type.
+    pub fn typed(self, media_type: &str, body: impl Into<reqwest::Body>) -> Self {
+        Self(self.0.header("content-type", media_type).body(body))
+    }
+
+    /// Sends it and reads the whole answer.
+    pub async fn send(self) -> Answer {
+        let response = self.0.send().await.expect("an answer");
+        Answer {
+            status: response.status(),
+            headers: response.headers().clone(),
+            body: response.bytes().await.expect("a body").to_vec(),
+        }
+    }
+}
+
+/// An answer, read whole.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("text")
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// A header as text, empty if it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value: &HeaderValue| value.to_str().expect("text"))
+    }
+
+    /// The JSON of an answer that must be 200 and of this media type.
+    #[track_caller]
+    pub fn ok(&self, media_type: &str) -> Value {
+        assert_eq!(self.status, 200, "{self:?}");
+        assert_eq!(self.header("content-type"), media_type);
+        self.json()
+    }
+
+    /// Checks that this is an ALTO error: 400 unless told, with code, field
+    /// and value (empty for none).
+    #[track_caller]
+    pub fn alto_error(&self, code: &str, field: &str, value: &str) {
+        assert_eq!(
+            self.header("content-type"),
+            "application/alto-error+json",
+            "{self:?}"
+        );
+        assert_eq!(self.status, 400, "{self:?}");
+        let meta = &self.json()["meta"];
+        let text = |name: &str| meta[name].as_str().unwrap_or_default().to_owned();
+        assert_eq!(
+            (text("code"), text("field"), text("value")),
+            (code.into(), field.into(), value.into()),
+            "{self:?}"
+        );
+    }
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text: String = String::from_utf8_lossy(&self.body)
+            .chars()
+            .take(600)
+            .collect();
+        write!(f, "{} {:?} {text}", self.status, self.headers)
+    }
+}
