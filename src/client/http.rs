@@ -17,6 +17,7 @@ use url::Url;
 use crate::alto::error::{AltoError, ErrorDocument};
 use crate::alto::json::Faults;
 use crate::alto::media;
+use crate::api::problem::Problem;
 
 /// How a client behaves.
 #[derive(Debug, Clone)]
@@ -76,6 +77,14 @@ pub enum ClientError {
         /// What the server says.
         error: AltoError,
     },
+    /// The server refused, with problem details.
+    #[error("{url}: {} {}", problem.status, explain(problem))]
+    Problem {
+        /// Where it went.
+        url: String,
+        /// What the server says.
+        problem: Problem,
+    },
     /// The server refused, with something else.
     #[error("{url}: the server answered {status}{}", hint(*.status))]
     Status {
@@ -126,6 +135,14 @@ fn describe(error: &AltoError) -> String {
         .iter()
         .filter_map(|(name, part)| Some(format!(" {name} {:?}", part.as_ref()?)));
     format!("{}{}", code.trim_matches('"'), said.collect::<String>())
+}
+
+fn explain(problem: &Problem) -> String {
+    let faults = problem
+        .errors
+        .iter()
+        .map(|fault| format!("; {}: {}", fault.pointer, fault.detail));
+    format!("{}{}", problem.detail, faults.collect::<String>())
 }
 
 fn hint(status: u16) -> &'static str {
@@ -197,6 +214,15 @@ impl Client {
             .await
     }
 
+    /// Puts a document of the network-to-server API; the answer is JSON.
+    ///
+    /// # Errors
+    /// The document was refused.
+    pub async fn put(&self, url: &Url, document: &'static str) -> Result<Bytes, ClientError> {
+        let request = self.http.put(url.clone()).header(CONTENT_TYPE, media::JSON);
+        self.fetch(request.body(document), url, media::JSON).await
+    }
+
     async fn fetch(
         &self,
         request: reqwest::RequestBuilder,
@@ -235,8 +261,11 @@ impl Client {
         if !status.is_success() {
             let status = status.as_u16();
             // RFC 7285 §8.5.1: an error may come with an ALTO error or without.
-            return Err(match serde_json::from_slice::<ErrorDocument>(&body) {
-                Ok(ErrorDocument { meta: error }) => ClientError::Alto { url, status, error },
+            if let Ok(ErrorDocument { meta: error }) = serde_json::from_slice(&body) {
+                return Err(ClientError::Alto { url, status, error });
+            }
+            return Err(match serde_json::from_slice(&body) {
+                Ok(problem) => ClientError::Problem { url, problem },
                 Err(_) => ClientError::Status { url, status },
             });
         }

@@ -20,7 +20,7 @@ const FLOORS: [(&str, &[&str]); 16] = [
     ),
     ("auth", &["ident", "runtime"]),
     ("api", &["ingest", "compile", "alto", "ident"]),
-    ("client", &["alto", "net", "ident", "runtime"]),
+    ("client", &["api", "alto", "net", "ident", "runtime"]),
     (
         "http",
         &[
