@@ -1,4 +1,29 @@
-//! altofed.
+//! altofed: an ALTO node.
+//!
+//! ALTO (RFC 7285) lets a network tell applications how near, fast and cheap
+//! its paths are: its addresses grouped into PIDs, and the costs between them.
+//! A node takes a network's data, keeps it, and serves it.
+//!
+//! Facts in → durable log → compiled views → published snapshot → answers out.
+//! One direction, no way back; every module is a part of one of these steps:
+//!
+//! 1. **Facts in.** A provider's systems write by HTTP ([`http`]); [`ingest`]
+//!    parses the documents, judges the write whole, and numbers it.
+//! 2. **Durable log.** [`store`] commits it to disk; then it is acknowledged.
+//! 3. **Compiled views.** [`compile`] makes views of facts and policy; [`node`]'s
+//!    pipeline is the only task that has it done.
+//! 4. **Published snapshot.** [`publish`] holds the immutable set of views.
+//! 5. **Answers out.** A request takes the snapshot and answers from it: the
+//!    answers are functions in [`publish`], what is around them in [`http`].
+//!
+//! Below them are the vocabulary of the RFCs ([`alto`]), what is computed with
+//! ([`net`]), names ([`ident`]), and time, tasks and threads ([`runtime`]).
+//! Beside them are who may do what ([`auth`]), the documents of our own APIs
+//! ([`api`]), the configuration ([`config`]), and an ALTO client ([`client`]).
+//! On top are the command line ([`cli`]) and the demonstration ([`demo`]).
+//!
+//! Imports go down only; `tests/it/architecture.rs` holds the floors, and
+//! `docs/architecture.md` tells the story at length.
 #![forbid(unsafe_code)]
 
 pub mod alto;

@@ -75,7 +75,7 @@ pub enum ClientError {
         /// The HTTP status.
         status: u16,
         /// What the server says.
-        error: AltoError,
+        error: Box<AltoError>,
     },
     /// The server refused, with problem details.
     #[error("{url}: {} {}", problem.status, explain(problem))]
@@ -83,7 +83,7 @@ pub enum ClientError {
         /// Where it went.
         url: String,
         /// What the server says.
-        problem: Problem,
+        problem: Box<Problem>,
     },
     /// The server refused, with something else.
     #[error("{url}: the server answered {status}{}", hint(*.status))]
@@ -261,7 +261,8 @@ impl Client {
         if !status.is_success() {
             let status = status.as_u16();
             // RFC 7285 §8.5.1: an error may come with an ALTO error or without.
-            if let Ok(ErrorDocument { meta: error }) = serde_json::from_slice(&body) {
+            if let Ok(ErrorDocument { meta }) = serde_json::from_slice(&body) {
+                let error = Box::new(meta);
                 return Err(ClientError::Alto { url, status, error });
             }
             return Err(match serde_json::from_slice(&body) {

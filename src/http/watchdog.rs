@@ -297,6 +297,10 @@ impl Future for Watch<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::{Wake, Waker};
+
     use super::*;
     use crate::runtime::ManualClock;
     use futures_util::FutureExt;
@@ -424,5 +428,33 @@ mod tests {
         assert_eq!((&mut watch).now_or_never(), None);
         hand.advance(10 * SECOND);
         assert_eq!((&mut watch).now_or_never(), Some(Overdue::Header));
+    }
+
+    /// On several threads a request of HTTP/2 may report after its connection's task has looked
+    /// at the deadline last.
+    #[test]
+    fn a_report_of_http2_wakes_the_watch() {
+        let (watchdog, _hand) = watched();
+        let exchange = watchdog.begin(true);
+        let reports: [&dyn Fn(); 2] = [&|| watchdog.gave_piece(exchange), &|| {
+            watchdog.finish(exchange)
+        }];
+        for report in reports {
+            let woken = Arc::new(Woken(AtomicBool::new(false)));
+            let waker = Waker::from(woken.clone());
+            let mut watch = watchdog.overdue();
+            let poll = Pin::new(&mut watch).poll(&mut Context::from_waker(&waker));
+            assert_eq!(poll, Poll::Pending);
+            report();
+            assert!(woken.0.load(Ordering::Relaxed));
+        }
+    }
+
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
     }
 }

@@ -83,7 +83,7 @@ impl Clock {
     pub fn manual(wall: Timestamp) -> (Clock, ManualClock) {
         let manual = Arc::new(Manual {
             state: Mutex::new(State {
-                now: Moment(Instant::now()),
+                now: Moment::present(),
                 wall,
                 sleepers: BTreeMap::new(),
                 next_id: 0,
@@ -96,7 +96,7 @@ impl Clock {
     /// The present moment: never goes back, unrelated to the date.
     pub fn now(&self) -> Moment {
         match &self.0 {
-            Kind::System => Moment(Instant::now()),
+            Kind::System => Moment::present(),
             Kind::Manual(manual) => manual.lock().now,
         }
     }
@@ -193,6 +193,14 @@ impl Manual {
 }
 
 impl Moment {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where all others read the time"
+    )]
+    fn present() -> Moment {
+        Moment(Instant::now())
+    }
+
     /// The time from `earlier` to this moment, zero if it is not earlier.
     pub fn since(self, earlier: Moment) -> Duration {
         self.0.saturating_duration_since(earlier.0)

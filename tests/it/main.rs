@@ -1,5 +1,7 @@
 //! The integration tests: real nodes on real sockets, one file for each matter.
 
 mod architecture;
+mod configuration;
+mod fuzz;
 mod serve;
 mod support;

@@ -2,8 +2,11 @@
 
 use super::*;
 use crate::http::Peer;
+use crate::http::body::{self, BodyLimits};
 use axum::Extension;
+use axum::body::Body;
 use axum::extract::Request;
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 
 fn whoami() -> Router {
@@ -43,12 +46,12 @@ async fn an_endless_head_is_answered_431_and_closed() {
     let site = Site::start(whoami()).await;
     let mut client = site.connect().await;
     client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
-    // More than is read of it: what is left over must not turn the answer into a reset.
     let endless = "x: y\r\n".repeat(200_000);
     let (mut from, mut to) = client.split();
     let send = async { to.write_all(endless.as_bytes()).await };
-    let (_, answer) = tokio::join!(send, rest(&mut from));
+    let (sent, answer) = tokio::join!(send, rest(&mut from));
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    assert!(sent.is_ok(), "not reset over unread bytes");
 }
 
 #[tokio::test]
@@ -62,8 +65,9 @@ async fn an_answer_given_before_the_body_has_come_arrives_and_ends_the_connectio
     let (mut from, mut to) = client.split();
     let body = vec![b'x'; size];
     let send = async { to.write_all(&body).await };
-    let (_, answer) = tokio::join!(send, rest(&mut from));
+    let (sent, answer) = tokio::join!(send, rest(&mut from));
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(sent.is_ok(), "not reset over unread bytes");
 }
 
 #[tokio::test]
@@ -141,4 +145,60 @@ async fn a_streamed_response_arrives_whole_and_in_order_over_both_protocols() {
         let answer = soon(client.get(format!("http://{}/", site.addr)).send());
         assert_eq!(answer.await.unwrap().bytes().await.unwrap(), whole);
     }
+}
+
+/// Reads bodies of up to 1000 bytes.
+fn reader(clock: Clock) -> Router {
+    let handler =
+        async move |body: Body| match body::read(body, &BodyLimits::json(1000), &clock).await {
+            Ok(whole) => whole.into_response(),
+            Err(error) => (error.status(), error.to_string()).into_response(),
+        };
+    Router::new().route("/", post(handler))
+}
+
+fn post_head(framing: &str) -> String {
+    format!("POST / HTTP/1.1\r\nHost: test\r\n{framing}\r\n\r\n")
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_100_continue_is_refused_a_large_body_unsent() {
+    let site = Site::start(reader(Clock::system())).await;
+    let mut client = site.connect().await;
+    let head = post_head("Content-Length: 1001\r\nExpect: 100-continue");
+    client.write_all(head.as_bytes()).await.unwrap();
+    let (head, body) = response(&mut client).await;
+    assert!(head.starts_with("http/1.1 413 "), "{head}");
+    assert!(body.ends_with(b"send it in smaller parts"));
+}
+
+#[tokio::test]
+async fn a_chunked_body_is_refused_where_it_passes_the_limit_or_nests_too_deep() {
+    for (piece, status) in [("x".repeat(600), "413"), ("[".repeat(20), "400")] {
+        let site = Site::start(reader(Clock::system())).await;
+        let mut client = site.connect().await;
+        let head = post_head("Transfer-Encoding: chunked");
+        client.write_all(head.as_bytes()).await.unwrap();
+        let chunk = format!("{:x}\r\n{piece}\r\n", piece.len());
+        client.write_all(chunk.repeat(2).as_bytes()).await.unwrap();
+        let answer = rest(&mut client).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_answered_408_and_the_connection_ends() {
+    let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
+    let site = Site::start(reader(clock)).await;
+    let mut client = site.connect().await;
+    let head = post_head("Content-Length: 10");
+    client.write_all(head.as_bytes()).await.unwrap();
+    client.write_all(b"[").await.unwrap();
+    soon(hand.sleeper(10 * SECOND)).await;
+    hand.advance(10 * SECOND);
+    let answer = rest(&mut client).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
 }

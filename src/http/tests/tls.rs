@@ -224,6 +224,15 @@ async fn a_client_hello_that_never_ends_is_cut_by_the_handshake_timeout() {
 }
 
 #[tokio::test]
+async fn a_handshake_under_way_does_not_hold_the_drain() {
+    let files = Files::new();
+    let site = site(&files.names()).await;
+    let mut client = site.connect().await;
+    assert_eq!(site.drain(30 * SECOND).await, Ok(()));
+    assert_eq!(rest(&mut client).await, "");
+}
+
+#[tokio::test]
 async fn the_handshake_takes_from_the_time_for_the_first_head() {
     let files = Files::new();
     let site = site(&files.names()).await;

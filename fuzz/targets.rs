@@ -1,0 +1,219 @@
+//! What is fuzzed: every parser of outside bytes, with what must hold of
+//! whatever it takes. Shared by the libFuzzer targets beside this file and by
+//! the plain harness in the tests.
+
+use std::path::Path;
+
+use altofed::alto::canonical::value_text;
+use altofed::alto::cost::ReadCosts;
+use altofed::alto::endpoint::ReadEndpointPropertyParams;
+use altofed::alto::error::AltoError;
+use altofed::alto::ird::Directory;
+use altofed::alto::json::{Faults, Tree, read};
+use altofed::alto::meta::ReadResponse;
+use altofed::alto::network::{ReadGroups, ReadNetworkMapFilter, write_groups};
+use altofed::alto::query::{CostCapabilities, ReadCostMapFilter, ReadEndpointCostParams};
+use altofed::config::Config;
+use altofed::http::JsonGuard;
+use altofed::ident::{DomainLabel, Family, MetricName, TypedAddress};
+use altofed::ingest::{
+    Change, DocumentPath, Limits, OperationKind, Reader, read_operation, read_transaction,
+};
+
+/// A target: its name, which is that of its seeds' directory, and what it does.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 9] = [
+    ("alto_query", alto_query),
+    ("network_map", network_map),
+    ("cost_map", cost_map),
+    ("directory", directory),
+    ("document", document),
+    ("patch", patch),
+    ("transaction", transaction),
+    ("names", names),
+    ("configuration", configuration),
+];
+
+/// Any fault makes an error that a client can be sent.
+fn explain(faults: &Faults) {
+    assert!(!faults.is_empty() && faults.listed().len() <= Faults::LIMIT);
+    for fault in faults.listed() {
+        let error = AltoError::from(fault);
+        assert!(error.value.is_none() || error.field.is_some(), "{error:?}");
+        let body: serde_json::Value = serde_json::from_slice(&error.body()).expect("JSON");
+        assert!(body["meta"]["code"].is_string());
+        assert!(fault.pointer().is_empty() || fault.pointer().starts_with('/'));
+    }
+}
+
+/// The requests of the ALTO services.
+pub fn alto_query(bytes: &[u8]) {
+    let can = CostCapabilities {
+        cost_types: Vec::new(),
+        max_cost_types: 2,
+    };
+    match read(bytes, ReadCostMapFilter) {
+        Ok(filter) => drop(filter.query.select(&can)),
+        Err(faults) => explain(&faults),
+    }
+    match read(bytes, ReadEndpointCostParams) {
+        Ok(params) => drop(params.query.select(&can)),
+        Err(faults) => explain(&faults),
+    }
+    if let Err(faults) = read(bytes, ReadNetworkMapFilter) {
+        explain(&faults);
+    }
+    if let Err(faults) = read(bytes, ReadEndpointPropertyParams) {
+        explain(&faults);
+    }
+}
+
+/// Network maps of other servers: what is read is written in one way, and
+/// reads back as the same.
+pub fn network_map(bytes: &[u8]) {
+    let reader = |member| ReadResponse {
+        member,
+        data: ReadGroups::lenient(100_000),
+    };
+    match read(bytes, reader("network-map")) {
+        Ok((_, groups)) => {
+            let mut text = Vec::new();
+            write_groups(&mut text, &groups, &Family::ALL);
+            let again = read(&text, ReadGroups::lenient(100_000)).expect("our own text");
+            assert_eq!(again, groups);
+        }
+        Err(faults) => explain(&faults),
+    }
+}
+
+/// Cost maps of other servers: the same.
+pub fn cost_map(bytes: &[u8]) {
+    let metric = MetricName::new("delay-ow").expect("registered");
+    let costs = || ReadCosts {
+        check: metric.check(),
+        max_name: 64,
+        max_cells: 100_000,
+    };
+    let reader = ReadResponse {
+        member: "cost-map",
+        data: costs(),
+    };
+    match read(bytes, reader) {
+        Ok((_, table)) => {
+            let mut text = Vec::new();
+            table.write(&mut text);
+            let again = read(&text, costs()).expect("our own text");
+            assert_eq!(again, table);
+        }
+        Err(faults) => explain(&faults),
+    }
+}
+
+/// Directories of other servers: what is read is written and reads back.
+pub fn directory(bytes: &[u8]) {
+    if let Ok(directory) = serde_json::from_slice::<Directory>(bytes) {
+        let text = serde_json::to_vec(&directory).expect("text");
+        let again: Directory = serde_json::from_slice(&text).expect("our own text");
+        assert_eq!(again, directory);
+    }
+}
+
+const DOCUMENTS: [&str; 4] = [
+    "network-map",
+    "cost-maps/hopcount",
+    "properties",
+    "interconnects",
+];
+
+fn with_reader(take: impl Fn(Reader<'_>, DocumentPath)) {
+    let domain = DomainLabel::new("isp-a").expect("a label");
+    let limits = Limits {
+        max_prefixes: 10_000,
+        max_cells: 100_000,
+        ..Limits::default()
+    };
+    for path in DOCUMENTS {
+        let reader = Reader {
+            domain: &domain,
+            limits: &limits,
+        };
+        take(reader, DocumentPath::parse(path).expect("a path"));
+    }
+}
+
+/// Documents of providers: their canonical text is canonical, has one tag, and
+/// reads back as the same document.
+pub fn document(bytes: &[u8]) {
+    with_reader(|reader, path| {
+        let put = |bytes: &[u8]| read_operation(reader, OperationKind::Put, path.clone(), bytes);
+        match put(bytes) {
+            Ok(operation) => {
+                let Change::Put(document) = operation.change else {
+                    panic!("a put")
+                };
+                let text = document.text();
+                let tree = read(&text.joined(), Tree).expect("our own text");
+                assert_eq!(value_text(&tree).as_bytes(), text.joined());
+                let Change::Put(again) = put(&text.joined()).expect("our own text").change else {
+                    panic!("a put")
+                };
+                assert_eq!(again.text().tag(), text.tag());
+            }
+            Err(faults) => explain(&faults),
+        }
+    });
+}
+
+/// Merge patches, announcements and withdrawals.
+pub fn patch(bytes: &[u8]) {
+    let kinds = [
+        OperationKind::MergePatch,
+        OperationKind::Announce,
+        OperationKind::Withdraw,
+    ];
+    with_reader(|reader, path| {
+        for kind in kinds {
+            if let Err(faults) = read_operation(reader, kind, path.clone(), bytes) {
+                explain(&faults);
+            }
+        }
+    });
+}
+
+/// Transactions.
+pub fn transaction(bytes: &[u8]) {
+    with_reader(|reader, _| {
+        if let Err(faults) = read_transaction(reader, bytes) {
+            explain(&faults);
+        }
+    });
+}
+
+/// Names, addresses, and the guard of bodies, whatever chunks they come in.
+pub fn names(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(address) = TypedAddress::parse(&text) {
+        assert_eq!(TypedAddress::parse(&address.to_string()), Ok(address));
+    }
+    if let Ok(metric) = MetricName::new(&text) {
+        assert!(metric.as_str().len() <= 32);
+    }
+    let mut whole = JsonGuard::new(4);
+    let mut pieces = JsonGuard::new(4);
+    let at_once = whole.feed(bytes).is_ok();
+    let in_pieces = bytes
+        .chunks(3)
+        .try_for_each(|chunk| pieces.feed(chunk))
+        .is_ok();
+    assert_eq!(at_once, in_pieces);
+}
+
+/// The configuration: any text is taken or refused with its place.
+pub fn configuration(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Err(error) = Config::parse(&text, Path::new("peers.toml")) {
+        assert!(error.to_string().starts_with("peers.toml"), "{error}");
+    }
+}

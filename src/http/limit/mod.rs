@@ -1,0 +1,177 @@
+//! Holding clients to a rate and the node to a load: three middlewares for a router.
+//!
+//! * [`RateLimit`] holds each caller to a number of requests per second.
+//! * [`ConcurrencyLimit`] holds the node to a number of requests at a time.
+//! * [`RequestTimeout`] gives up requests that take too long.
+//!
+//! Each is a value made once and laid around routes with
+//! `axum::middleware::from_fn_with_state(value, Type::apply)`. Each refuses with the response
+//! that a given [`Refuse`] makes of a [`Refusal`], and adds `Retry-After` to it.
+
+mod concurrency;
+mod rate;
+mod timeout;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::response::Response;
+use http::request::Parts;
+use http::{HeaderValue, StatusCode, header};
+use serde::{Deserialize, Serialize};
+
+use super::settings::at_least;
+use crate::runtime::duration;
+
+pub use concurrency::ConcurrencyLimit;
+pub use rate::{Caller, CallerOf, RateLimit};
+pub use timeout::RequestTimeout;
+
+/// The limits on requests. All are hot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The requests that one caller may make per second in the long run; 0 for no limit. The
+    /// default is some hundred times what an application asks that reads its maps when they
+    /// change, since an address may stand for all that is behind a proxy or a carrier's NAT,
+    /// and a small part of what a node can answer.
+    pub requests_per_second: u32,
+    /// The requests that a caller may make at once after a pause.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
+    pub burst: u32,
+    /// The requests that may be under way at a time, above which a newcomer is answered 503.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
+    pub max_concurrent_requests: usize,
+    /// The time that a request may take once its body has come, above which it is given up and
+    /// answered 503.
+    #[serde(with = "duration::positive")]
+    pub request_timeout: Duration,
+}
+
+/// Makes the response to a refused request.
+pub type Refuse = fn(&Refusal, &Parts) -> Response;
+
+/// A request is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status to answer with.
+    pub status: StatusCode,
+    /// When to try again.
+    pub retry_after: Duration,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a request is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// Its caller makes too many.
+    #[error("too many requests from this caller; spread them out")]
+    Rate,
+    /// Too many are under way.
+    #[error("the server has all the requests under way that it can carry; try again shortly")]
+    Overload,
+    /// It took too long.
+    #[error("the request took longer than the server allows; ask for less at once")]
+    Timeout,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            requests_per_second: 500,
+            burst: 1000,
+            max_concurrent_requests: 1024,
+            request_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Refusal {
+    /// The response that `refuse` makes, with `Retry-After` in whole seconds, one at least
+    /// (RFC 9110, section 10.2.3).
+    fn respond(&self, refuse: Refuse, parts: &Parts) -> Response {
+        let mut response = refuse(self, parts);
+        let seconds = self.retry_after.as_millis().div_ceil(1000).max(1);
+        if let Ok(value) = HeaderValue::from_str(&seconds.to_string()) {
+            response.headers_mut().insert(header::RETRY_AFTER, value);
+        }
+        response
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod testing {
+    //! A bench to try the middlewares on.
+
+    use super::*;
+    use crate::runtime::{Clock, ManualClock};
+    use axum::body::Body;
+    use axum::extract::Request;
+    use axum::response::IntoResponse;
+    use jiff::Timestamp;
+    use tokio::sync::watch;
+
+    pub const SECOND: Duration = Duration::from_secs(1);
+
+    pub fn refuse(refusal: &Refusal, parts: &Parts) -> Response {
+        let body = format!("{} {:?}", parts.uri.path(), refusal.reason);
+        (refusal.status, body).into_response()
+    }
+
+    pub fn request(name: &'static str, value: &str) -> Request {
+        let request = Request::post("/do").header(name, value);
+        request.body(Body::empty()).unwrap()
+    }
+
+    /// The status, `Retry-After` and body of a response.
+    pub async fn told(response: Response) -> (u16, Option<String>, String) {
+        let retry = response.headers().get(header::RETRY_AFTER);
+        let retry = retry.map(|value| value.to_str().unwrap().to_owned());
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), 999)
+            .await
+            .unwrap();
+        (status, retry, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    pub struct Bench {
+        pub settings: watch::Sender<Settings>,
+        pub clock: Clock,
+        pub hand: ManualClock,
+    }
+
+    impl Bench {
+        pub fn new(settings: Settings) -> Bench {
+            let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
+            Bench {
+                settings: watch::Sender::new(settings),
+                clock,
+                hand,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_settings_are_the_defaults_and_none_that_would_refuse_everything_are_read() {
+        let read = toml::from_str::<Settings>;
+        assert_eq!(read("").unwrap(), Settings::default());
+        assert!(read("requests_per_second = 0").is_ok());
+        for text in [
+            "burst = 0",
+            "max_concurrent_requests = 0",
+            "request_timeout = \"0s\"",
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! A time for each request.
+
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::{Frame, SizeHint};
+use tokio::sync::watch;
+
+use super::{Reason, Refusal, Refuse, Settings, lock};
+use crate::runtime::{Clock, Moment};
+
+/// When a request that took too long may try again.
+const TIMEOUT_RETRY: Duration = Duration::from_secs(5);
+
+/// Gives up requests that take too long. The time runs from the last piece of the request's body
+/// that was read to the head of the response: a body that does not come is its reader's to
+/// refuse (see [`body`](crate::http::body)), and a response on its way is the connection's to watch.
+#[derive(Clone, Debug)]
+pub struct RequestTimeout {
+    settings: watch::Receiver<Settings>,
+    clock: Clock,
+    refuse: Refuse,
+}
+
+/// A request's body that notes when a piece of it is read.
+struct Noted {
+    body: Body,
+    clock: Clock,
+    last: Arc<Mutex<Moment>>,
+}
+
+impl RequestTimeout {
+    /// Limits the time of each request.
+    pub fn new(
+        settings: watch::Receiver<Settings>,
+        clock: Clock,
+        refuse: Refuse,
+    ) -> RequestTimeout {
+        RequestTimeout {
+            settings,
+            clock,
+            refuse,
+        }
+    }
+
+    /// The middleware: 503 for a request that takes too long; its handler is dropped.
+    pub async fn apply(
+        State(limit): State<RequestTimeout>,
+        request: Request,
+        next: Next,
+    ) -> Response {
+        let within = limit.settings.borrow().request_timeout;
+        let (parts, body) = request.into_parts();
+        let asked = parts.clone();
+        let last = Arc::new(Mutex::new(limit.clock.now()));
+        let body = Body::new(Noted {
+            body,
+            clock: limit.clock.clone(),
+            last: last.clone(),
+        });
+        let mut response = pin!(next.run(Request::from_parts(parts, body)));
+        loop {
+            let deadline = *lock(&last) + within;
+            tokio::select! {
+                biased;
+                response = response.as_mut() => return response,
+                () = limit.clock.sleep_until(deadline) => (),
+            }
+            if *lock(&last) + within == deadline {
+                break;
+            }
+        }
+        let refusal = Refusal {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            retry_after: TIMEOUT_RETRY,
+            reason: Reason::Timeout,
+        };
+        refusal.respond(limit.refuse, &asked)
+    }
+}
+
+impl http_body::Body for Noted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        *lock(&self.last) = self.clock.now();
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Bench, SECOND, refuse, request, told};
+    use super::*;
+    use crate::runtime::Task;
+    use crate::runtime::testing::soon;
+    use axum::Router;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::post;
+    use futures_util::stream;
+    use std::convert::Infallible;
+    use tower::ServiceExt;
+
+    fn timed(bench: &Bench) -> Router {
+        let settings = bench.settings.subscribe();
+        let limit = RequestTimeout::new(settings, bench.clock.clone(), refuse);
+        let stuck = async |body: Bytes| -> String {
+            match body.is_empty() {
+                true => std::future::pending().await,
+                false => format!("{} bytes", body.len()),
+            }
+        };
+        let router = Router::new().route("/do", post(stuck));
+        router.layer(from_fn_with_state(limit, RequestTimeout::apply))
+    }
+
+    #[tokio::test]
+    async fn a_request_that_takes_too_long_is_told_503() {
+        let bench = Bench::new(Settings::default());
+        let ask = timed(&bench).oneshot(request("as", "x"));
+        let asking = Task::spawn("asking", ask);
+        soon(bench.hand.sleeper(30 * SECOND)).await;
+        bench.hand.advance(30 * SECOND);
+        let refused = soon(asking.join()).await.unwrap().unwrap();
+        let expected = (503, Some("5".into()), "/do Timeout".into());
+        assert_eq!(told(refused).await, expected);
+    }
+
+    #[tokio::test]
+    async fn the_time_of_a_request_does_not_run_while_its_body_comes() {
+        let bench = Bench::new(Settings::default());
+        let (push, pieces) = tokio::sync::mpsc::channel::<&str>(1);
+        let body = stream::unfold(pieces, async |mut pieces| {
+            Some((Ok::<_, Infallible>(pieces.recv().await?), pieces))
+        });
+        let request = Request::post("/do").body(Body::from_stream(body)).unwrap();
+        let asking = Task::spawn("asking", timed(&bench).oneshot(request));
+        soon(bench.hand.sleeper(30 * SECOND)).await;
+        for _ in 0..3 {
+            bench.hand.advance(29 * SECOND);
+            push.send("x").await.unwrap();
+            while push.capacity() == 0 {
+                tokio::task::yield_now().await;
+            }
+            // The deadline of before ends the sleep, and that of the piece is slept until.
+            bench.hand.advance(SECOND);
+            soon(bench.hand.sleeper(29 * SECOND)).await;
+        }
+        drop(push);
+        let answer = soon(asking.join()).await.unwrap().unwrap();
+        assert_eq!(told(answer).await, (200, None, "3 bytes".into()));
+    }
+}

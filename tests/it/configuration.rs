@@ -1,0 +1,159 @@
+//! `docs/configuration.md` is true of the code.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use altofed::config::Config;
+
+/// A row of the documentation: a key, its default and whether it is hot.
+struct Row {
+    key: String,
+    default: String,
+    hot: bool,
+}
+
+fn rows() -> Vec<Row> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let text = std::fs::read_to_string(file).expect("the documentation");
+    let row = |line: &str| {
+        let cells: Vec<&str> = line
+            .split(" | ")
+            .map(|cell| cell.trim_matches(['|', ' ']))
+            .collect();
+        let key = cells.first()?.strip_prefix('`')?.strip_suffix('`')?;
+        Some(Row {
+            key: key.to_owned(),
+            default: cells[2].trim_matches('`').to_owned(),
+            hot: match cells[3] {
+                "yes" => true,
+                "no" => false,
+                other => panic!("{key}: hot is {other:?}"),
+            },
+        })
+    };
+    text.lines().filter_map(row).collect()
+}
+
+/// A configuration with one section set to these lines.
+fn configuration(section: &str, lines: &str) -> String {
+    let mut node = "domain = \"isp-a\"\ndata_dir = \"var\"\n".to_owned();
+    let mut token =
+        "name = \"noc\"\nsecret = \"0123456789abcdef\"\nscopes = [\"ingest\"]\n".to_owned();
+    let mut rest = String::new();
+    let key = lines.split(" =").next().unwrap_or_default();
+    let put = |table: &mut String| {
+        let kept: Vec<&str> = table
+            .lines()
+            .filter(|line| !line.starts_with(&format!("{key} =")))
+            .collect();
+        *table = format!("{}\n{lines}\n", kept.join("\n"));
+    };
+    match section {
+        "node" => put(&mut node),
+        "token" => put(&mut token),
+        other => rest = format!("[{other}]\n{lines}\n"),
+    }
+    format!("[node]\n{node}[[token]]\n{token}{rest}")
+}
+
+fn parse(text: &str) -> Result<Config, String> {
+    Config::parse(text, Path::new("x")).map_err(|error| error.to_string())
+}
+
+fn split(key: &str) -> (&str, &str) {
+    let (section, name) = key.rsplit_once('.').expect("section.name");
+    (section, name)
+}
+
+#[test]
+fn every_key_of_the_code_is_documented_and_no_other() {
+    let documented: BTreeSet<String> = rows().into_iter().map(|row| row.key).collect();
+    let sections: BTreeSet<&str> = documented.iter().map(|key| split(key).0).collect();
+    let mut known = BTreeSet::new();
+    for section in &sections {
+        let error = parse(&configuration(section, "no_such_key = 1")).expect_err("unknown");
+        let (_, expected) = error
+            .split_once(", expected ")
+            .unwrap_or_else(|| panic!("{section}: {error}"));
+        let names = expected.split('`').skip(1).step_by(2);
+        // What follows the list of names is the message's own suggestion and the line.
+        let names = names.take_while(|name| !name.contains(char::is_whitespace));
+        known.extend(names.map(|name| format!("{section}.{name}")));
+    }
+    assert_eq!(known, documented);
+    let error =
+        parse(&format!("no_such_key = 1\n{}", configuration("node", ""))).expect_err("unknown");
+    let top: BTreeSet<&str> = error.split('`').skip(1).step_by(2).skip(1).collect();
+    let documented: BTreeSet<&str> = sections
+        .iter()
+        .map(|s| s.split('.').next().expect("a part"))
+        .collect();
+    assert_eq!(top, documented);
+}
+
+#[test]
+fn every_default_is_as_documented() {
+    let plain = format!("{:?}", parse(&configuration("access", "")).expect("sound"));
+    for row in rows() {
+        let (section, name) = split(&row.key);
+        if row.default.starts_with(['"', '[']) || row.default.parse::<u64>().is_ok() {
+            let text = configuration(section, &format!("{name} = {}", row.default));
+            let stated = format!(
+                "{:?}",
+                parse(&text).unwrap_or_else(|e| panic!("{}: {e}", row.key))
+            );
+            let same = stated == plain || section == "source.NAME";
+            assert!(same, "{} = {} is not the default", row.key, row.default);
+        } else if row.default == "required" {
+            let text = configuration(section, &format!("{name}_ = 1"))
+                .replace(&format!("\n{name}_ = 1"), "");
+            let without: String = text
+                .lines()
+                .filter(|l| !l.starts_with(&format!("{name} =")))
+                .map(|l| format!("{l}\n"))
+                .collect();
+            assert!(parse(&without).is_err(), "{} is not required", row.key);
+        }
+    }
+}
+
+#[test]
+fn what_needs_a_restart_is_as_documented() {
+    let running = parse(&configuration("access", "")).expect("sound");
+    for row in rows() {
+        let (section, name) = split(&row.key);
+        let other = match row.key.as_str() {
+            "node.domain" | "node.name" | "node.data_dir" => "\"other\"".into(),
+            "node.asns" => "[7]".into(),
+            "node.listen" => "\"127.0.0.1:7\"".into(),
+            "node.public_url" => "\"http://other\"".into(),
+            "node.tls" => "{ cert = \"c\", key = \"k\" }".into(),
+            "access.views" => "[\"merged\"]".into(),
+            "token.name" => "\"other\"".into(),
+            "token.secret" => "\"fedcba9876543210\"".into(),
+            "token.scopes" => "[\"query\"]".into(),
+            "token.sources" => "[\"other\"]".into(),
+            "token.client_cert_sha256" => format!("{:?}", "ab".repeat(32)),
+            "token.secret_env" | "token.secret_file" => continue,
+            _ if row.default == "\"open\"" => "\"token\"".into(),
+            _ if row.default.starts_with('"') => "\"7s\"".into(),
+            _ => (row.default.parse::<u64>().expect("a number") + 1).to_string(),
+        };
+        let text = configuration(section, &format!("{name} = {other}"));
+        let config = parse(&text).unwrap_or_else(|error| panic!("{}: {error}", row.key));
+        let cold = config.needs_restart(&running);
+        assert_eq!(cold.is_empty(), row.hot, "{}: {cold:?}", row.key);
+    }
+}
+
+#[test]
+fn the_configuration_at_the_top_works() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers.toml");
+    let text = std::fs::read_to_string(&file).expect("peers.toml");
+    let text = text.replace(
+        "secret_env = \"ALTOFED_NOC_TOKEN\"",
+        "secret = \"0123456789abcdef\"",
+    );
+    let config = Config::parse(&text, &file).expect("it can be used");
+    assert_eq!(config.tokens.len(), 1);
+}
