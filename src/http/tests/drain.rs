@@ -48,6 +48,7 @@ async fn an_http1_request_under_way_is_answered_and_told_that_the_connection_end
     let hand = site.hand.clone();
     let drained = Task::spawn("drain", site.drain(30 * SECOND));
     soon(hand.sleeper(30 * SECOND)).await;
+    // The connection that is open keeps the port from being another test's meanwhile.
     soon(async { while TcpStream::connect(addr).await.is_ok() {} }).await;
     slow.answer.notify_one();
     let (head, body) = response(&mut client).await;
@@ -138,7 +139,6 @@ async fn a_listener_dropped_while_serving_cuts_everything() {
     assert_eq!(http2.next(h2::DATA).await, None);
     slow.all_gone().await;
     assert_eq!(site.stats.now().open, 0);
-    assert!(TcpStream::connect(site.addr).await.is_err());
 }
 
 #[tokio::test]
