@@ -10,8 +10,8 @@ use axum::response::Response;
 use crate::auth::{Denied, Principal};
 
 use super::app::App;
-use super::peer::Peer;
 use super::refusal::Wording;
+use super::socket::Peer;
 
 /// The caller of a request, an extension of every request that is handled.
 #[derive(Debug, Clone)]

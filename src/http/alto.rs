@@ -35,8 +35,8 @@ use super::body;
 use super::conditional::{etag, not_modified};
 use super::negotiate::{Coding, accepts, coding, has_type, takes_identity};
 use super::openapi::{Operation, Parameter, Route, content};
-use super::peer::Peer;
 use super::refusal::{Wording, alto, bare, method_not_allowed, options, respond};
+use super::socket::Peer;
 
 const GET: &str = "GET, HEAD, OPTIONS";
 const POST: &str = "POST, OPTIONS";

@@ -16,7 +16,7 @@ use crate::publish::Snapshot;
 use crate::store::Store;
 
 use super::bodies::Bodies;
-use super::stats::ListenerStats;
+use super::socket::ListenerStats;
 
 /// Reads the node's counts.
 pub struct NodeMetrics {

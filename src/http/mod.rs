@@ -1,11 +1,6 @@
 //! The HTTP server.
 //!
-//! The ground floor, sockets and what every client owes:
-//! * [`Listener`] accepts connections and serves a router over HTTP/1.1 and HTTP/2, plain or
-//!   with TLS, holding every client to [`Settings`]. It takes the place of `axum::serve`, which
-//!   has no deadlines.
-//! * [`Tls`] is the certificate and key in force, replaced without a restart.
-//! * [`Peer`] tells a handler who is at the other end.
+//! The ground floor is `socket`: connections, TLS, and what every client owes.
 //!
 //! Above it, what all services share: who calls (`access`), what is told of requests
 //! (`telemetry`, `metrics`), limits (`limit`, `body`), representations (`negotiate`,
@@ -14,30 +9,21 @@
 //! And one file for each service: `alto`, `n2s`, `ops`; `openapi` describes them.
 
 mod access;
-mod admission;
 mod alto;
 mod app;
 mod bodies;
 pub mod body;
 mod conditional;
-mod connection;
-mod exchange;
 mod json_guard;
 pub mod limit;
-mod listener;
 mod metrics;
 mod n2s;
 mod negotiate;
 mod openapi;
 mod ops;
-mod peer;
 mod refusal;
-mod settings;
-mod stats;
+mod socket;
 mod telemetry;
-mod tls;
-mod watchdog;
-mod wire;
 
 use axum::http::{StatusCode, Uri, request};
 use axum::response::Response;
@@ -46,20 +32,16 @@ use axum::{Router, middleware};
 pub use app::{App, BodySettings, Parts};
 pub use bodies::{Bodies, Settings as PublishSettings};
 pub use json_guard::{JsonGuard, TooDeep};
-pub use listener::{ListenError, Listener};
 pub use metrics::NodeMetrics;
-pub use peer::{Client, ClientCertificate, Peer};
-pub use settings::Settings;
-pub use stats::{Counts, ListenerStats};
+pub use socket::{
+    Client, ClientAuth, ClientCertificate, Counts, ListenError, Listener, ListenerStats, Peer,
+    Settings, Tls, TlsError, TlsFiles,
+};
 pub use telemetry::Telemetry;
-pub use tls::{ClientAuth, Tls, TlsError, TlsFiles};
 
 use limit::{ConcurrencyLimit, RateLimit, RequestTimeout};
 use openapi::Route;
 use refusal::Wording;
-
-#[cfg(test)]
-mod tests;
 
 /// The routes that the OpenAPI description lists.
 fn routes() -> Vec<Route> {

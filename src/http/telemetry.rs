@@ -1,12 +1,14 @@
 //! What is told of requests: a log line, metrics, a request id.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
+use futures_util::FutureExt;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -16,7 +18,8 @@ use tracing::Instrument;
 
 use super::access::Caller;
 use super::app::App;
-use super::peer::Peer;
+use super::refusal::Wording;
+use super::socket::Peer;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -81,7 +84,14 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let begun = app.clock.now();
     let span = tracing::info_span!("request", request_id = %id);
-    let mut response = next.run(request).instrument(span).await;
+    let handled = AssertUnwindSafe(next.run(request).instrument(span)).catch_unwind();
+    let mut response = handled.await.unwrap_or_else(|_| {
+        // The panic itself is on standard error; what was shared is immutable
+        // or behind locks that a panic leaves whole.
+        tracing::error!(request_id = %id, path = %path.escape_debug(), "a handler panicked");
+        let detail = "the node failed to answer; its log says why";
+        Wording::of(&path).refuse(StatusCode::INTERNAL_SERVER_ERROR, "defect", detail)
+    });
     let took = app.clock.now().since(begun);
     let status = response.status().as_u16();
     telemetry

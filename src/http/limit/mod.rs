@@ -20,7 +20,7 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
-use super::settings::at_least;
+use super::socket::at_least;
 use crate::runtime::duration;
 
 pub use concurrency::ConcurrencyLimit;

@@ -69,7 +69,7 @@ impl Default for Settings {
 }
 
 /// Reads a whole number of `MIN` or more.
-pub(super) fn at_least<'de, const MIN: u64, T, D>(deserializer: D) -> Result<T, D::Error>
+pub(in crate::http) fn at_least<'de, const MIN: u64, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: TryFrom<u64>,
     D: Deserializer<'de>,

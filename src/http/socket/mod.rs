@@ -1,0 +1,28 @@
+//! The ground floor: sockets, and what every client owes.
+//!
+//! * [`Listener`] accepts connections and serves a router over HTTP/1.1 and HTTP/2, plain or
+//!   with TLS, holding every client to [`Settings`]. It takes the place of `axum::serve`, which
+//!   has no deadlines.
+//! * [`Tls`] is the certificate and key in force, replaced without a restart.
+//! * [`Peer`] tells a handler who is at the other end.
+
+mod admission;
+mod connection;
+mod exchange;
+mod listener;
+mod peer;
+mod settings;
+mod stats;
+mod tls;
+mod watchdog;
+mod wire;
+
+pub use listener::{ListenError, Listener};
+pub use peer::{Client, ClientCertificate, Peer};
+pub use settings::Settings;
+pub(super) use settings::at_least;
+pub use stats::{Counts, ListenerStats};
+pub use tls::{ClientAuth, Tls, TlsError, TlsFiles};
+
+#[cfg(test)]
+mod tests;
