@@ -90,7 +90,8 @@ async fn want_of_descriptors_rests_the_accept_loop_and_does_not_end_it() {
     const ALONE: &str = "ALTOFED_TEST_FEW_DESCRIPTORS";
     if std::env::var_os(ALONE).is_none() {
         let name = "want_of_descriptors_rests_the_accept_loop_and_does_not_end_it";
-        let test = format!("http::tests::caps::{name}");
+        let (_, module) = module_path!().split_once("::").unwrap();
+        let test = format!("{module}::{name}");
         let alone = std::process::Command::new("sh")
             .args(["-c", "ulimit -n 64; exec \"$0\" --exact \"$1\""])
             .arg(std::env::current_exe().unwrap())
