@@ -3,5 +3,6 @@
 mod architecture;
 mod configuration;
 mod fuzz;
+mod incremental;
 mod serve;
 mod support;
