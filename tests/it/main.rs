@@ -5,4 +5,5 @@ mod configuration;
 mod fuzz;
 mod incremental;
 mod serve;
+mod streaming;
 mod support;
