@@ -20,11 +20,14 @@ use altofed::ingest::{
     Change, DocumentPath, Limits, OperationKind, Reader, read_operation, read_transaction,
 };
 
-/// A target: its name, which is that of its seeds' directory, and what it does.
-pub type Target = (&'static str, fn(&[u8]));
+/// Runs one target; its name is also that of its seeds' directory.
+pub fn run(name: &str, bytes: &[u8]) {
+    let target = TARGETS.iter().find(|(known, _)| *known == name);
+    target.expect("a target of this name").1(bytes);
+}
 
 /// Every target.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [(&str, fn(&[u8])); 9] = [
     ("alto_query", alto_query),
     ("network_map", network_map),
     ("cost_map", cost_map),
@@ -49,7 +52,7 @@ fn explain(faults: &Faults) {
 }
 
 /// The requests of the ALTO services.
-pub fn alto_query(bytes: &[u8]) {
+fn alto_query(bytes: &[u8]) {
     let can = CostCapabilities {
         cost_types: Vec::new(),
         max_cost_types: 2,
@@ -72,7 +75,7 @@ pub fn alto_query(bytes: &[u8]) {
 
 /// Network maps of other servers: what is read is written in one way, and
 /// reads back as the same.
-pub fn network_map(bytes: &[u8]) {
+fn network_map(bytes: &[u8]) {
     let reader = |member| ReadResponse {
         member,
         data: ReadGroups::lenient(100_000),
@@ -89,7 +92,7 @@ pub fn network_map(bytes: &[u8]) {
 }
 
 /// Cost maps of other servers: the same.
-pub fn cost_map(bytes: &[u8]) {
+fn cost_map(bytes: &[u8]) {
     let metric = MetricName::new("delay-ow").expect("registered");
     let costs = || ReadCosts {
         check: metric.check(),
@@ -112,7 +115,7 @@ pub fn cost_map(bytes: &[u8]) {
 }
 
 /// Directories of other servers: what is read is written and reads back.
-pub fn directory(bytes: &[u8]) {
+fn directory(bytes: &[u8]) {
     if let Ok(directory) = serde_json::from_slice::<Directory>(bytes) {
         let text = serde_json::to_vec(&directory).expect("text");
         let again: Directory = serde_json::from_slice(&text).expect("our own text");
@@ -145,7 +148,7 @@ fn with_reader(take: impl Fn(Reader<'_>, DocumentPath)) {
 
 /// Documents of providers: their canonical text is canonical, has one tag, and
 /// reads back as the same document.
-pub fn document(bytes: &[u8]) {
+fn document(bytes: &[u8]) {
     with_reader(|reader, path| {
         let put = |bytes: &[u8]| read_operation(reader, OperationKind::Put, path.clone(), bytes);
         match put(bytes) {
@@ -167,7 +170,7 @@ pub fn document(bytes: &[u8]) {
 }
 
 /// Merge patches, announcements and withdrawals.
-pub fn patch(bytes: &[u8]) {
+fn patch(bytes: &[u8]) {
     let kinds = [
         OperationKind::MergePatch,
         OperationKind::Announce,
@@ -183,7 +186,7 @@ pub fn patch(bytes: &[u8]) {
 }
 
 /// Transactions.
-pub fn transaction(bytes: &[u8]) {
+fn transaction(bytes: &[u8]) {
     with_reader(|reader, _| {
         if let Err(faults) = read_transaction(reader, bytes) {
             explain(&faults);
@@ -192,7 +195,7 @@ pub fn transaction(bytes: &[u8]) {
 }
 
 /// Names, addresses, and the guard of bodies, whatever chunks they come in.
-pub fn names(bytes: &[u8]) {
+fn names(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(address) = TypedAddress::parse(&text) {
         assert_eq!(TypedAddress::parse(&address.to_string()), Ok(address));
@@ -211,7 +214,7 @@ pub fn names(bytes: &[u8]) {
 }
 
 /// The configuration: any text is taken or refused with its place.
-pub fn configuration(bytes: &[u8]) {
+fn configuration(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Err(error) = Config::parse(&text, Path::new("peers.toml")) {
         assert!(error.to_string().starts_with("peers.toml"), "{error}");

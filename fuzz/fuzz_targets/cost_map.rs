@@ -3,4 +3,4 @@
 #[path = "../targets.rs"]
 mod targets;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::cost_map(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::run("cost_map", bytes));
