@@ -115,11 +115,14 @@ impl Keys {
     ) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
         let mut changes = Vec::new();
         while changes.len() < 100 && self.has_expired(now) {
-            let Some((_, old)) = self.order.pop_front() else {
+            let Some((time, old)) = self.order.pop_front() else {
                 break;
             };
-            self.answers.remove(&old);
-            changes.push((old, None));
+            // A key that was given again after its day has a newer answer.
+            if self.answers.get(&old).is_some_and(|kept| kept.time == time) {
+                self.answers.remove(&old);
+                changes.push((old, None));
+            }
         }
         let kept = Kept {
             request: key.request.to_string(),
@@ -155,4 +158,134 @@ fn stored(kept: &Kept) -> Vec<u8> {
 
 fn expired(time: Timestamp, now: Timestamp) -> bool {
     now.duration_since(time) > KEPT.try_into().unwrap_or(jiff::SignedDuration::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(hours: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(hours)
+    }
+
+    fn key(text: &str, request: &[u8]) -> IdempotencyKey {
+        IdempotencyKey::new("noc", text, &[b"put", request])
+    }
+
+    fn outcome(revision: u64) -> Outcome {
+        Outcome {
+            revision,
+            changed: vec!["network-map".into()],
+            warnings: Vec::new(),
+            created: true,
+            tag: None,
+        }
+    }
+
+    fn answered(keys: &Keys, key: &IdempotencyKey, now: Timestamp) -> Option<Outcome> {
+        match keys.find(key, now) {
+            Known::Answered(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_repeat_within_a_day_gets_the_first_answer_and_later_none() {
+        let mut keys = Keys::default();
+        let asked = key("a", b"x");
+        assert!(matches!(keys.find(&asked, at(0)), Known::New));
+        keys.keep(&asked, &outcome(7), at(0));
+        assert_eq!(answered(&keys, &asked, at(24)), Some(outcome(7)));
+        assert!(matches!(keys.find(&asked, at(25)), Known::New));
+    }
+
+    #[test]
+    fn a_key_given_with_another_request_or_by_another_caller_is_another_matter() {
+        let mut keys = Keys::default();
+        keys.keep(&key("a", b"x"), &outcome(1), at(0));
+        assert!(matches!(keys.find(&key("a", b"y"), at(1)), Known::Other));
+        let other = IdempotencyKey::new("probe", "a", &[b"put", b"x"]);
+        assert!(matches!(keys.find(&other, at(1)), Known::New));
+        // The parts of a request are told apart, not only their concatenation.
+        let shifted = IdempotencyKey::new("noc", "a", &[b"pu", b"tx"]);
+        assert!(matches!(keys.find(&shifted, at(1)), Known::Other));
+    }
+
+    #[test]
+    fn an_answer_given_again_outlives_the_first_ones_day() {
+        let mut keys = Keys::default();
+        for n in 0..150_u8 {
+            keys.keep(&key("older", &[n]), &outcome(0), at(0));
+            keys.keep(&key(&format!("k{n}"), b"x"), &outcome(0), at(0));
+        }
+        let asked = key("k149", b"x");
+        keys.keep(&asked, &outcome(1), at(30));
+        keys.keep(&key("next", b"x"), &outcome(2), at(31));
+        keys.keep(&key("last", b"x"), &outcome(3), at(31));
+        assert_eq!(answered(&keys, &asked, at(32)), Some(outcome(1)));
+    }
+
+    #[test]
+    fn what_is_stored_is_what_is_known_after_a_restart() {
+        let mut keys = Keys::default();
+        let mut rows = std::collections::BTreeMap::new();
+        for (n, hour) in [(0_u8, 0), (1, 30), (2, 31)] {
+            for (name, value) in keys.keep(&key("k", &[n]), &outcome(u64::from(n)), at(hour)) {
+                match value {
+                    Some(value) => rows.insert(name, value),
+                    None => rows.remove(&name),
+                };
+            }
+            for (name, value) in keys.keep(&key(&format!("k{n}"), b"x"), &outcome(9), at(hour)) {
+                match value {
+                    Some(value) => rows.insert(name, value),
+                    None => rows.remove(&name),
+                };
+            }
+        }
+        let loaded = Keys::load(rows.into_iter().collect());
+        assert_eq!(answered(&loaded, &key("k", &[2]), at(32)), Some(outcome(2)));
+        assert_eq!(
+            answered(&loaded, &key("k1", b"x"), at(32)),
+            Some(outcome(9))
+        );
+        assert!(
+            matches!(loaded.find(&key("k0", b"x"), at(32)), Known::New),
+            "it is over a day old"
+        );
+    }
+
+    #[test]
+    fn an_answer_too_long_for_a_row_is_kept_without_its_warnings() {
+        let mut keys = Keys::default();
+        let mut long = outcome(3);
+        long.warnings = vec!["w".repeat(5000)];
+        let rows = keys.keep(&key("a", b"x"), &long, at(0));
+        let (_, value) = rows.into_iter().next_back().expect("one row");
+        let value = value.expect("it is set");
+        assert!(value.len() <= crate::store::MAX_VALUE);
+        let kept: Kept = serde_json::from_slice(&value).expect("our own text");
+        assert_eq!((kept.answer.revision, kept.answer.warnings.len()), (3, 0));
+    }
+
+    #[test]
+    fn no_further_key_is_taken_when_all_places_are_taken() {
+        let mut keys = Keys::default();
+        for n in 0..MAX_KEYS as u64 {
+            keys.answers.insert(
+                n.to_be_bytes().to_vec(),
+                Kept {
+                    request: String::new(),
+                    time: at(0),
+                    answer: outcome(n),
+                },
+            );
+            keys.order.push_back((at(0), n.to_be_bytes().to_vec()));
+        }
+        assert!(matches!(keys.find(&key("new", b"x"), at(1)), Known::Full));
+        assert!(
+            matches!(keys.find(&key("new", b"x"), at(25)), Known::New),
+            "the old ones can go"
+        );
+    }
 }

@@ -4,7 +4,6 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{
     StoreError,
-    digest::Digest,
     directory::{self, Directory},
     engine::{Engine, Tree, contained},
     envelope::{Kind, Mark},
@@ -28,15 +27,7 @@ pub(super) fn build(
     let part = directory.part();
     directory::remove(&part)?;
     let engine = Engine::open(&part, CACHE_BYTES)?;
-    let mut ledger = Ledger {
-        engine,
-        mark,
-        checkpoint: Checkpoint::START,
-        head: None,
-        tables: Digest::ZERO,
-        puts: 0,
-        written: 0,
-    };
+    let mut ledger = Ledger::new(engine, mark);
     let built = contained(|| {
         ledger.begin()?;
         fill(&mut ledger)?;
@@ -52,7 +43,7 @@ pub(super) fn build(
 }
 
 impl Ledger {
-    fn begin(&mut self) -> Result<(), StoreError> {
+    pub(super) fn begin(&mut self) -> Result<(), StoreError> {
         let identity = Identity::new(self.mark).encode();
         self.engine
             .put(Tree::Meta, b"format", identity.as_bytes())?;
@@ -104,7 +95,7 @@ impl Ledger {
         let own = Stored::decode(payload)?;
         let mut seen = HashSet::new();
         for document in own.trees().chain(record.documents.values().copied()) {
-            tree::visit(&document, &mut seen, &mut |digest, level| {
+            tree::visit(&document, &mut seen, |digest, level| {
                 // What is here was copied with an earlier record, and all below it.
                 if self.fetch(digest)?.is_some() {
                     return Ok(Vec::new());
@@ -127,9 +118,9 @@ impl Ledger {
         Ok(())
     }
 
-    fn complete(&mut self) -> Result<(), StoreError> {
+    pub(super) fn complete(&mut self) -> Result<(), StoreError> {
         let pending = Pending::none(self.standing());
         self.put_meta("pending", Kind::Pending, &pending.encode())?;
-        self.engine.sync()
+        self.sync()
     }
 }

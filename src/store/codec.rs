@@ -70,6 +70,15 @@ impl<'a> Decoder<'a> {
         self.array().map(u64::from_be_bytes)
     }
 
+    /// A revision's number, far from where counting on would overflow.
+    pub(super) fn revision(&mut self) -> Result<u64, Malformed> {
+        let revision = self.u64()?;
+        match revision > u64::MAX / 2 {
+            true => Err(Malformed("the number of a revision is impossible")),
+            false => Ok(revision),
+        }
+    }
+
     pub(super) fn digest(&mut self) -> Result<Digest, Malformed> {
         self.array().map(Digest::from_bytes)
     }

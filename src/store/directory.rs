@@ -95,7 +95,7 @@ impl Directory {
         let foreign = entries
             .flatten()
             .map(|entry| entry.file_name())
-            .find(|name| name != "lock");
+            .find(|name| name != "lock" && name != "lost+found");
         match foreign {
             None => Ok(true),
             Some(name) => Err(StoreError::NotAStore {
@@ -133,7 +133,9 @@ impl Directory {
         if kept.exists() {
             return Some(kept);
         }
-        let copied = copy(&self.database(), &part).and_then(|()| fs::rename(&part, &kept));
+        let copied = copy(&self.database(), &part)
+            .and_then(|()| leave_room(&part))
+            .and_then(|()| fs::rename(&part, &kept));
         if copied.is_err() {
             // What was copied so far is removed at the latest by the next start.
             let _left = remove(&part);
@@ -218,6 +220,13 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Fails if sled would not find room for the little that it writes while it opens.
+fn leave_room(directory: &Path) -> io::Result<()> {
+    let probe = directory.join("room");
+    fs::write(&probe, vec![0; 1024 * 1024])?;
+    fs::remove_file(probe)
 }
 
 /// Syncs a directory and everything in it.

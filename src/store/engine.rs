@@ -49,11 +49,14 @@ pub(super) struct Engine {
     rows: sled::Tree,
     meta: sled::Tree,
     scratch: sled::Tree,
-    turns: std::cell::Cell<u64>,
+    turns: u64,
     /// The database file once more: sled itself only asks the system to start writing.
     file: File,
     durability: Durability,
 }
+
+/// What sled says when another process has the database open.
+const LOCKED: &str = "could not acquire lock";
 
 /// sled rewrites one page of a mostly dead segment whenever it consolidates a page, which it
 /// does at the tenth change of it.
@@ -67,11 +70,15 @@ impl Engine {
         contained(|| {
             let config = sled::Config::new().path(directory);
             let config = config.cache_capacity(cache_bytes).flush_every_ms(None);
-            let db = config.open().map_err(|error| match &error {
-                sled::Error::Io(io) if io.to_string().starts_with("could not acquire lock") => {
+            let db = config.open().map_err(|error| match broken(error) {
+                StoreError::Io { source, .. } if source.to_string().starts_with(LOCKED) => {
                     StoreError::InUse(directory.to_owned())
                 }
-                _ => broken(error),
+                StoreError::Io { source, .. } => {
+                    let what = format!("open the database in {}", directory.display());
+                    StoreError::Io { what, source }
+                }
+                other => other,
             })?;
             let path = directory.join("db");
             let file =
@@ -83,7 +90,7 @@ impl Engine {
                 rows: db.open_tree("rows").map_err(broken)?,
                 meta: db.open_tree("meta").map_err(broken)?,
                 scratch: db.open_tree("scratch").map_err(broken)?,
-                turns: std::cell::Cell::new(0),
+                turns: 0,
                 db,
                 file,
                 durability: Durability::Real,
@@ -136,13 +143,11 @@ impl Engine {
 
     /// Lets sled clean up after `written` bytes: without this a database under constant change
     /// grows for ever.
-    pub(super) fn reclaim(&self, written: u64) -> Result<(), StoreError> {
+    pub(super) fn reclaim(&mut self, written: u64) -> Result<(), StoreError> {
         for _ in 0..(1 + written / BYTES_PER_TURN) * CHANGES_PER_TURN {
-            let turn = self.turns.get().wrapping_add(1);
-            self.turns.set(turn);
-            self.scratch
-                .insert("turn", &turn.to_be_bytes())
-                .map_err(broken)?;
+            self.turns = self.turns.wrapping_add(1);
+            let turn = self.turns.to_be_bytes();
+            self.scratch.insert("turn", &turn).map_err(broken)?;
         }
         Ok(())
     }
@@ -216,7 +221,7 @@ pub(super) fn contained<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Resu
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         Err(StoreError::damaged(
             "the database",
-            format!("sled panicked: {}", reason(&*panic)),
+            format!("panic: {}", reason(&*panic)),
         ))
     })
 }

@@ -40,7 +40,7 @@ pub enum StoreError {
         newest: u64,
     },
     /// Something stored reads back wrong or not at all. What is returned is never wrong: it is this.
-    #[error("{what} is damaged: {why}; check with `altofed store verify`")]
+    #[error("{what} is damaged: {why}; restart altofed to have the store checked and mended")]
     Damaged {
         /// What could not be read.
         what: String,

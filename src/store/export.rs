@@ -37,9 +37,9 @@ pub fn export(
             release,
         }))?;
         let mut written = HashSet::new();
-        each_record(ledger, progress, &mut |_, record| {
+        each_record(ledger, progress, |_, record| {
             for document in record.documents.values() {
-                tree::visit(document, &mut written, &mut |digest, level| {
+                tree::visit(document, &mut written, |digest, level| {
                     let payload = ledger.fetch(digest)?.ok_or_else(|| tree::missing(digest))?;
                     let digests = tree::children(digest, level, &payload)?;
                     out.write(&match level {

@@ -7,7 +7,7 @@ use super::{
     directory::Directory,
     ledger::{self, Ledger, MAX_PENDING},
     recover,
-    table::RowChange,
+    table::{Pairs, RowChange},
     tree::DocumentRef,
     writer::{Request, Writer},
 };
@@ -178,7 +178,7 @@ impl Store {
     ///
     /// # Errors
     /// As for [`table_get`](Store::table_get).
-    pub async fn table_scan(&self, table: Table) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub async fn table_scan(&self, table: Table) -> Result<Pairs, StoreError> {
         self.read(move |ledger| ledger.rows(table.name())).await
     }
 

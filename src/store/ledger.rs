@@ -1,9 +1,6 @@
 //! The state of an open store: the head of the log over the database.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Commit, StoreError,
@@ -11,9 +8,9 @@ use super::{
     engine::{Engine, Tree},
     envelope::{Kind, Mark},
     meta::{Checkpoint, Pending, Standing},
-    record::{Record, Stored},
-    table::{self, Moment, Row, RowChange},
-    tree::{self, DocumentRef},
+    record::Record,
+    table::{Moment, RowChange},
+    tree,
 };
 
 /// The largest body of a commit, in bytes.
@@ -27,8 +24,12 @@ pub const MAX_CHANGES: usize = 4_096;
 /// The largest total of names, keys and values changed without a revision at a time, in bytes.
 pub const MAX_PENDING: usize = 5 * 1024;
 
-/// How much is written before sled cleans up after it.
+/// How much is written before sled cleans up after it …
 const RECLAIM_BYTES: u64 = 256 * 1024;
+/// … and how much it cleans up after at a time.
+const MAX_RECLAIM_BYTES: u64 = 2 * 1024 * 1024;
+/// How much may be written before it is made durable: sled holds it in memory until then.
+const MAX_UNSYNCED_BYTES: u64 = 16 * 1024 * 1024;
 
 /// One member of a group of changes.
 pub(super) enum Change {
@@ -49,11 +50,27 @@ pub(super) struct Ledger {
     pub(super) tables: Digest,
     /// How many times rows changed without a revision.
     pub(super) puts: u64,
-    /// Bytes written since sled last cleaned up.
+    /// Bytes written that sled did not clean up after yet.
     pub(super) written: u64,
+    /// Bytes written since the last sync.
+    pub(super) unsynced: u64,
 }
 
 impl Ledger {
+    /// The ledger of an empty database.
+    pub(super) fn new(engine: Engine, mark: Mark) -> Ledger {
+        Ledger {
+            engine,
+            mark,
+            checkpoint: Checkpoint::START,
+            head: None,
+            tables: Digest::ZERO,
+            puts: 0,
+            written: 0,
+            unsynced: 0,
+        }
+    }
+
     /// The newest revision, 0 if there is none.
     pub(super) fn revision(&self) -> u64 {
         self.head
@@ -85,7 +102,7 @@ impl Ledger {
                 Change::Rows(changed) => {
                     if encoded_length(&rows) + encoded_length(&changed) > MAX_PENDING {
                         self.change_rows(applied, std::mem::take(&mut rows))?;
-                        self.engine.sync()?;
+                        self.sync()?;
                         applied = self.revision();
                     }
                     rows.extend(changed);
@@ -104,95 +121,21 @@ impl Ledger {
         if !rows.is_empty() {
             self.change_rows(applied, rows)?;
         }
-        self.engine.sync()?;
+        self.sync()?;
         Ok(outcomes)
+    }
+
+    /// Makes everything written durable.
+    pub(super) fn sync(&mut self) -> Result<(), StoreError> {
+        self.unsynced = 0;
+        self.engine.sync()
     }
 
     /// Lets sled clean up after what was written.
     pub(super) fn reclaim(&mut self) -> Result<(), StoreError> {
-        self.engine.reclaim(std::mem::take(&mut self.written))
-    }
-
-    /// A kept record.
-    pub(super) fn record(&self, revision: u64) -> Result<Record, StoreError> {
-        let newest = self.revision();
-        if revision == 0 || revision > newest {
-            return Err(StoreError::Unknown { revision, newest });
-        }
-        self.refuse_pruned(revision)?;
-        let value = self.engine.get(Tree::Log, &revision.to_be_bytes())?;
-        let value = value.ok_or_else(|| missing(revision))?;
-        Record::open(self.payload(revision, &value)?, &mut |digest| {
-            self.fetch(digest)
-        })
-    }
-
-    /// Up to `limit` records after revision `after`, oldest first.
-    pub(super) fn records(&self, after: u64, limit: usize) -> Result<Vec<Record>, StoreError> {
-        let first = after.saturating_add(1);
-        self.refuse_pruned(first)?;
-        let last = self.revision().min(after.saturating_add(limit as u64));
-        (first..=last)
-            .map(|revision| self.record(revision))
-            .collect()
-    }
-
-    /// A document, whole and checked.
-    pub(super) fn document(&self, document: &DocumentRef) -> Result<Vec<u8>, StoreError> {
-        tree::read(document, &mut |digest| self.fetch(digest))
-    }
-
-    /// The value of a row.
-    pub(super) fn row(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let address = table::address(table, key);
-        let Some(value) = self.engine.get(Tree::Rows, &address)? else {
-            return Ok(None);
-        };
-        self.open_row(&address, &value)
-            .map(|(_, row)| Some(row.value))
-    }
-
-    /// The keys and values of a table, in the order of the keys.
-    pub(super) fn rows(&self, table: &str) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
-        let first = table::address(table, &[]);
-        let mut rows = Vec::new();
-        for pair in self.engine.scan(Tree::Rows, &first) {
-            let (address, value) = pair?;
-            if !address.starts_with(&first) {
-                break;
-            }
-            let (_, row) = self.open_row(&address, &value)?;
-            rows.push((row.key, row.value));
-        }
-        Ok(rows)
-    }
-
-    /// Calls `work` with every row of all side tables.
-    pub(super) fn each_row(
-        &self,
-        work: &mut dyn FnMut(Row) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        for pair in self.engine.scan(Tree::Rows, &[]) {
-            let (address, value) = pair?;
-            work(self.open_row(&address, &value)?.1)?;
-        }
-        Ok(())
-    }
-
-    /// The verified payload of a chunk.
-    pub(super) fn fetch(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(value) = self.engine.get(Tree::Chunks, digest.as_bytes())? else {
-            return Ok(None);
-        };
-        match self.mark.open(&value) {
-            Some(opened) if opened.kind == Kind::Chunk && opened.digest == *digest => {
-                Ok(Some(opened.payload.to_vec()))
-            }
-            _ => Err(StoreError::damaged(
-                format!("chunk {digest}"),
-                "its digest is another",
-            )),
-        }
+        let due = self.written.min(MAX_RECLAIM_BYTES);
+        self.written -= due;
+        self.engine.reclaim(due)
     }
 
     /// Writes a chunk unless it is there.
@@ -227,72 +170,6 @@ impl Ledger {
             }
         }
         self.tables = staged.tables;
-        Ok(())
-    }
-
-    /// The payload of a record found at `revision`.
-    pub(super) fn payload<'v>(
-        &self,
-        revision: u64,
-        value: &'v [u8],
-    ) -> Result<&'v [u8], StoreError> {
-        match self.mark.open(value) {
-            Some(opened) if opened.kind == Kind::Record => Ok(opened.payload),
-            _ => Err(StoreError::damaged(
-                format!("revision {revision}"),
-                "its digest is another",
-            )),
-        }
-    }
-
-    /// A row found at `address`, and its digest.
-    pub(super) fn open_row(
-        &self,
-        address: &[u8],
-        value: &[u8],
-    ) -> Result<(Digest, Row), StoreError> {
-        let opened = self
-            .mark
-            .open(value)
-            .filter(|opened| opened.kind == Kind::Row);
-        let row =
-            opened.and_then(|opened| Some((opened.digest, Row::decode(opened.payload).ok()?)));
-        row.filter(|(_, row)| row.address() == address)
-            .ok_or_else(|| {
-                StoreError::damaged("a row of the side tables", "it is not what was written")
-            })
-    }
-
-    /// Visits the chunks of everything that a record reaches and `seen` does not hold yet.
-    /// Lists that cannot be read are passed over: what hangs on them alone is lost already.
-    pub(super) fn reach(
-        &self,
-        payload: &[u8],
-        seen: &mut HashSet<Digest>,
-        enter: &mut dyn FnMut(&Digest, u8),
-    ) -> Result<(), StoreError> {
-        let mut documents: Vec<_> = Stored::decode(payload)?.trees().collect();
-        match Record::open(payload, &mut |digest| self.fetch(digest)) {
-            Ok(record) => documents.extend(record.documents.into_values()),
-            Err(StoreError::Damaged { .. }) => {}
-            Err(error) => return Err(error),
-        }
-        for document in documents {
-            tree::visit(&document, seen, &mut |digest, level| {
-                enter(digest, level);
-                if level == 0 {
-                    return Ok(Vec::new());
-                }
-                let list = self.fetch(digest).and_then(|payload| match payload {
-                    Some(payload) => tree::children(digest, level, &payload),
-                    None => Ok(Vec::new()),
-                });
-                match list {
-                    Err(StoreError::Damaged { .. }) => Ok(Vec::new()),
-                    list => list,
-                }
-            })?;
-        }
         Ok(())
     }
 
@@ -413,16 +290,12 @@ impl Ledger {
         Ok(staged)
     }
 
-    fn refuse_pruned(&self, revision: u64) -> Result<(), StoreError> {
-        let oldest = self.checkpoint.revision + 1;
-        match revision < oldest {
-            true => Err(StoreError::Pruned { revision, oldest }),
-            false => Ok(()),
-        }
-    }
-
     fn count(&mut self, bytes: usize) -> Result<(), StoreError> {
         self.written += bytes as u64;
+        self.unsynced += bytes as u64;
+        if self.unsynced > MAX_UNSYNCED_BYTES {
+            self.sync()?;
+        }
         match self.written > RECLAIM_BYTES {
             true => self.reclaim(),
             false => Ok(()),
@@ -439,10 +312,6 @@ struct Staged {
 /// What the changes take in a pending value.
 pub(super) fn encoded_length(changes: &[RowChange]) -> usize {
     changes.iter().map(|change| change.encode().len()).sum()
-}
-
-pub(super) fn missing(revision: u64) -> StoreError {
-    StoreError::damaged(format!("revision {revision}"), "it is missing")
 }
 
 fn limit(what: &'static str, size: usize, limit: usize) -> Result<(), StoreError> {

@@ -8,8 +8,9 @@ use super::{
     digest::Digest,
     engine::{Engine, Tree, contained},
     envelope::Kind,
-    ledger::{Ledger, missing},
+    ledger::Ledger,
     meta::{Checkpoint, Identity, Pending},
+    read::missing,
     record::{Record, Stored},
     table::{Moment, RowChange},
     tree,
@@ -30,15 +31,7 @@ impl Ledger {
                 return Err(error);
             }
         };
-        let mut ledger = Ledger {
-            engine,
-            mark: identity.mark,
-            checkpoint: Checkpoint::START,
-            head: None,
-            tables: Digest::ZERO,
-            puts: 0,
-            written: 0,
-        };
+        let mut ledger = Ledger::new(engine, identity.mark);
         match contained(|| ledger.examine()) {
             Ok(()) => Ok(ledger),
             Err(error) => {
@@ -156,6 +149,133 @@ impl Ledger {
                 what,
                 "it is missing or its digest is another",
             )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Commit, Table, build::CACHE_BYTES, envelope::Mark, ledger::Change};
+
+    const KEYS: Table = Table::new("keys");
+
+    /// A database in a directory of its own.
+    struct Base(tempfile::TempDir);
+
+    impl Base {
+        fn new() -> (Base, Ledger) {
+            let base = Base(tempfile::tempdir().unwrap());
+            let mut ledger = Ledger::new(base.engine(), Mark::random().unwrap());
+            ledger.begin().unwrap();
+            ledger.complete().unwrap();
+            (base, ledger)
+        }
+
+        fn engine(&self) -> Engine {
+            Engine::open(&self.0.path().join("sled"), CACHE_BYTES).unwrap()
+        }
+
+        fn load(&self) -> Result<Ledger, StoreError> {
+            Ledger::load(self.engine(), self.0.path())
+        }
+    }
+
+    fn set(value: u8) -> (Table, Vec<u8>, Option<Vec<u8>>) {
+        (KEYS, b"key".to_vec(), Some(vec![value]))
+    }
+
+    fn revision(revision: u64, value: u8) -> Change {
+        Change::Commit(Commit {
+            revision,
+            table: vec![set(value)],
+            ..Commit::default()
+        })
+    }
+
+    fn put(value: u8) -> Change {
+        let (table, key, value) = set(value);
+        Change::Rows(vec![RowChange::new(table.name(), key, value).unwrap()])
+    }
+
+    /// Makes the row what it was before the last change, as a crash would leave it.
+    fn forget_row(ledger: &Ledger) {
+        let address = crate::store::table::address(KEYS.name(), b"key");
+        ledger.engine.remove(Tree::Rows, &address).unwrap();
+    }
+
+    fn value(ledger: &Ledger) -> Option<u8> {
+        ledger
+            .row(KEYS.name(), b"key")
+            .unwrap()
+            .map(|value| value[0])
+    }
+
+    #[test]
+    fn rows_that_a_crash_kept_from_being_written_are_written_at_the_next_start() {
+        let groups: [Vec<Change>; 5] = [
+            vec![revision(1, 1)],
+            vec![put(1)],
+            vec![put(2), revision(1, 1)],
+            vec![revision(1, 2), put(1)],
+            vec![put(2), revision(1, 3), put(4), revision(2, 5), put(1)],
+        ];
+        for group in groups {
+            let (base, mut ledger) = Base::new();
+            for outcome in ledger.append(group).unwrap() {
+                outcome.unwrap();
+            }
+            assert_eq!(value(&ledger), Some(1));
+            let standing = ledger.standing();
+            forget_row(&ledger);
+            ledger.engine.close().unwrap();
+            let ledger = base.load().unwrap();
+            assert_eq!((value(&ledger), ledger.standing()), (Some(1), standing));
+            ledger.engine.close().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_durable_change_without_a_revision_is_not_undone_by_an_older_revision() {
+        let (base, mut ledger) = Base::new();
+        ledger.append(vec![revision(1, 1)]).unwrap();
+        ledger.append(vec![put(2)]).unwrap();
+        let other = RowChange::new(KEYS.name(), b"other".to_vec(), Some(Vec::new())).unwrap();
+        ledger.append(vec![Change::Rows(vec![other])]).unwrap();
+        ledger.engine.close().unwrap();
+        let ledger = base.load().unwrap();
+        assert_eq!(value(&ledger), Some(2));
+    }
+
+    #[test]
+    fn a_row_that_is_older_than_it_should_be_is_damage() {
+        let (base, mut ledger) = Base::new();
+        ledger.append(vec![put(1)]).unwrap();
+        let other = RowChange::new(KEYS.name(), b"other".to_vec(), Some(Vec::new())).unwrap();
+        ledger.append(vec![Change::Rows(vec![other])]).unwrap();
+        forget_row(&ledger);
+        ledger.engine.close().unwrap();
+        let refused = base.load().map(|ledger| value(&ledger));
+        assert!(
+            matches!(refused, Err(StoreError::Damaged { .. })),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn a_missing_record_is_damage() {
+        for missing in 1..=3_u64 {
+            let (base, mut ledger) = Base::new();
+            ledger
+                .append((1..=3).map(|n| revision(n, 0)).collect())
+                .unwrap();
+            ledger.append(vec![put(1)]).unwrap();
+            ledger
+                .engine
+                .remove(Tree::Log, &missing.to_be_bytes())
+                .unwrap();
+            ledger.engine.close().unwrap();
+            assert!(matches!(base.load(), Err(StoreError::Damaged { .. })));
         }
     }
 }

@@ -86,7 +86,7 @@ impl Checkpoint {
     pub(super) fn decode(payload: &[u8]) -> Result<Checkpoint, Malformed> {
         let mut decoder = Decoder::new(payload);
         let checkpoint = Checkpoint {
-            revision: decoder.u64()?,
+            revision: decoder.revision()?,
             hash: decoder.digest()?,
         };
         decoder.finish()?;
@@ -122,7 +122,7 @@ impl Standing {
 
     fn decode(decoder: &mut Decoder<'_>) -> Result<Standing, Malformed> {
         Ok(Standing {
-            revision: decoder.u64()?,
+            revision: decoder.revision()?,
             hash: decoder.digest()?,
             puts: decoder.u64()?,
             tables: decoder.digest()?,
@@ -164,7 +164,7 @@ impl Pending {
         let mut decoder = Decoder::new(payload);
         let pending = Pending {
             standing: Standing::decode(&mut decoder)?,
-            applied: decoder.u64()?,
+            applied: decoder.revision()?,
             changes: RowChange::decode_all(decoder.bytes()?)?,
         };
         decoder.finish()?;

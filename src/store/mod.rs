@@ -10,7 +10,7 @@
 //!
 //! - `handle`, `writer`: the async handle, and the one thread that commits in groups
 //! - `recover`, `load`, `salvage`, `build`: opening, checking, and rebuilding what is damaged
-//! - `ledger`, `prune`: the log over the database
+//! - `ledger`, `read`, `prune`: the log over the database
 //! - `record`, `tree`, `table`, `meta`: what is kept, and its stored forms
 //! - `envelope`, `engine`, `directory`, `witness`: values, the database, and the files
 //! - `offline`, `export`, `import`, `lines`: operations on a store that nothing has open
@@ -32,6 +32,7 @@ mod load;
 mod meta;
 mod offline;
 mod prune;
+mod read;
 mod record;
 mod recover;
 mod salvage;
@@ -56,5 +57,5 @@ pub use offline::{Compacted, Progress, Report, compact, verify};
 pub use record::Record;
 pub use recover::Quarantine;
 pub use settings::Settings;
-pub use table::{MAX_KEY, MAX_VALUE, Table};
+pub use table::{MAX_KEY, MAX_VALUE, Pairs, Table};
 pub use tree::DocumentRef;

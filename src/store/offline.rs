@@ -84,7 +84,7 @@ pub fn compact(
     let before = measure()?;
     with_ledger(&directory, |old| {
         build(&directory, old.mark, |new| {
-            each_record(old, progress, &mut |payload, record| {
+            each_record(old, progress, |payload, record| {
                 new.copy(payload, &record, &mut |digest| old.fetch(digest))
             })?;
             new.puts = old.puts;
@@ -118,7 +118,7 @@ pub(super) fn with_ledger<T>(
 pub(super) fn each_record(
     ledger: &Ledger,
     progress: &mut dyn FnMut(Progress),
-    work: &mut dyn FnMut(&[u8], Record) -> Result<(), StoreError>,
+    mut work: impl FnMut(&[u8], Record) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let oldest = ledger.checkpoint.revision + 1;
     let total = Some(ledger.revision() - ledger.checkpoint.revision);

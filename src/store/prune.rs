@@ -7,18 +7,19 @@ use super::{
     digest::Digest,
     engine::Tree,
     envelope::{Kind, MAX_PAYLOAD},
-    ledger::{Ledger, missing},
+    ledger::Ledger,
     meta::{Checkpoint, Pending},
+    read::missing,
 };
 
-/// Up to an eighth more revisions than asked for are kept, and at most this many, so that
+/// Up to a quarter more revisions than asked for are kept, and at most this many, so that
 /// pruning is done in batches.
-const MAX_BATCH: u64 = 128;
+const MAX_BATCH: u64 = 256;
 
 impl Ledger {
     /// Forgets the oldest revisions if there are enough over `keep`.
     pub(super) fn prune(&mut self, keep: u64) -> Result<(), StoreError> {
-        let batch = (keep / 8).clamp(1, MAX_BATCH);
+        let batch = (keep / 4).clamp(1, MAX_BATCH);
         let kept = self.revision() - self.checkpoint.revision;
         match kept >= keep.saturating_add(batch) {
             true => self.forget(self.revision() - keep),
@@ -95,8 +96,55 @@ impl Ledger {
         let pending = Pending::none(self.standing());
         self.put_meta("pending", Kind::Pending, &pending.encode())?;
         self.put_meta("checkpoint", Kind::Checkpoint, &checkpoint.encode())?;
-        self.engine.sync()?;
+        self.sync()?;
         self.checkpoint = checkpoint;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{
+        Commit, build::CACHE_BYTES, engine::Engine, envelope::Mark, ledger::Change,
+    };
+
+    fn keys(ledger: &Ledger, tree: Tree) -> usize {
+        ledger.engine.scan(tree, &[]).count()
+    }
+
+    #[test]
+    fn a_pruning_that_a_crash_cut_off_is_completed() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || Engine::open(&directory.path().join("sled"), CACHE_BYTES).unwrap();
+        let mut ledger = Ledger::new(open(), Mark::random().unwrap());
+        ledger.begin().unwrap();
+        ledger.complete().unwrap();
+        let commit = |revision: u64| {
+            let row = revision.to_be_bytes().repeat(1_000);
+            let documents = vec![("map".to_owned(), Some(vec![row; 5]))];
+            Change::Commit(Commit {
+                revision,
+                documents,
+                ..Commit::default()
+            })
+        };
+        ledger.append((1..=20).map(commit).collect()).unwrap();
+        let (records, chunks) = (keys(&ledger, Tree::Log), keys(&ledger, Tree::Chunks));
+        let hash = ledger.record(15).unwrap().hash;
+        ledger
+            .set_checkpoint(Checkpoint { revision: 15, hash })
+            .unwrap();
+        ledger.engine.close().unwrap();
+        let mut ledger = Ledger::load(open(), directory.path()).unwrap();
+        assert_eq!(keys(&ledger, Tree::Log), records);
+        ledger.finish_pruning().unwrap();
+        assert_eq!(
+            (keys(&ledger, Tree::Log), keys(&ledger, Tree::Chunks)),
+            (5, chunks / 4)
+        );
+        for record in ledger.records(15, 10).unwrap() {
+            ledger.document(&record.documents["map"]).unwrap();
+        }
     }
 }

@@ -110,7 +110,7 @@ impl Stored {
             return Err(Malformed("it has another version"));
         }
         let stored = Stored {
-            revision: decoder.u64()?,
+            revision: decoder.revision()?,
             previous: decoder.digest()?,
             puts: decoder.u64()?,
             body: Part::decode(&mut decoder)?,
@@ -136,6 +136,21 @@ impl Stored {
             let what = format!("the changes of revision {}", self.revision);
             StoreError::damaged(what, why.to_string())
         })
+    }
+
+    /// The documents there are after the revision, without their names.
+    pub(super) fn documents(&self, fetch: &mut Fetch<'_>) -> Result<Vec<DocumentRef>, StoreError> {
+        let bytes = self.documents.load(fetch)?;
+        let mut decoder = Decoder::new(&bytes);
+        let mut documents = Vec::new();
+        while !decoder.is_empty() {
+            let reference = decoder.bytes().and_then(|_| decode_reference(&mut decoder));
+            documents.push(reference.map_err(|why| {
+                let what = format!("the documents of revision {}", self.revision);
+                StoreError::damaged(what, why.to_string())
+            })?);
+        }
+        Ok(documents)
     }
 
     /// The trees that hold the record's own larger parts.

@@ -68,9 +68,10 @@ pub(super) fn open(
     let load = |testimony| load(directory, settings.cache_bytes, testimony);
     let (mut ledger, quarantine) = match load(testimony.as_ref()) {
         Ok(ledger) => (ledger, None),
-        Err(damage @ StoreError::Damaged { .. }) => {
+        Err(StoreError::Damaged { what, why }) => {
+            let damage = format!("{what}: {why}");
             let Some(last) = &testimony else {
-                let why = format!("{damage}, and the witness file is damaged too");
+                let why = format!("{damage}; and the witness file is missing or damaged too");
                 return Err(unrecoverable(directory, &why));
             };
             let quarantine = rebuild(directory, settings.keep_revisions, last, &damage)?;
@@ -157,7 +158,7 @@ fn rebuild(
     directory: &Directory,
     keep: u64,
     testimony: &Testimony,
-    damage: &StoreError,
+    damage: &str,
 ) -> Result<Quarantine, StoreError> {
     let (mark, acknowledged) = (testimony.identity.mark, testimony.standing);
     let kept = directory.preserve();
@@ -165,7 +166,7 @@ fn rebuild(
     let mut harvest = Harvest::search(&evidence, mark)?;
     let chain = harvest.newest_chain(&acknowledged.hash, keep)?;
     if chain.is_empty() && acknowledged.revision > 0 {
-        let why = format!("{damage}, and no revision can be read with all its documents");
+        let why = format!("{damage}; and no revision can be read with all its documents");
         return Err(unrecoverable(directory, &why));
     }
     let rows = harvest.rows(&chain, &acknowledged)?;
@@ -218,7 +219,7 @@ fn rebuild(
 struct Account<'a> {
     directory: &'a Path,
     place: &'a Path,
-    damage: &'a StoreError,
+    damage: &'a str,
     resumed_at: u64,
     newest: u64,
     acknowledged: u64,
@@ -250,10 +251,9 @@ fn message(account: &Account<'_>) -> String {
     } else {
         text += " No newer revision is missing.";
     }
-    text += &format!(
-        " Revisions before {} cannot be read any more.",
-        account.oldest
-    );
+    if account.oldest > 1 {
+        text += &format!(" The oldest revision left is {}.", account.oldest);
+    }
     if !account.rows_are_whole {
         text += " The side tables may lack their newest changes.";
     }

@@ -6,7 +6,7 @@ use super::StoreError;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// How many revisions can be read back, at least 1. Up to an eighth more are on disk
+    /// How many revisions can be read back, at least 1. Up to a quarter more are on disk
     /// before the oldest are pruned together.
     pub keep_revisions: u64,
     /// The memory for the database's cache, in bytes, at least 1 MiB. Pages are counted at their

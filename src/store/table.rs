@@ -11,6 +11,9 @@ pub const MAX_KEY: usize = 256;
 pub const MAX_VALUE: usize = 4 * 1024;
 const MAX_NAME: usize = 32;
 
+/// Keys and values.
+pub type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Names a side table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Table(&'static str);
@@ -150,7 +153,7 @@ impl Row {
         let mut decoder = Decoder::new(payload);
         let row = Row {
             at: Moment {
-                revision: decoder.u64()?,
+                revision: decoder.revision()?,
                 puts: decoder.u64()?,
             },
             table: decoder.text()?,

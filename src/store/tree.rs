@@ -102,7 +102,7 @@ pub(super) fn read(document: &DocumentRef, fetch: &mut Fetch<'_>) -> Result<Vec<
 pub(super) fn visit(
     document: &DocumentRef,
     seen: &mut HashSet<Digest>,
-    enter: &mut dyn FnMut(&Digest, u8) -> Result<Vec<Digest>, StoreError>,
+    mut enter: impl FnMut(&Digest, u8) -> Result<Vec<Digest>, StoreError>,
 ) -> Result<(), StoreError> {
     let mut waiting = vec![(document.digest, document.depth)];
     while let Some((digest, level)) = waiting.pop() {
@@ -126,7 +126,7 @@ pub(super) fn check(
     seen: &mut HashSet<Digest>,
     fetch: &mut Fetch<'_>,
 ) -> Result<(), StoreError> {
-    visit(document, seen, &mut |digest, level| {
+    visit(document, seen, |digest, level| {
         let payload = fetch(digest)?.ok_or_else(|| missing(digest))?;
         children(digest, level, &payload)
     })

@@ -112,7 +112,7 @@ impl Testimony {
             return None;
         }
         match Identity::decode(text.as_bytes(), directory) {
-            Err(error @ StoreError::NewerFormat { .. }) => return Some(Err(error)),
+            Err(error @ StoreError::NewerFormat { .. }) => Some(Err(error)),
             Err(_) => None,
             Ok(identity) => {
                 let mut words = text.split(' ').skip(3);

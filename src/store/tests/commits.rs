@@ -271,7 +271,7 @@ proptest! {
 async fn follow(steps: Vec<Step>) {
     let home = Home::new();
     let mut store = home.store();
-    let mut history: Vec<BTreeMap<String, Vec<u8>>> = vec![BTreeMap::new()];
+    let mut history: Vec<Contents> = vec![BTreeMap::new()];
     let mut table: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
     let mut change = |changes: &[(u8, Option<u8>)]| {
         let rows = changes

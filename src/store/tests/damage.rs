@@ -11,7 +11,7 @@ const KEEP: u64 = 40;
 /// A store that has seen some use, and what it held at each revision.
 struct Sample {
     home: Home,
-    records: Vec<(Arc<Record>, BTreeMap<String, Vec<u8>>)>,
+    records: Vec<(Arc<Record>, Contents)>,
     row: Vec<u8>,
 }
 

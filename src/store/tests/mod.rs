@@ -77,8 +77,11 @@ fn rows(count: usize, length: usize, seed: u64) -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// Documents by name.
+type Contents = BTreeMap<String, Vec<u8>>;
+
 /// All documents of a record, read.
-async fn contents(store: &Store, record: &Record) -> BTreeMap<String, Vec<u8>> {
+async fn contents(store: &Store, record: &Record) -> Contents {
     let mut contents = BTreeMap::new();
     for (name, document) in &record.documents {
         contents.insert(name.clone(), store.document(document).await.unwrap());

@@ -1,0 +1,178 @@
+//! Reading what a ledger holds. Everything read is checked on the way.
+
+use std::collections::HashSet;
+
+use super::{
+    StoreError,
+    digest::Digest,
+    engine::Tree,
+    envelope::Kind,
+    ledger::Ledger,
+    record::{Record, Stored},
+    table::{self, Pairs, Row},
+    tree::{self, DocumentRef},
+};
+
+impl Ledger {
+    /// A kept record.
+    pub(super) fn record(&self, revision: u64) -> Result<Record, StoreError> {
+        let newest = self.revision();
+        if revision == 0 || revision > newest {
+            return Err(StoreError::Unknown { revision, newest });
+        }
+        self.refuse_pruned(revision)?;
+        let value = self.engine.get(Tree::Log, &revision.to_be_bytes())?;
+        let value = value.ok_or_else(|| missing(revision))?;
+        Record::open(self.payload(revision, &value)?, &mut |digest| {
+            self.fetch(digest)
+        })
+    }
+
+    /// Up to `limit` records after revision `after`, oldest first.
+    pub(super) fn records(&self, after: u64, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let first = after.saturating_add(1);
+        self.refuse_pruned(first)?;
+        let last = self.revision().min(after.saturating_add(limit as u64));
+        (first..=last)
+            .map(|revision| self.record(revision))
+            .collect()
+    }
+
+    /// A document, whole and checked.
+    pub(super) fn document(&self, document: &DocumentRef) -> Result<Vec<u8>, StoreError> {
+        tree::read(document, &mut |digest| self.fetch(digest))
+    }
+
+    /// The value of a row.
+    pub(super) fn row(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let address = table::address(table, key);
+        let Some(value) = self.engine.get(Tree::Rows, &address)? else {
+            return Ok(None);
+        };
+        self.open_row(&address, &value)
+            .map(|(_, row)| Some(row.value))
+    }
+
+    /// The keys and values of a table, in the order of the keys.
+    pub(super) fn rows(&self, table: &str) -> Result<Pairs, StoreError> {
+        let first = table::address(table, &[]);
+        let mut rows = Vec::new();
+        for pair in self.engine.scan(Tree::Rows, &first) {
+            let (address, value) = pair?;
+            if !address.starts_with(&first) {
+                break;
+            }
+            let (_, row) = self.open_row(&address, &value)?;
+            rows.push((row.key, row.value));
+        }
+        Ok(rows)
+    }
+
+    /// Calls `work` with every row of all side tables.
+    pub(super) fn each_row(
+        &self,
+        work: &mut dyn FnMut(Row) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        for pair in self.engine.scan(Tree::Rows, &[]) {
+            let (address, value) = pair?;
+            work(self.open_row(&address, &value)?.1)?;
+        }
+        Ok(())
+    }
+
+    /// The verified payload of a chunk.
+    pub(super) fn fetch(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(value) = self.engine.get(Tree::Chunks, digest.as_bytes())? else {
+            return Ok(None);
+        };
+        match self.mark.open(&value) {
+            Some(opened) if opened.kind == Kind::Chunk && opened.digest == *digest => {
+                Ok(Some(opened.payload.to_vec()))
+            }
+            _ => Err(StoreError::damaged(
+                format!("chunk {digest}"),
+                "its digest is another",
+            )),
+        }
+    }
+
+    /// The payload of a record found at `revision`.
+    pub(super) fn payload<'v>(
+        &self,
+        revision: u64,
+        value: &'v [u8],
+    ) -> Result<&'v [u8], StoreError> {
+        match self.mark.open(value) {
+            Some(opened) if opened.kind == Kind::Record => Ok(opened.payload),
+            _ => Err(StoreError::damaged(
+                format!("revision {revision}"),
+                "its digest is another",
+            )),
+        }
+    }
+
+    /// A row found at `address`, and its digest.
+    pub(super) fn open_row(
+        &self,
+        address: &[u8],
+        value: &[u8],
+    ) -> Result<(Digest, Row), StoreError> {
+        let opened = self
+            .mark
+            .open(value)
+            .filter(|opened| opened.kind == Kind::Row);
+        let row =
+            opened.and_then(|opened| Some((opened.digest, Row::decode(opened.payload).ok()?)));
+        row.filter(|(_, row)| row.address() == address)
+            .ok_or_else(|| {
+                StoreError::damaged("a row of the side tables", "it is not what was written")
+            })
+    }
+
+    /// Visits the chunks of everything that a record reaches and `seen` does not hold yet.
+    /// Lists that cannot be read are passed over: what hangs on them alone is lost already.
+    pub(super) fn reach(
+        &self,
+        payload: &[u8],
+        seen: &mut HashSet<Digest>,
+        enter: &mut dyn FnMut(&Digest, u8),
+    ) -> Result<(), StoreError> {
+        let stored = Stored::decode(payload)?;
+        let mut documents: Vec<_> = stored.trees().collect();
+        match stored.documents(&mut |digest| self.fetch(digest)) {
+            Ok(found) => documents.extend(found),
+            Err(StoreError::Damaged { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        for document in documents {
+            tree::visit(&document, seen, |digest, level| {
+                enter(digest, level);
+                if level == 0 {
+                    return Ok(Vec::new());
+                }
+                let list = self.fetch(digest).and_then(|payload| match payload {
+                    Some(payload) => tree::children(digest, level, &payload),
+                    None => Ok(Vec::new()),
+                });
+                match list {
+                    Err(StoreError::Damaged { .. }) => Ok(Vec::new()),
+                    list => list,
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn refuse_pruned(&self, revision: u64) -> Result<(), StoreError> {
+        let oldest = self.checkpoint.revision + 1;
+        match revision < oldest {
+            true => Err(StoreError::Pruned { revision, oldest }),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A record that should be there is not.
+pub(super) fn missing(revision: u64) -> StoreError {
+    StoreError::damaged(format!("revision {revision}"), "it is missing")
+}
