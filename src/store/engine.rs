@@ -246,3 +246,42 @@ fn broken(error: sled::Error) -> StoreError {
         other => StoreError::damaged("the database", other.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{digest::Digest, handle::size_on_disk};
+
+    #[test]
+    fn a_database_under_constant_change_does_not_grow_for_ever() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut engine = Engine::open(directory.path(), 16 * 1024 * 1024).unwrap();
+        let key = |n: u64| Digest::of(&[&n.to_be_bytes()]);
+        let mut sizes = Vec::new();
+        for n in 0..9_000_u64 {
+            engine
+                .put(
+                    Tree::Chunks,
+                    key(n).as_bytes(),
+                    &n.to_be_bytes().repeat(500),
+                )
+                .unwrap();
+            if let Some(old) = n.checked_sub(800) {
+                engine.remove(Tree::Chunks, key(old).as_bytes()).unwrap();
+            }
+            engine.reclaim(4_000).unwrap();
+            if n.is_multiple_of(10) {
+                engine.sync().unwrap();
+            }
+            if n >= 1_000 && n.is_multiple_of(1_000) {
+                sizes.push(size_on_disk(directory.path()).unwrap());
+            }
+        }
+        // 3.2 MB of values are there at a time; without cleaning up it comes to 16 MB.
+        assert!(
+            sizes.iter().all(|size| *size < 11 * 1024 * 1024),
+            "{sizes:?}"
+        );
+        engine.close().unwrap();
+    }
+}

@@ -263,6 +263,50 @@ mod tests {
     }
 
     #[test]
+    fn a_record_that_does_not_follow_the_one_before_is_damage() {
+        let (base, mut ledger) = Base::new();
+        ledger
+            .append((1..=3).map(|n| revision(n, 0)).collect())
+            .unwrap();
+        let mut other = ledger.record(2).unwrap();
+        other.body = b"another past".to_vec();
+        let payload = other.seal(&mut |payload| ledger.put(payload)).unwrap();
+        let value = ledger.mark.seal(Kind::Record, &other.hash, &payload);
+        ledger
+            .engine
+            .put(Tree::Log, &2_u64.to_be_bytes(), &value)
+            .unwrap();
+        ledger.engine.close().unwrap();
+        assert!(matches!(base.load(), Err(StoreError::Damaged { .. })));
+    }
+
+    #[test]
+    fn a_chunk_in_the_place_of_another_is_damage() {
+        let (base, mut ledger) = Base::new();
+        let documents = ["a", "b"].map(|name| (name.to_owned(), Some(vec![name.into()])));
+        let commit = Commit {
+            revision: 1,
+            documents: documents.to_vec(),
+            ..Commit::default()
+        };
+        let outcome = ledger
+            .append(vec![Change::Commit(commit)])
+            .unwrap()
+            .remove(0);
+        let documents = outcome.unwrap().unwrap().documents.clone();
+        let [a, b] = ["a", "b"].map(|name| documents[name].digest());
+        let value = ledger.engine.get(Tree::Chunks, a.as_bytes()).unwrap();
+        let value = value.unwrap();
+        ledger
+            .engine
+            .put(Tree::Chunks, b.as_bytes(), &value)
+            .unwrap();
+        assert!(ledger.document(&documents["b"]).is_err());
+        ledger.engine.close().unwrap();
+        assert!(matches!(base.load(), Err(StoreError::Damaged { .. })));
+    }
+
+    #[test]
     fn a_missing_record_is_damage() {
         for missing in 1..=3_u64 {
             let (base, mut ledger) = Base::new();

@@ -313,6 +313,87 @@ impl Harvest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{
+        Commit, Table,
+        build::CACHE_BYTES,
+        engine::Engine,
+        ledger::{Change, Ledger},
+        table::RowChange,
+    };
+
+    const KEYS: Table = Table::new("keys");
+
+    fn change(value: Option<u8>) -> Vec<RowChange> {
+        let value = value.map(|value| vec![value]);
+        vec![RowChange::new(KEYS.name(), b"key".to_vec(), value).unwrap()]
+    }
+
+    #[test]
+    fn of_all_the_rows_found_the_newest_are_those_as_of_the_chain() {
+        // What becomes of one row, at a time each: by a revision or between two.
+        type Step = (bool, Option<u8>);
+        let histories: [&[Step]; 5] = [
+            &[(true, Some(1)), (false, Some(2)), (true, Some(3))],
+            &[(true, Some(1)), (false, Some(2)), (false, Some(3))],
+            &[(true, Some(1)), (false, None)],
+            &[
+                (true, Some(1)),
+                (false, Some(2)),
+                (true, None),
+                (false, Some(4)),
+            ],
+            &[
+                (false, Some(1)),
+                (true, Some(2)),
+                (false, Some(3)),
+                (true, None),
+            ],
+        ];
+        for history in histories {
+            let directory = tempfile::tempdir().unwrap();
+            let engine = Engine::open(directory.path(), CACHE_BYTES).unwrap();
+            let mut ledger = Ledger::new(engine, Mark::random().unwrap());
+            ledger.begin().unwrap();
+            let mut standings = vec![ledger.standing()];
+            let mut expected = Vec::new();
+            for (revision, value) in history {
+                let table = vec![(KEYS, b"key".to_vec(), value.map(|value| vec![value]))];
+                let revision = revision.then(|| ledger.revision() + 1);
+                let group = match revision {
+                    Some(revision) => Change::Commit(Commit {
+                        revision,
+                        table,
+                        ..Commit::default()
+                    }),
+                    None => Change::Rows(change(*value)),
+                };
+                ledger.append(vec![group]).unwrap().remove(0).unwrap();
+                standings.push(ledger.standing());
+                expected.push((ledger.standing(), *value));
+            }
+            let mark = ledger.mark;
+            ledger.engine.close().unwrap();
+            let mut harvest = Harvest::search(directory.path(), mark).unwrap();
+            let mut chain = harvest.newest_chain(&Digest::ZERO, 100).unwrap();
+            // As of the end, and as of the revision before, had the last one been lost.
+            for _ in 0..2 {
+                let head = chain.last().map_or(0, |found| found.record.revision);
+                let known = expected.iter().rev().find(|(at, _)| at.revision == head);
+                let Some((standing, value)) = known else {
+                    break;
+                };
+                let rows = harvest.rows(&chain, standing).unwrap();
+                let values: Vec<_> = rows.rows.iter().map(|row| row.value[0]).collect();
+                assert_eq!(
+                    values,
+                    value.iter().copied().collect::<Vec<_>>(),
+                    "{history:?}"
+                );
+                assert!(rows.whole, "{history:?}");
+                chain.pop();
+            }
+        }
+    }
 
     #[test]
     fn values_are_found_wherever_they_lie_even_between_two_windows() {

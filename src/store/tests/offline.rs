@@ -131,7 +131,9 @@ async fn a_wrong_export_leaves_the_directory_as_it_was() {
         text.replacen("\"format\":1", "\"format\":2", 1),
         "{\"store\":".to_owned(),
     ];
-    for wrong in wrong {
+    // A line changed by someone who knows how to write a trailer.
+    let forged = wrong_bodies(&text);
+    for wrong in wrong.into_iter().chain(forged) {
         let copy = Home::new();
         let refused = import(&copy.path(), &mut wrong.as_bytes(), &mut |_| {});
         assert!(
@@ -141,6 +143,24 @@ async fn a_wrong_export_leaves_the_directory_as_it_was() {
         assert!(!copy.path().join("sled").exists());
         import(&copy.path(), &mut &export[..], &mut |_| {}).unwrap();
     }
+}
+
+/// The export with something in its last record changed, and a trailer that fits.
+fn wrong_bodies(text: &str) -> Vec<String> {
+    let (lines, _) = text.trim_end().rsplit_once('\n').unwrap();
+    let changes = [
+        ("body 30", "body 3O"),
+        ("\"bytes\":", "\"bites\":"),
+        ("\"puts\":0", "\"puts\":1"),
+    ];
+    let changed = changes.map(|(from, to)| {
+        assert!(lines.contains(from), "{from}");
+        let lines = lines.replacen(from, to, 1) + "\n";
+        let digest = Digest::of(&[lines.as_bytes()]);
+        let count = lines.lines().count();
+        format!("{lines}{{\"end\":{{\"lines\":{count},\"digest\":\"{digest}\"}}}}\n")
+    });
+    changed.to_vec()
 }
 
 #[tokio::test]

@@ -105,22 +105,6 @@ async fn the_largest_parts_are_swept_too() {
 }
 
 #[tokio::test]
-async fn the_disk_does_not_grow_for_ever_under_constant_change() {
-    let home = Home::new();
-    let store = home.open_keeping(20).store;
-    let mut sizes = Vec::new();
-    for revision in 0..8 {
-        commit_many(&store, revision * 150 + 1..=revision * 150 + 150).await;
-        sizes.push(store.size_on_disk().unwrap());
-    }
-    let (early, late) = (
-        sizes[..4].iter().max().unwrap(),
-        sizes[4..].iter().max().unwrap(),
-    );
-    assert!(*late < early * 5 / 4, "{sizes:?}");
-}
-
-#[tokio::test]
 async fn a_smaller_setting_prunes_at_the_next_commit() {
     let home = Home::new();
     let store = home.store();
