@@ -549,7 +549,7 @@ async fn documents(
         let read = pool.run(move || {
             let reader = Reader {
                 domain: &rules.policy.domain,
-                limits: &rules.limits,
+                limits: &Limits::none(),
             };
             reader.document(&path, Vec::new(), &bytes)
         });

@@ -41,6 +41,20 @@ pub struct Limits {
     pub max_operations: usize,
 }
 
+impl Limits {
+    /// No limits: for what was within them when it was stated.
+    pub fn none() -> Self {
+        Self {
+            max_pids: usize::MAX,
+            max_prefixes: usize::MAX,
+            max_cells: usize::MAX,
+            max_entities: usize::MAX,
+            max_interconnects: usize::MAX,
+            max_operations: usize::MAX,
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -29,3 +29,22 @@ async fn what_a_provider_puts_is_served_and_survives_a_restart() {
         node.restart().await;
     }
 }
+
+#[tokio::test]
+async fn what_was_accepted_is_served_after_a_restart_with_lower_limits() {
+    let mut node = TestNode::start().await;
+    node.put(
+        "network-map",
+        &json!({"network-map": {"ams": {"ipv4": ["192.0.2.0/24", "198.51.100.0/24"]}}}),
+    )
+    .await;
+    node.restart_with("[ingest]\nmax_prefixes = 1\n").await;
+    let map = node
+        .get("/views/isp-a/networkmap")
+        .await
+        .ok("application/alto-networkmap+json");
+    assert_eq!(
+        map["network-map"]["ams"]["ipv4"].as_array().map(Vec::len),
+        Some(2)
+    );
+}

@@ -90,6 +90,13 @@ impl TestNode {
         self.node = Some(node);
     }
 
+    /// Stops the node in good order and starts it again with another
+    /// configuration beside the defaults.
+    pub async fn restart_with(&mut self, more: &str) {
+        self.more = more.to_owned();
+        self.restart().await;
+    }
+
     /// A configuration like its own, with other additions.
     pub fn config_with(&self, more: &str) -> Config {
         config(self.data.path(), more)
