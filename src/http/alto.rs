@@ -101,6 +101,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route {
             path: "/directory",
             operations: vec![directory("rootDirectory")],
+            varied: false,
             handler: routing::any(root_directory),
         },
         Route {
@@ -109,6 +110,7 @@ pub(super) fn routes() -> Vec<Route> {
                 parameters: vec![VIEW],
                 ..directory("viewDirectory")
             }],
+            varied: false,
             handler: routing::any(view_directory),
         },
         Route {
@@ -127,6 +129,7 @@ pub(super) fn routes() -> Vec<Route> {
                     &queries,
                 ),
             ],
+            varied: true,
             handler: routing::any(resource_of_view),
         },
     ]

@@ -111,6 +111,7 @@ pub(super) fn routes() -> Vec<Route> {
                 request: vec![content::<TransactionDocument>(media::JSON)],
                 responses: written(),
             }],
+            varied: false,
             handler: routing::any(transaction),
         },
         Route {
@@ -124,6 +125,7 @@ pub(super) fn routes() -> Vec<Route> {
                 request: Vec::new(),
                 responses: found::<RevisionList>("At most 100 revisions; the ETag is of the newest revision, for If-Match on a transaction"),
             }],
+            varied: false,
             handler: routing::any(revisions),
         },
         Route {
@@ -137,6 +139,7 @@ pub(super) fn routes() -> Vec<Route> {
                 request: Vec::new(),
                 responses: found::<RevisionDocument>("The revision"),
             }],
+            varied: false,
             handler: routing::any(revision),
         },
         Route {
@@ -150,6 +153,7 @@ pub(super) fn routes() -> Vec<Route> {
                 request: Vec::new(),
                 responses: written(),
             }],
+            varied: false,
             handler: routing::any(restore),
         },
         Route {
@@ -163,6 +167,7 @@ pub(super) fn routes() -> Vec<Route> {
                 request: Vec::new(),
                 responses: found::<ConflictList>("The conflicts"),
             }],
+            varied: false,
             handler: routing::any(conflicts),
         },
     ]);
@@ -296,6 +301,7 @@ fn document_route(
                 responses: written(),
             },
         ],
+        varied: false,
         handler,
     }
 }

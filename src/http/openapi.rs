@@ -21,6 +21,9 @@ use super::refusal::{Wording, bare};
 pub(super) struct Route {
     pub(super) path: &'static str,
     pub(super) operations: Vec<Operation>,
+    /// Whether what is at the path differs in its methods, so that the handler
+    /// judges them.
+    pub(super) varied: bool,
     pub(super) handler: MethodRouter<App>,
 }
 
@@ -62,9 +65,12 @@ pub(super) fn content<T: JsonSchema>(media_type: &'static str) -> Content {
 }
 
 /// A router of these routes. Methods that a route does not have are answered
-/// 405 with `Allow`, and `OPTIONS` 204 with the same.
+/// 405 with `Allow`, and `OPTIONS` 204 with the same, unless they vary there.
 pub(super) fn router(routes: Vec<Route>) -> Router<App> {
     routes.into_iter().fold(Router::new(), |router, route| {
+        if route.varied {
+            return router.route(route.path, route.handler);
+        }
         let mut methods: Vec<Method> = route.operations.iter().map(|o| o.method.clone()).collect();
         if methods.contains(&Method::GET) {
             methods.push(Method::HEAD);

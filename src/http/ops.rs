@@ -37,11 +37,13 @@ pub(super) fn health_routes() -> Vec<Route> {
                 "Whether the process runs",
                 vec![text("It does")],
             )],
+            varied: false,
             handler: routing::any(livez),
         },
         Route {
             path: "/readyz",
             operations: vec![get("readyz", ready, vec![text("It does"), not_ready])],
+            varied: false,
             handler: routing::any(readyz),
         },
     ]
@@ -59,6 +61,7 @@ pub(super) fn routes() -> Vec<Route> {
                 summary,
                 vec![(StatusCode::OK, "The metrics", vec![metrics_text])],
             )],
+            varied: false,
             handler: routing::any(metrics),
         },
         Route {
@@ -72,6 +75,7 @@ pub(super) fn routes() -> Vec<Route> {
                     vec![content::<Value>(media::JSON)],
                 )],
             )],
+            varied: false,
             handler: routing::any(openapi),
         },
     ]
