@@ -4,6 +4,8 @@ mod architecture;
 mod configuration;
 mod fuzz;
 mod incremental;
+mod metro;
+mod rfc7285;
 mod serve;
 mod streaming;
 mod support;
