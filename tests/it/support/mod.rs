@@ -162,13 +162,16 @@ fn config(data_dir: &Path, more: &str) -> Config {
 
 /// A client that asks for nothing that it is not told to ask for.
 pub fn plain_client() -> reqwest::Client {
+    client_builder().build().expect("a client")
+}
+
+/// What [`plain_client`] is made from.
+pub fn client_builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls())
         .no_gzip()
         .no_zstd()
         .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .expect("a client")
 }
 
 /// TLS that trusts nobody; tests of TLS make their own.
