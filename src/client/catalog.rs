@@ -56,11 +56,13 @@ impl Catalog {
                     format!("the server delegates to more than {MAX_DIRECTORIES} directories");
                 return Err(ClientError::NotOffered(reason));
             }
-            let directory = directory(client, &url).await?;
-            if seen.len() == 1 {
+            let is_root = seen.len() == 1;
+            let (place, directory) = directory(client, &url).await?;
+            seen.insert(place.to_string());
+            if is_root {
                 catalog.default_network_map = directory.meta.default_alto_network_map.clone();
             }
-            waiting.extend(catalog.add(&url, directory)?);
+            waiting.extend(catalog.add(&place, directory)?);
         }
         Ok(catalog)
     }
@@ -131,10 +133,12 @@ impl Catalog {
     }
 }
 
-async fn directory(client: &Client, url: &Url) -> Result<Directory, ClientError> {
-    let body = client.get(url, media::DIRECTORY).await?;
-    serde_json::from_slice(&body).map_err(|error| ClientError::Transport {
-        url: url.to_string(),
+/// A directory, and where it was found.
+async fn directory(client: &Client, url: &Url) -> Result<(Url, Directory), ClientError> {
+    let (place, body) = client.locate(url, media::DIRECTORY).await?;
+    let directory = serde_json::from_slice(&body).map_err(|error| ClientError::Transport {
+        url: place.to_string(),
         reason: format!("the directory cannot be read: {error}"),
-    })
+    })?;
+    Ok((place, directory))
 }

@@ -195,6 +195,20 @@ impl Client {
     /// # Errors
     /// There is no such answer.
     pub async fn get(&self, url: &Url, wanted: &'static str) -> Result<Bytes, ClientError> {
+        Ok(self.locate(url, wanted).await?.1)
+    }
+
+    /// Gets a representation of this media type, and tells where it was found
+    /// after redirects: what is relative in it is relative to that (RFC 3986
+    /// §5.1.3).
+    ///
+    /// # Errors
+    /// There is no such answer.
+    pub(super) async fn locate(
+        &self,
+        url: &Url,
+        wanted: &'static str,
+    ) -> Result<(Url, Bytes), ClientError> {
         self.fetch(self.http.get(url.clone()), url, wanted).await
     }
 
@@ -210,8 +224,10 @@ impl Client {
         wanted: &'static str,
     ) -> Result<Bytes, ClientError> {
         let request = self.http.post(url.clone()).header(CONTENT_TYPE, sent);
-        self.fetch(request.body(query.to_string()), url, wanted)
-            .await
+        let (_, body) = self
+            .fetch(request.body(query.to_string()), url, wanted)
+            .await?;
+        Ok(body)
     }
 
     /// Puts a document of the network-to-server API; the answer is JSON.
@@ -220,7 +236,8 @@ impl Client {
     /// The document was refused.
     pub async fn put(&self, url: &Url, document: &'static str) -> Result<Bytes, ClientError> {
         let request = self.http.put(url.clone()).header(CONTENT_TYPE, media::JSON);
-        self.fetch(request.body(document), url, media::JSON).await
+        let (_, body) = self.fetch(request.body(document), url, media::JSON).await?;
+        Ok(body)
     }
 
     async fn fetch(
@@ -228,7 +245,7 @@ impl Client {
         request: reqwest::RequestBuilder,
         url: &Url,
         wanted: &'static str,
-    ) -> Result<Bytes, ClientError> {
+    ) -> Result<(Url, Bytes), ClientError> {
         let transport = |error: reqwest::Error| ClientError::Transport {
             url: url.to_string(),
             reason: reason(&error),
@@ -239,6 +256,7 @@ impl Client {
         }
         let mut response = request.send().await.map_err(transport)?;
         let status = response.status();
+        let place = response.url().clone();
         let found = response
             .headers()
             .get(CONTENT_TYPE)
@@ -271,7 +289,7 @@ impl Client {
             });
         }
         match found == wanted {
-            true => Ok(body),
+            true => Ok((place, body)),
             false => Err(ClientError::MediaType { url, wanted, found }),
         }
     }
