@@ -2,6 +2,7 @@
 
 mod alto_http;
 mod architecture;
+mod client;
 mod configuration;
 mod fuzz;
 mod incremental;
