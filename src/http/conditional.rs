@@ -53,7 +53,10 @@ pub fn not_modified(headers: &HeaderMap, etag: &HeaderValue) -> bool {
     }
 }
 
+/// The entity tags of a condition. A weak one never matches strongly, which
+/// is how `If-Match` compares (RFC 9110 §13.1.1).
 fn wanted(headers: &HeaderMap, name: HeaderName) -> Option<Wanted> {
+    let strong = name == IF_MATCH;
     let mut tags = Vec::new();
     let mut present = false;
     for value in headers.get_all(name) {
@@ -62,8 +65,9 @@ fn wanted(headers: &HeaderMap, name: HeaderName) -> Option<Wanted> {
         if text.trim() == "*" {
             return Some(Wanted::Any);
         }
-        tags.extend(text.split(',').map(|tag| {
-            let tag = tag.trim();
+        let tags_here = text.split(',').map(str::trim);
+        let compared = tags_here.filter(|tag| !(strong && tag.starts_with("W/")));
+        tags.extend(compared.map(|tag| {
             let opaque = tag.strip_prefix("W/").unwrap_or(tag);
             opaque.trim_matches('"').to_owned()
         }));
@@ -87,6 +91,8 @@ mod tests {
         assert!(Condition::default().holds(now) && Condition::default().holds(None));
         assert!(with(IF_MATCH, "\"x\", \"abc\"").holds(now));
         assert!(!with(IF_MATCH, "\"x\"").holds(now));
+        assert!(!with(IF_MATCH, "W/\"abc\"").holds(now));
+        assert!(!with(IF_NONE_MATCH, "W/\"abc\"").holds(now));
         assert!(with(IF_MATCH, "\"abc-gzip\"").holds(now));
         assert!(with(IF_MATCH, "*").holds(now) && !with(IF_MATCH, "*").holds(None));
         assert!(with(IF_NONE_MATCH, "*").holds(None));
