@@ -119,42 +119,36 @@ impl Reader<'_> {
             DocumentPath::NetworkMap => Document::Network(Arc::new(read_below(
                 at,
                 bytes,
-                Wrapped {
-                    member,
-                    inner: self.groups(),
-                },
+                Wrapped::document(member, self.groups()),
             )?)),
             DocumentPath::CostMap(metric) => Document::Costs(Arc::new(read_below(
                 at,
                 bytes,
-                Wrapped {
+                Wrapped::document(
                     member,
-                    inner: ReadCosts {
+                    ReadCosts {
                         check: metric.check(),
                         max_name: self.domain.max_pid_len(),
                         max_cells: self.limits.max_cells,
                     },
-                },
+                ),
             )?)),
             DocumentPath::Properties => Document::Properties(Arc::new(read_below(
                 at,
                 bytes,
-                Wrapped {
+                Wrapped::document(
                     member,
-                    inner: AtMost {
+                    AtMost {
                         limit: self.limits.max_entities,
                         what: "max_entities",
                         inner: read_property_map(),
                     },
-                },
+                ),
             )?)),
             DocumentPath::Interconnects => Document::Interconnects(Arc::new(read_below(
                 at,
                 bytes,
-                Wrapped {
-                    member,
-                    inner: self.interconnects(),
-                },
+                Wrapped::document(member, self.interconnects()),
             )?)),
         })
     }
@@ -175,22 +169,22 @@ impl Reader<'_> {
             DocumentPath::NetworkMap => {
                 let name = |walk: &mut Walk<'_>, key: &str| pid_name(walk, key, max_name);
                 let inner = MapOf::new(name, || OrNull(ReadGroupPatch));
-                Patch::Network(read_below(at, bytes, Wrapped { member, inner })?)
+                Patch::Network(read_below(at, bytes, Wrapped::patch(member, inner))?)
             }
             DocumentPath::CostMap(metric) => {
                 let inner = ReadCostPatch {
                     check: metric.check(),
                     max_name,
                 };
-                Patch::Costs(read_below(at, bytes, Wrapped { member, inner })?)
+                Patch::Costs(read_below(at, bytes, Wrapped::patch(member, inner))?)
             }
             DocumentPath::Properties => {
                 let inner = read_property_patch();
-                Patch::Properties(read_below(at, bytes, Wrapped { member, inner })?)
+                Patch::Properties(read_below(at, bytes, Wrapped::patch(member, inner))?)
             }
             DocumentPath::Interconnects => {
                 let inner = Object;
-                Patch::Interconnects(read_below(at, bytes, Wrapped { member, inner })?)
+                Patch::Interconnects(read_below(at, bytes, Wrapped::patch(member, inner))?)
             }
         })
     }
@@ -251,12 +245,39 @@ fn any_prefix<'de>() -> impl Read<'de, Output = IpNet> {
 
 /// A document: an object with one member that counts; `meta` is ignored, so
 /// that what a GET of an ALTO resource returned can be put as it is.
-struct Wrapped<R> {
+struct Wrapped<'de, R: Read<'de>> {
     member: &'static str,
     inner: R,
+    /// What stands for the content where the member is not there; `None`
+    /// where it must be.
+    absent: Option<R::Output>,
 }
 
-impl<'de, R: Read<'de>> Read<'de> for Wrapped<R> {
+impl<'de, R: Read<'de>> Wrapped<'de, R> {
+    fn document(member: &'static str, inner: R) -> Self {
+        let absent = None;
+        Self {
+            member,
+            inner,
+            absent,
+        }
+    }
+
+    /// A patch that does not mention the content leaves it as it is.
+    fn patch(member: &'static str, inner: R) -> Self
+    where
+        R::Output: Default,
+    {
+        let absent = Some(R::Output::default());
+        Self {
+            member,
+            inner,
+            absent,
+        }
+    }
+}
+
+impl<'de, R: Read<'de>> Read<'de> for Wrapped<'de, R> {
     type Output = R::Output;
     const WANTED: &'static str = "an object";
 
@@ -281,7 +302,10 @@ impl<'de, R: Read<'de>> Read<'de> for Wrapped<R> {
                 skip(map)
             }
         })?;
-        Ok(content.required(walk, self.member))
+        match self.absent {
+            Some(absent) if !content.is_present() => Ok(Some(absent)),
+            _ => Ok(content.required(walk, self.member)),
+        }
     }
 }
 
