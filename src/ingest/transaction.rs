@@ -136,10 +136,11 @@ pub fn replace(
     let mut faults = Faults::default();
     check_size(&union, limits, &mut faults);
     if let Some(own) = source.and_then(|source| facts.sources.get(source)) {
-        check_dangling(own, union.pids(), places, &mut faults);
+        let pids = (&**standing.union.pids(), &**union.pids());
+        check_dangling(own, pids, places, &mut faults);
     }
     faults.or(())?;
-    let warnings = warnings(&facts, &union, source);
+    let warnings = warnings(&facts, &union);
     if changed.is_empty() {
         facts.revision = standing.facts.revision;
     }
@@ -168,7 +169,7 @@ fn changed(
         Change::Delete => {
             if current.is_none() {
                 walk.fault(
-                    FaultKind::Missing,
+                    FaultKind::Value(None),
                     "the source has no such document to delete",
                 );
                 return Err(walk.into_faults());
@@ -386,47 +387,55 @@ fn check_size(union: &NetworkUnion, limits: &Limits, faults: &mut Faults) {
     }
 }
 
-/// Notes what the source itself states about PIDs that no source has.
+/// Notes what the source itself states about PIDs that no source has. What
+/// dangled before in a document that this write does not touch is not its
+/// fault: another source withdrew the PID, and the owner may mend its documents
+/// one by one.
 fn check_dangling(
     own: &SourceFacts,
-    pids: &PidIndex,
+    (before, pids): (&PidIndex, &PidIndex),
     places: &BTreeMap<DocumentPath, Vec<Step<'static>>>,
     faults: &mut Faults,
 ) {
-    let unknown = |pid: &PidName| pids.get(pid.as_str()).is_none();
-    let mut note = |path: &DocumentPath, members: &[&str], pid: &PidName| {
-        // A document this write did not touch dangles because of what it did
-        // to the network map, so that is where the fault is.
-        let (at, detail) = match places.get(path) {
-            Some(at) => (at.clone(), format!("no network map has PID {pid}")),
+    dangling(own, pids, |path, members, pid| {
+        let (at, members, detail) = match places.get(&path) {
+            Some(at) => (at, members, format!("no network map has PID {pid}")),
+            None if before.get(pid.as_str()).is_none() => return,
+            // It dangles because of what this write did to the network map, so
+            // that is where the fault is.
             None => (
                 places
                     .get(&DocumentPath::NetworkMap)
-                    .cloned()
-                    .unwrap_or_default(),
+                    .unwrap_or(const { &Vec::new() }),
+                &[][..],
                 format!("{path} still names PID {pid}; change both in one transaction"),
             ),
         };
-        let mut walk = Walk::below(at);
-        let members = if places.contains_key(path) {
-            members
-        } else {
-            &[]
-        };
+        let mut walk = Walk::below(at.clone());
         nest(&mut walk, members, detail);
         faults.append(walk.into_faults());
-    };
+    });
+}
+
+/// Tells of each place where the source names a PID that is not among `pids`:
+/// the document, the members that lead to the place, and the PID.
+fn dangling(
+    own: &SourceFacts,
+    pids: &PidIndex,
+    mut found: impl FnMut(DocumentPath, &[&str], &PidName),
+) {
+    let unknown = |pid: &PidName| pids.get(pid.as_str()).is_none();
     for (metric, stated) in &own.costs {
-        let path = DocumentPath::CostMap(metric.clone());
-        let member = path.member();
+        let path = || DocumentPath::CostMap(metric.clone());
+        let member = path().member();
         let table = &stated.body;
         for src in table.srcs.names().iter().filter(|src| unknown(src)) {
-            note(&path, &[member, src.as_str()], src);
+            found(path(), &[member, src.as_str()], src);
         }
         for dst in table.dsts.names().iter().filter(|dst| unknown(dst)) {
             let states = |src: &&PidName| table.get(src.as_str(), dst.as_str()).is_some();
             if let Some(src) = table.srcs.names().iter().find(states) {
-                note(&path, &[member, src.as_str(), dst.as_str()], dst);
+                found(path(), &[member, src.as_str(), dst.as_str()], dst);
             }
         }
     }
@@ -435,18 +444,17 @@ fn check_dangling(
             if let Entity::Pid(pid) = entity
                 && unknown(pid)
             {
-                note(
-                    &DocumentPath::Properties,
-                    &["property-map", &entity.to_string()],
-                    pid,
-                );
+                let path = DocumentPath::Properties;
+                let member = path.member();
+                found(path, &[member, &entity.to_string()], pid);
             }
         }
     }
     if let Some(stated) = &own.interconnects {
         for (id, link) in stated.body.iter().filter(|(_, link)| unknown(&link.border)) {
-            let members = ["interconnects", id.as_str(), "border"];
-            note(&DocumentPath::Interconnects, &members, &link.border);
+            let path = DocumentPath::Interconnects;
+            let member = path.member();
+            found(path, &[member, id.as_str(), "border"], &link.border);
         }
     }
 }
@@ -461,7 +469,7 @@ fn nest(walk: &mut Walk<'static>, members: &[&str], detail: String) {
     }
 }
 
-fn warnings(facts: &Facts, union: &NetworkUnion, source: Option<&SourceName>) -> Vec<String> {
+fn warnings(facts: &Facts, union: &NetworkUnion) -> Vec<String> {
     let mut warnings: Vec<String> = union
         .uncovered()
         .map(|family| {
@@ -482,15 +490,16 @@ fn warnings(facts: &Facts, union: &NetworkUnion, source: Option<&SourceName>) ->
             "{prefixes} prefixes are stated by two sources in different PIDs; see /n2s/v1/conflicts"
         ));
     }
-    let others = facts.sources.iter();
-    for (other, stated) in others.filter(|(other, _)| Some(*other) != source) {
-        let mut faults = Faults::default();
-        check_dangling(stated, union.pids(), &BTreeMap::new(), &mut faults);
-        if !faults.is_empty() {
+    for (source, stated) in &facts.sources {
+        let mut missing = BTreeSet::new();
+        dangling(stated, union.pids(), |_, _, pid| {
+            missing.insert(pid.clone());
+        });
+        if let Some(first) = missing.first() {
             warnings.push(format!(
-                "{} PIDs that source {other} states facts about are in no network map: those facts \
-                 are kept and not used; see /n2s/v1/conflicts",
-                faults.total()
+                "source {source} states facts about PIDs that are in no network map ({}, the first \
+                 is {first}): those facts are kept and not used; see /n2s/v1/conflicts",
+                missing.len()
             ));
         }
     }
