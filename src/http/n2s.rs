@@ -741,6 +741,7 @@ fn refuse(refusal: &Refusal) -> Response {
         Refusal::Faulty(faults) => return faulty(faults),
         Refusal::Precondition => (StatusCode::PRECONDITION_FAILED, "precondition"),
         Refusal::KeyReused => (StatusCode::CONFLICT, "idempotency-key"),
+        Refusal::NoDocument(..) => (StatusCode::NOT_FOUND, "document"),
         Refusal::NotFound(_) => (StatusCode::NOT_FOUND, "revision"),
         Refusal::Gone(_) => (StatusCode::GONE, "revision"),
         Refusal::KeysFull => {

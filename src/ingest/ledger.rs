@@ -20,7 +20,7 @@ use crate::store::{Commit, Opened, Record, Store, StoreError, Submitted, Table};
 use super::condition::Condition;
 use super::document::{Document, DocumentPath, Text};
 use super::keys::{IdempotencyKey, Keys, Known};
-use super::operation::Operation;
+use super::operation::{Change, Operation};
 use super::read::{Limits, Reader};
 use super::revision::{Account, MAX_LISTED, OperationSummary};
 use super::transaction::{Applied, Replacements, Standing, apply, replace};
@@ -115,6 +115,9 @@ pub enum Refusal {
         "the content is not what the request expects; read it again and repeat the change on that"
     )]
     Precondition,
+    /// There is no such document to delete.
+    #[error("source {0} states no {1}")]
+    NoDocument(SourceName, DocumentPath),
     /// The idempotency key was used for another request.
     #[error("this Idempotency-Key was given with another request; use a new one for a new request")]
     KeyReused,
@@ -230,11 +233,15 @@ impl Ledger {
                 Known::Full => return Err(Refusal::KeysFull),
             }
         }
-        if !write
-            .condition
-            .holds(subject_tag(&state.standing, &write).as_ref())
-        {
+        let current = subject_tag(&state.standing, &write);
+        if !write.condition.holds(current.as_ref()) {
             return Err(Refusal::Precondition);
+        }
+        if let Changes::Document(operation) = &write.change
+            && matches!(operation.change, Change::Delete)
+            && current.is_none()
+        {
+            return Err(Refusal::NoDocument(write.source, operation.path.clone()));
         }
         let mut account = Account {
             time: now.to_string(),

@@ -19,7 +19,8 @@ pub struct Operation {
     pub path: DocumentPath,
     /// What happens to it.
     pub change: Change,
-    /// Where its value stands in the request, for faults found later.
+    /// Where its value stands in the request, or the path of one that has no
+    /// value, for faults found later.
     pub at: Vec<Step<'static>>,
 }
 
@@ -109,16 +110,21 @@ pub fn read_transaction(reader: Reader<'_>, body: &[u8]) -> Result<Vec<Operation
     let mut faults = Faults::default();
     let limit = reader.limits.max_operations;
     if stated.len() > limit {
-        let detail = format!("{} operations; at most {limit} are taken", stated.len());
+        let count = stated.len();
+        let detail = format!("{count} operations; at most {limit} are taken (max_operations)");
         faults.at(&["operations"], detail);
         return Err(faults);
     }
     let mut operations = Vec::with_capacity(stated.len());
     for (index, stated) in stated.into_iter().enumerate() {
+        let member = match stated.kind {
+            OperationKind::Delete => "path",
+            _ => "value",
+        };
         let at = vec![
             Step::Member("operations".into()),
             Step::Element(index),
-            Step::Member("value".into()),
+            Step::Member(member.into()),
         ];
         let value = stated.value.map(|value| value.get().as_bytes());
         match operation(reader, stated.kind, stated.path, at, value) {
