@@ -347,7 +347,8 @@ impl Ledger {
         Ok(applied.await??)
     }
 
-    /// The accounts of the revisions after one, oldest first.
+    /// The accounts of the revisions after one, oldest first; of those that
+    /// are still kept.
     ///
     /// # Errors
     /// The store failed.
@@ -356,7 +357,13 @@ impl Ledger {
         after: u64,
         limit: usize,
     ) -> Result<Vec<(u64, Account)>, Refusal> {
-        let records = self.store.records(after, limit).await?;
+        let mut after = after;
+        let records = loop {
+            match self.store.records(after, limit).await {
+                Err(StoreError::Pruned { oldest, .. }) => after = oldest.saturating_sub(1),
+                records => break records?,
+            }
+        };
         Ok(records
             .iter()
             .filter_map(|record| Some((record.revision, account(record)?)))
