@@ -7,6 +7,7 @@ mod configuration;
 mod fuzz;
 mod incremental;
 mod metro;
+mod n2s;
 mod rfc7285;
 mod serve;
 mod streaming;

@@ -129,12 +129,30 @@ impl TestNode {
             .await
     }
 
+    /// A request to the network-to-server API, with a body in the type that
+    /// goes with the method.
+    pub fn n2s(&self, secret: &str, method: Method, path: &str, body: Option<&Value>) -> Request {
+        let media_type = match method == Method::PATCH {
+            true => MERGE_PATCH,
+            false => JSON,
+        };
+        let request = self
+            .request(method, &format!("/n2s/v1/{path}"))
+            .token(secret);
+        match body {
+            Some(body) => request.typed(media_type, body.to_string()),
+            None => request,
+        }
+    }
+
+    /// GET from the network-to-server API by the source `noc`.
+    pub async fn stated(&self, path: &str) -> Answer {
+        self.n2s(NOC, Method::GET, path, None).send().await
+    }
+
     /// PUT of a document by the source `noc`, which must succeed.
     pub async fn put(&self, path: &str, body: &Value) -> Answer {
-        let request = self
-            .request(Method::PUT, &format!("/n2s/v1/{path}"))
-            .token(NOC);
-        let answer = request.typed(JSON, body.to_string()).send().await;
+        let answer = self.n2s(NOC, Method::PUT, path, Some(body)).send().await;
         assert!(answer.status.is_success(), "{path}: {answer:?}");
         answer
     }
@@ -245,6 +263,32 @@ impl Answer {
         assert_eq!(self.status, 200, "{self:?}");
         assert_eq!(self.header("content-type"), media_type);
         self.json()
+    }
+
+    /// Checks that this is a problem of a status, with faults at these
+    /// pointers, in order.
+    #[track_caller]
+    pub fn problem(&self, status: u16, pointers: &[&str]) -> Value {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let problem = self.json();
+        assert_eq!(problem["status"], status, "{problem}");
+        let kind = problem["type"].as_str().expect("a type");
+        assert!(kind.starts_with("urn:altofed:problem:"), "{problem}");
+        for member in ["title", "detail"] {
+            assert!(
+                problem[member]
+                    .as_str()
+                    .is_some_and(|text| !text.is_empty())
+            );
+        }
+        let errors = problem["errors"].as_array().cloned().unwrap_or_default();
+        let found: Vec<&str> = errors
+            .iter()
+            .map(|error| error["pointer"].as_str().expect("a pointer"))
+            .collect();
+        assert_eq!(found, pointers, "{problem}");
+        problem
     }
 
     /// Checks that this is an ALTO error: 400 unless told, with code, field
