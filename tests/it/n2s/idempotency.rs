@@ -1,5 +1,9 @@
 //! Idempotency keys.
 
+use std::time::Duration;
+
+use altofed::runtime::Clock;
+use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -134,6 +138,41 @@ async fn of_many_repeats_at_once_one_is_done_and_all_get_its_answer() {
         );
     }
     assert_eq!(newest(&node).await, 1);
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_for_a_day_and_then_the_key_is_free() {
+    let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
+    let node = TestNode::clocked(clock).await;
+    let hour = Duration::from_secs(3600);
+    put(&node, NOC, "a", &map("10.0.0.0/8")).await;
+    hand.advance(24 * hour);
+    put(&node, NOC, "a", &map("11.0.0.0/8"))
+        .await
+        .problem(409, &[]);
+    hand.advance(hour);
+    let anew = put(&node, NOC, "a", &map("11.0.0.0/8")).await;
+    assert_eq!(anew.ok(JSON)["revision"], 2);
+}
+
+#[tokio::test]
+async fn a_key_that_is_used_again_after_a_day_is_kept_for_another() {
+    let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
+    let mut node = TestNode::clocked(clock).await;
+    // More than are forgotten at a time, so that the last is still there when
+    // it is used again.
+    for key in 0..150 {
+        put(&node, NOC, &key.to_string(), &map("10.0.0.0/8")).await;
+    }
+    hand.advance(Duration::from_secs(25 * 3600));
+    let anew = put(&node, NOC, "149", &map("11.0.0.0/8")).await;
+    put(&node, NOC, "other", &map("12.0.0.0/8")).await;
+    for _ in 0..2 {
+        let again = put(&node, NOC, "149", &map("11.0.0.0/8")).await;
+        assert_eq!(again.json(), anew.json());
+        assert_eq!(node.stated("network-map").await.json(), map("12.0.0.0/8"));
+        node.restart().await;
+    }
 }
 
 #[tokio::test]

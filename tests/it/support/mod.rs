@@ -30,6 +30,7 @@ pub struct TestNode {
     node: Option<Node>,
     data: TempDir,
     more: String,
+    clock: Clock,
     pub url: String,
     http: reqwest::Client,
 }
@@ -42,23 +43,29 @@ impl TestNode {
 
     /// A node with more configuration.
     pub async fn with(more: &str) -> Self {
-        let data = TempDir::new().expect("a directory");
-        let config = config(data.path(), more);
-        Self::run(config, data, more, Durability::Real).await
+        Self::run(more, Clock::system(), Durability::Real).await
+    }
+
+    /// A node that goes by a clock. Its connections stay open for days, so
+    /// that a clock that leaps does not cut those of the client.
+    pub async fn clocked(clock: Clock) -> Self {
+        let more = "[http]\nidle_timeout = \"100h\"\n";
+        Self::run(more, clock, Durability::Real).await
     }
 
     /// A node whose store fails as `durability` has it.
     pub async fn failing(durability: Durability) -> Self {
-        let data = TempDir::new().expect("a directory");
-        let config = config(data.path(), "");
-        Self::run(config, data, "", durability).await
+        Self::run("", Clock::system(), durability).await
     }
 
-    async fn run(config: Config, data: TempDir, more: &str, durability: Durability) -> Self {
-        let node = Node::start_with(config, Clock::system(), durability)
+    async fn run(more: &str, clock: Clock, durability: Durability) -> Self {
+        let data = TempDir::new().expect("a directory");
+        let config = config(data.path(), more);
+        let node = Node::start_with(config, clock.clone(), durability)
             .await
             .expect("a node");
         Self {
+            clock,
             url: node.base_url().to_owned(),
             node: Some(node),
             data,
@@ -85,7 +92,8 @@ impl TestNode {
             .await
             .expect("a sound end");
         let config = config(self.data.path(), &self.more);
-        let node = Node::start(config, Clock::system()).await.expect("a node");
+        let node = Node::start(config, self.clock.clone());
+        let node = node.await.expect("a node");
         self.url = node.base_url().to_owned();
         self.node = Some(node);
     }
