@@ -63,12 +63,24 @@ impl Fault {
         let line = before.matches('\n').count() + 1;
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let column = before[line_start..].chars().count() + 1;
-        let content = text[line_start..].lines().next().unwrap_or_default();
+        let content = shown(text[line_start..].lines().next().unwrap_or_default());
         format!(
             "{}:{line}:{column}: {}\n  | {content}",
             path.display(),
             self.message
         )
+    }
+}
+
+/// A line as it can be logged: up to a secret that stands in it.
+fn shown(line: &str) -> String {
+    let value = line.match_indices("secret").find_map(|(at, key)| {
+        let rest = line[at + key.len()..].trim_start_matches(['"', '\'', ' ', '\t']);
+        rest.starts_with('=').then(|| line.len() - rest.len())
+    });
+    match value {
+        Some(value) => format!("{}= …", &line[..value]),
+        None => line.to_owned(),
     }
 }
 
@@ -84,4 +96,25 @@ fn suggestion(message: &str) -> Option<String> {
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, known)| known.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_shown_without_the_secret_in_it() {
+        for (line, expected) in [
+            ("secret = \"hidden\"", "secret = …"),
+            ("'secret'=\"hidden", "'secret'= …"),
+            (
+                "token = [{ name = \"x\", secret = \"hidden\", scopes = [] }]",
+                "token = [{ name = \"x\", secret = …",
+            ),
+            ("secret_env = \"VARIABLE\"", "secret_env = \"VARIABLE\""),
+            ("name = \"secret\"", "name = \"secret\""),
+        ] {
+            assert_eq!(shown(line), expected);
+        }
+    }
 }
