@@ -1,5 +1,6 @@
 //! The integration tests: real nodes on real sockets, one file for each matter.
 
+mod access;
 mod alto_http;
 mod architecture;
 mod client;

@@ -143,7 +143,7 @@ async fn of_many_repeats_at_once_one_is_done_and_all_get_its_answer() {
 #[tokio::test]
 async fn an_answer_is_kept_for_a_day_and_then_the_key_is_free() {
     let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
-    let node = TestNode::clocked(clock).await;
+    let node = TestNode::clocked(clock, "").await;
     let hour = Duration::from_secs(3600);
     put(&node, NOC, "a", &map("10.0.0.0/8")).await;
     hand.advance(24 * hour);
@@ -158,7 +158,7 @@ async fn an_answer_is_kept_for_a_day_and_then_the_key_is_free() {
 #[tokio::test]
 async fn a_key_that_is_used_again_after_a_day_is_kept_for_another() {
     let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
-    let mut node = TestNode::clocked(clock).await;
+    let mut node = TestNode::clocked(clock, "").await;
     // More than are forgotten at a time, so that the last is still there when
     // it is used again.
     for key in 0..150 {

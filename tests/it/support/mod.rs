@@ -1,6 +1,9 @@
 //! What the tests share: nodes on free ports, and a client for them.
 
+mod program;
+
 use std::path::Path;
+use std::sync::Arc;
 
 use altofed::config::Config;
 use altofed::node::Node;
@@ -10,6 +13,8 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
+
+pub use program::{End, Program, altofed, config_path, text, write_config};
 
 /// The secrets of the tokens that every test node has.
 pub const NOC: &str = "noc-secret-0123456789";
@@ -48,9 +53,9 @@ impl TestNode {
 
     /// A node that goes by a clock. Its connections stay open for days, so
     /// that a clock that leaps does not cut those of the client.
-    pub async fn clocked(clock: Clock) -> Self {
-        let more = "[http]\nidle_timeout = \"100h\"\n";
-        Self::run(more, clock, Durability::Real).await
+    pub async fn clocked(clock: Clock, more: &str) -> Self {
+        let more = format!("{more}[http]\nidle_timeout = \"100h\"\n");
+        Self::run(&more, clock, Durability::Real).await
     }
 
     /// A node whose store fails as `durability` has it.
@@ -105,6 +110,11 @@ impl TestNode {
         self.restart().await;
     }
 
+    /// The text of a configuration like its own, with other additions.
+    pub fn config_text(&self, more: &str) -> String {
+        config_text(self.data.path(), more)
+    }
+
     /// A configuration like its own, with other additions.
     pub fn config_with(&self, more: &str) -> Config {
         config(self.data.path(), more)
@@ -112,11 +122,16 @@ impl TestNode {
 
     /// A request to a path, or to a full URL.
     pub fn request(&self, method: Method, path: &str) -> Request {
+        self.request_by(&self.http, method, path)
+    }
+
+    /// A request by another client than the node's own.
+    pub fn request_by(&self, client: &reqwest::Client, method: Method, path: &str) -> Request {
         let url = match path.starts_with("http") {
             true => path.to_owned(),
             false => format!("{}{path}", self.url),
         };
-        Request(self.http.request(method, url))
+        Request(client.request(method, url))
     }
 
     /// GET without any header.
@@ -167,14 +182,21 @@ impl TestNode {
 }
 
 /// The configuration of a test node.
-fn config(data_dir: &Path, more: &str) -> Config {
+fn config(directory: &Path, more: &str) -> Config {
+    let text = config_text(directory, more);
+    Config::parse(&text, Path::new("test.toml")).expect("a sound configuration")
+}
+
+/// The configuration of a test node, as it is written. `more` may begin with
+/// further keys of `[node]`.
+fn config_text(directory: &Path, more: &str) -> String {
     let token = |name: &str, secret: &str, scopes: &str, rest: &str| {
         format!("[[token]]\nname = {name:?}\nsecret = {secret:?}\nscopes = {scopes}\n{rest}\n")
     };
-    let text = [
+    [
         format!(
             "[node]\ndomain = \"isp-a\"\nlisten = \"127.0.0.1:0\"\ndata_dir = {:?}\nthreads = 2\n",
-            data_dir.join("store")
+            directory.join("store")
         ),
         more.to_owned(),
         "\n".to_owned(),
@@ -182,8 +204,8 @@ fn config(data_dir: &Path, more: &str) -> Config {
         token("noc2", NOC2, "[\"ingest\"]", ""),
         token("ops", OPS, "[\"ingest\", \"operate\"]", ""),
         token("cdn", CDN, "[\"query\"]", ""),
-    ];
-    Config::parse(&text.concat(), Path::new("test.toml")).expect("a sound configuration")
+    ]
+    .concat()
 }
 
 /// A client that asks for nothing that it is not told to ask for.
@@ -193,21 +215,26 @@ pub fn plain_client() -> reqwest::Client {
 
 /// What [`plain_client`] is made from.
 pub fn client_builder() -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls())
-        .no_gzip()
-        .no_zstd()
-        .redirect(reqwest::redirect::Policy::none())
-}
-
-/// TLS that trusts nobody; tests of TLS make their own.
-fn tls() -> rustls::ClientConfig {
-    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    rustls::ClientConfig::builder_with_provider(provider)
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let trusting_nobody = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("versions")
         .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth()
+        .with_no_client_auth();
+    builder_with(trusting_nobody)
+}
+
+/// As [`plain_client`], with this side of TLS.
+pub fn client_with(tls: rustls::ClientConfig) -> reqwest::Client {
+    builder_with(tls).build().expect("a client")
+}
+
+fn builder_with(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_gzip()
+        .no_zstd()
+        .redirect(reqwest::redirect::Policy::none())
 }
 
 /// A request in the making.
@@ -221,6 +248,11 @@ impl Request {
 
     /// With a header.
     pub fn header(self, name: &str, value: &str) -> Self {
+        Self(self.0.header(name, value))
+    }
+
+    /// With a header that need not be text.
+    pub fn raw(self, name: &str, value: HeaderValue) -> Self {
         Self(self.0.header(name, value))
     }
 

@@ -1,0 +1,160 @@
+//! Callers that are known by their TLS client certificate.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use reqwest::Method;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tempfile::TempDir;
+
+use crate::support::{CDN, NOC, TestNode, client_with};
+
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
+/// A certificate and its key.
+struct Identity {
+    cert: rcgen::Certificate,
+    key: KeyPair,
+}
+
+fn authority() -> Authority {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("a key");
+    CertifiedIssuer::self_signed(params, key).expect("an authority")
+}
+
+impl Identity {
+    fn new(authority: &Authority, names: &[&str]) -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let params = CertificateParams::new(names).expect("parameters");
+        let cert = params.signed_by(&key, authority).expect("a certificate");
+        Self { cert, key }
+    }
+
+    fn fingerprint(&self) -> String {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.cert.der());
+        digest
+            .as_ref()
+            .iter()
+            .fold(String::new(), |mut text, byte| {
+                write!(text, "{byte:02x}").expect("a string takes all");
+                text
+            })
+    }
+
+    fn write(&self, directory: &Path) {
+        let write = |file: &str, text: String| {
+            std::fs::write(directory.join(file), text).expect("a file");
+        };
+        write("cert.pem", self.cert.pem());
+        write("key.pem", self.key.serialize_pem());
+    }
+}
+
+/// A client that trusts the authority and shows this certificate.
+fn client(authority: &Authority, identity: Option<&Identity>) -> reqwest::Client {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der().clone()).expect("a root");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots);
+    client_with(match identity {
+        Some(identity) => {
+            let key = PrivateKeyDer::try_from(identity.key.serialize_der()).expect("a key");
+            let chain: Vec<CertificateDer<'static>> = vec![identity.cert.der().clone()];
+            builder.with_client_auth_cert(chain, key).expect("sound")
+        }
+        None => builder.with_no_client_auth(),
+    })
+}
+
+/// A node with TLS; the principal `collector` is known by this certificate.
+async fn node(files: &TempDir, authority: &Authority, collector: &Identity) -> TestNode {
+    Identity::new(authority, &["127.0.0.1"]).write(files.path());
+    std::fs::write(files.path().join("ca.pem"), authority.pem()).expect("a file");
+    let path = |file: &str| files.path().join(file);
+    let (cert, key, ca) = (path("cert.pem"), path("key.pem"), path("ca.pem"));
+    let fingerprint = collector.fingerprint();
+    TestNode::with(&format!(
+        "tls = {{ cert = {cert:?}, key = {key:?}, client_ca = {ca:?} }}\n\
+         [[token]]\nname = \"collector\"\nclient_cert_sha256 = \"{fingerprint}\"\n\
+         scopes = [\"ingest\"]\n"
+    ))
+    .await
+}
+
+#[tokio::test]
+async fn a_client_certificate_makes_a_caller_a_principal() {
+    let (files, authority) = (TempDir::new().expect("a directory"), authority());
+    let (known, stranger) = (
+        Identity::new(&authority, &["collector"]),
+        Identity::new(&authority, &["stranger"]),
+    );
+    let node = node(&files, &authority, &known).await;
+    assert!(node.url.starts_with("https://127.0.0.1:"), "{}", node.url);
+    let put = |client: &reqwest::Client| {
+        let request = node.request_by(client, Method::PUT, "/n2s/v1/network-map");
+        request.typed("application/json", "{\"network-map\":{\"ams\":{}}}")
+    };
+
+    let collector = client(&authority, Some(&known));
+    assert_eq!(put(&collector).send().await.status, 201);
+    let revision = node.request_by(&collector, Method::GET, "/n2s/v1/revisions/1");
+    assert_eq!(revision.send().await.json()["principal"], "collector");
+    // A token that is shown counts before the certificate, also if it is wrong.
+    let shown = put(&collector).token(NOC).send().await;
+    assert_eq!(shown.status, 201, "{shown:?}");
+    assert_eq!(put(&collector).token(CDN).send().await.status, 403);
+    let wrong = put(&collector).token("no-such-token-0123").send().await;
+    assert_eq!(wrong.status, 401);
+
+    // Without one that is listed the caller is nobody.
+    for nobody in [
+        client(&authority, Some(&stranger)),
+        client(&authority, None),
+    ] {
+        assert_eq!(put(&nobody).send().await.status, 401);
+        let map = node.request_by(&nobody, Method::GET, "/views/merged/networkmap");
+        assert_eq!(map.send().await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_authority_that_is_not_believed_is_refused() {
+    let (files, authority) = (TempDir::new().expect("a directory"), authority());
+    let known = Identity::new(&authority, &["collector"]);
+    let node = node(&files, &authority, &known).await;
+    let other = self::authority();
+    let forged = client(&authority, Some(&Identity::new(&other, &["collector"])));
+    let url = format!("{}/views/merged/networkmap", node.url);
+    assert!(forged.get(&url).send().await.is_err());
+    assert!(client(&authority, None).get(&url).send().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_taken_by_a_reload() {
+    let (files, authority) = (TempDir::new().expect("a directory"), authority());
+    let known = Identity::new(&authority, &["collector"]);
+    let mut node = node(&files, &authority, &known).await;
+    let path = |file: &str| files.path().join(file);
+    let (cert, key) = (path("cert.pem"), path("key.pem"));
+    let config = node.config_with(&format!("tls = {{ cert = {cert:?}, key = {key:?} }}\n"));
+    let trusted = self::authority();
+    Identity::new(&trusted, &["127.0.0.1"]).write(files.path());
+    node.node().reload(config.clone()).expect("sound files");
+    let url = format!("{}/livez", node.url);
+    assert!(client(&authority, None).get(&url).send().await.is_err());
+    assert!(client(&trusted, None).get(&url).send().await.is_ok());
+
+    std::fs::write(&cert, "no certificate").expect("a file");
+    let refused = node.node().reload(config).expect_err("no certificate");
+    assert!(refused.to_string().contains("cert.pem"), "{refused}");
+    assert!(client(&trusted, None).get(&url).send().await.is_ok());
+}

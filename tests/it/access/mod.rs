@@ -1,0 +1,6 @@
+//! Who may do what.
+
+mod certificates;
+mod limits;
+mod reload;
+mod tokens;

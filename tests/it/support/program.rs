@@ -1,0 +1,179 @@
+//! The real program, as an operator runs it.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+/// How long the program may take for what it is waited for: far more than it
+/// needs on any machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Runs the program to its end.
+pub fn altofed<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Output {
+    command(arguments).output().expect("the program")
+}
+
+fn command<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_altofed"));
+    command.args(arguments).env_remove("RUST_LOG");
+    command.env_remove("RUST_BACKTRACE").stdin(Stdio::null());
+    command
+}
+
+/// A node in a process of its own. Dropped, it is killed.
+pub struct Program {
+    child: Child,
+    log: Arc<Log>,
+    /// The base of its URIs, as it printed it.
+    pub url: String,
+}
+
+/// What the program wrote to standard error so far.
+#[derive(Default)]
+struct Log {
+    text: Mutex<String>,
+    grown: Condvar,
+}
+
+/// How a program ended.
+pub struct End {
+    pub status: ExitStatus,
+    pub log: String,
+}
+
+impl Program {
+    /// Serves with the configuration of a test node in `directory`, which keeps
+    /// its store and `peers.toml`.
+    ///
+    /// # Errors
+    /// It ended before it listened.
+    pub fn serve(directory: &Path, more: &str) -> Result<Self, End> {
+        write_config(directory, more);
+        Self::run(&config_path(directory), &["--json"])
+    }
+
+    /// Serves with a configuration file.
+    ///
+    /// # Errors
+    /// It ended before it listened.
+    pub fn run(config: &Path, arguments: &[&str]) -> Result<Self, End> {
+        let mut command = command(["serve", "--config"]);
+        command.arg(config).args(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program");
+        let log = Arc::new(Log::default());
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let reading = log.clone();
+        let reader = BufReader::new(stderr.expect("a pipe"));
+        std::thread::spawn(move || reading.read(reader));
+        let mut line = String::new();
+        let mut stdout = BufReader::new(stdout.expect("a pipe"));
+        stdout.read_line(&mut line).expect("text");
+        if line.is_empty() {
+            let status = child.wait().expect("its status");
+            let log = log.to_end();
+            return Err(End { status, log });
+        }
+        let url = line.split('"').find(|part| part.starts_with("http"));
+        let url = url.or_else(|| {
+            line.split_whitespace()
+                .find(|word| word.starts_with("http"))
+        });
+        let url = url.expect("where it listens").to_owned();
+        Ok(Self { child, log, url })
+    }
+
+    /// Sends it a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &kill]).status();
+        assert!(status.expect("a shell").success());
+    }
+
+    /// Waits until its log has these words after the first `from` bytes;
+    /// where they end.
+    #[track_caller]
+    pub fn logs(&self, words: &str, from: usize) -> usize {
+        let text = self.log.text.lock().expect("the log");
+        let found = |text: &String| text.get(from..).and_then(|text| text.find(words));
+        let (text, waited) = self
+            .log
+            .grown
+            .wait_timeout_while(text, PATIENCE, |text| found(text).is_none())
+            .expect("the log");
+        assert!(!waited.timed_out(), "{words:?} is not in {text}");
+        from + found(&text).expect("it was found") + words.len()
+    }
+
+    /// Kills it without notice.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("its status");
+    }
+
+    /// Waits for its end.
+    pub fn end(mut self) -> End {
+        let status = self.child.wait().expect("its status");
+        let log = self.log.to_end();
+        End { status, log }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Log {
+    fn read(&self, mut reader: impl BufRead) {
+        let mut line = Vec::new();
+        while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
+            self.add(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+        self.add(END);
+    }
+
+    fn add(&self, text: &str) {
+        self.text.lock().expect("the log").push_str(text);
+        self.grown.notify_all();
+    }
+
+    /// The whole log, when the program has closed it.
+    fn to_end(&self) -> String {
+        let text = self.text.lock().expect("the log");
+        let open = |text: &mut String| !text.ends_with(END);
+        let (text, _) = self
+            .grown
+            .wait_timeout_while(text, PATIENCE, open)
+            .expect("the log");
+        text.trim_end_matches(END).to_owned()
+    }
+}
+
+/// Marks the end of a log.
+const END: &str = "\u{4}";
+
+/// Where the configuration of a program in `directory` is.
+pub fn config_path(directory: &Path) -> PathBuf {
+    directory.join("peers.toml")
+}
+
+/// Writes the configuration of a program in `directory`.
+pub fn write_config(directory: &Path, more: &str) {
+    let text = super::config_text(directory, more);
+    std::fs::write(config_path(directory), text).expect("a file");
+}
+
+/// What a pipe of a finished program held, as text.
+pub fn text(mut bytes: &[u8]) -> String {
+    let mut text = String::new();
+    bytes.read_to_string(&mut text).expect("text");
+    text
+}
