@@ -26,8 +26,11 @@ pub fn run(name: &str, bytes: &[u8]) {
     target.expect("a target of this name").1(bytes);
 }
 
+/// A target: its name, and what it does.
+pub type Target = (&'static str, fn(&[u8]));
+
 /// Every target.
-pub const TARGETS: [(&str, fn(&[u8])); 9] = [
+pub const TARGETS: [Target; 9] = [
     ("alto_query", alto_query),
     ("network_map", network_map),
     ("cost_map", cost_map),
