@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,8 @@ use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName, SourceName,
 pub struct Facts {
     /// The newest revision that is part of them.
     pub revision: u64,
+    /// When that revision was accepted; none before the first.
+    pub accepted: Option<Timestamp>,
     /// The sources that state something.
     pub sources: BTreeMap<SourceName, SourceFacts>,
 }

@@ -377,9 +377,7 @@ impl Marks {
             false => "private, no-cache",
         };
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
-        if let Some(value) = http_date(view.origin().received) {
-            headers.insert(LAST_MODIFIED, value);
-        }
+        mark_age(view, headers);
         match self.coding.name() {
             Some(coding) => {
                 headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
@@ -442,7 +440,11 @@ async fn query(
     };
     match answered {
         Err(error) => alto(StatusCode::BAD_REQUEST, &error),
-        Ok(text) => send_answer(&parts.headers, media_type, text.into()),
+        Ok(text) => {
+            let mut response = send_answer(&parts.headers, media_type, text.into());
+            mark_age(view, response.headers_mut());
+            response
+        }
     }
 }
 
@@ -534,6 +536,13 @@ fn failed(error: &dyn std::error::Error) -> Response {
 fn repr_digest(digest: &Digest) -> HeaderValue {
     let text = format!("sha-256=:{}:", STANDARD.encode(digest.as_bytes()));
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// Says how old the data behind an answer are (RFC 9439 §6).
+fn mark_age(view: &View, headers: &mut HeaderMap) {
+    if let Some(value) = http_date(view.origin().received) {
+        headers.insert(LAST_MODIFIED, value);
+    }
 }
 
 fn http_date(time: jiff::Timestamp) -> Option<HeaderValue> {

@@ -259,7 +259,7 @@ impl Ledger {
             Changes::Document(operation) => Some(operation.path.clone()),
             _ => None,
         };
-        let applied = self
+        let mut applied = self
             .apply(&state.standing, &write.source, write.change, old)
             .await?;
         let outcome = outcome_of(&applied, &write.source, subject.as_ref());
@@ -281,6 +281,7 @@ impl Ledger {
             drop(state);
             return self.when_durable(outcome).await;
         }
+        Arc::make_mut(&mut applied.standing.facts).accepted = Some(now);
         let revision = applied.standing.facts.revision;
         let mut documents = Vec::with_capacity(applied.changed.len());
         for (owner, path, text) in applied.changed {
@@ -518,15 +519,15 @@ async fn load(
     rules: &Arc<Rules>,
     pool: &Pool,
 ) -> Result<(Facts, BTreeMap<String, u64>), LoadError> {
-    let stated = account(head)
-        .ok_or(LoadError::Account(head.revision))?
-        .stated;
+    let account = account(head).ok_or(LoadError::Account(head.revision))?;
+    let (stated, accepted) = (account.stated, account.time.parse().ok());
     let documents = documents(store, head, rules, pool).await?;
     let since = stated.clone();
     let revision = head.revision;
     let facts = pool.run(move || {
         let mut facts = Facts {
             revision,
+            accepted,
             ..Facts::default()
         };
         for ((source, path), document) in documents {

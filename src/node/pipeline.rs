@@ -82,7 +82,8 @@ async fn compile(
     standing: Standing,
     former: Option<Arc<Former>>,
 ) -> Result<(Snapshot, Former), PoolError> {
-    let received = clock.wall();
+    // A restart and a change of policy make the facts no newer.
+    let received = standing.facts.accepted.unwrap_or_else(|| clock.wall());
     let compiled = pool.run(move || {
         let Standing {
             facts,
