@@ -1,5 +1,6 @@
 //! RFC 9439, performance cost metrics.
 
+use altofed::runtime::Clock;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -299,7 +300,7 @@ async fn costs_have_a_direction_and_do_not_depend_on_each_other() {
 
 #[tokio::test]
 async fn answers_say_how_old_their_data_are() {
-    let node = metro().await;
+    let mut node = metro().await;
     put(&node, "delay-ow", json!({"lab": {"core": 70}})).await;
     let map = node.get("/views/isp-a/costmap-delay-ow").await;
     let written = map.header("last-modified").to_owned();
@@ -319,4 +320,9 @@ async fn answers_say_how_old_their_data_are() {
             (200, written.as_str())
         );
     }
+    // They are no newer for being read again.
+    let later = "2040-01-01T00:00:00Z".parse().expect("a time");
+    node.restart_at(Clock::manual(later).0).await;
+    let map = node.get("/views/isp-a/costmap-delay-ow").await;
+    assert_eq!(map.header("last-modified"), written);
 }

@@ -92,13 +92,18 @@ impl TestNode {
     /// Stops the node in good order and starts it again on the same data; its
     /// port may change.
     pub async fn restart(&mut self) {
+        self.restart_at(self.clock.clone()).await;
+    }
+
+    /// The same under another clock.
+    pub async fn restart_at(&mut self, clock: Clock) {
         let node = self.node.take().expect("it runs");
         node.shutdown(std::time::Duration::from_secs(10))
             .await
             .expect("a sound end");
         let config = config(self.data.path(), &self.more);
-        let node = Node::start(config, self.clock.clone());
-        let node = node.await.expect("a node");
+        self.clock = clock.clone();
+        let node = Node::start(config, clock).await.expect("a node");
         self.url = node.base_url().to_owned();
         self.node = Some(node);
     }
