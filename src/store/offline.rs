@@ -1,12 +1,15 @@
 //! What can be done to a store while nothing has it open.
 
-use std::{collections::HashSet, path::Path};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use super::{
     StoreError,
     build::{CACHE_BYTES, build},
     digest::Digest,
-    directory::Directory,
+    directory::{self, Directory},
     engine::{Tree, contained},
     handle::size_on_disk,
     ledger::Ledger,
@@ -67,8 +70,9 @@ pub fn verify(directory: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Re
     }
 }
 
-/// Writes the database anew without what nothing needs. The old one is removed when the new one
-/// was checked and has taken its place; a crash leaves the one or the other.
+/// Writes the database anew without what nothing needs. If that is smaller, it takes the place of
+/// the old one, which is removed; a crash leaves the one or the other. sled's file is up to twice
+/// as large as what is in it, so a store in good order gains nothing and is left as it is.
 ///
 /// # Errors
 /// As for [`verify`], and [`Damaged`](StoreError::Damaged): start altofed to mend the store.
@@ -77,11 +81,10 @@ pub fn compact(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Compacted, StoreError> {
     let directory = Directory::claim_existing(directory)?;
-    let database = directory.database();
-    let measure = || {
-        size_on_disk(&database).map_err(StoreError::io(format!("measure {}", database.display())))
+    let measure = |path: PathBuf| {
+        size_on_disk(&path).map_err(StoreError::io(format!("measure {}", path.display())))
     };
-    let before = measure()?;
+    let before = measure(directory.database())?;
     with_ledger(&directory, |old| {
         build(&directory, old.mark, |new| {
             each_record(old, progress, |payload, record| {
@@ -91,10 +94,15 @@ pub fn compact(
             old.each_row(&mut |row| new.adopt_row(&row))
         })
     })?;
-    directory.install(None)?;
+    let after = measure(directory.part())?;
+    if after < before {
+        directory.install(None)?;
+    } else {
+        directory::remove(&directory.part())?;
+    }
     Ok(Compacted {
         before,
-        after: measure()?,
+        after: after.min(before),
     })
 }
 

@@ -180,6 +180,12 @@ async fn compacting_keeps_everything_and_frees_the_rest() {
     let compacted = compact(&home.path(), &mut |_| {}).unwrap();
     assert!(compacted.after < compacted.before, "{compacted:?}");
     assert_same(&home, &copy).await;
+    let again = compact(&home.path(), &mut |_| {}).unwrap();
+    assert!(
+        again.after <= again.before && again.before <= compacted.before,
+        "{again:?}"
+    );
+    assert_same(&home, &copy).await;
     let left = fs::read_dir(home.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name());
