@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
@@ -45,8 +46,13 @@ pub struct Ledger {
     state: Mutex<State>,
     durable: watch::Receiver<Standing>,
     accepted: mpsc::Sender<Accepted>,
+    stuck: watch::Receiver<bool>,
     _acknowledger: Task<()>,
 }
+
+/// How long the disk may take to make a write durable. A disk that hangs gives
+/// no error; a node that waits for it takes writes that it cannot keep.
+const DURABLE_WITHIN: Duration = Duration::from_secs(60);
 
 /// What the next write is judged against.
 struct State {
@@ -170,6 +176,8 @@ impl Ledger {
             .await?;
         let (announce, durable) = watch::channel(standing.clone());
         let (accepted, waiting) = mpsc::channel(1024);
+        let (stop, stuck) = watch::channel(false);
+        let acknowledging = acknowledge(waiting, announce, clock.clone(), stop);
         Ok(Self {
             store,
             pool,
@@ -182,13 +190,22 @@ impl Ledger {
             }),
             durable,
             accepted,
-            _acknowledger: Task::spawn("acknowledger", acknowledge(waiting, announce)),
+            stuck,
+            _acknowledger: Task::spawn("acknowledger", acknowledging),
         })
     }
 
     /// The facts that are durable, and each later state of them.
     pub fn durable(&self) -> watch::Receiver<Standing> {
         self.durable.clone()
+    }
+
+    /// Comes back when a write was not made durable in time: nothing more can
+    /// be kept, and the node must end.
+    pub async fn stuck(&self) {
+        if self.stuck.clone().wait_for(|stuck| *stuck).await.is_err() {
+            std::future::pending().await
+        }
     }
 
     /// The rules in force.
@@ -416,10 +433,27 @@ impl Ledger {
     }
 }
 
-/// Tells of each write, in order, that it is durable.
-async fn acknowledge(mut waiting: mpsc::Receiver<Accepted>, durable: watch::Sender<Standing>) {
+/// Tells of each write, in order, that it is durable; ends with the first that
+/// does not become so in time.
+async fn acknowledge(
+    mut waiting: mpsc::Receiver<Accepted>,
+    durable: watch::Sender<Standing>,
+    clock: Clock,
+    stuck: watch::Sender<bool>,
+) {
     while let Some(accepted) = waiting.recv().await {
-        let outcome = accepted.pending.durable().await.map(|_| ());
+        let Ok(outcome) = clock
+            .timeout(DURABLE_WITHIN, accepted.pending.durable())
+            .await
+        else {
+            tracing::error!(
+                "a write was not durable within {} s",
+                DURABLE_WITHIN.as_secs()
+            );
+            stuck.send_replace(true);
+            return;
+        };
+        let outcome = outcome.map(|_| ());
         if outcome.is_ok() {
             durable.send_replace(accepted.standing);
         }

@@ -36,6 +36,7 @@ pub struct Node {
     address: SocketAddr,
     base_url: String,
     store: Store,
+    ledger: Arc<Ledger>,
     clock: Clock,
     signal: Signal,
     hot: Hot,
@@ -141,7 +142,7 @@ impl Node {
         let app = App::new(Parts {
             snapshots: published.snapshots.clone(),
             conflicts: published.conflicts,
-            ledger,
+            ledger: ledger.clone(),
             access: access_read,
             body_settings: bodies_read,
             limits: limits_read,
@@ -158,6 +159,7 @@ impl Node {
             address,
             base_url,
             store: opened.store,
+            ledger,
             clock,
             signal,
             hot: Hot {
@@ -222,7 +224,12 @@ impl Node {
     /// Comes back when the store has failed: nothing more can be kept, and the
     /// node must end.
     pub async fn failed(&self) -> StoreError {
-        self.store.failed().await
+        tokio::select! {
+            error = self.store.failed() => error,
+            () = self.ledger.stuck() => {
+                StoreError::Fatal("the disk does not answer: a write is not durable in time".into())
+            }
+        }
     }
 
     /// Stops accepting, lets the requests under way end within a time, and

@@ -5,6 +5,7 @@ mod alto_http;
 mod architecture;
 mod client;
 mod configuration;
+mod disk;
 mod fuzz;
 mod incremental;
 mod metro;

@@ -60,7 +60,12 @@ impl TestNode {
 
     /// A node whose store fails as `durability` has it.
     pub async fn failing(durability: Durability) -> Self {
-        Self::run("", Clock::system(), durability).await
+        Self::failing_at(Clock::system(), durability).await
+    }
+
+    /// The same under a clock.
+    pub async fn failing_at(clock: Clock, durability: Durability) -> Self {
+        Self::run("", clock, durability).await
     }
 
     async fn run(more: &str, clock: Clock, durability: Durability) -> Self {
