@@ -1,6 +1,6 @@
 //! The costs that a query selects: gathered, tested and ranked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::alto::meta::{CostMode, CostType};
 use crate::alto::query::{CostSelection, Test};
@@ -43,6 +43,7 @@ pub(super) fn select(
         srcs,
         dsts,
         layers: BTreeMap::new(),
+        ranked: BTreeSet::new(),
     };
     let tests = || selection.tests.iter().flatten();
     for cost_type in selection
@@ -52,7 +53,6 @@ pub(super) fn select(
     {
         gathered.numerical(cost_type);
     }
-    let ranked_before = |cost_type: &CostType| tests().any(|test| test.cost_type == *cost_type);
     for test in tests() {
         gathered.ordinal(&test.cost_type);
     }
@@ -69,9 +69,7 @@ pub(super) fn select(
         }
     }
     for cost_type in &selection.wanted {
-        if !ranked_before(cost_type) {
-            gathered.ordinal(cost_type);
-        }
+        gathered.ordinal(cost_type);
     }
     let mut wanted: Vec<Vec<f64>> = Vec::with_capacity(selection.wanted.len());
     for (place, cost_type) in selection.wanted.iter().enumerate() {
@@ -93,6 +91,8 @@ struct Gathered<'a> {
     srcs: &'a [u32],
     dsts: &'a [u32],
     layers: BTreeMap<CostType, Vec<f64>>,
+    /// The ordinal cost types that are ranks by now.
+    ranked: BTreeSet<CostType>,
 }
 
 impl Gathered<'_> {
@@ -109,9 +109,10 @@ impl Gathered<'_> {
         self.layers.insert(cost_type.clone(), layer);
     }
 
-    /// Turns the numbers of an ordinal cost type into their ranks.
+    /// Turns the numbers of an ordinal cost type into their ranks, once: the
+    /// ranks of ranks would turn those of a bandwidth around again.
     fn ordinal(&mut self, cost_type: &CostType) {
-        if cost_type.cost_mode != CostMode::Ordinal {
+        if cost_type.cost_mode != CostMode::Ordinal || !self.ranked.insert(cost_type.clone()) {
             return;
         }
         if let Some(layer) = self.layers.get_mut(cost_type) {
