@@ -10,6 +10,7 @@ mod fuzz;
 mod incremental;
 mod metro;
 mod n2s;
+mod oracle;
 mod rfc7285;
 mod rfc8189;
 mod rfc9274;

@@ -424,3 +424,26 @@ async fn a_full_cost_map_is_never_of_several_types() {
     assert_eq!(answer.status, 405);
     assert_eq!(fault(&COSTS.ask(&node, "[]").await).0, SYNTAX);
 }
+
+#[tokio::test]
+async fn ranks_of_a_bandwidth_are_the_same_however_often_it_is_asked_for_or_tested() {
+    let node = network().await;
+    let stated = json!({"cost-map": {"a": {"b": 10, "c": 500}, "b": {"c": 20}}});
+    node.put("cost-maps/bw-available", &stated).await;
+    let ordinal = cost_type("bw-available", "ordinal");
+    let once = json!({"a": {"b": [2], "c": [0]}, "b": {"c": [1]}});
+    assert_eq!(
+        costs(&node, json!({"multi-cost-types": [ordinal]})).await,
+        once
+    );
+    let twice = json!({"a": {"b": [2, 2], "c": [0, 0]}, "b": {"c": [1, 1]}});
+    assert_eq!(
+        costs(&node, json!({"multi-cost-types": [ordinal, ordinal]})).await,
+        twice
+    );
+    let tested = json!({"multi-cost-types": [ordinal], "constraints": ["ge 0", "le 1"]});
+    assert_eq!(
+        costs(&node, tested).await,
+        json!({"a": {"c": [0]}, "b": {"c": [1]}})
+    );
+}
