@@ -129,12 +129,15 @@ pub fn replace(
     let network_changed = changed
         .iter()
         .any(|(_, path, _)| *path == DocumentPath::NetworkMap);
+    let mut faults = Faults::default();
     let union = match network_changed {
-        true => Arc::new(NetworkUnion::new(&facts, &standing.policy)),
+        true => {
+            let union = NetworkUnion::new(&facts, &standing.policy);
+            check_size(&union, limits, &mut faults);
+            Arc::new(union)
+        }
         false => standing.union.clone(),
     };
-    let mut faults = Faults::default();
-    check_size(&union, limits, &mut faults);
     if let Some(own) = source.and_then(|source| facts.sources.get(source)) {
         let pids = (&**standing.union.pids(), &**union.pids());
         check_dangling(own, pids, places, &mut faults);

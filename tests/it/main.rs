@@ -7,6 +7,7 @@ mod client;
 mod configuration;
 mod disk;
 mod fuzz;
+mod golden;
 mod incremental;
 mod metro;
 mod n2s;

@@ -403,6 +403,23 @@ async fn every_error_is_listed_up_to_a_hundred() {
 }
 
 #[tokio::test]
+async fn what_was_stated_before_a_limit_was_lowered_stays() {
+    let mut node = stating().await;
+    let lower = "[ingest]\nmax_pids = 1\nmax_prefixes = 1\nmax_cells = 1\nmax_entities = 1\n\
+                 max_interconnects = 0\n";
+    node.restart_with(lower).await;
+    for (path, body) in super::documents() {
+        assert_eq!(node.stated(path).await.json(), body);
+    }
+    let more = json!({"network-map": {"ams": {}, "fra": {}, "par": {}}});
+    put(&node, "network-map", &more)
+        .await
+        .problem(422, &["/network-map"]);
+    let few = json!({"property-map": {"pid:ams": {}}});
+    assert_eq!(put(&node, "properties", &few).await.status, 200);
+}
+
+#[tokio::test]
 async fn what_is_over_a_limit_of_the_operator_is_refused_with_the_limit() {
     let more = "[ingest]\nmax_pids = 2\nmax_prefixes = 3\nmax_cells = 2\nmax_entities = 1\n\
                 max_interconnects = 0\nmax_operations = 1\n";

@@ -1,0 +1,176 @@
+//! What others build on, kept as files: a change of it shows in the diff.
+//!
+//! `ALTOFED_BLESS=1 cargo test --test it golden::` writes the files anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{JSON, NETWORK_FILTER, OPS, TestNode};
+
+/// Checks that this is what the golden file says.
+#[track_caller]
+fn golden(file: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(file);
+    if std::env::var_os("ALTOFED_BLESS").is_some() {
+        std::fs::write(&path, text).expect("a golden file");
+    }
+    let kept = std::fs::read_to_string(&path).expect("a golden file");
+    assert!(
+        kept == text,
+        "{file} is not what it was; see what changed with ALTOFED_BLESS=1 and git diff"
+    );
+}
+
+#[tokio::test]
+async fn the_description_of_the_api_is_the_golden_one() {
+    let node = TestNode::start().await;
+    let description = node.get("/openapi.json").await.ok(JSON);
+    let text = serde_json::to_string_pretty(&description).expect("JSON");
+    golden("openapi.json", &(text + "\n"));
+}
+
+#[tokio::test]
+async fn the_names_of_the_metrics_are_the_golden_ones() {
+    let node = TestNode::start().await;
+    // Those of requests are there once there was one.
+    node.get("/livez").await;
+    let metrics = node.get("/metrics").await;
+    let mut kinds = BTreeMap::new();
+    let mut labels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in metrics.text().lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words[..] {
+            ["#", "TYPE", name, kind] => drop(kinds.insert(name.to_owned(), kind.to_owned())),
+            ["#", ..] => {}
+            _ => {
+                let (sample, _) = line.split_once('}').unwrap_or((words[0], ""));
+                let (name, pairs) = sample.split_once('{').unwrap_or((sample, ""));
+                let suffixes = ["_total", "_bucket", "_sum", "_count"];
+                let family = suffixes.iter().find_map(|suffix| name.strip_suffix(suffix));
+                let names = pairs.split("\",").filter_map(|pair| pair.split_once("=\""));
+                let labels = labels.entry(family.unwrap_or(name).to_owned()).or_default();
+                labels.extend(names.map(|(name, _)| name.to_owned()));
+            }
+        }
+    }
+    let described = kinds.iter().map(|(name, kind)| {
+        assert!(name.starts_with("altofed_"), "{name}");
+        let labels = labels.get(name).into_iter().flatten();
+        let labels: Vec<&str> = labels
+            .map(String::as_str)
+            .filter(|label| *label != "le")
+            .collect();
+        format!("{name} {kind} {}", labels.join(","))
+            .trim_end()
+            .to_owned()
+            + "\n"
+    });
+    golden("metrics.txt", &described.collect::<String>());
+}
+
+const METHODS: [Method; 6] = [
+    Method::GET,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::TRACE,
+];
+
+/// A path of the description with something in place of its parameters.
+fn concrete(path: &str, method: &Method) -> String {
+    let resource = match *method == Method::POST {
+        true => "filtered-networkmap",
+        false => "networkmap",
+    };
+    path.replace("{metric}", "routingcost")
+        .replace("{revision}", "1")
+        .replace("{view}", "merged")
+        .replace("{resource}", resource)
+}
+
+async fn paths(node: &TestNode) -> serde_json::Map<String, Value> {
+    let description = node.get("/openapi.json").await.json();
+    description["paths"].as_object().expect("paths").clone()
+}
+
+#[tokio::test]
+async fn whatever_is_described_is_there_and_nothing_else_is() {
+    let node = TestNode::start().await;
+    node.put("network-map", &json!({"network-map": {}})).await;
+    for (path, operations) in paths(&node).await {
+        for method in METHODS {
+            let name = method.as_str().to_ascii_lowercase();
+            let url = concrete(&path, &method);
+            let described = operations.get(&name).is_some();
+            let request = || {
+                let request = node.request(method.clone(), &url).token(OPS);
+                match url.starts_with("/views/") {
+                    true => request.typed(NETWORK_FILTER, "{\"pids\":[]}"),
+                    false => request.typed(JSON, "{}"),
+                }
+            };
+            // A document must be there to be read or deleted.
+            if let Some(document) = url.strip_prefix("/n2s/v1/")
+                && operations.get("put").is_some()
+            {
+                let member = match document {
+                    "network-map" => "network-map",
+                    "properties" => "property-map",
+                    "interconnects" => "interconnects",
+                    _ => "cost-map",
+                };
+                let body = json!({member: {}});
+                let put = node.n2s(OPS, Method::PUT, document, Some(&body));
+                assert!(put.send().await.status.is_success(), "{url}");
+            }
+            let status = request().send().await.status.as_u16();
+            assert_eq!(
+                !matches!(status, 404 | 405),
+                described,
+                "{method} {url}: {status}"
+            );
+            if !described {
+                assert_eq!(status, 405, "{method} {url}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_near_a_path_is_not_found() {
+    let node = TestNode::start().await;
+    let known = paths(&node).await;
+    let mut near = BTreeSet::from(["/".to_owned(), "/index.html".to_owned()]);
+    for path in known.keys() {
+        let path = concrete(path, &Method::GET);
+        near.insert(format!("{path}/"));
+        near.insert(format!("{path}/x"));
+        near.insert(format!("{path}x"));
+        near.insert(format!("/{path}"));
+        near.insert(path.to_uppercase());
+        near.insert(path.replace("/v1/", "/v2/"));
+        for (at, _) in path.match_indices('/').skip(1) {
+            near.insert(path[..at].to_owned());
+            near.insert(path[..=at].to_owned());
+        }
+    }
+    let real: BTreeSet<String> = known
+        .keys()
+        .flat_map(|path| [Method::GET, Method::POST].map(|method| concrete(path, &method)))
+        .collect();
+    for path in near.difference(&real) {
+        for method in [Method::GET, Method::POST, Method::PUT] {
+            let answer = node.request(method.clone(), path).token(OPS).send().await;
+            let status = answer.status.as_u16();
+            assert!(matches!(status, 404 | 405), "{method} {path}: {answer:?}");
+            // Where a method is lacking there is a path with a parameter.
+            assert!(status == 404 || method != Method::GET, "{path}");
+        }
+    }
+}
