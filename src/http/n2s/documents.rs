@@ -1,0 +1,345 @@
+//! Documents: reading them, and every way to write them.
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::header::{ETAG, LOCATION};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use bytes::Bytes;
+
+use crate::alto::json::Faults;
+use crate::alto::media;
+use crate::api::n2s::WriteAnswer;
+use crate::auth::{Principal, Scope};
+use crate::http::access::Caller;
+use crate::http::app::App;
+use crate::http::bodies::{Effort, compress};
+use crate::http::body;
+use crate::http::conditional::{condition, etag};
+use crate::http::negotiate::{Coding, coding, has_type};
+use crate::http::refusal::{Wording, faulty, problem, respond};
+use crate::ingest::{
+    Changes, Document, DocumentPath, IdempotencyKey, Operation as Step, OperationKind, Outcome,
+    Reader, Write, read_operation, read_transaction, union_document,
+};
+
+use super::{
+    Query, Refused, bad_request, failed, going_down, json, marked, refuse, refused, require,
+    revision_number, unchanged,
+};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+pub(super) async fn cost_map(
+    app: State<App>,
+    caller: Extension<Caller>,
+    Path(metric): Path<String>,
+    request: Request,
+) -> Response {
+    match DocumentPath::parse(&format!("cost-maps/{metric}")) {
+        Ok(path) => document(path, app, caller, request).await,
+        Err(reason) => problem(StatusCode::NOT_FOUND, "metric", &reason, &Faults::default()),
+    }
+}
+
+pub(super) async fn document(
+    path: DocumentPath,
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Response {
+    let (parts, content) = request.into_parts();
+    let answered = match parts.method {
+        Method::PUT => {
+            write_document(&app, &caller, OperationKind::Put, path, &parts, content).await
+        }
+        Method::PATCH => {
+            write_document(
+                &app,
+                &caller,
+                OperationKind::MergePatch,
+                path,
+                &parts,
+                content,
+            )
+            .await
+        }
+        Method::DELETE => {
+            write_document(&app, &caller, OperationKind::Delete, path, &parts, content).await
+        }
+        _ => read_document(&app, &caller, path, &parts).await,
+    };
+    answered.unwrap_or_else(|refused| *refused)
+}
+async fn read_document(
+    app: &App,
+    caller: &Caller,
+    path: DocumentPath,
+    parts: &Parts,
+) -> Result<Response, Refused> {
+    let principal = require(app, caller, Scope::Ingest)?;
+    let query = Query::of(parts, &["source"])?;
+    let standing = app.ledger.durable().borrow().clone();
+    let nothing = |whose: &str| {
+        let detail = format!("{whose} states no {path}");
+        refused(problem(
+            StatusCode::NOT_FOUND,
+            "document",
+            &detail,
+            &Faults::default(),
+        ))
+    };
+    let (known, document) = match query.source.as_deref() {
+        Some("*") => {
+            let (path, standing) = (path.clone(), standing.clone());
+            let union = app.pool.run(move || union_document(&standing, &path));
+            (
+                None,
+                union
+                    .await
+                    .map_err(|error| failed(&error))?
+                    .ok_or_else(|| nothing("no source"))?,
+            )
+        }
+        _ => {
+            let source = query.source(principal)?;
+            let facts = standing.facts.sources.get(&source);
+            let document = facts.and_then(|facts| Document::of(facts, &path));
+            let known = facts.and_then(|facts| Document::stated(facts, &path));
+            (
+                known.map(|(tag, _)| tag),
+                document.ok_or_else(|| nothing(source.as_str()))?,
+            )
+        }
+    };
+    let Some(coding) = coding(&parts.headers) else {
+        return Err(refused(Wording::Problem.refuse(
+            StatusCode::NOT_ACCEPTABLE,
+            "coding",
+            "no coding is acceptable to the client; ask for identity, gzip or zstd",
+        )));
+    };
+    if let Some(tag) = &known
+        && let Some(response) = unchanged(&parts.headers, etag(tag, coding))
+    {
+        return Ok(response);
+    }
+    let written = app.pool.run(move || {
+        let text = document.text();
+        let tag = text.tag().clone();
+        (
+            tag,
+            compress(&Bytes::from(text.joined()), coding, Effort::Each),
+        )
+    });
+    let (tag, text) = written.await.map_err(|error| failed(&error))?;
+    let current = etag(&tag, coding);
+    if let Some(response) = unchanged(&parts.headers, current.clone()) {
+        return Ok(response);
+    }
+    Ok(marked(
+        respond(StatusCode::OK, media::JSON, text),
+        current,
+        coding,
+    ))
+}
+
+async fn write_document(
+    app: &App,
+    caller: &Caller,
+    kind: OperationKind,
+    path: DocumentPath,
+    parts: &Parts,
+    content: Body,
+) -> Result<Response, Refused> {
+    let principal = require(app, caller, Scope::Ingest)?;
+    let types: &[&str] = match kind {
+        OperationKind::Delete => &[],
+        OperationKind::MergePatch => &[media::MERGE_PATCH],
+        // What a GET of an ALTO map returned can be put as it is.
+        _ => &[media::JSON, media::NETWORK_MAP, media::COST_MAP],
+    };
+    let content = receive(app, parts, content, types).await?;
+    let (target, bytes) = (path.clone(), content.clone());
+    let read = parsed(app, move |reader| {
+        read_operation(reader, kind, target, &bytes)
+    })
+    .await?;
+    let request = [
+        kind.as_str().as_bytes(),
+        path.to_string().as_bytes(),
+        &content,
+    ]
+    .map(<[u8]>::to_vec);
+    write(app, principal, parts, Changes::Document(read), &request).await
+}
+
+pub(super) async fn transaction(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Response {
+    let (parts, content) = request.into_parts();
+    let answered = async {
+        let principal = require(&app, &caller, Scope::Ingest)?;
+        let content = receive(&app, &parts, content, &[media::JSON]).await?;
+        let bytes = content.clone();
+        let read: Vec<Step> = parsed(&app, move |reader| read_transaction(reader, &bytes)).await?;
+        let request = [b"transaction".to_vec(), content.to_vec()];
+        write(
+            &app,
+            principal,
+            &parts,
+            Changes::Transaction(read),
+            &request,
+        )
+        .await
+    };
+    answered.await.unwrap_or_else(|refused| *refused)
+}
+
+pub(super) async fn restore(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(revision): Path<String>,
+    request: Request,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    let answered = async {
+        let principal = require(&app, &caller, Scope::Operate)?;
+        let number = revision_number(&revision)?;
+        let request = [b"restore".to_vec(), revision.into_bytes()];
+        write(&app, principal, &parts, Changes::Restore(number), &request).await
+    };
+    answered.await.unwrap_or_else(|refused| *refused)
+}
+/// The body of a request, if it is of one of these types; no types: none is
+/// wanted.
+async fn receive(
+    app: &App,
+    parts: &Parts,
+    content: Body,
+    types: &[&str],
+) -> Result<Bytes, Refused> {
+    if types.is_empty() {
+        return Ok(Bytes::new());
+    }
+    if !types.iter().any(|known| has_type(&parts.headers, known)) {
+        let detail = format!(
+            "the Content-Type of the request must be {}",
+            types.join(" or ")
+        );
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Err(refused(problem(
+            status,
+            "media-type",
+            &detail,
+            &Faults::default(),
+        )));
+    }
+    let limits = app.bodies_taken();
+    body::read(content, &limits.ingest(), &app.clock)
+        .await
+        .map_err(|error| {
+            let detail = error.to_string();
+            refused(problem(error.status(), "body", &detail, &Faults::default()))
+        })
+}
+
+/// Reads a body on the pool.
+async fn parsed<T: Send + 'static>(
+    app: &App,
+    read: impl FnOnce(Reader<'_>) -> Result<T, Faults> + Send + 'static,
+) -> Result<T, Refused> {
+    let rules = app.ledger.rules();
+    let reading = app.pool.run(move || {
+        read(Reader {
+            domain: &rules.policy.domain,
+            limits: &rules.limits,
+        })
+    });
+    let read = reading.await.map_err(|error| failed(&error))?;
+    read.map_err(|faults| refused(faulty(&faults)))
+}
+/// Does a write, and answers when it is durable and published. `request` is
+/// what an idempotency key stands for.
+async fn write(
+    app: &App,
+    principal: &Principal,
+    parts: &Parts,
+    change: Changes,
+    request: &[Vec<u8>],
+) -> Result<Response, Refused> {
+    let query = Query::of(parts, &["source", "dry-run"])?;
+    let source = query.source(principal)?;
+    let mut marks: Vec<&[u8]> = vec![source.as_str().as_bytes()];
+    marks.extend(request.iter().map(Vec::as_slice));
+    let key = match (query.dry_run, parts.headers.get(IDEMPOTENCY_KEY)) {
+        (false, Some(text)) => Some(idempotency_key(principal, text, &marks)?),
+        _ => None,
+    };
+    let write = Write {
+        principal: principal.name.clone(),
+        source,
+        condition: condition(&parts.headers),
+        key,
+        dry_run: query.dry_run,
+        change,
+    };
+    let outcome = app
+        .ledger
+        .write(write)
+        .await
+        .map_err(|refusal| refused(refuse(&refusal)))?;
+    if !query.dry_run {
+        let mut snapshots = app.snapshots.clone();
+        let published = snapshots
+            .wait_for(|snapshot| snapshot.revision >= outcome.revision)
+            .await;
+        if published.is_err() {
+            return Err(refused(going_down()));
+        }
+    }
+    Ok(answer(outcome, parts))
+}
+
+fn idempotency_key(
+    principal: &Principal,
+    text: &HeaderValue,
+    request: &[&[u8]],
+) -> Result<IdempotencyKey, Refused> {
+    match text.to_str() {
+        Ok(text) if !text.is_empty() && text.len() <= 255 => {
+            Ok(IdempotencyKey::new(principal.name.as_str(), text, request))
+        }
+        _ => Err(bad_request(
+            "the Idempotency-Key must have 1 to 255 printable ASCII characters",
+        )),
+    }
+}
+
+fn answer(outcome: Outcome, parts: &Parts) -> Response {
+    let status = match outcome.created {
+        true => StatusCode::CREATED,
+        false => StatusCode::OK,
+    };
+    let document = WriteAnswer {
+        revision: outcome.revision,
+        changed: outcome.changed,
+        warnings: outcome.warnings,
+    };
+    let mut response = json(status, &document);
+    let headers = response.headers_mut();
+    if let Some(tag) = &outcome.tag {
+        headers.insert(ETAG, etag(tag, Coding::Identity));
+    }
+    if outcome.created
+        && outcome.tag.is_some()
+        && let Ok(value) = HeaderValue::try_from(parts.uri.path())
+    {
+        headers.insert(LOCATION, value);
+    }
+    response
+}

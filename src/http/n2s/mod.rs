@@ -1,0 +1,189 @@
+//! The network-to-server API over HTTP: its routes, its documents, its reports,
+//! and here what they share.
+
+mod documents;
+mod reports;
+mod routes;
+
+pub(super) use routes::routes;
+
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, ETAG, VARY};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use serde::Serialize;
+use url::form_urlencoded;
+
+use crate::alto::json::Faults;
+use crate::alto::media;
+use crate::auth::{Principal, Scope};
+use crate::ident::SourceName;
+use crate::ingest::Refusal;
+
+use super::access::Caller;
+use super::app::App;
+use super::conditional::not_modified;
+use super::negotiate::Coding;
+use super::refusal::{Wording, faulty, problem, respond};
+
+/// A response in place of an answer.
+type Refused = Box<Response>;
+
+fn refused(response: Response) -> Refused {
+    Box::new(response)
+}
+
+fn bad_request(detail: &str) -> Refused {
+    refused(problem(
+        StatusCode::BAD_REQUEST,
+        "request",
+        detail,
+        &Faults::default(),
+    ))
+}
+
+/// The query of a request.
+#[derive(Default)]
+struct Query {
+    source: Option<String>,
+    dry_run: bool,
+    after: u64,
+}
+
+impl Query {
+    /// Reads the query; `allowed` are the names it may have.
+    fn of(parts: &Parts, allowed: &[&str]) -> Result<Self, Refused> {
+        let mut query = Self::default();
+        for (name, value) in
+            form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
+        {
+            match name.as_ref() {
+                name if !allowed.contains(&name) => {
+                    return Err(bad_request(&format!(
+                        "the query parameter {name:?} is unknown here; known are {}",
+                        allowed.join(", ")
+                    )));
+                }
+                "source" => query.source = Some(value.into_owned()),
+                "dry-run" => {
+                    query.dry_run = value
+                        .parse()
+                        .map_err(|_| bad_request("dry-run must be true or false"))?;
+                }
+                _ => {
+                    query.after = value
+                        .parse()
+                        .map_err(|_| bad_request("after must be the number of a revision"))?;
+                }
+            }
+        }
+        Ok(query)
+    }
+
+    /// The source that the caller means: its own, or one that it lists.
+    fn source(&self, principal: &Principal) -> Result<SourceName, Refused> {
+        let Some(name) = &self.source else {
+            return Ok(principal.name.clone());
+        };
+        let source = SourceName::new(name).map_err(|error| bad_request(&error.to_string()))?;
+        if principal.may_write_for(&source) {
+            return Ok(source);
+        }
+        let detail = format!(
+            "token {} has no source {source}; add it to the token's `sources`",
+            principal.name
+        );
+        Err(refused(problem(
+            StatusCode::FORBIDDEN,
+            "source",
+            &detail,
+            &Faults::default(),
+        )))
+    }
+}
+
+fn require<'c>(app: &App, caller: &'c Caller, scope: Scope) -> Result<&'c Principal, Refused> {
+    app.access()
+        .require(caller.principal(), scope)
+        .map(|principal| &**principal)
+        .map_err(|denied| refused(Wording::Problem.denied(&denied)))
+}
+fn unchanged(headers: &HeaderMap, current: HeaderValue) -> Option<Response> {
+    not_modified(headers, &current).then(|| {
+        marked(
+            super::refusal::bare(StatusCode::NOT_MODIFIED),
+            current,
+            Coding::Identity,
+        )
+    })
+}
+
+fn marked(mut response: Response, etag: HeaderValue, coding: Coding) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(ETAG, etag);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.insert(
+        VARY,
+        HeaderValue::from_static("accept-encoding, authorization"),
+    );
+    if let Some(name) = coding.name() {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
+    }
+    response
+}
+fn json(status: StatusCode, document: &impl Serialize) -> Response {
+    respond(
+        status,
+        media::JSON,
+        serde_json::to_vec(document).unwrap_or_default(),
+    )
+}
+
+fn refuse(refusal: &Refusal) -> Response {
+    let (status, kind) = match refusal {
+        Refusal::Faulty(faults) => return faulty(faults),
+        Refusal::Precondition => (StatusCode::PRECONDITION_FAILED, "precondition"),
+        Refusal::KeyReused => (StatusCode::CONFLICT, "idempotency-key"),
+        Refusal::NoDocument(..) => (StatusCode::NOT_FOUND, "document"),
+        Refusal::NotFound(_) => (StatusCode::NOT_FOUND, "revision"),
+        Refusal::Gone(_) => (StatusCode::GONE, "revision"),
+        Refusal::KeysFull => {
+            let detail = refusal.to_string();
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return Wording::Problem.later(status, "idempotency-key", &detail, 3600);
+        }
+        Refusal::Store(error) => {
+            tracing::error!(%error, "a write could not be made durable");
+            return going_down();
+        }
+        Refusal::Pool(_) | Refusal::Panicked(_) => return *failed(refusal),
+    };
+    problem(status, kind, &refusal.to_string(), &Faults::default())
+}
+
+fn going_down() -> Response {
+    let detail = "the node cannot keep what it is told and is going down; try again later";
+    Wording::Problem.later(StatusCode::SERVICE_UNAVAILABLE, "store", detail, 10)
+}
+
+fn failed(error: &dyn std::error::Error) -> Refused {
+    tracing::error!(%error, "a request failed");
+    let detail = "the node failed to answer; its log says why";
+    refused(problem(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "defect",
+        detail,
+        &Faults::default(),
+    ))
+}
+fn revision_number(text: &str) -> Result<u64, Refused> {
+    text.parse().map_err(|_| {
+        let detail = format!("{text:?} is not the number of a revision");
+        refused(problem(
+            StatusCode::NOT_FOUND,
+            "revision",
+            &detail,
+            &Faults::default(),
+        ))
+    })
+}

@@ -1,0 +1,92 @@
+//! Revisions and conflicts.
+
+use std::collections::BTreeMap;
+
+use axum::Extension;
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use crate::api::n2s::{ConflictList, RevisionDocument, RevisionList};
+use crate::auth::Scope;
+use crate::compile::ConflictKind;
+use crate::http::access::Caller;
+use crate::http::app::App;
+use crate::http::conditional::etag;
+use crate::http::negotiate::Coding;
+use crate::ingest::{Account, Ledger};
+
+use super::{Query, Refused, json, marked, refuse, refused, require, revision_number};
+
+/// The revisions that one answer lists.
+const PAGE: usize = 100;
+
+pub(super) async fn revisions(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    let answered = async {
+        require(&app, &caller, Scope::Ingest)?;
+        let query = Query::of(&parts, &["after"])?;
+        let newest = app.ledger.durable().borrow().facts.revision;
+        let listed = app.ledger.revisions(query.after, PAGE).await;
+        let listed = listed.map_err(|refusal| refused(refuse(&refusal)))?;
+        let list = RevisionList {
+            revisions: listed.into_iter().map(revision_document).collect(),
+            newest,
+        };
+        let current = etag(&Ledger::revision_tag(newest), Coding::Identity);
+        Ok(marked(
+            json(StatusCode::OK, &list),
+            current,
+            Coding::Identity,
+        ))
+    };
+    answered.await.unwrap_or_else(|refused: Refused| *refused)
+}
+
+pub(super) async fn revision(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(revision): Path<String>,
+) -> Response {
+    let answered = async {
+        require(&app, &caller, Scope::Ingest)?;
+        let number = revision_number(&revision)?;
+        let account = app.ledger.revision(number).await;
+        let account = account.map_err(|refusal| refused(refuse(&refusal)))?;
+        Ok(json(StatusCode::OK, &revision_document((number, account))))
+    };
+    answered.await.unwrap_or_else(|refused: Refused| *refused)
+}
+
+fn revision_document((revision, account): (u64, Account)) -> RevisionDocument {
+    RevisionDocument {
+        revision,
+        time: account.time,
+        principal: account.principal,
+        source: account.source,
+        operations: account.operations,
+        changed: account.changed,
+        restored: account.restored,
+    }
+}
+
+pub(super) async fn conflicts(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+) -> Response {
+    if let Err(refused) = require(&app, &caller, Scope::Ingest) {
+        return *refused;
+    }
+    let conflicts = app.conflicts.borrow().clone();
+    let total = |kind: ConflictKind| (kind.as_str().to_owned(), conflicts.count(kind));
+    let totals: BTreeMap<String, u64> = ConflictKind::ALL.into_iter().map(total).collect();
+    let list = ConflictList {
+        conflicts: conflicts.listed().to_vec(),
+        totals,
+    };
+    json(StatusCode::OK, &list)
+}

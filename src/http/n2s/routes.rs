@@ -1,0 +1,281 @@
+//! The routes of the API and what is said of them.
+
+use axum::http::{Method, StatusCode};
+use axum::routing;
+
+use crate::alto::media;
+use crate::api::n2s::{
+    ConflictList, CostMapDocument, InterconnectsDocument, NetworkMapDocument, PropertiesDocument,
+    RevisionDocument, RevisionList, TransactionDocument, WriteAnswer,
+};
+use crate::auth::Scope;
+use crate::http::app::App;
+use crate::http::openapi::{Content, Operation, Parameter, Route, content};
+use crate::ingest::DocumentPath;
+
+use super::documents::{cost_map, document, restore, transaction};
+use super::reports::{conflicts, revision, revisions};
+
+/// The routes of the API.
+pub(in crate::http) fn routes() -> Vec<Route> {
+    let mut routes = vec![
+        document_route(
+            "/n2s/v1/network-map",
+            [
+                "getNetworkMap",
+                "putNetworkMap",
+                "patchNetworkMap",
+                "deleteNetworkMap",
+            ],
+            "the PIDs and their prefixes",
+            content::<NetworkMapDocument>,
+            &[],
+            routing::any(|app, caller, request| {
+                document(DocumentPath::NetworkMap, app, caller, request)
+            }),
+        ),
+        document_route(
+            "/n2s/v1/cost-maps/{metric}",
+            ["getCostMap", "putCostMap", "patchCostMap", "deleteCostMap"],
+            "the numerical costs in a metric",
+            content::<CostMapDocument>,
+            &[METRIC],
+            routing::any(cost_map),
+        ),
+        document_route(
+            "/n2s/v1/properties",
+            [
+                "getProperties",
+                "putProperties",
+                "patchProperties",
+                "deleteProperties",
+            ],
+            "the properties of prefixes and PIDs",
+            content::<PropertiesDocument>,
+            &[],
+            routing::any(|app, caller, request| {
+                document(DocumentPath::Properties, app, caller, request)
+            }),
+        ),
+        document_route(
+            "/n2s/v1/interconnects",
+            [
+                "getInterconnects",
+                "putInterconnects",
+                "patchInterconnects",
+                "deleteInterconnects",
+            ],
+            "the links to other domains",
+            content::<InterconnectsDocument>,
+            &[],
+            routing::any(|app, caller, request| {
+                document(DocumentPath::Interconnects, app, caller, request)
+            }),
+        ),
+    ];
+    routes.extend([
+        Route {
+            path: "/n2s/v1/transaction",
+            operations: vec![Operation {
+                method: Method::POST,
+                id: "postTransaction",
+                summary: "Change several documents as one revision, all or none",
+                scope: Some(Scope::Ingest),
+                parameters: vec![SOURCE, DRY_RUN, IF_MATCH, KEY],
+                request: vec![content::<TransactionDocument>(media::JSON)],
+                responses: written(),
+            }],
+            varied: false,
+            handler: routing::any(transaction),
+        },
+        Route {
+            path: "/n2s/v1/revisions",
+            operations: vec![Operation {
+                method: Method::GET,
+                id: "listRevisions",
+                summary: "Who changed what, and when, oldest first",
+                scope: Some(Scope::Ingest),
+                parameters: vec![AFTER],
+                request: Vec::new(),
+                responses: found::<RevisionList>("At most 100 revisions; the ETag is of the newest revision, for If-Match on a transaction"),
+            }],
+            varied: false,
+            handler: routing::any(revisions),
+        },
+        Route {
+            path: "/n2s/v1/revisions/{revision}",
+            operations: vec![Operation {
+                method: Method::GET,
+                id: "getRevision",
+                summary: "Who changed what, and when, in one revision",
+                scope: Some(Scope::Ingest),
+                parameters: vec![REVISION],
+                request: Vec::new(),
+                responses: found::<RevisionDocument>("The revision"),
+            }],
+            varied: false,
+            handler: routing::any(revision),
+        },
+        Route {
+            path: "/n2s/v1/revisions/{revision}/restore",
+            operations: vec![Operation {
+                method: Method::POST,
+                id: "restoreRevision",
+                summary: "State the facts of all sources as they were after a revision, as a new revision",
+                scope: Some(Scope::Operate),
+                parameters: vec![REVISION, DRY_RUN, IF_MATCH, KEY],
+                request: Vec::new(),
+                responses: written(),
+            }],
+            varied: false,
+            handler: routing::any(restore),
+        },
+        Route {
+            path: "/n2s/v1/conflicts",
+            operations: vec![Operation {
+                method: Method::GET,
+                id: "listConflicts",
+                summary: "The facts that are kept and not used, and why",
+                scope: Some(Scope::Ingest),
+                parameters: Vec::new(),
+                request: Vec::new(),
+                responses: found::<ConflictList>("The conflicts"),
+            }],
+            varied: false,
+            handler: routing::any(conflicts),
+        },
+    ]);
+    routes
+}
+
+const fn query(name: &'static str, kind: &'static str, description: &'static str) -> Parameter {
+    Parameter {
+        place: "query",
+        name,
+        description,
+        kind,
+    }
+}
+
+const fn header(name: &'static str, description: &'static str) -> Parameter {
+    Parameter {
+        place: "header",
+        name,
+        description,
+        kind: "string",
+    }
+}
+
+const METRIC: Parameter = Parameter {
+    place: "path",
+    name: "metric",
+    description: "A cost metric of RFC 7285 or RFC 9439, for example `delay-ow:p95`, or `priv:…`",
+    kind: "string",
+};
+const REVISION: Parameter = Parameter {
+    place: "path",
+    name: "revision",
+    description: "The number of a revision",
+    kind: "integer",
+};
+const SOURCE: Parameter = query(
+    "source",
+    "string",
+    "Whose facts; absent: the token's own. `*` reads what all sources state together",
+);
+const DRY_RUN: Parameter = query(
+    "dry-run",
+    "boolean",
+    "`true`: the same checks and the same answer, nothing kept",
+);
+const AFTER: Parameter = query("after", "integer", "List the revisions after this one");
+const IF_MATCH: Parameter = header(
+    "If-Match",
+    "The ETag that the change is based on; 412 if it is stale",
+);
+const IF_NONE_MATCH: Parameter = header(
+    "If-None-Match",
+    "`*`: only if there is no such document yet",
+);
+const KEY: Parameter = header(
+    "Idempotency-Key",
+    "A repeat with the same key within a day gets the first answer",
+);
+
+fn written() -> Vec<(StatusCode, &'static str, Vec<Content>)> {
+    let answer = || vec![content::<WriteAnswer>(media::JSON)];
+    vec![
+        (StatusCode::OK, "Done, durable and published", answer()),
+        (
+            StatusCode::CREATED,
+            "A document is there that was not before",
+            answer(),
+        ),
+    ]
+}
+
+fn found<T: schemars::JsonSchema>(
+    text: &'static str,
+) -> Vec<(StatusCode, &'static str, Vec<Content>)> {
+    vec![(StatusCode::OK, text, vec![content::<T>(media::JSON)])]
+}
+
+fn document_route(
+    path: &'static str,
+    ids: [&'static str; 4],
+    what: &'static str,
+    schema: fn(&'static str) -> Content,
+    parameters: &[Parameter],
+    handler: routing::MethodRouter<App>,
+) -> Route {
+    let with = |more: &[Parameter]| [parameters, more].concat();
+    let write = [SOURCE, DRY_RUN, IF_MATCH, IF_NONE_MATCH, KEY];
+    let [get, put, patch, delete] = ids;
+    Route {
+        path,
+        operations: vec![
+            Operation {
+                method: Method::GET,
+                id: get,
+                summary: what,
+                scope: Some(Scope::Ingest),
+                parameters: with(&[SOURCE]),
+                request: Vec::new(),
+                responses: vec![(
+                    StatusCode::OK,
+                    "The document, in canonical form",
+                    vec![schema(media::JSON)],
+                )],
+            },
+            Operation {
+                method: Method::PUT,
+                id: put,
+                summary: what,
+                scope: Some(Scope::Ingest),
+                parameters: with(&write),
+                request: vec![schema(media::JSON)],
+                responses: written(),
+            },
+            Operation {
+                method: Method::PATCH,
+                id: patch,
+                summary: what,
+                scope: Some(Scope::Ingest),
+                parameters: with(&write),
+                request: vec![schema(media::MERGE_PATCH)],
+                responses: written(),
+            },
+            Operation {
+                method: Method::DELETE,
+                id: delete,
+                summary: what,
+                scope: Some(Scope::Ingest),
+                parameters: with(&write),
+                request: Vec::new(),
+                responses: written(),
+            },
+        ],
+        varied: false,
+        handler,
+    }
+}
