@@ -4,7 +4,7 @@ use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
-use crate::ident::{Digest, SourceName};
+use crate::ident::{Digest, SourceName, from_hex};
 
 use super::settings::{Scope, TokenSettings};
 
@@ -96,18 +96,8 @@ impl Token {
 
 /// The 32 bytes of a fingerprint in hex, as `openssl x509 -fingerprint` prints it.
 fn fingerprint(text: &str) -> Option<[u8; 32]> {
-    let digits: Vec<u32> = text
-        .chars()
-        .filter(|c| *c != ':')
-        .map(|c| c.to_digit(16))
-        .collect::<Option<_>>()?;
-    let bytes: Vec<u8> = digits
-        .chunks_exact(2)
-        .filter_map(|pair| u8::try_from(pair[0] * 16 + pair[1]).ok())
-        .collect();
-    (digits.len() == 64)
-        .then(|| bytes.try_into().ok())
-        .flatten()
+    let digits = text.replace(':', "").to_ascii_lowercase();
+    from_hex(&digits)?.try_into().ok()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::client::{Client, Options as ClientOptions};
 use crate::config::Config;
+use crate::ident::to_hex;
 use crate::node::{Node, StartError};
 use crate::runtime::Clock;
 
@@ -89,7 +90,7 @@ impl Drop for Directory {
 fn secret() -> anyhow::Result<String> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).context("the system has no random numbers")?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(to_hex(&bytes))
 }
 
 async fn start(listen: SocketAddr, data: &Path, secret: &str) -> anyhow::Result<Node> {

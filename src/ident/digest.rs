@@ -1,6 +1,7 @@
 //! SHA-256 digests of content, and the tags made from them.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
@@ -8,16 +9,42 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::name::NameError;
 
-/// The SHA-256 digest of some bytes.
+/// A SHA-256 digest, written as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
+/// The text is not 64 lower-case hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a digest is 64 hexadecimal digits")]
+pub struct InvalidDigest;
+
 impl Digest {
+    /// No bytes have it: what comes before the first, the digest of the empty set.
+    pub const ZERO: Digest = Digest([0; 32]);
+
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
+        Self::of_parts(&[bytes])
+    }
+
+    /// The digest of the concatenation of `parts`.
+    pub fn of_parts(parts: &[&[u8]]) -> Self {
         let mut hasher = Sha256::new();
-        hasher.update(bytes);
+        parts.iter().for_each(|part| hasher.update(part));
         hasher.finish()
+    }
+
+    /// The digest of these bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Adds or takes away one member of a set whose digest this is: the exclusive or of its
+    /// members' digests depends on the members alone, not on the order they came in.
+    pub fn toggle(&mut self, member: &Digest) {
+        for (to, from) in self.0.iter_mut().zip(member.0) {
+            *to ^= from;
+        }
     }
 
     /// The 32 bytes of the digest.
@@ -38,7 +65,51 @@ impl fmt::Debug for Digest {
     }
 }
 
+impl FromStr for Digest {
+    type Err = InvalidDigest;
+
+    fn from_str(text: &str) -> Result<Digest, InvalidDigest> {
+        let bytes = from_hex(text).ok_or(InvalidDigest)?;
+        bytes.try_into().map(Digest).map_err(|_| InvalidDigest)
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Bytes in lower-case hexadecimal digits.
+pub fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The bytes that [`to_hex`] wrote; `None` for any other text.
+pub fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    if !text.len().is_multiple_of(2) {
+        return None;
+    }
+    let pairs = text.as_bytes().chunks_exact(2);
+    pairs
+        .map(|pair| Some(digit(*pair.first()?)? << 4 | digit(*pair.last()?)?))
+        .collect()
+}
+
 /// SHA-256 of bytes that come in pieces.
+#[derive(Clone)]
 pub struct Sha256(digest::Context);
 
 impl Sha256 {
@@ -146,6 +217,26 @@ mod tests {
             Tag::from(digest).as_str(),
             "ba7816bf8f01cfea414140de5dae2223"
         );
+    }
+
+    #[test]
+    fn a_digest_reads_back_from_its_text() {
+        let digest = Digest::of_parts(&[b"a", b"bc"]);
+        assert_eq!(digest, Digest::of(b"abc"));
+        assert_eq!(digest.to_string().parse(), Ok(digest));
+        for wrong in ["", "00", &"0".repeat(63), &"G".repeat(64), &"0".repeat(66)] {
+            assert_eq!(wrong.parse::<Digest>(), Err(InvalidDigest), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_digest_of_a_set_does_not_depend_on_the_order() {
+        let [a, b, c] = [b"a", b"b", b"c"].map(|m| Digest::of(m));
+        let mut one = Digest::ZERO;
+        [a, b, c, b].iter().for_each(|member| one.toggle(member));
+        let mut other = Digest::ZERO;
+        [c, a].iter().for_each(|member| other.toggle(member));
+        assert_eq!(one, other);
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod metric;
 mod name;
 mod prefix;
 
-pub use digest::{Digest, Sha256, Tag};
+pub use digest::{Digest, InvalidDigest, Sha256, Tag, from_hex, to_hex};
 pub use metric::{MetricName, ValueCheck};
 pub use name::{
     DomainLabel, InterconnectId, NameError, PidName, PropertyName, ResourceId, SourceName,

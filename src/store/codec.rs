@@ -1,7 +1,7 @@
 //! The store's own binary forms: fixed integers in network order, byte strings with a 32-bit
 //! length. Reading is bounded by the input and never panics.
 
-use super::digest::Digest;
+use crate::ident::Digest;
 
 /// The bytes are not what was once written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        let digest = Digest::of(&[b"x"]);
+        let digest = Digest::of_parts(&[b"x"]);
         let bytes = Encoder::default()
             .u8(7)
             .u32(8)

@@ -250,13 +250,14 @@ fn broken(error: sled::Error) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{digest::Digest, handle::size_on_disk};
+    use crate::ident::Digest;
+    use crate::store::handle::size_on_disk;
 
     #[test]
     fn a_database_under_constant_change_does_not_grow_for_ever() {
         let directory = tempfile::tempdir().unwrap();
         let mut engine = Engine::open(directory.path(), 16 * 1024 * 1024).unwrap();
-        let key = |n: u64| Digest::of(&[&n.to_be_bytes()]);
+        let key = |n: u64| Digest::of_parts(&[&n.to_be_bytes()]);
         let mut sizes = Vec::new();
         for n in 0..9_000_u64 {
             engine

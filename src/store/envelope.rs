@@ -7,10 +7,9 @@
 
 use aws_lc_rs::rand;
 
-use super::{
-    StoreError,
-    digest::{Digest, from_hex, to_hex},
-};
+use crate::ident::{Digest, from_hex, to_hex};
+
+use super::StoreError;
 
 /// The bytes a frame adds to its payload.
 pub(super) const OVERHEAD: usize = 8 + 1 + 4 + 8;
@@ -45,7 +44,7 @@ impl Kind {
 
     /// The digest of a payload of this kind.
     pub(super) fn digest(self, payload: &[u8]) -> Digest {
-        Digest::of(&[&[self as u8], payload])
+        Digest::of_parts(&[&[self as u8], payload])
     }
 }
 

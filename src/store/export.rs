@@ -2,11 +2,10 @@
 
 use std::{collections::HashSet, io::Write, path::Path};
 
-use aws_lc_rs::digest::{Context, SHA256};
+use crate::ident::Sha256;
 
 use super::{
     StoreError,
-    digest::Digest,
     directory::Directory,
     lines::{End, Header, Line, List},
     meta::FORMAT,
@@ -29,7 +28,7 @@ pub fn export(
         let mut out = Lines {
             out,
             lines: 0,
-            digest: Context::new(&SHA256),
+            digest: Sha256::new(),
         };
         let release = env!("CARGO_PKG_VERSION").to_owned();
         out.write(&Line::Store(Header {
@@ -63,7 +62,7 @@ pub fn export(
 struct Lines<'w> {
     out: &'w mut dyn Write,
     lines: u64,
-    digest: Context,
+    digest: Sha256,
 }
 
 impl Lines<'_> {
@@ -77,7 +76,7 @@ impl Lines<'_> {
     }
 
     fn finish(mut self) -> Result<(), StoreError> {
-        let digest = Digest::from_finished(self.digest.clone());
+        let digest = self.digest.clone().finish();
         let end = Line::End(End {
             lines: self.lines,
             digest,

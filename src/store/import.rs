@@ -5,12 +5,11 @@ use std::{
     path::Path,
 };
 
-use aws_lc_rs::digest::{Context, SHA256};
+use crate::ident::Sha256;
 
 use super::{
     StoreError,
     build::build,
-    digest::Digest,
     directory::Directory,
     envelope::{MAX_PAYLOAD, Mark},
     ledger::Ledger,
@@ -44,7 +43,7 @@ pub fn import(
         let mut lines = Lines {
             input,
             line: 0,
-            digest: Context::new(&SHA256),
+            digest: Sha256::new(),
         };
         lines
             .load(ledger, progress)
@@ -57,7 +56,7 @@ pub fn import(
 struct Lines<'r> {
     input: &'r mut dyn BufRead,
     line: u64,
-    digest: Context,
+    digest: Sha256,
 }
 
 impl Lines<'_> {
@@ -141,7 +140,7 @@ impl Lines<'_> {
     fn next(&mut self) -> Result<(Line, End), StoreError> {
         let before = End {
             lines: self.line,
-            digest: Digest::from_finished(self.digest.clone()),
+            digest: self.digest.clone().finish(),
         };
         let mut text = Vec::new();
         let mut input = Read::take(&mut *self.input, MAX_LINE);

@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use crate::ident::Digest;
+
 use super::{
     Commit, StoreError,
-    digest::Digest,
     engine::{Engine, Tree},
     envelope::{Kind, Mark},
     meta::{Checkpoint, Pending, Standing},

@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ident::{Digest, from_hex, to_hex};
+
 use super::{
-    digest::{Digest, from_hex, to_hex},
     record::Record,
     table::{Moment, Row, RowChange},
     tree::DocumentRef,

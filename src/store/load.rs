@@ -2,10 +2,11 @@
 
 use std::{collections::HashSet, path::Path, sync::Arc};
 
+use crate::ident::Digest;
+
 use super::{
     StoreError,
     codec::Malformed,
-    digest::Digest,
     engine::{Engine, Tree, contained},
     envelope::Kind,
     ledger::Ledger,

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use crate::ident::Digest;
+
 use super::{
     StoreError,
     codec::{Decoder, Encoder, Malformed},
-    digest::Digest,
     envelope::Mark,
     table::{Moment, RowChange},
 };

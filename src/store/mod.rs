@@ -18,7 +18,6 @@
 mod build;
 mod codec;
 mod commit;
-mod digest;
 mod directory;
 mod engine;
 mod envelope;
@@ -46,7 +45,6 @@ mod writer;
 mod tests;
 
 pub use commit::Commit;
-pub use digest::{Digest, InvalidDigest};
 pub use engine::Durability;
 pub use error::StoreError;
 pub use export::export;

@@ -5,10 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::ident::Digest;
+
 use super::{
     StoreError,
     build::{CACHE_BYTES, build},
-    digest::Digest,
     directory::{self, Directory},
     engine::{Tree, contained},
     handle::size_on_disk,

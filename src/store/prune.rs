@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use crate::ident::Digest;
+
 use super::{
     StoreError,
-    digest::Digest,
     engine::Tree,
     envelope::{Kind, MAX_PAYLOAD},
     ledger::Ledger,

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::ident::Digest;
+
 use super::{
     StoreError,
     codec::{Decoder, Encoder, Malformed},
-    digest::Digest,
     envelope::Kind,
     table::{Moment, RowChange},
     tree::{self, DocumentRef, Fetch, Put},
@@ -245,13 +246,13 @@ mod tests {
 
     fn record(body: usize, documents: u32, changes: u32) -> Record {
         let reference = |n: u32| DocumentRef {
-            digest: Digest::of(&[&n.to_be_bytes()]),
+            digest: Digest::of_parts(&[&n.to_be_bytes()]),
             length: n.into(),
             depth: 1,
         };
         Record {
             revision: 7,
-            previous: Digest::of(&[b"previous"]),
+            previous: Digest::of_parts(&[b"previous"]),
             hash: Digest::ZERO,
             puts: 3,
             body: vec![b'b'; body],
@@ -265,7 +266,7 @@ mod tests {
                     value: n.is_multiple_of(2).then(|| vec![1; 100]),
                 })
                 .collect(),
-            tables: Digest::of(&[b"tables"]),
+            tables: Digest::of_parts(&[b"tables"]),
         }
     }
 

@@ -10,9 +10,10 @@ use std::{
     path::Path,
 };
 
+use crate::ident::Digest;
+
 use super::{
     StoreError,
-    digest::Digest,
     envelope::{Kind, MAX_PAYLOAD, Mark, OVERHEAD, Opened},
     meta::{Pending, Standing},
     record::{Record, Stored},

@@ -10,7 +10,8 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{StoreError, digest::Digest, envelope::MAX_PAYLOAD};
+use super::{StoreError, envelope::MAX_PAYLOAD};
+use crate::ident::Digest;
 
 const MAX_DATA: usize = MAX_PAYLOAD - 1;
 const MIN_DATA: usize = 1024;

@@ -11,9 +11,10 @@ use std::{
     path::Path,
 };
 
+use crate::ident::Digest;
+
 use super::{
     StoreError,
-    digest::Digest,
     meta::{Identity, Standing},
 };
 
@@ -64,7 +65,7 @@ impl Witness {
         } = standing;
         let (identity, sequence) = (identity.encode(), self.sequence);
         let text = format!("{identity} {sequence} {revision} {hash} {puts} {tables}");
-        let mut line = format!("{text} {}", Digest::of(&[text.as_bytes()])).into_bytes();
+        let mut line = format!("{text} {}", Digest::of_parts(&[text.as_bytes()])).into_bytes();
         line.resize(PLACE - 1, b' ');
         line.push(b'\n');
         let place = self.sequence % 2 * PLACE as u64;
@@ -108,7 +109,7 @@ impl Testimony {
     /// `None` if the line is damaged, an error if a newer altofed wrote it.
     fn parse(line: &[u8], directory: &Path) -> Option<Result<Testimony, StoreError>> {
         let (text, digest) = str::from_utf8(line).ok()?.trim_end().rsplit_once(' ')?;
-        if digest.parse() != Ok(Digest::of(&[text.as_bytes()])) {
+        if digest.parse() != Ok(Digest::of_parts(&[text.as_bytes()])) {
             return None;
         }
         match Identity::decode(text.as_bytes(), directory) {
@@ -139,12 +140,12 @@ mod tests {
     use crate::store::envelope::Mark;
 
     fn standing(revision: u64) -> Standing {
-        let hash = Digest::of(&[&revision.to_be_bytes()]);
+        let hash = Digest::of_parts(&[&revision.to_be_bytes()]);
         Standing {
             revision,
             hash,
             puts: revision + 1,
-            tables: Digest::of(&[b"tables"]),
+            tables: Digest::of_parts(&[b"tables"]),
         }
     }
 
@@ -177,7 +178,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("witness");
         let text = "2 9.0.0 whatever";
-        fs::write(&path, format!("{text} {}", Digest::of(&[text.as_bytes()]))).unwrap();
+        fs::write(
+            &path,
+            format!("{text} {}", Digest::of_parts(&[text.as_bytes()])),
+        )
+        .unwrap();
         let read = Testimony::read(&path, directory.path());
         assert!(matches!(
             read,

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::ident::Digest;
 
 const KEYS: Table = Table::new("keys");
 const PEERS: Table = Table::new("peers");

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ident::Digest;
 
 fn error(path: &Path) -> StoreError {
     match Store::open(path, &Settings::default()) {
@@ -77,7 +78,7 @@ async fn a_newer_format_is_refused_with_the_release_that_is_needed() {
     let home = Home::new();
     home.store().close().await.unwrap();
     let text = "2 9.1.0 0011223344556677 1 0";
-    let line = format!("{text} {}", Digest::of(&[text.as_bytes()]));
+    let line = format!("{text} {}", Digest::of_parts(&[text.as_bytes()]));
     fs::write(home.path().join("witness"), line).unwrap();
     let error = error(&home.path());
     assert!(matches!(error, StoreError::NewerFormat { found: 2, .. }));
