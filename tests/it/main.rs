@@ -8,6 +8,7 @@ mod configuration;
 mod disk;
 mod fuzz;
 mod golden;
+mod hostile;
 mod incremental;
 mod metro;
 mod n2s;

@@ -86,6 +86,15 @@ impl Program {
         Ok(Self { child, log, url })
     }
 
+    /// The bytes of memory that it has resident.
+    pub fn resident(&self) -> u64 {
+        let file = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(file).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kibibytes = line.and_then(|line| line.split_whitespace().nth(1));
+        kibibytes.expect("VmRSS").parse::<u64>().expect("a number") * 1024
+    }
+
     /// Sends it a signal by its name.
     pub fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
