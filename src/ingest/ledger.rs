@@ -21,8 +21,9 @@ use crate::store::{Commit, Opened, Record, Store, StoreError, Submitted, Table};
 use super::condition::Condition;
 use super::document::{Document, DocumentPath, Text};
 use super::keys::{IdempotencyKey, Keys, Known};
+use super::load::{LoadError, account, documents, load};
 use super::operation::{Change, Operation};
-use super::read::{Limits, Reader};
+use super::read::Limits;
 use super::revision::{Account, MAX_LISTED, OperationSummary};
 use super::transaction::{Applied, Replacements, Standing, apply, replace};
 
@@ -515,95 +516,4 @@ fn replacements(standing: &Standing, mut documents: Replacements) -> Replacement
         }
     }
     documents
-}
-
-fn account(record: &Record) -> Option<Account> {
-    serde_json::from_slice(&record.body).ok()
-}
-
-/// Why stored facts could not be loaded.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A stored document is not one of ours.
-    #[error(
-        "the stored document {name:?} cannot be used: {reason}; check with `altofed store verify`"
-    )]
-    Document {
-        /// Its name.
-        name: String,
-        /// Why not.
-        reason: String,
-    },
-    /// The account of the newest revision cannot be read.
-    #[error("the account of revision {0} cannot be read; check with `altofed store verify`")]
-    Account(u64),
-    /// The program failed.
-    #[error(transparent)]
-    Pool(#[from] PoolError),
-}
-
-/// The facts as the newest record leaves them, and which revision stated each
-/// document.
-async fn load(
-    store: &Store,
-    head: &Record,
-    rules: &Arc<Rules>,
-    pool: &Pool,
-) -> Result<(Facts, BTreeMap<String, u64>), LoadError> {
-    let account = account(head).ok_or(LoadError::Account(head.revision))?;
-    let (stated, accepted) = (account.stated, account.time.parse().ok());
-    let documents = documents(store, head, rules, pool).await?;
-    let since = stated.clone();
-    let revision = head.revision;
-    let facts = pool.run(move || {
-        let mut facts = Facts {
-            revision,
-            accepted,
-            ..Facts::default()
-        };
-        for ((source, path), document) in documents {
-            let Some(document) = document else { continue };
-            let since = since
-                .get(&path.stored_as(&source))
-                .copied()
-                .unwrap_or(revision);
-            let tag = document.text().tag().clone();
-            let stated = facts.sources.entry(source).or_default();
-            Document::state(stated, &path, Some((document, tag)), since);
-        }
-        facts
-    });
-    Ok((facts.await?, stated))
-}
-
-/// Every document as a record leaves it.
-async fn documents(
-    store: &Store,
-    record: &Record,
-    rules: &Arc<Rules>,
-    pool: &Pool,
-) -> Result<Replacements, LoadError> {
-    let mut documents = Replacements::new();
-    for (name, reference) in &record.documents {
-        let bytes = store.document(reference).await?;
-        let refuse = |reason: String| LoadError::Document {
-            name: name.clone(),
-            reason,
-        };
-        let key = DocumentPath::parse_stored(name).ok_or_else(|| refuse("unknown name".into()))?;
-        let (path, rules) = (key.1.clone(), rules.clone());
-        let read = pool.run(move || {
-            let reader = Reader {
-                domain: &rules.policy.domain,
-                limits: &Limits::none(),
-            };
-            reader.document(&path, Vec::new(), &bytes)
-        });
-        let document = read.await?.map_err(|faults| refuse(faults.to_string()))?;
-        documents.insert(key, Some(document));
-    }
-    Ok(documents)
 }

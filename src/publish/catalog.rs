@@ -10,7 +10,7 @@ use crate::alto::query::CostCapabilities;
 use crate::ident::{Digest, MetricName, ResourceId, Tag};
 
 use super::costs::Costs;
-use super::snapshot::ViewName;
+use super::name::ViewName;
 
 /// The resources of a view.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use crate::ident::PropertyName;
 
 use super::catalog::{Kind, Resource};
 use super::endpoint::pid_property;
-use super::snapshot::ViewName;
+use super::name::ViewName;
 use super::view::View;
 
 /// The directory of a view: its resources, and a delegation to the directory of

@@ -11,9 +11,9 @@ use crate::ident::{MetricName, ResourceId};
 
 use super::catalog::{Catalog, Kind, NETWORK_MAP, capabilities};
 use super::costs::Costs;
+use super::name::ViewName;
 use super::network::NetworkMap;
 use super::properties::Properties;
-use super::snapshot::ViewName;
 
 /// A view.
 #[derive(Debug)]
