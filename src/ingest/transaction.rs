@@ -25,7 +25,8 @@ pub struct Applied {
     pub changed: Vec<(SourceName, DocumentPath, Option<Text>)>,
     /// Whether a document is there that was not before.
     pub created: bool,
-    /// What the source should know, though nothing is wrong.
+    /// What the source should know, though nothing is wrong: of facts that are
+    /// not used, and of the network map if the transaction touches it.
     pub warnings: Vec<String>,
 }
 
@@ -113,6 +114,9 @@ pub fn replace(
     facts.revision += 1;
     let mut changed = Vec::new();
     let mut created = false;
+    let of_network = replaced
+        .keys()
+        .any(|(_, path)| *path == DocumentPath::NetworkMap);
     for ((owner, path), document) in replaced {
         let stated = facts.sources.entry(owner.clone()).or_default();
         let former = Document::stated(stated, &path);
@@ -143,7 +147,10 @@ pub fn replace(
         check_dangling(own, pids, places, &mut faults);
     }
     faults.or(())?;
-    let warnings = warnings(&facts, &union);
+    let mut warnings = dangling_warnings(&facts, &union);
+    if of_network {
+        warnings.splice(0..0, network_warnings(&union));
+    }
     if changed.is_empty() {
         facts.revision = standing.facts.revision;
     }
@@ -472,14 +479,13 @@ fn nest(walk: &mut Walk<'static>, members: &[&str], detail: String) {
     }
 }
 
-fn warnings(facts: &Facts, union: &NetworkUnion) -> Vec<String> {
+fn network_warnings(union: &NetworkUnion) -> Vec<String> {
     let mut warnings: Vec<String> = union
         .uncovered()
         .map(|family| {
-            let all = if family == Family::V4 {
-                "0.0.0.0/0"
-            } else {
-                "::/0"
+            let all = match family {
+                Family::V4 => "0.0.0.0/0",
+                Family::V6 => "::/0",
             };
             format!(
                 "not every {family} address is in a PID: {all} is added to the PID \"default\" \
@@ -493,6 +499,11 @@ fn warnings(facts: &Facts, union: &NetworkUnion) -> Vec<String> {
             "{prefixes} prefixes are stated by two sources in different PIDs; see /n2s/v1/conflicts"
         ));
     }
+    warnings
+}
+
+fn dangling_warnings(facts: &Facts, union: &NetworkUnion) -> Vec<String> {
+    let mut warnings = Vec::new();
     for (source, stated) in &facts.sources {
         let mut missing = BTreeSet::new();
         dangling(stated, union.pids(), |_, _, pid| {
