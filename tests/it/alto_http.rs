@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::metro::{
     COST_MAP, COSTS, DIRECTORY, ENDPOINTS, ERROR, MAP_ID, NETWORK, PROPERTIES, Service, VALUE,
-    directories, entries, fault, metro, rc,
+    canonical_text, directories, entries, fault, metro, rc,
 };
 use crate::support::{Answer, NOC, TestNode, client_builder};
 
@@ -70,44 +70,6 @@ fn decoded(answer: &Answer) -> Vec<u8> {
         "zstd" => out = zstd::stream::decode_all(&answer.body[..]).expect("zstd"),
         other => panic!("coded as {other}"),
     }
-    out
-}
-
-/// RFC 8785, written again: an own serializer would agree with itself.
-fn canonical(value: &Value, out: &mut String) {
-    match value {
-        Value::Number(number) => {
-            let number = number.as_f64().expect("a double");
-            out.push_str(ryu_js::Buffer::new().format_finite(number));
-        }
-        Value::Array(elements) => {
-            out.push('[');
-            for (i, element) in elements.iter().enumerate() {
-                out.push_str(if i > 0 { "," } else { "" });
-                canonical(element, out);
-            }
-            out.push(']');
-        }
-        Value::Object(object) => {
-            let mut keys: Vec<&String> = object.keys().collect();
-            keys.sort_by_key(|key| key.encode_utf16().collect::<Vec<_>>());
-            out.push('{');
-            for (i, key) in keys.into_iter().enumerate() {
-                out.push_str(if i > 0 { "," } else { "" });
-                out.push_str(&json!(key).to_string());
-                out.push(':');
-                canonical(&object[key], out);
-            }
-            out.push('}');
-        }
-        // serde_json escapes in strings just what RFC 8785 §3.2.2.2 has escaped.
-        other => out.push_str(&other.to_string()),
-    }
-}
-
-fn canonical_text(value: &Value) -> String {
-    let mut out = String::new();
-    canonical(value, &mut out);
     out
 }
 

@@ -5,6 +5,7 @@ mod alto_http;
 mod architecture;
 mod client;
 mod configuration;
+mod conformance;
 mod disk;
 mod fuzz;
 mod golden;

@@ -90,7 +90,7 @@ impl Service {
 
     /// The answer to a query that must have one.
     pub async fn ok(self, node: &TestNode, query: &Value) -> Value {
-        self.ask(node, query).await.ok(self.media_type)
+        sound(&self.ask(node, query).await, self.media_type)
     }
 
     /// Checks that each of these bodies is refused with this error.
@@ -110,6 +110,54 @@ pub const SYNTAX: &str = "E_SYNTAX";
 pub const MISSING: &str = "E_MISSING_FIELD";
 pub const TYPE: &str = "E_INVALID_FIELD_TYPE";
 pub const VALUE: &str = "E_INVALID_FIELD_VALUE";
+
+/// The JSON of an answer that must be 200, of this media type and canonical: a
+/// member that stands twice would not be seen in the tree.
+#[track_caller]
+pub fn sound(answer: &Answer, media_type: &str) -> Value {
+    let tree = answer.ok(media_type);
+    assert_eq!(answer.text(), canonical_text(&tree));
+    tree
+}
+
+/// RFC 8785, written again: an own serializer would agree with itself.
+fn canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Number(number) => {
+            let number = number.as_f64().expect("a double");
+            out.push_str(ryu_js::Buffer::new().format_finite(number));
+        }
+        Value::Array(elements) => {
+            out.push('[');
+            for (i, element) in elements.iter().enumerate() {
+                out.push_str(if i > 0 { "," } else { "" });
+                canonical(element, out);
+            }
+            out.push(']');
+        }
+        Value::Object(object) => {
+            let mut keys: Vec<&String> = object.keys().collect();
+            keys.sort_by_key(|key| key.encode_utf16().collect::<Vec<_>>());
+            out.push('{');
+            for (i, key) in keys.into_iter().enumerate() {
+                out.push_str(if i > 0 { "," } else { "" });
+                out.push_str(&json!(key).to_string());
+                out.push(':');
+                canonical(&object[key], out);
+            }
+            out.push('}');
+        }
+        // serde_json escapes in strings just what RFC 8785 §3.2.2.2 has escaped.
+        other => out.push_str(&other.to_string()),
+    }
+}
+
+/// A tree as canonical JSON.
+pub fn canonical_text(value: &Value) -> String {
+    let mut out = String::new();
+    canonical(value, &mut out);
+    out
+}
 
 /// What an ALTO error says: code, field and value, empty for none. It must be
 /// one as RFC 7285 §8.5.2 has them, with status 400.
@@ -149,7 +197,7 @@ pub async fn full(node: &TestNode, resource: &str) -> Value {
         "networkmap" => NETWORK_MAP,
         _ => COST_MAP,
     };
-    answer.ok(media_type)
+    sound(&answer, media_type)
 }
 
 /// The PID of each address, by the endpoint property service.

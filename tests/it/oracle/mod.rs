@@ -11,7 +11,7 @@ use std::path::Path;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::metro::{COST_MAP, COSTS, ENDPOINTS, NETWORK, NETWORK_MAP, PROPERTIES, Service};
+use crate::metro::{COST_MAP, COSTS, ENDPOINTS, NETWORK, NETWORK_MAP, PROPERTIES, Service, sound};
 use crate::support::{JSON, NOC, TestNode};
 
 use dice::Dice;
@@ -51,9 +51,8 @@ async fn put(node: &TestNode, documents: &Documents, before: Option<&Documents>)
 /// The world as a view serves it, after checking that it is what was put.
 async fn served(node: &TestNode, view: &str, documents: &Documents) -> World {
     let get = async |resource: String, media_type: &str| {
-        node.get(&format!("/views/{view}/{resource}"))
-            .await
-            .ok(media_type)
+        let answer = node.get(&format!("/views/{view}/{resource}")).await;
+        sound(&answer, media_type)
     };
     let map = get("networkmap".into(), NETWORK_MAP).await;
     let merged = view == "merged";
@@ -100,7 +99,7 @@ async fn compare(node: &TestNode, view: &str, world: &World, dice: &mut Dice, ro
             let answer = node
                 .post(&at(service), service.accepts, query.to_string())
                 .await;
-            let answer = answer.ok(service.media_type);
+            let answer = sound(&answer, service.media_type);
             let expected = match member {
                 "network-map" => world.filtered_network(&query),
                 "cost-map" => world.filtered_costs(&query),
