@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::ident::Family;
 
-use super::ranges::{Address, Duplicate, NONE, Prefix, Ranges};
+use super::ranges::{Duplicate, NONE, Prefix, Ranges};
 use super::table::Table;
 
 /// An immutable table of IPv4 and IPv6 prefixes, searched by address.
@@ -107,7 +107,7 @@ impl Lpm {
     pub fn lookup_v6(&self, addr: Ipv6Addr) -> Option<u32> {
         match &self.v6 {
             V6::Halves(table) => table.find(upper(addr.to_bits())),
-            V6::Whole(table) => table.find(addr.to_bits()),
+            V6::Whole(table) => find_whole(table, addr),
         }
     }
 
@@ -124,16 +124,17 @@ impl Lpm {
     /// The fewest prefixes that make up the addresses of `family` without a match, ascending.
     pub fn uncovered(&self, family: Family) -> Box<dyn Iterator<Item = IpNet> + '_> {
         match (family, &self.v6) {
-            (Family::V4, _) => Box::new(gaps(self.v4.ranges()).flat_map(|(start, next)| {
+            (Family::V4, _) => Box::new(self.v4.gaps().flat_map(|(start, next)| {
                 let last = next.map_or(u32::MAX, |next| next - 1);
                 Ipv4Subnets::new(start.into(), last.into(), 0).map(IpNet::V4)
             })),
             (Family::V6, V6::Halves(table)) => Box::new(
-                gaps(table.ranges())
+                table
+                    .gaps()
                     .map(|(start, next)| (whole(start), next.map(whole)))
                     .flat_map(v6_prefixes),
             ),
-            (Family::V6, V6::Whole(table)) => Box::new(gaps(table.ranges()).flat_map(v6_prefixes)),
+            (Family::V6, V6::Whole(table)) => Box::new(table.gaps().flat_map(v6_prefixes)),
         }
     }
 
@@ -148,9 +149,9 @@ impl Lpm {
 
     fn values(&self, family: Family) -> &[u32] {
         match (family, &self.v6) {
-            (Family::V4, _) => self.v4.ranges().values(),
-            (Family::V6, V6::Halves(table)) => table.ranges().values(),
-            (Family::V6, V6::Whole(table)) => table.ranges().values(),
+            (Family::V4, _) => self.v4.values(),
+            (Family::V6, V6::Halves(table)) => table.values(),
+            (Family::V6, V6::Whole(table)) => table.values(),
         }
     }
 }
@@ -165,24 +166,18 @@ impl fmt::Debug for Lpm {
     }
 }
 
+/// Apart, so that the usual lookup is small enough to become part of its caller.
+#[inline(never)]
+fn find_whole(table: &Table<u128>, addr: Ipv6Addr) -> Option<u32> {
+    table.find(addr.to_bits())
+}
+
 fn duplicate<A, I: Into<IpAddr>>(twice: Duplicate<A>, addr: impl Fn(A) -> I) -> DuplicatePrefix {
     DuplicatePrefix {
         // The length was that of a prefix of the same family, so it is one.
         prefix: IpNet::new_assert(addr(twice.start).into(), twice.len),
         values: twice.values,
     }
-}
-
-/// The ranges without a value: where each begins, and where the next range does if there is one.
-fn gaps<A: Address>(ranges: &Ranges<A>) -> impl Iterator<Item = (A, Option<A>)> {
-    let (starts, values) = (ranges.starts(), ranges.values());
-    let ends = starts.iter().skip(1).copied().map(Some).chain([None]);
-    starts
-        .iter()
-        .copied()
-        .zip(ends)
-        .zip(values)
-        .filter_map(|(range, value)| (*value == NONE).then_some(range))
 }
 
 fn v6_prefixes((start, next): (u128, Option<u128>)) -> impl Iterator<Item = IpNet> {

@@ -3,21 +3,37 @@
 /// An address as a number: `u32` for IPv4, `u128` for IPv6, and `u64` for the upper half of an IPv6
 /// address. Its default is the first address.
 pub(super) trait Address: Copy + Ord + Default {
+    /// The last address.
+    const LAST: Self;
+
+    /// How many of them are best compared in one go.
+    const LANES: usize;
+
+    /// Whether most of the address space lies unused.
+    const SPARSE: bool;
+
     /// The address after the prefix of `len` bits that begins here; none ends the address space.
     fn after(self, len: u8) -> Option<Self>;
 
     /// How many bits the distance from `first`, which is not greater, needs.
     fn distance_bits(self, first: Self) -> u32;
 
-    /// The slot of this address when the address space is cut into blocks of 2^`shift` addresses:
-    /// slot 1 is the block of `first`, 2 the next one; everything before the block of `first` is
-    /// slot 0.
-    fn slot(self, first: Self, shift: u32) -> usize;
+    /// The number of the block of 2^`shift` addresses that comes before this address's own block;
+    /// that of its own when it is the first.
+    fn block_before(self, shift: u32) -> Self;
+
+    /// How many blocks of 2^`shift` addresses this address's own block comes after block `low`; 0
+    /// before it, and no more than `most`.
+    fn slot(self, shift: u32, low: Self, most: usize) -> usize;
 }
 
 macro_rules! address {
-    ($($number:ty)*) => {$(
+    ($($number:ty: $lanes:literal lanes, sparse $sparse:literal;)*) => {$(
         impl Address for $number {
+            const LAST: $number = <$number>::MAX;
+            const LANES: usize = $lanes;
+            const SPARSE: bool = $sparse;
+
             fn after(self, len: u8) -> Option<$number> {
                 (1 as $number)
                     .checked_shl(<$number>::BITS - u32::from(len))
@@ -28,20 +44,24 @@ macro_rules! address {
                 <$number>::BITS - (self - first).leading_zeros()
             }
 
+            fn block_before(self, shift: u32) -> $number {
+                (self >> shift).saturating_sub(1)
+            }
+
             #[inline]
-            fn slot(self, first: $number, shift: u32) -> usize {
-                match (self >> shift).checked_sub(first >> shift) {
-                    Some(blocks) => usize::try_from(blocks)
-                        .unwrap_or(usize::MAX)
-                        .saturating_add(1),
-                    None => 0,
-                }
+            fn slot(self, shift: u32, low: $number, most: usize) -> usize {
+                let blocks = (self >> shift).saturating_sub(low);
+                usize::try_from(blocks).unwrap_or(most).min(most)
             }
         }
     )*};
 }
 
-address!(u32 u64 u128);
+address! {
+    u32: 8 lanes, sparse false;
+    u64: 4 lanes, sparse true;
+    u128: 8 lanes, sparse true;
+}
 
 /// A prefix without host bits and its value. The order is the one the sweep needs: by address,
 /// a prefix before those inside it.
@@ -99,8 +119,6 @@ impl<A: Address> Ranges<A> {
             open.push((prefix.start.after(prefix.len), prefix.value));
         }
         ranges.close(&mut open, |_| true);
-        ranges.starts.shrink_to_fit();
-        ranges.values.shrink_to_fit();
         Ok(ranges)
     }
 
@@ -134,11 +152,6 @@ impl<A> Ranges<A> {
         &self.starts
     }
 
-    /// The value of each range, [`NONE`] where no prefix covers it.
-    pub(super) fn values(&self) -> &[u32] {
-        &self.values
-    }
-
     /// The same ranges with every start changed by `change`, which must keep their order.
     pub(super) fn map<B>(self, change: impl Fn(A) -> B) -> Ranges<B> {
         Ranges {
@@ -147,8 +160,9 @@ impl<A> Ranges<A> {
         }
     }
 
-    pub(super) fn heap_bytes(&self) -> usize {
-        self.starts.capacity() * size_of::<A>() + self.values.capacity() * size_of::<u32>()
+    /// The starts and the values.
+    pub(super) fn into_parts(self) -> (Vec<A>, Vec<u32>) {
+        (self.starts, self.values)
     }
 }
 
@@ -161,9 +175,8 @@ mod tests {
             .iter()
             .map(|&(start, len, value)| Prefix { start, len, value })
             .collect();
-        let ranges = Ranges::cut(prefixes).unwrap();
-        let starts = ranges.starts().iter().copied();
-        starts.zip(ranges.values().iter().copied()).collect()
+        let (starts, values) = Ranges::cut(prefixes).unwrap().into_parts();
+        starts.into_iter().zip(values).collect()
     }
 
     #[test]

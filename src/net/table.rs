@@ -1,9 +1,13 @@
 //! Ranges with an index over them, to be searched by address.
 
+use std::hint::select_unpredictable;
+use std::iter::repeat_n;
+
 use super::ranges::{Address, NONE, Ranges};
 
-/// How many starts are compared at once when a search has come down to so few.
-const LANES: usize = 8;
+/// Set in an index entry when no range begins in its slot. It leaves 2^31 for a count of ranges;
+/// so many would take 20 GB.
+const EMPTY: u32 = 1 << 31;
 
 /// Ranges and an index of about half as many slots. The slots are blocks of 2^`shift` addresses;
 /// they reach from the first to the last address where a range begins, so that an index is as fine
@@ -13,38 +17,58 @@ const LANES: usize = 8;
 /// A search looks its slot up and searches among the ranges that begin inside it: few where the
 /// prefixes lie evenly, and never more than log₂ n steps where they do not.
 pub(super) struct Table<A> {
-    ranges: Ranges<A>,
-    /// The first address, past the very first one, where a range begins.
-    first: A,
+    /// Where each range begins, and then `A::LAST` for as many lanes as are compared at once.
+    starts: Vec<A>,
+    /// The value of each range.
+    values: Vec<u32>,
     shift: u32,
-    /// The slot after the last range's.
+    /// The block that slot 0 ends with.
+    low: A,
+    /// The last slot.
     beyond: usize,
-    /// How many ranges begin before each slot; one entry more holds how many there are.
+    /// How many ranges begin before each slot, and at the end how many there are. In a sparse
+    /// address space [`EMPTY`] is set where it may be.
     index: Vec<u32>,
 }
 
 impl<A: Address> Table<A> {
     pub(super) fn new(ranges: Ranges<A>) -> Table<A> {
-        let starts = ranges.starts();
+        let (mut starts, mut values) = ranges.into_parts();
+        // The very first range begins with the address space, before anything else.
         let first = starts.get(1).copied().unwrap_or_default();
         let last = starts.last().copied().unwrap_or_default();
         let slot_bits = (starts.len() / 2).max(2).ilog2();
         let shift = last.distance_bits(first).saturating_sub(slot_bits);
-        let beyond = last.slot(first, shift) + 1;
+        let low = first.block_before(shift);
+        let slot = |address: A| address.slot(shift, low, usize::MAX);
+        let beyond = slot(last) + 1;
 
         let mut index = Vec::with_capacity(beyond + 2);
-        let mut begun = 0;
-        for start in starts {
-            if begun > 0 {
-                index.resize(start.slot(first, shift) + 1, begun);
-            }
+        let mut begun = 1;
+        for &start in starts.iter().skip(1) {
+            index.resize(slot(start) + 1, begun);
             begun += 1;
         }
         index.resize(beyond + 2, begun);
+        if A::SPARSE {
+            let mut after = begun;
+            for entry in index.iter_mut().rev() {
+                let begun = *entry;
+                if begun == after {
+                    *entry |= EMPTY;
+                }
+                after = begun;
+            }
+        }
+
+        starts.extend(repeat_n(A::LAST, A::LANES));
+        starts.shrink_to_fit();
+        values.shrink_to_fit();
         Table {
-            ranges,
-            first,
+            starts,
+            values,
             shift,
+            low,
             beyond,
             index,
         }
@@ -53,53 +77,78 @@ impl<A: Address> Table<A> {
     /// The value of the longest prefix over `address`.
     #[inline]
     pub(super) fn find(&self, address: A) -> Option<u32> {
-        let range = self.ranges_begun(address)?.checked_sub(1)?;
-        let value = self.ranges.values().get(range).copied()?;
+        let range = self.ranges_begun(address)?.wrapping_sub(1);
+        let value = self.values.get(range).copied()?;
         (value != NONE).then_some(value)
     }
 
-    /// How many ranges begin at `address` or before it.
+    /// How many ranges begin at `address` or before it, which is one at least.
     #[inline]
     fn ranges_begun(&self, address: A) -> Option<usize> {
-        let slot = address.slot(self.first, self.shift).min(self.beyond);
-        let mut begun = *self.index.get(slot)? as usize;
-        let mut open = *self.index.get(slot + 1)? as usize - begun;
-        if open == 0 {
+        let slot = address.slot(self.shift, self.low, self.beyond);
+        let entry = *self.index.get(slot)?;
+        let begun = (entry & !EMPTY) as usize;
+        // Where hardly a slot is empty, to ask costs more than it saves: no processor can guess.
+        if A::SPARSE && entry & EMPTY != 0 {
             return Some(begun);
         }
+        // Counting all lanes takes no jump. Starts past the slot are past the address too.
+        let near = count_begun(self.starts.get(begun..begun + A::LANES)?, address);
+        if near < A::LANES {
+            return Some(begun + near);
+        }
+        self.far_ranges_begun(slot, begun, address)
+    }
 
+    /// The same for a slot in which so many ranges begin that they are to be halved. Rare in IPv4,
+    /// where its code would only be in the way.
+    #[inline(never)]
+    fn far_ranges_begun(&self, slot: usize, mut begun: usize, address: A) -> Option<usize> {
         // All ranges before `begun` begin at the address or before it, none from `begun + open` on.
-        let starts = self.ranges.starts();
-        while open > LANES {
+        let mut open = (*self.index.get(slot + 1)? & !EMPTY) as usize - begun;
+        while open > A::LANES {
             let half = open / 2;
             let middle = begun + half;
-            let passed = *starts.get(middle)? <= address;
-            // Which way it goes no processor can guess: a choice of values costs less than a jump.
-            begun = std::hint::select_unpredictable(passed, middle, begun);
+            let passed = *self.starts.get(middle)? <= address;
+            begun = select_unpredictable(passed, middle, begun);
             open -= half;
         }
-        let candidates = starts.get(..begun + open)?;
-        // To count a fixed number, some of which were passed already, takes no jump either.
-        match candidates.last_chunk::<LANES>() {
-            Some(last) => Some(candidates.len() - LANES + count_begun(last, address)),
-            None => Some(count_begun(candidates, address)),
-        }
+        Some(begun + count_begun(self.starts.get(begun..begun + open)?, address))
+    }
+}
+
+impl<A: Copy> Table<A> {
+    /// The ranges without a value: where each begins, and where the next range does, if there is one.
+    pub(super) fn gaps(&self) -> impl Iterator<Item = (A, Option<A>)> {
+        let starts = self.starts.iter().copied().take(self.values.len());
+        let ends = starts.clone().skip(1).map(Some).chain([None]);
+        starts
+            .zip(ends)
+            .zip(&self.values)
+            .filter_map(|(range, value)| (*value == NONE).then_some(range))
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.starts.capacity() * size_of::<A>()
+            + (self.values.capacity() + self.index.capacity()) * size_of::<u32>()
     }
 }
 
 impl<A> Table<A> {
-    pub(super) fn ranges(&self) -> &Ranges<A> {
-        &self.ranges
-    }
-
-    pub(super) fn heap_bytes(&self) -> usize {
-        self.ranges.heap_bytes() + self.index.capacity() * size_of::<u32>()
+    /// The value of each range, [`NONE`] where no prefix covers it.
+    pub(super) fn values(&self) -> &[u32] {
+        &self.values
     }
 }
 
+/// How many of `starts` are at `address` or before it, counted in 32 bits as the lanes are.
 #[inline]
 fn count_begun<A: Address>(starts: &[A], address: A) -> usize {
-    starts.iter().filter(|start| **start <= address).count()
+    let begun: u32 = starts
+        .iter()
+        .map(|start| u32::from(*start <= address))
+        .sum();
+    begun as usize
 }
 
 #[cfg(test)]
@@ -164,7 +213,7 @@ mod tests {
             for step in [1, 3, 65_536] {
                 let addresses: Vec<u32> = (1..=count).map(|i| i * step).collect();
                 let table = table(&addresses, 32);
-                assert!(table.index.len() <= table.ranges.starts().len() / 2 + 6);
+                assert!(table.index.len() <= table.values.len() / 2 + 6);
             }
         }
     }
