@@ -2,6 +2,7 @@
 //! straight from one.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::de::MapAccess;
@@ -309,14 +310,21 @@ impl<'de> Read<'de> for ReadCosts {
 #[derive(Default)]
 struct Building {
     columns: Vec<PidName>,
+    /// The names of the columns one after the other, and where each ends: read
+    /// for each cell, they stay in the processor's nearest cache like this.
+    text: String,
+    ends: Vec<usize>,
     places: HashMap<PidName, usize>,
-    rows: BTreeMap<PidName, Vec<f64>>,
-    cells: usize,
+    /// The cells of the rows, one row after the other as they were met, and
+    /// where each row's are. A row has no cells for columns met after it.
+    cells: Vec<f64>,
+    rows: BTreeMap<PidName, Range<usize>>,
     full: bool,
 }
 
 impl Building {
     /// The column of this destination, which is most often the one after the last.
+    #[inline]
     fn column(
         &mut self,
         walk: &mut Walk<'_>,
@@ -324,32 +332,51 @@ impl Building {
         key: &str,
         max_name: usize,
     ) -> Option<usize> {
-        if self
-            .columns
-            .get(expected)
-            .is_some_and(|name| name.as_str() == key)
-        {
+        if self.name(expected) == Some(key) {
             return Some(expected);
         }
         if let Some(&place) = self.places.get(key) {
             return Some(place);
         }
         let name = pid_name(walk, key, max_name)?;
+        self.text.push_str(key);
+        self.ends.push(self.text.len());
         self.columns.push(name.clone());
         self.places.insert(name, self.columns.len() - 1);
         Some(self.columns.len() - 1)
     }
 
+    /// The name of a column.
+    #[inline]
+    fn name(&self, column: usize) -> Option<&str> {
+        let start = match column.checked_sub(1) {
+            Some(before) => *self.ends.get(before)?,
+            None => 0,
+        };
+        self.text.get(start..*self.ends.get(column)?)
+    }
+
+    /// Makes room for cells before `end`, unless there would be too many.
+    #[inline]
+    fn reach(&mut self, end: usize, max_cells: usize) {
+        if end > max_cells {
+            self.full = true;
+        } else if end > self.cells.len() {
+            self.cells.resize(end, f64::NAN);
+        }
+    }
+
     /// Sorts the columns, and leaves out rows and columns without costs.
-    fn finish(self) -> CostTable {
+    fn finish(mut self) -> CostTable {
         let mut used = vec![false; self.columns.len()];
+        let cells = |range: &Range<usize>| self.cells.get(range.clone()).unwrap_or_default();
         let rows: Vec<_> = self
             .rows
             .into_iter()
-            .filter(|(_, row)| row.iter().any(|cost| !cost.is_nan()))
-            .inspect(|(_, row)| {
+            .filter(|(_, range)| cells(range).iter().any(|cost| !cost.is_nan()))
+            .inspect(|(_, range)| {
                 used.iter_mut()
-                    .zip(row)
+                    .zip(cells(range))
                     .for_each(|(used, cost)| *used |= !cost.is_nan());
             })
             .collect();
@@ -360,13 +387,25 @@ impl Building {
             .iter()
             .filter_map(|name| self.places.get(name.as_str()).copied())
             .collect();
-        let mut cells = Vec::with_capacity(rows.len() * dsts.len());
-        for (_, row) in &rows {
-            let cost = |&place: &usize| row.get(place).copied().unwrap_or(f64::NAN);
-            cells.extend(order.iter().map(cost));
+        let width = order.len();
+        let in_order = order.iter().copied().eq(0..self.columns.len())
+            && rows.len() * width == self.cells.len()
+            && (0..)
+                .zip(&rows)
+                .all(|(row, (_, range))| range.start == row * width);
+        if in_order {
+            self.cells.shrink_to_fit();
+        } else {
+            let mut sorted = Vec::with_capacity(rows.len() * width);
+            for (_, range) in &rows {
+                let row = cells(range);
+                let cost = |&place: &usize| row.get(place).copied().unwrap_or(f64::NAN);
+                sorted.extend(order.iter().map(cost));
+            }
+            self.cells = sorted;
         }
         let srcs = PidIndex::new(rows.into_iter().map(|(src, _)| src).collect());
-        match Matrix::from_cells(srcs.len(), dsts.len(), cells) {
+        match Matrix::from_cells(srcs.len(), dsts.len(), self.cells) {
             Some(cells) => CostTable::new(srcs, dsts, cells),
             None => CostTable::empty(),
         }
@@ -379,43 +418,36 @@ struct ReadRow<'r> {
 }
 
 impl<'de> Read<'de> for ReadRow<'_> {
-    type Output = Vec<f64>;
+    type Output = Range<usize>;
     const WANTED: &'static str = "an object of destination PIDs";
 
     fn object<A: MapAccess<'de>>(
         self,
         walk: &mut Walk<'de>,
         mut map: A,
-    ) -> Result<Option<Vec<f64>>, A::Error> {
+    ) -> Result<Option<Range<usize>>, A::Error> {
         let Self { reader, table } = self;
-        let mut row = vec![f64::NAN; table.columns.len()];
+        let start = table.cells.len();
+        table.reach(start + table.columns.len(), reader.max_cells);
         let mut expected = 0;
         members(walk, &mut map, |walk, key, map| {
             let place = table.column(walk, expected, key, reader.max_name);
             let cost = value(walk, map, ReadCost(reader.check))?;
             let Some(place) = place else { return Ok(()) };
             expected = place + 1;
-            if place >= row.len() {
-                if table.cells + place >= reader.max_cells {
-                    table.full = true;
-                    return Ok(());
-                }
-                row.resize(place + 1, f64::NAN);
-            }
-            if !row[place].is_nan() {
+            table.reach(start + expected, reader.max_cells);
+            let Some(cell) = table.cells.get_mut(start + place) else {
+                return Ok(());
+            };
+            if !cell.is_nan() {
                 walk.duplicate();
             }
             if let Some(cost) = cost {
-                row[place] = cost;
+                *cell = cost;
             }
             Ok(())
         })?;
-        table.cells += row.len();
-        if table.cells > reader.max_cells {
-            table.full = true;
-            row = Vec::new();
-        }
-        Ok(Some(row))
+        Ok(Some(start..table.cells.len()))
     }
 }
 
@@ -426,15 +458,22 @@ impl<'de> Read<'de> for ReadCost {
     type Output = f64;
     const WANTED: &'static str = "a number (leave a pair without a cost out)";
 
+    #[inline]
     fn number(self, walk: &mut Walk<'de>, number: f64) -> Option<f64> {
-        match (self.0)(number) {
+        match self.0.check(number) {
             Ok(()) => Some(number),
             Err(reason) => {
-                walk.invalid(&number_text(number), reason);
+                refuse(walk, number, reason);
                 None
             }
         }
     }
+}
+
+/// Apart and cold, so that reading a sound cost is little enough to be inlined.
+#[cold]
+fn refuse(walk: &mut Walk<'_>, number: f64, reason: &str) {
+    walk.invalid(&number_text(number), reason);
 }
 
 /// Reads a merge patch of a cost table: like the table, with `null` for a

@@ -362,10 +362,12 @@ pub fn members<'de, A: MapAccess<'de>>(
     mut take: impl FnMut(&mut Walk<'de>, &str, &mut A) -> Result<(), A::Error>,
 ) -> Result<(), A::Error> {
     while let Some(key) = map.next_key_seed(Text)? {
-        walk.path.push(Step::Member(key));
-        let Some(Step::Member(key)) = walk.path.last().cloned() else {
-            continue;
+        // `Cow::clone` is a call; a key is borrowed unless it has escapes.
+        let again = match &key {
+            Cow::Borrowed(text) => Cow::Borrowed(*text),
+            Cow::Owned(text) => Cow::Owned(text.clone()),
         };
+        walk.path.push(Step::Member(again));
         take(walk, &key, map)?;
         walk.path.pop();
     }
@@ -690,10 +692,12 @@ impl<'de, R: Read<'de>> Visitor<'de> for Seed<'_, 'de, R> {
         Ok(self.reader.string(self.walk, Cow::Owned(text.to_owned())))
     }
 
+    #[inline]
     fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
         Ok(self.reader.number(self.walk, number))
     }
 
+    #[inline]
     fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
         Ok(self.reader.number(self.walk, number as f64))
     }

@@ -11,7 +11,7 @@ use crate::alto::json::{MapOf, Walk, read};
 use crate::alto::media;
 use crate::alto::meta::{ReadResponse, ResourceMeta, StatedCostType, any_text};
 use crate::alto::network::{Groups, MEMBER as NETWORK_MAP, ReadGroups};
-use crate::ident::TypedAddress;
+use crate::ident::{TypedAddress, ValueCheck};
 
 use super::catalog::{Catalog, Offer};
 use super::http::{Client, ClientError, sound};
@@ -113,7 +113,7 @@ impl Client {
         let reader = ReadResponse {
             member: COST_MAP,
             data: ReadCosts {
-                check: any_number,
+                check: ValueCheck::Finite,
                 max_name: 64,
                 max_cells: MAX_CELLS,
             },
@@ -199,14 +199,6 @@ fn typed(addresses: &[IpAddr]) -> Vec<String> {
         .iter()
         .map(|&address| TypedAddress(address).to_string())
         .collect()
-}
-
-/// RFC 7285 §6.1.2.1 bounds numerical costs no further.
-fn any_number(cost: f64) -> Result<(), &'static str> {
-    match cost.is_finite() {
-        true => Ok(()),
-        false => Err("a cost must be a finite number"),
-    }
 }
 
 fn not_offered(catalog: &Catalog, what: &str, wanted: &Wanted) -> ClientError {

@@ -66,14 +66,13 @@ impl MetricName {
         matches!(self.base(), "tput" | "bw-residual" | "bw-available")
     }
 
-    /// Tells whether the metric can take a number: finite and not negative,
-    /// whole for `hopcount`, at most 100 for `lossrate` (RFC 9439 §4). If it
-    /// cannot, what is wrong, for people.
+    /// Which numbers the metric can take: finite and not negative ones, whole
+    /// for `hopcount`, at most 100 for `lossrate` (RFC 9439 §4).
     pub fn check(&self) -> ValueCheck {
         match self.base() {
-            "hopcount" if !self.is_spread() => whole_cost,
-            "lossrate" => percent_cost,
-            _ => any_cost,
+            "hopcount" if !self.is_spread() => ValueCheck::Whole,
+            "lossrate" => ValueCheck::Percent,
+            _ => ValueCheck::NotNegative,
         }
     }
 
@@ -131,28 +130,36 @@ impl MetricName {
     }
 }
 
-/// Tells whether a number is a cost, and what is wrong if it is not.
-pub type ValueCheck = fn(f64) -> Result<(), &'static str>;
-
-fn any_cost(value: f64) -> Result<(), &'static str> {
-    match value.is_finite() {
-        true if value < 0.0 => Err("a cost must not be negative"),
-        true => Ok(()),
-        false => Err("a cost must be a finite number"),
-    }
+/// Which numbers are costs. An enum rather than a function: it is asked for every cell of a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueCheck {
+    /// All finite ones: RFC 7285 §6.1.2.1 bounds numerical costs no further.
+    Finite,
+    /// Those that are not negative.
+    NotNegative,
+    /// Those that are whole, too.
+    Whole,
+    /// Those that are not negative and at most 100.
+    Percent,
 }
 
-fn whole_cost(value: f64) -> Result<(), &'static str> {
-    match value.fract() == 0.0 {
-        true => any_cost(value),
-        false => any_cost(value).and(Err("a hopcount must be a whole number")),
-    }
-}
-
-fn percent_cost(value: f64) -> Result<(), &'static str> {
-    match value > 100.0 {
-        true => any_cost(value).and(Err("a lossrate is in percent and at most 100")),
-        false => any_cost(value),
+impl ValueCheck {
+    /// Whether a number is a cost.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    #[inline]
+    pub fn check(self, value: f64) -> Result<(), &'static str> {
+        if !value.is_finite() {
+            return Err("a cost must be a finite number");
+        }
+        match self {
+            Self::Finite => Ok(()),
+            _ if value < 0.0 => Err("a cost must not be negative"),
+            Self::Whole if value.fract() != 0.0 => Err("a hopcount must be a whole number"),
+            Self::Percent if value > 100.0 => Err("a lossrate is in percent and at most 100"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -223,7 +230,7 @@ mod tests {
 
     #[test]
     fn values_obey_their_metric() {
-        let check = |name: &str, value| MetricName::new(name).expect("valid").check()(value);
+        let check = |name: &str, value| MetricName::new(name).expect("valid").check().check(value);
         assert!(check("routingcost", f64::NAN).is_err());
         assert!(check("routingcost", f64::INFINITY).is_err());
         assert!(check("routingcost", -1.0).is_err());

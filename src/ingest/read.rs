@@ -535,7 +535,7 @@ impl<'de> Read<'de> for LinkCost<'_> {
     const WANTED: &'static str = "a number";
 
     fn number(self, walk: &mut Walk<'de>, number: f64) -> Option<f64> {
-        match self.0.map(|metric| metric.check()(number)) {
+        match self.0.map(|metric| metric.check().check(number)) {
             Some(Err(reason)) => {
                 walk.fault(FaultKind::Value(None), reason);
                 None
