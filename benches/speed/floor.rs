@@ -1,0 +1,42 @@
+//! The least that an endpoint cost request takes: the same request parsed, looked up, gathered and
+//! written in this process, without HTTP.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use altofed::alto::json;
+use altofed::alto::query::ReadEndpointCostParams;
+use altofed::publish::{View, endpoint_costs};
+
+use crate::{data, process};
+
+/// Answers the requests in a directory, in turn, for some seconds, and prints the CPU time that one
+/// takes, in microseconds.
+pub fn run(directory: &Path) {
+    let view = data::view(
+        &data::file(directory, "network-map.json"),
+        &data::file(directory, "cost-map.json"),
+    );
+    let view = data::merged(&view);
+    let requests = data::file(directory, "requests.jsonl");
+    let requests: Vec<&[u8]> = requests.trim_ascii_end().split(|b| *b == b'\n').collect();
+    let (mut answered, begun) = (0, process::cpu_time());
+    let until = Instant::now() + Duration::from_secs(4);
+    while Instant::now() < until {
+        for request in &requests {
+            divan::black_box(answer(&view, request));
+        }
+        answered += requests.len();
+    }
+    let taken = process::cpu_time() - begun;
+    println!("{:.2}", taken.as_secs_f64() * 1e6 / answered as f64);
+}
+
+fn answer(view: &View, request: &[u8]) -> Vec<u8> {
+    let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let params = json::read(request, ReadEndpointCostParams).expect("a sound request");
+    let selection = params.query.select(view.capabilities());
+    let selection = selection.expect("a known cost type");
+    endpoint_costs(view, &params, &selection, client).expect("sources and destinations")
+}

@@ -1,0 +1,32 @@
+//! How fast what nodes do most often is: filtering, parsing, writing and hashing documents. Run by
+//! `cargo bench --bench speed`.
+//!
+//! With a command it is a part of `benches/side_by_side.sh`, which compares a running node with
+//! what it could be at best and at least.
+
+mod data;
+mod filter;
+mod floor;
+mod hash;
+mod naive;
+mod pairs;
+mod parse;
+mod process;
+mod table;
+mod write;
+
+use std::path::Path;
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        ["documents", pids, directory] => data::write_documents(pids, Path::new(directory)),
+        ["floor", directory] => floor::run(Path::new(directory)),
+        ["naive", directory, address] => naive::serve(Path::new(directory), address),
+        ["parse", file] => pairs::visit(Path::new(file)),
+        ["pairs", directory] => pairs::run(Path::new(directory)),
+        ["table", file] => table::print(Path::new(file)),
+        _ => divan::main(),
+    }
+}

@@ -1,0 +1,195 @@
+//! What is compared within this process, by turns.
+
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+use std::time::Instant;
+
+use altofed::alto::network::Groups;
+use altofed::ingest::{Document, DocumentPath};
+use altofed::net::{Lpm, write_number};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use prefix_trie::PrefixMap;
+
+use crate::data::{self, Random};
+use crate::process;
+
+const RUNS: usize = 5;
+const TURNS: usize = 10;
+const PIDS: usize = 1000;
+const LOOKUPS: usize = 1_000_000;
+const VIEWS: usize = 2000;
+
+/// Prints a line for each run, as the table wants them.
+pub fn run(directory: &Path) {
+    view_of_ten_pids();
+    longest_prefix_match(&data::file(directory, "network-map.json"));
+    cost_map();
+}
+
+/// Prints the seconds that a visitor takes to read a network map and keep nothing.
+pub fn visit(file: &Path) {
+    let text = std::fs::read(file).expect("a readable file");
+    let taken = seconds(|| {
+        serde_json::from_slice::<data::NetworkMap<'_>>(&text).expect("a network map");
+    });
+    println!("{taken:.6}");
+}
+
+fn seconds(work: impl FnOnce()) -> f64 {
+    let begun = Instant::now();
+    work();
+    begun.elapsed().as_secs_f64()
+}
+
+/// Does both by turns, and prints for each run the seconds that each took at its fastest, as
+/// `figure` puts them: what else the machine does in between is not theirs.
+fn pair(
+    [what, unit, target]: [&str; 3],
+    figure: impl Fn(f64) -> f64,
+    mut ours: impl FnMut(),
+    mut other: impl FnMut(),
+) {
+    for _ in 0..RUNS {
+        let turns = (0..TURNS).map(|_| [seconds(&mut ours), seconds(&mut other)]);
+        let fastest = |best: [f64; 2], turn: [f64; 2]| [0, 1].map(|i| best[i].min(turn[i]));
+        let [ours, other] = turns.fold([f64::INFINITY; 2], fastest).map(&figure);
+        println!("{what}\t{unit}\t{target}\t{ours:.6}\t{other:.6}");
+    }
+}
+
+/// Everything that a node holds for a domain of ten PIDs: facts, union and views.
+fn view_of_ten_pids() {
+    let (network, costs) = (data::network_document(10), data::cost_document(10));
+    let documents = [
+        (DocumentPath::NetworkMap, &network[..]),
+        (data::routingcost(), &costs[..]),
+    ];
+    let compile = || {
+        let standing = data::standing(&documents);
+        let compiled = data::compiled(&standing);
+        let merged = data::merged(&compiled.view);
+        (standing, compiled, merged)
+    };
+    for _ in 0..RUNS {
+        let before = process::resident();
+        let views: Vec<_> = (0..VIEWS).map(|_| compile()).collect();
+        let each = process::resident().saturating_sub(before) as f64 / views.len() as f64;
+        println!(
+            "a domain of ten PIDs in memory\tKB\tunder 300\t{:.2}",
+            each / 1e3
+        );
+        // What is freed may stay resident, so that the next run must need more.
+        std::mem::forget(views);
+    }
+}
+
+fn longest_prefix_match(document: &[u8]) {
+    let Document::Network(groups) = data::read(&DocumentPath::NetworkMap, document) else {
+        unreachable!("a network map is groups");
+    };
+    let prefixes = prefixes(&groups);
+    let lpm = Lpm::build(prefixes.iter().copied()).expect("each prefix once");
+    let (mut v4, mut v6) = (PrefixMap::new(), PrefixMap::new());
+    for (prefix, value) in &prefixes {
+        match prefix {
+            IpNet::V4(prefix) => drop(v4.insert(*prefix, *value)),
+            IpNet::V6(prefix) => drop(v6.insert(*prefix, *value)),
+        }
+    }
+    let (v4_addrs, v6_addrs) = addresses(&prefixes);
+    let rate = |seconds: f64| LOOKUPS as f64 / seconds / 1e6;
+    pair(
+        [
+            "longest-prefix match among a million prefixes, IPv4, beside prefix-trie",
+            "million/s",
+            "≥ 5",
+        ],
+        rate,
+        || sum(&v4_addrs, |addr| lpm.lookup_v4(*addr)),
+        || sum(&v4_addrs, |addr| found(v4.get_lpm(&Ipv4Net::from(*addr)))),
+    );
+    pair(
+        [
+            "longest-prefix match among a million prefixes, IPv6, beside prefix-trie",
+            "million/s",
+            "≥ 2",
+        ],
+        rate,
+        || sum(&v6_addrs, |addr| lpm.lookup_v6(*addr)),
+        || sum(&v6_addrs, |addr| found(v6.get_lpm(&Ipv6Net::from(*addr)))),
+    );
+}
+
+fn prefixes(groups: &Groups) -> Vec<(IpNet, u32)> {
+    let groups = (0..).zip(groups.values());
+    groups
+        .flat_map(|(pid, group)| group.prefixes().map(move |prefix| (prefix, pid)))
+        .collect()
+}
+
+fn found<P>(longest: Option<(P, &u32)>) -> Option<u32> {
+    longest.map(|(_, value)| *value)
+}
+
+fn sum<A>(addrs: &[A], lookup: impl Fn(&A) -> Option<u32>) {
+    let found = black_box(addrs).iter().filter_map(lookup).map(u64::from);
+    black_box(found.sum::<u64>());
+}
+
+/// Addresses of both families, each in a prefix drawn at random.
+fn addresses(prefixes: &[(IpNet, u32)]) -> (Vec<Ipv4Addr>, Vec<Ipv6Addr>) {
+    let mut random = Random(9);
+    let (mut v4, mut v6) = (Vec::new(), Vec::new());
+    while v4.len() < LOOKUPS || v6.len() < LOOKUPS {
+        let (prefix, _) = prefixes[random.below(prefixes.len() as u64) as usize];
+        let host = u128::from(random.below(u64::MAX)) << 64 | u128::from(random.below(u64::MAX));
+        match (prefix.network(), prefix.hostmask()) {
+            (IpAddr::V4(addr), IpAddr::V4(mask)) if v4.len() < LOOKUPS => {
+                v4.push((addr.to_bits() | host as u32 & mask.to_bits()).into());
+            }
+            (IpAddr::V6(addr), IpAddr::V6(mask)) if v6.len() < LOOKUPS => {
+                v6.push((addr.to_bits() | host & mask.to_bits()).into());
+            }
+            _ => {}
+        }
+    }
+    (v4, v6)
+}
+
+fn cost_map() {
+    let text = data::cost_document(PIDS);
+    let table = data::cost_table(&text);
+    let milliseconds = |seconds: f64| seconds * 1e3;
+    pair(
+        [
+            "parsing a cost map of 1,000 × 1,000, beside a visitor that keeps nothing",
+            "ms",
+            "≤ 1.5",
+        ],
+        milliseconds,
+        || drop(black_box(data::cost_table(&text))),
+        || {
+            serde_json::from_slice::<data::CostMap>(&text).expect("a cost map");
+        },
+    );
+    let (mut written, mut numbers) = (Vec::new(), Vec::new());
+    pair(
+        [
+            "writing a cost map of 1,000 × 1,000, beside formatting its numbers",
+            "ms",
+            "≤ 1.5",
+        ],
+        milliseconds,
+        || {
+            written.clear();
+            table.write(&mut written);
+        },
+        || {
+            numbers.clear();
+            for &cost in table.rows().flat_map(|(_, row)| row) {
+                assert!(write_number(&mut numbers, cost));
+            }
+        },
+    );
+}
