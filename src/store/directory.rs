@@ -21,7 +21,7 @@ use super::StoreError;
 /// A store's directory, locked against other processes.
 pub(super) struct Directory {
     root: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Directory {
@@ -47,7 +47,7 @@ impl Directory {
         }
         let directory = Directory {
             root: root.to_owned(),
-            _lock: lock,
+            lock,
         };
         directory.settle()?;
         Ok(directory)
@@ -193,6 +193,15 @@ impl Directory {
         let renamed = fs::rename(from, to).and_then(|()| sync_directory(&self.root));
         let renamed = renamed.and_then(|()| sync_directory(to.parent().unwrap_or(&self.root)));
         renamed.map_err(StoreError::io(what))
+    }
+}
+
+impl Drop for Directory {
+    /// Closing the file is not enough: a process that is just being started from this one has a
+    /// copy of the descriptor until it runs its program.
+    fn drop(&mut self) {
+        // What cannot be unlocked is unlocked when the last descriptor is closed.
+        let _ = self.lock.unlock();
     }
 }
 

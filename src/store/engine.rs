@@ -178,6 +178,7 @@ impl Engine {
             drop((log, chunks, rows, meta, scratch, db));
             // A thread of sled's may still hold its locked descriptor for a moment.
             file.lock()
+                .and_then(|()| file.unlock())
                 .map_err(StoreError::io("wait for the database file"))
         })
     }
