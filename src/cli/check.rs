@@ -1,5 +1,7 @@
 //! `altofed check`
 
+use std::path::Path;
+
 use serde_json::json;
 
 use crate::config::Config;
@@ -8,19 +10,14 @@ use super::{ConfigOptions, Failure};
 
 /// Says whether a configuration can be used.
 pub(super) fn run(options: &ConfigOptions) -> Result<(), Failure> {
-    let config = match Config::load(&options.config) {
+    let config = match usable(&options.config) {
         Ok(config) => config,
         Err(error) if options.json => {
-            println!("{}", json!({"ok": false, "error": error.to_string()}));
+            println!("{}", json!({"ok": false, "error": error}));
             return Err(Failure::Usage("the configuration cannot be used".into()));
         }
-        Err(error) => return Err(Failure::Usage(error.to_string())),
+        Err(error) => return Err(Failure::Usage(error)),
     };
-    if let Some(files) = &config.node.tls
-        && let Err(error) = crate::http::Tls::load(files)
-    {
-        return Err(Failure::Usage(error.to_string()));
-    }
     let node = &config.node;
     let scheme = if node.tls.is_some() { "https" } else { "http" };
     if options.json {
@@ -55,4 +52,13 @@ pub(super) fn run(options: &ConfigOptions) -> Result<(), Failure> {
         println!("  token    none: nobody can feed this node; add a [[token]] with scope ingest");
     }
     Ok(())
+}
+
+/// The configuration, if a node can run with it and the files that it names.
+fn usable(file: &Path) -> Result<Config, String> {
+    let config = Config::load(file).map_err(|error| error.to_string())?;
+    if let Some(files) = &config.node.tls {
+        crate::http::Tls::load(files).map_err(|error| error.to_string())?;
+    }
+    Ok(config)
 }

@@ -454,12 +454,15 @@ async fn acknowledge(
             stuck.send_replace(true);
             return;
         };
-        let outcome = outcome.map(|_| ());
-        if outcome.is_ok() {
+        let failed = outcome.is_err();
+        if !failed {
             durable.send_replace(accepted.standing);
         }
         // Who wrote may have stopped waiting.
-        let _ = accepted.answer.send(outcome);
+        let _ = accepted.answer.send(outcome.map(|_| ()));
+        if failed {
+            return;
+        }
     }
 }
 

@@ -3,9 +3,11 @@
 mod access;
 mod alto_http;
 mod architecture;
+mod cli;
 mod client;
 mod configuration;
 mod conformance;
+mod crash;
 mod disk;
 mod fuzz;
 mod golden;

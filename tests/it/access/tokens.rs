@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, CDN, COST_PARAMS, JSON, NETWORK_FILTER, NOC, OPS, TestNode, altofed, config_path, text,
+    Answer, CDN, COST_PARAMS, JSON, NETWORK_FILTER, NOC, OPS, TestNode, command, config_path, text,
     write_config,
 };
 
@@ -255,7 +255,8 @@ fn a_secret_is_in_no_log_and_no_error() {
         write_config(directory.path(), &token);
         let config = config.to_str().expect("text");
         for more in [&[][..], &["--json"]] {
-            let outcome = altofed([&["check", "--config", config], more].concat());
+            let mut check = command([&["check", "--config", config], more].concat());
+            let outcome = check.output().expect("the program");
             assert_eq!(outcome.status.code(), Some(2), "{key}");
             let said = text(&outcome.stdout) + &text(&outcome.stderr);
             assert!(said.contains(words), "{key}: {said}");

@@ -14,7 +14,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub use program::{End, Program, altofed, config_path, text, write_config};
+pub use program::{Program, command, config_path, text, write_config};
 
 /// The secrets of the tokens that every test node has.
 pub const NOC: &str = "noc-secret-0123456789";
@@ -339,25 +339,6 @@ impl Answer {
             .collect();
         assert_eq!(found, pointers, "{problem}");
         problem
-    }
-
-    /// Checks that this is an ALTO error: 400 unless told, with code, field
-    /// and value (empty for none).
-    #[track_caller]
-    pub fn alto_error(&self, code: &str, field: &str, value: &str) {
-        assert_eq!(
-            self.header("content-type"),
-            "application/alto-error+json",
-            "{self:?}"
-        );
-        assert_eq!(self.status, 400, "{self:?}");
-        let meta = &self.json()["meta"];
-        let text = |name: &str| meta[name].as_str().unwrap_or_default().to_owned();
-        assert_eq!(
-            (text("code"), text("field"), text("value")),
-            (code.into(), field.into(), value.into()),
-            "{self:?}"
-        );
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -11,12 +11,8 @@ use std::time::Duration;
 /// needs on any machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Runs the program to its end.
-pub fn altofed<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Output {
-    command(arguments).output().expect("the program")
-}
-
-fn command<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
+/// The program with these arguments, and nothing of ours in its environment.
+pub fn command<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_altofed"));
     command.args(arguments).env_remove("RUST_LOG");
     command.env_remove("RUST_BACKTRACE").stdin(Stdio::null());

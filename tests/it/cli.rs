@@ -1,0 +1,409 @@
+//! The program, as its operators and their scripts run it.
+
+use std::fs;
+use std::path::Path;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{
+    CDN, NOC, Program, TestNode, command, config_path, plain_client, text, write_config,
+};
+
+/// Runs the program; its exit code, standard output and standard error.
+fn run(arguments: &[&str]) -> (i32, String, String) {
+    let output = command(arguments).output().expect("the program");
+    let code = output.status.code().expect("it exits by itself");
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(!err.contains("panicked"), "{arguments:?}: {err}");
+    (code, out, err)
+}
+
+/// Runs the program, which must succeed; its standard output.
+#[track_caller]
+fn done(arguments: &[&str]) -> String {
+    let (code, out, err) = run(arguments);
+    assert_eq!(code, 0, "{arguments:?}: {err}");
+    out
+}
+
+/// As [`done`], for JSON.
+#[track_caller]
+fn done_json(arguments: &[&str]) -> Value {
+    let out = done(arguments);
+    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("text")
+}
+
+#[test]
+fn version_and_help_say_what_runs() {
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(done(&["version"]), format!("altofed {version}\n"));
+    let stated = done_json(&["version", "--json"]);
+    assert_eq!(stated, json!({"name": "altofed", "version": version}));
+    assert_eq!(done(&["--version"]), format!("altofed {version}\n"));
+    let help = done(&["--help"]);
+    for command in ["serve", "check", "demo", "query", "store", "version"] {
+        assert!(help.contains(&format!("\n  {command} ")), "{help}");
+        assert!(done(&[command, "--help"]).contains("Usage:"));
+    }
+    assert!(help.contains("Exit codes:"), "{help}");
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_is_exit_code_2() {
+    for arguments in [
+        &[][..],
+        &["frobnicate"],
+        &["serve", "--no-such-option"],
+        &["query", "not a uri", "directory"],
+        &["query", "http://192.0.2.1/directory", "cost"],
+        &[
+            "query",
+            "http://192.0.2.1/directory",
+            "pid",
+            "not-an-address",
+        ],
+        &["store", "verify", "--config", "/does/not/exist.toml"],
+        &["serve", "--config", "/does/not/exist.toml"],
+    ] {
+        let (code, out, err) = run(arguments);
+        assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}: {err}");
+        assert!(!err.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn check_says_whether_a_node_can_run() {
+    let directory = TempDir::new().expect("a directory");
+    write_config(directory.path(), "");
+    let config = config_path(directory.path());
+    let said = done(&["check", "--config", path(&config)]);
+    assert!(said.contains("a node can run with it"), "{said}");
+    assert!(said.contains("isp-a"), "{said}");
+    assert!(said.contains("noc: ingest"), "{said}");
+    assert!(!said.contains(NOC), "a secret is shown: {said}");
+    let stated = done_json(&["check", "--json", "--config", path(&config)]);
+    assert_eq!(
+        (&stated["ok"], &stated["domain"]),
+        (&json!(true), &json!("isp-a"))
+    );
+    assert_eq!(stated["tokens"][0], "noc");
+    // What is at the top of the repository works as it is.
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers.toml");
+    let mut check = command(["check", "--config", path(&own)]);
+    let checked = check.env("ALTOFED_NOC_TOKEN", NOC).output();
+    let checked = checked.expect("the program");
+    assert!(checked.status.success(), "{}", text(&checked.stderr));
+}
+
+#[test]
+fn check_says_where_a_configuration_is_wrong_and_the_mend() {
+    let directory = TempDir::new().expect("a directory");
+    let config = config_path(directory.path());
+    let node = "[node]\ndomain = \"isp-a\"\ndata_dir = \"var\"\n";
+    for (text, words) in [
+        ("[node\n".to_owned(), &["peers.toml:1:"][..]),
+        ("[node]\nname = \"A\"\n".to_owned(), &["domain"]),
+        (
+            format!("{node}lissten = \"127.0.0.1:0\"\n"),
+            &["peers.toml:4:", "lissten", "listen"],
+        ),
+        (
+            format!("{node}listen = \"nowhere\"\n"),
+            &["peers.toml:4:", "listen"],
+        ),
+        (
+            "[node]\ndomain = \"merged\"\n".to_owned(),
+            &["peers.toml:2:", "merged"],
+        ),
+        (
+            format!("{node}[[token]]\nname = \"noc\"\nscopes = [\"ingest\"]\n"),
+            &["noc", "secret"],
+        ),
+        (
+            format!(
+                "{node}[[token]]\nname = \"noc\"\nsecret_env = \"ALTOFED_TEST_UNSET\"\nscopes = [\"ingest\"]\n"
+            ),
+            &["ALTOFED_TEST_UNSET"],
+        ),
+        (
+            format!(
+                "{node}tls = {{ cert = \"/does/not/exist.pem\", key = \"/does/not/exist.pem\" }}\n"
+            ),
+            &["/does/not/exist.pem"],
+        ),
+    ] {
+        fs::write(&config, &text).expect("a file");
+        let (code, out, err) = run(&["check", "--config", path(&config)]);
+        assert_eq!((code, out.as_str()), (2, ""), "{text}: {err}");
+        for word in words {
+            assert!(err.contains(word), "{word:?} is not said of {text}: {err}");
+        }
+        let (code, out, _) = run(&["check", "--json", "--config", path(&config)]);
+        let stated: Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}"));
+        assert_eq!((code, &stated["ok"]), (2, &json!(false)), "{text}");
+        let error = stated["error"].as_str().expect("words");
+        assert!(words.iter().all(|word| error.contains(word)), "{error}");
+    }
+}
+
+/// A node with a map, costs and a property.
+async fn fed() -> TestNode {
+    let node = TestNode::start().await;
+    let map = json!({"network-map": {
+        "ams": {"ipv4": ["192.0.2.0/24"], "ipv6": ["2001:db8::/32"]},
+        "fra": {"ipv4": ["198.51.100.0/24"]},
+    }});
+    node.put("network-map", &map).await;
+    let costs = json!({"cost-map": {"ams": {"ams": 0, "fra": 5.5}, "fra": {"ams": 6}}});
+    node.put("cost-maps/routingcost", &costs).await;
+    node
+}
+
+/// Runs a query beside the node, which needs this thread's runtime.
+async fn query(arguments: &[&str]) -> (i32, String, String) {
+    let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
+    let asked = tokio::task::spawn_blocking(move || {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        run(&arguments)
+    });
+    asked.await.expect("it ran")
+}
+
+#[tokio::test]
+async fn query_answers_every_question_for_people_and_for_scripts() {
+    let node = fed().await;
+    let directory = format!("{}/directory", node.url);
+    let costs = "{\"ipv4:192.0.2.1\":{\"ipv4:198.51.100.1\":5.5}}";
+    for (question, table, script) in [
+        (
+            "directory",
+            "filtered-costmap ",
+            "\"default-alto-network-map\":",
+        ),
+        ("map", "isp-a:ams", "\"isp-a:fra\":[\"198.51.100.0/24\"]"),
+        (
+            "costs",
+            "5.5",
+            "\"isp-a:ams\":{\"isp-a:ams\":0.0,\"isp-a:fra\":5.5}",
+        ),
+        (
+            "cost --src 192.0.2.1 --dst 198.51.100.1",
+            "ipv4:198.51.100.1",
+            costs,
+        ),
+        (
+            "cost --src 192.0.2.1 --dst 203.0.113.1 198.51.100.1",
+            "1 of 2 pairs have no cost.",
+            costs,
+        ),
+        (
+            "pid 192.0.2.1 2001:db8::1",
+            "isp-a:ams",
+            "\"ipv6:2001:db8::1\":\"isp-a:ams\"",
+        ),
+    ] {
+        let mut asked = vec!["query", &directory];
+        asked.extend(question.split(' '));
+        let (code, out, err) = query(&asked).await;
+        assert_eq!(code, 0, "{question}: {err}");
+        assert!(out.contains(table), "{question}: {out}");
+        asked.push("--json");
+        let (code, out, err) = query(&asked).await;
+        assert_eq!(code, 0, "{question}: {err}");
+        serde_json::from_str::<Value>(&out).unwrap_or_else(|e| panic!("{e}: {out}"));
+        assert!(out.contains(script), "{question}: {out}");
+    }
+    // A network map other than the default, by its id.
+    let (_, out, _) = query(&["query", &directory, "map", "--map", "isp-a:networkmap"]).await;
+    assert!(out.contains("\n ams") || out.contains("ams "), "{out}");
+}
+
+#[tokio::test]
+async fn query_says_why_it_has_no_answer() {
+    let node = fed().await;
+    let directory = format!("{}/directory", node.url);
+    for (asked, words) in [
+        (vec!["map", "--map", "nowhere"], "nowhere"),
+        (vec!["costs", "--metric", "hopcount"], "hopcount"),
+        (
+            vec!["cost", "--metric", "tput", "--dst", "192.0.2.1"],
+            "tput",
+        ),
+    ] {
+        let mut arguments = vec!["query", &directory];
+        arguments.extend(asked);
+        let (code, out, err) = query(&arguments).await;
+        assert_eq!((code, out.as_str()), (1, ""), "{arguments:?}: {err}");
+        assert!(err.contains(words), "{arguments:?}: {err}");
+    }
+    let metrics = format!("{}/metrics", node.url);
+    for server in ["http://127.0.0.1:1/directory", &metrics] {
+        let (code, _, err) = query(&["query", server, "directory"]).await;
+        assert_eq!(code, 1, "{err}");
+        assert!(err.contains(server), "{err}");
+    }
+    let (code, _, err) = query(&[
+        "query",
+        &directory,
+        "directory",
+        "--token-env",
+        "ALTOFED_TEST_UNSET",
+    ])
+    .await;
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("ALTOFED_TEST_UNSET"), "{err}");
+}
+
+/// A client of a program.
+async fn ask(url: &str, method: Method, secret: &str, path: &str, body: Option<&Value>) -> u16 {
+    let request = plain_client().request(method, format!("{url}{path}"));
+    let request = request.bearer_auth(secret);
+    let request = match body {
+        Some(body) => request
+            .header("content-type", "application/json")
+            .body(body.to_string()),
+        None => request,
+    };
+    request.send().await.expect("an answer").status().as_u16()
+}
+
+#[track_caller]
+fn serve(directory: &Path, more: &str) -> Program {
+    Program::serve(directory, more).unwrap_or_else(|end| panic!("{}", end.log))
+}
+
+// The program is waited for by blocking, while its client has to go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_is_verified_compacted_exported_and_imported() {
+    let (first, second) = (TempDir::new(), TempDir::new());
+    let (first, second) = (first.expect("a directory"), second.expect("a directory"));
+    let program = serve(first.path(), "");
+    let map = json!({"network-map": {"ams": {"ipv4": ["192.0.2.0/24"]}}});
+    let put = "/n2s/v1/network-map";
+    assert_eq!(
+        ask(&program.url, Method::PUT, NOC, put, Some(&map)).await,
+        201
+    );
+
+    let config = config_path(first.path());
+    let store = |action: &[&str]| {
+        let mut arguments = vec!["store"];
+        arguments.extend(action);
+        arguments.extend(["--config", path(&config)]);
+        run(&arguments)
+    };
+    let (code, _, err) = store(&["verify"]);
+    assert_ne!(code, 0, "a store in use was opened");
+    assert!(err.contains("in use by another process"), "{err}");
+    program.signal("TERM");
+    assert_eq!(program.end().status.code(), Some(0));
+
+    let (code, out, err) = store(&["verify", "--json"]);
+    assert_eq!(code, 0, "{err}");
+    let report: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(
+        (&report["records"], &report["problems"]),
+        (&json!(1), &json!([]))
+    );
+    let (code, out, err) = store(&["compact"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("bytes-after"), "{out}");
+    let file = first.path().join("export");
+    let (code, _, err) = store(&["export", path(&file)]);
+    assert_eq!(code, 0, "{err}");
+    let (code, _, err) = store(&["export", path(&file)]);
+    assert_eq!(code, 1, "an export overwrote a file");
+    assert!(err.contains(path(&file)), "{err}");
+
+    write_config(second.path(), "");
+    let config = config_path(second.path());
+    let import = ["store", "import", path(&file), "--config", path(&config)];
+    done(&import);
+    let (code, _, err) = run(&import);
+    assert_ne!(code, 0, "an import overwrote a store");
+    assert!(err.contains("store"), "{err}");
+    let program = serve(second.path(), "");
+    assert_eq!(ask(&program.url, Method::GET, NOC, put, None).await, 200);
+    program.signal("TERM");
+    assert_eq!(program.end().status.code(), Some(0));
+}
+
+// The program is waited for by blocking, while its client has to go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signals_reload_and_stop_the_program() {
+    let directory = TempDir::new().expect("a directory");
+    let program = serve(directory.path(), "");
+    let open = |secret| {
+        let url = program.url.clone();
+        async move { ask(&url, Method::GET, secret, "/directory", None).await }
+    };
+    assert_eq!(open(CDN).await, 200);
+
+    write_config(directory.path(), "[access]\nquery = \"token\"\n");
+    program.signal("HUP");
+    let read = program.logs("the configuration was reloaded", 0);
+    assert_eq!(open(CDN).await, 200);
+    assert_eq!(open("no-such-token").await, 401);
+
+    write_config(directory.path(), "[access]\nquery = \"perhaps\"\n");
+    program.signal("HUP");
+    let read = program.logs("the configuration was not reloaded", read);
+    program.logs("perhaps", 0);
+    assert_eq!(open("no-such-token").await, 401, "a bad file took effect");
+
+    write_config(directory.path(), "threads = 3\n");
+    fs::write(
+        config_path(directory.path()),
+        fs::read_to_string(config_path(directory.path()))
+            .expect("a file")
+            .replace("isp-a", "isp-b"),
+    )
+    .expect("a file");
+    program.signal("HUP");
+    program.logs("the configuration was not reloaded", read);
+
+    program.signal("TERM");
+    let end = program.end();
+    assert_eq!(end.status.code(), Some(0), "{}", end.log);
+    assert!(end.log.contains("stopping"), "{}", end.log);
+}
+
+#[test]
+fn the_log_is_json_where_asked_and_names_its_fields() {
+    let directory = TempDir::new().expect("a directory");
+    write_config(directory.path(), "");
+    let config = config_path(directory.path());
+    let program = Program::run(&config, &["--json", "-v", "--log-format", "json"]);
+    let program = program.unwrap_or_else(|end| panic!("{}", end.log));
+    let port = program
+        .url
+        .rsplit_once(':')
+        .expect("a port")
+        .1
+        .parse::<u16>();
+    assert!(port.is_ok_and(|port| port > 0), "{}", program.url);
+    program.signal("INT");
+    let end = program.end();
+    assert_eq!(end.status.code(), Some(0), "{}", end.log);
+    let line = end.log.lines().find(|line| line.contains("listening"));
+    let entry: Value = serde_json::from_str(line.expect("a line")).expect("JSON");
+    assert_eq!(entry["level"], "INFO");
+    assert_eq!(entry["node"], "isp-a", "{entry}");
+    for line in end.log.lines() {
+        serde_json::from_str::<Value>(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        assert!(!line.contains(NOC), "a secret is logged");
+    }
+}
+
+#[test]
+fn the_demo_asks_and_ends() {
+    let said = done(&["demo", "--once"]);
+    assert!(said.contains("endpointcost"), "{said}");
+    assert!(said.contains("DFN") || said.contains("dfn"), "{said}");
+}
