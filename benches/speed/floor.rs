@@ -13,6 +13,7 @@ use crate::{data, process};
 
 /// Answers the requests in a directory, in turn, for some seconds, and prints the CPU time that one
 /// takes, in microseconds.
+#[expect(clippy::disallowed_methods, reason = "what is measured is real time")]
 pub fn run(directory: &Path) {
     let view = data::view(
         &data::file(directory, "network-map.json"),

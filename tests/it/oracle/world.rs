@@ -18,8 +18,11 @@ pub struct World {
     entities: Vec<(Prefix, Value)>,
 }
 
-/// Sources or destinations: the name in the answer, and the PID.
-type Side = Vec<(String, Option<String>)>;
+/// A source or destination: its name in the answer, and its PID.
+type End = (String, Option<String>);
+
+/// Sources or destinations.
+type Side = Vec<End>;
 
 /// Costs by source and destination.
 type Layer = BTreeMap<(String, String), f64>;
@@ -177,10 +180,10 @@ impl World {
             .iter()
             .flat_map(|src| dsts.iter().map(move |dst| (src, dst)))
             .collect();
-        let name = |(src, dst): &(&(String, _), &(String, _))| (src.0.clone(), dst.0.clone());
+        let name = |(src, dst): &(&End, &End)| (src.0.clone(), dst.0.clone());
         let numbers = |cost_type: &Value| -> Layer {
             let metric = cost_type["cost-metric"].as_str().expect("a metric");
-            let cost = |pair: &(&(String, Option<String>), &(String, Option<String>))| {
+            let cost = |pair: &(&End, &End)| {
                 let (src, dst) = (pair.0.1.as_ref()?, pair.1.1.as_ref()?);
                 let cost = self.costs[metric].get(src)?.get(dst)?.as_f64()?;
                 Some((name(pair), cost))
