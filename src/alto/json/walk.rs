@@ -1,0 +1,87 @@
+//! The way through a document while it is read.
+
+use std::borrow::Cow;
+
+use super::fault::{Fault, FaultKind, Faults, Step, shorten};
+
+/// Where in a document we are, and what was wrong so far.
+#[derive(Default)]
+pub struct Walk<'de> {
+    pub(super) path: Vec<Step<'de>>,
+    faults: Faults,
+}
+
+impl<'de> Walk<'de> {
+    /// A walk that starts below the given steps, for a document inside another.
+    pub fn below(path: Vec<Step<'de>>) -> Self {
+        Self {
+            path,
+            faults: Faults::default(),
+        }
+    }
+
+    /// Notes a fault at the current place.
+    pub fn fault(&mut self, kind: FaultKind, detail: impl Into<String>) {
+        let path = self.path.iter().map(Step::to_static).collect();
+        self.faults.push(Fault {
+            path,
+            kind,
+            detail: detail.into(),
+        });
+    }
+
+    /// Notes that the value here cannot be used, and repeats it.
+    pub fn invalid(&mut self, value: &str, detail: impl Into<String>) {
+        self.fault(FaultKind::Value(Some(shorten(value))), detail);
+    }
+
+    /// Notes that the object here lacks a member.
+    pub fn missing(&mut self, member: &'static str) {
+        self.path.push(Step::Member(Cow::Borrowed(member)));
+        self.fault(
+            FaultKind::Missing,
+            format!("the member {member:?} is missing"),
+        );
+        self.path.pop();
+    }
+
+    /// Notes that the member here stands twice in its object.
+    pub fn duplicate(&mut self) {
+        self.fault(FaultKind::Syntax, "the member stands twice; give it once");
+    }
+
+    /// Notes that the member here is not one that the document may have.
+    pub fn unknown(&mut self, allowed: &[&str]) {
+        self.fault(
+            FaultKind::Value(None),
+            format!(
+                "the member is unknown; allowed here: {}",
+                allowed.join(", ")
+            ),
+        );
+    }
+
+    /// Does something one step further down.
+    pub fn step<T>(&mut self, step: Step<'de>, go: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(step);
+        let out = go(self);
+        self.path.pop();
+        out
+    }
+
+    /// How many faults were noted so far.
+    pub fn fault_count(&self) -> usize {
+        self.faults.total()
+    }
+
+    /// What was wrong.
+    pub fn into_faults(self) -> Faults {
+        self.faults
+    }
+
+    /// Notes that the value here has the wrong type.
+    pub(super) fn wrong_type(&mut self, wanted: &str, found: String) {
+        let detail = format!("expected {wanted}, found {found}");
+        self.fault(FaultKind::Type(found), detail);
+    }
+}
