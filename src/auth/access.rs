@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::ident::SourceName;
+use crate::ident::{DomainLabel, SourceName};
 
 use super::settings::{AccessSettings, QueryAccess, Scope};
 use super::token::Token;
@@ -23,6 +23,8 @@ pub struct Principal {
     pub scopes: Vec<Scope>,
     /// The sources it may write for besides its own.
     pub sources: Vec<SourceName>,
+    /// The peer that it is.
+    pub peer: Option<DomainLabel>,
 }
 
 /// Why a caller may not, RFC 6750 §3.1.
@@ -49,6 +51,7 @@ impl Access {
             name: token.name.clone(),
             scopes: token.scopes.clone(),
             sources: token.sources.clone(),
+            peer: token.peer.clone(),
         };
         Self {
             settings,
@@ -168,6 +171,7 @@ mod tests {
             client_cert_sha256: None,
             scopes: scopes.to_vec(),
             sources: vec![SourceName::new("extra").expect("valid")],
+            peer: None,
         };
         Token::new(&settings, Some(secret)).expect("valid")
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ident::SourceName;
+use crate::ident::{DomainLabel, SourceName};
 
 /// `[access]`: what a caller without a token may do.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -60,6 +60,9 @@ pub struct TokenSettings {
     /// The sources it may write for besides its own.
     #[serde(default)]
     pub sources: Vec<SourceName>,
+    /// The peer that it is: it gets what is exported to that one.
+    #[serde(default)]
+    pub peer: Option<DomainLabel>,
 }
 
 /// A permission.
@@ -70,6 +73,8 @@ pub enum Scope {
     Query,
     /// To read and write facts by the network-to-server API.
     Ingest,
+    /// To get what is exported by the server-to-server API.
+    Peer,
     /// To restore revisions and read what operators read.
     Operate,
 }
@@ -80,6 +85,7 @@ impl Scope {
         match self {
             Scope::Query => "query",
             Scope::Ingest => "ingest",
+            Scope::Peer => "peer",
             Scope::Operate => "operate",
         }
     }

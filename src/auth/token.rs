@@ -4,7 +4,7 @@ use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
-use crate::ident::{Digest, SourceName, from_hex};
+use crate::ident::{Digest, DomainLabel, SourceName, from_hex};
 
 use super::settings::{Scope, TokenSettings};
 
@@ -45,6 +45,8 @@ pub struct Token {
     pub scopes: Vec<Scope>,
     /// The sources it may write for besides its own.
     pub sources: Vec<SourceName>,
+    /// The peer that it is.
+    pub peer: Option<DomainLabel>,
 }
 
 /// The shortest secret that is taken: 16 characters hold at least 64 bits even
@@ -78,6 +80,14 @@ impl Token {
                  6750 section 2.1): use letters, digits and - . _ ~ + / ="
             ));
         }
+        if let Some(peer) = &settings.peer
+            && !settings.scopes.contains(&Scope::Peer)
+        {
+            return Err(format!(
+                "token {name} is bound to the peer {peer} without the scope for it: add \"peer\" \
+                 to its scopes"
+            ));
+        }
         let certificate = match &settings.client_cert_sha256 {
             Some(text) => Some(fingerprint(text).ok_or_else(|| {
                 format!("client_cert_sha256 of token {name} must be 64 hex digits, colons allowed")
@@ -90,7 +100,29 @@ impl Token {
             certificate,
             scopes: settings.scopes.clone(),
             sources: settings.sources.clone(),
+            peer: settings.peer.clone(),
         })
+    }
+
+    /// The principal of a peer that shows this certificate.
+    ///
+    /// # Errors
+    /// The fingerprint is none, in words for people.
+    pub fn of_peer(peer: &DomainLabel, client_cert_sha256: &str) -> Result<Self, String> {
+        let name = SourceName::new(peer.as_str()).map_err(|error| error.to_string())?;
+        Self::new(
+            &TokenSettings {
+                name,
+                secret: None,
+                secret_env: None,
+                secret_file: None,
+                client_cert_sha256: Some(client_cert_sha256.to_owned()),
+                scopes: vec![Scope::Peer],
+                sources: Vec::new(),
+                peer: Some(peer.clone()),
+            },
+            None,
+        )
     }
 }
 
@@ -113,6 +145,7 @@ mod tests {
             client_cert_sha256: None,
             scopes: vec![Scope::Ingest],
             sources: Vec::new(),
+            peer: None,
         }
     }
 
@@ -134,6 +167,24 @@ mod tests {
         ] {
             assert!(Token::new(&settings(), bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_token_of_a_peer_needs_the_scope_for_it() {
+        let mut bound = settings();
+        bound.peer = Some(DomainLabel::new("isp-b").expect("valid"));
+        let refused = Token::new(&bound, Some("0123456789abcdef")).expect_err("no scope");
+        assert!(refused.contains("add \"peer\" to its scopes"), "{refused}");
+        bound.scopes.push(Scope::Peer);
+        let token = Token::new(&bound, Some("0123456789abcdef")).expect("valid");
+        assert_eq!(token.peer, bound.peer);
+        let peer = bound.peer.expect("set");
+        let token = Token::of_peer(&peer, &"ab".repeat(32)).expect("valid");
+        assert_eq!(
+            (token.certificate, token.peer),
+            (Some([0xab; 32]), Some(peer))
+        );
+        assert_eq!(token.scopes, [Scope::Peer]);
     }
 
     #[test]

@@ -38,7 +38,8 @@ fn rows() -> Vec<Row> {
 fn configuration(section: &str, lines: &str) -> String {
     let mut node = "domain = \"isp-a\"\ndata_dir = \"var\"\n".to_owned();
     let mut token =
-        "name = \"noc\"\nsecret = \"0123456789abcdef\"\nscopes = [\"ingest\"]\n".to_owned();
+        "name = \"noc\"\nsecret = \"0123456789abcdef\"\nscopes = [\"ingest\", \"peer\"]\n"
+            .to_owned();
     let mut rest = String::new();
     let key = lines.split(" =").next().unwrap_or_default();
     let put = |table: &mut String| {
@@ -133,6 +134,7 @@ fn what_needs_a_restart_is_as_documented() {
             "token.secret" => "\"fedcba9876543210\"".into(),
             "token.scopes" => "[\"query\"]".into(),
             "token.sources" => "[\"other\"]".into(),
+            "token.peer" => "\"isp-b\"".into(),
             "token.client_cert_sha256" => format!("{:?}", "ab".repeat(32)),
             "token.secret_env" | "token.secret_file" => continue,
             _ if row.default == "\"open\"" => "\"token\"".into(),
