@@ -1,0 +1,251 @@
+#!/usr/bin/env bash
+# Measures a running node beside what it could be at best and at least, and prints a table of the
+# medians of five paired runs:
+#
+#     benches/side_by_side.sh
+#
+# Needs Debian's nginx, wrk, location and libloc-database, which it installs if it is root. Works in
+# target/side_by_side; docs/performance.md keeps a table and says what its rows mean.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+RUNS=5
+SECONDS_EACH=3
+DIR=$PWD/target/side_by_side
+RESULTS=$DIR/runs.tsv
+TOKEN=a-secret-of-this-run
+LOC=(--database /usr/share/libloc-location/location.db)
+
+say() { echo "side_by_side: $*" >&2; }
+
+# --- What it needs -------------------------------------------------------------------------------
+
+missing=()
+[ -x /usr/sbin/nginx ] || missing+=(nginx)
+for tool in wrk location curl python3; do
+  command -v "$tool" > /dev/null || missing+=("$tool")
+done
+[ -e "${LOC[1]}" ] || missing+=(libloc-database)
+if [ ${#missing[@]} -gt 0 ]; then
+  if [ "$(id -u)" != 0 ]; then
+    say "missing: ${missing[*]}; install them as root: apt-get install ${missing[*]}"
+    exit 1
+  fi
+  apt-get update -q >&2
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >&2
+fi
+
+say "building"
+cargo build --release --quiet --bin altofed
+SPEED=$(cargo bench --quiet --no-run --bench speed --message-format json \
+  | python3 -c 'import json, sys
+for line in sys.stdin:
+    built = json.loads(line)
+    if built.get("target", {}).get("name") == "speed" and built.get("executable"):
+        print(built["executable"])')
+ALTOFED=target/release/altofed
+
+# --- Processes -----------------------------------------------------------------------------------
+
+node= nginx= naive=
+stop() { # PID
+  if [ -n "$1" ]; then
+    kill "$1" 2> /dev/null || true
+    wait "$1" || true
+  fi
+}
+trap 'stop "$node"; stop "$nginx"; stop "$naive"' EXIT
+
+free_port() {
+  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# Starts a node over its store as it is; sets `node`, and `url` once it listens.
+start_node() {
+  "$ALTOFED" serve --config "$DIR/node.toml" > "$DIR/node.out" 2> "$DIR/node.log" &
+  node=$!
+  until url=$(grep -o 'http://[0-9.:]*' "$DIR/node.out"); do
+    kill -0 "$node" || { cat "$DIR/node.log" >&2; exit 1; }
+    sleep 0.005
+  done
+}
+
+fresh_node() {
+  rm -rf "$DIR/node"
+  start_node
+}
+
+stop_node() {
+  stop "$node"
+  node=
+}
+
+# Puts a document of a directory: put DIRECTORY NAME PATH
+put() {
+  curl --silent --show-error --fail --output /dev/null --upload-file "$DIR/$1/$2" \
+    --header "Authorization: Bearer $TOKEN" --header 'Content-Type: application/json' \
+    --header 'Expect:' "$url/n2s/v1/$3"
+}
+
+put_all() { # DIRECTORY
+  put "$1" network-map.json network-map
+  put "$1" cost-map.json cost-maps/routingcost
+}
+
+# --- Measuring -----------------------------------------------------------------------------------
+
+# Adds a run: run WHAT UNIT TARGET OURS [OTHER]
+run() {
+  (IFS=$'\t'; echo "$*") >> "$RESULTS"
+}
+
+calc() { python3 -c "print(f'{$1:.6f}')"; }
+
+# Has wrk ask for some seconds with 8 connections, and prints how many requests were answered in
+# how many a second: load URL [OPTION...]
+load() {
+  local out
+  out=$(wrk --threads 1 --connections 8 --duration "$SECONDS_EACH" "${@:2}" "$1" -- "$DIR/prefixes/requests.jsonl")
+  if grep -E 'Non-2xx|Socket errors' <<< "$out" >&2; then
+    say "$1 did not answer all requests"
+    exit 1
+  fi
+  awk '/requests in/ { count = $1 } /^Requests\/sec:/ { rate = $2 } END { print count, rate }' <<< "$out"
+}
+
+rate() { load "$@" | cut -d ' ' -f 2; }
+
+# The CPU time of a process in hundredths of a second, in user and system mode together.
+cpu() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"; }
+
+# What a process has of memory, in MB: memory PID VmRSS|VmHWM
+memory() { awk -v key="$2:" '$1 == key { print $2 * 1.024 / 1000 }' "/proc/$1/status"; }
+
+# Sets `taken` to the seconds that a command takes.
+timed() {
+  local begun=$EPOCHREALTIME
+  "$@"
+  taken=$(calc "$EPOCHREALTIME - $begun")
+}
+
+mkdir -p "$DIR"
+rm -f "$RESULTS"
+cat > "$DIR/node.toml" <<END
+[node]
+domain = "isp-a"
+listen = "127.0.0.1:0"
+data_dir = "$DIR/node"
+[limits]
+requests_per_second = 0
+[[token]]
+name = "noc"
+secret = "$TOKEN"
+scopes = ["ingest"]
+END
+
+# --- Full maps beside nginx ----------------------------------------------------------------------
+
+# Name, PIDs, and the ratio to reach.
+MAPS=('200 KB' 115 '≥ 0.85' '1 MB' 258 '≥ 1.0' '15 MB' 1000 '≥ 1.0')
+
+port=$(free_port)
+rm -rf "$DIR/www"
+mkdir -p "$DIR/www"
+cat > "$DIR/nginx.conf" <<END
+daemon off;
+user $(id -un) $(id -gn);
+pid $DIR/nginx.pid;
+error_log stderr;
+worker_processes auto;
+events {}
+http {
+  access_log off;
+  sendfile on;
+  tcp_nopush on;
+  gzip_static on;
+  keepalive_requests 1000000;
+  types { application/alto-costmap+json json; }
+  server { listen 127.0.0.1:$port; root $DIR/www; }
+}
+END
+/usr/sbin/nginx -c "$DIR/nginx.conf" 2> "$DIR/nginx.log" &
+nginx=$!
+
+for ((map = 0; map < ${#MAPS[@]}; map += 3)); do
+  size=${MAPS[map]} pids=${MAPS[map + 1]} target=${MAPS[map + 2]}
+  say "a cost map of $size beside nginx"
+  mkdir -p "$DIR/maps"
+  "$SPEED" documents "$pids" "$DIR/maps"
+  fresh_node
+  put_all maps
+  ours=$url/views/isp-a/costmap-routingcost
+  theirs=http://127.0.0.1:$port/$pids.json
+  curl --silent --fail "$ours" --output "$DIR/www/$pids.json"
+  curl --silent --fail "$ours" --header 'Accept-Encoding: gzip' --output "$DIR/www/$pids.json.gz"
+  # nginx takes a packed file for the plain one only if it is as new.
+  touch "$DIR/www/$pids.json" "$DIR/www/$pids.json.gz"
+  for coding in identity gzip; do
+    what="GET of a cost map of $size" goal=$target
+    if [ "$coding" = gzip ]; then
+      what="$what, packed by gzip" goal='≥ 0.75'
+    fi
+    header="Accept-Encoding: $coding"
+    cmp <(curl --silent --header "$header" "$ours") <(curl --silent --header "$header" "$theirs")
+    for ((i = 0; i < RUNS; i++)); do
+      run "$what" requests/s "$goal" \
+        "$(rate "$ours" --header "$header")" "$(rate "$theirs" --header "$header")"
+    done
+  done
+  stop_node
+done
+stop "$nginx"
+nginx=
+
+# --- A million prefixes --------------------------------------------------------------------------
+
+say "a million prefixes"
+location "${LOC[@]}" dump | benches/prefixes.py "$DIR/prefixes"
+for ((i = 0; i < RUNS; i++)); do
+  fresh_node
+  timed put prefixes network-map.json network-map
+  run 'PUT of a million prefixes until it is published, beside a parse that keeps nothing' s '≤ 20' \
+    "$taken" "$("$SPEED" parse "$DIR/prefixes/network-map.json")"
+  put prefixes cost-map.json cost-maps/routingcost
+  run 'resident with a million prefixes, most since the PUT' MB 'at most 500' "$(memory "$node" VmHWM)"
+  run 'resident with a million prefixes, after the PUT' MB 'at most 500' "$(memory "$node" VmRSS)"
+  stop_node
+  timed start_node
+  run 'restart with a million prefixes until it is ready' s recorded "$taken"
+  stop_node
+done
+
+say "endpoint costs"
+start_node
+port=$(free_port)
+"$SPEED" naive "$DIR/prefixes" "127.0.0.1:$port" > "$DIR/naive.out" &
+naive=$!
+until grep -q listening "$DIR/naive.out"; do
+  kill -0 "$naive"
+  sleep 0.1
+done
+script=(--script benches/endpoint_cost.lua)
+for ((i = 0; i < RUNS; i++)); do
+  before=$(cpu "$node")
+  read -r answered rate < <(load "$url/views/merged/endpointcost" "${script[@]}")
+  used=$(calc "($(cpu "$node") - $before) * 1e4 / $answered")
+  run 'endpoint cost 10 × 100, beside a naive handler' requests/s '≥ 4' \
+    "$rate" "$(rate "http://127.0.0.1:$port/" "${script[@]}")"
+  run 'CPU of an endpoint cost 10 × 100, beside the same in process' µs '≤ 2.5' \
+    "$used" "$("$SPEED" floor "$DIR/prefixes")"
+done
+run 'resident with a million prefixes, after all requests' MB 'at most 500' "$(memory "$node" VmHWM)"
+stop_node
+stop "$naive"
+naive=
+
+# --- Within one process --------------------------------------------------------------------------
+
+say "within one process"
+"$SPEED" pairs "$DIR/prefixes" >> "$RESULTS"
+
+"$SPEED" table "$RESULTS"
