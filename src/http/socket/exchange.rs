@@ -15,10 +15,11 @@ use super::watchdog::{PIECE, Watchdog};
 pub(super) struct Exchange {
     watchdog: Arc<Watchdog>,
     number: u64,
+    multiplexed: bool,
 }
 
-/// The body of a response, handed over in pieces of at most [`PIECE`] bytes, so that it shows
-/// when the client takes no more of it.
+/// The body of a response. On HTTP/2 it is handed over in pieces of at most [`PIECE`] bytes, so
+/// that it shows when the client takes no more of it; on HTTP/1 the socket shows that.
 #[derive(Debug)]
 pub(super) struct Paced {
     body: Body,
@@ -29,8 +30,12 @@ pub(super) struct Paced {
 
 impl Exchange {
     pub fn begin(watchdog: Arc<Watchdog>, version: http::Version) -> Exchange {
-        let number = watchdog.begin(version == http::Version::HTTP_2);
-        Exchange { watchdog, number }
+        let multiplexed = version == http::Version::HTTP_2;
+        Exchange {
+            number: watchdog.begin(multiplexed),
+            watchdog,
+            multiplexed,
+        }
     }
 
     /// Ties the exchange to the body of its response.
@@ -58,7 +63,14 @@ impl http_body::Body for Paced {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
-        let Exchange { watchdog, number } = &this.exchange;
+        let Exchange {
+            watchdog,
+            number,
+            multiplexed,
+        } = &this.exchange;
+        if !multiplexed {
+            return Pin::new(&mut this.body).poll_frame(cx);
+        }
         watchdog.wants_piece(*number);
         if this.rest.is_empty() {
             match ready!(Pin::new(&mut this.body).poll_frame(cx)) {

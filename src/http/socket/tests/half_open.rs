@@ -1,6 +1,9 @@
 //! Clients that connect and then owe something: each is closed by the deadline for it.
 
+use std::convert::Infallible;
+
 use super::*;
+use axum::body::Body;
 use axum::routing::get;
 
 fn hello() -> Router {
@@ -146,6 +149,24 @@ async fn a_reader_that_drains_in_time_gets_the_whole() {
     site.hand.advance(59 * SECOND);
     assert_eq!(response(&mut client).await.1.len(), 64 << 20);
     assert_eq!(site.stats.now().overdue_write, 0);
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_on_draining_gets_the_whole_however_long_it_takes() {
+    let half = bytes::Bytes::from(vec![b'x'; 32 << 20]);
+    let halves = futures_util::stream::iter([half.clone(), half].map(Ok::<_, Infallible>));
+    let handler = get(async move || Body::from_stream(halves.clone()));
+    let site = Site::start(Router::new().route("/", handler)).await;
+    let mut client = site.connect().await;
+    client.write_all(GET).await.unwrap();
+    let mut part = vec![0; 8 << 20];
+    for _ in 0..5 {
+        soon(client.read_exact(&mut part)).await.unwrap();
+        soon(site.hand.sleeper(60 * SECOND)).await;
+        site.hand.advance(50 * SECOND);
+    }
+    let mut rest = vec![0; 24 << 20];
+    soon(client.read_exact(&mut rest)).await.unwrap();
 }
 
 #[tokio::test]
