@@ -162,17 +162,13 @@ async fn write_document(
         _ => &[media::JSON, media::NETWORK_MAP, media::COST_MAP],
     };
     let content = receive(app, parts, content, types).await?;
-    let (target, bytes) = (path.clone(), content.clone());
+    let (document, bytes) = (path.clone(), content.clone());
     let read = parsed(app, move |reader| {
-        read_operation(reader, kind, target, &bytes)
+        read_operation(reader, kind, document, &bytes)
     })
     .await?;
-    let request = [
-        kind.as_str().as_bytes(),
-        path.to_string().as_bytes(),
-        &content,
-    ]
-    .map(<[u8]>::to_vec);
+    let target = path.to_string();
+    let request = [kind.as_str().as_bytes(), target.as_bytes(), &content[..]];
     write(app, principal, parts, Changes::Document(read), &request).await
 }
 
@@ -187,7 +183,7 @@ pub(super) async fn transaction(
         let content = receive(&app, &parts, content, &[media::JSON]).await?;
         let bytes = content.clone();
         let read: Vec<Step> = parsed(&app, move |reader| read_transaction(reader, &bytes)).await?;
-        let request = [b"transaction".to_vec(), content.to_vec()];
+        let request = [&b"transaction"[..], &content[..]];
         write(
             &app,
             principal,
@@ -210,7 +206,7 @@ pub(super) async fn restore(
     let answered = async {
         let principal = require(&app, &caller, Scope::Operate)?;
         let number = revision_number(&revision)?;
-        let request = [b"restore".to_vec(), revision.into_bytes()];
+        let request = [&b"restore"[..], revision.as_bytes()];
         write(&app, principal, &parts, Changes::Restore(number), &request).await
     };
     answered.await.unwrap_or_else(|refused| *refused)
@@ -270,12 +266,12 @@ async fn write(
     principal: &Principal,
     parts: &Parts,
     change: Changes,
-    request: &[Vec<u8>],
+    request: &[&[u8]],
 ) -> Result<Response, Refused> {
     let query = Query::of(parts, &["source", "dry-run"])?;
     let source = query.source(principal)?;
     let mut marks: Vec<&[u8]> = vec![source.as_str().as_bytes()];
-    marks.extend(request.iter().map(Vec::as_slice));
+    marks.extend(request);
     let key = match (query.dry_run, parts.headers.get(IDEMPOTENCY_KEY)) {
         (false, Some(text)) => Some(idempotency_key(principal, text, &marks)?),
         _ => None,
