@@ -304,6 +304,9 @@ fn has_duplicate<T: Ord>(prefixes: impl Iterator<Item = T>) -> bool {
     sorted.windows(2).any(|pair| pair[0] == pair[1])
 }
 
+/// About what a prefix takes in JSON, in bytes, as in `"203.0.113.0/24",`.
+const TYPICAL_PREFIX: usize = 20;
+
 fn write_prefixes<T>(
     out: &mut Vec<u8>,
     family: Family,
@@ -311,6 +314,7 @@ fn write_prefixes<T>(
     write: impl Fn(&mut Vec<u8>, &T),
 ) {
     write_member_name(out, family.as_str());
+    out.reserve(prefixes.len() * TYPICAL_PREFIX);
     for (i, prefix) in prefixes.iter().enumerate() {
         out.extend_from_slice(if i == 0 { b"[\"" } else { b",\"" });
         write(out, prefix);
