@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 RUNS=5
-SECONDS_EACH=3
+SECONDS_EACH=2
 DIR=$PWD/target/side_by_side
 RESULTS=$DIR/runs.tsv
 TOKEN=a-secret-of-this-run
