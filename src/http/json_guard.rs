@@ -48,30 +48,43 @@ impl JsonGuard {
     /// # Errors
     /// [`TooDeep`] at the first bracket that is one too many.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), TooDeep> {
-        for &byte in chunk {
+        let mut rest = chunk.iter();
+        loop {
+            // What cannot change the place is most of the text, and passed over in one go.
+            let next = match self.place {
+                Place::Outside => {
+                    rest.find(|byte| matches!(byte, b'"' | b'[' | b'{' | b']' | b'}'))
+                }
+                Place::InString => rest.find(|byte| matches!(byte, b'"' | b'\\')),
+                Place::Escaped => rest.next(),
+            };
+            let Some(byte) = next else {
+                break;
+            };
             self.place = match (self.place, byte) {
                 (Place::Outside, b'"') => Place::InString,
                 (Place::Outside, b'[' | b'{') => {
                     if self.depth == self.max_depth {
+                        let passed = chunk.len() - rest.len() - 1;
                         return Err(TooDeep {
                             max_depth: self.max_depth,
-                            offset: self.offset,
+                            offset: self.offset + passed as u64,
                         });
                     }
                     self.depth += 1;
                     Place::Outside
                 }
-                (Place::Outside, b']' | b'}') => {
+                (Place::Outside, _) => {
                     // A bracket that closes nothing is the parser's to refuse.
                     self.depth = self.depth.saturating_sub(1);
                     Place::Outside
                 }
-                (Place::Outside, _) | (Place::InString, b'"') => Place::Outside,
                 (Place::InString, b'\\') => Place::Escaped,
-                (Place::InString | Place::Escaped, _) => Place::InString,
+                (Place::InString, _) => Place::Outside,
+                (Place::Escaped, _) => Place::InString,
             };
-            self.offset += 1;
         }
+        self.offset += chunk.len() as u64;
         Ok(())
     }
 }
