@@ -272,9 +272,12 @@ pub fn sort_all(groups: &mut Groups) {
 /// worked out where.
 pub fn note_duplicates(walk: &mut Walk<'_>, groups: &Groups) {
     let all = || groups.values().flat_map(|group| group.prefixes());
-    if !has_duplicate(groups.values().flat_map(|g| g.ipv4.iter().copied()))
-        && !has_duplicate(groups.values().flat_map(|g| g.ipv6.iter().copied()))
-    {
+    // As numbers they are sorted in half the time.
+    let v4 = groups.values().flat_map(|group| &group.ipv4);
+    let v4 = v4.map(|net| u64::from(net.addr().to_bits()) << 8 | u64::from(net.prefix_len()));
+    let v6 = groups.values().flat_map(|group| &group.ipv6);
+    let v6 = v6.map(|net| (net.addr().to_bits(), net.prefix_len()));
+    if !has_duplicate(v4) && !has_duplicate(v6) {
         return;
     }
     let mut seen: HashMap<IpNet, &PidName> = HashMap::with_capacity(all().count());
@@ -300,7 +303,7 @@ pub fn note_duplicates(walk: &mut Walk<'_>, groups: &Groups) {
 
 fn has_duplicate<T: Ord>(prefixes: impl Iterator<Item = T>) -> bool {
     let mut sorted: Vec<T> = prefixes.collect();
-    sorted.sort();
+    sorted.sort_unstable();
     sorted.windows(2).any(|pair| pair[0] == pair[1])
 }
 
