@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use crate::alto::canonical::{write_string, write_value};
 use crate::alto::cost::{CostTable, GridWriter};
 use crate::alto::network::{Groups, write_member_name};
@@ -247,7 +249,8 @@ fn network_rows(groups: &Groups) -> Vec<Vec<u8>> {
         crate::alto::network::AddressGroup::write(group, &mut out, &Family::ALL);
         out
     };
-    groups.iter().enumerate().map(row).collect()
+    let groups: Vec<_> = groups.iter().enumerate().collect();
+    groups.into_par_iter().map(row).collect()
 }
 
 fn cost_rows(table: &CostTable) -> Vec<Vec<u8>> {
