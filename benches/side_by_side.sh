@@ -47,7 +47,7 @@ ALTOFED=target/release/altofed
 
 # --- Processes -----------------------------------------------------------------------------------
 
-node= nginx= naive=
+node='' nginx='' naive=''
 stop() { # PID
   if [ -n "$1" ]; then
     kill "$1" 2> /dev/null || true
@@ -62,6 +62,7 @@ free_port() {
 
 # Starts a node over its store as it is; sets `node`, and `url` once it listens.
 start_node() {
+  : > "$DIR/node.out"
   "$ALTOFED" serve --config "$DIR/node.toml" > "$DIR/node.out" 2> "$DIR/node.log" &
   node=$!
   until url=$(grep -o 'http://[0-9.:]*' "$DIR/node.out"); do
@@ -77,7 +78,7 @@ fresh_node() {
 
 stop_node() {
   stop "$node"
-  node=
+  node=''
 }
 
 # Puts a document of a directory: put DIRECTORY NAME PATH
@@ -199,12 +200,14 @@ for ((map = 0; map < ${#MAPS[@]}; map += 3)); do
   stop_node
 done
 stop "$nginx"
-nginx=
+nginx=''
 
 # --- A million prefixes --------------------------------------------------------------------------
 
 say "a million prefixes"
 location "${LOC[@]}" dump | benches/prefixes.py "$DIR/prefixes"
+# The same without the first prefix.
+sed -E 's|"[0-9.]+/[0-9]+",||' "$DIR/prefixes/network-map.json" > "$DIR/prefixes/changed-map.json"
 for ((i = 0; i < RUNS; i++)); do
   fresh_node
   timed put prefixes network-map.json network-map
@@ -212,7 +215,10 @@ for ((i = 0; i < RUNS; i++)); do
     "$taken" "$("$SPEED" parse "$DIR/prefixes/network-map.json")"
   put prefixes cost-map.json cost-maps/routingcost
   run 'resident with a million prefixes, most since the PUT' MB 'at most 500' "$(memory "$node" VmHWM)"
-  run 'resident with a million prefixes, after the PUT' MB 'at most 500' "$(memory "$node" VmRSS)"
+  run 'resident with a million prefixes, then' MB 'at most 500' "$(memory "$node" VmRSS)"
+  put prefixes changed-map.json network-map
+  run 'resident with a million prefixes, most since a changed map was put over it' MB 'at most 500' \
+    "$(memory "$node" VmHWM)"
   stop_node
   timed start_node
   run 'restart with a million prefixes until it is ready' s recorded "$taken"
@@ -222,6 +228,7 @@ done
 say "endpoint costs"
 start_node
 port=$(free_port)
+: > "$DIR/naive.out"
 "$SPEED" naive "$DIR/prefixes" "127.0.0.1:$port" > "$DIR/naive.out" &
 naive=$!
 until grep -q listening "$DIR/naive.out"; do
@@ -238,10 +245,10 @@ for ((i = 0; i < RUNS; i++)); do
   run 'CPU of an endpoint cost 10 × 100, beside the same in process' µs '≤ 2.5' \
     "$used" "$("$SPEED" floor "$DIR/prefixes")"
 done
-run 'resident with a million prefixes, after all requests' MB 'at most 500' "$(memory "$node" VmHWM)"
+run 'resident with a million prefixes, most since a restart' MB 'at most 500' "$(memory "$node" VmHWM)"
 stop_node
 stop "$naive"
-naive=
+naive=''
 
 # --- Within one process --------------------------------------------------------------------------
 
