@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use altofed::alto::cost::CostTable;
-use altofed::compile::{Compiled, Facts, Policy, domain_view, merged_view};
+use altofed::compile::{Compiled, Domain, Facts, MergePolicy, Policy, domain_view, merged_view};
 use altofed::ident::{DomainLabel, MetricName, SourceName};
 use altofed::ingest::{Document, DocumentPath, Limits, OperationKind, Reader, Standing};
 use altofed::ingest::{apply, read_operation};
@@ -112,17 +112,26 @@ pub fn compiled(standing: &Standing) -> Compiled {
     domain_view(facts, union, policy, Timestamp::UNIX_EPOCH, None)
 }
 
+/// The domain that states a network map and its costs.
+pub fn compile(network: &[u8], costs: &[u8]) -> Compiled {
+    let documents = [(DocumentPath::NetworkMap, network), (routingcost(), costs)];
+    compiled(&standing(&documents))
+}
+
 /// The domain's view of a network map and its costs.
 pub fn view(network: &[u8], costs: &[u8]) -> Arc<View> {
-    let documents = [(DocumentPath::NetworkMap, network), (routingcost(), costs)];
-    compiled(&standing(&documents)).view
+    compile(network, costs).view
 }
 
 /// The merged view over a domain's.
-pub fn merged(view: &View) -> Arc<View> {
-    merged_view(&domain(), view, None)
-        .expect("short names")
-        .view
+pub fn merged(compiled: &Compiled) -> Arc<View> {
+    let own = Domain {
+        label: domain(),
+        view: compiled.view.clone(),
+        interconnects: compiled.interconnects.clone(),
+        digest: compiled.digest.clone(),
+    };
+    merged_view(&[own], &MergePolicy::new(domain()), None).view
 }
 
 /// An object of which every key is read as `&str` and every value as `T`, and nothing is kept: the

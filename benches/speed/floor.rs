@@ -15,11 +15,11 @@ use crate::{data, process};
 /// takes, in microseconds.
 #[expect(clippy::disallowed_methods, reason = "what is measured is real time")]
 pub fn run(directory: &Path) {
-    let view = data::view(
+    let compiled = data::compile(
         &data::file(directory, "network-map.json"),
         &data::file(directory, "cost-map.json"),
     );
-    let view = data::merged(&view);
+    let view = data::merged(&compiled);
     let requests = data::file(directory, "requests.jsonl");
     let requests: Vec<&[u8]> = requests.trim_ascii_end().split(|b| *b == b'\n').collect();
     let (mut answered, begun) = (0, process::cpu_time());

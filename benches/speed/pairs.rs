@@ -69,7 +69,7 @@ fn view_of_ten_pids() {
     let compile = || {
         let standing = data::standing(&documents);
         let compiled = data::compiled(&standing);
-        let merged = data::merged(&compiled.view);
+        let merged = data::merged(&compiled);
         (standing, compiled, merged)
     };
     for _ in 0..RUNS {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::alto::network::AddressGroup;
 use crate::alto::property::PropertyMap;
-use crate::ident::{Family, MetricName, PidName, SourceName};
+use crate::ident::{Family, MetricName, PidName, Sha256, SourceName, Tag};
 use crate::net::{Matrix, PidIndex};
 use crate::publish::{Costs, Lookup, NetworkMap, Origin, Properties, View, ViewName};
 
@@ -29,6 +29,8 @@ pub struct Compiled {
     pub interconnects: Arc<Interconnects>,
     /// What could not be used.
     pub conflicts: Conflicts,
+    /// The digest of all that the domain states.
+    pub digest: Tag,
     union: Arc<NetworkUnion>,
     policy: Policy,
     metrics: BTreeMap<MetricName, Metric>,
@@ -123,6 +125,7 @@ pub fn domain_view(
         view: Arc::new(view),
         interconnects: Arc::new(interconnects),
         conflicts,
+        digest: digest(facts, policy),
         union: union.clone(),
         policy: policy.clone(),
         metrics,
@@ -140,6 +143,43 @@ fn inputs<'f, T: 'f>(
     stated
         .map(|(source, stated)| (source.clone(), stated.revision))
         .collect()
+}
+
+/// The digest of all documents, by their tags; those of one kind in the order in
+/// which they win over each other.
+fn digest(facts: &Facts, policy: &Policy) -> Tag {
+    let mut hasher = Sha256::new();
+    let mut add = |kind: &str, tags: Vec<&Tag>| {
+        for tag in tags {
+            hasher.update(format!("{kind} {tag}\n").as_bytes());
+        }
+    };
+    add(
+        "network",
+        tags(facts, policy, |source| source.network.as_ref()),
+    );
+    for metric in facts.metrics() {
+        add(
+            metric.as_str(),
+            tags(facts, policy, |source| source.costs.get(metric)),
+        );
+    }
+    add(
+        "properties",
+        tags(facts, policy, |source| source.properties.as_ref()),
+    );
+    let links = tags(facts, policy, |source| source.interconnects.as_ref());
+    add("interconnects", links);
+    hasher.finish().into()
+}
+
+fn tags<'f, T: 'f>(
+    facts: &'f Facts,
+    policy: &Policy,
+    document: impl Fn(&'f SourceFacts) -> Option<&'f Stated<T>>,
+) -> Vec<&'f Tag> {
+    let stated = facts.by_strength(policy, document).into_iter();
+    stated.map(|(_, stated)| &stated.tag).collect()
 }
 
 /// The network map of a union, with what RFC 7285 §11.2.1.6 wants: every

@@ -2,7 +2,8 @@
 //!
 //! [`Facts`] are what the sources of our own domain state. [`NetworkUnion`]
 //! joins what they say of PIDs and prefixes; [`domain_view`] makes the domain's
-//! view of it, and [`merged_view`] joins the views of domains. What did not
+//! view of it, and [`merged_view`] joins the views of domains, each with its
+//! interconnects, under a [`MergePolicy`]. What did not
 //! change is shared with the former result, by `Arc`.
 
 mod compose;
@@ -11,14 +12,26 @@ mod costs;
 mod domain;
 mod facts;
 mod interconnects;
+mod links;
+mod merge_conflict;
+mod merged_network;
+mod merged_properties;
 mod pids;
+mod policy;
+mod prefixes;
 mod properties;
+mod routes;
+#[cfg(test)]
+mod tests;
 
-pub use compose::{Merged, merged_view};
+pub use compose::{Domain, Merged, merged_view};
 pub use conflict::{Conflict, ConflictKind, Conflicts};
 pub use costs::union_costs;
 pub use domain::{Compiled, domain_view};
 pub use facts::{Facts, Interconnect, Interconnects, Policy, Relationship, SourceFacts, Stated};
 pub use interconnects::union_interconnects;
+pub use links::{InterconnectStanding, InterconnectState};
+pub use merge_conflict::{MergeConflict, MergeConflictKind, MergeConflicts};
 pub use pids::NetworkUnion;
+pub use policy::{DomainPolicy, MergePolicy};
 pub use properties::union_properties;

@@ -1,6 +1,7 @@
 //! The network as data: the costs between its parts and how a cost is spelled.
 //!
 //! - [`Matrix`]: the costs from every source to every destination;
+//! - [`Topology`]: domains joined by links, and the best [`Ways`] through them;
 //! - [`write_number`]: the one canonical JSON spelling of a cost.
 
 mod index;
@@ -9,8 +10,12 @@ mod matrix;
 mod number;
 mod ranges;
 mod table;
+mod topology;
+mod ways;
 
 pub use index::PidIndex;
 pub use lpm::{DuplicatePrefix, Lpm};
 pub use matrix::{Change, Matrix};
 pub use number::write_number;
+pub use topology::{Link, Topology};
+pub use ways::{Effort, MAX_DOMAINS, Way, Ways};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::compile::{Compiled, Conflicts, Merged, domain_view, merged_view};
+use crate::compile::{Compiled, Conflicts, Domain, MergePolicy, Merged, domain_view, merged_view};
 use crate::ingest::{Rules, Standing};
 use crate::publish::{Snapshot, ViewName};
 use crate::runtime::{Clock, Pool, PoolError, Task};
@@ -92,8 +92,14 @@ async fn compile(
         } = &standing;
         let former = former.as_deref();
         let domain = domain_view(facts, union, policy, received, former.map(|f| &f.domain));
-        let merged = merged_view(&policy.domain, &domain.view, former.map(|f| &f.merged))
-            .expect("ingest takes no PID name that is too long to be qualified");
+        let own = Domain {
+            label: policy.domain.clone(),
+            view: domain.view.clone(),
+            interconnects: domain.interconnects.clone(),
+            digest: domain.digest.clone(),
+        };
+        let merge = MergePolicy::new(policy.domain.clone());
+        let merged = merged_view(&[own], &merge, former.map(|f| &f.merged));
         let generation = former.map_or(0, |former| former.generation) + 1;
         let own = ViewName::Domain(policy.domain.clone());
         let views = [

@@ -6,27 +6,35 @@
 //! and a request.
 
 mod catalog;
+mod composed;
 mod costs;
 mod directory;
 mod endpoint;
 mod filter;
 mod name;
 mod network;
+mod plan;
 mod properties;
 mod rank;
 mod rendering;
+mod routes;
+mod rule;
 mod selection;
 mod snapshot;
 mod view;
 
 pub use catalog::{Catalog, Kind, Resource, Version};
-pub use costs::{Block, Composed, Costs};
+pub use composed::{Access, Across, Composed, Inside};
+pub use costs::Costs;
 pub use directory::directory;
 pub use endpoint::{endpoint_costs, endpoint_properties};
 pub use filter::{filtered_cost_map, filtered_network_map};
 pub use name::ViewName;
 pub use network::{Lookup, NetworkMap};
+pub use plan::{Border, Crossing, Hop, Path, Plan, PlannedDomain};
 pub use properties::Properties;
 pub use rendering::Rendering;
+pub use routes::{Routes, RoutesFrom};
+pub use rule::Rule;
 pub use snapshot::Snapshot;
 pub use view::{Origin, View};

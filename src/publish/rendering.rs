@@ -145,7 +145,10 @@ impl Rendering {
             // The one tag that is of the data member alone, so that a cost
             // map's `dependent-vtags` do not depend on the `meta` around it.
             Body::Network => self.view.network().tag().clone(),
-            Body::Costs { .. } => digest.into(),
+            Body::Costs { cost_type, .. } => match self.view.costs().get(&cost_type.cost_metric) {
+                Some(Costs::Composed(composed)) => composed.tag.clone(),
+                _ => digest.into(),
+            },
         };
         let version = Version {
             tag,

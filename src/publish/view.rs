@@ -13,6 +13,7 @@ use super::catalog::{Catalog, Kind, NETWORK_MAP, capabilities};
 use super::costs::Costs;
 use super::name::ViewName;
 use super::network::NetworkMap;
+use super::plan::Plan;
 use super::properties::Properties;
 
 /// A view.
@@ -26,6 +27,7 @@ pub struct View {
     capabilities: CostCapabilities,
     properties: Arc<Properties>,
     catalog: Catalog,
+    plan: Option<Arc<Plan>>,
 }
 
 /// Where a view's content comes from.
@@ -71,7 +73,19 @@ impl View {
             network,
             costs,
             properties,
+            plan: None,
         }
+    }
+
+    /// The view, with the plan that its costs between domains follow.
+    pub fn with_plan(mut self, plan: Arc<Plan>) -> Self {
+        self.plan = Some(plan);
+        self
+    }
+
+    /// How its costs between domains come about; only the merged view has one.
+    pub fn plan(&self) -> Option<&Arc<Plan>> {
+        self.plan.as_ref()
     }
 
     /// Its name.

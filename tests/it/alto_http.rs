@@ -1,6 +1,7 @@
 //! ALTO resources as HTTP resources (RFC 9110, 9111, 9113, 9530), and their
 //! canonical bodies (RFC 8785).
 
+use std::collections::BTreeMap;
 use std::io::Read;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -129,17 +130,25 @@ async fn bodies_are_canonical_json() {
 #[tokio::test]
 async fn tags_and_digests_are_the_hashes_they_are_said_to_be() {
     let mut node = large().await;
+    let mut composed = BTreeMap::new();
     for _ in 0..2 {
         for url in gets(&node).await {
             let answer = node.get(&url).await;
             let body = answer.json();
+            let etag = answer.header("etag").to_owned();
             let of = match body.get("network-map") {
                 // The one tag that is of the data member alone.
                 Some(map) => canonical_text(&json!({"network-map": map})).into_bytes(),
                 None => answer.body.clone(),
             };
             let tag = tag(&of);
-            assert_eq!(answer.header("etag"), format!("\"{tag}\""), "{url}");
+            if url.contains("/merged/costmap") {
+                // The one kind whose tag is of what it is composed of.
+                let known = composed.entry(url.clone()).or_insert_with(|| etag.clone());
+                assert_eq!(*known, etag, "{url}: the same after a restart");
+            } else {
+                assert_eq!(etag, format!("\"{tag}\""), "{url}");
+            }
             if let Some(vtag) = body["meta"].get("vtag") {
                 assert_eq!(vtag["tag"], tag);
             }

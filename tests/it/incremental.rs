@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use altofed::compile::{Compiled, Facts, Merged, Policy, domain_view, merged_view};
+use altofed::compile::{
+    Compiled, Domain, Facts, MergePolicy, Merged, Policy, domain_view, merged_view,
+};
 use altofed::ident::{DomainLabel, SourceName};
 use altofed::ingest::{
     DocumentPath, Limits, OperationKind, Reader, Standing, apply, read_operation,
@@ -125,8 +127,14 @@ fn compile(standing: &Standing, former: Option<&(Compiled, Merged)>) -> (Compile
         Timestamp::UNIX_EPOCH,
         former.map(|f| &f.0),
     );
-    let merged =
-        merged_view(&policy.domain, &domain.view, former.map(|f| &f.1)).expect("short names");
+    let own = Domain {
+        label: policy.domain.clone(),
+        view: domain.view.clone(),
+        interconnects: domain.interconnects.clone(),
+        digest: domain.digest.clone(),
+    };
+    let merge = MergePolicy::new(policy.domain.clone());
+    let merged = merged_view(&[own], &merge, former.map(|f| &f.1));
     (domain, merged)
 }
 

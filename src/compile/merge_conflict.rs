@@ -1,0 +1,162 @@
+//! What domains state that the merged view does not use, or not alone.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::ident::DomainLabel;
+
+/// Something that a domain states and that had to give way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct MergeConflict {
+    /// Why.
+    pub kind: MergeConflictKind,
+    /// The domain that states it.
+    #[schemars(with = "String")]
+    pub domain: DomainLabel,
+    /// The domain that it met, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub other: Option<DomainLabel>,
+    /// The prefix or interconnect; for a pair of domains its second.
+    pub subject: String,
+    /// What happened, for people.
+    pub detail: String,
+}
+
+/// Why something had to give way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MergeConflictKind {
+    /// A prefix of all addresses, which only our own domain may state.
+    DefaultPrefix,
+    /// A prefix outside of what the domain may speak for.
+    OutsidePrefix,
+    /// A prefix equal to or inside one that we ourselves state.
+    OwnPrefix,
+    /// A prefix inside what another domain may speak for.
+    ForeignPrefix,
+    /// A prefix that a domain of higher preference states too.
+    EqualPrefix,
+    /// A prefix inside one of another domain: the longest match decides.
+    OverlappingPrefix,
+    /// A property of a prefix that the domain may not speak for.
+    Property,
+    /// An interconnect that the other domain, which we hold, does not declare.
+    PendingInterconnect,
+    /// An interconnect with a domain that we do not hold.
+    UnseenInterconnect,
+    /// An interconnect that the two sides declare differently.
+    DifferingInterconnect,
+    /// A pair of domains without costs, since `max_labels` did not suffice to
+    /// say which paths are the best.
+    UnsettledPair,
+    /// A domain left out whole: its label is there already, or a PID name is
+    /// too long to be qualified.
+    Domain,
+}
+
+impl MergeConflictKind {
+    /// Every kind.
+    pub const ALL: [MergeConflictKind; 12] = [
+        MergeConflictKind::DefaultPrefix,
+        MergeConflictKind::OutsidePrefix,
+        MergeConflictKind::OwnPrefix,
+        MergeConflictKind::ForeignPrefix,
+        MergeConflictKind::EqualPrefix,
+        MergeConflictKind::OverlappingPrefix,
+        MergeConflictKind::Property,
+        MergeConflictKind::PendingInterconnect,
+        MergeConflictKind::UnseenInterconnect,
+        MergeConflictKind::DifferingInterconnect,
+        MergeConflictKind::UnsettledPair,
+        MergeConflictKind::Domain,
+    ];
+
+    /// The kind's name in documents and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            MergeConflictKind::DefaultPrefix => "default-prefix",
+            MergeConflictKind::OutsidePrefix => "outside-prefix",
+            MergeConflictKind::OwnPrefix => "own-prefix",
+            MergeConflictKind::ForeignPrefix => "foreign-prefix",
+            MergeConflictKind::EqualPrefix => "equal-prefix",
+            MergeConflictKind::OverlappingPrefix => "overlapping-prefix",
+            MergeConflictKind::Property => "property",
+            MergeConflictKind::PendingInterconnect => "pending-interconnect",
+            MergeConflictKind::UnseenInterconnect => "unseen-interconnect",
+            MergeConflictKind::DifferingInterconnect => "differing-interconnect",
+            MergeConflictKind::UnsettledPair => "unsettled-pair",
+            MergeConflictKind::Domain => "domain",
+        }
+    }
+}
+
+/// The conflicts found: some listed, all counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MergeConflicts {
+    listed: Vec<MergeConflict>,
+    counts: BTreeMap<MergeConflictKind, BTreeMap<DomainLabel, u64>>,
+}
+
+impl MergeConflicts {
+    /// How many of one kind are listed; more are only counted.
+    pub const LIMIT: u64 = 1000;
+
+    /// Adds what a domain states, which is put into words only if it is listed:
+    /// the domain that it met, the subject and the detail.
+    pub(super) fn add(
+        &mut self,
+        kind: MergeConflictKind,
+        domain: &DomainLabel,
+        describe: impl FnOnce() -> (Option<DomainLabel>, String, String),
+    ) {
+        let listed = self.count(kind);
+        let counts = self.counts.entry(kind).or_default();
+        match counts.get_mut(domain) {
+            Some(count) => *count += 1,
+            None => drop(counts.insert(domain.clone(), 1)),
+        }
+        if listed < Self::LIMIT {
+            let (other, subject, detail) = describe();
+            self.listed.push(MergeConflict {
+                kind,
+                domain: domain.clone(),
+                other,
+                subject,
+                detail,
+            });
+        }
+    }
+
+    /// Adds those of another part, which has other kinds.
+    pub(super) fn append(&mut self, other: &MergeConflicts) {
+        self.listed.extend_from_slice(&other.listed);
+        for (kind, counts) in &other.counts {
+            self.counts.insert(*kind, counts.clone());
+        }
+    }
+
+    /// The listed ones.
+    pub fn listed(&self) -> &[MergeConflict] {
+        &self.listed
+    }
+
+    /// How many there are by kind and by the domain that states them.
+    pub fn counts(&self) -> &BTreeMap<MergeConflictKind, BTreeMap<DomainLabel, u64>> {
+        &self.counts
+    }
+
+    /// How many of a kind there are.
+    pub fn count(&self, kind: MergeConflictKind) -> u64 {
+        self.counts
+            .get(&kind)
+            .map_or(0, |counts| counts.values().sum())
+    }
+
+    /// How many there are in all.
+    pub fn total(&self) -> u64 {
+        self.counts.values().flat_map(BTreeMap::values).sum()
+    }
+}

@@ -1,0 +1,295 @@
+//! The ways between the borders of domains, and the access to them.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::ident::{Digest, MetricName, Sha256};
+use crate::net::{Effort, Link, Matrix, Topology, Way};
+use crate::publish::{Access, Routes, RoutesFrom, Rule};
+
+use super::facts::{Interconnect, Relationship};
+use super::links::Confirmed;
+
+/// A metric that is composed between domains, with what it is made of.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) metric: MetricName,
+    pub(super) rule: Rule,
+    /// By domain, the measures from each of its borders to each, row by row.
+    pub(super) inside: Vec<Vec<f64>>,
+    /// By link, the measure of crossing it.
+    pub(super) links: Vec<f64>,
+}
+
+/// The ways, and what they were made of.
+#[derive(Debug)]
+pub(super) struct RoutePlan {
+    pub(super) topology: Arc<Topology>,
+    pub(super) routes: Arc<Routes>,
+    /// The digest of all that they were made of.
+    pub(super) inputs: Digest,
+}
+
+impl Measured {
+    /// The measures of a metric. `matrices` and `scales` are of the domains,
+    /// `borders` the indices of their border PIDs.
+    pub(super) fn new(
+        metric: &MetricName,
+        rule: Rule,
+        matrices: &[Option<Arc<Matrix>>],
+        scales: &[f64],
+        borders: &[Vec<u32>],
+        confirmed: &[Confirmed<'_>],
+    ) -> Self {
+        let domains = matrices.iter().zip(scales).zip(borders);
+        let inside = domains.map(|((matrix, scale), borders)| {
+            let cells = borders
+                .iter()
+                .flat_map(|a| borders.iter().map(move |b| (*a, *b)));
+            let measure = |(a, b)| segment(rule, matrix.as_deref(), *scale, a, b);
+            cells.map(measure).collect()
+        });
+        let crossing = |link: &Confirmed<'_>| {
+            let cost = link.here.costs.get(metric).copied().unwrap_or(f64::NAN);
+            rule.measure(cost * scales[link.from.0])
+        };
+        Self {
+            metric: metric.clone(),
+            rule,
+            inside: inside.collect(),
+            links: confirmed.iter().map(crossing).collect(),
+        }
+    }
+}
+
+/// The measure from PID to PID inside a domain.
+fn segment(rule: Rule, matrix: Option<&Matrix>, scale: f64, a: u32, b: u32) -> f64 {
+    match matrix.and_then(|matrix| matrix.get(a as usize, b as usize)) {
+        Some(cost) => rule.measure(cost * scale),
+        None if a == b => rule.identity(),
+        None => f64::NAN,
+    }
+}
+
+/// What it takes to get from the PIDs of a domain to its borders and back.
+/// `none` stands for no cost.
+pub(super) fn access(
+    rule: Rule,
+    matrix: Option<&Matrix>,
+    scale: f64,
+    pids: usize,
+    borders: &[u32],
+    none: f64,
+) -> Access {
+    let measure = |a, b| {
+        let measure = segment(rule, matrix, scale, a, b);
+        if measure.is_nan() { none } else { measure }
+    };
+    let pids = pids as u32;
+    let out = (0..pids).flat_map(|a| borders.iter().map(move |b| (a, *b)));
+    let into = borders.iter().flat_map(|a| (0..pids).map(move |b| (*a, b)));
+    Access {
+        out: out.map(|(a, b)| measure(a, b)).collect(),
+        into: into.map(|(a, b)| measure(a, b)).collect(),
+    }
+}
+
+/// A missing measure of the metric that ways are selected by.
+fn infinite(measure: f64) -> f64 {
+    if measure.is_nan() {
+        f64::INFINITY
+    } else {
+        measure
+    }
+}
+
+impl RoutePlan {
+    /// The best ways in the metric `select`, and the measures of `others`
+    /// along them. `borders` are the indices of the border PIDs of each domain,
+    /// `names` what makes them comparable with those of `former`.
+    pub(super) fn new(
+        select: &Measured,
+        others: &[Measured],
+        borders: &[Vec<u32>],
+        names: &[Vec<String>],
+        confirmed: &[Confirmed<'_>],
+        effort: Effort,
+        former: Option<&Arc<RoutePlan>>,
+    ) -> Arc<Self> {
+        let links = links(select, borders, confirmed);
+        let inputs = digest(select, others, names, confirmed, &links, effort);
+        if let Some(former) = former.filter(|former| former.inputs == inputs) {
+            return former.clone();
+        }
+        let inside: Vec<Vec<f64>> = select
+            .inside
+            .iter()
+            .map(|measures| measures.iter().copied().map(infinite).collect())
+            .collect();
+        let inside: Vec<&[f64]> = inside.iter().map(Vec::as_slice).collect();
+        let topology = Topology::new(&inside, links);
+        let from = (0..borders.len())
+            .into_par_iter()
+            .map(|domain| routes_from(&topology, others, domain, effort));
+        let from: Vec<RoutesFrom> = from.collect();
+        let end = topology.borders() as u32;
+        let first = (0..borders.len()).map(|domain| topology.borders_of(domain).start as u32);
+        let routes = Routes {
+            first: first.chain([end]).collect(),
+            from: from.into(),
+        };
+        Arc::new(Self {
+            topology: Arc::new(topology),
+            routes: Arc::new(routes),
+            inputs,
+        })
+    }
+}
+
+/// The confirmed interconnects as links between numbered borders.
+fn links(select: &Measured, borders: &[Vec<u32>], confirmed: &[Confirmed<'_>]) -> Vec<Link> {
+    let mut first = vec![0];
+    for borders in borders {
+        first.push(first.last().unwrap_or(&0) + borders.len() as u32);
+    }
+    // Every border of a confirmed interconnect is among the borders.
+    let border = |(domain, pid): (usize, u32)| {
+        first[domain] + borders[domain].partition_point(|border| *border < pid) as u32
+    };
+    let open = |side: &Interconnect| {
+        matches!(
+            side.relationship,
+            Relationship::Customer | Relationship::Open
+        )
+    };
+    let costs = confirmed.iter().zip(&select.links);
+    let links = costs.map(|(link, cost)| Link {
+        from: border(link.from),
+        to: border(link.to),
+        cost: infinite(*cost),
+        open_from: open(link.here),
+        open_to: open(link.there),
+    });
+    links.collect()
+}
+
+/// The digest of all that ways are made of.
+fn digest(
+    select: &Measured,
+    others: &[Measured],
+    names: &[Vec<String>],
+    confirmed: &[Confirmed<'_>],
+    links: &[Link],
+    effort: Effort,
+) -> Digest {
+    let mut hasher = Sha256::new();
+    let number = |hasher: &mut Sha256, n: u64| hasher.update(&n.to_le_bytes());
+    number(&mut hasher, effort.max_domains as u64);
+    number(&mut hasher, effort.max_labels);
+    number(&mut hasher, names.len() as u64);
+    for names in names {
+        number(&mut hasher, names.len() as u64);
+        for border in names {
+            hasher.update(border.as_bytes());
+            hasher.update(b"\n");
+        }
+    }
+    number(&mut hasher, links.len() as u64);
+    for (link, confirmed) in links.iter().zip(confirmed) {
+        number(&mut hasher, u64::from(link.from) << 32 | u64::from(link.to));
+        hasher.update(&[u8::from(link.open_from), u8::from(link.open_to)]);
+        hasher.update(confirmed.id.as_str().as_bytes());
+        hasher.update(b"\n");
+    }
+    for measured in std::iter::once(select).chain(others) {
+        hasher.update(measured.metric.as_str().as_bytes());
+        hasher.update(&[b'\n', measured.rule as u8]);
+        for measure in measured.inside.iter().flatten().chain(&measured.links) {
+            number(&mut hasher, measure.to_bits());
+        }
+    }
+    hasher.finish()
+}
+
+/// The ways from the borders of a domain.
+fn routes_from(
+    topology: &Topology,
+    others: &[Measured],
+    domain: usize,
+    effort: Effort,
+) -> RoutesFrom {
+    let exits = topology.borders_of(domain);
+    let borders = topology.borders();
+    let mut unsettled = Vec::new();
+    let ways: Vec<Vec<Option<Way>>> = exits
+        .clone()
+        .map(|exit| {
+            let ways = topology.ways(exit as u32, effort);
+            unsettled.extend(
+                ways.unsettled
+                    .iter()
+                    .map(|&border| topology.domain_of(border)),
+            );
+            ways.to
+        })
+        .collect();
+    unsettled.sort_unstable();
+    unsettled.dedup();
+    let cells = exits.len() * borders;
+    let mut routes = RoutesFrom {
+        cost: vec![f64::INFINITY; cells].into(),
+        rank: vec![u32::MAX; cells].into(),
+        measures: others
+            .iter()
+            .map(|_| vec![f64::NAN; cells].into())
+            .collect(),
+        unsettled: unsettled.into(),
+    };
+    let mut between: Vec<(usize, &Way)> = Vec::new();
+    for to in 0..topology.domains() {
+        if to == domain || routes.unsettled.contains(&(to as u32)) {
+            continue;
+        }
+        between.clear();
+        for (exit, ways) in ways.iter().enumerate() {
+            for border in topology.borders_of(to) {
+                if let Some(way) = &ways[border] {
+                    between.push((exit * borders + border, way));
+                }
+            }
+        }
+        between.sort_unstable_by(|(_, a), (_, b)| a.cmp_at_equal_cost(b));
+        for (rank, (cell, way)) in (0..).zip(&between) {
+            routes.cost[*cell] = way.cost;
+            routes.rank[*cell] = rank;
+            for (measures, measured) in routes.measures.iter_mut().zip(others) {
+                measures[*cell] = along(topology, measured, way.links());
+            }
+        }
+    }
+    routes
+}
+
+/// The measure along links and through the domains between them, from left to
+/// right.
+fn along(topology: &Topology, measured: &Measured, links: &[u32]) -> f64 {
+    let rule = measured.rule;
+    let mut all = links.iter();
+    let Some(first) = all.next() else {
+        return rule.identity();
+    };
+    let mut measure = measured.links[*first as usize];
+    let mut entered = topology.link(*first).to;
+    for at in all {
+        let link = topology.link(*at);
+        let domain = topology.domain_of(entered) as usize;
+        let borders = topology.borders_of(domain);
+        let row = (entered as usize - borders.start) * borders.len();
+        let inside = measured.inside[domain][row + link.from as usize - borders.start];
+        measure = rule.compose(measure, inside);
+        measure = rule.compose(measure, measured.links[*at as usize]);
+        entered = link.to;
+    }
+    measure
+}
