@@ -19,7 +19,8 @@
 //! Below them are the vocabulary of the RFCs ([`alto`]), what is computed with
 //! ([`net`]), names ([`ident`]), and time, tasks and threads ([`runtime`]).
 //! Beside them are who may do what ([`auth`]), the documents of our own APIs
-//! ([`api`]), the configuration ([`config`]), and an ALTO client ([`client`]).
+//! ([`api`]), the configuration ([`config`]), an ALTO client ([`client`]), and
+//! what is had of other domains' nodes by it ([`federation`]).
 //! On top are the command line ([`cli`]) and the demonstration ([`demo`]).
 //!
 //! Imports go down only; `tests/it/architecture.rs` holds the floors, and
@@ -34,6 +35,7 @@ pub mod client;
 pub mod compile;
 pub mod config;
 pub mod demo;
+pub mod federation;
 pub mod http;
 pub mod ident;
 pub mod ingest;

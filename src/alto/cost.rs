@@ -294,7 +294,7 @@ impl<'de> Read<'de> for ReadCosts {
         let cells = table.rows.len().saturating_mul(table.columns.len());
         if table.full || cells > self.max_cells {
             walk.fault(
-                FaultKind::Value(None),
+                FaultKind::Limit,
                 format!(
                     "more than {} pairs of PIDs; the limit is max_cells",
                     self.max_cells

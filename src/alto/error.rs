@@ -117,6 +117,12 @@ impl From<&Fault> for AltoError {
                 syntax_error: None,
                 value: value.clone(),
             },
+            FaultKind::Limit => Self {
+                code: ErrorCode::InvalidFieldValue,
+                field: Some(field),
+                syntax_error: None,
+                value: None,
+            },
         }
     }
 }

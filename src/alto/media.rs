@@ -26,3 +26,10 @@ pub const JSON: &str = "application/json";
 pub const MERGE_PATCH: &str = "application/merge-patch+json";
 /// Problem details, RFC 9457.
 pub const PROBLEM: &str = "application/problem+json";
+
+/// A media type without its parameters, in lower case: by that media types
+/// compare (RFC 9110 §8.3.1).
+pub fn essence(media_type: &str) -> String {
+    let essence = media_type.split(';').next().unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
+}

@@ -8,6 +8,7 @@ pub mod canonical;
 pub mod cost;
 pub mod endpoint;
 pub mod error;
+pub mod guard;
 pub mod ird;
 pub mod json;
 pub mod media;

@@ -129,6 +129,8 @@ pub fn write_member_name(out: &mut Vec<u8>, name: &str) {
 pub struct ReadGroups {
     /// The longest PID name that is taken, at most 64.
     pub max_name: usize,
+    /// How many PIDs are taken; what is beyond costs no memory.
+    pub max_pids: usize,
     /// How many prefixes are taken.
     pub max_prefixes: usize,
     /// Whether an unknown address type is a fault.
@@ -140,6 +142,7 @@ impl ReadGroups {
     pub fn lenient(max_prefixes: usize) -> Self {
         Self {
             max_name: 64,
+            max_pids: usize::MAX,
             max_prefixes,
             known_families_only: false,
         }
@@ -156,8 +159,12 @@ impl<'de> Read<'de> for ReadGroups {
         mut map: A,
     ) -> Result<Option<Groups>, A::Error> {
         let mut groups = Groups::new();
-        let mut count = 0;
+        let (mut count, mut beyond) = (0, 0);
         members(walk, &mut map, |walk, key, map| {
+            if groups.len() == self.max_pids {
+                beyond += 1;
+                return skip(map);
+            }
             let name = pid_name(walk, key, self.max_name);
             let group = value(
                 walk,
@@ -174,9 +181,15 @@ impl<'de> Read<'de> for ReadGroups {
             }
             Ok(())
         })?;
+        if beyond > 0 {
+            let (pids, max) = (groups.len() + beyond, self.max_pids);
+            let detail = format!("{pids} PIDs; at most {max} are taken (max_pids)");
+            walk.fault(FaultKind::Limit, detail);
+            return Ok(None);
+        }
         if count > self.max_prefixes {
             walk.fault(
-                FaultKind::Value(None),
+                FaultKind::Limit,
                 format!("{count} prefixes; at most {} are taken", self.max_prefixes),
             );
             return Ok(None);
@@ -460,6 +473,22 @@ mod tests {
         let text = r#"{"a":{"ipv4":["10.0.0.0/8","11.0.0.0/8"]}}"#;
         assert!(read(text.as_bytes(), ReadGroups::lenient(2)).is_ok());
         assert!(read(text.as_bytes(), ReadGroups::lenient(1)).is_err());
+    }
+
+    #[test]
+    fn more_pids_than_the_limit_are_refused_with_their_number() {
+        let text = r#"{"a":{"ipv4":["10.0.0.0/8"]},"b":{},"c":{}}"#;
+        let read_up_to = |max_pids| {
+            let reader = ReadGroups {
+                max_pids,
+                ..ReadGroups::lenient(10)
+            };
+            read(text.as_bytes(), reader)
+        };
+        assert!(read_up_to(3).is_ok());
+        let faults = read_up_to(1).expect_err("too many");
+        assert!(faults.to_string().contains("3 PIDs; at most 1"), "{faults}");
+        assert!(faults.over_limit());
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub struct InterconnectsDocument {
 }
 
 /// A link to another domain.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct InterconnectDocument {
     /// Our PID.

@@ -12,7 +12,7 @@ use super::http::{Client, ClientError};
 
 /// The resources of a directory and of those it delegates to (RFC 7285
 /// §9.1.1: their ids are unique among all of them).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Catalog {
     /// The id of the root directory's default network map.
     pub default_network_map: Option<String>,
@@ -41,58 +41,12 @@ impl Catalog {
     /// # Errors
     /// One of them cannot be read.
     pub async fn read(client: &Client, root: &Url) -> Result<Self, ClientError> {
-        let mut catalog = Self {
-            default_network_map: None,
-            offers: BTreeMap::new(),
-        };
-        let mut waiting = vec![root.clone()];
-        let mut seen = BTreeSet::new();
-        while let Some(url) = waiting.pop() {
-            if !seen.insert(url.to_string()) {
-                continue;
-            }
-            if seen.len() > MAX_DIRECTORIES {
-                let reason =
-                    format!("the server delegates to more than {MAX_DIRECTORIES} directories");
-                return Err(ClientError::NotOffered(reason));
-            }
-            let is_root = seen.len() == 1;
-            let (place, directory) = directory(client, &url).await?;
-            seen.insert(place.to_string());
-            if is_root {
-                catalog.default_network_map = directory.meta.default_alto_network_map.clone();
-            }
-            waiting.extend(catalog.add(&place, directory)?);
+        let mut crawl = Crawl::new(root, MAX_DIRECTORIES);
+        while let Some(url) = crawl.next_directory()? {
+            let (place, body) = client.locate(&url, media::DIRECTORY).await?;
+            crawl.take(&place, &body)?;
         }
-        Ok(catalog)
-    }
-
-    /// Adds a directory's resources; the URLs it delegates to are returned.
-    fn add(&mut self, base: &Url, directory: Directory) -> Result<Vec<Url>, ClientError> {
-        let mut delegated = Vec::new();
-        for (id, entry) in directory.resources {
-            let url = base
-                .join(&entry.uri)
-                .map_err(|error| ClientError::Transport {
-                    url: base.to_string(),
-                    reason: format!("the uri of {id:?} cannot be used: {error}"),
-                })?;
-            if entry.media_type == media::DIRECTORY {
-                delegated.push(url);
-                continue;
-            }
-            let names = entry.capabilities.cost_type_names.iter();
-            let types = &directory.meta.cost_types;
-            let cost_types = names.filter_map(|name| types.get(name).cloned()).collect();
-            let offer = Offer {
-                id: id.clone(),
-                url,
-                entry,
-                cost_types,
-            };
-            self.offers.entry(id).or_insert(offer);
-        }
-        Ok(delegated)
+        Ok(crawl.finish())
     }
 
     /// Every resource, by id.
@@ -133,12 +87,89 @@ impl Catalog {
     }
 }
 
-/// A directory, and where it was found.
-async fn directory(client: &Client, url: &Url) -> Result<(Url, Directory), ClientError> {
-    let (place, body) = client.locate(url, media::DIRECTORY).await?;
-    let directory = serde_json::from_slice(&body).map_err(|error| ClientError::Transport {
-        url: place.to_string(),
-        reason: format!("the directory cannot be read: {error}"),
-    })?;
-    Ok((place, directory))
+/// The reading of a directory and of those it delegates to, without the
+/// fetching: what [`Crawl::next_directory`] names is to be given to [`Crawl::take`].
+#[derive(Debug)]
+pub struct Crawl {
+    catalog: Catalog,
+    waiting: Vec<Url>,
+    seen: BTreeSet<Url>,
+    max_directories: usize,
+}
+
+impl Crawl {
+    /// A crawl that starts at `root` and reads this many directories at most.
+    pub fn new(root: &Url, max_directories: usize) -> Self {
+        Self {
+            catalog: Catalog::default(),
+            waiting: vec![root.clone()],
+            seen: BTreeSet::new(),
+            max_directories,
+        }
+    }
+
+    /// The next directory that is to be read, each once, also where they
+    /// delegate in a circle.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub fn next_directory(&mut self) -> Result<Option<Url>, ClientError> {
+        while let Some(url) = self.waiting.pop() {
+            if !self.seen.insert(url.clone()) {
+                continue;
+            }
+            if self.seen.len() > self.max_directories {
+                return Err(ClientError::NotOffered(format!(
+                    "the server delegates to more than {} directories",
+                    self.max_directories
+                )));
+            }
+            return Ok(Some(url));
+        }
+        Ok(None)
+    }
+
+    /// Takes the directory that was to be read, and was found at `place`.
+    ///
+    /// # Errors
+    /// It is no directory.
+    pub fn take(&mut self, place: &Url, body: &[u8]) -> Result<(), ClientError> {
+        let failed = |reason: String| ClientError::Transport {
+            url: place.to_string(),
+            reason,
+        };
+        let directory: Directory = serde_json::from_slice(body)
+            .map_err(|error| failed(format!("the directory cannot be read: {error}")))?;
+        if self.seen.len() == 1 {
+            self.catalog.default_network_map = directory.meta.default_alto_network_map.clone();
+        }
+        self.seen.insert(place.clone());
+        for (id, mut entry) in directory.resources {
+            let url = place
+                .join(&entry.uri)
+                .map_err(|error| failed(format!("the uri of {id:?} cannot be used: {error}")))?;
+            entry.media_type = media::essence(&entry.media_type);
+            entry.accepts = entry.accepts.as_deref().map(media::essence);
+            if entry.media_type == media::DIRECTORY {
+                self.waiting.push(url);
+                continue;
+            }
+            let names = entry.capabilities.cost_type_names.iter();
+            let types = &directory.meta.cost_types;
+            let cost_types = names.filter_map(|name| types.get(name).cloned()).collect();
+            let offer = Offer {
+                id: id.clone(),
+                url,
+                entry,
+                cost_types,
+            };
+            self.catalog.offers.entry(id).or_insert(offer);
+        }
+        Ok(())
+    }
+
+    /// What all the directories together offer.
+    pub fn finish(self) -> Catalog {
+        self.catalog
+    }
 }

@@ -1,23 +1,19 @@
 //! Requests of a client, within limits.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::redirect::Policy;
-use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
-use rustls_platform_verifier::BuilderVerifierExt;
 use url::Url;
 
 use crate::alto::error::{AltoError, ErrorDocument};
 use crate::alto::json::Faults;
 use crate::alto::media;
 use crate::api::problem::Problem;
+
+use super::tls;
 
 /// How a client behaves.
 #[derive(Debug, Clone)]
@@ -161,7 +157,7 @@ impl Client {
     /// The options cannot be used.
     pub fn new(url: &Url, options: &Options) -> Result<Self, ClientError> {
         let options_error = |error: &dyn std::fmt::Display| ClientError::Options(error.to_string());
-        let tls = tls(options)?;
+        let tls = tls::config(options.cacert.as_deref(), None).map_err(ClientError::Options)?;
         let origin = url.origin();
         let same_origin = {
             let origin = origin.clone();
@@ -240,6 +236,34 @@ impl Client {
         Ok(body)
     }
 
+    /// Changes a document of the network-to-server API by a merge patch (RFC
+    /// 7396); the answer is JSON.
+    ///
+    /// # Errors
+    /// The change was refused.
+    pub async fn patch(&self, url: &Url, change: &'static str) -> Result<Bytes, ClientError> {
+        let request = self.http.patch(url.clone());
+        let request = request.header(CONTENT_TYPE, media::MERGE_PATCH);
+        let (_, body) = self.fetch(request.body(change), url, media::JSON).await?;
+        Ok(body)
+    }
+
+    /// Has something done that has no answer.
+    ///
+    /// # Errors
+    /// It was refused.
+    pub async fn command(&self, url: &Url) -> Result<(), ClientError> {
+        match self
+            .fetch(self.http.post(url.clone()), url, media::JSON)
+            .await
+        {
+            Ok(_) => Ok(()),
+            // Nothing has no type.
+            Err(ClientError::MediaType { found, .. }) if found.is_empty() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn fetch(
         &self,
         request: reqwest::RequestBuilder,
@@ -261,10 +285,7 @@ impl Client {
             .headers()
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok());
-        let found = found
-            .and_then(|text| text.split(';').next())
-            .unwrap_or_default();
-        let found = found.trim().to_ascii_lowercase();
+        let found = media::essence(found.unwrap_or_default());
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(transport)? {
             if chunk.len() > self.max_bytes - body.len() {
@@ -305,38 +326,10 @@ pub(super) fn sound<T>(url: &Url, read: Result<T, Faults>) -> Result<T, ClientEr
 
 /// The innermost reason of a failure: reqwest's own text only says at which
 /// step it happened.
-fn reason(error: &reqwest::Error) -> String {
+pub(super) fn reason(error: &reqwest::Error) -> String {
     let mut innermost: &dyn std::error::Error = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
     innermost.to_string()
-}
-
-fn tls(options: &Options) -> Result<ClientConfig, ClientError> {
-    let failed = |error: &dyn std::fmt::Display| ClientError::Options(error.to_string());
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| failed(&error))?;
-    let Some(file) = &options.cacert else {
-        let verified = builder
-            .with_platform_verifier()
-            .map_err(|error| failed(&error))?;
-        return Ok(verified.with_no_client_auth());
-    };
-    let unusable = |error: &dyn std::fmt::Display| {
-        ClientError::Options(format!(
-            "{}: {error}; give a PEM file of certificates",
-            file.display()
-        ))
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unusable(&error))? {
-        let certificate = certificate.map_err(|error| unusable(&error))?;
-        roots.add(certificate).map_err(|error| unusable(&error))?;
-    }
-    if roots.is_empty() {
-        return Err(unusable(&"it holds no certificate"));
-    }
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ident::{DomainLabel, InterconnectId, PidName};
 
@@ -12,7 +12,7 @@ use super::facts::{Interconnect, Relationship};
 use super::merge_conflict::{MergeConflictKind, MergeConflicts};
 
 /// An interconnect as one side declares it, and what has become of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct InterconnectStanding {
     /// Its id.
@@ -37,7 +37,7 @@ pub struct InterconnectStanding {
 }
 
 /// Whether an interconnect is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum InterconnectState {
     /// Both sides declare it, with mirrored borders: it is used.

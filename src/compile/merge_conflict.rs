@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ident::DomainLabel;
 
 /// Something that a domain states and that had to give way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MergeConflict {
     /// Why.
     pub kind: MergeConflictKind,
@@ -16,7 +16,7 @@ pub struct MergeConflict {
     #[schemars(with = "String")]
     pub domain: DomainLabel,
     /// The domain that it met, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub other: Option<DomainLabel>,
     /// The prefix or interconnect; for a pair of domains its second.
@@ -26,7 +26,9 @@ pub struct MergeConflict {
 }
 
 /// Why something had to give way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum MergeConflictKind {
     /// A prefix of all addresses, which only our own domain may state.

@@ -9,7 +9,7 @@ use http::StatusCode;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 
-use super::json_guard::{JsonGuard, TooDeep};
+use crate::alto::guard::{JsonGuard, TooDeep};
 use crate::runtime::Clock;
 
 /// What is set aside for a body before it comes, at most: what it claims to be costs nothing.

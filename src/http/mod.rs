@@ -14,7 +14,6 @@ mod app;
 mod bodies;
 pub mod body;
 mod conditional;
-mod json_guard;
 pub mod limit;
 mod metrics;
 mod n2s;
@@ -29,9 +28,9 @@ use axum::http::{StatusCode, Uri, request};
 use axum::response::Response;
 use axum::{Router, middleware};
 
+pub use crate::alto::guard::{JsonGuard, TooDeep};
 pub use app::{App, BodySettings, Parts};
 pub use bodies::{Bodies, Settings as PublishSettings};
-pub use json_guard::{JsonGuard, TooDeep};
 pub use metrics::NodeMetrics;
 pub use socket::{
     Client, ClientAuth, ClientCertificate, Counts, ListenError, Listener, ListenerStats, Peer,

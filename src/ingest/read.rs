@@ -202,6 +202,7 @@ impl Reader<'_> {
     fn groups(&self) -> ReadGroups {
         ReadGroups {
             max_name: self.domain.max_pid_len(),
+            max_pids: self.limits.max_pids,
             max_prefixes: self.limits.max_prefixes,
             known_families_only: true,
         }

@@ -5,6 +5,7 @@
 //! | `lock` | locked while a process has the store open |
 //! | `sled/` | the database |
 //! | `witness` | what was acknowledged last |
+//! | `blobs/` | large values that can be had again, a file each |
 //! | `sled.part/` | a database being built; removed at the next start |
 //! | `sled.new/` | one that is complete; takes the place of `sled/` once that is gone |
 //! | `sled.kept/` | a copy of the database as it was before sled opened it |
@@ -78,6 +79,10 @@ impl Directory {
 
     pub(super) fn witness(&self) -> PathBuf {
         self.root.join("witness")
+    }
+
+    pub(super) fn blobs(&self) -> PathBuf {
+        self.root.join("blobs")
     }
 
     /// Where a new database is built.

@@ -3,7 +3,7 @@ use std::{fs, io, path::Path, sync::Arc};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Commit, Durability, Quarantine, Record, Settings, StoreError, Table,
+    Blobs, Commit, Durability, Quarantine, Record, Settings, StoreError, Table,
     directory::Directory,
     ledger::{self, Ledger, MAX_PENDING},
     recover,
@@ -24,6 +24,7 @@ pub struct Store {
     requests: mpsc::Sender<Request>,
     failure: Failure,
     database: Arc<Path>,
+    blobs: Blobs,
 }
 
 /// A commit in the queue.
@@ -73,6 +74,7 @@ impl Store {
         settings.check()?;
         let directory = Directory::claim(directory)?;
         let mut ready = recover::open(&directory, settings, durability)?;
+        let blobs = Blobs::open(&directory.blobs())?;
         let database = directory.database().into();
         let head = ready.ledger.head.clone();
         let quarantine = ready.quarantine.take();
@@ -85,6 +87,7 @@ impl Store {
                 requests,
                 failure,
                 database,
+                blobs,
             },
             head,
             quarantine,
@@ -180,6 +183,11 @@ impl Store {
     /// As for [`table_get`](Store::table_get).
     pub async fn table_scan(&self, table: Table) -> Result<Pairs, StoreError> {
         self.read(move |ledger| ledger.rows(table.name())).await
+    }
+
+    /// The large values kept beside the database.
+    pub fn blobs(&self) -> &Blobs {
+        &self.blobs
     }
 
     /// The size of the database's files, in bytes.

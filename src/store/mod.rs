@@ -13,8 +13,10 @@
 //! - `ledger`, `read`, `prune`: the log over the database
 //! - `record`, `tree`, `table`, `meta`: what is kept, and its stored forms
 //! - `envelope`, `engine`, `directory`, `witness`: values, the database, and the files
+//! - `blobs`: large values beside the database, for what can be had again
 //! - `offline`, `export`, `import`, `lines`: operations on a store that nothing has open
 
+mod blobs;
 mod build;
 mod codec;
 mod commit;
@@ -44,6 +46,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use blobs::Blobs;
 pub use commit::Commit;
 pub use engine::Durability;
 pub use error::StoreError;

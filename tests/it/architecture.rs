@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module and the modules of the crate that it may import.
-const FLOORS: [(&str, &[&str]); 16] = [
+const FLOORS: [(&str, &[&str]); 17] = [
     ("ident", &[]),
     ("runtime", &[]),
     ("net", &["ident"]),
@@ -22,40 +22,88 @@ const FLOORS: [(&str, &[&str]); 16] = [
     ("api", &["ingest", "compile", "alto", "ident"]),
     ("client", &["api", "alto", "net", "ident", "runtime"]),
     (
+        "federation",
+        &[
+            "ingest", "client", "compile", "store", "api", "publish", "alto", "net", "ident",
+            "runtime",
+        ],
+    ),
+    (
         "http",
         &[
-            "ingest", "compile", "store", "auth", "api", "publish", "alto", "net", "ident",
+            "federation",
+            "ingest",
+            "compile",
+            "store",
+            "auth",
+            "api",
+            "publish",
+            "alto",
+            "net",
+            "ident",
             "runtime",
         ],
     ),
     (
         "config",
         &[
-            "http", "ingest", "compile", "auth", "publish", "store", "ident", "runtime",
+            "http",
+            "federation",
+            "ingest",
+            "client",
+            "compile",
+            "auth",
+            "api",
+            "publish",
+            "store",
+            "net",
+            "ident",
+            "runtime",
         ],
     ),
     (
         "node",
         &[
-            "config", "http", "ingest", "compile", "auth", "publish", "store", "ident", "runtime",
+            "config",
+            "http",
+            "federation",
+            "ingest",
+            "compile",
+            "auth",
+            "publish",
+            "store",
+            "ident",
+            "runtime",
         ],
     ),
     (
         "demo",
         &[
-            "node", "config", "client", "alto", "net", "ident", "runtime",
+            "node", "config", "client", "api", "publish", "alto", "net", "ident", "runtime",
         ],
     ),
     (
         "cli",
         &[
-            "node", "demo", "config", "client", "http", "store", "alto", "net", "ident", "runtime",
+            "node",
+            "demo",
+            "config",
+            "federation",
+            "client",
+            "http",
+            "api",
+            "compile",
+            "store",
+            "alto",
+            "net",
+            "ident",
+            "runtime",
         ],
     ),
 ];
 
 /// Of `http` only these files and folders import `ingest` and `compile`.
-const HTTP_ABOVE_INGEST: [&str; 4] = ["n2s", "app.rs", "metrics.rs", "conditional.rs"];
+const HTTP_ABOVE_INGEST: [&str; 5] = ["n2s", "s2s.rs", "app.rs", "metrics.rs", "conditional.rs"];
 
 fn sources(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();

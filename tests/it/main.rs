@@ -16,6 +16,7 @@ mod incremental;
 mod metro;
 mod n2s;
 mod oracle;
+mod peer;
 mod rfc7285;
 mod rfc8189;
 mod rfc9274;

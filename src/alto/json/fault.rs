@@ -34,6 +34,8 @@ pub enum FaultKind {
     /// A value has the right type and cannot be used; this is the value, as
     /// text, where it helps to repeat it.
     Value(Option<String>),
+    /// There is more of something than is taken.
+    Limit,
 }
 
 /// One thing that is wrong with a document, and where.
@@ -128,6 +130,13 @@ impl Faults {
     /// How many faults were found.
     pub fn total(&self) -> usize {
         self.total
+    }
+
+    /// Whether a listed fault is that there is more of something than is taken.
+    pub fn over_limit(&self) -> bool {
+        self.listed
+            .iter()
+            .any(|fault| fault.kind == FaultKind::Limit)
     }
 
     /// The listed faults, in the order of the document.

@@ -1,0 +1,357 @@
+//! The documents of the server-to-server API.
+//!
+//! Receivers ignore members that they do not know, so that a newer node can
+//! say more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::compile::{InterconnectStanding, MergeConflict};
+use crate::ident::{Digest, DomainLabel, ResourceId, Tag};
+
+use super::n2s::InterconnectDocument;
+
+/// What a node is: `/.well-known/alto-federation`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Descriptor {
+    /// The label of its domain.
+    #[schemars(with = "String")]
+    pub domain: DomainLabel,
+    /// The name of its domain, for people.
+    #[serde(default)]
+    pub name: String,
+    /// The autonomous systems of its domain.
+    #[serde(default)]
+    pub asns: Vec<u32>,
+    /// The URI of its directory.
+    pub directory: String,
+    /// The URI below which its server-to-server API is, with a slash at the
+    /// end.
+    pub s2s: String,
+    /// The keys that its manifests may be signed with.
+    #[serde(default)]
+    pub keys: Vec<KeyDocument>,
+    /// What it can do beyond this.
+    #[serde(default)]
+    pub features: BTreeSet<String>,
+}
+
+/// A key that manifests may be signed with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct KeyDocument {
+    /// Its thumbprint, RFC 7638.
+    pub kid: String,
+    /// The public key, 32 bytes in base64url.
+    pub ed25519: String,
+    /// When it stops counting, RFC 3339; never if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub not_after: Option<Timestamp>,
+}
+
+/// One of the domains that a node passes on: `/s2s/v1/manifests`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ManifestEntry {
+    /// Whose manifest it is.
+    #[schemars(with = "String")]
+    pub domain: DomainLabel,
+    /// Its serial.
+    pub serial: u64,
+    /// The domains it came through: the origin first, the sender last.
+    #[schemars(with = "Vec<String>")]
+    pub path: Vec<DomainLabel>,
+    /// The manifest as its origin signed it: a compact JWS (RFC 7515) of a
+    /// [`Manifest`].
+    pub manifest: String,
+}
+
+/// What makes up the view of a domain: the payload of a manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Manifest {
+    /// The domain.
+    #[schemars(with = "String")]
+    pub domain: DomainLabel,
+    /// Counts the manifests of the domain; it never falls.
+    pub serial: u64,
+    /// When it was signed, RFC 3339.
+    #[schemars(with = "String")]
+    pub issued: Timestamp,
+    /// When it stops counting, RFC 3339.
+    #[schemars(with = "String")]
+    pub next_update: Timestamp,
+    /// Who may have it.
+    pub scope: Scope,
+    /// The keys that this and the next manifests may be signed with.
+    pub keys: Vec<KeyDocument>,
+    /// The links of the domain to others.
+    pub interconnects: BTreeMap<String, InterconnectDocument>,
+    /// The resources of the domain's view that are read by GET.
+    pub resources: Vec<ManifestResource>,
+}
+
+/// Who may have the manifest of a domain.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Everybody.
+    #[default]
+    Any,
+    /// The domain's own peers; they do not pass it on.
+    None,
+    /// These domains.
+    #[serde(untagged)]
+    #[schemars(with = "BTreeSet<String>")]
+    Only(BTreeSet<DomainLabel>),
+}
+
+/// A resource of a domain's view.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct ManifestResource {
+    /// Its id.
+    #[schemars(with = "String")]
+    pub resource_id: ResourceId,
+    /// The media type of its representation.
+    pub media_type: String,
+    /// The tag of its content.
+    #[schemars(with = "String")]
+    pub tag: Tag,
+    /// How many bytes the representation has.
+    pub length: u64,
+    /// The SHA-256 of the representation, in hexadecimal digits; it is at
+    /// `/s2s/v1/blobs/{sha-256}`.
+    #[serde(rename = "sha-256")]
+    #[schemars(with = "String")]
+    pub sha_256: Digest,
+}
+
+/// How things stand with the peers: `/s2s/v1/peers`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PeerList {
+    /// The configured peers, by label.
+    pub peers: Vec<PeerStatus>,
+}
+
+/// How things stand with a peer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct PeerStatus {
+    /// The label of its domain.
+    #[schemars(with = "String")]
+    pub domain: DomainLabel,
+    /// The URI of its directory, as configured.
+    pub directory: String,
+    /// What is spoken with it; absent until that was found out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<SpokenProtocol>,
+    /// Where it stands.
+    pub state: PeerState,
+    /// Why it stands there, for people; absent where nothing is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// When it came to stand there, RFC 3339.
+    #[schemars(with = "String")]
+    pub since: Timestamp,
+    /// When it was last read with success, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub last_sync: Option<Timestamp>,
+    /// When it will be read next, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub next_attempt: Option<Timestamp>,
+    /// How many attempts in a row failed.
+    pub failures: u32,
+    /// The domains it passes to us.
+    pub domains: Vec<ImportStatus>,
+}
+
+/// What is spoken with a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SpokenProtocol {
+    /// Signed manifests.
+    Altofed,
+    /// ALTO alone.
+    Alto,
+}
+
+impl SpokenProtocol {
+    /// The protocol's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SpokenProtocol::Altofed => "altofed",
+            SpokenProtocol::Alto => "alto",
+        }
+    }
+}
+
+/// Where a peer, or a domain that it passes to us, stands.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum PeerState {
+    /// It was not read yet.
+    Connecting,
+    /// What it has is what we have.
+    Synced,
+    /// It was not read for a while; what it gave last is used.
+    Stale,
+    /// It was not read for long; what it gave last is not used.
+    Expired,
+    /// The operator has to decide.
+    Held,
+    /// It cannot be read, or what it gives cannot be used.
+    Failed,
+}
+
+impl PeerState {
+    /// The state's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PeerState::Connecting => "connecting",
+            PeerState::Synced => "synced",
+            PeerState::Stale => "stale",
+            PeerState::Expired => "expired",
+            PeerState::Held => "held",
+            PeerState::Failed => "failed",
+        }
+    }
+}
+
+/// Why something is as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Reason {
+    /// The kind of reason, one word of a fixed set.
+    pub code: String,
+    /// What is wrong and how to mend it, for people.
+    pub detail: String,
+}
+
+/// How things stand with a domain that a peer passes to us.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct ImportStatus {
+    /// The domain.
+    #[schemars(with = "String")]
+    pub domain: DomainLabel,
+    /// Where it stands.
+    pub state: PeerState,
+    /// Why it stands there; absent where nothing is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// Whether this is the copy that is used, where several peers pass one.
+    pub used: bool,
+    /// The serial of what we have of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<u64>,
+    /// The seconds since what we have was last confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_seconds: Option<u64>,
+    /// When it stops counting, RFC 3339; signed domains have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub next_update: Option<Timestamp>,
+    /// The domains it came through: the origin first, the sender last.
+    #[schemars(with = "Vec<String>")]
+    pub path: Vec<DomainLabel>,
+    /// The key it is signed with; plain domains have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyStatus>,
+    /// How many PIDs it has.
+    pub pids: usize,
+    /// How many prefixes it has.
+    pub prefixes: usize,
+    /// What of it was left aside, and why.
+    pub ignored: Vec<Ignored>,
+}
+
+/// The key that a domain's manifest is signed with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KeyStatus {
+    /// The key, as it is written into `keys` to pin it.
+    pub key: String,
+    /// Why it is trusted.
+    pub trust: KeyTrust,
+}
+
+/// Why a key is trusted.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyTrust {
+    /// The peer that passed the manifest says so.
+    Vouched,
+    /// The domain itself showed it, when it was first met or later under a key
+    /// trusted then.
+    Direct,
+    /// The operator says so.
+    Pinned,
+}
+
+impl KeyTrust {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KeyTrust::Vouched => "vouched",
+            KeyTrust::Direct => "direct",
+            KeyTrust::Pinned => "pinned",
+        }
+    }
+}
+
+/// Something of a domain that was left aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ignored {
+    /// What: the id of a resource, an interconnect.
+    pub what: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What the merged view could not take as it is: `/s2s/v1/conflicts`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConflictList {
+    /// The first thousand of each kind.
+    pub conflicts: Vec<MergeConflict>,
+    /// How many there are of each kind.
+    pub totals: BTreeMap<String, u64>,
+    /// All interconnects that domains declare, and whether they are used.
+    pub interconnects: Vec<InterconnectStanding>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_is_a_word_or_a_list_of_domains_and_nothing_else() {
+        let read = |text: &str| serde_json::from_str::<Scope>(text);
+        assert_eq!(read("\"any\"").expect("a scope"), Scope::Any);
+        assert_eq!(read("\"none\"").expect("a scope"), Scope::None);
+        let only = read(r#"["ISP-b","isp-c"]"#).expect("a scope");
+        assert_eq!(
+            serde_json::to_string(&only).expect("text"),
+            r#"["isp-b","isp-c"]"#
+        );
+        for wrong in ["\"peers\"", "\"own\"", "[\"own\"]", "1", "null", "{}"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn unknown_members_are_ignored() {
+        let entry = r#"{"domain":"a","serial":1,"path":["a"],"manifest":"x","colour":"red"}"#;
+        assert!(serde_json::from_str::<ManifestEntry>(entry).is_ok());
+        let descriptor = r#"{"domain":"a","directory":"u","s2s":"v","colour":{"x":[]}}"#;
+        let descriptor: Descriptor = serde_json::from_str(descriptor).expect("sound");
+        assert!(descriptor.keys.is_empty() && descriptor.features.is_empty());
+    }
+}

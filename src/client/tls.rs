@@ -1,0 +1,71 @@
+//! How a client proves who it talks to, and who it is.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_platform_verifier::BuilderVerifierExt;
+
+/// The files of the certificate that a client shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// A PEM file of the certificate and those it was issued under.
+    pub certificate: PathBuf,
+    /// A PEM file of its private key.
+    pub key: PathBuf,
+}
+
+/// A configuration that trusts the certificate authorities in a PEM file, or
+/// the system's, and shows a certificate, or none.
+///
+/// # Errors
+/// What cannot be used, for people.
+pub(super) fn config(
+    cacert: Option<&Path>,
+    identity: Option<&Identity>,
+) -> Result<ClientConfig, String> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let verified = match cacert {
+        Some(file) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in certificates(file)? {
+                let added = roots.add(certificate);
+                added.map_err(|error| unusable(file, &error))?;
+            }
+            builder.with_root_certificates(roots)
+        }
+        None => builder
+            .with_platform_verifier()
+            .map_err(|error| error.to_string())?,
+    };
+    let Some(Identity { certificate, key }) = identity else {
+        return Ok(verified.with_no_client_auth());
+    };
+    let secret = PrivateKeyDer::from_pem_file(key)
+        .map_err(|error| format!("{}: {error}; give a PEM file of a key", key.display()))?;
+    verified
+        .with_client_auth_cert(certificates(certificate)?, secret)
+        .map_err(|error| unusable(certificate, &error))
+}
+
+/// The certificates of a file, one at least.
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+    let found: Vec<_> = read.map_err(|error| unusable(file, &error))?;
+    match found.is_empty() {
+        true => Err(unusable(file, &"it holds no certificate")),
+        false => Ok(found),
+    }
+}
+
+fn unusable(file: &Path, error: &dyn std::fmt::Display) -> String {
+    format!(
+        "{}: {error}; give a PEM file of certificates",
+        file.display()
+    )
+}

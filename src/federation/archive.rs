@@ -1,0 +1,517 @@
+//! What of the federation survives a restart.
+//!
+//! Small facts are rows of the store's side tables; manifests and maps are
+//! blobs. Of each domain that a peer passes, those of the last manifests are
+//! kept, so that who read a manifest finds what it names.
+
+use std::collections::{BTreeMap, HashSet};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+use crate::api::s2s::SpokenProtocol;
+use crate::ident::{Digest, DomainLabel};
+use crate::store::{Blobs, Store, StoreError, Table};
+
+use super::manifest::Highest;
+use super::trust::{KeySet, KnownKeys};
+
+/// Of how many manifests of a domain the blobs are kept.
+const KEPT_MANIFESTS: usize = 4;
+
+/// The serial of our last manifest.
+const OWN: Table = Table::new("federation-own");
+/// The newest manifests seen: `domain/kid`.
+const SERIALS: Table = Table::new("federation-serials");
+/// Keys: `domain` for those seen directly, `domain/peer` for vouched ones.
+const KEYS: Table = Table::new("federation-keys");
+/// Peers: `peer`.
+const PEERS: Table = Table::new("federation-peers");
+/// What peers passed: `peer/domain`.
+const COPIES: Table = Table::new("federation-copies");
+
+/// What is kept between two runs.
+pub struct Archive {
+    store: Store,
+    blobs: Blobs,
+    copies: Mutex<BTreeMap<CopyName, CopyRow>>,
+}
+
+/// Which peer passes which domain.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CopyName {
+    /// The peer.
+    pub sender: DomainLabel,
+    /// The domain.
+    pub domain: DomainLabel,
+}
+
+/// What is kept of a domain that a peer passes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct CopyRow {
+    /// The domains it came through.
+    path: Vec<DomainLabel>,
+    /// The last manifests, the newest first.
+    manifests: Vec<Digest>,
+    /// Whether they are signed; a plain domain's are ours.
+    signed: bool,
+}
+
+/// What is kept of a peer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerRow {
+    /// When it was last read.
+    pub synced: Timestamp,
+    /// What was spoken.
+    pub protocol: SpokenProtocol,
+}
+
+/// All facts that were kept.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// The serial of our last manifest, 0 before the first.
+    pub serial: u64,
+    /// The newest manifest seen under each key, by domain and thumbprint.
+    pub highest: BTreeMap<(DomainLabel, String), Highest>,
+    /// The keys of domains.
+    pub keys: BTreeMap<DomainLabel, KnownKeys>,
+    /// The peers.
+    pub peers: BTreeMap<DomainLabel, PeerRow>,
+}
+
+/// A domain as a peer passed it last.
+#[derive(Debug)]
+pub struct KeptCopy {
+    /// Which.
+    pub name: CopyName,
+    /// The domains it came through.
+    pub path: Vec<DomainLabel>,
+    /// The newest manifest: a compact JWS, or the document itself where it is
+    /// not signed.
+    pub manifest: Bytes,
+    /// Whether it is signed.
+    pub signed: bool,
+}
+
+impl Archive {
+    /// What the store has, and the facts in it. What cannot be read is passed
+    /// over with a warning: peers have it, or it is learned again.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn open(store: &Store) -> Result<(Self, Facts), StoreError> {
+        let mut facts = Facts::default();
+        for (_, serial) in rows::<u64>(store, OWN).await? {
+            facts.serial = facts.serial.max(serial);
+        }
+        for (name, highest) in rows(store, SERIALS).await? {
+            if let Some((domain, kid)) = name.split_once('/')
+                && let Ok(domain) = DomainLabel::new(domain)
+            {
+                facts.highest.insert((domain, kid.to_owned()), highest);
+            }
+        }
+        for (name, keys) in rows::<KeySet>(store, KEYS).await? {
+            match labels(&name) {
+                (Some(domain), None) => facts.keys.entry(domain).or_default().direct = keys,
+                (Some(domain), Some(peer)) => {
+                    let known = facts.keys.entry(domain).or_default();
+                    known.vouched.insert(peer, keys);
+                }
+                _ => {}
+            }
+        }
+        for (name, peer) in rows(store, PEERS).await? {
+            if let Ok(label) = DomainLabel::new(&name) {
+                facts.peers.insert(label, peer);
+            }
+        }
+        let mut copies = BTreeMap::new();
+        for (name, row) in rows::<CopyRow>(store, COPIES).await? {
+            if let (Some(sender), Some(domain)) = labels(&name) {
+                copies.insert(CopyName { sender, domain }, row);
+            }
+        }
+        let archive = Self {
+            blobs: store.blobs().clone(),
+            store: store.clone(),
+            copies: Mutex::new(copies),
+        };
+        Ok((archive, facts))
+    }
+
+    /// What peers passed last. A copy whose manifest is gone is dropped.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn kept_copies(&self) -> Result<Vec<KeptCopy>, StoreError> {
+        let mut kept = Vec::new();
+        for (name, row) in self.copies.lock().await.iter() {
+            let Some(newest) = row.manifests.first() else {
+                continue;
+            };
+            kept.extend(self.blobs.get(newest).await?.map(|manifest| KeptCopy {
+                name: name.clone(),
+                path: row.path.clone(),
+                manifest,
+                signed: row.signed,
+            }));
+        }
+        Ok(kept)
+    }
+
+    /// Keeps the serial of our own manifest.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn keep_serial(&self, serial: u64) -> Result<(), StoreError> {
+        self.store
+            .put(vec![(OWN, b"serial".to_vec(), Some(json(&serial)))])
+            .await
+    }
+
+    /// Keeps the newest manifest seen under a key.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn keep_highest(
+        &self,
+        domain: &DomainLabel,
+        kid: &str,
+        highest: &Highest,
+    ) -> Result<(), StoreError> {
+        let key = format!("{domain}/{kid}").into_bytes();
+        self.store
+            .put(vec![(SERIALS, key, Some(json(highest)))])
+            .await
+    }
+
+    /// Forgets the newest manifest seen under a key.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn drop_highest(&self, domain: &DomainLabel, kid: &str) -> Result<(), StoreError> {
+        let key = format!("{domain}/{kid}").into_bytes();
+        self.store.put(vec![(SERIALS, key, None)]).await
+    }
+
+    /// Keeps what changed of the keys of a domain.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn keep_keys(
+        &self,
+        domain: &DomainLabel,
+        before: &KnownKeys,
+        after: &KnownKeys,
+    ) -> Result<(), StoreError> {
+        let row = |name: String, set: &KeySet| {
+            let value = (!set.is_empty()).then(|| json(set));
+            (KEYS, name.into_bytes(), value)
+        };
+        let mut changes = Vec::new();
+        if before.direct != after.direct {
+            changes.push(row(domain.to_string(), &after.direct));
+        }
+        let none = KeySet::default();
+        let peers: HashSet<_> = before.vouched.keys().chain(after.vouched.keys()).collect();
+        for peer in peers {
+            let set = |keys: &'_ KnownKeys| keys.vouched.get(peer).cloned();
+            if set(before) != set(after) {
+                let set = after.vouched.get(peer).unwrap_or(&none);
+                changes.push(row(format!("{domain}/{peer}"), set));
+            }
+        }
+        // One at a time: a set of rows without a revision is small.
+        for change in changes {
+            self.store.put(vec![change]).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps when a peer was read.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn keep_peer(&self, peer: &DomainLabel, row: &PeerRow) -> Result<(), StoreError> {
+        let key = peer.to_string().into_bytes();
+        self.store.put(vec![(PEERS, key, Some(json(row)))]).await
+    }
+
+    /// Keeps a manifest and the bodies it names that are new; those of the
+    /// manifests before the last few are dropped.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn keep_copy(
+        &self,
+        name: &CopyName,
+        path: &[DomainLabel],
+        manifest: Bytes,
+        signed: bool,
+        bodies: impl IntoIterator<Item = Bytes>,
+    ) -> Result<(), StoreError> {
+        // Held until the row is there: what no row names is swept away.
+        let mut copies = self.copies.lock().await;
+        for body in bodies {
+            self.blobs.put(body).await?;
+        }
+        let newest = self.blobs.put(manifest).await?;
+        let mut manifests = copies
+            .get(name)
+            .map_or(Vec::new(), |row| row.manifests.clone());
+        manifests.retain(|manifest| *manifest != newest);
+        manifests.insert(0, newest);
+        let full = manifests.len() > KEPT_MANIFESTS;
+        manifests.truncate(KEPT_MANIFESTS);
+        let row = CopyRow {
+            path: path.to_vec(),
+            manifests,
+            signed,
+        };
+        self.write(name, Some(&row)).await?;
+        copies.insert(name.clone(), row);
+        match full {
+            true => self.sweep(&copies).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Drops what is kept of these copies.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn drop_copies(
+        &self,
+        names: impl IntoIterator<Item = CopyName>,
+    ) -> Result<(), StoreError> {
+        let mut copies = self.copies.lock().await;
+        let mut any = false;
+        for name in names {
+            if copies.contains_key(&name) {
+                self.write(&name, None).await?;
+                copies.remove(&name);
+                any = true;
+            }
+        }
+        match any {
+            true => self.sweep(&copies).await,
+            false => Ok(()),
+        }
+    }
+
+    /// The names of the copies that are kept.
+    pub async fn names(&self) -> Vec<CopyName> {
+        self.copies.lock().await.keys().cloned().collect()
+    }
+
+    /// A blob.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn blob(&self, digest: &Digest) -> Result<Option<Bytes>, StoreError> {
+        self.blobs.get(digest).await
+    }
+
+    /// The media type of the representation with a digest, if one of the last
+    /// manifests of this copy names it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn named(
+        &self,
+        name: &CopyName,
+        digest: &Digest,
+    ) -> Result<Option<String>, StoreError> {
+        let copies = self.copies.lock().await;
+        let manifests = copies.get(name).map_or(&[][..], |row| &row.manifests);
+        for manifest in manifests {
+            let resources = self.resources(manifest).await?;
+            let found = resources.into_iter().find(|(found, _)| found == digest);
+            if let Some((_, media_type)) = found {
+                return Ok(Some(media_type));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Drops the blobs that nothing names.
+    async fn sweep(&self, copies: &BTreeMap<CopyName, CopyRow>) -> Result<(), StoreError> {
+        let mut kept = HashSet::new();
+        for manifest in copies.values().flat_map(|row| &row.manifests) {
+            if kept.insert(*manifest) {
+                let resources = self.resources(manifest).await?;
+                kept.extend(resources.into_iter().map(|(digest, _)| digest));
+            }
+        }
+        self.blobs.retain(kept).await
+    }
+
+    /// The resources that a kept manifest names.
+    async fn resources(&self, manifest: &Digest) -> Result<Vec<(Digest, String)>, StoreError> {
+        let Some(text) = self.blobs.get(manifest).await? else {
+            return Ok(Vec::new());
+        };
+        let manifest = super::manifest::read_kept(&text);
+        let resources = manifest.map_or(Vec::new(), |manifest| manifest.resources);
+        Ok(resources
+            .into_iter()
+            .map(|resource| (resource.sha_256, resource.media_type))
+            .collect())
+    }
+
+    async fn write(&self, name: &CopyName, row: Option<&CopyRow>) -> Result<(), StoreError> {
+        let key = format!("{}/{}", name.sender, name.domain).into_bytes();
+        self.store.put(vec![(COPIES, key, row.map(json))]).await
+    }
+}
+
+/// The rows of a table whose values can be read, by name.
+async fn rows<T: DeserializeOwned>(
+    store: &Store,
+    table: Table,
+) -> Result<Vec<(String, T)>, StoreError> {
+    let mut read = Vec::new();
+    for (key, value) in store.table_scan(table).await? {
+        let row = serde_json::from_slice(&value).ok();
+        match String::from_utf8(key).ok().zip(row) {
+            Some(row) => read.push(row),
+            None => tracing::warn!(table = table.name(), "a row cannot be read; passed over"),
+        }
+    }
+    Ok(read)
+}
+
+/// The labels in the name of a row: one, or two with a slash between.
+fn labels(name: &str) -> (Option<DomainLabel>, Option<DomainLabel>) {
+    match name.split_once('/') {
+        Some((first, second)) => match (DomainLabel::new(first), DomainLabel::new(second)) {
+            (Ok(first), Ok(second)) => (Some(first), Some(second)),
+            _ => (None, None),
+        },
+        None => (DomainLabel::new(name).ok(), None),
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::federation::testing::{at, label, small_store};
+
+    fn name() -> CopyName {
+        CopyName {
+            sender: label("isp-b"),
+            domain: label("isp-c"),
+        }
+    }
+
+    /// An unsigned manifest that names one body.
+    fn manifest(serial: u64, body: &[u8]) -> Bytes {
+        let text = serde_json::json!({
+            "domain": "isp-c", "serial": serial, "scope": "any", "keys": [],
+            "issued": at(0), "next-update": at(6), "interconnects": {},
+            "resources": [{
+                "resource-id": "isp-c:networkmap", "media-type": "text/plain", "tag": "t",
+                "length": body.len(), "sha-256": Digest::of(body),
+            }],
+        });
+        text.to_string().into()
+    }
+
+    async fn keep(archive: &Archive, serial: u64) {
+        let body = serial.to_string().into_bytes();
+        let text = manifest(serial, &body);
+        let path = [label("isp-c"), label("isp-b")];
+        archive
+            .keep_copy(&name(), &path, text, false, [body.into()])
+            .await
+            .expect("kept");
+    }
+
+    #[tokio::test]
+    async fn facts_are_as_they_were_after_a_restart() {
+        let (_directory, store) = small_store();
+        let (archive, facts) = Archive::open(&store).await.expect("opened");
+        assert_eq!(facts.serial, 0);
+        archive.keep_serial(9).await.expect("kept");
+        let highest = Highest {
+            serial: 7,
+            payload: Digest::of(b"x"),
+            until: at(6),
+        };
+        let c = label("isp-c");
+        archive
+            .keep_highest(&c, "kid", &highest)
+            .await
+            .expect("kept");
+        let key = crate::federation::SigningKey::generate().expect("a key");
+        let ring = crate::federation::Keyring::new(key, Vec::new());
+        let set = KeySet::of(&ring.documents(at(0))).expect("few");
+        let keys = KnownKeys {
+            direct: set.clone(),
+            vouched: BTreeMap::from([(label("isp-b"), set)]),
+        };
+        let none = KnownKeys::default();
+        archive.keep_keys(&c, &none, &keys).await.expect("kept");
+        let peer = PeerRow {
+            synced: at(1),
+            protocol: SpokenProtocol::Alto,
+        };
+        archive
+            .keep_peer(&label("isp-b"), &peer)
+            .await
+            .expect("kept");
+
+        let (archive, facts) = Archive::open(&store).await.expect("opened");
+        assert_eq!(facts.serial, 9);
+        assert_eq!(facts.highest[&(c.clone(), "kid".to_owned())], highest);
+        assert_eq!(facts.keys[&c], keys);
+        assert_eq!(facts.peers[&label("isp-b")], peer);
+        archive.keep_keys(&c, &keys, &none).await.expect("kept");
+        let (_, facts) = Archive::open(&store).await.expect("opened");
+        assert!(facts.keys.is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_bodies_of_the_last_four_manifests_are_kept_and_no_others() {
+        let (_directory, store) = small_store();
+        let (archive, _) = Archive::open(&store).await.expect("opened");
+        for serial in 1..=6 {
+            keep(&archive, serial).await;
+        }
+        // A manifest that is kept again is no further one.
+        keep(&archive, 6).await;
+        let (archive, _) = Archive::open(&store).await.expect("opened");
+        let mut found = Vec::new();
+        for serial in 1..=6_u64 {
+            let digest = Digest::of(serial.to_string().as_bytes());
+            let named = archive.named(&name(), &digest).await.expect("read");
+            let blob = archive.blob(&digest).await.expect("read");
+            assert_eq!(named.is_some(), blob.is_some());
+            found.extend(blob.map(|_| serial));
+        }
+        assert_eq!(found, [3, 4, 5, 6]);
+        let copies = archive.kept_copies().await.expect("read");
+        assert_eq!(copies.len(), 1);
+        assert_eq!(copies[0].manifest, manifest(6, b"6"));
+        assert_eq!(copies[0].path, [label("isp-c"), label("isp-b")]);
+    }
+
+    #[tokio::test]
+    async fn what_a_copy_named_goes_with_it() {
+        let (_directory, store) = small_store();
+        let (archive, _) = Archive::open(&store).await.expect("opened");
+        keep(&archive, 1).await;
+        archive.drop_copies([name()]).await.expect("dropped");
+        assert!(archive.kept_copies().await.expect("read").is_empty());
+        let blob = archive.blob(&Digest::of(b"1")).await.expect("read");
+        assert_eq!(blob, None);
+    }
+}

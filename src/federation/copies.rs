@@ -1,0 +1,455 @@
+//! What peers pass to us, which copy of a domain is used, and for how long.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::api::s2s::{ImportStatus, PeerList, PeerState, PeerStatus, Reason, SpokenProtocol};
+use crate::ident::DomainLabel;
+use crate::runtime::{Clock, Moment};
+
+use super::copy::{DomainCopy, Imported, Imports};
+use super::refusal::Refusal;
+use super::settings::PeerSettings;
+
+/// When a peer was last read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Synced {
+    /// When that was, or when we started if it was before.
+    pub(super) at: Moment,
+    /// How long ago it was then.
+    pub(super) before: Duration,
+    /// The date of it.
+    pub(super) wall: Timestamp,
+}
+
+impl Synced {
+    fn age(&self, now: Moment) -> Duration {
+        now.since(self.at) + self.before
+    }
+}
+
+/// A peer and what it passes.
+#[derive(Debug)]
+struct Peer {
+    settings: Arc<PeerSettings>,
+    protocol: Option<SpokenProtocol>,
+    synced: Option<Synced>,
+    failure: Option<Failure>,
+    failures: u32,
+    next_attempt: Option<Timestamp>,
+    /// The state that is shown, and since when.
+    shown: (PeerState, Timestamp),
+    copies: BTreeMap<DomainLabel, Arc<DomainCopy>>,
+    /// The domains of which something was refused, and why.
+    refused: BTreeMap<DomainLabel, Refused>,
+}
+
+/// What the last attempt came to.
+#[derive(Debug, Clone)]
+struct Failure {
+    reason: Reason,
+    kind: FailureKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FailureKind {
+    /// The peer could not be reached: what we have ages.
+    Away,
+    /// It answered, with something that is not taken.
+    Wrong,
+    /// The operator has to decide.
+    Held,
+}
+
+/// What of a domain was refused.
+#[derive(Debug, Clone)]
+struct Refused {
+    path: Vec<DomainLabel>,
+    failure: Failure,
+}
+
+impl Failure {
+    fn of(refusal: &Refusal) -> Self {
+        let kind = match refusal {
+            Refusal::Held(_) => FailureKind::Held,
+            refusal if refusal.is_absence() => FailureKind::Away,
+            _ => FailureKind::Wrong,
+        };
+        Self {
+            reason: refusal.reason(),
+            kind,
+        }
+    }
+}
+
+impl Peer {
+    fn new(settings: Arc<PeerSettings>, now: Timestamp) -> Self {
+        Self {
+            settings,
+            protocol: None,
+            synced: None,
+            failure: None,
+            failures: 0,
+            next_attempt: None,
+            shown: (PeerState::Connecting, now),
+            copies: BTreeMap::new(),
+            refused: BTreeMap::new(),
+        }
+    }
+
+    /// The failure of the peer itself: of the last attempt, or of its own
+    /// domain.
+    fn failure(&self) -> Option<&Failure> {
+        let own = self.refused.get(&self.settings.domain);
+        self.failure
+            .as_ref()
+            .or_else(|| own.map(|refused| &refused.failure))
+    }
+
+    fn state(&self, now: Moment) -> PeerState {
+        let kind = self.failure().map(|failure| failure.kind);
+        match (&self.synced, kind) {
+            (_, Some(FailureKind::Held)) => PeerState::Held,
+            (None, None) => PeerState::Connecting,
+            (None, Some(_)) => PeerState::Failed,
+            (Some(synced), kind) => match self.freshness(synced, now) {
+                PeerState::Expired => PeerState::Expired,
+                _ if kind == Some(FailureKind::Wrong) => PeerState::Failed,
+                fresh => fresh,
+            },
+        }
+    }
+
+    /// Synced, stale or expired.
+    fn freshness(&self, synced: &Synced, now: Moment) -> PeerState {
+        let (age, refresh) = (synced.age(now), &self.settings.refresh);
+        match age {
+            age if age >= refresh.expire_after => PeerState::Expired,
+            age if age >= refresh.stale_after => PeerState::Stale,
+            _ => PeerState::Synced,
+        }
+    }
+
+    /// Synced, stale or expired, of a domain that it passes.
+    fn copy_state(&self, copy: &DomainCopy, now: Moment, wall: Timestamp) -> PeerState {
+        let over = copy.next_update().is_some_and(|end| end <= wall);
+        match &self.synced {
+            Some(synced) if !over => self.freshness(synced, now),
+            _ => PeerState::Expired,
+        }
+    }
+}
+
+/// All peers.
+#[derive(Debug)]
+pub(super) struct Copies {
+    clock: Clock,
+    peers: Mutex<BTreeMap<DomainLabel, Peer>>,
+    used: watch::Sender<Arc<Imports>>,
+    /// Counts the changes.
+    changes: watch::Sender<u64>,
+}
+
+impl Copies {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            peers: Mutex::default(),
+            used: watch::channel(Arc::default()).0,
+            changes: watch::channel(0).0,
+        }
+    }
+
+    /// The domains that are used, and each later set of them.
+    pub(super) fn used(&self) -> watch::Receiver<Arc<Imports>> {
+        self.used.subscribe()
+    }
+
+    /// Has these peers and no others; what was had of those that stay is kept.
+    pub(super) fn set_peers(&self, settings: impl IntoIterator<Item = Arc<PeerSettings>>) {
+        let wall = self.clock.wall();
+        self.change(|peers| {
+            let mut before = std::mem::take(peers);
+            for settings in settings {
+                let label = settings.domain.clone();
+                let peer = match before.remove(&label) {
+                    Some(peer) => Peer { settings, ..peer },
+                    None => Peer::new(settings, wall),
+                };
+                peers.insert(label, peer);
+            }
+        });
+    }
+
+    /// A peer was read before the node started.
+    pub(super) fn restore(&self, peer: &DomainLabel, wall: Timestamp, spoken: SpokenProtocol) {
+        let before = self.clock.wall().duration_since(wall);
+        let synced = Synced {
+            at: self.clock.now(),
+            before: before.try_into().unwrap_or_default(),
+            wall,
+        };
+        self.change_peer(peer, |peer| {
+            peer.synced = Some(synced);
+            peer.protocol = Some(spoken);
+        });
+    }
+
+    /// A peer was read.
+    pub(super) fn synced(&self, peer: &DomainLabel, spoken: SpokenProtocol) {
+        let synced = Synced {
+            at: self.clock.now(),
+            before: Duration::ZERO,
+            wall: self.clock.wall(),
+        };
+        self.change_peer(peer, |peer| {
+            peer.synced = Some(synced);
+            peer.protocol = Some(spoken);
+            peer.failure = None;
+            peer.failures = 0;
+        });
+    }
+
+    /// A peer could not be read; how many times in a row that was so.
+    pub(super) fn failed(&self, peer: &DomainLabel, refusal: &Refusal) -> u32 {
+        self.change_peer(peer, |peer| {
+            peer.failure = Some(Failure::of(refusal));
+            peer.failures = peer.failures.saturating_add(1);
+            peer.failures
+        })
+        .unwrap_or(1)
+    }
+
+    /// When a peer will be read next.
+    pub(super) fn next_attempt(&self, peer: &DomainLabel, after: Duration) {
+        let at = self.clock.wall().saturating_add(after).ok();
+        if let Some(peer) = self.lock().get_mut(peer) {
+            peer.next_attempt = at;
+        }
+    }
+
+    /// A peer passes a domain.
+    pub(super) fn take(&self, copy: DomainCopy) {
+        self.change_peer(&copy.sender().clone(), |peer| {
+            peer.refused.remove(&copy.domain);
+            peer.copies.insert(copy.domain.clone(), Arc::new(copy));
+        });
+    }
+
+    /// Something of a domain was refused; what was had of it before stays.
+    pub(super) fn refuse(
+        &self,
+        peer: &DomainLabel,
+        domain: &DomainLabel,
+        path: &[DomainLabel],
+        refusal: &Refusal,
+    ) {
+        let refused = Refused {
+            path: path.to_vec(),
+            failure: Failure::of(refusal),
+        };
+        self.change_peer(peer, |peer| {
+            peer.refused.insert(domain.clone(), refused);
+        });
+    }
+
+    /// What a peer passes of a domain is what we have.
+    pub(super) fn confirm(&self, peer: &DomainLabel, domain: &DomainLabel) {
+        self.change_peer(peer, |peer| peer.refused.remove(domain));
+    }
+
+    /// A peer passes these domains and no others; those that it passed before
+    /// are returned.
+    pub(super) fn retain(
+        &self,
+        peer: &DomainLabel,
+        keep: impl Fn(&DomainLabel) -> bool,
+    ) -> Vec<DomainLabel> {
+        let gone = self.change_peer(peer, |peer| {
+            let copies = peer.copies.keys().chain(peer.refused.keys());
+            let gone: Vec<_> = copies.filter(|label| !keep(label)).cloned().collect();
+            peer.copies.retain(|label, _| keep(label));
+            peer.refused.retain(|label, _| keep(label));
+            gone
+        });
+        gone.unwrap_or_default()
+    }
+
+    /// Drops the copies, of any peer, that must not be used any more.
+    pub(super) fn drop_where(&self, is_due: impl Fn(&DomainCopy) -> bool) {
+        self.change(|peers| {
+            for peer in peers.values_mut() {
+                peer.copies.retain(|_, copy| !is_due(copy));
+            }
+        });
+    }
+
+    /// What a peer passes of a domain.
+    pub(super) fn copy(&self, peer: &DomainLabel, domain: &DomainLabel) -> Option<Arc<DomainCopy>> {
+        self.lock().get(peer)?.copies.get(domain).cloned()
+    }
+
+    /// Looks which copies became stale or expired, and returns when the next
+    /// one will.
+    pub(super) fn age(&self) -> Duration {
+        if self.settle(|_| {}).1 {
+            self.changes.send_modify(|count| *count += 1);
+        }
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let mut next = LONGEST_LOOK;
+        for peer in self.lock().values() {
+            if let Some(synced) = &peer.synced {
+                let (age, refresh) = (synced.age(now), &peer.settings.refresh);
+                for limit in [refresh.stale_after, refresh.expire_after] {
+                    let left = limit.saturating_sub(age);
+                    next = if left.is_zero() { next } else { next.min(left) };
+                }
+            }
+            for end in peer.copies.values().filter_map(|copy| copy.next_update()) {
+                let left: Duration = end.duration_since(wall).try_into().unwrap_or_default();
+                next = if left.is_zero() { next } else { next.min(left) };
+            }
+        }
+        next
+    }
+
+    /// Counts the changes of what stands in the status.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Whether some peer passes this domain.
+    pub(super) fn has(&self, domain: &DomainLabel) -> bool {
+        let peers = self.lock();
+        peers.values().any(|peer| peer.copies.contains_key(domain))
+    }
+
+    /// How things stand.
+    pub(super) fn status(&self) -> PeerList {
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let used = self.used.borrow().clone();
+        let is_used = |copy: &Arc<DomainCopy>| {
+            let used = used.get(&copy.domain);
+            used.is_some_and(|used| Arc::ptr_eq(&used.copy, copy))
+        };
+        let status = |peer: &Peer| {
+            let labels = peer.copies.keys().chain(peer.refused.keys());
+            let labels: std::collections::BTreeSet<_> = labels.collect();
+            let domains = labels.into_iter().map(|label| {
+                let copy = peer.copies.get(label);
+                let refused = peer.refused.get(label);
+                let age = peer.synced.filter(|_| copy.is_some());
+                ImportStatus {
+                    domain: label.clone(),
+                    state: match (copy, refused.map(|refused| refused.failure.kind)) {
+                        (_, Some(FailureKind::Held)) => PeerState::Held,
+                        (Some(copy), None) => peer.copy_state(copy, now, wall),
+                        (_, Some(_)) | (None, None) => PeerState::Failed,
+                    },
+                    reason: refused.map(|refused| refused.failure.reason.clone()),
+                    used: copy.is_some_and(is_used),
+                    serial: copy.map(|copy| copy.serial),
+                    age_seconds: age.map(|synced| synced.age(now).as_secs()),
+                    next_update: copy.and_then(|copy| copy.next_update()),
+                    path: match (copy, refused) {
+                        (Some(copy), _) => copy.path.clone(),
+                        (None, refused) => refused.map_or(Vec::new(), |r| r.path.clone()),
+                    },
+                    key: copy.and_then(|copy| copy.key()),
+                    pids: copy.map_or(0, |copy| copy.view.network().pids().len()),
+                    prefixes: copy.map_or(0, |copy| copy.view.network().prefix_count()),
+                    ignored: copy.map_or(Vec::new(), |copy| copy.ignored.clone()),
+                }
+            });
+            PeerStatus {
+                domain: peer.settings.domain.clone(),
+                directory: peer.settings.directory.to_string(),
+                protocol: peer.protocol,
+                state: peer.state(now),
+                reason: peer.failure().map(|failure| failure.reason.clone()),
+                since: peer.shown.1,
+                last_sync: peer.synced.map(|synced| synced.wall),
+                next_attempt: peer.next_attempt,
+                failures: peer.failures,
+                domains: domains.collect(),
+            }
+        };
+        PeerList {
+            peers: self.lock().values().map(status).collect(),
+        }
+    }
+
+    fn change_peer<T>(&self, label: &DomainLabel, work: impl FnOnce(&mut Peer) -> T) -> Option<T> {
+        // A peer that is no longer configured may still be finishing.
+        self.change(|peers| peers.get_mut(label).map(work))
+    }
+
+    /// Changes something, and tells who watches.
+    fn change<T>(&self, work: impl FnOnce(&mut BTreeMap<DomainLabel, Peer>) -> T) -> T {
+        let (done, _) = self.settle(work);
+        self.changes.send_modify(|count| *count += 1);
+        done
+    }
+
+    /// Changes something and works out anew where the peers stand and what is
+    /// used; whether either is another now.
+    fn settle<T>(&self, work: impl FnOnce(&mut BTreeMap<DomainLabel, Peer>) -> T) -> (T, bool) {
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let mut peers = self.lock();
+        let done = work(&mut peers);
+        let mut moved = false;
+        for (label, peer) in peers.iter_mut() {
+            let state = peer.state(now);
+            if state != peer.shown.0 {
+                let reason = peer.failure().map(|failure| failure.reason.code.clone());
+                tracing::info!(peer = %label, state = state.as_str(), reason, "peer");
+                peer.shown = (state, wall);
+                moved = true;
+            }
+        }
+        // Sent before the lock is given up, so that no older choice follows.
+        let used = choose(&peers, now, wall);
+        moved |= self.used.send_if_modified(|before| {
+            let same = before.len() == used.len()
+                && before.iter().zip(&used).all(|((a, before), (b, now))| {
+                    a == b && Arc::ptr_eq(&before.copy, &now.copy) && before.stale == now.stale
+                });
+            if !same {
+                *before = Arc::new(used);
+            }
+            !same
+        });
+        (done, moved)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<DomainLabel, Peer>> {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long at most until the copies are looked at again: the date may jump.
+const LONGEST_LOOK: Duration = Duration::from_secs(60);
+
+/// The best copy of each domain.
+fn choose(peers: &BTreeMap<DomainLabel, Peer>, now: Moment, wall: Timestamp) -> Imports {
+    let mut used: Imports = BTreeMap::new();
+    for peer in peers.values() {
+        for (label, copy) in &peer.copies {
+            let state = peer.copy_state(copy, now, wall);
+            let best = used.get(label);
+            let is_better = best.is_none_or(|best| copy.rank() > best.copy.rank());
+            if state != PeerState::Expired && is_better {
+                let imported = Imported {
+                    copy: copy.clone(),
+                    stale: state == PeerState::Stale,
+                };
+                used.insert(label.clone(), imported);
+            }
+        }
+    }
+    used
+}

@@ -1,0 +1,96 @@
+//! A domain as it was imported from one peer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::api::s2s::{Ignored, KeyStatus, Manifest};
+use crate::compile::Interconnects;
+use crate::ident::{DomainLabel, ResourceId, Tag};
+use crate::publish::View;
+
+use super::trust::Signer;
+
+/// A domain as one peer passes it.
+#[derive(Debug, Clone)]
+pub struct DomainCopy {
+    /// The domain.
+    pub domain: DomainLabel,
+    /// The domains it came through: the origin first, the sender last.
+    pub path: Vec<DomainLabel>,
+    /// The number of its content: of its manifest; of a plain domain, the time
+    /// when it was read, in milliseconds.
+    pub serial: u64,
+    /// Its manifest; plain domains have none.
+    pub signed: Option<SignedManifest>,
+    /// Its view.
+    pub view: Arc<View>,
+    /// Its links to other domains.
+    pub interconnects: Arc<Interconnects>,
+    /// Our links to it, where it cannot state its own: of plain domains.
+    pub ours: Arc<Interconnects>,
+    /// The hash of what it says: two copies with the same one say the same.
+    pub digest: Tag,
+    /// What of it was left aside.
+    pub ignored: Vec<Ignored>,
+    /// The resources that we write otherwise than they were received.
+    pub rewritten: Vec<ResourceId>,
+}
+
+/// A manifest that was verified.
+#[derive(Debug, Clone)]
+pub struct SignedManifest {
+    /// What it says.
+    pub manifest: Arc<Manifest>,
+    /// As it was signed.
+    pub text: Arc<str>,
+    /// By whom.
+    pub signer: Signer,
+}
+
+/// A domain as it is used: the best copy of it.
+#[derive(Debug, Clone)]
+pub struct Imported {
+    /// The copy.
+    pub copy: Arc<DomainCopy>,
+    /// Whether its peer was not read for a while.
+    pub stale: bool,
+}
+
+/// The domains that are used.
+pub type Imports = BTreeMap<DomainLabel, Imported>;
+
+impl DomainCopy {
+    /// The peer that passes it.
+    pub fn sender(&self) -> &DomainLabel {
+        self.path.last().unwrap_or(&self.domain)
+    }
+
+    /// When it stops counting by its own word.
+    pub fn next_update(&self) -> Option<Timestamp> {
+        let signed = self.signed.as_ref()?;
+        Some(signed.manifest.next_update)
+    }
+
+    /// The key that it is signed with.
+    pub fn key(&self) -> Option<KeyStatus> {
+        let signer = self.signed.as_ref()?.signer;
+        Some(KeyStatus {
+            key: signer.key.to_string(),
+            trust: signer.trust,
+        })
+    }
+
+    /// Of two copies the greater one is used: signed rather than plain, then
+    /// the higher serial, then the shorter path, then the smaller label.
+    pub(super) fn rank(&self) -> impl Ord + '_ {
+        use std::cmp::Reverse;
+        (
+            self.signed.is_some(),
+            self.serial,
+            Reverse(self.path.len()),
+            Reverse(self.sender()),
+        )
+    }
+}

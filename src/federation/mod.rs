@@ -1,0 +1,54 @@
+//! The federation: domains of others become views beside ours, and ours goes
+//! out to them.
+//!
+//! A [`Federation`] runs all of it. A task for each peer (`peer`) reads it with
+//! suspicion: by signed manifests (`sync`) where it has them, as a plain ALTO
+//! server (`plain`) where not. A manifest says what a domain's view is made of
+//! (`manifest`); its origin signs it (`jws`, `key`), relays pass it on as it
+//! is, and `trust` decides whose key counts. What it names is read whole or not
+//! at all (`import`). Of several copies of a domain the best is used (`copy`, `copies`),
+//! for as long as it counts; `archive` and `restore` carry it over a restart.
+//!
+//! In the other direction `own` signs what our domain says, and `export` knows
+//! who may see what.
+
+mod archive;
+mod copies;
+mod copy;
+mod export;
+mod import;
+mod jws;
+mod key;
+mod manifest;
+mod own;
+mod peer;
+pub mod plain;
+mod refusal;
+mod restore;
+mod run;
+mod settings;
+mod shared;
+mod sync;
+mod trust;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+pub use copy::{DomainCopy, Imported, Imports, SignedManifest};
+pub use export::Blob;
+pub use key::{InvalidKey, KeyError, KeySettings, Keyring, OldKey, PublicKey, SigningKey};
+pub use own::{Issued, IssuedManifests, OwnDomain};
+pub use refusal::Refusal;
+pub use run::{Federation, StartError};
+pub use settings::{
+    BearerToken, Domains, ExportSettings, ImportSettings, Limits, OwnSettings, PeerSettings,
+    PlainInterconnect, Protocol, RefreshSettings, Settings,
+};
+pub use trust::Signer;
+
+/// How long a manifest counts after it was signed.
+pub const VALID_FOR: Duration = Duration::from_secs(6 * 60 * 60);

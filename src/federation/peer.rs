@@ -1,0 +1,345 @@
+//! The task that reads one peer for as long as the node runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use crate::api::s2s::{Manifest, Scope, SpokenProtocol};
+use crate::client::{PeerClient, PeerError};
+use crate::ident::DomainLabel;
+use crate::publish::{Rendering, View};
+use crate::runtime::{Moment, Task, TaskError};
+
+use super::archive::{CopyName, PeerRow};
+use super::copy::DomainCopy;
+use super::manifest::resources;
+use super::plain::{self, Fetched, Plain, PlainSettings};
+use super::refusal::Refusal;
+use super::settings::{PeerSettings, Protocol};
+use super::shared::Shared;
+use super::sync::Reader;
+
+/// The wait after the first failure; it doubles with each further one.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// The longest wait after a failure.
+const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
+
+/// How often a plain peer is asked whether it is one still.
+const PROBED_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// Reads a peer until the future is dropped. A panic is the end of one
+/// reading, not of the peer.
+pub(super) async fn supervise(shared: Arc<Shared>, peer: Arc<PeerSettings>, nudge: Arc<Notify>) {
+    loop {
+        let living = live(shared.clone(), peer.clone(), nudge.clone());
+        let ended = Task::spawn("peer", living).join().await;
+        let refusal = match ended {
+            Ok(never) => match never {},
+            Err(TaskError::Cancelled { .. }) => return,
+            Err(error) => Refusal::Defect(error.to_string()),
+        };
+        let failures = shared.copies.failed(&peer.domain, &refusal);
+        shared.clock.sleep(back_off(failures, None)).await;
+    }
+}
+
+enum Never {}
+
+async fn live(shared: Arc<Shared>, peer: Arc<PeerSettings>, nudge: Arc<Notify>) -> Never {
+    let label = peer.domain.clone();
+    let mut session = Session::new(shared.clone(), peer.clone());
+    loop {
+        let read = session.read().await;
+        let now = shared.clock.now();
+        let wait = match read {
+            Ok(spoken) => {
+                shared.copies.synced(&label, spoken);
+                let row = PeerRow {
+                    synced: shared.clock.wall(),
+                    protocol: spoken,
+                };
+                if let Err(error) = shared.archive.keep_peer(&label, &row).await {
+                    tracing::error!(peer = %label, reason = %error, "not kept");
+                }
+                jittered(peer.refresh.interval)
+            }
+            Err(refusal) => {
+                let failures = shared.copies.failed(&label, &refusal);
+                let code = refusal.code();
+                tracing::warn!(peer = %label, reason = code, failures, "not read: {refusal}");
+                back_off(failures, Some(&refusal))
+            }
+        };
+        shared.copies.next_attempt(&label, wait);
+        tokio::select! {
+            () = shared.clock.sleep_until(now + wait) => {}
+            () = nudge.notified() => session.forget(),
+        }
+    }
+}
+
+/// What is remembered of a peer from one reading to the next.
+struct Session {
+    shared: Arc<Shared>,
+    peer: Arc<PeerSettings>,
+    client: Option<PeerClient>,
+    reader: Option<Reader>,
+    plain: Option<Box<Plain>>,
+    /// When it was last found to be plain.
+    probed: Option<Moment>,
+}
+
+impl Session {
+    fn new(shared: Arc<Shared>, peer: Arc<PeerSettings>) -> Self {
+        Self {
+            shared,
+            peer,
+            client: None,
+            reader: None,
+            plain: None,
+            probed: None,
+        }
+    }
+
+    /// Has the next reading look at everything again.
+    fn forget(&mut self) {
+        if let Some(reader) = &mut self.reader {
+            reader.forget();
+        }
+        self.probed = None;
+    }
+
+    /// Reads the peer by what it speaks.
+    async fn read(&mut self) -> Result<SpokenProtocol, Refusal> {
+        let client = match &self.client {
+            Some(client) => client.clone(),
+            None => {
+                let (peer, clock) = (&self.peer, self.shared.clock.clone());
+                PeerClient::new(&peer.directory, &peer.options(), clock)?
+            }
+        };
+        self.client = Some(client.clone());
+        let must_be_signed = self.shared.must_be_signed(&self.peer.domain).await;
+        match self.peer.protocol {
+            Protocol::Altofed => {}
+            Protocol::Alto if must_be_signed => return Err(self.no_way_back()),
+            Protocol::Alto => return self.read_plain(&client).await,
+            Protocol::Auto if must_be_signed => {}
+            Protocol::Auto => {
+                let now = self.shared.clock.now();
+                if self.probed.is_some_and(|at| now.since(at) < PROBED_EVERY) {
+                    return self.read_plain(&client).await;
+                }
+            }
+        }
+        let (shared, peer) = (&self.shared, &self.peer);
+        let reader = self
+            .reader
+            .get_or_insert_with(|| Reader::new(shared.clone(), peer.clone(), client.clone()));
+        match reader.describe().await {
+            Ok(()) => {}
+            Err(refusal) if !is_plain(&refusal) || self.peer.protocol == Protocol::Altofed => {
+                return Err(refusal);
+            }
+            Err(_) if must_be_signed => return Err(self.no_way_back()),
+            Err(_) => {
+                let outcome = self.read_plain(&client).await;
+                self.probed = outcome.is_ok().then(|| self.shared.clock.now());
+                return outcome;
+            }
+        }
+        reader.read().await?;
+        self.plain = None;
+        Ok(SpokenProtocol::Altofed)
+    }
+
+    fn no_way_back(&self) -> Refusal {
+        Refusal::Key(format!(
+            "{domain} was read with signed manifests before, or its key is pinned, and it has \
+             none now; if that is as agreed, drop its key with `altofed peer {domain} \
+             --forget-key`",
+            domain = self.peer.domain
+        ))
+    }
+
+    async fn read_plain(&mut self, client: &PeerClient) -> Result<SpokenProtocol, Refusal> {
+        let (shared, peer) = (self.shared.clone(), self.peer.clone());
+        let settings = PlainSettings {
+            own: shared.settings().own.domain.clone(),
+            domain: peer.domain.clone(),
+            directory: peer.directory.clone(),
+            network_map: peer.network_map.clone(),
+            interconnects: peer.interconnects.clone(),
+            limits: peer.import.limits(),
+        };
+        let former = self.plain.as_deref();
+        let fetched = plain::fetch(client, &shared.pool, &settings, former).await?;
+        let wanted = peer.import.domains.includes(&peer.domain, &peer.domain);
+        if let Fetched::Changed(plain) = fetched {
+            if wanted {
+                keep_plain(&shared, &peer.domain, &plain).await?;
+                shared.copies.take(plain_copy(&peer.domain, &plain));
+            }
+            self.plain = Some(plain);
+        }
+        let keep = |domain: &DomainLabel| wanted && *domain == peer.domain;
+        let gone = shared.copies.retain(&peer.domain, keep);
+        let name = |domain| CopyName {
+            sender: peer.domain.clone(),
+            domain,
+        };
+        let gone = gone.into_iter().map(name);
+        shared.archive.drop_copies(gone).await?;
+        Ok(SpokenProtocol::Alto)
+    }
+}
+
+/// Whether a descriptor that cannot be had says that there is none.
+fn is_plain(refusal: &Refusal) -> bool {
+    match refusal {
+        Refusal::Client(PeerError::Status { status, .. }) => matches!(status, 404 | 405 | 410),
+        Refusal::Client(PeerError::MediaType { .. }) => true,
+        _ => false,
+    }
+}
+
+fn plain_copy(domain: &DomainLabel, plain: &Plain) -> DomainCopy {
+    DomainCopy {
+        domain: domain.clone(),
+        path: vec![domain.clone()],
+        serial: plain.view.origin().serial,
+        signed: None,
+        view: plain.view.clone(),
+        interconnects: plain.interconnects.clone(),
+        ours: plain.ours.clone(),
+        digest: plain.digest.clone(),
+        ignored: plain.ignored.clone(),
+        rewritten: Vec::new(),
+    }
+}
+
+/// Keeps a plain domain as it is read again after a restart: its maps as we
+/// write them, named by a manifest that nobody signed.
+async fn keep_plain(shared: &Shared, domain: &DomainLabel, plain: &Plain) -> Result<(), Refusal> {
+    let (view, owner) = (plain.view.clone(), domain.clone());
+    let made = shared.pool.run(move || unsigned(&owner, &view));
+    let (manifest, bodies) = made.await?;
+    let name = CopyName {
+        sender: domain.clone(),
+        domain: domain.clone(),
+    };
+    let path = [domain.clone()];
+    let archive = &shared.archive;
+    archive
+        .keep_copy(&name, &path, manifest, false, bodies)
+        .await?;
+    Ok(())
+}
+
+/// A manifest of a view that nobody signed, as a document, and the bodies that
+/// it names. Ordinal costs are left out: they are made of the others.
+fn unsigned(domain: &DomainLabel, view: &Arc<View>) -> (Bytes, Vec<Bytes>) {
+    let ordinal = format!("{domain}:ordinal-");
+    let mut stated = resources(view);
+    stated.retain(|resource| !resource.resource_id.as_str().starts_with(&ordinal));
+    let named = |id| stated.iter().any(|stated| stated.resource_id == id);
+    let bodies = view.catalog().iter().filter(|r| named(r.id.clone()));
+    let bodies = bodies.filter_map(|resource| {
+        let rendering = Rendering::new(view.clone(), resource)?;
+        rendering.finish(usize::MAX).1.map(Bytes::from)
+    });
+    let bodies = bodies.collect();
+    let received = view.origin().received;
+    let manifest = Manifest {
+        domain: domain.clone(),
+        serial: view.origin().serial,
+        issued: received,
+        next_update: received,
+        scope: Scope::None,
+        keys: Vec::new(),
+        interconnects: Default::default(),
+        resources: stated,
+    };
+    let text = serde_json::to_vec(&manifest).unwrap_or_default();
+    (text.into(), bodies)
+}
+
+/// How long to wait after this many failures in a row: twice as long each
+/// time, and by chance up to half of that less, so that those who failed
+/// together do not come back together. Not before the peer wants it.
+fn back_off(failures: u32, refusal: Option<&Refusal>) -> Duration {
+    let doubled = 1_u32
+        .checked_shl(failures.saturating_sub(1))
+        .unwrap_or(u32::MAX);
+    let longest = FIRST_WAIT.saturating_mul(doubled).min(LONGEST_WAIT);
+    let asked = match refusal {
+        Some(Refusal::Client(PeerError::Status { retry_after, .. })) => *retry_after,
+        _ => None,
+    };
+    let asked = asked.unwrap_or_default().min(LONGEST_WAIT);
+    longest.mul_f64(0.5 + chance() / 2.0).max(asked)
+}
+
+/// A time by chance up to a tenth shorter, so that peers are not all read at
+/// once.
+fn jittered(interval: Duration) -> Duration {
+    interval.mul_f64(0.9 + chance() / 10.0)
+}
+
+/// A number from 0 to 1, by chance.
+fn chance() -> f64 {
+    let mut bytes = [0; 4];
+    // Without randomness nothing is wrong but that all come at once.
+    let _none = rand::fill(&mut bytes);
+    f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_doubles_up_to_five_minutes_and_is_at_least_half() {
+        for (failures, most) in [(1, 1), (2, 2), (5, 16), (9, 256), (10, 300), (200, 300)] {
+            let most = Duration::from_secs(most);
+            for _ in 0..20 {
+                let wait = back_off(failures, None);
+                assert!(wait <= most && wait >= most / 2, "{failures}: {wait:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_peer_is_not_asked_before_it_wants_to_be_but_within_five_minutes() {
+        let wait = |seconds| {
+            let refusal = Refusal::Client(PeerError::Status {
+                url: String::new(),
+                status: 503,
+                retry_after: Some(Duration::from_secs(seconds)),
+            });
+            back_off(1, Some(&refusal))
+        };
+        assert_eq!(wait(30), Duration::from_secs(30));
+        assert_eq!(wait(86_400), LONGEST_WAIT);
+        assert!(wait(0) >= FIRST_WAIT / 2);
+    }
+
+    #[test]
+    fn only_the_absence_of_a_descriptor_makes_a_peer_plain() {
+        let status = |status| {
+            let refusal = Refusal::Client(PeerError::Status {
+                url: String::new(),
+                status,
+                retry_after: None,
+            });
+            is_plain(&refusal)
+        };
+        assert!(status(404) && status(405) && status(410));
+        assert!(!status(401) && !status(403) && !status(429) && !status(500) && !status(503));
+        assert!(!is_plain(&Refusal::Form("no JSON".to_owned())));
+    }
+}

@@ -1,0 +1,64 @@
+//! The documents of a plain domain, and by what each is known again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use url::Url;
+
+use crate::ident::Digest;
+use crate::publish::Costs;
+
+use super::choice::Source;
+use super::read::Network;
+
+/// The documents that a domain was made of.
+#[derive(Debug, Clone)]
+pub(super) struct Documents {
+    pub(super) directories: BTreeMap<Url, Had<Directory>>,
+    /// The id and place of the network map.
+    pub(super) map: (String, Url),
+    pub(super) network: Had<Arc<Network>>,
+    pub(super) costs: BTreeMap<Source, Had<Costs>>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Directory {
+    pub(super) place: Url,
+    pub(super) body: Bytes,
+}
+
+/// What was made of a document, and by what it is known again.
+#[derive(Debug, Clone)]
+pub(super) struct Had<T> {
+    pub(super) mark: Mark,
+    pub(super) content: T,
+}
+
+/// A document's entity tag, and what tells it apart where it has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) etag: Option<String>,
+    pub(super) digest: Digest,
+}
+
+impl Documents {
+    /// Whether every document is the one it was.
+    pub(super) fn same(&self, other: &Documents) -> bool {
+        let directories = |documents: &Documents| -> Vec<(Url, Url, Mark)> {
+            let all = documents.directories.iter();
+            let marks =
+                all.map(|(url, had)| (url.clone(), had.content.place.clone(), had.mark.clone()));
+            marks.collect()
+        };
+        let costs = |documents: &Documents| -> Vec<(Source, Mark)> {
+            let all = documents.costs.iter();
+            all.map(|(source, had)| (source.clone(), had.mark.clone()))
+                .collect()
+        };
+        self.map == other.map
+            && self.network.mark == other.network.mark
+            && directories(self) == directories(other)
+            && costs(self) == costs(other)
+    }
+}

@@ -1,0 +1,438 @@
+//! Fetching a plain domain, and again only what changed of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::json;
+use url::Url;
+
+use crate::alto::media;
+use crate::api::s2s::Ignored;
+use crate::client::{Answer, Ask, Catalog, Crawl, Document, Offer, PeerClient};
+use crate::compile::Interconnects;
+use crate::federation::import::assemble;
+use crate::federation::refusal::Refusal;
+use crate::federation::{Limits, PlainInterconnect};
+use crate::ident::{Digest, DomainLabel, InterconnectId, MetricName, Tag};
+use crate::publish::{Costs, Origin, View};
+use crate::runtime::Pool;
+
+use super::choice::{Choice, Source};
+use super::documents::{Directory, Documents, Had, Mark};
+use super::links::{Links, digest, links};
+use super::read::{self, Network, Read};
+
+/// What the operator says of a plain server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlainSettings {
+    /// Our own domain.
+    pub own: DomainLabel,
+    /// The server's domain.
+    pub domain: DomainLabel,
+    /// The URI of its directory.
+    pub directory: Url,
+    /// Which of its network maps is taken; its default if absent.
+    pub network_map: Option<String>,
+    /// The links between it and us, which it cannot state itself.
+    pub interconnects: BTreeMap<InterconnectId, PlainInterconnect>,
+    /// How much of it is taken.
+    pub limits: Limits,
+}
+
+/// A plain domain as it was fetched.
+#[derive(Debug)]
+pub struct Plain {
+    /// Its view.
+    pub view: Arc<View>,
+    /// Its links to us, as it would state them.
+    pub interconnects: Arc<Interconnects>,
+    /// The same links as we state them.
+    pub ours: Arc<Interconnects>,
+    /// The digest of view and links: equal wherever the content is.
+    pub digest: Tag,
+    /// What was left aside.
+    pub ignored: Vec<Ignored>,
+    /// How many PIDs are called otherwise than the server calls them.
+    pub renamed: usize,
+    settings: PlainSettings,
+    documents: Documents,
+}
+
+/// What came of a fetch.
+#[derive(Debug)]
+pub enum Fetched {
+    /// Everything is as it was.
+    Unchanged,
+    /// Some document is another. The view is still the former one, by `Arc`,
+    /// where that made no difference to it.
+    Changed(Box<Plain>),
+}
+
+/// How many directories a server may have, and how large they may be together.
+const MAX_DIRECTORIES: usize = 64;
+const MAX_DIRECTORY_BYTES: usize = 16 * 1024 * 1024;
+
+/// How often maps are asked for that do not fit together, before it is given
+/// up for this time.
+const ROUNDS: usize = 3;
+
+/// Fetches the domain of a plain server. `former` is what was fetched before.
+///
+/// # Errors
+/// It cannot be fetched, is not sound, or its maps do not fit together yet.
+/// Nothing of it is taken then; the former stays as it is.
+pub async fn fetch(
+    client: &PeerClient,
+    pool: &Pool,
+    settings: &PlainSettings,
+    former: Option<&Plain>,
+) -> Result<Fetched, Refusal> {
+    let serial = former.map_or(0, |former| former.view.origin().serial + 1);
+    let former = former.filter(|former| former.settings == *settings);
+    let server = Server {
+        client,
+        pool,
+        settings,
+    };
+    let known = former.map(|former| &former.documents);
+    let crawled = server.crawl(known).await?;
+    let offer = crawled
+        .catalog
+        .network_map(settings.network_map.as_deref())
+        .map_err(|error| Refusal::Content(error.to_string()))?;
+    client.check_url(&offer.url)?;
+    let mut choice = Choice::of(&crawled.catalog, &offer.id, |url| {
+        client.check_url(url).is_ok()
+    });
+    for (what, reason) in crawled.ignored {
+        choice.ignore(&what, reason);
+    }
+    let limits = &settings.limits;
+    if choice.sources.len() > limits.max_metrics {
+        return Err(Refusal::Limit(format!(
+            "the server has costs in {} metrics; at most {} are taken (max_metrics)",
+            choice.sources.len(),
+            limits.max_metrics
+        )));
+    }
+    let (network, costs) = server.maps(offer, &choice, known).await?;
+    let documents = Documents {
+        directories: crawled.directories,
+        map: (offer.id.clone(), offer.url.clone()),
+        network,
+        costs,
+    };
+    if known.is_some_and(|known| known.same(&documents)) {
+        return Ok(Fetched::Unchanged);
+    }
+    let now = client.clock().wall();
+    let plain = server
+        .domain(documents, choice, former, serial, now)
+        .await?;
+    Ok(Fetched::Changed(Box::new(plain)))
+}
+
+/// A plain server, and what is needed to ask it.
+struct Server<'a> {
+    client: &'a PeerClient,
+    pool: &'a Pool,
+    settings: &'a PlainSettings,
+}
+
+/// What the directories of a server say.
+struct Crawled {
+    directories: BTreeMap<Url, Had<Directory>>,
+    catalog: Catalog,
+    ignored: Vec<(String, String)>,
+}
+
+/// What became of a document since it was had.
+enum Found<T> {
+    Same(Had<T>),
+    Other(Mark, Document),
+}
+
+impl Server<'_> {
+    /// Reads the directory and those it delegates to at the same origin.
+    async fn crawl(&self, known: Option<&Documents>) -> Result<Crawled, Refusal> {
+        let root = &self.settings.directory;
+        let mut crawl = Crawl::new(root, MAX_DIRECTORIES);
+        let mut crawled = Crawled {
+            directories: BTreeMap::new(),
+            catalog: Catalog::default(),
+            ignored: Vec::new(),
+        };
+        let mut left = MAX_DIRECTORY_BYTES;
+        let next = |crawl: &mut Crawl| {
+            let next = crawl.next_directory();
+            next.map_err(|error| Refusal::Limit(error.to_string()))
+        };
+        while let Some(url) = next(&mut crawl)? {
+            let is_root = crawled.directories.is_empty();
+            if !is_root && let Err(error) = self.client.check_url(&url) {
+                let what = "a directory that is delegated to".to_owned();
+                crawled.ignored.push((what, error.to_string()));
+                continue;
+            }
+            let had = known.and_then(|known| known.directories.get(&url));
+            let ask = Ask {
+                max_bytes: Some(left),
+                ..Ask::new(&url, media::DIRECTORY)
+            };
+            let directory = match self.get(ask, had).await? {
+                Found::Same(had) => had,
+                Found::Other(mark, Document { place, body, .. }) => Had {
+                    mark,
+                    content: Directory { place, body },
+                },
+            };
+            let Directory { place, body } = &directory.content;
+            left = left.saturating_sub(body.len());
+            crawl
+                .take(place, body)
+                .map_err(|error| Refusal::Content(error.to_string()))?;
+            crawled.directories.insert(url, directory);
+        }
+        crawled.catalog = crawl.finish();
+        Ok(crawled)
+    }
+
+    /// The network map and the costs over it. A cost map may be ahead of the
+    /// network map, or behind: then they are asked for again.
+    async fn maps(
+        &self,
+        offer: &Offer,
+        choice: &Choice,
+        known: Option<&Documents>,
+    ) -> Result<(Had<Arc<Network>>, BTreeMap<Source, Had<Costs>>), Refusal> {
+        let at = |known: &&Documents| known.map.0 == offer.id && known.map.1 == offer.url;
+        let known = known.filter(at);
+        let mut network = known.map(|known| known.network.clone());
+        let mut costs = known.map(|known| known.costs.clone()).unwrap_or_default();
+        costs.retain(|source, _| choice.sources.get(&source.metric) == Some(source));
+        let mut settled = BTreeSet::new();
+        let mut waiting = String::new();
+        for _ in 0..ROUNDS {
+            let next = self.network(offer, network.as_ref()).await?;
+            let same = |had: &Had<Arc<Network>>| Arc::ptr_eq(&had.content, &next.content);
+            if !network.as_ref().is_some_and(same) {
+                costs.clear();
+                settled.clear();
+            }
+            self.check_size(&next.content, choice)?;
+            for source in choice.sources.values() {
+                if settled.contains(source) {
+                    continue;
+                }
+                let had = costs.remove(source);
+                match self.costs(source, &next.content, had.as_ref()).await? {
+                    Ok(had) => {
+                        costs.insert(source.clone(), had);
+                        settled.insert(source);
+                    }
+                    Err(lag) => waiting = lag,
+                }
+            }
+            if settled.len() == choice.sources.len() {
+                return Ok((next, costs));
+            }
+            network = Some(next);
+        }
+        Err(Refusal::Lagging(waiting))
+    }
+
+    fn check_size(&self, network: &Network, choice: &Choice) -> Result<(), Refusal> {
+        let (pids, metrics) = (network.map.pids().len(), choice.sources.len().max(1));
+        let cells = pids.saturating_mul(pids).saturating_mul(metrics);
+        let max = self.settings.limits.max_cells;
+        match cells > max {
+            true => Err(Refusal::Limit(format!(
+                "{pids} PIDs in {metrics} metrics make more than {max} costs (max_cells)"
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    async fn network(
+        &self,
+        offer: &Offer,
+        had: Option<&Had<Arc<Network>>>,
+    ) -> Result<Had<Arc<Network>>, Refusal> {
+        let ask = self.ask(&offer.url, media::NETWORK_MAP);
+        let (mark, document) = match self.get(ask, had).await? {
+            Found::Same(had) => return Ok(had),
+            Found::Other(mark, document) => (mark, document),
+        };
+        let (domain, limits) = (self.settings.domain.clone(), self.settings.limits.clone());
+        let id = offer.id.clone();
+        let read = move || read::network(&domain, &id, &document.body, &limits);
+        let content = Arc::new(self.pool.run(read).await??);
+        Ok(Had { mark, content })
+    }
+
+    /// The costs of a source, or which version of the network map they wait
+    /// for.
+    async fn costs(
+        &self,
+        source: &Source,
+        network: &Arc<Network>,
+        had: Option<&Had<Costs>>,
+    ) -> Result<Result<Had<Costs>, String>, Refusal> {
+        let ask = self.ask(&source.url, media::COST_MAP);
+        let found = match source.filtered {
+            false => self.get(ask, had).await?,
+            true => {
+                let query = json!({
+                    "cost-type": {"cost-metric": source.metric, "cost-mode": "numerical"},
+                    "pids": {"srcs": [], "dsts": []},
+                });
+                let sent = media::COST_MAP_FILTER;
+                let document = self.client.post(ask, sent, &query).await?;
+                self.found(document, had).await?
+            }
+        };
+        let (mark, document) = match found {
+            Found::Same(had) => return Ok(Ok(had)),
+            Found::Other(mark, document) => (mark, document),
+        };
+        let (domain, limits) = (self.settings.domain.clone(), self.settings.limits.clone());
+        let (over, from) = (network.clone(), source.clone());
+        let read = move || read::costs(&domain, &from, &over, &document.body, &limits);
+        Ok(match self.pool.run(read).await?? {
+            Read::Costs(content) => Ok(Had { mark, content }),
+            Read::Waits(vtag) => Err(format!(
+                "{:?} is over version {} of the network map, which has version {}",
+                source.id, vtag.tag, network.vtag.tag
+            )),
+        })
+    }
+
+    fn ask<'a>(&self, url: &'a Url, wanted: &'a str) -> Ask<'a> {
+        Ask {
+            max_bytes: Some(self.settings.limits.max_bytes),
+            ..Ask::new(url, wanted)
+        }
+    }
+
+    async fn get<T: Clone>(&self, ask: Ask<'_>, had: Option<&Had<T>>) -> Result<Found<T>, Refusal> {
+        let ask = Ask {
+            known: had.and_then(|had| had.mark.etag.as_deref()),
+            ..ask
+        };
+        match (self.client.get(ask).await?, had) {
+            (Answer::Document(document), _) => self.found(document, had).await,
+            (Answer::NotModified, Some(had)) => Ok(Found::Same(had.clone())),
+            (Answer::NotModified, None) => Err(Refusal::Peer(format!(
+                "{}: the peer says that what it never sent is not modified",
+                ask.url
+            ))),
+        }
+    }
+
+    /// Tells a document that came from one that came before.
+    async fn found<T: Clone>(
+        &self,
+        document: Document,
+        had: Option<&Had<T>>,
+    ) -> Result<Found<T>, Refusal> {
+        let body = document.body.clone();
+        let digest = self.pool.run(move || Digest::of(&body)).await?;
+        let mark = Mark {
+            etag: document.etag.clone(),
+            digest,
+        };
+        Ok(match had {
+            Some(had) if had.mark.digest == digest => Found::Same(Had {
+                mark,
+                content: had.content.clone(),
+            }),
+            _ => Found::Other(mark, document),
+        })
+    }
+
+    /// The domain that the documents make.
+    async fn domain(
+        &self,
+        documents: Documents,
+        mut choice: Choice,
+        former: Option<&Plain>,
+        serial: u64,
+        now: Timestamp,
+    ) -> Result<Plain, Refusal> {
+        let network = &documents.network.content;
+        let PlainSettings {
+            own,
+            domain,
+            interconnects,
+            ..
+        } = &self.settings;
+        let Links {
+            theirs,
+            ours,
+            ignored,
+        } = links(own, domain, interconnects, &network.map);
+        for left in ignored {
+            choice.ignore(&left.what, left.reason);
+        }
+        let content = documents.costs.iter();
+        let mut costs: BTreeMap<MetricName, Costs> = content
+            .map(|(source, had)| (source.metric.clone(), had.content.clone()))
+            .collect();
+        let routingcost = MetricName::routingcost();
+        if !costs.contains_key(&routingcost) {
+            let reason = "the server has no numerical costs in it; no pair of its PIDs has one";
+            choice.ignore("metric routingcost", reason);
+        }
+        let former_view = former.map(|former| &former.view);
+        let kept = former_view.filter(|view| Arc::ptr_eq(view.network(), &network.map));
+        if let Some(view) = kept
+            && let (None, Some(without)) = (costs.get(&routingcost), view.costs().get(&routingcost))
+            && former.is_some_and(|former| former.lacks(&routingcost))
+        {
+            costs.insert(routingcost, without.clone());
+        }
+        let same = |view: &&Arc<View>| {
+            let same = |(a, b): ((&MetricName, &Costs), (&MetricName, &Costs))| {
+                a.0 == b.0 && a.1.same(b.1)
+            };
+            view.costs().len() == costs.len() && view.costs().iter().zip(&costs).all(same)
+        };
+        let view = match kept.filter(same) {
+            Some(view) => view.clone(),
+            None => {
+                let origin = Origin {
+                    serial: serial.max(now.as_millisecond().unsigned_abs()),
+                    received: now,
+                };
+                let former = former_view.map(|view| &**view);
+                assemble(
+                    &self.settings.domain,
+                    origin,
+                    network.map.clone(),
+                    costs,
+                    former,
+                )
+            }
+        };
+        let (hashed, links) = (view.clone(), theirs.clone());
+        Ok(Plain {
+            digest: self.pool.run(move || digest(&hashed, &links)).await?,
+            view,
+            interconnects: Arc::new(theirs),
+            ours: Arc::new(ours),
+            ignored: choice.ignored,
+            renamed: network.renamed,
+            settings: self.settings.clone(),
+            documents,
+        })
+    }
+}
+
+impl Plain {
+    /// Whether the server had no costs in this metric.
+    fn lacks(&self, metric: &MetricName) -> bool {
+        let mut sources = self.documents.costs.keys();
+        !sources.any(|source| source.metric == *metric)
+    }
+}

@@ -1,0 +1,86 @@
+//! What a plain domain says with the links that are configured for it.
+
+use std::collections::BTreeMap;
+
+use crate::api::s2s::Ignored;
+use crate::compile::{Interconnect, Interconnects};
+use crate::federation::PlainInterconnect;
+use crate::ident::{DomainLabel, InterconnectId, Sha256, Tag};
+use crate::publish::{NetworkMap, View};
+
+use super::read::pid_under;
+
+/// The links between a plain domain and ours, as either would state them.
+#[derive(Debug, Default)]
+pub struct Links {
+    /// As it would.
+    pub theirs: Interconnects,
+    /// As we would.
+    pub ours: Interconnects,
+    /// Those that are at none of its PIDs.
+    pub ignored: Vec<Ignored>,
+}
+
+/// The links that are configured between `own` and the plain `domain` with
+/// this network map.
+pub fn links(
+    own: &DomainLabel,
+    domain: &DomainLabel,
+    configured: &BTreeMap<InterconnectId, PlainInterconnect>,
+    map: &NetworkMap,
+) -> Links {
+    let mut links = Links::default();
+    for (id, link) in configured {
+        let border = pid_under(domain, &link.peer_border);
+        if map.pids().get(border.as_str()).is_none() {
+            links.ignored.push(Ignored {
+                what: format!("interconnect {id}"),
+                reason: format!("the network map has no PID {}", link.peer_border),
+            });
+            continue;
+        }
+        let their_side = Interconnect {
+            border: border.clone(),
+            costs: link.reverse_costs.clone(),
+            peer_border: link.border.clone(),
+            peer_domain: own.clone(),
+            relationship: link.peer_relationship,
+        };
+        let our_side = Interconnect {
+            border: link.border.clone(),
+            costs: link.costs.clone(),
+            peer_border: border,
+            peer_domain: domain.clone(),
+            relationship: link.relationship,
+        };
+        links.theirs.insert(id.clone(), their_side);
+        links.ours.insert(id.clone(), our_side);
+    }
+    links
+}
+
+/// The digest of all that others are computed from.
+pub fn digest(view: &View, links: &Interconnects) -> Tag {
+    let mut hasher = Sha256::new();
+    hasher.update(view.network().tag().as_str().as_bytes());
+    let (mut row, mut bytes) = (Vec::new(), Vec::new());
+    for (metric, costs) in view.costs() {
+        hasher.update(metric.as_str().as_bytes());
+        hasher.update(b"\n");
+        for src in (0..).take(costs.size()) {
+            costs.row(src, &mut row);
+            bytes.clear();
+            // There is one way to have no cost, whatever the bits of a NaN.
+            let cells = row
+                .iter()
+                .map(|&cost| if cost.is_nan() { f64::NAN } else { cost });
+            cells.for_each(|cost| bytes.extend_from_slice(&cost.to_le_bytes()));
+            hasher.update(&bytes);
+        }
+    }
+    for (id, link) in links {
+        let text = serde_json::to_vec(&(id, link)).unwrap_or_default();
+        hasher.update(&text);
+    }
+    hasher.finish().into()
+}

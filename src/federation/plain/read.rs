@@ -1,0 +1,183 @@
+//! Reading a plain server's maps.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::alto::cost::{self, CostTable, ReadCosts};
+use crate::alto::json::read;
+use crate::alto::meta::{CostMode, CostType, ReadResponse, VersionTag};
+use crate::alto::network::{self, Groups, ReadGroups};
+use crate::federation::Limits;
+use crate::federation::import::{network_of, square};
+use crate::federation::refusal::Refusal;
+use crate::ident::{Digest, DomainLabel, PidName};
+use crate::net::{Matrix, PidIndex};
+use crate::publish::{Costs, NetworkMap};
+
+use super::choice::Source;
+
+/// A server's network map under the names that its domain's view has.
+#[derive(Debug)]
+pub(super) struct Network {
+    /// Its version, as the server states it.
+    pub(super) vtag: VersionTag,
+    pub(super) map: Arc<NetworkMap>,
+    /// How many PIDs are called otherwise than the server calls them.
+    pub(super) renamed: usize,
+}
+
+/// The costs of a cost map, or the version of the network map it waits for.
+pub(super) enum Read {
+    Costs(Costs),
+    Waits(VersionTag),
+}
+
+/// The name of a plain server's PID in its domain: its own, unless
+/// `<domain>:<pid>` would be longer than a PID name may be (RFC 7285 §10.1).
+/// Then it is cut, and ends in `-` and the first 10 hexadecimal digits of the
+/// SHA-256 of all of it.
+pub fn pid_under(domain: &DomainLabel, name: &PidName) -> PidName {
+    const MARK: usize = "-0123456789".len();
+    let text = name.as_str();
+    let kept = match text.len() > domain.max_pid_len() {
+        true => text.get(..domain.max_pid_len() - MARK),
+        false => None,
+    };
+    let digest = Digest::of(text.as_bytes()).to_string();
+    let cut = kept.zip(digest.get(..MARK - 1));
+    let cut = cut.and_then(|(kept, mark)| PidName::new(&format!("{kept}-{mark}")).ok());
+    cut.unwrap_or_else(|| name.clone())
+}
+
+/// Reads the network map with this id.
+///
+/// # Errors
+/// It is not sound, or more than is taken.
+pub(super) fn network(
+    domain: &DomainLabel,
+    id: &str,
+    body: &[u8],
+    limits: &Limits,
+) -> Result<Network, Refusal> {
+    let reader = ReadResponse {
+        member: network::MEMBER,
+        data: ReadGroups {
+            max_name: 64,
+            max_pids: limits.max_pids,
+            max_prefixes: limits.max_prefixes,
+            known_families_only: false,
+        },
+    };
+    let (meta, groups) = read(body, reader).map_err(|faults| Refusal::unsound(id, &faults))?;
+    let vtag = meta.vtag.ok_or_else(|| content(id, "it has no vtag"))?;
+    if vtag.resource_id.as_str() != id {
+        let reason = format!("its vtag is of {}, another resource", vtag.resource_id);
+        return Err(content(id, reason));
+    }
+    let mut named = Groups::new();
+    let mut renamed = 0;
+    for (name, group) in groups {
+        let cut = pid_under(domain, &name);
+        renamed += usize::from(cut != name);
+        if named.insert(cut.clone(), group).is_some() {
+            let reason = format!("two of its PIDs are cut to the one name {cut}");
+            return Err(content(id, reason));
+        }
+    }
+    Ok(Network {
+        vtag,
+        map: Arc::new(network_of(named, limits)?),
+        renamed,
+    })
+}
+
+/// Reads the numerical costs in a metric over a network map.
+///
+/// # Errors
+/// They are not sound, more than is taken, or of PIDs that the map has not.
+pub(super) fn costs(
+    domain: &DomainLabel,
+    source: &Source,
+    network: &Network,
+    body: &[u8],
+    limits: &Limits,
+) -> Result<Read, Refusal> {
+    let reader = ReadResponse {
+        member: cost::MEMBER,
+        data: ReadCosts {
+            check: source.metric.check(),
+            max_name: 64,
+            max_cells: limits.max_cells,
+        },
+    };
+    let id = &source.id;
+    let (meta, table) = read(body, reader).map_err(|faults| Refusal::unsound(id, &faults))?;
+    let numerical = CostType::new(&source.metric, CostMode::Numerical);
+    if meta.cost_type.is_none_or(|stated| numerical != stated) {
+        let reason = "its costs are of another type than its directory says";
+        return Err(content(id, reason));
+    }
+    let over = |vtag: &VersionTag| vtag.resource_id == network.vtag.resource_id;
+    match meta.dependent_vtags.into_iter().find(over) {
+        None => {
+            let wanted = &network.vtag.resource_id;
+            let reason = format!("it does not say which version of {wanted} it is over");
+            return Err(content(id, reason));
+        }
+        Some(vtag) if vtag != network.vtag => return Ok(Read::Waits(vtag)),
+        Some(_) => {}
+    }
+    let table = match network.renamed {
+        0 => table,
+        _ => under(domain, &table)?,
+    };
+    Ok(Read::Costs(square(id, &table, network.map.pids())?))
+}
+
+/// A table under the names of its domain's PIDs.
+fn under(domain: &DomainLabel, table: &CostTable) -> Result<CostTable, Refusal> {
+    let named = |index: &PidIndex| -> (PidIndex, Vec<u32>) {
+        let named = (0..).zip(index.names());
+        let named: BTreeMap<PidName, u32> = named
+            .map(|(place, name)| (pid_under(domain, name), place))
+            .collect();
+        let (names, places): (Vec<_>, Vec<_>) = named.into_iter().unzip();
+        (PidIndex::new(names), places)
+    };
+    let ((srcs, rows), (dsts, columns)) = (named(&table.srcs), named(&table.dsts));
+    let mut cells = Vec::new();
+    table.cells.gather(&rows, &columns, &mut cells);
+    let cells = Matrix::from_cells(rows.len(), columns.len(), cells)
+        .ok_or_else(|| Refusal::Content("two PIDs are cut to one name".to_owned()))?;
+    Ok(CostTable {
+        srcs: Arc::new(srcs),
+        dsts: Arc::new(dsts),
+        cells: Arc::new(cells),
+    })
+}
+
+fn content(id: &str, reason: impl std::fmt::Display) -> Refusal {
+    let id: String = id.chars().take(80).collect();
+    Refusal::Content(format!("{id:?}: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_fits_stays_and_a_longer_one_is_cut_to_just_fit() {
+        let domain = DomainLabel::new("isp-b").expect("a label");
+        let name = |length: usize| PidName::new(&"p".repeat(length)).expect("a name");
+        let max = domain.max_pid_len();
+        assert_eq!(pid_under(&domain, &name(max)), name(max));
+        for length in max + 1..=64 {
+            let cut = pid_under(&domain, &name(length));
+            assert_eq!(cut.as_str().len(), max);
+            let digest = Digest::of("p".repeat(length).as_bytes()).to_string();
+            let (kept, mark) = cut.as_str().rsplit_once('-').expect("a mark");
+            assert_eq!((kept, mark), (&*"p".repeat(max - 11), &digest[..10]));
+            assert!(domain.qualify(&cut).is_ok());
+        }
+    }
+}

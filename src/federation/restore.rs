@@ -1,0 +1,153 @@
+//! What peers passed last, had again at the start.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::api::s2s::{Manifest, ManifestEntry};
+use crate::ident::{Digest, DomainLabel};
+use crate::store::StoreError;
+
+use super::archive::{KeptCopy, PeerRow};
+use super::copy::DomainCopy;
+use super::import::{Import, Parts, import};
+use super::manifest::{Reception, read_kept};
+use super::plain;
+use super::refusal::Refusal;
+use super::settings::PeerSettings;
+use super::shared::Shared;
+use super::sync::signed_copy;
+use super::trust::Via;
+
+/// Has again what the configured peers passed last. It is as old as it is, and
+/// counts only by the keys that count now; what cannot be had again is read
+/// from the peer.
+///
+/// # Errors
+/// The store cannot be read.
+pub(super) async fn restore(
+    shared: &Arc<Shared>,
+    peers: &BTreeMap<DomainLabel, PeerRow>,
+) -> Result<(), StoreError> {
+    let settings = shared.settings();
+    for (label, row) in peers {
+        shared.copies.restore(label, row.synced, row.protocol);
+    }
+    for kept in shared.archive.kept_copies().await? {
+        let (sender, domain) = (kept.name.sender.clone(), kept.name.domain.clone());
+        let (Some(peer), Some(row)) = (settings.peers.get(&sender), peers.get(&sender)) else {
+            continue;
+        };
+        let restored = match kept.signed {
+            true => signed(shared, peer, kept, row.synced).await,
+            false => unsigned(shared, peer, kept, row.synced).await,
+        };
+        match restored {
+            Ok(copy) => shared.copies.take(copy),
+            Err(refusal) => {
+                let reason = refusal.code();
+                tracing::warn!(peer = %sender, %domain, reason, "not had again: {refusal}");
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn signed(
+    shared: &Shared,
+    peer: &PeerSettings,
+    kept: KeptCopy,
+    received_at: Timestamp,
+) -> Result<DomainCopy, Refusal> {
+    let text = String::from_utf8(kept.manifest.to_vec())
+        .map_err(|error| Refusal::Form(error.to_string()))?;
+    let manifest = read_kept(&kept.manifest).ok_or_else(unreadable)?;
+    let settings = shared.settings();
+    let domain = manifest.domain.clone();
+    let entry = ManifestEntry {
+        domain: domain.clone(),
+        serial: manifest.serial,
+        path: kept.path,
+        manifest: text,
+    };
+    let (own, limits) = (settings.own.domain.clone(), peer.import.clone());
+    let sender = peer.domain.clone();
+    let read = shared.pool.run(move || {
+        let reception = Reception {
+            own: &own,
+            sender: &sender,
+            max_path: limits.max_path,
+            max_bytes: limits.limits().max_manifest_bytes,
+        };
+        reception.read(&entry)
+    });
+    let received = read.await??;
+    let via = match received.path.len() {
+        1 => Via::Origin(&[]),
+        _ => Via::Relay(&peer.domain),
+    };
+    let signer = {
+        let trust = shared.trust.lock().await;
+        let known = trust.keys.get(&domain).cloned().unwrap_or_default();
+        known.verify(settings.pins(&domain), via, &received, received_at)?
+    };
+    let import = imported(shared, peer, manifest, received_at).await?;
+    Ok(signed_copy(received, signer, import))
+}
+
+async fn unsigned(
+    shared: &Shared,
+    peer: &PeerSettings,
+    kept: KeptCopy,
+    received_at: Timestamp,
+) -> Result<DomainCopy, Refusal> {
+    if shared.must_be_signed(&peer.domain).await {
+        return Err(Refusal::Key("the domain has to be signed".to_owned()));
+    }
+    let manifest = read_kept(&kept.manifest).ok_or_else(unreadable)?;
+    let domain = manifest.domain.clone();
+    let serial = manifest.serial;
+    let import = imported(shared, peer, manifest, received_at).await?;
+    let own = shared.settings().own.domain.clone();
+    let links = plain::links(&own, &domain, &peer.interconnects, import.view.network());
+    let (view, theirs) = (import.view.clone(), links.theirs.clone());
+    let digest = shared.pool.run(move || plain::digest(&view, &theirs));
+    Ok(DomainCopy {
+        domain,
+        path: kept.path,
+        serial,
+        signed: None,
+        digest: digest.await?,
+        view: import.view,
+        interconnects: Arc::new(links.theirs),
+        ours: Arc::new(links.ours),
+        ignored: links.ignored,
+        rewritten: Vec::new(),
+    })
+}
+
+/// The domain that a kept manifest is of, by the bodies that were kept.
+async fn imported(
+    shared: &Shared,
+    peer: &PeerSettings,
+    manifest: Manifest,
+    received_at: Timestamp,
+) -> Result<Import, Refusal> {
+    let limits = peer.import.limits();
+    let parts = Parts::of(&manifest, &limits)?;
+    let mut bodies: BTreeMap<Digest, Bytes> = BTreeMap::new();
+    for resource in parts.resources() {
+        let body = shared.archive.blob(&resource.sha_256).await?;
+        bodies.extend(body.map(|body| (resource.sha_256, body)));
+    }
+    let made = shared
+        .pool
+        .run(move || import(&manifest, &bodies, None, &limits, received_at));
+    made.await?
+}
+
+fn unreadable() -> Refusal {
+    Refusal::Form("the kept manifest cannot be read".to_owned())
+}

@@ -1,0 +1,285 @@
+//! The federation as the node runs it.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, Notify, watch};
+
+use crate::api::s2s::{Descriptor, ManifestEntry, PeerList};
+use crate::ident::{Digest, DomainLabel};
+use crate::runtime::{Clock, Pool, PoolError, Task};
+use crate::store::{Store, StoreError};
+
+use super::archive::{Archive, Facts};
+use super::copies::Copies;
+use super::copy::Imports;
+use super::export::{Blob, Export};
+use super::key::{KeyError, Keyring};
+use super::own::{IssuedManifests, OwnDomain, Publisher};
+use super::peer::supervise;
+use super::refusal::Refusal;
+use super::restore::restore;
+use super::settings::{PeerSettings, Settings};
+use super::shared::{Shared, Trust};
+
+/// The path below which the server-to-server API is.
+const S2S: &str = "/s2s/v1/";
+
+/// What a node can do beyond what its descriptor says: nothing yet.
+const FEATURES: [&str; 0] = [];
+
+/// Our part in the federation: reads the peers, signs what we say, and knows
+/// who may see what.
+pub struct Federation {
+    shared: Arc<Shared>,
+    issued: watch::Receiver<IssuedManifests>,
+    nudges: Arc<Nudges>,
+    _tasks: [Task<()>; 3],
+}
+
+/// Why the federation did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The signing key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// What is stored cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The program failed.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+}
+
+/// How each peer's task is told to read it now.
+type Nudges = std::sync::Mutex<BTreeMap<DomainLabel, Arc<Notify>>>;
+
+impl Federation {
+    /// Starts it: has again what peers passed last, and reads them. `own` is
+    /// what our domain says.
+    ///
+    /// # Errors
+    /// The signing key or the store cannot be read.
+    pub async fn start(
+        settings: watch::Receiver<Arc<Settings>>,
+        own: watch::Receiver<OwnDomain>,
+        store: &Store,
+        pool: Pool,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
+        let first = settings.borrow().clone();
+        let files = first.own.keys.clone();
+        let keys = pool.run(move || Keyring::load(&files)).await??;
+        let (archive, facts) = Archive::open(store).await?;
+        let archive = Arc::new(archive);
+        let Facts {
+            serial,
+            highest,
+            keys: known,
+            peers,
+        } = facts;
+        let shared = Arc::new(Shared {
+            copies: Copies::new(clock.clone()),
+            clock: clock.clone(),
+            pool: pool.clone(),
+            archive: archive.clone(),
+            settings: settings.clone(),
+            trust: Mutex::new(Trust {
+                keys: known,
+                highest,
+            }),
+        });
+        shared.copies.set_peers(configured(&first).into_values());
+        restore(&shared, &peers).await?;
+        let (issuing, issued) = watch::channel(IssuedManifests::default());
+        let publisher = Publisher {
+            archive,
+            keys,
+            keys_of: first.own.keys.clone(),
+            pool,
+            clock,
+            settings,
+            own,
+            issued: issuing,
+            serial,
+        };
+        let nudges = Arc::new(Nudges::default());
+        let tasks = [
+            Task::spawn("publisher", publisher.run()),
+            Task::spawn("peers", follow(shared.clone(), nudges.clone())),
+            Task::spawn("ageing", age(shared.clone())),
+        ];
+        Ok(Self {
+            shared,
+            issued,
+            nudges,
+            _tasks: tasks,
+        })
+    }
+
+    /// The domains of others that are used, and each later set of them. A set
+    /// is another one also when a domain was only signed again, became stale
+    /// or came by another way: what is made of a domain changes with its
+    /// `digest`.
+    pub fn imported(&self) -> watch::Receiver<Arc<Imports>> {
+        self.shared.copies.used()
+    }
+
+    /// Our last manifests, the newest first, and each later set of them.
+    pub fn issued(&self) -> watch::Receiver<IssuedManifests> {
+        self.issued.clone()
+    }
+
+    /// What we are, for who asks at `base_url`, which has no slash at the end.
+    pub fn descriptor(&self, base_url: &str) -> Descriptor {
+        let own = &self.shared.settings().own;
+        let issued = self.issued.borrow();
+        let keys = issued.first().map(|issued| issued.manifest.keys.clone());
+        Descriptor {
+            domain: own.domain.clone(),
+            name: own.name.clone(),
+            asns: own.asns.clone(),
+            directory: format!("{base_url}/directory"),
+            s2s: format!("{base_url}{S2S}"),
+            keys: keys.unwrap_or_default(),
+            features: FEATURES.map(str::to_owned).into(),
+        }
+    }
+
+    /// The manifests that a caller gets: by the label of the peer that it is
+    /// bound to, if it is.
+    pub fn exports(&self, caller: Option<&DomainLabel>) -> Vec<ManifestEntry> {
+        self.export().entries(caller)
+    }
+
+    /// The representation with a digest, if the caller may see it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn blob(
+        &self,
+        caller: Option<&DomainLabel>,
+        digest: &Digest,
+    ) -> Result<Option<Blob>, Refusal> {
+        let (archive, pool) = (&self.shared.archive, &self.shared.pool);
+        self.export().blob(caller, digest, archive, pool).await
+    }
+
+    /// How things stand with the peers.
+    pub fn status(&self) -> PeerList {
+        self.shared.copies.status()
+    }
+
+    /// Counts the changes of [`status`](Self::status), so that it can be
+    /// watched.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.copies.changes()
+    }
+
+    /// Reads a peer now, whatever was read before; false if there is none with
+    /// this label.
+    pub fn refresh(&self, peer: &DomainLabel) -> bool {
+        let nudges = lock(&self.nudges);
+        let is_peer = self.shared.settings().peers.contains_key(peer);
+        let nudge = nudges.get(peer).filter(|_| is_peer);
+        nudge.inspect(|nudge| nudge.notify_one()).is_some()
+    }
+
+    /// Forgets which keys a domain has, and what was seen under them: the next
+    /// ones that it or who relays it show are taken. Whether any were known.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn forget_key(&self, domain: &DomainLabel) -> Result<bool, StoreError> {
+        let forgotten = self.shared.forget_key(domain).await?;
+        lock(&self.nudges)
+            .values()
+            .for_each(|nudge| nudge.notify_one());
+        Ok(forgotten)
+    }
+
+    fn export(&self) -> Export {
+        Export {
+            settings: self.shared.settings(),
+            issued: self.issued.borrow().clone(),
+            imports: self.shared.copies.used().borrow().clone(),
+        }
+    }
+}
+
+/// A peer that is being read.
+struct Running {
+    peer: Arc<PeerSettings>,
+    nudge: Arc<Notify>,
+    _task: Task<()>,
+}
+
+/// Has a task for each peer that is configured, and for no other.
+async fn follow(shared: Arc<Shared>, nudges: Arc<Nudges>) {
+    let mut settings = shared.settings.clone();
+    let mut running: BTreeMap<DomainLabel, Running> = BTreeMap::new();
+    loop {
+        let now = settings.borrow_and_update().clone();
+        let configured = configured(&now);
+        running.retain(|label, it| configured.get(label).is_some_and(|peer| **peer == *it.peer));
+        // Before they are read: what is said of an unknown peer is lost.
+        shared.copies.set_peers(configured.values().cloned());
+        // A pin may have come or gone.
+        shared.copies.drop_where(|copy| !shared.counts(copy));
+        if let Err(error) = shared.drop_unconfigured().await {
+            tracing::error!(reason = %error, "what former peers passed is not dropped");
+        }
+        for (label, peer) in configured {
+            running.entry(label).or_insert_with(|| {
+                let nudge = Arc::new(Notify::new());
+                let life = supervise(shared.clone(), peer.clone(), nudge.clone());
+                Running {
+                    _task: Task::spawn("peer supervisor", life),
+                    peer,
+                    nudge,
+                }
+            });
+        }
+        *lock(&nudges) = running
+            .iter()
+            .map(|(label, it)| (label.clone(), it.nudge.clone()))
+            .collect();
+        if settings.changed().await.is_err() {
+            // Nobody can change them any more; the tasks go on.
+            return pending().await;
+        }
+        lock(&nudges).values().for_each(|nudge| nudge.notify_one());
+    }
+}
+
+/// The peers that are read: a node is not its own.
+fn configured(settings: &Settings) -> BTreeMap<DomainLabel, Arc<PeerSettings>> {
+    let others = settings
+        .peers
+        .iter()
+        .filter(|(label, _)| **label != settings.own.domain);
+    others
+        .map(|(label, peer)| (label.clone(), Arc::new(peer.clone())))
+        .collect()
+}
+
+/// Sees to it that what grows old is seen as such.
+async fn age(shared: Arc<Shared>) {
+    let mut changes = shared.copies.changes();
+    loop {
+        changes.mark_unchanged();
+        let now = shared.clock.now();
+        let next = now + shared.copies.age();
+        tokio::select! {
+            () = shared.clock.sleep_until(next) => {}
+            _changed = changes.changed() => {}
+        }
+    }
+}
+
+fn lock(nudges: &Nudges) -> std::sync::MutexGuard<'_, BTreeMap<DomainLabel, Arc<Notify>>> {
+    nudges
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

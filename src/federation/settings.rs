@@ -1,0 +1,345 @@
+//! What the operator says of the federation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use url::Url;
+
+use crate::api::s2s::Scope;
+use crate::client::{Identity, PeerLimits, PeerOptions};
+use crate::compile::Relationship;
+use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName};
+use crate::runtime::duration;
+
+use super::key::{KeySettings, PublicKey};
+
+/// All of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Our own part.
+    pub own: OwnSettings,
+    /// `[[peer]]`: the servers of others, by domain.
+    pub peers: BTreeMap<DomainLabel, PeerSettings>,
+    /// `[domain.NAME] keys`: the keys that are pinned.
+    pub pins: BTreeMap<DomainLabel, Vec<PublicKey>>,
+}
+
+/// What we tell of ourselves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OwnSettings {
+    /// The label of our domain.
+    pub domain: DomainLabel,
+    /// Our name, for people.
+    pub name: String,
+    /// Our autonomous systems.
+    pub asns: Vec<u32>,
+    /// The keys that our manifests are signed with.
+    pub keys: KeySettings,
+    /// Whether the key is made if its file is missing.
+    pub make_key: bool,
+    /// Who may have what we state.
+    pub scope: Scope,
+}
+
+/// `[[peer]]`: the server of another domain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PeerSettings {
+    /// The label of its domain.
+    pub domain: DomainLabel,
+    /// The URI of its directory.
+    pub directory: Url,
+    /// What is spoken with it.
+    pub protocol: Protocol,
+    /// The bearer token that it is shown.
+    pub token: Option<BearerToken>,
+    /// The certificate that it is shown.
+    pub identity: Option<Identity>,
+    /// A PEM file of the certificate authorities that are trusted in place of
+    /// the system's.
+    pub cacert: Option<PathBuf>,
+    /// Whether it may be in a private network, and be asked without TLS.
+    pub allow_private_addresses: bool,
+    /// Which of a plain server's network maps is taken; its default if absent.
+    pub network_map: Option<String>,
+    /// What we take.
+    pub import: ImportSettings,
+    /// What it gets.
+    pub export: ExportSettings,
+    /// When it is read.
+    pub refresh: RefreshSettings,
+    /// The links to a plain domain, which cannot state them itself.
+    pub interconnects: BTreeMap<InterconnectId, PlainInterconnect>,
+}
+
+/// What is spoken with a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// What it turns out to speak.
+    #[default]
+    Auto,
+    /// Signed manifests, and nothing less.
+    Altofed,
+    /// ALTO alone (RFC 7285).
+    Alto,
+}
+
+/// A bearer token that is not shown in logs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BearerToken(pub String);
+
+impl fmt::Debug for BearerToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BearerToken(…)")
+    }
+}
+
+/// `[peer.import]`: what is taken from a peer. What is over a limit is refused
+/// whole.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImportSettings {
+    /// The domains that are taken; `own` is the peer's own.
+    pub domains: Domains,
+    /// How many domains are taken.
+    pub max_domains: usize,
+    /// How many domains a manifest may have come through.
+    pub max_path: usize,
+    /// How many prefixes a domain may have.
+    pub max_prefixes: usize,
+    /// How many PIDs a domain may have.
+    pub max_pids: usize,
+    /// How many metrics a domain may have.
+    pub max_metrics: usize,
+    /// How many interconnects a domain may have.
+    pub max_interconnects: usize,
+    /// How many bytes a document may have, after decompression.
+    pub max_bytes: usize,
+}
+
+impl Default for ImportSettings {
+    fn default() -> Self {
+        Self {
+            domains: Domains::own(),
+            max_domains: 1000,
+            max_path: 8,
+            max_prefixes: 200_000,
+            max_pids: 5_000,
+            max_metrics: 32,
+            max_interconnects: 1_000,
+            max_bytes: 256 * 1024 * 1024,
+        }
+    }
+}
+
+impl ImportSettings {
+    /// How much is taken of one domain.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            max_pids: self.max_pids,
+            max_prefixes: self.max_prefixes,
+            max_metrics: self.max_metrics,
+            max_interconnects: self.max_interconnects,
+            max_bytes: self.max_bytes,
+            max_domains: self.max_domains,
+            ..Limits::default()
+        }
+    }
+}
+
+/// How much is taken of one domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// PIDs.
+    pub max_pids: usize,
+    /// Prefixes of all PIDs together.
+    pub max_prefixes: usize,
+    /// Costs in all metrics together, 8 bytes each.
+    pub max_cells: usize,
+    /// Metrics.
+    pub max_metrics: usize,
+    /// Interconnects.
+    pub max_interconnects: usize,
+    /// Bytes of all its maps together, and of any other response, after
+    /// decompression.
+    pub max_bytes: usize,
+    /// Bytes of one signed manifest.
+    pub max_manifest_bytes: usize,
+    /// Domains that one peer passes to us.
+    pub max_domains: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_pids: 5_000,
+            max_prefixes: 200_000,
+            max_cells: 100_000_000,
+            max_metrics: 32,
+            max_interconnects: 1_000,
+            max_bytes: 256 * 1024 * 1024,
+            max_manifest_bytes: 4 * 1024 * 1024,
+            max_domains: 1_000,
+        }
+    }
+}
+
+/// `[peer.export]`: what a peer gets from us.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExportSettings {
+    /// The domains that it gets; `own` is ours.
+    pub domains: Domains,
+}
+
+impl Default for ExportSettings {
+    fn default() -> Self {
+        Self {
+            domains: Domains::own(),
+        }
+    }
+}
+
+/// `[peer.refresh]`: when a peer is read, and how long that holds.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RefreshSettings {
+    /// The time between two readings.
+    #[serde(with = "duration::positive")]
+    pub interval: Duration,
+    /// The age at which what was read counts as stale.
+    #[serde(with = "duration::positive")]
+    pub stale_after: Duration,
+    /// The age at which what was read leaves the merged view.
+    #[serde(with = "duration::positive")]
+    pub expire_after: Duration,
+}
+
+impl Default for RefreshSettings {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(60),
+            stale_after: Duration::from_secs(10 * 60),
+            expire_after: Duration::from_secs(6 * 60 * 60),
+        }
+    }
+}
+
+/// A choice of domains: `["own"]`, labels, or `["*"]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub struct Domains {
+    all: bool,
+    own: bool,
+    labels: BTreeSet<DomainLabel>,
+}
+
+impl Domains {
+    /// The one that is spoken with.
+    pub fn own() -> Self {
+        Self {
+            own: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether a domain is among them; `own` is the one that the word means.
+    pub fn includes(&self, domain: &DomainLabel, own: &DomainLabel) -> bool {
+        self.all || (self.own && domain == own) || self.labels.contains(domain)
+    }
+}
+
+impl TryFrom<Vec<String>> for Domains {
+    type Error = String;
+
+    fn try_from(words: Vec<String>) -> Result<Self, String> {
+        let mut domains = Self::default();
+        for word in words {
+            match word.as_str() {
+                "*" => domains.all = true,
+                "own" => domains.own = true,
+                label => {
+                    let label = DomainLabel::new(label).map_err(|error| {
+                        format!("{error}; give \"own\", \"*\", or labels of domains")
+                    })?;
+                    domains.labels.insert(label);
+                }
+            }
+        }
+        Ok(domains)
+    }
+}
+
+/// `[[peer.interconnect]]`: a link to a plain domain, both directions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlainInterconnect {
+    /// The PID of ours where it is.
+    pub border: PidName,
+    /// The PID of the peer where it is.
+    pub peer_border: PidName,
+    /// What the peer is to us.
+    pub relationship: Relationship,
+    /// What we are to the peer.
+    pub peer_relationship: Relationship,
+    /// What it costs from us to the peer.
+    pub costs: BTreeMap<MetricName, f64>,
+    /// What it costs from the peer to us.
+    pub reverse_costs: BTreeMap<MetricName, f64>,
+}
+
+impl Settings {
+    /// The keys that are pinned for a domain.
+    pub fn pins(&self, domain: &DomainLabel) -> &[PublicKey] {
+        self.pins.get(domain).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl PeerSettings {
+    /// How it is asked.
+    pub fn options(&self) -> PeerOptions {
+        PeerOptions {
+            token: self.token.as_ref().map(|token| token.0.clone()),
+            cacert: self.cacert.clone(),
+            identity: self.identity.clone(),
+            allow_private_addresses: self.allow_private_addresses,
+            limits: PeerLimits {
+                max_bytes: self.import.max_bytes,
+                ..PeerLimits::default()
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn label(text: &str) -> DomainLabel {
+        DomainLabel::new(text).expect("a label")
+    }
+
+    fn domains(words: &[&str]) -> Result<Domains, String> {
+        Domains::try_from(
+            words
+                .iter()
+                .map(|&word| word.to_owned())
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    #[test]
+    fn domains_are_chosen_by_word_and_label() {
+        let includes = |words: &[&str], domain: &str| {
+            let chosen = domains(words).expect("sound");
+            chosen.includes(&label(domain), &label("isp-b"))
+        };
+        assert!(includes(&["own"], "isp-b") && !includes(&["own"], "isp-c"));
+        assert!(includes(&["*"], "isp-c") && includes(&["isp-c", "own"], "ISP-C"));
+        assert!(!includes(&["isp-c"], "isp-b") && !includes(&[], "isp-b"));
+        let refused = domains(&["isp b"]).expect_err("no label");
+        assert!(refused.contains("\"own\", \"*\""), "{refused}");
+    }
+}

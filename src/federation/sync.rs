@@ -1,0 +1,391 @@
+//! One reading of a peer that signs manifests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use url::Url;
+
+use crate::alto::media;
+use crate::api::s2s::{Descriptor, KeyDocument, ManifestEntry};
+use crate::client::{Answer, Ask, PeerClient, PeerError};
+use crate::ident::{Digest, DomainLabel};
+
+use super::archive::CopyName;
+use super::copy::{DomainCopy, SignedManifest};
+use super::import::{Former, Import, Parts, import};
+use super::manifest::{Received, Reception, content_digest};
+use super::refusal::Refusal;
+use super::settings::PeerSettings;
+use super::shared::Shared;
+use super::trust::{Signer, Via};
+
+/// Where a node's descriptor is, on the origin of its directory.
+const WELL_KNOWN: &str = "/.well-known/alto-federation";
+
+/// How many bytes a descriptor may have.
+const MAX_DESCRIPTOR: usize = 64 * 1024;
+
+/// How often the manifests are read in a row when what they name is gone.
+const ATTEMPTS: usize = 3;
+
+/// Reads one peer, again and again.
+pub(super) struct Reader {
+    shared: Arc<Shared>,
+    peer: Arc<PeerSettings>,
+    client: PeerClient,
+    descriptor: Option<Known<Descriptor>>,
+    /// The entity tag of the manifests that were taken without exception.
+    manifests: Option<String>,
+}
+
+/// A document of the peer that is asked for again.
+struct Known<T> {
+    etag: Option<String>,
+    document: T,
+}
+
+impl Reader {
+    pub(super) fn new(shared: Arc<Shared>, peer: Arc<PeerSettings>, client: PeerClient) -> Self {
+        Self {
+            shared,
+            peer,
+            client,
+            descriptor: None,
+            manifests: None,
+        }
+    }
+
+    /// Has the next reading look at everything again.
+    pub(super) fn forget(&mut self) {
+        self.descriptor = None;
+        self.manifests = None;
+    }
+
+    /// Reads the manifests that the peer passes, and what they name that is
+    /// new; its descriptor must have been read. A domain whose manifest is refused keeps what was had of it.
+    pub(super) async fn read(&mut self) -> Result<(), Refusal> {
+        for attempt in 1..=ATTEMPTS {
+            let Some(entries) = self.manifests().await? else {
+                return Ok(());
+            };
+            let missing = self.take_all(entries, attempt < ATTEMPTS).await?;
+            if !missing {
+                break;
+            }
+            self.manifests = None;
+        }
+        Ok(())
+    }
+
+    /// Reads the descriptor: where the rest is, and which keys there are.
+    pub(super) async fn describe(&mut self) -> Result<(), Refusal> {
+        let url = self.join(&self.peer.directory, WELL_KNOWN)?;
+        let known = self.descriptor.as_ref();
+        let ask = Ask {
+            known: known.and_then(|known| known.etag.as_deref()),
+            max_bytes: Some(MAX_DESCRIPTOR),
+            ..Ask::new(&url, media::JSON)
+        };
+        let Answer::Document(found) = self.client.get(ask).await? else {
+            return Ok(());
+        };
+        let document: Descriptor = read(&url, &found.body)?;
+        if document.domain != self.peer.domain {
+            return Err(Refusal::Peer(format!(
+                "{url} is of the domain {}, and {} is configured; mend `domain` or `directory`",
+                document.domain, self.peer.domain
+            )));
+        }
+        self.descriptor = Some(Known {
+            etag: found.etag,
+            document,
+        });
+        Ok(())
+    }
+
+    /// The manifests that the peer passes; none if they are those that were
+    /// taken.
+    async fn manifests(&mut self) -> Result<Option<Vec<Box<RawValue>>>, Refusal> {
+        let url = self.s2s("manifests")?;
+        let ask = Ask {
+            known: self.manifests.as_deref(),
+            max_bytes: Some(self.peer.import.max_bytes),
+            ..Ask::new(&url, media::JSON)
+        };
+        let Answer::Document(found) = self.client.get(ask).await? else {
+            return Ok(None);
+        };
+        let entries: Vec<Box<RawValue>> = read(&url, &found.body)?;
+        if entries.len() > self.peer.import.max_domains {
+            return Err(Refusal::Limit(format!(
+                "the peer passes {} domains; at most {} are taken (max_domains)",
+                entries.len(),
+                self.peer.import.max_domains
+            )));
+        }
+        self.manifests = found.etag;
+        Ok(Some(entries))
+    }
+
+    /// Takes every manifest that is wanted; whether a body was missing that
+    /// one names.
+    async fn take_all(
+        &mut self,
+        entries: Vec<Box<RawValue>>,
+        may_repeat: bool,
+    ) -> Result<bool, Refusal> {
+        let peer = self.peer.domain.clone();
+        let mut passed = BTreeSet::new();
+        let mut flawless = true;
+        for entry in entries {
+            let Some((domain, entry)) = self.wanted(&entry) else {
+                continue;
+            };
+            if !passed.insert(domain.clone()) {
+                continue;
+            }
+            let (path, taken) = match entry {
+                Ok(entry) => (entry.path.clone(), self.take(entry).await),
+                Err(refusal) => (Vec::new(), Err(refusal)),
+            };
+            match taken {
+                Ok(()) => self.shared.copies.confirm(&peer, &domain),
+                Err(refusal) if refusal.is_absence() => {
+                    self.manifests = None;
+                    return Err(refusal);
+                }
+                Err(Refusal::Client(PeerError::Status { status: 404, .. })) if may_repeat => {
+                    return Ok(true);
+                }
+                Err(refusal) => {
+                    flawless = false;
+                    let code = refusal.code();
+                    tracing::warn!(%peer, %domain, reason = code, "refused: {refusal}");
+                    self.shared.copies.refuse(&peer, &domain, &path, &refusal);
+                }
+            }
+        }
+        let own_wanted = self.peer.import.domains.includes(&peer, &peer);
+        if own_wanted && !passed.contains(&peer) {
+            flawless = false;
+            let text = "the peer does not pass its own domain to us; its `export` and `scope` \
+                        must let us have it";
+            let refusal = Refusal::Content(text.to_owned());
+            self.shared.copies.refuse(&peer, &peer, &[], &refusal);
+        }
+        let keep =
+            |domain: &DomainLabel| passed.contains(domain) || (own_wanted && *domain == peer);
+        let gone = self.shared.copies.retain(&peer, keep);
+        let name = |domain| CopyName {
+            sender: peer.clone(),
+            domain,
+        };
+        let gone = gone.into_iter().map(name);
+        self.shared.archive.drop_copies(gone).await?;
+        if !flawless {
+            // What is refused now may be taken later, though it did not change.
+            self.manifests = None;
+        }
+        Ok(false)
+    }
+
+    /// The domain of an entry and the entry, if we want the domain from this
+    /// peer. An entry whose domain cannot be read is passed over.
+    fn wanted(&self, entry: &RawValue) -> Option<(DomainLabel, Result<ManifestEntry, Refusal>)> {
+        #[derive(Deserialize)]
+        struct Name {
+            domain: DomainLabel,
+        }
+        let Name { domain } = serde_json::from_str(entry.get()).ok()?;
+        let wanted = self
+            .peer
+            .import
+            .domains
+            .includes(&domain, &self.peer.domain);
+        let entry = serde_json::from_str(entry.get())
+            .map_err(|error| Refusal::Form(format!("the entry cannot be read: {error}")));
+        wanted.then_some((domain, entry))
+    }
+
+    /// Takes what the peer passes of a domain.
+    async fn take(&self, entry: ManifestEntry) -> Result<(), Refusal> {
+        let peer = &self.peer.domain;
+        let current = self.shared.copies.copy(peer, &entry.domain);
+        let received = self.receive(entry).await?;
+        let relay = Via::Relay(peer);
+        let via = match received.path.len() {
+            1 => Via::Origin(self.shown()),
+            _ => relay,
+        };
+        let signer = self.shared.admit(via, &received).await?;
+        let same = current.as_ref().filter(|copy| {
+            let text = copy.signed.as_ref().map(|signed| &*signed.text);
+            text == Some(&received.text) && copy.path == received.path
+        });
+        if same.is_some() {
+            return Ok(());
+        }
+        let digest = content_digest(&received.manifest);
+        let known = current.as_ref().filter(|copy| copy.signed.is_some());
+        let (import, bodies) = match known.filter(|copy| copy.digest == digest) {
+            Some(copy) => (unchanged(copy), Vec::new()),
+            None => self.import(&received, known.cloned()).await?,
+        };
+        let name = CopyName {
+            sender: peer.clone(),
+            domain: received.manifest.domain.clone(),
+        };
+        let text = Bytes::from(received.text.clone());
+        let archive = &self.shared.archive;
+        archive
+            .keep_copy(&name, &received.path, text, true, bodies)
+            .await?;
+        tracing::info!(%peer, domain = %name.domain, serial = received.manifest.serial, "taken");
+        self.shared
+            .copies
+            .take(signed_copy(received, signer, import));
+        Ok(())
+    }
+
+    async fn receive(&self, entry: ManifestEntry) -> Result<Received, Refusal> {
+        let settings = self.shared.settings();
+        let peer = self.peer.clone();
+        let read = self.shared.pool.run(move || {
+            let reception = Reception {
+                own: &settings.own.domain,
+                sender: &peer.domain,
+                max_path: peer.import.max_path,
+                max_bytes: peer.import.limits().max_manifest_bytes,
+            };
+            reception.read(&entry)
+        });
+        read.await?
+    }
+
+    /// The domain that a manifest is of, and the bodies that were had for it.
+    async fn import(
+        &self,
+        received: &Received,
+        former: Option<Arc<DomainCopy>>,
+    ) -> Result<(Import, Vec<Bytes>), Refusal> {
+        let manifest = received.manifest.clone();
+        let parts = Parts::of(&manifest, &self.peer.import.limits())?;
+        let mut bodies = BTreeMap::new();
+        let mut fetched = Vec::new();
+        for resource in parts.resources() {
+            let known = former.as_deref().and_then(former_of);
+            if known.is_some_and(|former| former.has(resource)) {
+                continue;
+            }
+            let digest = resource.sha_256;
+            let body = match self.shared.archive.blob(&digest).await? {
+                Some(body) => body,
+                None => {
+                    let url = self.s2s(&format!("blobs/{digest}"))?;
+                    let limit = usize::try_from(resource.length).unwrap_or(usize::MAX);
+                    let ask = Ask {
+                        max_bytes: Some(limit),
+                        ..Ask::new(&url, &resource.media_type)
+                    };
+                    let body = self.fetch(ask).await?;
+                    if Digest::of(&body) != digest {
+                        let id = &resource.resource_id;
+                        let text = format!("{id} is not as it was signed; its digest is another");
+                        return Err(Refusal::Digest(text));
+                    }
+                    fetched.push(body.clone());
+                    body
+                }
+            };
+            bodies.insert(digest, body);
+        }
+        let (limits, now) = (self.peer.import.limits(), self.shared.clock.wall());
+        let imported = self.shared.pool.run(move || {
+            let former = former.as_deref().and_then(former_of);
+            import(&manifest, &bodies, former, &limits, now)
+        });
+        Ok((imported.await??, fetched))
+    }
+
+    async fn fetch(&self, ask: Ask<'_>) -> Result<Bytes, Refusal> {
+        match self.client.get(ask).await? {
+            Answer::Document(document) => Ok(document.body),
+            Answer::NotModified => Err(Refusal::Peer(format!(
+                "{} is said to be known, and was not asked for so",
+                ask.url
+            ))),
+        }
+    }
+
+    /// The keys that the peer shows.
+    fn shown(&self) -> &[KeyDocument] {
+        let descriptor = self.descriptor.as_ref();
+        descriptor.map_or(&[], |known| &known.document.keys)
+    }
+
+    /// A URL of the peer's server-to-server API.
+    fn s2s(&self, path: &str) -> Result<Url, Refusal> {
+        let base = self.descriptor.as_ref().map(|known| &known.document.s2s);
+        let base = base
+            .map_or("/s2s/v1/", String::as_str)
+            .trim_end_matches('/');
+        self.join(&self.peer.directory, &format!("{base}/{path}"))
+    }
+
+    fn join(&self, base: &Url, reference: &str) -> Result<Url, Refusal> {
+        let url = base.join(reference).map_err(|error| {
+            Refusal::Peer(format!("{reference:?} of the peer is no URI: {error}"))
+        })?;
+        self.client.check_url(&url)?;
+        Ok(url)
+    }
+}
+
+/// A copy of what was imported by a manifest.
+pub(super) fn signed_copy(received: Received, signer: Signer, import: Import) -> DomainCopy {
+    DomainCopy {
+        domain: received.manifest.domain.clone(),
+        serial: received.manifest.serial,
+        digest: content_digest(&received.manifest),
+        path: received.path,
+        ours: Arc::default(),
+        signed: Some(SignedManifest {
+            manifest: Arc::new(received.manifest),
+            text: received.text.into(),
+            signer,
+        }),
+        view: import.view,
+        interconnects: import.interconnects,
+        ignored: import.ignored,
+        rewritten: import.rewritten,
+    }
+}
+
+/// What was imported before, as it is: signed again, a domain is no other.
+fn unchanged(copy: &DomainCopy) -> Import {
+    Import {
+        view: copy.view.clone(),
+        interconnects: copy.interconnects.clone(),
+        ignored: copy.ignored.clone(),
+        rewritten: copy.rewritten.clone(),
+    }
+}
+
+fn former_of(copy: &DomainCopy) -> Option<Former<'_>> {
+    let signed = copy.signed.as_ref()?;
+    Some(Former {
+        manifest: &signed.manifest,
+        view: &copy.view,
+    })
+}
+
+/// Reads a document of the peer. One that cannot be read is no document of
+/// the kind that was asked for.
+fn read<T: DeserializeOwned>(url: &Url, body: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(body)
+        .map_err(|error| Refusal::Form(format!("{url} cannot be read: {error}")))
+}

@@ -1,0 +1,236 @@
+//! Which copy of a domain is used, and for how long.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::api::s2s::{KeyTrust, PeerState, Scope, SpokenProtocol};
+use crate::client::PeerError;
+use crate::compile::Interconnects;
+use crate::federation::copies::Copies;
+use crate::federation::manifest::{Statement, content_digest};
+use crate::federation::testing::{at, domain_view, label, peer};
+use crate::federation::{DomainCopy, Keyring, Refusal, SignedManifest, Signer, SigningKey};
+use crate::runtime::Clock;
+use crate::runtime::ManualClock;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn copies(peers: &[&str]) -> (Copies, ManualClock) {
+    let (clock, hand) = Clock::manual(at(0));
+    let copies = Copies::new(clock);
+    let peer = |name: &&str| Arc::new(peer(name, "https://alto.example/directory"));
+    copies.set_peers(peers.iter().map(peer));
+    (copies, hand)
+}
+
+/// A copy that came along a path; it counts for six hours from `issued`.
+fn copy(path: &[&str], serial: u64, issued: Timestamp) -> DomainCopy {
+    let domain = label(path[0]);
+    let key = SigningKey::generate().expect("a key");
+    let signer = Signer {
+        key: *key.public(),
+        trust: KeyTrust::Direct,
+    };
+    let ring = Keyring::new(key, Vec::new());
+    let statement = Statement {
+        domain: &domain,
+        resources: Vec::new(),
+        interconnects: &Interconnects::new(),
+        scope: &Scope::Any,
+        keys: ring.documents(issued),
+    };
+    let (manifest, text) = statement.sign(serial, issued, ring.signer(issued));
+    DomainCopy {
+        view: domain_view(path[0]),
+        path: path.iter().map(|name| label(name)).collect(),
+        serial,
+        digest: content_digest(&manifest),
+        signed: Some(SignedManifest {
+            manifest: Arc::new(manifest),
+            text: text.into(),
+            signer,
+        }),
+        interconnects: Arc::default(),
+        ours: Arc::default(),
+        ignored: Vec::new(),
+        rewritten: Vec::new(),
+        domain,
+    }
+}
+
+fn plain(domain: &str, serial: u64) -> DomainCopy {
+    DomainCopy {
+        signed: None,
+        ..copy(&[domain], serial, at(0))
+    }
+}
+
+fn sync(copies: &Copies, peer: &str) {
+    copies.synced(&label(peer), SpokenProtocol::Altofed);
+}
+
+/// The sender of the copy of `isp-c` that is used.
+fn used(copies: &Copies) -> Option<String> {
+    let used = copies.used().borrow().clone();
+    let imported = used.get(&label("isp-c"))?;
+    Some(imported.copy.sender().to_string())
+}
+
+fn state(copies: &Copies, peer: &str) -> (PeerState, Option<String>) {
+    let status = copies.status();
+    let peer = status
+        .peers
+        .into_iter()
+        .find(|status| status.domain == label(peer));
+    let peer = peer.expect("configured");
+    (peer.state, peer.reason.map(|reason| reason.code))
+}
+
+fn away() -> Refusal {
+    Refusal::Client(PeerError::Transport {
+        url: "https://alto.example/".to_owned(),
+        reason: "refused".to_owned(),
+    })
+}
+
+#[test]
+fn of_two_copies_the_serial_then_the_path_then_the_label_decides() {
+    let (copies, _hand) = copies(&["isp-b", "isp-c", "isp-d"]);
+    for peer in ["isp-b", "isp-c", "isp-d"] {
+        sync(&copies, peer);
+    }
+    copies.take(copy(&["isp-c", "isp-d"], 5, at(0)));
+    assert_eq!(used(&copies).as_deref(), Some("isp-d"));
+    copies.take(copy(&["isp-c", "isp-b"], 5, at(0)));
+    assert_eq!(used(&copies).as_deref(), Some("isp-b"), "the smaller label");
+    copies.take(copy(&["isp-c"], 5, at(0)));
+    assert_eq!(used(&copies).as_deref(), Some("isp-c"), "the shorter path");
+    copies.take(copy(&["isp-c", "isp-d"], 6, at(0)));
+    assert_eq!(used(&copies).as_deref(), Some("isp-d"), "the higher serial");
+    copies.take(plain("isp-c", 7));
+    assert_eq!(used(&copies).as_deref(), Some("isp-d"), "signed over plain");
+}
+
+#[test]
+fn what_a_peer_said_last_is_used_becomes_stale_and_expires() {
+    let (copies, hand) = copies(&["isp-c"]);
+    assert_eq!(state(&copies, "isp-c"), (PeerState::Connecting, None));
+    sync(&copies, "isp-c");
+    copies.take(plain("isp-c", 1));
+    copies.failed(&label("isp-c"), &away());
+    let stale = || copies.used().borrow()[&label("isp-c")].stale;
+    let reason = Some("transport".to_owned());
+    assert_eq!(state(&copies, "isp-c"), (PeerState::Synced, reason.clone()));
+    assert_eq!(copies.age(), MINUTE);
+    hand.advance(9 * MINUTE + MINUTE / 2);
+    assert_eq!(copies.age(), MINUTE / 2, "until it becomes stale");
+    assert!(!stale());
+    hand.advance(MINUTE / 2);
+    copies.age();
+    assert_eq!(state(&copies, "isp-c"), (PeerState::Stale, reason.clone()));
+    assert!(stale());
+    hand.advance(6 * HOUR - 10 * MINUTE);
+    copies.age();
+    assert_eq!(state(&copies, "isp-c"), (PeerState::Expired, reason));
+    assert_eq!(used(&copies), None);
+    sync(&copies, "isp-c");
+    assert_eq!(state(&copies, "isp-c"), (PeerState::Synced, None));
+    assert_eq!(used(&copies).as_deref(), Some("isp-c"));
+}
+
+#[test]
+fn a_signed_domain_leaves_when_its_origin_is_silent_though_the_relay_speaks() {
+    let (copies, hand) = copies(&["isp-b"]);
+    sync(&copies, "isp-b");
+    copies.take(copy(&["isp-c", "isp-b"], 1, at(0)));
+    hand.advance(6 * HOUR - MINUTE / 2);
+    sync(&copies, "isp-b");
+    assert_eq!(copies.age(), MINUTE / 2);
+    assert!(used(&copies).is_some());
+    hand.advance(MINUTE / 2);
+    sync(&copies, "isp-b");
+    assert_eq!(used(&copies), None);
+    let status = &copies.status().peers[0];
+    assert_eq!(status.state, PeerState::Synced);
+    assert_eq!(status.domains[0].state, PeerState::Expired);
+}
+
+#[test]
+fn a_peer_that_answers_wrongly_has_failed_and_one_that_is_held_says_so() {
+    let (copies, _hand) = copies(&["isp-b", "isp-c"]);
+    let c = label("isp-c");
+    copies.failed(&c, &away());
+    assert_eq!(state(&copies, "isp-c").0, PeerState::Failed, "never read");
+    sync(&copies, "isp-c");
+    copies.take(copy(&["isp-c"], 1, at(0)));
+    copies.refuse(&c, &c, &[], &Refusal::Equivocation(1));
+    let failed = (PeerState::Failed, Some("equivocation".to_owned()));
+    assert_eq!(state(&copies, "isp-c"), failed);
+    assert!(used(&copies).is_some(), "the last good is kept");
+    copies.refuse(&c, &c, &[], &Refusal::Held("pin it".to_owned()));
+    assert_eq!(state(&copies, "isp-c").0, PeerState::Held);
+    copies.confirm(&c, &c);
+    assert_eq!(state(&copies, "isp-c"), (PeerState::Synced, None));
+    // A domain that a peer only relays says nothing of the peer.
+    sync(&copies, "isp-b");
+    copies.refuse(&label("isp-b"), &c, &[], &Refusal::Equivocation(1));
+    assert_eq!(state(&copies, "isp-b"), (PeerState::Synced, None));
+}
+
+#[test]
+fn what_a_peer_no_longer_passes_is_gone_and_another_copy_takes_its_place() {
+    let (copies, _hand) = copies(&["isp-b", "isp-d"]);
+    for peer in ["isp-b", "isp-d"] {
+        sync(&copies, peer);
+        copies.take(copy(&["isp-c", peer], 1, at(0)));
+    }
+    assert_eq!(used(&copies).as_deref(), Some("isp-b"));
+    let gone = copies.retain(&label("isp-b"), |_| false);
+    assert_eq!(gone, [label("isp-c")]);
+    assert_eq!(used(&copies).as_deref(), Some("isp-d"));
+}
+
+#[test]
+fn nobody_is_told_of_what_did_not_change() {
+    let (copies, hand) = copies(&["isp-b"]);
+    sync(&copies, "isp-b");
+    copies.take(copy(&["isp-c", "isp-b"], 1, at(0)));
+    let mut used = copies.used();
+    used.mark_unchanged();
+    hand.advance(MINUTE);
+    sync(&copies, "isp-b");
+    copies.failed(&label("isp-b"), &away());
+    copies.age();
+    assert!(!used.has_changed().expect("open"));
+    hand.advance(10 * MINUTE);
+    copies.age();
+    assert!(used.has_changed().expect("open"), "it became stale");
+}
+
+#[test]
+fn the_age_goes_on_over_a_restart() {
+    let (copies, hand) = copies(&["isp-c"]);
+    hand.advance(HOUR);
+    copies.restore(&label("isp-c"), at(0), SpokenProtocol::Alto);
+    copies.take(plain("isp-c", 1));
+    assert_eq!(state(&copies, "isp-c").0, PeerState::Stale);
+    let status = copies.status();
+    assert_eq!(status.peers[0].domains[0].age_seconds, Some(3600));
+    hand.advance(5 * HOUR);
+    copies.age();
+    assert_eq!(used(&copies), None);
+}
+
+#[test]
+fn peers_that_are_no_longer_configured_are_gone_with_what_they_passed() {
+    let (copies, _hand) = copies(&["isp-b", "isp-d"]);
+    sync(&copies, "isp-b");
+    copies.take(copy(&["isp-c", "isp-b"], 1, at(0)));
+    copies.set_peers([]);
+    assert_eq!(used(&copies), None);
+    copies.take(copy(&["isp-c", "isp-b"], 2, at(0)));
+    assert!(copies.status().peers.is_empty() && used(&copies).is_none());
+}

@@ -1,0 +1,386 @@
+//! What peers do wrong, and what comes of it: the last good is kept, the
+//! reason is shown.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::node::{
+    Node, Reply, Time, cost, domain, failures, has_reason, is_synced, refused, state,
+};
+use crate::api::s2s::{KeyTrust, PeerState};
+use crate::federation::Keyring;
+use crate::federation::jws::Compact;
+use crate::federation::testing::{at, label};
+
+/// Replaces the body of an answer at a path.
+fn replace(at: &'static str, body: impl Into<bytes::Bytes>) -> impl FnMut(&str, Reply) -> Reply {
+    let body = body.into();
+    move |path, reply| match path == at {
+        true => Reply {
+            body: body.clone(),
+            ..reply
+        },
+        false => reply,
+    }
+}
+
+/// Answers with another status at paths that begin so.
+fn status(at: &'static str, status: u16) -> impl FnMut(&str, Reply) -> Reply {
+    move |path, reply| match path.starts_with(at) {
+        true => Reply { status, ..reply },
+        false => reply,
+    }
+}
+
+const DESCRIPTOR: &str = "/.well-known/alto-federation";
+const MANIFESTS: &str = "/s2s/v1/manifests";
+const BLOBS: &str = "/s2s/v1/blobs/";
+
+/// `isp-a` and `isp-b`, which it reads; nothing was read yet.
+async fn pair(time: &Time) -> (Node, Node) {
+    (
+        Node::start(time, "isp-a").await,
+        Node::start(time, "isp-b").await,
+    )
+}
+
+/// `isp-a`, `isp-b` that relays everything to it, and `isp-c` that `isp-b`
+/// reads.
+async fn chain(time: &Time) -> (Node, Node, Node) {
+    let (a, b) = pair(time).await;
+    let c = Node::start(time, "isp-c").await;
+    b.reads(&c, "own", "own");
+    b.reads(&a, "own", "*");
+    b.has("isp-c").await;
+    (a, b, c)
+}
+
+/// The body of the manifests that a node passes to anybody.
+fn passed(node: &Node) -> Vec<u8> {
+    serde_json::to_vec(&node.federation.exports(None)).expect("JSON")
+}
+
+#[tokio::test]
+async fn one_byte_of_a_relayed_map_altered_is_seen() {
+    let time = Time::new();
+    let (a, b, c) = chain(&time).await;
+    a.reads(&b, "*", "own");
+    a.has("isp-c").await;
+    c.say(&time, 6.0).await;
+    b.read_until("isp-c", |it| cost(it, "isp-c") == Some(6.0))
+        .await;
+    b.tamper(|path, mut reply| {
+        if path.starts_with(BLOBS) {
+            let mut body = reply.body.to_vec();
+            body[20] ^= 1;
+            reply.body = body.into();
+        }
+        reply
+    });
+    a.read_until("isp-b", |it| refused(it, "isp-b", "isp-c") == "digest")
+        .await;
+    assert_eq!(cost(&a.federation, "isp-c"), Some(5.0), "the last good");
+    assert_eq!(state(&a.federation, "isp-b").0, PeerState::Synced);
+    b.mend();
+    // What was refused is looked at again, though the manifests are the same.
+    a.until(|it| is_synced(it, "isp-b")).await;
+    time.hand.advance(Duration::from_secs(60));
+    a.until(|it| cost(it, "isp-c") == Some(6.0)).await;
+    assert_eq!(refused(&a.federation, "isp-b", "isp-c"), "");
+}
+
+#[tokio::test]
+async fn a_manifest_that_was_replayed_is_refused() {
+    let time = Time::new();
+    let (a, b) = pair(&time).await;
+    a.reads(&b, "own", "own");
+    a.has("isp-b").await;
+    let old = passed(&b);
+    b.say(&time, 6.0).await;
+    a.read_until("isp-b", |it| cost(it, "isp-b") == Some(6.0))
+        .await;
+    b.tamper(replace(MANIFESTS, old));
+    a.read_until("isp-b", |it| has_reason(it, "isp-b", "old-serial"))
+        .await;
+    assert_eq!(state(&a.federation, "isp-b").0, PeerState::Failed);
+    assert_eq!(cost(&a.federation, "isp-b"), Some(6.0));
+}
+
+/// What `isp-b` passes, signed with its key but stating something else.
+fn forged(b: &Node, change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let files = b.settings.borrow().own.keys.clone();
+    let ring = Keyring::load(&files).expect("loaded");
+    let issued = b.federation.issued().borrow()[0].clone();
+    let mut manifest = serde_json::to_value(&issued.manifest).expect("JSON");
+    change(&mut manifest);
+    let key = ring.signer(issued.manifest.issued);
+    let text = Compact::sign(key, manifest.to_string().as_bytes());
+    let entry = json!([{
+        "domain": "isp-b", "serial": manifest["serial"], "path": ["isp-b"], "manifest": text,
+    }]);
+    entry.to_string().into_bytes()
+}
+
+#[tokio::test]
+async fn one_serial_with_two_contents_is_refused_and_named() {
+    let time = Time::new();
+    let (a, b) = pair(&time).await;
+    a.reads(&b, "own", "own");
+    a.has("isp-b").await;
+    let other = forged(&b, |manifest| manifest["scope"] = json!(["isp-a"]));
+    b.tamper(replace(MANIFESTS, other));
+    a.read_until("isp-b", |it| has_reason(it, "isp-b", "equivocation"))
+        .await;
+    assert_eq!(cost(&a.federation, "isp-b"), Some(5.0));
+}
+
+#[tokio::test]
+async fn a_wrong_clock_is_told_from_a_wrong_signature() {
+    let time = Time::new();
+    let (a, b) = pair(&time).await;
+    let ahead = forged(&b, |manifest| {
+        manifest["serial"] = json!(u64::MAX / 2);
+        manifest["issued"] = json!(at(3));
+        manifest["next-update"] = json!(at(9));
+    });
+    b.tamper(replace(MANIFESTS, ahead));
+    a.reads(&b, "own", "own");
+    a.until(|it| has_reason(it, "isp-b", "clock")).await;
+    let behind = forged(&b, |manifest| manifest["next-update"] = json!(at(0)));
+    b.tamper(replace(MANIFESTS, behind));
+    a.read_until("isp-b", |it| has_reason(it, "isp-b", "expired"))
+        .await;
+    let mut altered = String::from_utf8(passed(&b)).expect("text");
+    let end = altered.rfind("\"}]").expect("the end of the signature");
+    let other = if altered[end - 20..].starts_with('_') {
+        "-"
+    } else {
+        "_"
+    };
+    altered.replace_range(end - 20..end - 19, other);
+    b.tamper(replace(MANIFESTS, altered));
+    a.read_until("isp-b", |it| has_reason(it, "isp-b", "signature"))
+        .await;
+    assert_eq!(cost(&a.federation, "isp-b"), None);
+    b.mend();
+    a.read_until("isp-b", |it| cost(it, "isp-b") == Some(5.0))
+        .await;
+}
+
+#[tokio::test]
+async fn another_key_is_not_taken_until_the_known_one_is_forgotten() {
+    let time = Time::new();
+    let (a, b) = pair(&time).await;
+    a.reads(&b, "own", "own");
+    a.has("isp-b").await;
+    let new_file = super::node::new_key(&b.directory.path().join("new.pem"));
+    b.configure(|settings| settings.own.keys.key = new_file);
+    b.say(&time, 6.0).await;
+    a.read_until("isp-b", |it| has_reason(it, "isp-b", "key"))
+        .await;
+    assert_eq!(cost(&a.federation, "isp-b"), Some(5.0), "the last good");
+    assert!(
+        a.federation
+            .forget_key(&label("isp-b"))
+            .await
+            .expect("kept")
+    );
+    a.until(|it| cost(it, "isp-b") == Some(6.0)).await;
+    assert!(
+        !a.federation
+            .forget_key(&label("isp-x"))
+            .await
+            .expect("kept")
+    );
+}
+
+#[tokio::test]
+async fn only_a_pinned_key_counts_where_there_is_one() {
+    let time = Time::new();
+    let (a, b) = pair(&time).await;
+    a.reads(&b, "own", "own");
+    a.has("isp-b").await;
+    let own = |node: &Node| {
+        let files = node.settings.borrow().own.keys.clone();
+        let ring = Keyring::load(&files).expect("loaded");
+        *ring.signer(at(0)).public()
+    };
+    let (right, wrong) = (own(&b), own(&a));
+    a.configure(|settings| drop(settings.pins.insert(label("isp-b"), vec![wrong])));
+    a.until(|it| cost(it, "isp-b").is_none() && has_reason(it, "isp-b", "key"))
+        .await;
+    a.configure(|settings| drop(settings.pins.insert(label("isp-b"), vec![right])));
+    a.has("isp-b").await;
+    let trust = domain(&a.federation, "isp-b", "isp-b").and_then(|it| it.key);
+    assert_eq!(trust.map(|key| key.trust), Some(KeyTrust::Pinned));
+}
+
+#[tokio::test]
+async fn a_key_squatted_through_a_relay_is_held_until_one_is_pinned() {
+    let time = Time::new();
+    let (a, b, c) = chain(&time).await;
+    let x = Node::start(&time, "isp-x").await;
+    // Somebody else who says that it is isp-c, and a relay that believes it.
+    let squatter = Node::start(&time, "isp-c").await;
+    squatter.say(&time, 99.0).await;
+    x.reads(&squatter, "own", "own");
+    x.reads(&a, "own", "*");
+    x.has("isp-c").await;
+    a.reads(&b, "*", "own");
+    assert_eq!(a.has("isp-c").await, 5.0);
+    a.reads(&x, "*", "own");
+    a.until(|it| domain(it, "isp-x", "isp-c").is_some_and(|it| it.state == PeerState::Held))
+        .await;
+    assert_eq!(refused(&a.federation, "isp-x", "isp-c"), "held");
+    assert_eq!(cost(&a.federation, "isp-c"), Some(5.0), "the last good");
+    c.say(&time, 6.0).await;
+    b.read_until("isp-c", |it| cost(it, "isp-c") == Some(6.0))
+        .await;
+    a.read_until("isp-b", |it| refused(it, "isp-b", "isp-c") == "held")
+        .await;
+    let files = c.settings.borrow().own.keys.clone();
+    let ring = Keyring::load(&files).expect("loaded");
+    let key = *ring.signer(at(0)).public();
+    a.configure(|settings| drop(settings.pins.insert(label("isp-c"), vec![key])));
+    a.until(|it| cost(it, "isp-c") == Some(6.0)).await;
+    a.until(|it| refused(it, "isp-x", "isp-c") == "key").await;
+}
+
+#[tokio::test]
+async fn a_peer_that_signed_once_is_not_read_without_signatures() {
+    let time = Time::new();
+    let (a, b) = pair(&time).await;
+    a.reads(&b, "own", "own");
+    a.has("isp-b").await;
+    b.tamper(status(DESCRIPTOR, 404));
+    a.read_until("isp-b", |it| has_reason(it, "isp-b", "key"))
+        .await;
+    let asked = b.asked();
+    assert!(!asked.contains(&"/directory".to_owned()), "{asked:?}");
+    assert_eq!(cost(&a.federation, "isp-b"), Some(5.0));
+}
+
+#[tokio::test]
+async fn a_node_of_another_domain_than_configured_is_refused() {
+    let time = Time::new();
+    let (a, b) = pair(&time).await;
+    let c = Node::start(&time, "isp-c").await;
+    a.configure(|settings| {
+        let peer = crate::federation::testing::peer("isp-b", &format!("{}/directory", c.url));
+        settings.peers.insert(label("isp-b"), peer);
+    });
+    a.until(|it| has_reason(it, "isp-b", "peer")).await;
+    drop(b);
+}
+
+#[tokio::test]
+async fn what_is_at_another_origin_is_not_asked_for() {
+    let time = Time::new();
+    let (a, b) = pair(&time).await;
+    let mut descriptor = b.federation.descriptor(&b.url);
+    descriptor.s2s = "http://169.254.169.254/s2s/v1/".to_owned();
+    let body = serde_json::to_vec(&descriptor).expect("JSON");
+    b.tamper(replace(DESCRIPTOR, body));
+    a.reads(&b, "own", "own");
+    a.until(|it| has_reason(it, "isp-b", "elsewhere")).await;
+}
+
+#[tokio::test]
+async fn a_map_that_is_gone_has_the_manifests_read_again_three_times_at_most() {
+    let time = Time::new();
+    let (a, b) = pair(&time).await;
+    b.tamper(status(BLOBS, 404));
+    a.reads(&b, "own", "own");
+    a.until(|it| has_reason(it, "isp-b", "status")).await;
+    let manifests = |node: &Node| {
+        let asked = node.asked().into_iter();
+        asked.filter(|path| path == MANIFESTS).count()
+    };
+    assert_eq!(manifests(&b), 3);
+    // Once it is there again, the next attempt within the same reading finds it.
+    let left = Arc::new(AtomicUsize::new(1));
+    b.tamper(move |path, reply| {
+        let gone = path.starts_with(BLOBS)
+            && left
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
+                .is_ok();
+        if gone {
+            Reply {
+                status: 404,
+                ..reply
+            }
+        } else {
+            reply
+        }
+    });
+    a.read_until("isp-b", |it| cost(it, "isp-b") == Some(5.0))
+        .await;
+    assert_eq!(manifests(&b), 2);
+}
+
+#[tokio::test]
+async fn a_domain_that_is_no_longer_passed_is_gone_but_never_the_peers_own() {
+    let time = Time::new();
+    let (a, b, _c) = chain(&time).await;
+    a.reads(&b, "*", "own");
+    a.has("isp-c").await;
+    a.has("isp-b").await;
+    b.tamper(replace(MANIFESTS, "[]"));
+    a.read_until("isp-b", |it| cost(it, "isp-c").is_none())
+        .await;
+    a.until(|it| has_reason(it, "isp-b", "content")).await;
+    assert_eq!(cost(&a.federation, "isp-b"), Some(5.0));
+}
+
+#[tokio::test]
+async fn answers_that_are_no_documents_are_refused() {
+    let time = Time::new();
+    let (a, b) = pair(&time).await;
+    b.tamper(replace(DESCRIPTOR, "{\"domain\":"));
+    a.reads(&b, "own", "own");
+    a.until(|it| has_reason(it, "isp-b", "form")).await;
+    b.tamper(replace(MANIFESTS, "{}"));
+    a.read_until("isp-b", |it| {
+        has_reason(it, "isp-b", "form") && failures(it) > 1
+    })
+    .await;
+    let deep = "[".repeat(100_000);
+    b.tamper(replace(MANIFESTS, deep));
+    a.read_until("isp-b", |it| has_reason(it, "isp-b", "limit-exceeded"))
+        .await;
+    // One entry that cannot be read does not spoil the others.
+    let good = String::from_utf8(passed(&b)).expect("text");
+    let mixed = good.replacen('[', r#"[{"domain":"no label"},{"domain":"isp-q"},"#, 1);
+    b.tamper(replace(MANIFESTS, mixed));
+    a.configure(|settings| {
+        let peer = settings.peers.get_mut(&label("isp-b")).expect("a peer");
+        peer.import.domains = vec!["*".to_owned()].try_into().expect("a choice");
+    });
+    a.has("isp-b").await;
+    a.until(|it| refused(it, "isp-b", "isp-q") == "form").await;
+}
+
+#[tokio::test]
+async fn a_peer_that_is_away_is_asked_again_ever_more_seldom() {
+    let time = Time::new();
+    let (a, b) = pair(&time).await;
+    a.reads(&b, "own", "own");
+    a.has("isp-b").await;
+    b.tamper(status("/", 503));
+    a.read_until("isp-b", |it| failures(it) >= 1).await;
+    assert_eq!(
+        state(&a.federation, "isp-b"),
+        (PeerState::Synced, "status".to_owned())
+    );
+    for n in 2..6 {
+        time.hand.advance(Duration::from_secs(300));
+        a.until(|it| failures(it) >= n).await;
+    }
+    b.mend();
+    time.hand.advance(Duration::from_secs(300));
+    a.until(|it| is_synced(it, "isp-b")).await;
+    assert_eq!(a.peer("isp-b").failures, 0);
+}

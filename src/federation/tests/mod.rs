@@ -1,0 +1,10 @@
+//! The federation as a whole: nodes that read each other over real sockets, and
+//! what is in them.
+
+mod copies;
+mod faults;
+mod import;
+mod node;
+mod passing;
+mod plain;
+mod surviving;

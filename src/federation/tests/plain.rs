@@ -1,0 +1,197 @@
+//! Peers that are ALTO servers and nothing more.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::node::{Node, Reply, Time, cost, failures, has_reason, is_synced};
+use crate::api::s2s::SpokenProtocol;
+use crate::compile::Relationship;
+use crate::federation::testing::{label, pid};
+use crate::federation::{PlainInterconnect, Protocol};
+use crate::ident::{InterconnectId, MetricName};
+
+/// Answers as a server that knows nothing of federations, of the domain with
+/// this cost from east to west.
+fn plain(cost: f64) -> impl FnMut(&str, Reply) -> Reply {
+    let cost_type = json!({"cost-metric": "routingcost", "cost-mode": "numerical"});
+    let directory = json!({
+        "meta": {"default-alto-network-map": "net", "cost-types": {"rc": cost_type}},
+        "resources": {
+            "net": {"uri": "net", "media-type": "application/alto-networkmap+json"},
+            "costs": {
+                "uri": "costs", "media-type": "application/alto-costmap+json", "uses": ["net"],
+                "capabilities": {"cost-type-names": ["rc"]},
+            },
+        },
+    });
+    let network = json!({
+        "meta": {"vtag": {"resource-id": "net", "tag": "1"}},
+        "network-map": {
+            "east": {"ipv4": ["198.51.100.0/24"]}, "west": {"ipv6": ["2001:db8::/32"]},
+        },
+    });
+    let costs = json!({
+        "meta": {
+            "dependent-vtags": [{"resource-id": "net", "tag": "1"}], "cost-type": cost_type,
+        },
+        "cost-map": {"east": {"west": cost}},
+    });
+    move |path, reply| {
+        let (kind, document) = match path {
+            "/directory" => ("directory", &directory),
+            "/net" => ("networkmap", &network),
+            "/costs" => ("costmap", &costs),
+            _ => {
+                return Reply {
+                    status: 404,
+                    ..reply
+                };
+            }
+        };
+        Reply {
+            status: 200,
+            media_type: format!("application/alto-{kind}+json"),
+            body: document.to_string().into(),
+        }
+    }
+}
+
+/// Has `isp-a` read `isp-b` with a link between them.
+fn linked(a: &Node, b: &Node) {
+    a.reads(b, "own", "*");
+    let costs = |cost| BTreeMap::from([(MetricName::routingcost(), cost)]);
+    let link = PlainInterconnect {
+        border: pid("east"),
+        peer_border: pid("west"),
+        relationship: Relationship::Provider,
+        peer_relationship: Relationship::Customer,
+        costs: costs(3.0),
+        reverse_costs: costs(4.0),
+    };
+    a.configure(|settings| {
+        let peer = settings.peers.get_mut(&label("isp-b")).expect("a peer");
+        let id = InterconnectId::new("x-1").expect("an id");
+        peer.interconnects.insert(id, link);
+    });
+}
+
+#[tokio::test]
+async fn a_plain_peer_is_read_linked_as_configured_and_not_passed_on() {
+    let time = Time::new();
+    let (a, b) = (
+        Node::start(&time, "isp-a").await,
+        Node::start(&time, "isp-b").await,
+    );
+    b.tamper(plain(5.0));
+    linked(&a, &b);
+    assert_eq!(a.has("isp-b").await, 5.0);
+    a.until(|it| is_synced(it, "isp-b")).await;
+    assert_eq!(a.peer("isp-b").protocol, Some(SpokenProtocol::Alto));
+    let copy = a.federation.imported().borrow()[&label("isp-b")]
+        .copy
+        .clone();
+    let (theirs, ours) = (&copy.interconnects["x-1"], &copy.ours["x-1"]);
+    assert_eq!(
+        (theirs.border.as_str(), theirs.peer_border.as_str()),
+        ("west", "east")
+    );
+    assert_eq!(
+        (ours.border.as_str(), ours.peer_border.as_str()),
+        ("east", "west")
+    );
+    assert_eq!(
+        (theirs.costs["routingcost"], ours.costs["routingcost"]),
+        (4.0, 3.0)
+    );
+    assert_eq!(theirs.relationship, Relationship::Customer);
+    assert_eq!(theirs.peer_domain, label("isp-a"));
+    let c = Node::start(&time, "isp-c").await;
+    a.reads(&c, "own", "*");
+    let passed = a.federation.exports(Some(&label("isp-c")));
+    assert!(passed.iter().all(|entry| entry.domain == label("isp-a")));
+    b.tamper(plain(6.0));
+    a.read_until("isp-b", |it| cost(it, "isp-b") == Some(6.0))
+        .await;
+}
+
+#[tokio::test]
+async fn a_plain_domain_is_the_same_after_a_restart() {
+    let time = Time::new();
+    let (a, b) = (
+        Node::start(&time, "isp-a").await,
+        Node::start(&time, "isp-b").await,
+    );
+    b.tamper(plain(5.0));
+    linked(&a, &b);
+    a.until(|it| {
+        let imports = it.imported().borrow().clone();
+        imports
+            .get(&label("isp-b"))
+            .is_some_and(|it| !it.copy.ours.is_empty())
+    })
+    .await;
+    a.until(|it| is_synced(it, "isp-b")).await;
+    let used = |node: &Node| {
+        node.federation.imported().borrow()[&label("isp-b")]
+            .copy
+            .clone()
+    };
+    let before = used(&a);
+    b.tamper(|_, reply| Reply {
+        status: 500,
+        ..reply
+    });
+    let a = a.restart(&time.clock).await;
+    let after = used(&a);
+    assert_eq!(before.digest, after.digest);
+    assert_eq!(
+        (&before.ours, &before.interconnects),
+        (&after.ours, &after.interconnects)
+    );
+    assert_eq!(before.serial, after.serial);
+    b.tamper(plain(6.0));
+    a.read_until("isp-b", |it| cost(it, "isp-b") == Some(6.0))
+        .await;
+}
+
+#[tokio::test]
+async fn a_plain_peer_that_begins_to_sign_is_read_so_and_no_other_way_again() {
+    let time = Time::new();
+    let (a, b) = (
+        Node::start(&time, "isp-a").await,
+        Node::start(&time, "isp-b").await,
+    );
+    b.tamper(plain(6.0));
+    a.reads(&b, "own", "own");
+    assert_eq!(a.has("isp-b").await, 6.0);
+    b.mend();
+    a.read_until("isp-b", |it| cost(it, "isp-b") == Some(5.0))
+        .await;
+    b.tamper(plain(6.0));
+    a.read_until("isp-b", |it| has_reason(it, "isp-b", "key"))
+        .await;
+    assert_eq!(cost(&a.federation, "isp-b"), Some(5.0));
+}
+
+#[tokio::test]
+async fn a_peer_that_has_to_sign_is_never_read_as_a_plain_one() {
+    let time = Time::new();
+    let (a, b) = (
+        Node::start(&time, "isp-a").await,
+        Node::start(&time, "isp-b").await,
+    );
+    b.tamper(plain(5.0));
+    a.reads(&b, "own", "own");
+    a.configure(|settings| {
+        let peer = settings.peers.get_mut(&label("isp-b")).expect("a peer");
+        peer.protocol = Protocol::Altofed;
+    });
+    a.until(|it| has_reason(it, "isp-b", "status")).await;
+    // It may have been read once before it had to sign.
+    a.until(|it| failures(it) > 0).await;
+    b.asked();
+    let before = failures(&a.federation);
+    a.read_until("isp-b", |it| failures(it) > before).await;
+    assert!(!b.asked().contains(&"/directory".to_owned()));
+}

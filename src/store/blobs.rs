@@ -1,0 +1,212 @@
+//! Large values beside the database, each in a file named by its digest.
+//!
+//! For what can be had again, such as another domain's maps: the log does not
+//! wait for them and an export leaves them out. A file is written whole under
+//! another name first, so that one under its own is complete; its digest is
+//! checked whenever it is read.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use tokio::task::spawn_blocking;
+
+use crate::ident::Digest;
+
+use super::StoreError;
+
+/// Ends the names of files that are being written.
+const PART: &str = "part";
+
+/// The blobs of a store. Clones are handles on the same ones.
+#[derive(Debug, Clone)]
+pub struct Blobs {
+    directory: Arc<Path>,
+    parts: Arc<AtomicU64>,
+}
+
+impl Blobs {
+    /// The blobs in `directory`, which is created with the first one; what a
+    /// crash left half written is removed. Blocks.
+    ///
+    /// # Errors
+    /// [`Io`](StoreError::Io).
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        let blobs = Self {
+            directory: directory.into(),
+            parts: Arc::default(),
+        };
+        blobs.remove_where(|path| path.extension().is_some_and(|end| end == PART))?;
+        Ok(blobs)
+    }
+
+    /// Keeps a blob, durably; its digest is returned.
+    ///
+    /// # Errors
+    /// [`Io`](StoreError::Io).
+    pub async fn put(&self, bytes: Bytes) -> Result<Digest, StoreError> {
+        let blobs = self.clone();
+        blocking(move || {
+            let digest = Digest::of(&bytes);
+            let path = blobs.path(&digest);
+            if blobs.read(&digest)?.is_some() {
+                return Ok(digest);
+            }
+            let number = blobs.parts.fetch_add(1, Ordering::Relaxed);
+            let part = blobs.directory.join(format!("{number}.{PART}"));
+            fs::create_dir_all(&blobs.directory)
+                .and_then(|()| write(&part, &path, &bytes))
+                .map_err(StoreError::io(format!("write {}", path.display())))?;
+            Ok(digest)
+        })
+        .await
+    }
+
+    /// The blob with a digest; none if it was never kept, was dropped, or is
+    /// damaged: then it is to be had again.
+    ///
+    /// # Errors
+    /// [`Io`](StoreError::Io).
+    pub async fn get(&self, digest: &Digest) -> Result<Option<Bytes>, StoreError> {
+        let (blobs, digest) = (self.clone(), *digest);
+        blocking(move || blobs.read(&digest)).await
+    }
+
+    /// Drops every blob that is not one of these.
+    ///
+    /// # Errors
+    /// [`Io`](StoreError::Io); some may be dropped.
+    pub async fn retain(&self, kept: HashSet<Digest>) -> Result<(), StoreError> {
+        let blobs = self.clone();
+        blocking(move || {
+            blobs.remove_where(|path| {
+                let name = path.file_name().and_then(|name| name.to_str());
+                let digest: Option<Digest> = name.and_then(|name| name.parse().ok());
+                digest.is_some_and(|digest| !kept.contains(&digest))
+            })
+        })
+        .await
+    }
+
+    fn remove_where(&self, is_due: impl Fn(&Path) -> bool) -> Result<(), StoreError> {
+        let failed = || StoreError::io(format!("clear {}", self.directory.display()));
+        let entries = match fs::read_dir(&self.directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(failed())?,
+        };
+        for entry in entries {
+            let path = entry.map_err(failed())?.path();
+            if is_due(&path) {
+                fs::remove_file(path).map_err(failed())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn path(&self, digest: &Digest) -> PathBuf {
+        self.directory.join(digest.to_string())
+    }
+
+    fn read(&self, digest: &Digest) -> Result<Option<Bytes>, StoreError> {
+        let path = self.path(digest);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                return Err(StoreError::io(format!("read {}", path.display()))(error));
+            }
+        };
+        match Digest::of(&bytes) == *digest {
+            true => Ok(Some(bytes.into())),
+            false => {
+                tracing::warn!(path = %path.display(), "a damaged blob is dropped");
+                fs::remove_file(&path)
+                    .map_err(StoreError::io(format!("remove {}", path.display())))?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+fn write(part: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(part)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(part, path)?;
+    match path.parent() {
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    spawn_blocking(work)
+        .await
+        .unwrap_or(Err(StoreError::Closed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blobs() -> (tempfile::TempDir, Blobs) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let blobs = Blobs::open(&directory.path().join("blobs")).expect("opened");
+        (directory, blobs)
+    }
+
+    #[tokio::test]
+    async fn a_blob_is_found_by_its_digest_also_after_a_restart() {
+        let (_directory, blobs) = blobs();
+        let digest = blobs.put(Bytes::from_static(b"map")).await.expect("kept");
+        assert_eq!(digest, Digest::of(b"map"));
+        assert_eq!(
+            blobs.put(Bytes::from_static(b"map")).await.expect("kept"),
+            digest
+        );
+        let again = Blobs::open(&blobs.directory).expect("opened");
+        let found = again.get(&digest).await.expect("read");
+        assert_eq!(found.as_deref(), Some(&b"map"[..]));
+        assert_eq!(again.get(&Digest::ZERO).await.expect("read"), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_retained_is_gone() {
+        let (_directory, blobs) = blobs();
+        let kept = blobs.put(Bytes::from_static(b"a")).await.expect("kept");
+        let gone = blobs.put(Bytes::from_static(b"b")).await.expect("kept");
+        blobs.retain(HashSet::from([kept])).await.expect("cleared");
+        assert!(blobs.get(&kept).await.expect("read").is_some());
+        assert!(blobs.get(&gone).await.expect("read").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_damaged_blob_is_not_there_and_can_be_had_again() {
+        let (_directory, blobs) = blobs();
+        let digest = blobs.put(Bytes::from_static(b"map")).await.expect("kept");
+        fs::write(blobs.path(&digest), b"mop").expect("written");
+        assert_eq!(blobs.get(&digest).await.expect("read"), None);
+        assert!(!blobs.path(&digest).exists());
+        blobs.put(Bytes::from_static(b"map")).await.expect("kept");
+        assert!(blobs.get(&digest).await.expect("read").is_some());
+        fs::write(blobs.path(&digest), b"ma").expect("written");
+        blobs.put(Bytes::from_static(b"map")).await.expect("kept");
+        assert!(blobs.get(&digest).await.expect("read").is_some());
+    }
+
+    #[tokio::test]
+    async fn what_a_crash_left_half_written_is_removed() {
+        let (_directory, blobs) = blobs();
+        blobs.put(Bytes::from_static(b"map")).await.expect("kept");
+        let part = blobs.directory.join("0.part");
+        fs::write(&part, b"ma").expect("written");
+        Blobs::open(&blobs.directory).expect("opened");
+        assert!(!part.exists());
+    }
+}
