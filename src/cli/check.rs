@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::config::Config;
 
+use super::output::say;
 use super::{ConfigOptions, Failure};
 
 /// Says whether a configuration can be used.
@@ -13,7 +14,7 @@ pub(super) fn run(options: &ConfigOptions) -> Result<(), Failure> {
     let config = match usable(&options.config) {
         Ok(config) => config,
         Err(error) if options.json => {
-            println!("{}", json!({"ok": false, "error": error}));
+            say(json!({"ok": false, "error": error}))?;
             return Err(Failure::Usage("the configuration cannot be used".into()));
         }
         Err(error) => return Err(Failure::Usage(error)),
@@ -26,30 +27,36 @@ pub(super) fn run(options: &ConfigOptions) -> Result<(), Failure> {
             .iter()
             .map(|token| token.name.as_str())
             .collect();
-        println!(
-            "{}",
-            json!({
-                "ok": true,
-                "domain": node.domain,
-                "name": node.name,
-                "asns": node.asns,
-                "listen": format!("{scheme}://{}", node.listen),
-                "data-dir": node.data_dir,
-                "tokens": tokens,
-            })
-        );
+        say(json!({
+            "ok": true,
+            "domain": node.domain,
+            "name": node.name,
+            "asns": node.asns,
+            "listen": format!("{scheme}://{}", node.listen),
+            "data-dir": node.data_dir,
+            "tokens": tokens,
+        }))?;
         return Ok(());
     }
-    println!("{}: a node can run with it", options.config.display());
-    println!("  domain   {} ({})", node.domain, node.name);
-    println!("  listen   {scheme}://{}", node.listen);
-    println!("  data     {}", node.data_dir.display());
+    say(format_args!(
+        "{}: a node can run with it",
+        options.config.display()
+    ))?;
+    say(format_args!("  domain   {} ({})", node.domain, node.name))?;
+    say(format_args!("  listen   {scheme}://{}", node.listen))?;
+    say(format_args!("  data     {}", node.data_dir.display()))?;
     for token in &config.tokens {
         let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.as_str()).collect();
-        println!("  token    {}: {}", token.name, scopes.join(", "));
+        say(format_args!(
+            "  token    {}: {}",
+            token.name,
+            scopes.join(", ")
+        ))?;
     }
     if config.tokens.is_empty() {
-        println!("  token    none: nobody can feed this node; add a [[token]] with scope ingest");
+        say(format_args!(
+            "  token    none: nobody can feed this node; add a [[token]] with scope ingest"
+        ))?;
     }
     Ok(())
 }

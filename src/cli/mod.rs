@@ -1,7 +1,12 @@
 //! The command line.
 
 mod check;
+mod explain;
+mod keygen;
 mod logging;
+mod operator;
+mod output;
+mod peers;
 mod query;
 mod serve;
 mod store;
@@ -10,6 +15,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+
+use output::{is_unread, say};
 
 /// An ALTO (RFC 7285) node: it takes a network's maps and costs, keeps them,
 /// and tells applications how near, fast and cheap its paths are.
@@ -58,6 +65,14 @@ enum Command {
     Demo(crate::demo::Options),
     /// Ask any ALTO server, starting from the URI of its directory.
     Query(query::Options),
+    /// Make a key to sign manifests with.
+    Keygen(keygen::Options),
+    /// Show how a running node stands with its peers, and what does not fit.
+    Peers(peers::Options),
+    /// Show one peer of a running node.
+    Peer(peers::PeerOptions),
+    /// Show the path that a running node's costs between two places follow.
+    Explain(explain::Options),
     /// Look after the store of a node that does not run.
     Store(store::Options),
     /// Print the version.
@@ -104,14 +119,16 @@ pub fn run() -> ExitCode {
         Command::Check(options) => check::run(&options),
         Command::Demo(options) => wait(async { Ok(crate::demo::run(&options).await?) }),
         Command::Query(options) => wait(query::run(&options)),
+        Command::Keygen(options) => keygen::run(&options),
+        Command::Peers(options) => wait(peers::run(&options)),
+        Command::Peer(options) => wait(peers::one(&options)),
+        Command::Explain(options) => wait(explain::run(&options)),
         Command::Store(options) => store::run(&options),
-        Command::Version { json } => {
-            version(json);
-            Ok(())
-        }
+        Command::Version { json } => version(json),
     };
     let (code, message) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Failed(error)) if is_unread(&error) => return ExitCode::SUCCESS,
         Err(Failure::Failed(error)) => (1, format!("{error:#}")),
         Err(Failure::Usage(message)) => (2, message),
         Err(Failure::Store(message)) => (3, message),
@@ -128,10 +145,11 @@ fn wait(future: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure
     runtime.block_on(future)
 }
 
-fn version(json: bool) {
+fn version(json: bool) -> Result<(), Failure> {
     let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
     match json {
-        true => println!("{}", serde_json::json!({"name": name, "version": version})),
-        false => println!("{name} {version}"),
+        true => say(serde_json::json!({"name": name, "version": version}))?,
+        false => say(format_args!("{name} {version}"))?,
     }
+    Ok(())
 }

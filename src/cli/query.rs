@@ -14,6 +14,7 @@ use crate::alto::canonical::number_text;
 use crate::client::{self, Catalog, Client, Offer, Wanted};
 
 use super::Failure;
+use super::output::say;
 
 /// What is asked of which server.
 #[derive(Debug, Args)]
@@ -104,7 +105,7 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     )?;
     let catalog = Catalog::read(&client, &options.url).await?;
     match &options.question {
-        Question::Directory => directory(options, &catalog),
+        Question::Directory => directory(options, &catalog)?,
         Question::Map => map(options, &client, &catalog).await?,
         Question::Costs { cost_type } => costs(options, &client, &catalog, cost_type).await?,
         Question::Cost {
@@ -131,7 +132,7 @@ fn align_right(table: &mut Table, columns: std::ops::Range<usize>) {
     }
 }
 
-fn directory(options: &Options, catalog: &Catalog) {
+fn directory(options: &Options, catalog: &Catalog) -> Result<(), Failure> {
     if options.json {
         let entry = |offer: &Offer| {
             let mut entry = json!(offer.entry);
@@ -140,11 +141,8 @@ fn directory(options: &Options, catalog: &Catalog) {
         };
         let resources: serde_json::Map<String, Value> = catalog.offers().map(entry).collect();
         let default = &catalog.default_network_map;
-        println!(
-            "{}",
-            json!({"default-alto-network-map": default, "resources": resources})
-        );
-        return;
+        say(json!({"default-alto-network-map": default, "resources": resources}))?;
+        return Ok(());
     }
     let mut table = table(&[
         "resource",
@@ -175,10 +173,11 @@ fn directory(options: &Options, catalog: &Catalog) {
             offer.url.as_str(),
         ]);
     }
-    println!("{table}");
+    say(table)?;
     if let Some(default) = &catalog.default_network_map {
-        println!("The default network map is {default}.");
+        say(format_args!("The default network map is {default}."))?;
     }
+    Ok(())
 }
 
 async fn map(options: &Options, client: &Client, catalog: &Catalog) -> Result<(), Failure> {
@@ -196,7 +195,7 @@ async fn map(options: &Options, client: &Client, catalog: &Catalog) -> Result<()
             .iter()
             .map(|(pid, group)| (pid.as_str(), prefixes(group)))
             .collect();
-        println!("{}", json!({"vtag": map.meta.vtag, "pids": pids}));
+        say(json!({"vtag": map.meta.vtag, "pids": pids}))?;
         return Ok(());
     }
     const SHOWN: usize = 4;
@@ -210,9 +209,9 @@ async fn map(options: &Options, client: &Client, catalog: &Catalog) -> Result<()
         table.add_row([pid.as_str(), &all.len().to_string(), &shown]);
     }
     align_right(&mut table, 1..2);
-    println!("{table}");
+    say(table)?;
     if let Some(vtag) = &map.meta.vtag {
-        println!("{} has tag {}.", vtag.resource_id, vtag.tag);
+        say(format_args!("{} has tag {}.", vtag.resource_id, vtag.tag))?;
     }
     Ok(())
 }
@@ -244,10 +243,7 @@ async fn costs(
             )
         };
         let rows: BTreeMap<String, _> = map.costs.rows().map(row).collect();
-        println!(
-            "{}",
-            json!({"dependent-vtags": map.meta.dependent_vtags, "costs": rows})
-        );
+        say(json!({"dependent-vtags": map.meta.dependent_vtags, "costs": rows}))?;
         return Ok(());
     }
     let mut header = vec!["from \\ to"];
@@ -264,7 +260,7 @@ async fn costs(
         table.add_row(std::iter::once(src.to_string()).chain(cells));
     }
     align_right(&mut table, 1..dsts.len() + 1);
-    println!("{table}");
+    say(table)?;
     Ok(())
 }
 
@@ -279,7 +275,7 @@ async fn cost(
         .endpoint_costs(catalog, &cost_type.into(), srcs, dsts)
         .await?;
     if options.json {
-        println!("{}", json!(answer));
+        say(json!(answer))?;
         return Ok(());
     }
     let mut table = table(&["from", "to", &cost_type.metric]);
@@ -291,11 +287,14 @@ async fn cost(
         }
     }
     align_right(&mut table, 2..3);
-    println!("{table}");
+    say(table)?;
     let answered: usize = answer.values().map(BTreeMap::len).sum();
     let asked = srcs.len().max(1) * dsts.len();
     if answered < asked {
-        println!("{} of {asked} pairs have no cost.", asked - answered);
+        say(format_args!(
+            "{} of {asked} pairs have no cost.",
+            asked - answered
+        ))?;
     }
     Ok(())
 }
@@ -309,13 +308,13 @@ async fn pid(
     let network = catalog.network_map(options.map.as_deref())?;
     let pids = client.pids(catalog, network, addresses).await?;
     if options.json {
-        println!("{}", json!(pids));
+        say(json!(pids))?;
         return Ok(());
     }
     let mut table = table(&["address", "pid"]);
     for (address, pid) in &pids {
         table.add_row([address.as_str(), pid.as_deref().unwrap_or("-")]);
     }
-    println!("{table}");
+    say(table)?;
     Ok(())
 }

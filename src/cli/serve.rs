@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::node::{Node, StartError};
 use crate::runtime::Clock;
 
+use super::output::say;
 use super::{ConfigOptions, Failure};
 
 /// How long requests under way may take when the node is told to stop.
@@ -38,8 +39,11 @@ pub(super) async fn run(options: &ConfigOptions) -> Result<(), Failure> {
     let revision = node.snapshots().borrow().revision;
     tracing::info!(node = %domain, name, ?asns, address = %node.address(), revision, "listening");
     match options.json {
-        true => println!("{}", serde_json::json!({"listening": node.base_url()})),
-        false => println!("{} listens at {}", domain, node.base_url()),
+        true => say(format_args!(
+            "{}",
+            serde_json::json!({"listening": node.base_url()})
+        ))?,
+        false => say(format_args!("{} listens at {}", domain, node.base_url()))?,
     }
     loop {
         tokio::select! {

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::store::{self, Progress};
 
 use super::Failure;
+use super::output::say;
 
 /// What is done with which store.
 #[derive(Debug, Args)]
@@ -88,7 +89,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
                     "unused-chunks": report.unused,
                     "problems": report.problems,
                 }),
-            );
+            )?;
             if !report.problems.is_empty() {
                 return Err(Failure::Store(format!(
                     "{} is damaged; start the node to have it mended as far as it can be",
@@ -102,7 +103,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
             print(
                 options.json,
                 &json!({"bytes-before": sizes.before, "bytes-after": sizes.after}),
-            );
+            )?;
         }
         Action::Export { file } => {
             let mut out: Box<dyn Write> = match file.as_os_str() == "-" {
@@ -142,15 +143,15 @@ fn bar() -> ProgressBar {
     bar
 }
 
-fn print(as_json: bool, report: &serde_json::Value) {
+fn print(as_json: bool, report: &serde_json::Value) -> Result<(), Failure> {
     if as_json {
-        println!("{report}");
-        return;
+        return Ok(say(report)?);
     }
     for (name, value) in report.as_object().into_iter().flatten() {
-        match value.as_array() {
-            Some(list) => list.iter().for_each(|item| println!("{name:14} {item}")),
-            None => println!("{name:14} {value}"),
+        let one = [value.clone()];
+        for value in value.as_array().map_or(&one[..], Vec::as_slice) {
+            say(format_args!("{name:14} {value}"))?;
         }
     }
+    Ok(())
 }

@@ -9,13 +9,16 @@ use toml::Spanned;
 use url::Url;
 
 use crate::auth::{AccessSettings, Token, TokenSettings};
+use crate::federation::Settings;
 use crate::http::{self, TlsFiles, limit};
 use crate::ident::{DomainLabel, SourceName};
 use crate::ingest::Limits;
 use crate::publish::ViewName;
 use crate::store;
 
+use super::peers::{self, DomainSection, FederationSection, MergeSection, PeerSection};
 use super::report::{ConfigError, Fault};
+use super::secret;
 use super::{Config, Node};
 
 #[derive(Deserialize)]
@@ -28,6 +31,14 @@ struct File {
     token: Vec<Spanned<TokenSettings>>,
     #[serde(default)]
     source: BTreeMap<SourceName, SourceSection>,
+    #[serde(default)]
+    federation: FederationSection,
+    #[serde(default)]
+    peer: Vec<Spanned<PeerSection>>,
+    #[serde(default)]
+    domain: BTreeMap<DomainLabel, Spanned<DomainSection>>,
+    #[serde(default)]
+    merge: Option<Spanned<MergeSection>>,
     #[serde(default)]
     http: http::Settings,
     #[serde(default)]
@@ -76,10 +87,15 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Config, ConfigError> {
         toml::from_str(text).map_err(|error| ConfigError::parse(path, text, &error))?;
     let mut faults = Vec::new();
     let node = node(file.node, &mut faults);
-    let tokens = tokens(&file.token, &mut faults);
+    let mut tokens = tokens(&file.token, &mut faults);
+    let (federation, of_peers) =
+        peers::settings(&node, file.federation, file.peer, &file.domain, &mut faults);
+    check_bindings(&file.token, &federation, &mut faults);
+    tokens.extend(of_peers);
+    let merge = peers::merge_policy(&node, file.merge, &file.domain, &mut faults);
     let access = match file.access {
         Some(access) => {
-            check_views(&access, &node.domain, &mut faults);
+            check_views(&access, &federation, &mut faults);
             access.into_inner()
         }
         None => AccessSettings::default(),
@@ -92,6 +108,8 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Config, ConfigError> {
         node,
         access,
         tokens,
+        federation,
+        merge,
         priorities: file.source.into_iter().map(priority).collect(),
         http: file.http,
         limits: file.limits,
@@ -159,7 +177,7 @@ fn tokens(stated: &[Spanned<TokenSettings>], faults: &mut Vec<Fault>) -> Vec<Tok
             );
             faults.push(Fault::new(span.clone(), reason));
         }
-        match secret(settings).and_then(|secret| Token::new(settings, secret.as_deref())) {
+        match secret_of(settings).and_then(|secret| Token::new(settings, secret.as_deref())) {
             Ok(token) => tokens.push(token),
             Err(reason) => faults.push(Fault::new(span, reason)),
         }
@@ -167,38 +185,43 @@ fn tokens(stated: &[Spanned<TokenSettings>], faults: &mut Vec<Fault>) -> Vec<Tok
     tokens
 }
 
-/// The secret of a token: as it stands, from the environment or from a file.
-fn secret(settings: &TokenSettings) -> Result<Option<String>, String> {
-    let name = &settings.name;
-    let places = [
-        settings.secret.is_some(),
-        settings.secret_env.is_some(),
-        settings.secret_file.is_some(),
-    ];
-    if places.into_iter().filter(|given| *given).count() > 1 {
-        return Err(format!(
-            "token {name} has its secret in several places; keep one of secret, secret_env and \
-             secret_file"
-        ));
-    }
-    if let Some(variable) = &settings.secret_env {
-        return std::env::var(variable).map(Some).map_err(|_| {
-            format!("token {name} takes its secret from the environment: set {variable}")
-        });
-    }
-    if let Some(file) = &settings.secret_file {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| format!("the secret of token {name}: {}: {error}", file.display()))?;
-        return Ok(Some(text.trim_end().to_owned()));
-    }
-    Ok(settings.secret.clone())
+/// The secret of a token.
+fn secret_of(settings: &TokenSettings) -> Result<Option<String>, String> {
+    let stated = secret::Stated {
+        key: "secret",
+        owner: format!("token {}", settings.name),
+        value: settings.secret.as_deref(),
+        env: settings.secret_env.as_deref(),
+        file: settings.secret_file.as_deref(),
+    };
+    stated.resolve()
 }
 
-fn check_views(access: &Spanned<AccessSettings>, domain: &DomainLabel, faults: &mut Vec<Fault>) {
+/// A token can only be bound to a peer that there is.
+fn check_bindings(
+    tokens: &[Spanned<TokenSettings>],
+    federation: &Settings,
+    faults: &mut Vec<Fault>,
+) {
+    for token in tokens {
+        let TokenSettings { name, peer, .. } = token.get_ref();
+        if let Some(peer) = peer.as_ref().filter(|&p| !federation.peers.contains_key(p)) {
+            let reason = format!(
+                "token {name} is bound to {peer}, which is no [[peer]]; add it, with what is \
+                 exported to it"
+            );
+            faults.push(Fault::new(Some(token.span()), reason));
+        }
+    }
+}
+
+/// Where there are peers, domains can come that no [[peer]] names.
+fn check_views(access: &Spanned<AccessSettings>, federation: &Settings, faults: &mut Vec<Fault>) {
+    let domain = &federation.own.domain;
     for name in access.get_ref().views.iter().filter(|name| *name != "*") {
         let known = match ViewName::parse(name) {
             Some(ViewName::Merged) => true,
-            Some(ViewName::Domain(label)) => label == *domain,
+            Some(ViewName::Domain(label)) => label == *domain || !federation.peers.is_empty(),
             None => false,
         };
         if !known {

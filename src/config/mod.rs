@@ -5,7 +5,9 @@
 //! are errors.
 
 mod file;
+mod peers;
 mod report;
+mod secret;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,7 +16,8 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use crate::auth::{Access, AccessSettings, Token};
-use crate::compile::Policy;
+use crate::compile::{MergePolicy, Policy};
+use crate::federation;
 use crate::http::{self, TlsFiles, limit};
 use crate::ident::{DomainLabel, SourceName};
 use crate::ingest::{Limits, Rules};
@@ -33,6 +36,10 @@ pub struct Config {
     pub tokens: Vec<Token>,
     /// `[source.NAME]` priorities.
     pub priorities: BTreeMap<SourceName, i64>,
+    /// `[federation]`, `[[peer]]` and the keys of `[domain.NAME]`.
+    pub federation: federation::Settings,
+    /// `[merge]` and the rest of `[domain.NAME]`.
+    pub merge: MergePolicy,
     /// `[http]`
     pub http: http::Settings,
     /// `[limits]`
@@ -89,6 +96,16 @@ impl Config {
         file::read(text, path)
     }
 
+    /// The base of the URIs of a node that listens at an address, without a
+    /// slash at its end.
+    pub fn base_url(&self, address: SocketAddr) -> String {
+        match &self.node.public_url {
+            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+            None if self.node.tls.is_some() => format!("https://{address}"),
+            None => format!("http://{address}"),
+        }
+    }
+
     /// The access rules.
     pub fn access_rules(&self) -> Access {
         Access::new(self.access.clone(), self.tokens.clone())
@@ -117,6 +134,14 @@ impl Config {
             ("node.data_dir", new.data_dir != old.data_dir),
             ("node.tls", new.tls.is_some() != old.tls.is_some()),
             ("node.threads", new.threads != old.threads),
+            (
+                "federation.key",
+                self.federation.own.keys.key != running.federation.own.keys.key,
+            ),
+            (
+                "federation.old_keys",
+                self.federation.own.keys.old != running.federation.own.keys.old,
+            ),
             ("publish", self.publish != running.publish),
             ("store", self.store != running.store),
         ];

@@ -1,29 +1,28 @@
-//! `altofed demo`: a node with a real research network, fed and asked over HTTP.
+//! `altofed demo`: ten research networks, each with a node, federated over HTTP
+//! along their real interconnects; and what an operator of caches asks one of
+//! them.
 
-mod feed;
+mod converge;
+mod networks;
+mod nodes;
 mod questions;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use url::Url;
 
-use crate::client::{Client, Options as ClientOptions};
-use crate::config::Config;
-use crate::ident::to_hex;
-use crate::node::{Node, StartError};
-use crate::runtime::Clock;
+use networks::{ASKER, HUB};
+use nodes::Member;
 
 /// How the demonstration is run.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// End after the questions instead of leaving the node running.
+    /// End after the questions instead of leaving the nodes running.
     #[arg(long)]
     once: bool,
-    /// Where the node listens; a free port is taken if this one is in use.
+    /// Where the node that is asked listens; a free port is taken if this one is in use.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8181")]
     listen: SocketAddr,
 }
@@ -31,43 +30,62 @@ pub struct Options {
 /// Runs the demonstration.
 ///
 /// # Errors
-/// The node did not start, or gave no answer.
+/// A node did not start, or gave no answer.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
     let directory = Directory::create()?;
-    let secret = secret()?;
-    let node = start(options.listen, &directory.0, &secret).await?;
-    let base = Url::parse(node.base_url())?;
-    println!("A node of the domain \"dfn\" runs at {base}. It knows nothing yet.\n");
-    let client_options = ClientOptions {
-        token: Some(secret.clone()),
-        ..ClientOptions::default()
-    };
-    let client = Client::new(&base, &client_options)?;
-    feed::run(&client, &base).await?;
-    questions::run(&client, &base).await?;
-    println!("Data: Topology Zoo, Route Views and DB-IP (https://db-ip.com), CC BY 4.0;");
-    println!(
-        "see examples/research-networks. The topology is of about 2011, the costs are estimates."
-    );
-    if !options.once {
-        println!("\nThe node stays. Try, in another terminal:");
-        println!("  curl {base}directory");
-        println!(
-            "  altofed query {base}directory cost --metric delay-ow --src 141.30.0.10 --dst 139.18.1.1 130.149.1.1"
-        );
-        println!("  curl -H 'Authorization: Bearer {secret}' {base}n2s/v1/revisions");
-        println!("Ctrl-C ends it and removes its data.");
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted?,
-            error = node.failed() => return Err(error.into()),
-        }
+    println!("Ten research networks, each with a node and a store of its own:\n");
+    let members = nodes::start(options.listen, &directory.0).await?;
+    for member in &members {
+        let (network, base) = (member.network, &member.base);
+        println!("  {:8} AS{:<6} {base}directory", network.name, network.asn);
     }
-    node.shutdown(Duration::from_secs(5))
-        .await
-        .context("the store could not be closed")
+    println!();
+    converge::feed(&members).await?;
+    let begun = crate::runtime::Clock::system();
+    let start = begun.now();
+    converge::wait(&members).await?;
+    println!(
+        "Each node knows what all networks state, {:.1} s later: GÉANT passes on what it gets.\n",
+        begun.now().since(start).as_secs_f64()
+    );
+    let member = |label: &str| {
+        let found = members.iter().find(|member| member.network.label == label);
+        found.context("it is one of the networks")
+    };
+    let (asker, hub) = (member(ASKER)?, member(HUB)?);
+    questions::run(asker, hub).await?;
+    println!(
+        "Data: Topology Zoo, CAIDA, Route Views and DB-IP (https://db-ip.com), CC BY 4.0 and the"
+    );
+    println!(
+        "terms in examples/research-networks/NOTICE. The topologies are of about 2011, the costs"
+    );
+    println!("are estimates.");
+    if !options.once {
+        stay(asker, &members).await?;
+    }
+    nodes::stop(members).await
 }
 
-/// A directory for the node's data, removed in the end.
+/// Leaves the nodes running until somebody ends them.
+async fn stay(asker: &Member, members: &[Member]) -> anyhow::Result<()> {
+    let (base, secret) = (&asker.base, &asker.secret);
+    println!("\nThe nodes stay. Try, in another terminal:");
+    println!("  curl {base}directory");
+    println!(
+        "  altofed query {base}directory cost --metric delay-ow --src 130.149.1.1 --dst 130.37.1.1 129.194.1.1 192.188.24.1"
+    );
+    println!("  altofed explain 130.149.1.1 192.188.24.1 --url {base}");
+    println!("  TOKEN={secret} altofed peers --url {base} --token-env TOKEN");
+    println!("Ctrl-C ends them and removes their data.");
+    let failed = members.iter().map(|member| Box::pin(member.node.failed()));
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+        (error, ..) = futures_util::future::select_all(failed) => Err(error.into()),
+    }
+}
+
+/// A directory for the nodes' data, removed in the end.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -83,32 +101,5 @@ impl Drop for Directory {
         if let Err(error) = std::fs::remove_dir_all(&self.0) {
             tracing::warn!(%error, path = %self.0.display(), "the demonstration's data was not removed");
         }
-    }
-}
-
-/// A token that nobody else knows.
-fn secret() -> anyhow::Result<String> {
-    let mut bytes = [0; 16];
-    aws_lc_rs::rand::fill(&mut bytes).context("the system has no random numbers")?;
-    Ok(to_hex(&bytes))
-}
-
-async fn start(listen: SocketAddr, data: &Path, secret: &str) -> anyhow::Result<Node> {
-    let config = |listen: SocketAddr| {
-        let text = format!(
-            "[node]\ndomain = \"dfn\"\nname = \"DFN\"\nasns = [680]\nlisten = \"{listen}\"\n\
-             data_dir = {:?}\n[[token]]\nname = \"noc\"\nsecret = \"{secret}\"\n\
-             scopes = [\"ingest\", \"query\"]\n",
-            data.join("store")
-        );
-        Config::parse(&text, Path::new("demo"))
-    };
-    match Node::start(config(listen)?, Clock::system()).await {
-        Err(StartError::Listen(error)) => {
-            println!("{error}; taking a free port instead.");
-            let free = SocketAddr::new(listen.ip(), 0);
-            Ok(Node::start(config(free)?, Clock::system()).await?)
-        }
-        started => Ok(started?),
     }
 }

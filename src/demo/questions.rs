@@ -1,214 +1,140 @@
-//! What an operator of caches asks.
+//! What an operator of caches asks, across borders.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use anyhow::{Context, bail};
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
-use url::Url;
 
-use crate::alto::canonical::number_text;
 use crate::alto::media;
-use crate::client::Client;
+use crate::api::explain::Explanation;
+use crate::client::path_table;
+use crate::runtime::Clock;
 
-/// Caches, by the city that they are in.
-const CACHES: [(&str, &str); 5] = [
-    ("Leipzig", "ipv4:139.18.1.1"),
-    ("Berlin", "ipv4:130.149.1.1"),
-    ("Erlangen", "ipv4:131.188.1.1"),
-    ("Hamburg", "ipv4:134.100.1.1"),
-    ("Münster", "ipv4:128.176.1.1"),
+use super::nodes::Member;
+
+/// Where the client is.
+const CLIENT: (&str, &str) = ("TU Berlin", "ipv4:130.149.1.1");
+
+/// Caches: their city, their network, their address.
+const CACHES: [(&str, &str, &str); 3] = [
+    ("Amsterdam", "surf", "ipv4:130.37.1.1"),
+    ("Geneva", "switch", "ipv4:129.194.1.1"),
+    ("Chicago", "esnet", "ipv4:192.188.24.1"),
 ];
 
-/// Clients, by the university that they are at.
-const CLIENTS: [(&str, &str); 3] = [
-    ("TU Dresden", "ipv4:141.30.0.10"),
-    ("Uni Kiel", "ipv4:134.245.7.7"),
-    ("Uni Erlangen, by IPv6", "ipv6:2001:638:a000::77"),
-];
+/// The link whose cost changes, and to what.
+const LINK: &str = "esnet-ashburn-geant-amsterdam";
+const CHANGE: &str = r#"{"interconnects":{"esnet-ashburn-geant-amsterdam":{"costs":{"routingcost":5000,"delay-ow":90000}}}}"#;
 
-/// Asks five questions and prints the answers, each with its request.
-pub(super) async fn run(client: &Client, base: &Url) -> anyhow::Result<()> {
-    let asker = Asker { client, base };
-    asker.nearest().await?;
-    asker.each_client().await?;
-    asker.bounded().await?;
-    asker.whereabouts().await?;
-    asker.neighbours().await
-}
+/// How long the change may take to be seen.
+const PATIENCE: Duration = Duration::from_secs(60);
 
-struct Asker<'a> {
-    client: &'a Client,
-    base: &'a Url,
-}
+/// Puts the questions to the node of one network, with a change at another in
+/// between.
+pub(super) async fn run(asker: &Member, other: &Member) -> anyhow::Result<()> {
+    let (place, client) = CLIENT;
+    let name = asker.network.name;
+    println!("1. {name}'s node is asked: which of three caches in other networks is best for a");
+    println!("   client at {place}? (several metrics in one answer, RFC 8189)\n");
+    let query = query();
+    println!("   POST {}views/merged/endpointcost", asker.base);
+    println!("   Content-Type: {}", media::ENDPOINT_COST_PARAMS);
+    println!("   {query}\n");
+    let before = costs(asker, &query).await?;
+    println!("{}\n", table(&before));
 
-impl Asker<'_> {
-    async fn nearest(&self) -> anyhow::Result<()> {
-        let (name, address) = CLIENTS[0];
-        println!("1. Which cache is nearest to a client at {name}, by one-way delay?\n");
-        let answer = self
-            .costs(json!({
-                "cost-type": {"cost-metric": "delay-ow", "cost-mode": "numerical"},
-                "endpoints": {"srcs": [address], "dsts": addresses(&CACHES)},
-            }))
-            .await?;
-        let mut ranked: Vec<(f64, &str)> = row(&answer, address)
-            .map(|(cache, cost)| (cost.as_f64().unwrap_or(f64::NAN), city(cache)))
-            .collect();
-        ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let mut table = table(&["cache", "µs"], 1);
-        for (delay, city) in &ranked {
-            table.add_row([(*city).to_owned(), number_text(*delay)]);
+    let (_, _, far) = CACHES[2];
+    println!("2. Why does Chicago cost that much?\n");
+    println!("   altofed explain {client} {far} --url {}\n", asker.base);
+    println!("{}", explain(asker, client, far).await?);
+
+    println!(
+        "3. {} says by N2S that the link {LINK} is worse now:\n",
+        other.network.name
+    );
+    let url = other.base.join("n2s/v1/interconnects")?;
+    println!("   PATCH {url}");
+    println!("   Content-Type: {}", media::MERGE_PATCH);
+    println!("   {CHANGE}\n");
+    let clock = Clock::system();
+    let begun = clock.now();
+    other.client.patch(&url, CHANGE).await?;
+    let after = loop {
+        let now = costs(asker, &query).await?;
+        if now[far] != before[far] {
+            break now;
         }
-        println!("{table}");
-        if let Some((_, best)) = ranked.first() {
-            println!("\n   {best}.\n");
+        if clock.now().since(begun) > PATIENCE {
+            bail!(
+                "the change was not seen at {name} within {} s",
+                PATIENCE.as_secs()
+            );
         }
-        Ok(())
-    }
+        clock.sleep(Duration::from_millis(10)).await;
+    };
+    println!(
+        "   {} ms later the answer of {name}'s node is:\n",
+        clock.now().since(begun).as_millis()
+    );
+    println!("{}\n", table(&after));
+    println!("{}\n", explain(asker, client, far).await?);
+    Ok(())
+}
 
-    async fn each_client(&self) -> anyhow::Result<()> {
-        println!("2. Which cache should serve each of three clients, by routing cost? (ordinal:");
-        println!("   the lower the rank over all pairs, the better)\n");
-        let answer = self
-            .costs(json!({
-                "cost-type": {"cost-metric": "routingcost", "cost-mode": "ordinal"},
-                "endpoints": {"srcs": addresses(&CLIENTS), "dsts": addresses(&CACHES)},
-            }))
-            .await?;
-        let mut table = table(&["client", "best cache", "rank"], 2);
-        for (name, address) in CLIENTS {
-            let rank = |cost: &Value| cost.as_u64().unwrap_or(u64::MAX);
-            let best = row(&answer, address).min_by_key(|(_, cost)| rank(cost));
-            let (cache, cost) = best.unwrap_or(("", &Value::Null));
-            table.add_row([name.to_owned(), city(cache).to_owned(), cost.to_string()]);
-        }
-        println!("{table}\n");
-        Ok(())
-    }
+fn query() -> Value {
+    let metric = |name: &str| json!({"cost-metric": name, "cost-mode": "numerical"});
+    let caches: Vec<&str> = CACHES.iter().map(|(_, _, address)| *address).collect();
+    json!({
+        "multi-cost-types": [metric("routingcost"), metric("delay-ow"), metric("hopcount")],
+        "endpoints": {"srcs": [CLIENT.1], "dsts": caches},
+    })
+}
 
-    async fn bounded(&self) -> anyhow::Result<()> {
-        let (name, address) = CLIENTS[1];
-        println!(
-            "3. Which caches are within 3.3 ms and four hops of {name}? (several metrics in one"
-        );
-        println!("   answer, RFC 8189)\n");
-        let metric = |name: &str| json!({"cost-metric": name, "cost-mode": "numerical"});
-        let answer = self
-            .costs(json!({
-                "multi-cost-types": [metric("delay-ow"), metric("hopcount"), metric("routingcost")],
-                "constraints": ["[0] le 3300", "[1] le 4"],
-                "endpoints": {"srcs": [address], "dsts": addresses(&CACHES)},
-            }))
-            .await?;
-        let mut table = table(&["cache", "µs", "hops", "routing cost"], 1);
-        for (cache, costs) in row(&answer, address) {
-            let cells = costs.as_array().into_iter().flatten().map(Value::to_string);
-            table.add_row(std::iter::once(city(cache).to_owned()).chain(cells));
-        }
-        println!("{table}\n");
-        Ok(())
-    }
-
-    async fn whereabouts(&self) -> anyhow::Result<()> {
-        println!("4. Where are these addresses? (the last is not DFN's)\n");
-        let outside = "ipv4:8.8.8.8";
-        let asked: Vec<&str> = addresses(&CLIENTS).into_iter().chain([outside]).collect();
-        let query = json!({"properties": ["networkmap.pid"], "endpoints": asked});
-        let answer = self
-            .ask(
-                "views/merged/endpointprop",
-                media::ENDPOINT_PROPERTY_PARAMS,
-                media::ENDPOINT_PROPERTIES,
-                query,
-            )
-            .await?;
-        let mut table = table(&["address", "PID"], 2);
-        for address in asked {
-            let pid = &answer["endpoint-properties"][address]["networkmap.pid"];
-            table.add_row([address, pid.as_str().unwrap_or("none")]);
-        }
-        println!("{table}\n");
-        Ok(())
-    }
-
-    async fn neighbours(&self) -> anyhow::Result<()> {
-        println!("5. Leipzig's cache is full. Which PoPs are one hop from it, for a second one?\n");
-        let query = json!({
-            "cost-type": {"cost-metric": "hopcount", "cost-mode": "numerical"},
-            "pids": {"srcs": ["dfn:leipzig"], "dsts": []},
-            "constraints": ["eq 1"],
-        });
-        let answer = self
-            .ask(
-                "views/merged/filtered-costmap",
-                media::COST_MAP_FILTER,
-                media::COST_MAP,
-                query,
-            )
-            .await?;
-        let pops = answer["cost-map"]["dfn:leipzig"].as_object();
-        let names: Vec<&str> = pops
-            .into_iter()
-            .flatten()
-            .map(|(pid, _)| pid.as_str())
-            .collect();
-        println!("   {}.\n", names.join(", "));
-        Ok(())
-    }
-
-    async fn costs(&self, query: Value) -> anyhow::Result<Value> {
-        self.ask(
-            "views/merged/endpointcost",
-            media::ENDPOINT_COST_PARAMS,
-            media::ENDPOINT_COSTS,
-            query,
-        )
-        .await
-    }
-
-    /// Puts a question, and prints the request.
-    async fn ask(
-        &self,
-        path: &str,
-        sent: &'static str,
-        wanted: &'static str,
-        query: Value,
-    ) -> anyhow::Result<Value> {
-        let url = self.base.join(path)?;
-        println!("   POST {url}");
-        println!("   Content-Type: {sent}");
-        println!("   {query}\n");
-        let body = self.client.post(&url, sent, &query, wanted).await?;
-        Ok(serde_json::from_slice(&body)?)
+/// The costs from the client, by the address of the cache.
+async fn costs(asker: &Member, query: &Value) -> anyhow::Result<BTreeMap<String, Value>> {
+    let url = asker.base.join("views/merged/endpointcost")?;
+    let (sent, wanted) = (media::ENDPOINT_COST_PARAMS, media::ENDPOINT_COSTS);
+    let body = asker.client.post(&url, sent, query, wanted).await?;
+    let mut answer: Value = serde_json::from_slice(&body)?;
+    let row = answer["endpoint-cost-map"][CLIENT.1].take();
+    let row: BTreeMap<String, Value> = serde_json::from_value(row)?;
+    let missing = CACHES
+        .iter()
+        .find(|(_, _, address)| !row.contains_key(*address));
+    match missing {
+        Some((city, ..)) => bail!("the answer has no cost to {city}"),
+        None => Ok(row),
     }
 }
 
-fn addresses(named: &[(&str, &'static str)]) -> Vec<&'static str> {
-    named.iter().map(|(_, address)| *address).collect()
+async fn explain(asker: &Member, src: &str, dst: &str) -> anyhow::Result<String> {
+    let mut url = asker.base.join("views/merged/explain")?;
+    url.query_pairs_mut()
+        .append_pair("src", src)
+        .append_pair("dst", dst);
+    let body = asker.client.get(&url, media::JSON).await?;
+    let explanation: Explanation =
+        serde_json::from_slice(&body).context("the path cannot be read")?;
+    Ok(path_table(&explanation).to_string())
 }
 
-/// The costs from a source, by destination.
-fn row<'a>(answer: &'a Value, src: &str) -> impl Iterator<Item = (&'a str, &'a Value)> {
-    let costs = answer["endpoint-cost-map"][src].as_object();
-    let sorted: BTreeMap<&str, &Value> = costs
-        .into_iter()
-        .flatten()
-        .map(|(dst, cost)| (dst.as_str(), cost))
-        .collect();
-    sorted.into_iter()
-}
-
-/// The city of a cache, by its address.
-fn city(address: &str) -> &str {
-    let known = CACHES.iter().find(|(_, known)| *known == address);
-    known.map_or(address, |(city, _)| city)
-}
-
-/// A table whose columns from `numbers` on hold numbers.
-fn table(header: &[&str], numbers: usize) -> Table {
+fn table(costs: &BTreeMap<String, Value>) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header);
-    for index in numbers..header.len() {
+    table.load_style(presets::NOTHING).set_header([
+        "cache in",
+        "network",
+        "routing cost",
+        "µs",
+        "hops",
+    ]);
+    for (city, network, address) in CACHES {
+        let cells = costs[address].as_array().into_iter().flatten();
+        let named = [city.to_owned(), network.to_owned()].into_iter();
+        table.add_row(named.chain(cells.map(Value::to_string)));
+    }
+    for index in 2..5 {
         if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(CellAlignment::Right);
         }

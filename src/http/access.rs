@@ -7,10 +7,10 @@ use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::Response;
 
-use crate::auth::{Denied, Principal};
+use crate::auth::{Denied, Principal, Scope};
 
 use super::app::App;
-use super::refusal::Wording;
+use super::refusal::{Refused, Wording, refused};
 use super::socket::Peer;
 
 /// The caller of a request, an extension of every request that is handled.
@@ -22,6 +22,21 @@ impl Caller {
     pub(super) fn principal(&self) -> Option<&Arc<Principal>> {
         self.0.as_ref()
     }
+}
+
+/// The principal that calls, if it has a scope.
+///
+/// # Errors
+/// The refusal, in problem details.
+pub(super) fn require<'c>(
+    app: &App,
+    caller: &'c Caller,
+    scope: Scope,
+) -> Result<&'c Principal, Refused> {
+    app.access()
+        .require(caller.principal(), scope)
+        .map(|principal| &**principal)
+        .map_err(|denied| refused(Wording::Problem.denied(&denied)))
 }
 
 /// Finds out who calls. Wrong credentials are refused everywhere, so that a

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use crate::auth::Access;
-use crate::compile::Conflicts;
+use crate::compile::{Conflicts, Merged};
+use crate::federation::Federation;
 use crate::ingest::Ledger;
 use crate::publish::Snapshot;
 use crate::runtime::{Clock, Drain, Pool, duration};
@@ -78,6 +79,10 @@ pub struct Parts {
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
     /// The facts of our domain that are not used.
     pub conflicts: watch::Receiver<Arc<Conflicts>>,
+    /// How the merged view was made.
+    pub merged: watch::Receiver<Arc<Merged>>,
+    /// The domains of others.
+    pub federation: Arc<Federation>,
     /// The facts of our domain.
     pub ledger: Arc<Ledger>,
     /// Who may do what.

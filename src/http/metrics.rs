@@ -10,7 +10,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use tokio::sync::watch;
 
-use crate::compile::{ConflictKind, Conflicts};
+use crate::compile::{ConflictKind, Conflicts, MergeConflictKind, Merged};
+use crate::federation::Federation;
 use crate::ingest::Ledger;
 use crate::publish::Snapshot;
 use crate::store::Store;
@@ -24,6 +25,10 @@ pub struct NodeMetrics {
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
     /// The facts that are not used.
     pub conflicts: watch::Receiver<Arc<Conflicts>>,
+    /// How the merged view was made.
+    pub merged: watch::Receiver<Arc<Merged>>,
+    /// The domains of others.
+    pub federation: Arc<Federation>,
     /// The facts.
     pub ledger: Arc<Ledger>,
     /// Where they are kept.
@@ -142,6 +147,18 @@ impl Collector for NodeMetrics {
             let count = i64::try_from(conflicts.count(kind)).unwrap_or(i64::MAX);
             ConstGauge::new(count).encode(metric)?;
         }
+        let merged = self.merged.borrow().clone();
+        let help = "What domains state and the merged view does not use, by kind";
+        let kind = MetricType::Gauge;
+        let mut family =
+            out.encode_descriptor("altofed_compile_merge_conflicts", help, None, kind)?;
+        for kind in MergeConflictKind::ALL {
+            let labels = [("kind", kind.as_str())];
+            let metric = family.encode_family(&labels)?;
+            let count = i64::try_from(merged.conflicts.count(kind)).unwrap_or(i64::MAX);
+            ConstGauge::new(count).encode(metric)?;
+        }
+        self.encode_peers(out)?;
         if let Ok(size) = self.store.size_on_disk() {
             gauge(
                 out,
@@ -149,6 +166,48 @@ impl Collector for NodeMetrics {
                 "The database on disk",
                 size,
             )?;
+        }
+        Ok(())
+    }
+}
+
+impl NodeMetrics {
+    /// How things stand with the peers. Peers are configured, so that their
+    /// labels are few.
+    fn encode_peers(&self, out: &mut DescriptorEncoder<'_>) -> Encoded {
+        let peers = self.federation.status().peers;
+        let name = "altofed_federation_peer_state";
+        let help = "1 for the state that a peer is in";
+        let mut family = out.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for peer in &peers {
+            let labels = [
+                ("peer", peer.domain.as_str()),
+                ("state", peer.state.as_str()),
+            ];
+            ConstGauge::new(1i64).encode(family.encode_family(&labels)?)?;
+        }
+        let name = "altofed_federation_peer_failures";
+        let help = "Attempts to read a peer that failed in a row";
+        let mut family = out.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for peer in &peers {
+            let labels = [("peer", peer.domain.as_str())];
+            let failures = ConstGauge::new(i64::from(peer.failures));
+            failures.encode(family.encode_family(&labels)?)?;
+        }
+        let name = "altofed_federation_data_age_seconds";
+        let help = "Since the oldest of what a peer passes to us was confirmed";
+        let mut family = out.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for peer in &peers {
+            let age = peer
+                .domains
+                .iter()
+                .filter_map(|domain| domain.age_seconds)
+                .max();
+            if let Some(age) = age {
+                let labels = [("peer", peer.domain.as_str())];
+                let age = ConstGauge::new(i64::try_from(age).unwrap_or(i64::MAX));
+                age.encode(family.encode_family(&labels)?)?;
+            }
         }
         Ok(())
     }

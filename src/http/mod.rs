@@ -6,7 +6,7 @@
 //! (`telemetry`, `metrics`), limits (`limit`, `body`), representations (`negotiate`,
 //! `conditional`, `bodies`) and refusals (`refusal`).
 //!
-//! And one file for each service: `alto`, `n2s`, `ops`; `openapi` describes them.
+//! And one file for each service: `alto`, `explain`, `n2s`, `s2s`, `ops`; `openapi` describes them.
 
 mod access;
 mod alto;
@@ -14,6 +14,7 @@ mod app;
 mod bodies;
 pub mod body;
 mod conditional;
+mod explain;
 pub mod limit;
 mod metrics;
 mod n2s;
@@ -21,6 +22,7 @@ mod negotiate;
 mod openapi;
 mod ops;
 mod refusal;
+mod s2s;
 mod socket;
 mod telemetry;
 
@@ -52,7 +54,9 @@ fn routes() -> Vec<Route> {
 /// The routes that limits hold for.
 fn service_routes() -> Vec<Route> {
     let mut routes = alto::routes();
+    routes.extend(explain::routes());
     routes.extend(n2s::routes());
+    routes.extend(s2s::routes());
     routes.extend(ops::routes());
     routes
 }

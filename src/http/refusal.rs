@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 
 use crate::alto::error::AltoError;
 use crate::alto::json::{FaultKind, Faults};
@@ -24,6 +25,20 @@ pub(super) fn respond(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response
+}
+
+/// A response with a JSON document.
+pub(super) fn json(status: StatusCode, document: &impl Serialize) -> Response {
+    let text = serde_json::to_vec(document).unwrap_or_default();
+    respond(status, media::JSON, text)
+}
+
+/// A response in place of an answer.
+pub(super) type Refused = Box<Response>;
+
+/// The response, in place of an answer.
+pub(super) fn refused(response: Response) -> Refused {
+    Box::new(response)
 }
 
 /// A response without a body.

@@ -3,11 +3,11 @@
 //! ```text
 //! http (n2s) → ingest::Ledger → store      durable, then
 //!                  │ durable facts
-//!                  ▼
-//!            pipeline (compile)            the only task that publishes
-//!                  │ Arc<Snapshot>
-//!                  ▼
-//!            http (alto, ops)              answers
+//!                  ▼           imports
+//!            pipeline (compile) ◄──── federation ◄──── peers
+//!                  │ Arc<Snapshot>  ────► │ our domain, signed
+//!                  ▼                own   ▼
+//!            http (alto, ops)        http (s2s)        answers
 //! ```
 
 mod pipeline;
@@ -20,7 +20,9 @@ use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use crate::auth::Access;
+use crate::compile::MergePolicy;
 use crate::config::Config;
+use crate::federation::{self, Federation, KeyError, SigningKey};
 use crate::http::{
     App, Bodies, BodySettings, ListenError, Listener, NodeMetrics, Parts, Settings, Telemetry, Tls,
     TlsError, limit, router,
@@ -54,6 +56,8 @@ struct Hot {
     http: watch::Sender<Settings>,
     limits: watch::Sender<limit::Settings>,
     bodies: watch::Sender<BodySettings>,
+    federation: watch::Sender<Arc<federation::Settings>>,
+    merge: watch::Sender<Arc<MergePolicy>>,
 }
 
 /// Why a node did not start.
@@ -68,6 +72,12 @@ pub enum StartError {
     /// The certificate or key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The keys that manifests are signed with cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// What is kept of peers cannot be used.
+    #[error(transparent)]
+    Federation(#[from] federation::StartError),
     /// The address cannot be listened at.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -116,12 +126,38 @@ impl Node {
         let (rules, rules_read) = watch::channel(Arc::new(config.rules()));
         let ledger = Ledger::open(&opened, rules_read.clone(), pool.clone(), clock.clone()).await?;
         let ledger = Arc::new(ledger);
+        let keys = &config.federation.own;
+        if keys.make_key && !keys.keys.key.exists() {
+            SigningKey::generate()?.save(&keys.keys.key)?;
+        }
+        let (federation_settings, settings_read) =
+            watch::channel(Arc::new(config.federation.clone()));
+        let mut inputs = pipeline::Inputs {
+            durable: ledger.durable(),
+            rules: rules_read,
+        };
+        let domain = pipeline::domain(&mut inputs, &pool, &clock).await?;
+        let (own, own_read) = watch::channel(domain.own());
+        let federation = Federation::start(
+            settings_read,
+            own_read,
+            &opened.store,
+            pool.clone(),
+            clock.clone(),
+        )
+        .await?;
+        let federation = Arc::new(federation);
+        let (merge, merge_read) = watch::channel(Arc::new(config.merge.clone()));
+        let others = pipeline::Others {
+            imports: federation.imported(),
+            merge: merge_read,
+        };
         let (pipeline, published) =
-            pipeline::start(ledger.durable(), rules_read, pool.clone(), clock.clone()).await?;
+            pipeline::start(domain, inputs, others, own, pool.clone(), clock.clone()).await?;
 
         let listener = Listener::bind(config.node.listen).await?;
         let address = listener.local_addr();
-        let base_url = base_url(&config, address);
+        let base_url = config.base_url(address);
         let (access, access_read) = watch::channel(Arc::new(config.access_rules()));
         let (http, http_read) = watch::channel(config.http.clone());
         let (limits, limits_read) = watch::channel(config.limits.clone());
@@ -134,6 +170,8 @@ impl Node {
         registry.register_collector(Box::new(NodeMetrics {
             snapshots: published.snapshots.clone(),
             conflicts: published.conflicts.clone(),
+            merged: published.merged.clone(),
+            federation: federation.clone(),
             ledger: ledger.clone(),
             store: opened.store.clone(),
             bodies: rendered.clone(),
@@ -142,6 +180,8 @@ impl Node {
         let app = App::new(Parts {
             snapshots: published.snapshots.clone(),
             conflicts: published.conflicts,
+            merged: published.merged,
+            federation: federation.clone(),
             ledger: ledger.clone(),
             access: access_read,
             body_settings: bodies_read,
@@ -168,6 +208,8 @@ impl Node {
                 http,
                 limits,
                 bodies,
+                federation: federation_settings,
+                merge,
             },
             tls,
             snapshots: published.snapshots,
@@ -181,6 +223,11 @@ impl Node {
     /// The address it listens at, with the port that was chosen.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its configuration may say that it listens, to mean the same.
+    pub fn listens_at(&self) -> SocketAddr {
+        self.config.node.listen
     }
 
     /// The base of its URIs, without a slash at the end.
@@ -214,6 +261,9 @@ impl Node {
             .access
             .send_replace(Arc::new(config.access_rules()));
         self.hot.rules.send_replace(Arc::new(config.rules()));
+        let federation = Arc::new(config.federation.clone());
+        self.hot.federation.send_replace(federation);
+        self.hot.merge.send_replace(Arc::new(config.merge.clone()));
         self.hot.http.send_replace(config.http.clone());
         self.hot.limits.send_replace(config.limits.clone());
         self.hot.bodies.send_replace(config.bodies.clone());
@@ -242,13 +292,5 @@ impl Node {
             tracing::warn!("some requests did not end in time and were cut");
         }
         self.store.close().await
-    }
-}
-
-fn base_url(config: &Config, address: SocketAddr) -> String {
-    match &config.node.public_url {
-        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
-        None if config.node.tls.is_some() => format!("https://{address}"),
-        None => format!("http://{address}"),
     }
 }

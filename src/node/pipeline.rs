@@ -6,9 +6,27 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::compile::{Compiled, Conflicts, Domain, MergePolicy, Merged, domain_view, merged_view};
+use crate::federation::{Imports, OwnDomain};
+use crate::ident::Digest;
 use crate::ingest::{Rules, Standing};
 use crate::publish::{Snapshot, ViewName};
 use crate::runtime::{Clock, Pool, PoolError, Task};
+
+/// What our domain is compiled from.
+pub(super) struct Inputs {
+    /// Its facts.
+    pub(super) durable: watch::Receiver<Standing>,
+    /// The policy for them.
+    pub(super) rules: watch::Receiver<Arc<Rules>>,
+}
+
+/// What our domain is joined with.
+pub(super) struct Others {
+    /// The domains of others.
+    pub(super) imports: watch::Receiver<Arc<Imports>>,
+    /// The policy for joining them.
+    pub(super) merge: watch::Receiver<Arc<MergePolicy>>,
+}
 
 /// What the pipeline publishes.
 pub(super) struct Published {
@@ -16,51 +34,114 @@ pub(super) struct Published {
     pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
     /// The facts that are not used.
     pub(super) conflicts: watch::Receiver<Arc<Conflicts>>,
+    /// How the merged view was made.
+    pub(super) merged: watch::Receiver<Arc<Merged>>,
+}
+
+/// Our domain as it was compiled last, for the next time to share.
+pub(super) struct OwnCompiled(Arc<Compiled>);
+
+impl OwnCompiled {
+    /// What our domain says.
+    pub(super) fn own(&self) -> OwnDomain {
+        OwnDomain {
+            view: self.0.view.clone(),
+            interconnects: self.0.interconnects.clone(),
+        }
+    }
 }
 
 /// What the last compilation left, for the next to share.
 struct Former {
-    domain: Compiled,
-    merged: Merged,
+    domain: OwnCompiled,
+    merged: Option<Arc<Merged>>,
     generation: u64,
 }
 
-/// Publishes what there is, and then whatever becomes durable or changes by
-/// policy.
+/// What there is at one moment.
+struct Present {
+    standing: Standing,
+    imports: Arc<Imports>,
+    merge: Arc<MergePolicy>,
+}
+
+impl Inputs {
+    fn now(&mut self) -> Standing {
+        let standing = self.durable.borrow_and_update().clone();
+        let rules = self.rules.borrow_and_update().clone();
+        standing.under(&rules.policy)
+    }
+}
+
+/// Compiles our domain alone.
+///
+/// # Errors
+/// The compilation panicked.
+pub(super) async fn domain(
+    inputs: &mut Inputs,
+    pool: &Pool,
+    clock: &Clock,
+) -> Result<OwnCompiled, PoolError> {
+    let (standing, clock) = (inputs.now(), clock.clone());
+    pool.run(move || own_domain(&standing, &clock, None)).await
+}
+
+fn own_domain(standing: &Standing, clock: &Clock, former: Option<&OwnCompiled>) -> OwnCompiled {
+    let Standing {
+        facts,
+        union,
+        policy,
+    } = standing;
+    // A restart and a change of policy make the facts no newer.
+    let received = facts.accepted.unwrap_or_else(|| clock.wall());
+    let former = former.map(|former| &*former.0);
+    OwnCompiled(Arc::new(domain_view(
+        facts, union, policy, received, former,
+    )))
+}
+
+/// Publishes what there is, and then whatever becomes durable, arrives from
+/// peers or changes by policy. `own` is told what our domain says.
 ///
 /// # Errors
 /// The first compilation panicked.
 pub(super) async fn start(
-    mut durable: watch::Receiver<Standing>,
-    mut rules: watch::Receiver<Arc<Rules>>,
+    domain: OwnCompiled,
+    mut inputs: Inputs,
+    mut others: Others,
+    own: watch::Sender<OwnDomain>,
     pool: Pool,
     clock: Clock,
 ) -> Result<(Task<()>, Published), PoolError> {
-    let standing = durable.borrow_and_update().clone();
-    let policy = rules.borrow_and_update().policy.clone();
-    let first = compile(&pool, &clock, standing.under(&policy), None).await?;
-    let (snapshots, snapshots_read) = watch::channel(Arc::new(first.0));
-    let (conflicts, conflicts_read) = watch::channel(Arc::new(first.1.domain.conflicts.clone()));
-    let mut former = Arc::new(first.1);
+    let former = Former {
+        domain,
+        merged: None,
+        generation: 0,
+    };
+    let present = at_present(&mut inputs, &mut others);
+    let (snapshot, merged, former) = compile(&pool, &clock, present, Arc::new(former)).await?;
+    let (snapshots, snapshots_read) = watch::channel(Arc::new(snapshot));
+    let first_conflicts = Arc::new(former.domain.0.conflicts.clone());
+    let (conflicts, conflicts_read) = watch::channel(first_conflicts);
+    let (merges, merges_read) = watch::channel(merged);
+    let mut former = Arc::new(former);
     let task = Task::spawn("pipeline", async move {
-        loop {
-            tokio::select! {
-                changed = durable.changed() => if changed.is_err() { return },
-                changed = rules.changed() => if changed.is_err() { return },
-            }
-            let standing = durable.borrow_and_update().clone();
-            let policy = rules.borrow_and_update().policy.clone();
+        while changed(&mut inputs, &mut others).await.is_ok() {
             let begun = clock.now();
-            match compile(&pool, &clock, standing.under(&policy), Some(former.clone())).await {
-                Ok((snapshot, compiled)) => {
+            let present = at_present(&mut inputs, &mut others);
+            match compile(&pool, &clock, present, former.clone()).await {
+                Ok((snapshot, merged, compiled)) => {
                     tracing::info!(
                         revision = snapshot.revision,
                         generation = snapshot.generation,
-                        conflicts = compiled.domain.conflicts.total(),
+                        domains = snapshot.views.len() - 1,
+                        conflicts = compiled.domain.0.conflicts.total(),
                         took_us = clock.now().since(begun).as_micros(),
                         "published"
                     );
-                    conflicts.send_replace(Arc::new(compiled.domain.conflicts.clone()));
+                    conflicts.send_replace(Arc::new(compiled.domain.0.conflicts.clone()));
+                    merges.send_replace(merged);
+                    own.send_replace(compiled.domain.own());
                     snapshots.send_replace(Arc::new(snapshot));
                     former = Arc::new(compiled);
                 }
@@ -72,51 +153,90 @@ pub(super) async fn start(
     let published = Published {
         snapshots: snapshots_read,
         conflicts: conflicts_read,
+        merged: merges_read,
     };
     Ok((task, published))
+}
+
+fn at_present(inputs: &mut Inputs, others: &mut Others) -> Present {
+    Present {
+        standing: inputs.now(),
+        imports: others.imports.borrow_and_update().clone(),
+        merge: others.merge.borrow_and_update().clone(),
+    }
+}
+
+/// Comes back when something changed; an error if nothing can any more.
+async fn changed(inputs: &mut Inputs, others: &mut Others) -> Result<(), watch::error::RecvError> {
+    tokio::select! {
+        changed = inputs.durable.changed() => changed,
+        changed = inputs.rules.changed() => changed,
+        changed = others.imports.changed() => changed,
+        changed = others.merge.changed() => changed,
+    }
+}
+
+/// Our domain as the merged view has it: with our links to plain domains,
+/// which are configured with the peers and not stated as facts.
+fn joined(present: &Present, domain: &Compiled) -> Domain {
+    let mut interconnects = domain.interconnects.clone();
+    let mut digest = domain.digest.clone();
+    for imported in present.imports.values() {
+        if imported.copy.ours.is_empty() {
+            continue;
+        }
+        let stated = imported.copy.ours.iter();
+        let stated = stated.map(|(id, link)| (id.clone(), link.clone()));
+        Arc::make_mut(&mut interconnects).extend(stated);
+        let parts = [
+            digest.as_str().as_bytes(),
+            imported.copy.digest.as_str().as_bytes(),
+        ];
+        digest = Digest::of_parts(&parts).into();
+    }
+    Domain {
+        label: present.standing.policy.domain.clone(),
+        view: domain.view.clone(),
+        interconnects,
+        digest,
+    }
 }
 
 async fn compile(
     pool: &Pool,
     clock: &Clock,
-    standing: Standing,
-    former: Option<Arc<Former>>,
-) -> Result<(Snapshot, Former), PoolError> {
-    // A restart and a change of policy make the facts no newer.
-    let received = standing.facts.accepted.unwrap_or_else(|| clock.wall());
+    present: Present,
+    former: Arc<Former>,
+) -> Result<(Snapshot, Arc<Merged>, Former), PoolError> {
+    let clock = clock.clone();
     let compiled = pool.run(move || {
-        let Standing {
-            facts,
-            union,
-            policy,
-        } = &standing;
-        let former = former.as_deref();
-        let domain = domain_view(facts, union, policy, received, former.map(|f| &f.domain));
-        let own = Domain {
-            label: policy.domain.clone(),
-            view: domain.view.clone(),
-            interconnects: domain.interconnects.clone(),
-            digest: domain.digest.clone(),
-        };
-        let merge = MergePolicy::new(policy.domain.clone());
-        let merged = merged_view(&[own], &merge, former.map(|f| &f.merged));
-        let generation = former.map_or(0, |former| former.generation) + 1;
-        let own = ViewName::Domain(policy.domain.clone());
-        let views = [
-            (ViewName::Merged, merged.view.clone()),
-            (own, domain.view.clone()),
-        ];
+        let domain = own_domain(&present.standing, &clock, Some(&former.domain));
+        let mut domains = vec![joined(&present, &domain.0)];
+        domains.extend(present.imports.values().map(|imported| Domain {
+            label: imported.copy.domain.clone(),
+            view: imported.copy.view.clone(),
+            interconnects: imported.copy.interconnects.clone(),
+            digest: imported.copy.digest.clone(),
+        }));
+        let merged = merged_view(&domains, &present.merge, former.merged.as_deref());
+        let merged = Arc::new(merged);
+        let views = domains
+            .into_iter()
+            .map(|domain| (ViewName::Domain(domain.label), domain.view));
+        let mut views: BTreeMap<_, _> = views.collect();
+        views.insert(ViewName::Merged, merged.view.clone());
+        let generation = former.generation + 1;
         let snapshot = Snapshot {
             generation,
-            revision: facts.revision,
-            views: BTreeMap::from(views),
+            revision: present.standing.facts.revision,
+            views,
         };
         let former = Former {
             domain,
-            merged,
+            merged: Some(merged.clone()),
             generation,
         };
-        (snapshot, former)
+        (snapshot, merged, former)
     });
     compiled.await
 }

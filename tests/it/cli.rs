@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -47,11 +48,24 @@ fn version_and_help_say_what_runs() {
     assert_eq!(stated, json!({"name": "altofed", "version": version}));
     assert_eq!(done(&["--version"]), format!("altofed {version}\n"));
     let help = done(&["--help"]);
-    for command in ["serve", "check", "demo", "query", "store", "version"] {
+    for command in [
+        "serve", "check", "demo", "query", "keygen", "peers", "peer", "explain", "store", "version",
+    ] {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
         assert!(done(&[command, "--help"]).contains("Usage:"));
     }
     assert!(help.contains("Exit codes:"), "{help}");
+}
+
+#[test]
+fn a_reader_that_goes_ends_the_program_without_ado() {
+    let mut version = command(["version", "--json"]);
+    version.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = version.spawn().expect("the program");
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().expect("its end");
+    assert!(ended.status.success(), "{}", text(&ended.stderr));
+    assert_eq!(text(&ended.stderr), "");
 }
 
 #[test]
@@ -402,8 +416,17 @@ fn the_log_is_json_where_asked_and_names_its_fields() {
 }
 
 #[test]
-fn the_demo_asks_and_ends() {
+fn the_demo_joins_ten_networks_asks_and_ends() {
     let said = done(&["demo", "--once"]);
-    assert!(said.contains("endpointcost"), "{said}");
-    assert!(said.contains("DFN") || said.contains("dfn"), "{said}");
+    for words in [
+        "switch   knows 10 of 10 networks",
+        "POST http://127.0.0.1:",
+        "over esnet-ashburn-geant-amsterdam",
+        "ms later the answer of DFN's node is",
+        "over esnet-ashburn-geant-london",
+    ] {
+        assert!(said.contains(words), "{words:?} is not in {said}");
+    }
+    let urls = said.lines().filter(|line| line.ends_with("/directory"));
+    assert_eq!(urls.count(), 10, "{said}");
 }

@@ -269,13 +269,24 @@ async fn nothing_is_acknowledged_or_seen_before_it_is_durable() {
     let (reached, at_disk) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
+    let armed = Arc::new(AtomicBool::new(false));
+    let holds = armed.clone();
     let check = move || {
+        if !holds.load(Ordering::SeqCst) {
+            return Ok(());
+        }
         reached.send(()).expect("the test waits");
         // Closed when the test is over.
         let _ = released.lock().expect("one thread").recv();
         Ok(())
     };
     let node = TestNode::failing(Durability::Checked(Box::new(check))).await;
+    // The node itself keeps the serial of its first manifest.
+    let manifests = || node.request(Method::GET, "/s2s/v1/manifests").token(OPS);
+    while manifests().send().await.json() == json!([]) {
+        tokio::task::yield_now().await;
+    }
+    armed.store(true, Ordering::SeqCst);
     let body = map("ams");
     let put = node
         .n2s(NOC, Method::PUT, "network-map", Some(&body))
@@ -288,6 +299,7 @@ async fn nothing_is_acknowledged_or_seen_before_it_is_durable() {
         assert!(metrics.text().contains("\naltofed_ingest_revision 0\n"));
         let served = node.get("/views/isp-a/networkmap").await.json();
         assert_eq!(served["network-map"], json!({}));
+        armed.store(false, Ordering::SeqCst);
         release.send(()).expect("the store waits");
         release
     };

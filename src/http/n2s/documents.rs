@@ -13,22 +13,19 @@ use crate::alto::json::Faults;
 use crate::alto::media;
 use crate::api::n2s::WriteAnswer;
 use crate::auth::{Principal, Scope};
-use crate::http::access::Caller;
+use crate::http::access::{Caller, require};
 use crate::http::app::App;
 use crate::http::bodies::{Effort, compress};
 use crate::http::body;
 use crate::http::conditional::{condition, etag};
 use crate::http::negotiate::{Coding, coding, has_type};
-use crate::http::refusal::{Wording, faulty, problem, respond};
+use crate::http::refusal::{Refused, Wording, faulty, json, problem, refused, respond};
 use crate::ingest::{
     Changes, Document, DocumentPath, IdempotencyKey, Operation as Step, OperationKind, Outcome,
     Reader, Write, read_operation, read_transaction, union_document,
 };
 
-use super::{
-    Query, Refused, bad_request, failed, going_down, json, marked, refuse, refused, require,
-    revision_number, unchanged,
-};
+use super::{Query, bad_request, failed, going_down, marked, refuse, revision_number, unchanged};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 

@@ -11,27 +11,16 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, ETAG, VARY};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
-use serde::Serialize;
 use url::form_urlencoded;
 
 use crate::alto::json::Faults;
-use crate::alto::media;
-use crate::auth::{Principal, Scope};
+use crate::auth::Principal;
 use crate::ident::SourceName;
 use crate::ingest::Refusal;
 
-use super::access::Caller;
-use super::app::App;
 use super::conditional::not_modified;
 use super::negotiate::Coding;
-use super::refusal::{Wording, faulty, problem, respond};
-
-/// A response in place of an answer.
-type Refused = Box<Response>;
-
-fn refused(response: Response) -> Refused {
-    Box::new(response)
-}
+use super::refusal::{Refused, Wording, faulty, problem, refused};
 
 fn bad_request(detail: &str) -> Refused {
     refused(problem(
@@ -102,12 +91,6 @@ impl Query {
     }
 }
 
-fn require<'c>(app: &App, caller: &'c Caller, scope: Scope) -> Result<&'c Principal, Refused> {
-    app.access()
-        .require(caller.principal(), scope)
-        .map(|principal| &**principal)
-        .map_err(|denied| refused(Wording::Problem.denied(&denied)))
-}
 fn unchanged(headers: &HeaderMap, current: HeaderValue) -> Option<Response> {
     not_modified(headers, &current).then(|| {
         marked(
@@ -130,13 +113,6 @@ fn marked(mut response: Response, etag: HeaderValue, coding: Coding) -> Response
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
     }
     response
-}
-fn json(status: StatusCode, document: &impl Serialize) -> Response {
-    respond(
-        status,
-        media::JSON,
-        serde_json::to_vec(document).unwrap_or_default(),
-    )
 }
 
 fn refuse(refusal: &Refusal) -> Response {

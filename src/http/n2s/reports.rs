@@ -10,13 +10,14 @@ use axum::response::Response;
 use crate::api::n2s::{ConflictList, RevisionDocument, RevisionList};
 use crate::auth::Scope;
 use crate::compile::ConflictKind;
-use crate::http::access::Caller;
+use crate::http::access::{Caller, require};
 use crate::http::app::App;
 use crate::http::conditional::etag;
 use crate::http::negotiate::Coding;
+use crate::http::refusal::{Refused, json, refused};
 use crate::ingest::{Account, Ledger};
 
-use super::{Query, Refused, json, marked, refuse, refused, require, revision_number};
+use super::{Query, marked, refuse, revision_number};
 
 /// The revisions that one answer lists.
 const PAGE: usize = 100;

@@ -212,7 +212,7 @@ fn config_text(directory: &Path, more: &str) -> String {
         "\n".to_owned(),
         token("noc", NOC, "[\"ingest\"]", "sources = [\"probe\"]"),
         token("noc2", NOC2, "[\"ingest\"]", ""),
-        token("ops", OPS, "[\"ingest\", \"operate\"]", ""),
+        token("ops", OPS, "[\"ingest\", \"operate\", \"peer\"]", ""),
         token("cdn", CDN, "[\"query\"]", ""),
     ]
     .concat()

@@ -1,0 +1,219 @@
+//! `altofed peers`, `altofed peer`
+
+use clap::Args;
+use comfy_table::{Table, presets};
+use serde_json::json;
+
+use crate::api::s2s::{
+    ConflictList, Ignored, ImportStatus, PeerList, PeerState, PeerStatus, Reason,
+};
+use crate::compile::MergeConflictKind;
+use crate::ident::DomainLabel;
+
+use super::Failure;
+use super::operator::NodeOptions;
+use super::output::say;
+
+/// How all peers are shown.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    node: NodeOptions,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which peer is shown, and what is done about it.
+#[derive(Debug, Args)]
+pub(super) struct PeerOptions {
+    /// The label of its domain.
+    name: DomainLabel,
+    /// Forget the key that the domain was first met with: its next one is taken.
+    #[arg(long)]
+    forget_key: bool,
+    #[command(flatten)]
+    node: NodeOptions,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows all peers, and what the merged view could not take from them.
+pub(super) async fn run(options: &Options) -> Result<(), Failure> {
+    let node = options.node.node()?;
+    let list: PeerList = node.get("s2s/v1/peers").await?;
+    let conflicts: ConflictList = node.get("s2s/v1/conflicts").await?;
+    if options.json {
+        say(json!({"peers": list.peers, "conflicts": conflicts}))?;
+        return Ok(());
+    }
+    if list.peers.is_empty() {
+        say(format_args!(
+            "There are no peers; add a [[peer]] to the configuration."
+        ))?;
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header([
+        "peer", "speaks", "state", "domain", "state", "serial", "age", "pids", "prefixes", "path",
+    ]);
+    for peer in &list.peers {
+        let shown = [
+            peer.domain.to_string(),
+            peer.protocol.map_or("-", |p| p.as_str()).to_owned(),
+            peer.state.as_str().to_owned(),
+        ];
+        if peer.domains.is_empty() {
+            table.add_row(shown);
+            continue;
+        }
+        for (n, domain) in peer.domains.iter().enumerate() {
+            let first = match n {
+                0 => shown.clone(),
+                _ => Default::default(),
+            };
+            table.add_row(first.into_iter().chain(columns(domain)));
+        }
+    }
+    say(table)?;
+    for peer in &list.peers {
+        reasons(peer)?;
+    }
+    misfits(&conflicts)
+}
+
+/// What the merged view could not take as it is.
+fn misfits(conflicts: &ConflictList) -> Result<(), Failure> {
+    const SHOWN: usize = 20;
+    // Every ALTO map covers all addresses (RFC 7285 §11.2.1.6), so that every
+    // domain has these.
+    let matters = |kind: &str| kind != MergeConflictKind::DefaultPrefix.as_str();
+    let totals = conflicts.totals.iter();
+    let totals: Vec<_> = totals
+        .filter(|(kind, n)| **n > 0 && matters(kind))
+        .collect();
+    if totals.is_empty() {
+        return Ok(());
+    }
+    say("\nWhat does not fit into the merged view:")?;
+    for (kind, count) in &totals {
+        say(format_args!("  {count} {kind}"))?;
+    }
+    let listed = conflicts.conflicts.iter();
+    let listed = listed.filter(|conflict| matters(conflict.kind.as_str()));
+    for conflict in listed.clone().take(SHOWN) {
+        let (domain, subject, detail) = (&conflict.domain, &conflict.subject, &conflict.detail);
+        say(format_args!("  {domain} {subject}: {detail}"))?;
+    }
+    if listed.count() > SHOWN {
+        say("  … all of them: /s2s/v1/conflicts")?;
+    }
+    Ok(())
+}
+
+fn columns(domain: &ImportStatus) -> [String; 7] {
+    let path: Vec<&str> = domain.path.iter().map(DomainLabel::as_str).collect();
+    [
+        domain.domain.to_string(),
+        domain.state.as_str().to_owned(),
+        domain
+            .serial
+            .map_or("-".into(), |serial| serial.to_string()),
+        domain.age_seconds.map_or("-".into(), age),
+        domain.pids.to_string(),
+        domain.prefixes.to_string(),
+        path.join(" > "),
+    ]
+}
+
+fn age(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3600),
+    }
+}
+
+/// Why a peer and its domains are not simply synced.
+fn reasons(peer: &PeerStatus) -> Result<(), Failure> {
+    let told = |who: &str, state: PeerState, reason: &Option<Reason>| match reason {
+        Some(Reason { code, detail }) => say(format_args!(
+            "{who} is {} ({code}): {detail}",
+            state.as_str()
+        )),
+        None => Ok(()),
+    };
+    told(peer.domain.as_str(), peer.state, &peer.reason)?;
+    for domain in &peer.domains {
+        let who = format!("{} from {}", domain.domain, peer.domain);
+        told(&who, domain.state, &domain.reason)?;
+        for Ignored { what, reason } in &domain.ignored {
+            say(format_args!("{who}: {what} is left aside: {reason}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Shows a peer whole, after having its key forgotten if so asked.
+pub(super) async fn one(options: &PeerOptions) -> Result<(), Failure> {
+    let node = options.node.node()?;
+    let name = &options.name;
+    if options.forget_key {
+        let path = format!("s2s/v1/domains/{name}/forget-key");
+        node.post(&path).await?;
+        if !options.json {
+            say(format_args!(
+                "The key of {name} is forgotten; the next one that it shows is taken."
+            ))?;
+        }
+    }
+    let list: PeerList = node.get("s2s/v1/peers").await?;
+    let peer = list.peers.iter().find(|peer| peer.domain == *name);
+    let carried = || {
+        let from = |peer: &PeerStatus| peer.domains.iter().any(|d| d.domain == *name);
+        list.peers.iter().filter(move |peer| from(peer))
+    };
+    if peer.is_none() && carried().next().is_none() {
+        let known: Vec<&str> = list.peers.iter().map(|p| p.domain.as_str()).collect();
+        return Err(Failure::Usage(format!(
+            "there is no peer {name}; there are {}",
+            known.join(", ")
+        )));
+    }
+    if options.json {
+        say(json!(peer))?;
+        return Ok(());
+    }
+    if let Some(peer) = peer {
+        say(format_args!("{} at {}", peer.domain, peer.directory))?;
+        say(format_args!(
+            "  speaks        {}",
+            peer.protocol.map_or("-", |p| p.as_str())
+        ))?;
+        say(format_args!(
+            "  state         {} since {}",
+            peer.state.as_str(),
+            peer.since
+        ))?;
+        let time = |time: Option<jiff::Timestamp>| time.map_or("-".into(), |t| t.to_string());
+        say(format_args!("  last sync     {}", time(peer.last_sync)))?;
+        say(format_args!("  next attempt  {}", time(peer.next_attempt)))?;
+        if peer.failures > 0 {
+            say(format_args!("  failures      {} in a row", peer.failures))?;
+        }
+    }
+    for peer in carried() {
+        for domain in peer.domains.iter().filter(|domain| domain.domain == *name) {
+            let [_, state, serial, age, pids, prefixes, path] = columns(domain);
+            say(format_args!(
+                "  domain {name} by {path}: {state}, serial {serial}, {age} old"
+            ))?;
+            say(format_args!("    {pids} PIDs, {prefixes} prefixes"))?;
+            if let Some(key) = &domain.key {
+                say(format_args!("    {} key {}", key.trust.as_str(), key.key))?;
+            }
+        }
+        reasons(peer)?;
+    }
+    Ok(())
+}

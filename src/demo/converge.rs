@@ -1,0 +1,112 @@
+//! Feeding the nodes, and waiting until each knows what all others state.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use futures_util::future::try_join_all;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tokio::sync::watch;
+
+use crate::ident::DomainLabel;
+use crate::publish::{Costs, Snapshot, View, ViewName};
+
+use super::networks::Network;
+use super::nodes::Member;
+
+/// Feeds every node over HTTP, all at once.
+pub(super) async fn feed(members: &[Member]) -> anyhow::Result<()> {
+    let total: u64 = members.iter().map(|member| member.network.bytes()).sum();
+    let bar = ProgressBar::new(total);
+    bar.set_style(ProgressStyle::with_template(
+        "fed {bar:30} {bytes}/{total_bytes}",
+    )?);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    let fed = members.iter().map(|member| async {
+        for (path, text) in member.network.documents {
+            let url = member.base.join(&format!("n2s/v1/{path}"))?;
+            member.client.put(&url, text).await?;
+            bar.inc(text.len() as u64);
+        }
+        anyhow::Ok(())
+    });
+    try_join_all(fed).await?;
+    bar.finish_and_clear();
+    println!(
+        "{} networks put {} documents, {} bytes: durable and published.",
+        members.len(),
+        members
+            .iter()
+            .map(|m| m.network.documents.len())
+            .sum::<usize>(),
+        total
+    );
+    Ok(())
+}
+
+/// What all networks state, as their own nodes publish it.
+type Stated = BTreeMap<DomainLabel, Arc<View>>;
+
+/// Waits until every node has the same of every network as that network's own.
+pub(super) async fn wait(members: &[Member]) -> anyhow::Result<()> {
+    let mut stated = Stated::new();
+    for member in members {
+        let label = DomainLabel::new(member.network.label)?;
+        let snapshot = member.node.snapshots().borrow().clone();
+        let view = snapshot.view(&ViewName::Domain(label.clone()));
+        let view = view.with_context(|| format!("{label} publishes nothing"))?;
+        stated.insert(label, view.clone());
+    }
+    let progress = MultiProgress::new();
+    let style = ProgressStyle::with_template("{prefix:8} {bar:20} knows {pos} of {len} networks")?;
+    let stated = &stated;
+    let waits = members.iter().map(|member| {
+        let bar = progress.add(ProgressBar::new(stated.len() as u64));
+        bar.set_style(style.clone());
+        bar.set_prefix(member.network.label);
+        knows_all(member.network, member.node.snapshots(), stated, bar)
+    });
+    try_join_all(waits).await?;
+    progress.clear()?;
+    Ok(())
+}
+
+async fn knows_all(
+    network: &Network,
+    mut snapshots: watch::Receiver<Arc<Snapshot>>,
+    stated: &Stated,
+    bar: ProgressBar,
+) -> anyhow::Result<()> {
+    loop {
+        let snapshot = snapshots.borrow_and_update().clone();
+        let known = stated.iter().filter(|(label, view)| {
+            let seen = snapshot.view(&ViewName::Domain((*label).clone()));
+            seen.is_some_and(|seen| same(seen, view))
+        });
+        let known = known.count();
+        bar.set_position(known as u64);
+        if known == stated.len() {
+            bar.finish();
+            if bar.is_hidden() {
+                println!("{:8} knows {known} of {known} networks", network.label);
+            }
+            return Ok(());
+        }
+        snapshots.changed().await.context("a node ended")?;
+    }
+}
+
+/// Whether two views say the same.
+fn same(a: &View, b: &View) -> bool {
+    let dense = |costs: &Costs| match costs {
+        Costs::Dense(matrix) => Some(matrix.clone()),
+        Costs::Composed(_) => None,
+    };
+    a.network().tag() == b.network().tag()
+        && a.costs().len() == b.costs().len()
+        && a.costs()
+            .iter()
+            .zip(b.costs())
+            .all(|((m, a), (n, b))| m == n && dense(a).is_some() && dense(a) == dense(b))
+}

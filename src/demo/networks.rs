@@ -1,0 +1,74 @@
+//! The ten research networks of `examples/research-networks`.
+
+/// A network and what it states.
+pub(super) struct Network {
+    /// Its label.
+    pub(super) label: &'static str,
+    /// Its name, for people.
+    pub(super) name: &'static str,
+    /// Its autonomous system.
+    pub(super) asn: u32,
+    /// Its documents, in the order in which they can be put: costs and
+    /// properties are of PIDs that must be there.
+    pub(super) documents: [(&'static str, &'static str); 6],
+}
+
+impl Network {
+    /// How many bytes it states.
+    pub(super) fn bytes(&self) -> u64 {
+        self.documents
+            .iter()
+            .map(|(_, text)| text.len() as u64)
+            .sum()
+    }
+}
+
+macro_rules! document {
+    ($label:literal, $file:literal) => {
+        include_str!(concat!(
+            "../../examples/research-networks/",
+            $label,
+            "/",
+            $file,
+            ".json"
+        ))
+    };
+}
+
+macro_rules! networks {
+    ($($label:literal $name:literal $asn:literal;)*) => {
+        [$(Network {
+            label: $label,
+            name: $name,
+            asn: $asn,
+            documents: [
+                ("network-map", document!($label, "network-map")),
+                ("cost-maps/routingcost", document!($label, "routingcost")),
+                ("cost-maps/hopcount", document!($label, "hopcount")),
+                ("cost-maps/delay-ow", document!($label, "delay-ow")),
+                ("properties", document!($label, "properties")),
+                ("interconnects", document!($label, "interconnects")),
+            ],
+        },)*]
+    };
+}
+
+/// The network that all others are linked by.
+pub(super) const HUB: &str = "geant";
+
+/// The network whose operator asks.
+pub(super) const ASKER: &str = "dfn";
+
+/// All of them.
+pub(super) const NETWORKS: [Network; 10] = networks! {
+    "geant" "GÉANT" 20965;
+    "dfn" "DFN" 680;
+    "janet" "Janet" 786;
+    "renater" "RENATER" 2200;
+    "garr" "GARR" 137;
+    "surf" "SURF" 1103;
+    "switch" "SWITCH" 559;
+    "cesnet" "CESNET" 2852;
+    "rediris" "RedIRIS" 766;
+    "esnet" "ESnet" 293;
+};

@@ -1,0 +1,173 @@
+//! Why a cost of the merged view is what it is.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+use axum::{Extension, routing};
+use jiff::Timestamp;
+use url::form_urlencoded;
+
+use crate::alto::media;
+use crate::api::explain::{End, Explanation, Hop};
+use crate::ident::{MetricName, TypedAddress};
+use crate::publish::{self, Snapshot, View, ViewName};
+
+use super::access::Caller;
+use super::app::App;
+use super::openapi::{Operation, Parameter, Route, content};
+use super::refusal::{Refused, Wording, json, refused};
+
+/// The route.
+pub(super) fn routes() -> Vec<Route> {
+    let end = |name| Parameter {
+        place: "query",
+        name,
+        description: "A PID of the merged view, or an address",
+        kind: "string",
+    };
+    vec![Route {
+        path: "/views/merged/explain",
+        operations: vec![Operation {
+            method: Method::GET,
+            id: "explain",
+            summary: "The path between two places, and each part's costs",
+            scope: None,
+            parameters: vec![end("src"), end("dst")],
+            request: Vec::new(),
+            responses: vec![(
+                StatusCode::OK,
+                "The path that the costs of the merged view follow",
+                vec![content::<Explanation>(media::JSON)],
+            )],
+        }],
+        varied: false,
+        handler: routing::any(explain),
+    }]
+}
+
+async fn explain(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Response {
+    let access = app.access();
+    if let Err(denied) = access.may_read(caller.principal(), ViewName::Merged.as_str()) {
+        return Wording::Problem.denied(&denied);
+    }
+    let snapshot = app.snapshot();
+    match explained(&snapshot, request.uri().query(), app.clock.wall()) {
+        Ok(explanation) => json(StatusCode::OK, &explanation),
+        Err(refused) => *refused,
+    }
+}
+
+fn explained(
+    snapshot: &Snapshot,
+    query: Option<&str>,
+    now: Timestamp,
+) -> Result<Explanation, Refused> {
+    let none = |detail: String| {
+        let status = StatusCode::NOT_FOUND;
+        refused(Wording::Problem.refuse(status, "path", &detail))
+    };
+    let asked: BTreeMap<_, _> =
+        form_urlencoded::parse(query.unwrap_or_default().as_bytes()).collect();
+    let merged = snapshot.view(&ViewName::Merged);
+    let merged = merged.ok_or_else(|| none("nothing is published yet".into()))?;
+    let place = |name: &str| -> Result<(u32, End), Refused> {
+        let text = asked.get(name).ok_or_else(|| {
+            let detail =
+                format!("the query parameter {name:?} is missing; give a PID or an address");
+            refused(Wording::Problem.refuse(StatusCode::BAD_REQUEST, "request", &detail))
+        })?;
+        let index = pid(merged, text);
+        let name = index.and_then(|index| Some((index, merged.network().pids().name(index)?)));
+        let (index, name) = name.ok_or_else(|| {
+            none(format!(
+                "{text:?} is no PID of the merged view, and no address in one"
+            ))
+        })?;
+        let end = End {
+            asked: text.clone().into_owned(),
+            pid: name.to_string(),
+        };
+        Ok((index, end))
+    };
+    let ((src, from), (dst, to)) = (place("src")?, place("dst")?);
+    let path = merged.plan().and_then(|plan| plan.path(src, dst));
+    let path = path.ok_or_else(|| {
+        let (from, to) = (&from.pid, &to.pid);
+        none(format!(
+            "the merged view has no cost from {from} to {to}: no confirmed interconnects lead \
+             there with a cost all along, or the domain states none"
+        ))
+    })?;
+    let hops = path.hops.into_iter().map(|hop| part(snapshot, hop, now));
+    Ok(Explanation {
+        src: from,
+        dst: to,
+        hops: hops.collect(),
+        total: named(path.total),
+    })
+}
+
+/// The index of a PID by its name or an address in it.
+fn pid(view: &View, text: &str) -> Option<u32> {
+    let address = || {
+        let typed = TypedAddress::parse(text).ok().map(|typed| typed.0);
+        typed.or_else(|| text.parse::<IpAddr>().ok())
+    };
+    let network = view.network();
+    network
+        .pids()
+        .get(text)
+        .or_else(|| network.pid_of(address()?))
+}
+
+fn part(snapshot: &Snapshot, hop: publish::Hop, now: Timestamp) -> Hop {
+    match hop {
+        publish::Hop::Domain {
+            domain,
+            from,
+            to,
+            costs,
+        } => {
+            let view = snapshot.view(&ViewName::Domain(domain.clone()));
+            let origin = view.map(|view| view.origin());
+            let received = origin.map_or(now, |origin| origin.received);
+            Hop::Domain {
+                domain: domain.to_string(),
+                from: from.to_string(),
+                to: to.to_string(),
+                costs: named(costs),
+                serial: origin.map_or(0, |origin| origin.serial),
+                received,
+                age_seconds: u64::try_from(now.duration_since(received).as_secs()).unwrap_or(0),
+            }
+        }
+        publish::Hop::Interconnect {
+            id,
+            from,
+            to,
+            costs,
+        } => {
+            let border = |b: publish::Border| format!("{}:{}", b.domain, b.pid);
+            Hop::Interconnect {
+                id: id.to_string(),
+                from: border(from),
+                to: border(to),
+                costs: named(costs),
+            }
+        }
+    }
+}
+
+fn named(costs: BTreeMap<MetricName, f64>) -> BTreeMap<String, f64> {
+    let costs = costs.into_iter();
+    costs
+        .map(|(metric, cost)| (metric.to_string(), cost))
+        .collect()
+}

@@ -1,0 +1,293 @@
+//! The server-to-server API: what peers get from us, and how things stand with
+//! them.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use axum::{Extension, routing};
+
+use crate::alto::media;
+use crate::api::s2s::{ConflictList, Descriptor, ManifestEntry, PeerList};
+use crate::auth::Scope;
+use crate::compile::MergeConflictKind;
+use crate::federation::Blob;
+use crate::ident::{Digest, DomainLabel};
+use crate::publish::{Resource, View};
+
+use super::access::{Caller, require};
+use super::app::App;
+use super::conditional::{etag, not_modified};
+use super::negotiate::Coding;
+use super::openapi::{Operation, Parameter, Route, content};
+use super::refusal::{Refused, Wording, bare, json, refused, respond};
+
+const DIGEST: Parameter = Parameter {
+    place: "path",
+    name: "digest",
+    description: "The SHA-256 of the document, in hexadecimal digits",
+    kind: "string",
+};
+const DOMAIN: Parameter = Parameter {
+    place: "path",
+    name: "domain",
+    description: "The label of a domain",
+    kind: "string",
+};
+
+/// The routes of the API.
+pub(super) fn routes() -> Vec<Route> {
+    let get = |id, summary, scope, parameters, response| Operation {
+        method: Method::GET,
+        id,
+        summary,
+        scope,
+        parameters,
+        request: Vec::new(),
+        responses: vec![response],
+    };
+    let route = |path, operation, handler| Route {
+        path,
+        operations: vec![operation],
+        varied: false,
+        handler,
+    };
+    vec![
+        route(
+            "/.well-known/alto-federation",
+            get(
+                "getDescriptor",
+                "What this node is, and the keys that it signs with",
+                None,
+                Vec::new(),
+                (
+                    StatusCode::OK,
+                    "The descriptor",
+                    vec![content::<Descriptor>(media::JSON)],
+                ),
+            ),
+            routing::any(descriptor),
+        ),
+        route(
+            "/s2s/v1/manifests",
+            get(
+                "getManifests",
+                "The domains that this node passes to the caller",
+                Some(Scope::Peer),
+                Vec::new(),
+                (
+                    StatusCode::OK,
+                    "Their manifests, as their origins signed them",
+                    vec![content::<Vec<ManifestEntry>>(media::JSON)],
+                ),
+            ),
+            routing::any(manifests),
+        ),
+        route(
+            "/s2s/v1/blobs/{digest}",
+            get(
+                "getBlob",
+                "A document that a manifest names",
+                Some(Scope::Peer),
+                vec![DIGEST],
+                (
+                    StatusCode::OK,
+                    "The document, byte for byte",
+                    vec![content::<serde_json::Value>(OCTETS)],
+                ),
+            ),
+            routing::any(blob),
+        ),
+        route(
+            "/s2s/v1/peers",
+            get(
+                "getPeers",
+                "How things stand with the peers",
+                Some(Scope::Operate),
+                Vec::new(),
+                (
+                    StatusCode::OK,
+                    "Each peer and the domains it passes to us",
+                    vec![content::<PeerList>(media::JSON)],
+                ),
+            ),
+            routing::any(peers),
+        ),
+        route(
+            "/s2s/v1/conflicts",
+            get(
+                "getFederationConflicts",
+                "What the merged view could not take as it is",
+                Some(Scope::Operate),
+                Vec::new(),
+                (
+                    StatusCode::OK,
+                    "The conflicts, a thousand of each kind at most, and how many there are",
+                    vec![content::<ConflictList>(media::JSON)],
+                ),
+            ),
+            routing::any(conflicts),
+        ),
+        route(
+            "/s2s/v1/domains/{domain}/forget-key",
+            Operation {
+                method: Method::POST,
+                ..get(
+                    "forgetKey",
+                    "Forget the key that a domain was first met with, to take its next one",
+                    Some(Scope::Operate),
+                    vec![DOMAIN],
+                    (StatusCode::NO_CONTENT, "It is forgotten", Vec::new()),
+                )
+            },
+            routing::any(forget_key),
+        ),
+    ]
+}
+
+/// The type of a blob over HTTP: what it is says the manifest that names it.
+const OCTETS: &str = "application/octet-stream";
+
+async fn descriptor(State(app): State<App>, request: Request) -> Response {
+    let descriptor = app.federation.descriptor(&app.base_url);
+    tagged(request.headers(), &descriptor, "public, no-cache")
+}
+
+async fn manifests(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Response {
+    match require(&app, &caller, Scope::Peer) {
+        Ok(principal) => {
+            let entries = app.federation.exports(principal.peer.as_ref());
+            tagged(request.headers(), &entries, "private, no-cache")
+        }
+        Err(refused) => *refused,
+    }
+}
+
+async fn blob(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(digest): Path<String>,
+) -> Response {
+    let answered = async {
+        let principal = require(&app, &caller, Scope::Peer)?;
+        let none = || {
+            let detail = "no manifest that you get now names it; get the manifests again";
+            refused(Wording::Problem.refuse(StatusCode::NOT_FOUND, "blob", detail))
+        };
+        let digest: Digest = digest.parse().map_err(|_| none())?;
+        let found = app.federation.blob(principal.peer.as_ref(), &digest).await;
+        let found = found.map_err(|error| {
+            tracing::error!(%error, "a document for a peer could not be read");
+            let detail = "the document could not be read; the log says why";
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            refused(Wording::Problem.refuse(status, "defect", detail))
+        })?;
+        let (media_type, body) = match found.ok_or_else(none)? {
+            Blob::Bytes(media_type, bytes) => (media_type, Body::from(bytes)),
+            Blob::Resource(view, resource) => {
+                let media_type = resource.kind.media_type().to_owned();
+                let body = rendered(&app, &view, &resource).await;
+                (media_type, body.map_err(|()| none())?)
+            }
+        };
+        let mut response = respond(StatusCode::OK, OCTETS, body);
+        let headers = response.headers_mut();
+        if let Ok(media_type) = HeaderValue::try_from(media_type) {
+            headers.insert(CONTENT_TYPE, media_type);
+        }
+        headers.insert(ETAG, etag(&digest.into(), Coding::Identity));
+        headers.insert(
+            CACHE_CONTROL,
+            HeaderValue::from_static("private, max-age=31536000, immutable"),
+        );
+        Ok(response)
+    };
+    answered.await.unwrap_or_else(|refused: Refused| *refused)
+}
+
+/// The body of a GET of a resource, as the bodies of all full maps are made.
+async fn rendered(app: &App, view: &Arc<View>, resource: &Resource) -> Result<Body, ()> {
+    let version = app.bodies.version(view, resource).await;
+    let version = version.ok().flatten().ok_or(())?;
+    let body = app
+        .bodies
+        .body(view, resource, version, Coding::Identity)
+        .await;
+    let body = body.ok().flatten().ok_or(())?;
+    Ok(body.into_body())
+}
+
+async fn peers(State(app): State<App>, Extension(caller): Extension<Caller>) -> Response {
+    match require(&app, &caller, Scope::Operate) {
+        Ok(_) => json(StatusCode::OK, &app.federation.status()),
+        Err(refused) => *refused,
+    }
+}
+
+async fn conflicts(State(app): State<App>, Extension(caller): Extension<Caller>) -> Response {
+    match require(&app, &caller, Scope::Operate) {
+        Ok(_) => {
+            let merged = app.merged.borrow().clone();
+            let total =
+                |kind: MergeConflictKind| (kind.as_str().to_owned(), merged.conflicts.count(kind));
+            let list = ConflictList {
+                conflicts: merged.conflicts.listed().to_vec(),
+                totals: MergeConflictKind::ALL.into_iter().map(total).collect(),
+                interconnects: merged.interconnects.clone(),
+            };
+            json(StatusCode::OK, &list)
+        }
+        Err(refused) => *refused,
+    }
+}
+
+async fn forget_key(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(domain): Path<String>,
+) -> Response {
+    let answered = async {
+        require(&app, &caller, Scope::Operate)?;
+        let known = match DomainLabel::new(&domain) {
+            Ok(domain) => app.federation.forget_key(&domain).await,
+            Err(_) => Ok(false),
+        };
+        match known {
+            Ok(true) => Ok(bare(StatusCode::NO_CONTENT)),
+            Ok(false) => {
+                let detail = format!("no key of a domain {domain:?} is known");
+                let response = Wording::Problem.refuse(StatusCode::NOT_FOUND, "domain", &detail);
+                Err(refused(response))
+            }
+            Err(error) => {
+                tracing::error!(%error, "a key could not be forgotten");
+                let detail = "the node cannot keep what it is told; its log says why";
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                Err(refused(Wording::Problem.later(status, "store", detail, 10)))
+            }
+        }
+    };
+    answered.await.unwrap_or_else(|refused: Refused| *refused)
+}
+
+/// A document with a tag of its content, or 304.
+fn tagged(headers: &HeaderMap, document: &impl serde::Serialize, cache: &'static str) -> Response {
+    let text = serde_json::to_vec(document).unwrap_or_default();
+    let current = etag(&Digest::of(&text).into(), Coding::Identity);
+    let mut response = match not_modified(headers, &current) {
+        true => bare(StatusCode::NOT_MODIFIED),
+        false => respond(StatusCode::OK, media::JSON, text),
+    };
+    let headers = response.headers_mut();
+    headers.insert(ETAG, current);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
+    headers.insert(VARY, HeaderValue::from_static("authorization"));
+    response
+}
