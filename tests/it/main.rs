@@ -9,6 +9,7 @@ mod configuration;
 mod conformance;
 mod crash;
 mod disk;
+mod federation;
 mod fuzz;
 mod golden;
 mod hostile;

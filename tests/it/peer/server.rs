@@ -42,6 +42,13 @@ pub struct Got {
     pub body: String,
 }
 
+impl Got {
+    /// What was asked for.
+    pub fn path(&self) -> &str {
+        self.line.split(' ').nth(1).unwrap_or_default()
+    }
+}
+
 /// The server.
 pub struct Server {
     pub root: Url,
@@ -131,43 +138,51 @@ async fn serve(
     let Some(got) = request(&mut stream).await else {
         return;
     };
-    let path = got.line.split(' ').nth(1).unwrap_or_default().to_owned();
+    let path = got.path().to_owned();
     let reply = next(&mut replies.lock().expect("no panic"), &path);
     let known = got.head.clone();
     asked.lock().expect("no panic").push(got);
-    // A client that has heard enough may be gone: then writing ends.
-    match reply.unwrap_or_else(|| answer("404 Not Found", &[], b"")) {
-        Reply::Whole(bytes) => {
-            let _ = stream.write_all(&bytes).await;
-        }
-        Reply::Endless(first, again) => {
-            let mut more = stream.write_all(&first).await;
-            while more.is_ok() {
-                sent.fetch_add(again.len() as u64, Ordering::SeqCst);
-                more = stream.write_all(&again).await;
-            }
-        }
-        Reply::Drips(first, permits) => {
-            let _ = stream.write_all(&first).await;
-            let mut gone = [0];
-            loop {
-                tokio::select! {
-                    permit = permits.acquire() => permit.expect("open").forget(),
-                    _ = stream.read(&mut gone) => return,
-                }
-                let _ = stream.write_all(b" ").await;
-            }
-        }
-        Reply::Then(_) => unreachable!("it was unpacked"),
-        Reply::Tagged(tag, content_type, body) => {
-            let quoted = format!("\"{tag}\"");
-            let headers = [("content-type", content_type), ("etag", quoted.as_str())];
-            let reply = match known.contains(&format!("if-none-match: {quoted}")) {
-                true => answer("304 Not Modified", &headers[1..], b""),
-                false => answer("200 OK", &headers, &body),
-            };
-            if let Reply::Whole(bytes) = reply {
+    let reply = reply.unwrap_or_else(|| answer("404 Not Found", &[], b""));
+    reply.send(&mut stream, &known, sent).await;
+}
+
+impl Reply {
+    /// Answers a request whose head, in lower case, is `head`. A client that
+    /// has heard enough may be gone: then writing ends.
+    pub async fn send(self, stream: &mut TcpStream, head: &str, sent: &AtomicU64) {
+        match self {
+            Reply::Whole(bytes) => {
                 let _ = stream.write_all(&bytes).await;
+            }
+            Reply::Endless(first, again) => {
+                let mut more = stream.write_all(&first).await;
+                while more.is_ok() {
+                    sent.fetch_add(again.len() as u64, Ordering::SeqCst);
+                    more = stream.write_all(&again).await;
+                }
+            }
+            Reply::Drips(first, permits) => {
+                let _ = stream.write_all(&first).await;
+                let mut gone = [0];
+                loop {
+                    tokio::select! {
+                        permit = permits.acquire() => permit.expect("open").forget(),
+                        _ = stream.read(&mut gone) => return,
+                    }
+                    let _ = stream.write_all(b" ").await;
+                }
+            }
+            Reply::Then(_) => unreachable!("it was unpacked"),
+            Reply::Tagged(tag, content_type, body) => {
+                let quoted = format!("\"{tag}\"");
+                let headers = [("content-type", content_type), ("etag", quoted.as_str())];
+                let reply = match head.contains(&format!("if-none-match: {quoted}")) {
+                    true => answer("304 Not Modified", &headers[1..], b""),
+                    false => answer("200 OK", &headers, &body),
+                };
+                if let Reply::Whole(bytes) = reply {
+                    let _ = stream.write_all(&bytes).await;
+                }
             }
         }
     }
@@ -182,7 +197,8 @@ fn next(replies: &mut BTreeMap<String, Reply>, path: &str) -> Option<Reply> {
     }
 }
 
-async fn request(stream: &mut TcpStream) -> Option<Got> {
+/// The next request of a connection.
+pub async fn request(stream: &mut TcpStream) -> Option<Got> {
     let mut text = Vec::new();
     loop {
         let mut more = [0; 4096];

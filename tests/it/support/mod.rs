@@ -141,7 +141,7 @@ impl TestNode {
             true => path.to_owned(),
             false => format!("{}{path}", self.url),
         };
-        Request(client.request(method, url))
+        Request::to(client, method, &url)
     }
 
     /// GET without any header.
@@ -251,6 +251,11 @@ fn builder_with(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
 pub struct Request(reqwest::RequestBuilder);
 
 impl Request {
+    /// A request to a URL.
+    pub fn to(client: &reqwest::Client, method: Method, url: &str) -> Self {
+        Self(client.request(method, url))
+    }
+
     /// With a bearer token.
     pub fn token(self, secret: &str) -> Self {
         Self(self.0.bearer_auth(secret))

@@ -84,11 +84,20 @@ impl Program {
 
     /// The bytes of memory that it has resident.
     pub fn resident(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most bytes of memory that it ever had resident.
+    pub fn peak_resident(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, what: &str) -> u64 {
         let file = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(file).expect("it runs");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let line = status.lines().find(|line| line.starts_with(what));
         let kibibytes = line.and_then(|line| line.split_whitespace().nth(1));
-        kibibytes.expect("VmRSS").parse::<u64>().expect("a number") * 1024
+        kibibytes.expect("a line").parse::<u64>().expect("a number") * 1024
     }
 
     /// Sends it a signal by its name.

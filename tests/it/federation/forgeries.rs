@@ -1,0 +1,242 @@
+//! Signed by another, replayed, altered, or sent back to us: it is not taken,
+//! what was had stays, and the reason is shown.
+
+use altofed::api::s2s::PeerState;
+use altofed::runtime::Clock;
+
+use super::links::{Link, inside, label};
+use super::member::{Join, Member};
+use super::proxy::{Deed, Proxy};
+use super::rogue::{Rogue, Says, Signed, key};
+
+/// `isp-a`, and a rogue of `isp-b` that it reads.
+async fn beside(rogue: &Rogue) -> Member {
+    let mut a = Member::start(1).await;
+    a.states(&[Link(1, 2)]).await;
+    a.join([Join::to(2, &rogue.url)]);
+    a
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_replayed_is_known_to_be_old() {
+    let proxy = Proxy::start().await;
+    let mut a = Member::start(1).await;
+    let mut b = Member::behind(2, &proxy).await;
+    b.states(&[]).await;
+    b.until_signed().await;
+    a.states(&[]).await;
+    let before = a.own_answers().await;
+    a.join([Join::to(2, &proxy.url)]);
+    b.join([Join::to(1, &a.url)]);
+    a.until_cost(2, Some(inside(2))).await;
+    proxy.remember();
+    b.costs(0.5).await;
+    a.until_cost(2, Some(0.5)).await;
+    proxy.set(Deed::Replay);
+    a.until_state(2, PeerState::Failed, "old-serial").await;
+    assert_eq!(a.cost_inside(2).await, Some(0.5), "the newest stays");
+    // That it was seen is on the disk.
+    a.stop().await;
+    a.start_again().await;
+    a.until_state(2, PeerState::Failed, "old-serial").await;
+    assert_eq!(a.cost_inside(2).await, Some(0.5));
+    assert_eq!(a.own_answers().await, before);
+    proxy.set(Deed::Pass);
+    a.nudge();
+    a.until_state(2, PeerState::Synced, "").await;
+}
+
+#[tokio::test]
+async fn one_serial_with_two_contents_is_refused_and_reported() {
+    let key = key();
+    let rogue = Rogue::start(2, &key).await;
+    let first = Says::sound(2);
+    rogue.passes(&[first.signed(&key)]);
+    let a = beside(&rogue).await;
+    let before = a.own_answers().await;
+    a.until_cost(2, Some(inside(2))).await;
+    let second = Says {
+        serial: first.serial,
+        ..Says::with_costs(2, r#"{"core":{"edge":0.5}}"#)
+    };
+    rogue.passes(&[second.signed(&key)]);
+    a.until_state(2, PeerState::Failed, "equivocation").await;
+    assert_eq!(a.cost_inside(2).await, Some(inside(2)));
+    assert_eq!(a.own_answers().await, before);
+}
+
+#[tokio::test]
+async fn another_key_and_a_broken_signature_are_told_apart() {
+    let (shown, other) = (key(), key());
+    let rogue = Rogue::start(2, &shown).await;
+    let says = Says::sound(2);
+    rogue.passes(&[says.signed(&shown)]);
+    let a = beside(&rogue).await;
+    let before = a.own_answers().await;
+    a.until_cost(2, Some(inside(2))).await;
+    let newer = Says::with_costs(2, r#"{"core":{"edge":0.5}}"#).later();
+    rogue.passes(&[newer.signed(&other)]);
+    let peer = a.until_state(2, PeerState::Failed, "key").await;
+    let reason = peer.reason.expect("a reason").detail;
+    assert!(reason.contains("--forget-key"), "{reason}");
+
+    let mut broken = newer.signed(&shown);
+    let text = &mut broken.entry.manifest;
+    let last = text.pop().expect("a signature");
+    text.push(if last == 'A' { 'Q' } else { 'A' });
+    rogue.passes(&[broken]);
+    a.until(2, "broken", |peer| {
+        let code = peer.reason.as_ref().map(|reason| reason.code.as_str());
+        matches!(code, Some("signature" | "form"))
+    })
+    .await;
+    // A payload under the signature of another one.
+    let mut spliced = newer.signed(&shown);
+    let payload = |signed: &Signed| -> String {
+        let mut parts = signed.entry.manifest.split('.').skip(1);
+        parts.next().expect("a payload").to_owned()
+    };
+    let theirs = payload(&Says::with_costs(2, "{}").later().signed(&shown));
+    let ours = payload(&spliced);
+    spliced.entry.manifest = spliced.entry.manifest.replace(&ours, &theirs);
+    spliced.entry.serial = newer.serial;
+    rogue.passes(&[spliced]);
+    a.until(2, "spliced", |peer| {
+        let code = peer.reason.as_ref().map(|reason| reason.code.as_str());
+        matches!(code, Some("signature" | "mismatch"))
+    })
+    .await;
+    assert_eq!(a.cost_inside(2).await, Some(inside(2)));
+    assert_eq!(a.own_answers().await, before);
+}
+
+#[tokio::test]
+async fn a_key_squatted_through_a_relay_is_held_until_it_is_pinned() {
+    let (relay_key, rogue_key, honest, squatted) = (key(), key(), key(), key());
+    let relay = Rogue::start(2, &relay_key).await;
+    let rogue = Rogue::start(3, &rogue_key).await;
+    let truth = Says::sound(4).signed(&honest).through(&[2]);
+    // With a higher serial it would win if keys did not count.
+    let lie = Says::with_costs(4, r#"{"core":{"edge":0.5}}"#).later();
+    let lie = lie.signed(&squatted).through(&[3]);
+    relay.passes(&[Says::sound(2).signed(&relay_key), truth]);
+    rogue.passes(&[Says::sound(3).signed(&rogue_key), lie]);
+    let mut a = Member::start(1).await;
+    a.states(&[]).await;
+    let before = a.own_answers().await;
+    a.join([Join::to(2, &relay.url)]);
+    a.until_cost(4, Some(inside(4))).await;
+    let joins = || [Join::to(2, &relay.url), Join::to(3, &rogue.url)];
+    a.join(joins());
+    let held = a.until_domain(3, 4, PeerState::Held, "held").await;
+    let reason = held.reason.expect("a reason").detail;
+    assert!(reason.contains("pin it"), "{reason}");
+    assert_eq!(a.cost_inside(4).await, Some(inside(4)));
+    assert_eq!(a.own_answers().await, before);
+
+    let pin = format!("[domain.isp-d]\nkeys = [\"{}\"]\n", honest.public());
+    a.join_under(&pin, joins());
+    a.until_domain(3, 4, PeerState::Failed, "key").await;
+    a.until_domain(2, 4, PeerState::Synced, "").await;
+    assert_eq!(a.cost_inside(4).await, Some(inside(4)));
+}
+
+#[tokio::test]
+async fn a_key_that_the_domain_showed_itself_beats_one_that_a_relay_vouches_for() {
+    let (honest, rogue_key, squatted) = (key(), key(), key());
+    let origin = Rogue::start(4, &honest).await;
+    let rogue = Rogue::start(3, &rogue_key).await;
+    origin.passes(&[Says::sound(4).signed(&honest)]);
+    let lie = Says::with_costs(4, r#"{"core":{"edge":0.5}}"#).later();
+    let lie = lie.signed(&squatted).through(&[3]);
+    rogue.passes(&[Says::sound(3).signed(&rogue_key), lie]);
+    let mut a = Member::start(1).await;
+    a.states(&[]).await;
+    // The relay comes first; what it vouches for is not remembered as shown.
+    a.join([Join::to(3, &rogue.url)]);
+    a.until_cost(4, Some(0.5)).await;
+    a.join([Join::to(3, &rogue.url), Join::to(4, &origin.url)]);
+    a.until_state(4, PeerState::Synced, "").await;
+    a.until_domain(3, 4, PeerState::Failed, "key").await;
+    a.until_cost(4, Some(inside(4))).await;
+}
+
+#[tokio::test]
+async fn one_byte_of_a_relayed_document_altered_is_seen() {
+    let proxy = Proxy::start().await;
+    let mut a = Member::start(1).await;
+    let mut b = Member::behind(2, &proxy).await;
+    let key = key();
+    let origin = Rogue::start(4, &key).await;
+    origin.passes(&[Says::sound(4).signed(&key)]);
+    a.states(&[]).await;
+    b.states(&[]).await;
+    let before = a.own_answers().await;
+    b.join([Join::to(1, &a.url), Join::to(4, &origin.url)]);
+    a.join([Join::to(2, &proxy.url)]);
+    a.until_cost(4, Some(inside(4))).await;
+    a.until_cost(2, Some(inside(2))).await;
+    proxy.set(Deed::Alter("blobs/", |body| {
+        let digit = body.iter().rposition(|byte| byte.is_ascii_digit());
+        body[digit.expect("a digit")] ^= 1;
+    }));
+    let newer = Says::with_costs(4, r#"{"core":{"edge":0.5}}"#).later();
+    origin.passes(&[newer.signed(&key)]);
+    b.until_cost(4, Some(0.5)).await;
+    a.until_domain(2, 4, PeerState::Failed, "digest").await;
+    assert_eq!(a.cost_inside(4).await, Some(inside(4)));
+    assert_eq!(a.own_answers().await, before);
+    proxy.set(Deed::Pass);
+    a.nudge();
+    a.until_cost(4, Some(0.5)).await;
+}
+
+#[tokio::test]
+async fn our_own_domain_sent_back_and_paths_that_cannot_be_are_refused_by_name() {
+    let (relay_key, squatted) = (key(), key());
+    let relay = Rogue::start(2, &relay_key).await;
+    let own = || Says::sound(2).signed(&relay_key);
+    let lie = |number| Says::with_costs(number, r#"{"core":{"edge":0.5}}"#).signed(&squatted);
+    relay.passes(&[
+        own(),
+        // Ours; one that came through us; without the sender; too long.
+        lie(1).through(&[2]),
+        lie(3).through(&[1, 2]),
+        lie(4).through(&[5]),
+        lie(6).through(&[7, 8, 9, 10, 11, 12, 13, 2]),
+        lie(7).through(&[8, 8, 2]),
+    ]);
+    let a = beside(&relay).await;
+    let before = a.own_answers().await;
+    for (number, code) in [
+        (1, "loop"),
+        (3, "loop"),
+        (4, "path"),
+        (6, "path"),
+        (7, "path"),
+    ] {
+        a.until_domain(2, number, PeerState::Failed, code).await;
+        let has = a.has(number).await;
+        assert_eq!(has, number == 1, "{}", label(number));
+    }
+    a.until_state(2, PeerState::Synced, "").await;
+    assert_eq!(a.own_answers().await, before);
+}
+
+#[tokio::test]
+async fn who_answered_with_signatures_once_is_not_read_without_them() {
+    let key = key();
+    let rogue = Rogue::start(2, &key).await;
+    rogue.passes(&[Says::sound(2).signed(&key)]);
+    let a = Member::with(1, Clock::system(), "").await;
+    a.states(&[]).await;
+    let mut a = a;
+    a.join([Join::to(2, &rogue.url)]);
+    a.until_cost(2, Some(inside(2))).await;
+    rogue.answers(
+        "/.well-known/alto-federation",
+        crate::peer::server::answer("404 Not Found", &[], b""),
+    );
+    a.until_state(2, PeerState::Failed, "key").await;
+    assert_eq!(a.cost_inside(2).await, Some(inside(2)));
+}

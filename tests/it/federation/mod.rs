@@ -1,0 +1,16 @@
+//! Federations of real nodes on loopback: what they agree on, and what no fault
+//! or lie of one of them does to the others.
+
+mod converge;
+mod faults;
+mod forgeries;
+mod keys;
+mod life;
+mod links;
+mod member;
+mod memory;
+mod poison;
+mod proxy;
+mod rogue;
+mod site;
+mod surface;

@@ -1,0 +1,234 @@
+//! A peer that is no node of ours: it signs what it likes, by keys of its own.
+
+use altofed::api::s2s::{
+    Descriptor, KeyDocument, Manifest, ManifestEntry, ManifestResource, Scope,
+};
+use altofed::federation::SigningKey;
+use altofed::ident::{Digest, DomainLabel, ResourceId, Tag};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::links::{Link, cost_map, inside, interconnects, label, network_map};
+use crate::metro::{COST_MAP, NETWORK_MAP};
+use crate::peer::server::{Reply, Server, ok};
+use crate::support::JSON;
+
+/// A new key.
+pub fn key() -> SigningKey {
+    SigningKey::generate().expect("a key")
+}
+
+/// The documents that state a key.
+pub fn documents(key: &SigningKey) -> Vec<KeyDocument> {
+    vec![KeyDocument {
+        kid: key.public().kid(),
+        ed25519: key.public().encoded(),
+        not_after: None,
+    }]
+}
+
+/// What a domain says, as it is written.
+#[derive(Clone)]
+pub struct Says {
+    pub number: u8,
+    pub serial: u64,
+    pub issued: Timestamp,
+    pub scope: Scope,
+    pub network_map: String,
+    pub cost_map: String,
+    pub links: Vec<Link>,
+}
+
+impl Says {
+    /// What an honest node says of this domain.
+    pub fn sound(number: u8) -> Self {
+        let now = Timestamp::now();
+        let member = |document: Value, name: &str| document[name].to_string();
+        Self {
+            number,
+            serial: u64::try_from(now.as_millisecond()).expect("after 1970"),
+            issued: now,
+            scope: Scope::Any,
+            network_map: member(network_map(number), "network-map"),
+            cost_map: member(cost_map(number, inside(number)), "cost-map"),
+            links: Vec::new(),
+        }
+    }
+
+    /// With these prefixes in a further PID.
+    pub fn claiming(number: u8, prefixes: &[&str]) -> Self {
+        let mut map = network_map(number)["network-map"].take();
+        map["more"] = json!({"ipv4": prefixes});
+        Self {
+            network_map: map.to_string(),
+            ..Self::sound(number)
+        }
+    }
+
+    /// With these costs, as they are written.
+    pub fn with_costs(number: u8, cost_map: &str) -> Self {
+        Self {
+            cost_map: cost_map.to_owned(),
+            ..Self::sound(number)
+        }
+    }
+
+    /// With a later serial.
+    pub fn later(mut self) -> Self {
+        self.serial += 1;
+        self
+    }
+
+    /// With a link, as that domain states it.
+    pub fn linked(mut self, link: Link) -> Self {
+        self.links.push(link);
+        self
+    }
+
+    /// Its manifest, signed by a key that states itself, and the documents that
+    /// it names.
+    pub fn signed(&self, key: &SigningKey) -> Signed {
+        let domain = label(self.number);
+        let tag = Tag::from(Digest::of(self.network_map.as_bytes()));
+        let id = format!("{domain}:networkmap");
+        let network_map = format!(
+            "{{\"meta\":{{\"vtag\":{{\"resource-id\":\"{id}\",\"tag\":\"{tag}\"}}}},\
+             \"network-map\":{}}}",
+            self.network_map
+        );
+        let cost_map = format!(
+            "{{\"meta\":{{\"cost-type\":{{\"cost-metric\":\"routingcost\",\
+             \"cost-mode\":\"numerical\"}},\"dependent-vtags\":[{{\"resource-id\":\"{id}\",\
+             \"tag\":\"{tag}\"}}]}},\"cost-map\":{}}}",
+            self.cost_map
+        );
+        let resource = |path: &str, media_type: &str, tag: Tag, body: &str| ManifestResource {
+            resource_id: ResourceId::new(&format!("{domain}:{path}")).expect("an id"),
+            media_type: media_type.to_owned(),
+            tag,
+            length: body.len() as u64,
+            sha_256: Digest::of(body.as_bytes()),
+        };
+        let costs = Tag::from(Digest::of(cost_map.as_bytes()));
+        let label = DomainLabel::new(&domain).expect("a label");
+        let mut links = interconnects(self.number, &self.links);
+        let manifest = Manifest {
+            domain: label.clone(),
+            serial: self.serial,
+            issued: self.issued,
+            next_update: self.issued + SignedDuration::from_hours(6),
+            scope: self.scope.clone(),
+            keys: documents(key),
+            interconnects: serde_json::from_value(links["interconnects"].take())
+                .expect("interconnects"),
+            resources: vec![
+                resource("networkmap", NETWORK_MAP, tag, &network_map),
+                resource("costmap-routingcost", COST_MAP, costs, &cost_map),
+            ],
+        };
+        let text = jws(key, &serde_json::to_vec(&manifest).expect("JSON"));
+        let [network, costs] = [network_map, cost_map].map(String::into_bytes);
+        Signed {
+            entry: ManifestEntry {
+                domain: label.clone(),
+                serial: self.serial,
+                path: vec![label],
+                manifest: text,
+            },
+            bodies: vec![
+                (manifest.resources[0].clone(), network),
+                (manifest.resources[1].clone(), costs),
+            ],
+        }
+    }
+}
+
+/// A payload in a compact JWS (RFC 7515, RFC 8037 §3.1).
+fn jws(key: &SigningKey, payload: &[u8]) -> String {
+    let kid = key.public().kid();
+    let header = json!({"alg": "EdDSA", "kid": kid, "typ": "altofed-manifest"});
+    let header = URL_SAFE_NO_PAD.encode(header.to_string());
+    let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(payload));
+    let signature = URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes()));
+    format!("{signed}.{signature}")
+}
+
+/// The payload of a compact JWS, whoever signed it.
+pub fn payload(jws: &str) -> Option<String> {
+    let payload = URL_SAFE_NO_PAD.decode(jws.split('.').nth(1)?).ok()?;
+    String::from_utf8(payload).ok()
+}
+
+/// A manifest and the documents that it names.
+#[derive(Clone)]
+pub struct Signed {
+    pub entry: ManifestEntry,
+    pub bodies: Vec<(ManifestResource, Vec<u8>)>,
+}
+
+impl Signed {
+    /// As it comes through these domains, the sender last.
+    pub fn through(mut self, path: &[u8]) -> Self {
+        let path = path.iter().map(|&number| label(number));
+        let path = path.map(|text| DomainLabel::new(&text).expect("a label"));
+        self.entry.path.extend(path);
+        self
+    }
+}
+
+/// The server of the rogue.
+pub struct Rogue {
+    pub url: String,
+    pub server: Server,
+}
+
+impl Rogue {
+    /// Shows itself as a node of this domain, with this key.
+    pub async fn start(number: u8, key: &SigningKey) -> Self {
+        let server = Server::start([]).await;
+        let url = server.root.origin().ascii_serialization();
+        let rogue = Self { url, server };
+        rogue.shows(number, key, "/s2s/v1/");
+        rogue.passes(&[]);
+        rogue
+    }
+
+    /// Shows this descriptor.
+    pub fn shows(&self, number: u8, key: &SigningKey, s2s: &str) {
+        let descriptor = Descriptor {
+            domain: DomainLabel::new(&label(number)).expect("a label"),
+            name: String::new(),
+            asns: Vec::new(),
+            directory: format!("{}/directory", self.url),
+            s2s: s2s.to_owned(),
+            keys: documents(key),
+            features: Default::default(),
+        };
+        let text = serde_json::to_vec(&descriptor).expect("JSON");
+        self.server
+            .set("/.well-known/alto-federation", ok(JSON, text));
+    }
+
+    /// Passes these domains from now on.
+    pub fn passes(&self, domains: &[Signed]) {
+        for (resource, body) in domains.iter().flat_map(|signed| &signed.bodies) {
+            let path = blob(resource);
+            self.server.set(&path, ok(&resource.media_type, body));
+        }
+        let entries: Vec<&ManifestEntry> = domains.iter().map(|signed| &signed.entry).collect();
+        let text = serde_json::to_vec(&entries).expect("JSON");
+        self.answers("/s2s/v1/manifests", ok(JSON, text));
+    }
+
+    /// Does this from now on where it is asked for a path.
+    pub fn answers(&self, path: &str, reply: Reply) {
+        self.server.set(path, reply);
+    }
+}
+
+/// Where a document is.
+pub fn blob(resource: &ManifestResource) -> String {
+    format!("/s2s/v1/blobs/{}", resource.sha_256)
+}

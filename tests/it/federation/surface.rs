@@ -1,0 +1,133 @@
+//! The server-to-server API as peers read it.
+
+use altofed::api::s2s::{Descriptor, Manifest, ManifestEntry};
+use altofed::ident::Digest;
+use reqwest::Method;
+
+use super::member::{Member, STRANGER};
+use super::rogue::payload;
+use crate::support::{Answer, JSON, OPS};
+
+const DESCRIPTOR: &str = "/.well-known/alto-federation";
+const MANIFESTS: &str = "/s2s/v1/manifests";
+
+async fn asked(node: &Member, path: &str, known: Option<&str>) -> Answer {
+    let request = node.request(Method::GET, path).token(STRANGER);
+    match known {
+        Some(tag) => request.header("if-none-match", tag).send().await,
+        None => request.send().await,
+    }
+}
+
+async fn manifest(node: &Member) -> (ManifestEntry, Manifest) {
+    let answer = asked(node, MANIFESTS, None).await;
+    let mut entries: Vec<ManifestEntry> = serde_json::from_value(answer.ok(JSON)).expect("entries");
+    let entry = entries.remove(0);
+    let payload = payload(&entry.manifest).expect("a manifest");
+    let manifest = serde_json::from_str(&payload).expect("a manifest");
+    (entry, manifest)
+}
+
+#[tokio::test]
+async fn the_descriptor_says_who_we_are_and_where_to_ask() {
+    let node = Member::start(1).await;
+    let answer = node.request(Method::GET, DESCRIPTOR).send().await;
+    let descriptor: Descriptor = serde_json::from_value(answer.ok(JSON)).expect("a descriptor");
+    assert_eq!(descriptor.domain.as_str(), "isp-a");
+    assert_eq!(descriptor.directory, format!("{}/directory", node.url));
+    assert_eq!(descriptor.s2s, format!("{}/s2s/v1/", node.url));
+    assert_eq!(descriptor.keys.len(), 1);
+    let again = asked(&node, DESCRIPTOR, Some(answer.header("etag"))).await;
+    assert_eq!((again.status.as_u16(), again.body.len()), (304, 0));
+}
+
+#[tokio::test]
+async fn manifests_that_are_known_cost_a_304_until_something_changes() {
+    let node = Member::start(1).await;
+    node.states(&[]).await;
+    node.until_signed().await;
+    let first = asked(&node, MANIFESTS, None).await;
+    let tag = first.header("etag").to_owned();
+    assert_eq!(first.header("cache-control"), "private, no-cache");
+    let again = asked(&node, MANIFESTS, Some(&tag)).await;
+    assert_eq!((again.status.as_u16(), again.body.len()), (304, 0));
+    let (entry, before) = manifest(&node).await;
+    assert_eq!(entry.serial, before.serial);
+    node.costs(0.5).await;
+    node.until_signed().await;
+    let changed = asked(&node, MANIFESTS, Some(&tag)).await;
+    assert_eq!(changed.status, 200);
+    assert_ne!(changed.header("etag"), tag);
+    let (_, after) = manifest(&node).await;
+    assert!(after.serial > before.serial);
+    assert_eq!(after.next_update.duration_since(after.issued).as_hours(), 6);
+}
+
+#[tokio::test]
+async fn every_document_of_a_manifest_is_there_by_its_digest_and_as_a_get_returns_it() {
+    let node = Member::start(1).await;
+    node.states(&[]).await;
+    node.until_signed().await;
+    let (_, manifest) = manifest(&node).await;
+    assert!(manifest.resources.len() > 4, "{manifest:?}");
+    for resource in &manifest.resources {
+        let path = format!("/s2s/v1/blobs/{}", resource.sha_256);
+        let document = asked(&node, &path, None).await;
+        assert_eq!(document.status, 200, "{document:?}");
+        assert_eq!(Digest::of(&document.body), resource.sha_256);
+        assert_eq!(document.body.len() as u64, resource.length);
+        assert_eq!(document.header("content-type"), resource.media_type);
+        assert!(document.header("cache-control").contains("immutable"));
+        assert!(!document.header("etag").is_empty());
+        let (_, name) = resource
+            .resource_id
+            .as_str()
+            .split_once(':')
+            .expect("an id");
+        let got = node.get(&format!("/views/isp-a/{name}")).await;
+        assert_eq!(got.body, document.body, "{name}");
+        assert!(
+            got.header("etag").contains(resource.tag.as_str()),
+            "{got:?}"
+        );
+    }
+    // What the last manifest no longer names is there for who has that one.
+    node.costs(0.5).await;
+    node.until_signed().await;
+    for resource in &manifest.resources {
+        let path = format!("/s2s/v1/blobs/{}", resource.sha_256);
+        let document = asked(&node, &path, None).await;
+        assert_eq!(document.status, 200, "{}", resource.resource_id);
+        assert_eq!(Digest::of(&document.body), resource.sha_256);
+    }
+}
+
+#[tokio::test]
+async fn what_no_manifest_names_is_not_found_and_other_methods_are_not_allowed() {
+    let node = Member::start(1).await;
+    for digest in ["00".repeat(32), "x".to_owned(), "AB".repeat(32)] {
+        let path = format!("/s2s/v1/blobs/{digest}");
+        asked(&node, &path, None).await.problem(404, &[]);
+    }
+    for path in [
+        DESCRIPTOR,
+        MANIFESTS,
+        "/s2s/v1/peers",
+        "/s2s/v1/conflicts",
+        "/s2s/v1/blobs/00",
+    ] {
+        for method in [Method::POST, Method::PUT, Method::DELETE] {
+            let answer = node.request(method, path).token(OPS).send().await;
+            assert_eq!(answer.status, 405, "{path}: {answer:?}");
+            assert!(answer.header("allow").contains("GET"), "{answer:?}");
+        }
+    }
+    let forget = "/s2s/v1/domains/isp-b/forget-key";
+    assert_eq!(node.get(forget).await.status, 405);
+    // A peer is no operator.
+    for path in ["/s2s/v1/peers", "/s2s/v1/conflicts"] {
+        assert_eq!(asked(&node, path, None).await.status, 403);
+        let nobody = node.request(Method::GET, path).send().await;
+        assert_eq!(nobody.status, 401);
+    }
+}
