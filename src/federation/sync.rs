@@ -223,8 +223,10 @@ impl Reader {
         };
         let signer = self.shared.admit(via, &received).await?;
         let same = current.as_ref().filter(|copy| {
-            let text = copy.signed.as_ref().map(|signed| &*signed.text);
-            text == Some(&received.text) && copy.path == received.path
+            let signed = copy.signed.as_ref();
+            // A pin that came or went changes why the same key is trusted.
+            let is_same = |it: &SignedManifest| *it.text == *received.text && it.signer == signer;
+            signed.is_some_and(is_same) && copy.path == received.path
         });
         if same.is_some() {
             return Ok(());
