@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, watch};
 
+use crate::api::s2s::KeyTrust;
 use crate::ident::DomainLabel;
 use crate::runtime::{Clock, Pool};
 use crate::store::StoreError;
@@ -12,6 +13,7 @@ use crate::store::StoreError;
 use super::archive::Archive;
 use super::copies::Copies;
 use super::copy::DomainCopy;
+use super::key::PublicKey;
 use super::manifest::{Highest, Received};
 use super::refusal::Refusal;
 use super::settings::Settings;
@@ -88,9 +90,22 @@ impl Shared {
         let agreed = learned.learn(via, &signer, received);
         if learned != known {
             self.archive.keep_keys(domain, &known, &learned).await?;
+            if learned.direct != known.direct {
+                self.drop_unvouched(domain, &learned.direct.at(now));
+            }
             trust.keys.insert(domain.clone(), learned);
         }
         agreed.map(|()| signer)
+    }
+
+    /// Drops what relays vouched for under other keys than these, which the
+    /// domain itself showed: a later serial must not keep it in use.
+    fn drop_unvouched(&self, domain: &DomainLabel, shown: &[PublicKey]) {
+        self.copies.drop_where(|copy| {
+            let signer = copy.signed.as_ref().map(|signed| signed.signer);
+            let vouched = signer.filter(|signer| signer.trust == KeyTrust::Vouched);
+            copy.domain == *domain && vouched.is_some_and(|signer| !shown.contains(&signer.key))
+        });
     }
 
     /// Forgets serials that guard against nothing any more, since every
