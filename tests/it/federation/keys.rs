@@ -44,7 +44,7 @@ async fn pair() -> (Member, Member) {
 
 #[tokio::test]
 async fn a_new_key_is_followed_from_the_old_one_while_both_count() {
-    let (a, mut b) = pair().await;
+    let (mut a, mut b) = pair().await;
     let first = a.until_state(2, PeerState::Synced, "").await;
     let first = domain_of(&first, 2).and_then(|domain| domain.key.clone());
     let first = first.expect("it is signed").key;
@@ -57,7 +57,8 @@ async fn a_new_key_is_followed_from_the_old_one_while_both_count() {
         )
     };
     // The old one signs, and names the new one beside it.
-    b.change(&section(9));
+    b.restart_with(&section(9)).await;
+    a.nudge();
     let text = async || {
         let answer = b.get("/.well-known/alto-federation").await;
         answer.json()["keys"].as_array().map_or(0, Vec::len)
@@ -71,14 +72,17 @@ async fn a_new_key_is_followed_from_the_old_one_while_both_count() {
         .await;
     }
     // Nothing it signs outlives it: near its end the new one signs.
-    b.change(&section(5));
+    b.restart_with(&section(5)).await;
+    a.nudge();
     a.until(
         2,
         "signed by the second",
         signed_by(&second, KeyTrust::Direct),
     )
     .await;
-    b.change(&format!("[federation]\nkey = {path:?}\n"));
+    b.restart_with(&format!("[federation]\nkey = {path:?}\n"))
+        .await;
+    a.nudge();
     b.costs(0.5).await;
     a.until_cost(2, Some(0.5)).await;
     a.until(
@@ -91,11 +95,13 @@ async fn a_new_key_is_followed_from_the_old_one_while_both_count() {
 
 #[tokio::test]
 async fn a_key_that_came_without_the_old_one_is_taken_when_that_is_forgotten() {
-    let (a, mut b) = pair().await;
+    let (mut a, mut b) = pair().await;
     let before = a.own_answers().await;
     for (name, by_program) in [("second.key", false), ("third.key", true)] {
         let (path, public) = key_file(&b, name);
-        b.change(&format!("[federation]\nkey = {path:?}\n"));
+        b.restart_with(&format!("[federation]\nkey = {path:?}\n"))
+            .await;
+        a.nudge();
         let refused = a.until_state(2, PeerState::Failed, "key").await;
         let reason = refused.reason.expect("a reason").detail;
         assert!(reason.contains("altofed peer"), "{reason}");

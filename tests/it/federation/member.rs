@@ -192,6 +192,13 @@ impl Member {
         node.reload(config).expect("a sound configuration");
     }
 
+    /// Stops and starts again with other configuration beside its peers.
+    pub async fn restart_with(&mut self, more: &str) {
+        self.stop().await;
+        more.clone_into(&mut self.more);
+        self.start_again().await;
+    }
+
     /// Stops in good order.
     pub async fn stop(&mut self) {
         self.listen = self.address();

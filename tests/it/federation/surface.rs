@@ -31,6 +31,8 @@ async fn manifest(node: &Member) -> (ManifestEntry, Manifest) {
 #[tokio::test]
 async fn the_descriptor_says_who_we_are_and_where_to_ask() {
     let node = Member::start(1).await;
+    node.states(&[]).await;
+    node.until_signed().await;
     let answer = node.request(Method::GET, DESCRIPTOR).send().await;
     let descriptor: Descriptor = serde_json::from_value(answer.ok(JSON)).expect("a descriptor");
     assert_eq!(descriptor.domain.as_str(), "isp-a");
