@@ -134,14 +134,6 @@ impl Config {
             ("node.data_dir", new.data_dir != old.data_dir),
             ("node.tls", new.tls.is_some() != old.tls.is_some()),
             ("node.threads", new.threads != old.threads),
-            (
-                "federation.key",
-                self.federation.own.keys.key != running.federation.own.keys.key,
-            ),
-            (
-                "federation.old_keys",
-                self.federation.own.keys.old != running.federation.own.keys.old,
-            ),
             ("publish", self.publish != running.publish),
             ("store", self.store != running.store),
         ];

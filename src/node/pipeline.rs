@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::compile::{Compiled, Conflicts, Domain, MergePolicy, Merged, domain_view, merged_view};
 use crate::federation::{Imports, OwnDomain};
-use crate::ident::Digest;
+use crate::ident::{Digest, DomainLabel, Tag};
 use crate::ingest::{Rules, Standing};
 use crate::publish::{Snapshot, ViewName};
 use crate::runtime::{Clock, Pool, PoolError, Task};
@@ -126,7 +126,14 @@ pub(super) async fn start(
     let (merges, merges_read) = watch::channel(merged);
     let mut former = Arc::new(former);
     let task = Task::spawn("pipeline", async move {
-        while changed(&mut inputs, &mut others).await.is_ok() {
+        let mut joined = contents(&others.imports.borrow());
+        while let Ok(what) = changed(&mut inputs, &mut others).await {
+            let now = contents(&others.imports.borrow_and_update());
+            // Signed again or grown stale, domains say what they said.
+            if what == Changed::Imports && now == joined {
+                continue;
+            }
+            joined = now;
             let begun = clock.now();
             let present = at_present(&mut inputs, &mut others);
             match compile(&pool, &clock, present, former.clone()).await {
@@ -166,13 +173,34 @@ fn at_present(inputs: &mut Inputs, others: &mut Others) -> Present {
     }
 }
 
+/// What domains say, by digest.
+fn contents(imports: &Imports) -> Vec<(DomainLabel, Tag)> {
+    let copies = imports.values().map(|imported| &imported.copy);
+    copies
+        .map(|copy| (copy.domain.clone(), copy.digest.clone()))
+        .collect()
+}
+
+/// What there is another of.
+#[derive(PartialEq)]
+enum Changed {
+    /// What domains of others say, or only how they say it.
+    Imports,
+    /// Anything else.
+    Other,
+}
+
 /// Comes back when something changed; an error if nothing can any more.
-async fn changed(inputs: &mut Inputs, others: &mut Others) -> Result<(), watch::error::RecvError> {
+async fn changed(
+    inputs: &mut Inputs,
+    others: &mut Others,
+) -> Result<Changed, watch::error::RecvError> {
     tokio::select! {
-        changed = inputs.durable.changed() => changed,
-        changed = inputs.rules.changed() => changed,
-        changed = others.imports.changed() => changed,
-        changed = others.merge.changed() => changed,
+        biased;
+        changed = inputs.durable.changed() => changed.map(|()| Changed::Other),
+        changed = inputs.rules.changed() => changed.map(|()| Changed::Other),
+        changed = others.merge.changed() => changed.map(|()| Changed::Other),
+        changed = others.imports.changed() => changed.map(|()| Changed::Imports),
     }
 }
 

@@ -4,6 +4,7 @@
 use altofed::api::s2s::{ManifestEntry, PeerState, Scope};
 use altofed::ident::DomainLabel;
 use reqwest::Method;
+use std::slice::from_ref;
 
 use super::links::{Link, inside, label};
 use super::member::{Join, Member, STRANGER, secret};
@@ -58,8 +59,8 @@ async fn each_caller_gets_what_is_exported_to_it_and_in_scope_and_nothing_goes_b
         Rogue::start(3, &keys[1]).await,
         Rogue::start(4, &keys[2]).await,
     ];
-    of_a.passes(&[a.clone()]);
-    of_c.passes(&[c.clone()]);
+    of_a.passes(from_ref(&a));
+    of_c.passes(from_ref(&c));
     of_d.passes(&[d.clone(), e.clone()]);
     let mut b = Member::start(2).await;
     b.states(&[]).await;

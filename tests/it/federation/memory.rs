@@ -1,6 +1,7 @@
 //! What peers send does not fill the memory of the node.
 
 use std::net::SocketAddr;
+use std::slice::from_ref;
 
 use altofed::api::s2s::PeerState;
 use tempfile::TempDir;
@@ -57,7 +58,7 @@ async fn ten_gigabytes_a_bomb_and_deep_json_cost_a_node_a_few_megabytes() {
     rogues[3].answers(manifests, ok(JSON, "[".repeat(100_000)));
     let newer = Says::with_costs(6, r#"{"core":{"edge":0.5}}"#).later();
     let newer = newer.signed(&keys[4]);
-    rogues[4].passes(&[newer.clone()]);
+    rogues[4].passes(from_ref(&newer));
     let headers = [("content-type", COST_MAP), ("content-encoding", "gzip")];
     let document = answer("200 OK", &headers, &bomb());
     rogues[4].answers(&blob(&newer.bodies[1].0), document);

@@ -3,6 +3,7 @@
 //! touched.
 
 use std::io::Write;
+use std::slice::from_ref;
 
 use altofed::api::s2s::{PeerState, PeerStatus};
 use altofed::compile::MergeConflictKind;
@@ -152,7 +153,7 @@ async fn answers_that_harm_are_left_with_the_reason() {
     let rogue = Rogue::start(2, &key).await;
     let says = Says::sound(2);
     let signed = says.signed(&key);
-    rogue.passes(&[signed.clone()]);
+    rogue.passes(from_ref(&signed));
     let mut a = Member::start(1).await;
     a.states(&[]).await;
     let before = a.own_answers().await;
@@ -192,7 +193,7 @@ async fn answers_that_harm_are_left_with_the_reason() {
         assert_eq!(a.cost_inside(2).await, Some(inside(2)), "{what} at {path}");
         assert_eq!(a.own_answers().await, before, "{what} at {path}");
         rogue.shows(2, &key, "/s2s/v1/");
-        rogue.passes(&[signed.clone()]);
+        rogue.passes(from_ref(&signed));
         a.nudge();
         a.until_state(2, PeerState::Synced, "").await;
     }
@@ -247,7 +248,7 @@ async fn documents_that_harm_are_left_with_the_reason_and_the_last_good_stay() {
             ..Says::with_costs(2, &costs)
         };
         let signed = says.signed(&key);
-        rogue.passes(&[signed.clone()]);
+        rogue.passes(from_ref(&signed));
         rogue.answers(&blob(&signed.bodies[1].0), reply);
         a.until_state(2, PeerState::Failed, code).await;
         assert_eq!(a.cost_inside(2).await, Some(inside(2)), "{code}");
