@@ -5,9 +5,11 @@
 //! what it could be at best and at least.
 
 mod data;
+mod federation;
 mod filter;
 mod floor;
 mod hash;
+mod merge;
 mod naive;
 mod pairs;
 mod parse;
@@ -23,6 +25,7 @@ fn main() {
     match args[..] {
         ["documents", pids, directory] => data::write_documents(pids, Path::new(directory)),
         ["floor", directory] => floor::run(Path::new(directory)),
+        ["merge"] => merge::run(),
         ["naive", directory, address] => naive::serve(Path::new(directory), address),
         ["parse", file] => pairs::visit(Path::new(file)),
         ["pairs", directory] => pairs::run(Path::new(directory)),

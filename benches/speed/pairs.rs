@@ -14,7 +14,8 @@ use prefix_trie::PrefixMap;
 use crate::data::{self, Random};
 use crate::process;
 
-const RUNS: usize = 5;
+/// How often each comparison is run.
+pub const RUNS: usize = 5;
 const TURNS: usize = 10;
 const PIDS: usize = 1000;
 const LOOKUPS: usize = 1_000_000;
@@ -36,8 +37,9 @@ pub fn visit(file: &Path) {
     println!("{taken:.6}");
 }
 
+/// How long work takes.
 #[expect(clippy::disallowed_methods, reason = "what is measured is real time")]
-fn seconds(work: impl FnOnce()) -> f64 {
+pub fn seconds(work: impl FnOnce()) -> f64 {
     let begun = Instant::now();
     work();
     begun.elapsed().as_secs_f64()
@@ -45,7 +47,7 @@ fn seconds(work: impl FnOnce()) -> f64 {
 
 /// Does both by turns, and prints for each run the seconds that each took at its fastest, as
 /// `figure` puts them: what else the machine does in between is not theirs.
-fn pair(
+pub fn pair(
     [what, unit, target]: [&str; 3],
     figure: impl Fn(f64) -> f64,
     mut ours: impl FnMut(),

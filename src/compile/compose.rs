@@ -78,14 +78,6 @@ const ALGORITHM: &[u8] = b"altofed merge 1\n";
 pub fn merged_view(domains: &[Domain], policy: &MergePolicy, former: Option<&Merged>) -> Merged {
     let (domains, mut conflicts) = usable(domains);
     let domains = &domains[..];
-    let network = MergedNetwork::new(domains, policy, former.map(|former| &former.network));
-    let kept = former.filter(|former| Arc::ptr_eq(&former.network, &network));
-    let properties = MergedProperties::new(
-        domains,
-        policy,
-        former.map(|former| &former.properties),
-        kept.is_some(),
-    );
     let (standings, confirmed, link_conflicts) = interconnects(domains);
     let borders = borders(domains.len(), &confirmed);
     let join = Join {
@@ -94,65 +86,28 @@ pub fn merged_view(domains: &[Domain], policy: &MergePolicy, former: Option<&Mer
         borders: &borders,
         confirmed: &confirmed,
     };
-
-    let offered = join.offered();
-    let select = join.measured(&policy.select_by, Rule::Add);
-    let others: Vec<Measured> = offered
-        .iter()
-        .filter(|metric| **metric != policy.select_by)
-        .filter_map(|metric| Some(join.measured(metric, policy.rule(metric)?)))
-        .collect();
-    let routes = RoutePlan::new(
-        &select,
-        &others,
-        &borders,
-        &join.border_names(),
-        &confirmed,
-        policy.effort(),
-        former.map(|former| &former.routes),
+    let (network, between) = rayon::join(
+        || MergedNetwork::new(domains, policy, former.map(|former| &former.network)),
+        || join.between(former),
     );
-
-    let mut accesses = BTreeMap::new();
-    let selecting = join.accesses(&select, true, former, &mut accesses);
-    let selected = Across {
-        rule: Rule::Add,
-        routes: routes.routes.clone(),
-        select: selecting.clone(),
-        other: None,
-    };
-    let mut across = BTreeMap::from([(policy.select_by.clone(), selected.clone())]);
-    for (place, measured) in others.iter().enumerate() {
-        let access = join.accesses(measured, false, former, &mut accesses);
-        let across_in = Across {
-            rule: measured.rule,
-            other: Some((place, access)),
-            ..selected.clone()
-        };
-        across.insert(measured.metric.clone(), across_in);
-    }
-
-    let inputs = join.digest(network.map.tag(), &routes.inputs);
-    let mut costs = BTreeMap::new();
-    for metric in offered {
-        let composed = Composed {
-            tag: Digest::of_parts(&[inputs.as_bytes(), metric.as_str().as_bytes()]).into(),
-            size: network.map.pids().len(),
-            domains: join.inside(&metric, &network.first),
-            across: across.remove(&metric),
-        };
-        costs.insert(metric, Costs::Composed(Arc::new(composed)));
-    }
+    let properties = MergedProperties::new(
+        domains,
+        policy,
+        former.map(|former| &former.properties),
+        former.is_some_and(|former| Arc::ptr_eq(&former.network, &network)),
+    );
+    let costs = join.costs(&network, &between);
 
     conflicts.append(&network.conflicts);
     conflicts.append(&properties.conflicts);
     conflicts.append(&link_conflicts);
-    join.add_unsettled(&routes, &mut conflicts);
+    join.add_unsettled(&between.routes, &mut conflicts);
     let plan = Plan {
         domains: join.planned(&network.first),
         crossings: join.crossings(),
-        topology: routes.topology.clone(),
+        topology: between.routes.topology.clone(),
         effort: policy.effort(),
-        selected,
+        selected: between.selected,
         costs: costs.clone(),
     };
     let view = View::new(
@@ -169,8 +124,8 @@ pub fn merged_view(domains: &[Domain], policy: &MergePolicy, former: Option<&Mer
         interconnects: standings,
         network,
         properties,
-        routes,
-        accesses,
+        routes: between.routes,
+        accesses: between.accesses,
     }
 }
 
@@ -220,6 +175,16 @@ fn borders(domains: usize, confirmed: &[Confirmed<'_>]) -> Vec<Vec<u32>> {
         .collect()
 }
 
+/// What there is between domains.
+struct Between {
+    routes: Arc<RoutePlan>,
+    /// In the metric that paths are selected by.
+    selected: Across,
+    /// In each other metric that is composed.
+    others: BTreeMap<MetricName, Across>,
+    accesses: BTreeMap<DomainLabel, Accesses>,
+}
+
 /// What is joined.
 struct Join<'a> {
     domains: &'a [&'a Domain],
@@ -229,6 +194,66 @@ struct Join<'a> {
 }
 
 impl Join<'_> {
+    fn between(&self, former: Option<&Merged>) -> Between {
+        let select = self.measured(&self.policy.select_by, Rule::Add);
+        let offered = self.offered();
+        let others = offered.iter().filter(|m| **m != self.policy.select_by);
+        let others: Vec<Measured> = others
+            .filter_map(|metric| Some(self.measured(metric, self.policy.rule(metric)?)))
+            .collect();
+        let routes = RoutePlan::new(
+            &select,
+            &others,
+            self.borders,
+            &self.border_names(),
+            self.confirmed,
+            self.policy.effort(),
+            former.map(|former| &former.routes),
+        );
+        let mut accesses = BTreeMap::new();
+        let selected = Across {
+            rule: Rule::Add,
+            routes: routes.routes.clone(),
+            select: self.accesses(&select, true, former, &mut accesses),
+            other: None,
+        };
+        let mut across = BTreeMap::new();
+        for (place, measured) in others.iter().enumerate() {
+            let access = self.accesses(measured, false, former, &mut accesses);
+            let in_metric = Across {
+                rule: measured.rule,
+                other: Some((place, access)),
+                ..selected.clone()
+            };
+            across.insert(measured.metric.clone(), in_metric);
+        }
+        Between {
+            routes,
+            selected,
+            others: across,
+            accesses,
+        }
+    }
+
+    /// The costs in every metric that is offered.
+    fn costs(&self, network: &MergedNetwork, between: &Between) -> BTreeMap<MetricName, Costs> {
+        let inputs = self.digest(network.map.tag(), &between.routes.inputs);
+        let composed = |metric: MetricName| {
+            let across = match metric == self.policy.select_by {
+                true => Some(between.selected.clone()),
+                false => between.others.get(&metric).cloned(),
+            };
+            let composed = Composed {
+                tag: Digest::of_parts(&[inputs.as_bytes(), metric.as_str().as_bytes()]).into(),
+                size: network.map.pids().len(),
+                domains: self.inside(&metric, &network.first),
+                across,
+            };
+            (metric, Costs::Composed(Arc::new(composed)))
+        };
+        self.offered().into_iter().map(composed).collect()
+    }
+
     /// The metrics that some domain has, and routingcost.
     fn offered(&self) -> BTreeSet<MetricName> {
         let metrics = self

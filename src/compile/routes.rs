@@ -82,17 +82,29 @@ pub(super) fn access(
     borders: &[u32],
     none: f64,
 ) -> Access {
-    let measure = |a, b| {
-        let measure = segment(rule, matrix, scale, a, b);
-        if measure.is_nan() { none } else { measure }
+    let missing = [f64::NAN].repeat(pids);
+    let row = |pid: u32| match matrix {
+        Some(matrix) => matrix.row(pid as usize),
+        None => &missing,
     };
-    let pids = pids as u32;
-    let out = (0..pids).flat_map(|a| borders.iter().map(move |b| (a, *b)));
-    let into = borders.iter().flat_map(|a| (0..pids).map(move |b| (*a, b)));
-    Access {
-        out: out.map(|(a, b)| measure(a, b)).collect(),
-        into: into.map(|(a, b)| measure(a, b)).collect(),
+    let measure = |a: u32, b: u32, cost: f64| match cost.is_nan() {
+        true if a == b => rule.identity(),
+        true => none,
+        false => {
+            let measure = rule.measure(cost * scale);
+            if measure.is_nan() { none } else { measure }
+        }
+    };
+    let mut out = Vec::with_capacity(pids * borders.len());
+    for a in 0..pids as u32 {
+        let row = row(a);
+        out.extend(borders.iter().map(|&b| measure(a, b, row[b as usize])));
     }
+    let mut into = Vec::with_capacity(pids * borders.len());
+    for &a in borders {
+        into.extend((0..).zip(row(a)).map(|(b, &cost)| measure(a, b, cost)));
+    }
+    Access::new(pids, borders.len(), out, &into)
 }
 
 /// A missing measure of the metric that ways are selected by.

@@ -12,11 +12,12 @@ pub struct Topology {
     /// The domain of each border.
     domains: Vec<u32>,
     links: Vec<Link>,
-    /// What leads on from each state, and back to it.
+    /// What leads on from each link, and back to it.
     onward: Steps,
     back: Steps,
-    /// The links out of each border.
+    /// The links out of each border, and those into it.
     out: Grouped,
+    into: Grouped,
 }
 
 /// A link from a border of one domain to one of another.
@@ -35,59 +36,43 @@ pub struct Link {
     pub open_to: bool,
 }
 
-/// Where traffic is that came over a link: at which border, and whether it may
-/// go on anywhere or over open links only.
-pub(super) type State = u32;
-
-/// The state of traffic that came over this link.
-pub(super) fn arrived(link: &Link) -> State {
-    link.to * 2 + u32::from(link.open_to)
-}
-
-/// The border of a state.
-pub(super) fn border(state: State) -> u32 {
-    state / 2
-}
-
-/// From one state through a domain and over a link to another.
+/// From one link through a domain to another.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Step {
-    /// The other state: where it leads to, or comes from.
-    pub(super) state: State,
+    /// The other link: the one that follows, or the one that came before.
     pub(super) link: u32,
-    /// What both the domain and the link cost.
+    /// What the domain and the later link cost.
     pub(super) cost: f64,
 }
 
-/// The steps of each state, in one allocation.
+/// The steps of each link, in one allocation.
 #[derive(Debug, Default)]
-pub(super) struct Steps {
+struct Steps {
     first: Vec<u32>,
     steps: Vec<Step>,
 }
 
 impl Steps {
-    /// The steps of a state.
-    pub(super) fn of(&self, state: State) -> &[Step] {
-        &self.steps[self.first[state as usize] as usize..self.first[state as usize + 1] as usize]
-    }
-
-    /// Groups steps by the state that each is given with.
-    fn new(states: usize, all: &[(State, Step)]) -> Self {
-        let first = offsets(states, all.iter().map(|(state, _)| *state));
+    /// Groups steps by the link that each is given with.
+    fn new(links: usize, all: &[(u32, Step)]) -> Self {
+        let first = offsets(links, all.iter().map(|(link, _)| *link));
         let mut place = first.clone();
-        let nowhere = Step {
-            state: 0,
+        let nothing = Step {
             link: 0,
             cost: f64::INFINITY,
         };
-        let mut steps = vec![nowhere; all.len()];
-        for (state, step) in all {
-            let at = &mut place[*state as usize];
+        let mut steps = vec![nothing; all.len()];
+        for (link, step) in all {
+            let at = &mut place[*link as usize];
             steps[*at as usize] = *step;
             *at += 1;
         }
         Self { first, steps }
+    }
+
+    fn of(&self, link: u32) -> &[Step] {
+        let (first, end) = (self.first[link as usize], self.first[link as usize + 1]);
+        &self.steps[first as usize..end as usize]
     }
 }
 
@@ -145,39 +130,35 @@ impl Topology {
         }
         let borders = of_border.len();
         let out = Grouped::new(borders, links.iter().map(|link| link.from));
-        let mut states: Vec<State> = links.iter().map(arrived).collect();
-        states.sort_unstable();
-        states.dedup();
+        let into = Grouped::new(borders, links.iter().map(|link| link.to));
         let (mut onward, mut back) = (Vec::new(), Vec::new());
-        for state in states {
-            let (border, open) = (border(state), state % 2 == 1);
-            let domain = of_border[border as usize] as usize;
+        for (at, came) in (0..).zip(&links) {
+            let domain = of_border[came.to as usize] as usize;
             let (begin, end) = (first[domain], first[domain + 1]);
-            let row = (border - begin) as usize * (end - begin) as usize;
+            let row = (came.to - begin) as usize * (end - begin) as usize;
             for leaving in begin..end {
                 let inside = domains[domain][row + (leaving - begin) as usize];
-                for &at in out.of(leaving) {
-                    let link = &links[at as usize];
-                    let cost = inside + link.cost;
-                    if (open || link.open_from) && cost.is_finite() {
-                        let step = |state| Step {
-                            state,
-                            link: at,
-                            cost,
-                        };
-                        onward.push((state, step(arrived(link))));
-                        back.push((arrived(link), step(state)));
+                for &next in out.of(leaving) {
+                    let goes = &links[next as usize];
+                    let cost = inside + goes.cost;
+                    let carried = came.open_to || goes.open_from;
+                    let returns = of_border[goes.to as usize] == of_border[came.from as usize];
+                    if carried && !returns && cost.is_finite() {
+                        onward.push((at, Step { link: next, cost }));
+                        back.push((next, Step { link: at, cost }));
                     }
                 }
             }
         }
+        let count = links.len();
         Self {
             first,
             domains: of_border,
             links,
-            onward: Steps::new(borders * 2, &onward),
-            back: Steps::new(borders * 2, &back),
+            onward: Steps::new(count, &onward),
+            back: Steps::new(count, &back),
             out,
+            into,
         }
     }
 
@@ -220,18 +201,29 @@ impl Topology {
         self.out.of(border)
     }
 
-    /// How many states there are.
-    pub(super) fn states(&self) -> usize {
-        self.domains.len() * 2
+    /// The links that end at a border.
+    pub(super) fn into(&self, border: u32) -> &[u32] {
+        self.into.of(border)
     }
 
-    /// Where traffic can go from a state.
-    pub(super) fn onward(&self, state: State) -> &[Step] {
-        self.onward.of(state)
+    /// The domain that a link leads into.
+    pub(super) fn entered(&self, link: u32) -> u32 {
+        self.domain_of(self.link(link).to)
     }
 
-    /// Where traffic can come from to a state.
-    pub(super) fn back(&self, state: State) -> &[Step] {
-        self.back.of(state)
+    /// All links.
+    pub(super) fn links(&self) -> &[Link] {
+        &self.links
+    }
+
+    /// The links that traffic may take which came over this one; none leads
+    /// straight back to the domain that it came from.
+    pub(super) fn onward(&self, link: u32) -> &[Step] {
+        self.onward.of(link)
+    }
+
+    /// The links that traffic may have come over which takes this one.
+    pub(super) fn back(&self, link: u32) -> &[Step] {
+        self.back.of(link)
     }
 }

@@ -3,21 +3,23 @@
 //!
 //! A way is better if it costs less; among equal ones, if it has fewer domains;
 //! then, if its sequence of links is the smaller. Putting the same before or
-//! after two ways keeps their order, so that Dijkstra's algorithm finds the
-//! best ones, were it not for the domains that none may pass twice.
+//! after two ways of equal length keeps their order, so that the best ones
+//! could be made of each other, were it not for the domains that none may pass
+//! twice.
 //!
-//! So it is first asked without that condition. Where the answer keeps to it,
-//! that is the best way. For the other borders, one by one, the best way is
-//! sought backwards, by A\*: what the first pass found is a lower bound of what
-//! lies ahead. There only *critical* domains are not passed twice; they become
-//! more until the answer passes none twice (decremental state space
-//! relaxation). Of two labels at one place the second is dropped if the first
-//! is better, no longer, and passed no critical domain that the second did not.
+//! So it is first asked without that condition, one more link at a time. Where
+//! the answer keeps to it, that is the best way. For the other borders, one by
+//! one, the best way is sought backwards, by A\*: what the first pass found is a
+//! lower bound of what lies ahead. There only *critical* domains are not passed
+//! twice; they become more until the answer passes none twice (decremental
+//! state space relaxation). Of two labels at one place the second is dropped if
+//! the first is better, no longer, and passed no critical domain that the second
+//! did not.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use super::topology::{State, Step, Topology, arrived, border};
+use super::topology::Topology;
 
 /// The most domains that a way can have.
 ///
@@ -25,9 +27,6 @@ use super::topology::{State, Step, Topology, arrived, border};
 pub const MAX_DOMAINS: usize = 9;
 
 const MAX_LINKS: usize = MAX_DOMAINS - 1;
-
-/// 2⁵³: below, sums of whole numbers are exact. No way costs more.
-const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// How far ways are sought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +72,7 @@ pub struct Ways {
 /// smaller one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Links {
-    len: u32,
+    len: usize,
     /// Zeros after the end.
     at: [u32; MAX_LINKS],
 }
@@ -85,37 +84,66 @@ impl Links {
     };
 
     fn as_slice(&self) -> &[u32] {
-        &self.at[..(self.len as usize).min(MAX_LINKS)]
-    }
-
-    /// With one more at the end. What does not fit is counted only: it is too
-    /// long to be a way and its order does not matter.
-    fn then(mut self, link: u32) -> Self {
-        if let Some(place) = self.at.get_mut(self.len as usize) {
-            *place = link;
-        }
-        self.len += 1;
-        self
-    }
-
-    /// With one more at the beginning; there must be room.
-    fn after(self, link: u32) -> Self {
-        let mut at = [link; MAX_LINKS];
-        at[1..].copy_from_slice(&self.at[..MAX_LINKS - 1]);
-        Self {
-            len: self.len + 1,
-            at,
-        }
+        &self.at[..self.len]
     }
 }
 
-/// The best walk to a state, whether or not it passes a domain twice.
-#[derive(Debug, Clone, Copy)]
-struct Walk {
-    cost: f64,
-    links: Links,
-    /// Whether it passes no domain twice and is not too long.
-    is_way: bool,
+/// The best walks, whether or not they pass a domain twice: to the end of each
+/// link, and of each length. One that is no cheaper than a shorter one is none.
+struct Walks {
+    /// How many links a walk may have.
+    max_links: usize,
+    /// By length, then by last link: what the walk costs, and its last link but
+    /// one.
+    layers: Vec<Layer>,
+    /// To each border: what the best walk costs, its length and its last link.
+    to: Vec<Option<(f64, usize, u32)>>,
+}
+
+struct Layer {
+    cost: Vec<f64>,
+    before: Vec<u32>,
+}
+
+impl Walks {
+    /// The links of a walk.
+    fn links(&self, len: usize, last: u32) -> Links {
+        let mut links = Links {
+            len,
+            at: [0; MAX_LINKS],
+        };
+        let mut link = last;
+        for (at, layer) in links.at[..len].iter_mut().zip(&self.layers).rev() {
+            *at = link;
+            link = layer.before[link as usize];
+        }
+        links
+    }
+
+    /// Notes the walks of one length that are the best to a border.
+    fn add_borders(&mut self, topology: &Topology, len: usize, reached: &[u32]) {
+        for &link in reached {
+            let border = topology.link(link).to as usize;
+            let cost = self.layers[len - 1].cost[link as usize];
+            let better = match self.to[border] {
+                None => true,
+                Some((least, as_long, last)) if cost == least && len == as_long => {
+                    self.links(len, link) < self.links(len, last)
+                }
+                Some((least, _, _)) => cost < least,
+            };
+            if better {
+                self.to[border] = Some((cost, len, link));
+            }
+        }
+    }
+
+    /// The least cost of a walk to the end of a link that has at most so many.
+    fn least(&self, link: u32, len: usize) -> f64 {
+        let layers = self.layers[..len.min(self.layers.len())].iter().rev();
+        let mut costs = layers.map(|layer| layer.cost[link as usize]);
+        costs.find(|cost| cost.is_finite()).unwrap_or(f64::INFINITY)
+    }
 }
 
 impl Topology {
@@ -124,34 +152,29 @@ impl Topology {
     /// # Panics
     /// There is no such border.
     pub fn ways(&self, source: u32, effort: Effort) -> Ways {
-        let max_links = effort.max_domains.min(MAX_DOMAINS).saturating_sub(1) as u32;
+        let max_links = effort.max_domains.clamp(1, MAX_DOMAINS) - 1;
         let walks = self.walks(source, max_links);
         let mut ways = Ways {
             to: vec![None; self.borders()],
             unsettled: Vec::new(),
         };
         let mut unfinished = Vec::new();
-        for (target, way) in (0..).zip(&mut ways.to) {
-            let [narrow, open] = [0, 1].map(|open| &walks[target as usize * 2 + open]);
-            let best = match (open.cost, open.links) < (narrow.cost, narrow.links) {
-                true => open,
-                false => narrow,
+        for ((target, way), best) in (0..).zip(&mut ways.to).zip(&walks.to) {
+            let Some((cost, len, last)) = *best else {
+                continue;
             };
-            if best.is_way {
-                *way = Some(Way {
-                    cost: best.cost,
-                    links: best.links,
-                });
-            } else if best.cost.is_finite() {
-                unfinished.push(target);
+            let links = walks.links(len, last);
+            match self.twice(&links) {
+                None => *way = Some(Way { cost, links }),
+                Some(domain) => unfinished.push((target, domain)),
             }
         }
         if unfinished.is_empty() {
             return ways;
         }
-        let mut search = Search::new(self, source, &walks, max_links, effort.max_labels);
-        for target in unfinished {
-            match search.way(target) {
+        let mut search = Search::new(self, source, &walks, effort.max_labels);
+        for (target, twice) in unfinished {
+            match search.way(target, twice) {
                 Ok(way) => ways.to[target as usize] = way,
                 Err(OutOfLabels) => ways.unsettled.push(target),
             }
@@ -159,71 +182,79 @@ impl Topology {
         ways
     }
 
-    /// The best walk from a border to each state; none comes back to the
-    /// domain where it starts.
-    fn walks(&self, source: u32, max_links: u32) -> Vec<Walk> {
-        const NO_WALK: Walk = Walk {
-            cost: f64::INFINITY,
-            links: Links::NONE,
-            is_way: false,
-        };
+    /// The best walks from a border; none comes back to the domain where it
+    /// starts.
+    fn walks(&self, source: u32, max_links: usize) -> Walks {
+        let links = self.links();
         let home = self.domain_of(source);
-        let mut walks = vec![NO_WALK; self.states()];
-        let mut queue = BinaryHeap::new();
-        let start = Walk {
-            cost: 0.0,
-            is_way: true,
-            ..NO_WALK
+        let mut walks = Walks {
+            max_links,
+            layers: Vec::with_capacity(max_links),
+            to: vec![None; self.borders()],
         };
-        let first = self.out(source).iter().map(|&at| Step {
-            state: arrived(self.link(at)),
-            link: at,
-            cost: self.link(at).cost,
+        // The least cost so far; nothing is less than that of coming home.
+        let least = links.iter().map(|link| match self.domain_of(link.to) {
+            domain if domain == home => f64::NEG_INFINITY,
+            _ => f64::INFINITY,
         });
-        let improve = |walks: &mut [Walk], queue: &mut BinaryHeap<_>, from: Walk, step: &Step| {
-            let cost = from.cost + step.cost;
-            let known = &walks[step.state as usize];
-            if cost > known.cost || cost >= EXACT {
-                return;
-            }
-            let links = from.links.then(step.link);
-            if cost < known.cost || links < known.links {
-                let domain = self.domain_of(border(step.state));
-                if cost < known.cost || links.len < known.links.len {
-                    queue.push(Reverse((cost.to_bits(), links.len, step.state)));
-                }
-                walks[step.state as usize] = Walk {
-                    cost,
-                    links,
-                    is_way: from.is_way
-                        && links.len <= max_links
-                        && !self.passes(&from.links, domain),
-                };
-            }
-        };
-        for step in first {
-            improve(&mut walks, &mut queue, start, &step);
-        }
-        while let Some(Reverse((cost, len, state))) = queue.pop() {
-            let walk = walks[state as usize];
-            // All walks that lead to this one cost no more and are shorter, so
-            // that they were there before.
-            if (walk.cost.to_bits(), walk.links.len) != (cost, len) {
-                continue;
-            }
-            for step in self.onward(state) {
-                if self.domain_of(border(step.state)) != home {
-                    improve(&mut walks, &mut queue, walk, step);
+        let mut least: Vec<f64> = least.collect();
+        let mut active: Vec<u32> = Vec::new();
+        for len in 1..=max_links {
+            let mut layer = Layer {
+                cost: vec![f64::INFINITY; links.len()],
+                before: vec![0; links.len()],
+            };
+            let mut reached = Vec::new();
+            if len == 1 {
+                for &link in self.out(source) {
+                    let cost = links[link as usize].cost;
+                    if cost < least[link as usize] {
+                        layer.cost[link as usize] = cost;
+                        reached.push(link);
+                    }
                 }
             }
+            for &last in &active {
+                let so_far = walks.layers[len - 2].cost[last as usize];
+                for step in self.onward(last) {
+                    let at = step.link as usize;
+                    let (cost, known) = (so_far + step.cost, layer.cost[at]);
+                    if cost >= least[at] || cost > known {
+                        continue;
+                    }
+                    if cost == known {
+                        let other = layer.before[at];
+                        if walks.links(len - 1, other) < walks.links(len - 1, last) {
+                            continue;
+                        }
+                    } else if known == f64::INFINITY {
+                        reached.push(step.link);
+                    }
+                    (layer.cost[at], layer.before[at]) = (cost, last);
+                }
+            }
+            walks.layers.push(layer);
+            walks.add_borders(self, len, &reached);
+            let layer = &walks.layers[len - 1];
+            for &link in &reached {
+                least[link as usize] = layer.cost[link as usize];
+            }
+            active = reached;
         }
         walks
     }
 
-    /// Whether one of the links leads into the domain.
-    fn passes(&self, links: &Links, domain: u32) -> bool {
-        let mut entered = links.as_slice().iter().map(|&at| self.link(at).to);
-        entered.any(|border| self.domain_of(border) == domain)
+    /// A domain that the links lead into twice.
+    fn twice(&self, links: &Links) -> Option<u32> {
+        let domain = |at: &u32| self.entered(*at);
+        let links = links.as_slice();
+        let mut all = links.iter().enumerate();
+        all.find_map(|(place, at)| {
+            let again = links[..place]
+                .iter()
+                .any(|before| domain(before) == domain(at));
+            again.then(|| domain(at))
+        })
     }
 }
 
@@ -233,191 +264,208 @@ struct OutOfLabels;
 /// A walk backwards from a target.
 #[derive(Debug, Clone, Copy)]
 struct Label {
-    /// Where it has come to; none when at the border where ways start.
-    state: Option<State>,
+    /// The link that it comes over, which it does not count; [`NONE`] when at
+    /// the border where ways start.
+    over: u32,
+    /// The label that it extends, by its place; [`NONE`] at the target.
+    after: u32,
     cost: f64,
-    links: Links,
+    /// How many links it has.
+    len: usize,
     /// A bit for each critical domain that it passes; beyond the 64th they
     /// share bits.
     critical: u64,
 }
+
+/// No link or label.
+const NONE: u32 = u32::MAX;
 
 /// The search for ways from one border to one after the other.
 struct Search<'a> {
     topology: &'a Topology,
     source: u32,
     /// The best walks from the source: a lower bound of what lies ahead.
-    walks: &'a [Walk],
-    max_links: u32,
+    walks: &'a Walks,
     labels_left: u64,
     /// The domains that must not be passed twice, and the place of each there.
     critical: Vec<u32>,
     place: Vec<Option<u32>>,
     labels: Vec<Label>,
-    /// The labels that stay, by state.
+    /// The labels that stay, by the link that they come over.
     kept: Vec<Vec<u32>>,
-    queue: BinaryHeap<Reverse<(u64, Links, u32)>>,
+    queue: BinaryHeap<Reverse<u128>>,
 }
 
 impl<'a> Search<'a> {
-    fn new(
-        topology: &'a Topology,
-        source: u32,
-        walks: &'a [Walk],
-        max_links: u32,
-        max_labels: u64,
-    ) -> Self {
+    fn new(topology: &'a Topology, source: u32, walks: &'a Walks, max_labels: u64) -> Self {
         Self {
             topology,
             source,
             walks,
-            max_links,
             labels_left: max_labels,
             critical: Vec::new(),
             place: vec![None; topology.domains()],
             labels: Vec::new(),
-            kept: vec![Vec::new(); topology.states()],
+            kept: vec![Vec::new(); topology.links().len()],
             queue: BinaryHeap::new(),
         }
     }
 
-    /// The best way to a border.
-    fn way(&mut self, target: u32) -> Result<Option<Way>, OutOfLabels> {
+    /// The best way to a border; the best walk passes one domain `twice`.
+    fn way(&mut self, target: u32, twice: u32) -> Result<Option<Way>, OutOfLabels> {
         for domain in self.critical.drain(..) {
             self.place[domain as usize] = None;
         }
+        let mut twice = twice;
         loop {
+            self.place[twice as usize] = Some(self.critical.len() as u32);
+            self.critical.push(twice);
             let Some(found) = self.walk(target)? else {
                 return Ok(None);
             };
-            let mut entered: Vec<u32> = found.links.as_slice().to_vec();
-            for at in &mut entered {
-                *at = self.topology.domain_of(self.topology.link(*at).to);
+            let mut links = Links::NONE;
+            for (place, link) in links.at.iter_mut().zip(self.links(found)) {
+                *place = link;
+                links.len += 1;
             }
-            entered.sort_unstable();
-            let twice = entered.windows(2).filter(|pair| pair[0] == pair[1]);
-            let twice: Vec<u32> = twice.map(|pair| pair[0]).collect();
-            if twice.is_empty() {
-                return Ok(Some(Way {
-                    cost: found.cost,
-                    links: found.links,
-                }));
-            }
-            for domain in twice {
-                let place = &mut self.place[domain as usize];
-                if place.is_none() {
-                    *place = Some(self.critical.len() as u32);
-                    self.critical.push(domain);
+            match self.topology.twice(&links) {
+                Some(domain) => twice = domain,
+                None => {
+                    let cost = self.labels[found as usize].cost;
+                    return Ok(Some(Way { cost, links }));
                 }
             }
         }
     }
 
-    /// The best walk to a border that is not too long and passes no critical
-    /// domain twice.
-    fn walk(&mut self, target: u32) -> Result<Option<Label>, OutOfLabels> {
+    /// The label of the best walk to a border that is not too long and passes
+    /// no critical domain twice.
+    fn walk(&mut self, target: u32) -> Result<Option<u32>, OutOfLabels> {
         let topology = self.topology;
         self.queue.clear();
         for label in self.labels.drain(..) {
-            if let Some(state) = label.state {
-                self.kept[state as usize].clear();
+            if label.over != NONE {
+                self.kept[label.over as usize].clear();
             }
         }
-        for state in [target * 2, target * 2 + 1] {
+        for &link in topology.into(target) {
             self.push(Label {
-                state: Some(state),
+                over: link,
+                after: NONE,
                 cost: 0.0,
-                links: Links::NONE,
-                critical: self.bit(state),
+                len: 0,
+                critical: self.bit(link),
             })?;
         }
-        while let Some(Reverse((_, _, at))) = self.queue.pop() {
-            let label = self.labels[at as usize];
-            let Some(state) = label.state else {
-                return Ok(Some(label));
-            };
-            // Those kept came before it, so that they are better.
-            let kept = self.kept[state as usize].iter();
-            if kept
-                .map(|&at| &self.labels[at as usize])
-                .any(|better| self.leaves_room(better, &label))
+        let mut found = None;
+        while let Some(Reverse(next)) = self.queue.pop() {
+            let (rank, at) = (next >> 32, next as u32);
+            if let Some((least, label)) = found
+                && least < rank
             {
-                continue;
+                return Ok(Some(label));
             }
-            self.kept[state as usize].push(at);
-            if label.links.len >= self.max_links {
-                continue;
-            }
-            for &link in topology.out(self.source) {
-                if arrived(topology.link(link)) == state {
-                    self.push(Label {
-                        state: None,
-                        cost: label.cost + topology.link(link).cost,
-                        links: label.links.after(link),
-                        critical: label.critical,
-                    })?;
+            let label = self.labels[at as usize];
+            if label.over == NONE {
+                // Of those that cost the same and are of one length, all are in
+                // the queue by now.
+                let smaller = |(_, other)| self.links(at).lt(self.links(other));
+                if found.is_none_or(smaller) {
+                    found = Some((rank, at));
                 }
-            }
-            if label.links.len + 1 >= self.max_links {
                 continue;
             }
-            for step in topology.back(state) {
-                let domain = topology.domain_of(border(step.state));
+            let link = label.over;
+            let kept = self.kept[link as usize].iter();
+            if kept.copied().any(|other| self.dominates(other, at)) {
+                continue;
+            }
+            self.kept[link as usize].push(at);
+            let extended = Label {
+                after: at,
+                len: label.len + 1,
+                ..label
+            };
+            if topology.link(link).from == self.source {
+                self.push(Label {
+                    over: NONE,
+                    cost: label.cost + topology.link(link).cost,
+                    ..extended
+                })?;
+            }
+            for step in topology.back(link) {
+                let domain = topology.entered(step.link);
                 let critical = self.place[domain as usize].is_some();
-                if critical && self.passes(&label, domain) {
+                if critical && self.passes(at, domain) {
                     continue;
                 }
                 self.push(Label {
-                    state: Some(step.state),
+                    over: step.link,
                     cost: label.cost + step.cost,
-                    links: label.links.after(step.link),
-                    critical: label.critical | self.bit(step.state),
+                    critical: label.critical | self.bit(step.link),
+                    ..extended
                 })?;
             }
         }
-        Ok(None)
+        Ok(found.map(|(_, label)| label))
     }
 
+    /// Adds a label, unless no walk from the source can be put before it.
     fn push(&mut self, label: Label) -> Result<(), OutOfLabels> {
-        let ahead = label
-            .state
-            .map_or(0.0, |state| self.walks[state as usize].cost);
-        let bound = label.cost + ahead;
-        if bound >= EXACT {
+        let ahead = match label.over {
+            NONE => 0.0,
+            link => self.walks.least(link, self.walks.max_links - label.len),
+        };
+        if ahead == f64::INFINITY {
             return Ok(());
         }
         self.labels_left = self.labels_left.checked_sub(1).ok_or(OutOfLabels)?;
-        let at = self.labels.len() as u32;
-        self.queue.push(Reverse((bound.to_bits(), label.links, at)));
+        let (bound, at) = (label.cost + ahead, self.labels.len() as u32);
+        // The order of these numbers is that of bound, then length.
+        let rank = u128::from(bound.to_bits()) << 64 | (label.len as u128) << 32;
+        self.queue.push(Reverse(rank | u128::from(at)));
         self.labels.push(label);
         Ok(())
     }
 
-    /// The bit of the domain of a state, if it is critical.
-    fn bit(&self, state: State) -> u64 {
-        let domain = self.topology.domain_of(border(state));
+    /// The labels that one is made of, from the source to the target.
+    fn chain(&self, at: u32) -> impl Iterator<Item = &Label> {
+        let label = |at: u32| self.labels.get(at as usize);
+        std::iter::successors(label(at), move |before| label(before.after))
+    }
+
+    /// The links of a label.
+    fn links(&self, label: u32) -> impl Iterator<Item = u32> {
+        self.chain(label).skip(1).map(|label| label.over)
+    }
+
+    /// The bit of the domain that a link leads into, if it is critical.
+    fn bit(&self, link: u32) -> u64 {
+        let domain = self.topology.entered(link);
         self.place[domain as usize].map_or(0, |place| 1 << (place % 64))
     }
 
     /// Whether a label passes a domain.
-    fn passes(&self, label: &Label, domain: u32) -> bool {
-        let here = label
-            .state
-            .map(|state| self.topology.domain_of(border(state)));
-        here == Some(domain) || self.topology.passes(&label.links, domain)
+    fn passes(&self, label: u32, domain: u32) -> bool {
+        let mut passed = self.chain(label);
+        passed.any(|label| self.topology.entered(label.over) == domain)
     }
 
-    /// Whether one label leaves as much room as the other, which is at the same
-    /// place: it is no longer, and passes no critical domain that the other
-    /// does not pass.
-    fn leaves_room(&self, one: &Label, other: &Label) -> bool {
-        let passed = |label, domain: &&u32| self.passes(label, **domain);
+    /// Whether one label is better than the other, which is at the same place,
+    /// and leaves as much room: it is no longer, and passes no critical domain
+    /// that the other does not pass.
+    fn dominates(&self, one: u32, other: u32) -> bool {
+        let [a, b] = [one, other].map(|at| &self.labels[at as usize]);
         let exactly = || {
-            let mut critical = self.critical.iter().filter(|domain| passed(one, domain));
-            critical.all(|domain| passed(other, &domain))
+            let critical = self.critical.iter();
+            let mut passed = critical.filter(|domain| self.passes(one, **domain));
+            passed.all(|domain| self.passes(other, *domain))
         };
-        one.links.len <= other.links.len
-            && one.critical & !other.critical == 0
+        let better = a.cost < b.cost
+            || (a.cost == b.cost && { a.len < b.len || self.links(one).le(self.links(other)) });
+        better
+            && a.len <= b.len
+            && a.critical & !b.critical == 0
             && (self.critical.len() <= 64 || exactly())
     }
 }

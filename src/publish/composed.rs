@@ -61,13 +61,20 @@ pub struct Across {
 
 /// What it takes to get from the PIDs of a domain to its borders and back, as
 /// measures of one metric.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Access {
+    borders: usize,
     /// From each PID to each border, PID by PID.
-    pub out: Box<[f64]>,
+    out: Box<[f64]>,
     /// From each border to each PID, border by border.
-    pub into: Box<[f64]>,
+    into: Box<[f64]>,
+    /// How much of `into` is one border's: its PIDs, and what completes the
+    /// last group of [`LANES`].
+    stride: usize,
 }
+
+/// How many cells are computed together: what fits into registers.
+const LANES: usize = 8;
 
 /// What leads from one PID to a border of another domain.
 #[derive(Debug, Clone, Copy)]
@@ -82,8 +89,54 @@ struct Lead {
     other: f64,
 }
 
-/// How many cells are worked on at once, all within the nearest cache.
-const TILE: usize = 256;
+const NO_LEAD: Lead = Lead {
+    to: 0,
+    from: 0,
+    rank: u32::MAX,
+    cost: f64::INFINITY,
+    other: f64::NAN,
+};
+
+impl Access {
+    /// The access of so many PIDs: `out` from each PID to each border, PID by
+    /// PID; `into` from each border to each PID, border by border.
+    ///
+    /// # Panics
+    /// There is not one measure for each pair.
+    pub fn new(pids: usize, borders: usize, out: Vec<f64>, into: &[f64]) -> Self {
+        assert_eq!((out.len(), into.len()), (pids * borders, pids * borders));
+        let stride = pids.next_multiple_of(LANES);
+        let mut padded = Vec::with_capacity(borders * stride);
+        for row in into.chunks(pids.max(1)) {
+            padded.extend_from_slice(row);
+            padded.resize(padded.len().next_multiple_of(LANES), f64::NAN);
+        }
+        Self {
+            borders,
+            out: out.into(),
+            into: padded.into(),
+            stride,
+        }
+    }
+
+    /// From a PID to each border.
+    fn outward(&self, pid: usize) -> &[f64] {
+        &self.out[pid * self.borders..][..self.borders]
+    }
+
+    /// From a border to a PID.
+    fn inward(&self, border: usize, pid: usize) -> f64 {
+        self.into[border * self.stride + pid]
+    }
+
+    /// From a border to [`LANES`] PIDs.
+    #[inline(always)]
+    fn lanes(&self, border: usize, first: usize) -> &[f64; LANES] {
+        const NOWHERE: &[f64; LANES] = &[f64::NAN; LANES];
+        let row = self.into.get(border * self.stride + first..);
+        row.and_then(<[f64]>::first_chunk).unwrap_or(NOWHERE)
+    }
+}
 
 impl Across {
     /// The borders by which the path from PID `a` of one domain to PID `b` of
@@ -96,51 +149,48 @@ impl Across {
     ) -> Option<(usize, usize)> {
         let mut leads = Vec::new();
         self.leads(from, a, to, &mut leads);
-        self.best(&leads, to, b).map(|lead| (lead.from, lead.to))
+        let lead = self.best(&leads, to, b)?;
+        Some((lead.from, lead.to))
     }
 
     /// What leads from PID `a` of one domain to the borders of another; of two
     /// that cost the same further on, the first is to be taken.
     fn leads(&self, from: usize, a: usize, to: usize, leads: &mut Vec<Lead>) {
         leads.clear();
-        let (routes, exits) = (&self.routes.from[from], self.routes.borders_of(from).len());
-        let borders = self.routes.borders();
-        let out = &self.select[from].out[a * exits..][..exits];
-        for (place, border) in self.routes.borders_of(to).enumerate() {
-            let mut lead = Lead {
-                to: place,
-                from: 0,
-                rank: u32::MAX,
-                cost: f64::INFINITY,
-                other: f64::NAN,
-            };
-            for (exit, access) in out.iter().enumerate() {
-                let at = exit * borders + border;
-                let (cost, rank) = (access + routes.cost[at], routes.rank[at]);
-                if cost < lead.cost || (cost == lead.cost && rank < lead.rank) {
-                    (lead.cost, lead.rank, lead.from) = (cost, rank, exit);
+        let (routes, entries) = (&self.routes.from[from], self.routes.borders_of(to));
+        if entries.is_empty() {
+            return;
+        }
+        leads.extend((0..entries.len()).map(|to| Lead { to, ..NO_LEAD }));
+        let tables = routes.cost.chunks(self.routes.borders());
+        let tables = tables.zip(routes.rank.chunks(self.routes.borders()));
+        for ((exit, access), (costs, ranks)) in
+            self.select[from].outward(a).iter().enumerate().zip(tables)
+        {
+            let ways = costs[entries.clone()].iter().zip(&ranks[entries.clone()]);
+            for (lead, (cost, rank)) in leads.iter_mut().zip(ways) {
+                let cost = access + cost;
+                if cost < lead.cost || (cost == lead.cost && *rank < lead.rank) {
+                    (lead.cost, lead.rank, lead.from) = (cost, *rank, exit);
                 }
             }
-            if lead.cost == f64::INFINITY {
-                continue;
+        }
+        leads.retain(|lead| lead.cost < f64::INFINITY);
+        if let Some((metric, access)) = &self.other {
+            let (first, ways) = (access[from].outward(a), &routes.measures[*metric]);
+            for lead in leads.iter_mut() {
+                let way = ways[lead.from * self.routes.borders() + entries.start + lead.to];
+                lead.other = self.rule.compose(first[lead.from], way);
             }
-            if let Some((metric, access)) = &self.other {
-                let first = access[from].out[a * exits + lead.from];
-                let way = routes.measures[*metric][lead.from * borders + border];
-                lead.other = self.rule.compose(first, way);
-            }
-            leads.push(lead);
         }
         leads.sort_unstable_by_key(|lead| lead.rank);
     }
 
     /// Of the leads into a domain, the one that the path to its PID `b` takes.
     fn best<'l>(&self, leads: &'l [Lead], to: usize, b: usize) -> Option<&'l Lead> {
-        let into = &self.select[to].into;
-        let pids = self.pids(to, into);
         let (mut best, mut least) = (None, f64::INFINITY);
         for lead in leads {
-            let cost = lead.cost + into[lead.to * pids + b];
+            let cost = lead.cost + self.select[to].inward(lead.to, b);
             if cost < least {
                 (best, least) = (Some(lead), cost);
             }
@@ -153,87 +203,89 @@ impl Across {
         let Some(lead) = self.best(leads, to, b) else {
             return f64::NAN;
         };
-        let access = |domains: &[Arc<Access>]| {
-            let into = &domains[to].into;
-            into[lead.to * self.pids(to, into) + b]
-        };
         self.rule.cost(match &self.other {
-            None => lead.cost + access(&self.select),
-            Some((_, other)) => self.rule.join(lead.other, access(other)),
+            None => lead.cost + self.select[to].inward(lead.to, b),
+            Some((_, other)) => self.rule.join(lead.other, other[to].inward(lead.to, b)),
         })
     }
 
-    /// How many PIDs a table of borders by PIDs of a domain has.
-    fn pids(&self, domain: usize, into: &[f64]) -> usize {
-        into.len() / self.routes.borders_of(domain).len().max(1)
-    }
-
-    /// Writes the costs over the leads to every PID of a domain.
-    fn fill(&self, leads: &[Lead], to: usize, out: &mut [f64]) {
-        // The rule is known to each loop, so that it has no branch.
-        match (&self.other, self.rule) {
-            (None, _) => self.fill_selected(leads, to, out),
-            (Some((_, other)), Rule::Add) => self.fill_other(leads, to, other, out, Rule::Add),
-            (Some((_, other)), Rule::Smaller) => {
-                self.fill_other(leads, to, other, out, Rule::Smaller)
-            }
-            (Some((_, other)), Rule::Loss) => self.fill_other(leads, to, other, out, Rule::Loss),
-        }
-    }
-
-    fn fill_selected(&self, leads: &[Lead], to: usize, out: &mut [f64]) {
-        let (pids, into) = (out.len(), &self.select[to].into);
-        for (tile, out) in out.chunks_mut(TILE).enumerate() {
-            let start = tile * TILE;
-            out.fill(f64::INFINITY);
-            for lead in leads {
-                let into = &into[lead.to * pids + start..][..out.len()];
-                for (least, access) in out.iter_mut().zip(into) {
-                    let cost = lead.cost + access;
-                    *least = if cost < *least { cost } else { *least };
-                }
-            }
-            for cost in out {
-                // Infinite is none: infinity times 0 is NaN.
-                *cost = *cost / 1000.0 + *cost * 0.0;
+    /// Of the metric that ways are selected by: what the least costs from PID
+    /// `a` of a domain to each border, of whatever domain.
+    fn starts(&self, from: usize, a: usize, starts: &mut Vec<f64>) {
+        starts.clear();
+        starts.resize(self.routes.borders(), f64::INFINITY);
+        let tables = self.routes.from[from].cost.chunks(starts.len().max(1));
+        for (access, costs) in self.select[from].outward(a).iter().zip(tables) {
+            for (least, cost) in starts.iter_mut().zip(costs) {
+                let cost = access + cost;
+                *least = if cost < *least { cost } else { *least };
             }
         }
     }
+}
 
-    #[inline(always)]
-    fn fill_other(
-        &self,
-        leads: &[Lead],
-        to: usize,
-        other: &[Arc<Access>],
-        out: &mut [f64],
-        rule: Rule,
-    ) {
-        let pids = out.len();
-        let (select, other) = (&self.select[to].into, &other[to].into);
-        let mut least = [f64::INFINITY; TILE];
-        for (tile, out) in out.chunks_mut(TILE).enumerate() {
-            let start = tile * TILE;
-            let least = &mut least[..out.len()];
-            least.fill(f64::INFINITY);
-            out.fill(f64::NAN);
-            for lead in leads {
-                let place = lead.to * pids + start;
-                let select = &select[place..][..out.len()];
-                let other = &other[place..][..out.len()];
-                let cells = out.iter_mut().zip(least.iter_mut());
-                for ((out, least), (access, then)) in cells.zip(select.iter().zip(other)) {
-                    let cost = lead.cost + access;
-                    let measure = rule.join(lead.other, *then);
-                    let better = cost < *least;
-                    *out = if better { measure } else { *out };
-                    *least = if better { cost } else { *least };
-                }
-            }
-            for measure in out {
-                *measure = rule.cost(*measure);
+/// Writes the least cost over borders with these starts to every PID of a
+/// domain.
+fn fill_selected(starts: &[f64], select: &Access, out: &mut [f64]) {
+    in_lanes(out, |first| {
+        let mut least = [f64::INFINITY; LANES];
+        for (border, start) in starts.iter().enumerate() {
+            for (least, access) in least.iter_mut().zip(select.lanes(border, first)) {
+                let cost = start + access;
+                *least = if cost < *least { cost } else { *least };
             }
         }
+        // Infinite is none: infinity times 0 is NaN.
+        least.map(|cost| cost / 1000.0 + cost * 0.0)
+    });
+}
+
+/// Writes the costs in another metric over the best of the leads to every PID
+/// of a domain.
+fn fill_other(leads: &[Lead], select: &Access, by: &Access, out: &mut [f64], rule: Rule) {
+    // The rule is known to each loop, so that it has no branch.
+    match rule {
+        Rule::Add => fill_by(leads, select, by, out, Rule::Add),
+        Rule::Smaller => fill_by(leads, select, by, out, Rule::Smaller),
+        Rule::Loss => fill_by(leads, select, by, out, Rule::Loss),
+    }
+}
+
+#[inline(always)]
+fn fill_by(leads: &[Lead], select: &Access, by: &Access, out: &mut [f64], rule: Rule) {
+    in_lanes(out, |first| {
+        let mut least = [f64::INFINITY; LANES];
+        let mut measures = [f64::NAN.to_bits(); LANES];
+        for lead in leads {
+            let (access, then) = (select.lanes(lead.to, first), by.lanes(lead.to, first));
+            for lane in 0..LANES {
+                let cost = lead.cost + access[lane];
+                let measure = rule.join(lead.other, then[lane]).to_bits();
+                // By a mask, since a choice between doubles becomes a branch.
+                let better = u64::from(cost < least[lane]).wrapping_neg();
+                measures[lane] = measure & better | measures[lane] & !better;
+                least[lane] = if cost < least[lane] {
+                    cost
+                } else {
+                    least[lane]
+                };
+            }
+        }
+        measures.map(|measure| rule.cost(f64::from_bits(measure)))
+    });
+}
+
+/// Computes cells together, given the place of the first.
+#[inline(always)]
+fn in_lanes(out: &mut [f64], cells: impl Fn(usize) -> [f64; LANES]) {
+    let (whole, rest) = out.as_chunks_mut::<LANES>();
+    let mut first = 0;
+    for out in whole {
+        *out = cells(first);
+        first += LANES;
+    }
+    if !rest.is_empty() {
+        rest.copy_from_slice(&cells(first)[..rest.len()]);
     }
 }
 
@@ -256,7 +308,10 @@ impl Composed {
             out.fill(f64::NAN);
             return;
         };
-        let mut leads = Vec::new();
+        let (mut leads, mut starts) = (Vec::new(), Vec::new());
+        if let Some(across) = self.across.as_ref().filter(|across| across.other.is_none()) {
+            across.starts(from, a, &mut starts);
+        }
         let mut filled = 0;
         for (to, domain) in self.domains.iter().enumerate() {
             // What lies between domains belongs to none.
@@ -265,11 +320,17 @@ impl Composed {
             let out = &mut out[domain.first..filled];
             match &self.across {
                 _ if to == from => domain.fill_row(a, out),
-                Some(across) => {
-                    across.leads(from, a, to, &mut leads);
-                    across.fill(&leads, to, out);
-                }
                 None => out.fill(f64::NAN),
+                Some(across) => match &across.other {
+                    None => {
+                        let starts = &starts[across.routes.borders_of(to)];
+                        fill_selected(starts, &across.select[to], out);
+                    }
+                    Some((_, by)) => {
+                        across.leads(from, a, to, &mut leads);
+                        fill_other(&leads, &across.select[to], &by[to], out, across.rule);
+                    }
+                },
             }
         }
         out[filled..].fill(f64::NAN);

@@ -50,12 +50,20 @@ impl Rule {
 
     /// The measure of a cost. An additive one that is too large to be summed
     /// exactly counts as none.
+    #[inline]
     pub fn measure(self, cost: f64) -> f64 {
         match self {
             Rule::Add => {
-                let thousandths = (cost * 1000.0).round() + 0.0; // −0 is 0
-                match (0.0..=MOST).contains(&thousandths) {
-                    true => thousandths,
+                let exact = cost * 1000.0;
+                // What the cast cannot hold is out of range, too.
+                let whole = exact as i64 as f64;
+                let rounded = if exact - whole >= 0.5 {
+                    whole + 1.0
+                } else {
+                    whole
+                };
+                match exact >= 0.0 && rounded <= MOST {
+                    true => rounded,
                     false => f64::NAN,
                 }
             }

@@ -1,0 +1,140 @@
+//! How fast the merged view is made and read, beside the memory that its cells would take.
+
+use std::hint::black_box;
+
+use altofed::compile::{Domain, MergeConflictKind, Merged, merged_view};
+use altofed::publish::{Composed, Costs};
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
+use crate::federation::{self, METRICS, Size};
+use crate::pairs::{RUNS, pair, seconds};
+use crate::process;
+
+const FEDERATION: Size = Size {
+    domains: 50,
+    pids: 200,
+    borders: 4,
+};
+
+const LARGE: Size = Size {
+    domains: 1000,
+    pids: 50,
+    borders: 3,
+};
+
+const ADVERSE: Size = Size {
+    domains: 60,
+    pids: 10,
+    borders: 3,
+};
+
+/// Prints a line for each run, as the table wants them.
+pub fn run() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build();
+    let pool = pool.expect("threads");
+    let domains = federation::domains(FEDERATION, false);
+    let merge = |domains: &[Domain], former: Option<&Merged>| {
+        pool.install(|| merged_view(domains, &federation::policy(), former))
+    };
+    let merged = merge(&domains, None);
+    let pids = merged.view.network().pids().len();
+    let mut cells = vec![0.0_f64; pids * pids];
+    let mut other = vec![0.0_f64; pids * pids];
+
+    let milliseconds = |seconds: f64| seconds * 1e3;
+    pair(
+        [
+            "merging 50 domains of 200 PIDs and 4 borders, beside filling 10,000² doubles",
+            "ms",
+            "≤ 0.25",
+        ],
+        milliseconds,
+        || drop(black_box(merge(&domains, None))),
+        || fill(&pool, &mut other, pids),
+    );
+    let gigabytes = |seconds: f64| (pids * pids * 8) as f64 / seconds / 1e9;
+    for name in METRICS {
+        let target = if name == METRICS[0] {
+            "≥ 0.5"
+        } else {
+            "≥ 0.15"
+        };
+        let composed = composed(&merged, name);
+        pair(
+            [
+                &format!("all 10,000² cells of the merged view in {name}, beside filling memory"),
+                "GB/s",
+                target,
+            ],
+            gigabytes,
+            || {
+                pool.install(|| {
+                    let rows = cells.par_chunks_mut(pids).enumerate();
+                    rows.for_each(|(src, row)| composed.fill_row(src, row));
+                });
+                black_box(&cells);
+            },
+            || fill(&pool, &mut other, pids),
+        );
+    }
+    for (what, target, src, dst) in [
+        ("a cost between PIDs that are no borders", "≤ 0.2", 150, 151),
+        ("a cost between borders", "≤ 1", 0, 1),
+    ] {
+        let mut next = domains.clone();
+        next[7] = federation::changed(&domains[7], 7, src, dst);
+        pair(
+            [
+                &format!("merging after {what} changed, beside merging anew"),
+                "ms",
+                target,
+            ],
+            milliseconds,
+            || drop(black_box(merge(&next, Some(&merged)))),
+            || drop(black_box(merge(&next, None))),
+        );
+    }
+    drop((cells, other, merged, domains));
+    for (what, size, adverse) in [
+        ("1,000 domains of 50 PIDs and 3 borders", LARGE, false),
+        ("60 adverse domains, 20,000 labels a border", ADVERSE, true),
+    ] {
+        large(&pool, what, size, adverse);
+    }
+}
+
+fn composed<'m>(merged: &'m Merged, name: &str) -> &'m Composed {
+    match merged.view.costs().get(name) {
+        Some(Costs::Composed(composed)) => composed,
+        _ => unreachable!("the merged view composes {name}"),
+    }
+}
+
+fn fill(pool: &ThreadPool, cells: &mut [f64], pids: usize) {
+    pool.install(|| cells.par_chunks_mut(pids).for_each(|row| row.fill(1.5)));
+    black_box(cells);
+}
+
+/// Prints what it takes to merge a large federation.
+fn large(pool: &ThreadPool, what: &str, size: Size, adverse: bool) {
+    let domains = federation::domains(size, adverse);
+    let mut policy = federation::policy();
+    if adverse {
+        policy.max_labels = 20_000;
+    }
+    for _ in 0..RUNS {
+        let before = process::resident();
+        let mut merged = None;
+        let taken = seconds(|| {
+            merged = Some(pool.install(|| merged_view(&domains, &policy, None)));
+        });
+        let held = process::resident().saturating_sub(before) as f64 / 1e6;
+        let pairs = merged.map_or(0, |merged| {
+            merged.conflicts.count(MergeConflictKind::UnsettledPair)
+        });
+        println!("merging {what}\ts\t\t{taken:.6}");
+        println!("merging {what}: memory\tMB\tunder 1000\t{held:.6}");
+        println!("merging {what}: pairs of domains unsettled\t\t\t{pairs}");
+    }
+}
