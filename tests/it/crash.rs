@@ -281,11 +281,7 @@ async fn nothing_is_acknowledged_or_seen_before_it_is_durable() {
         Ok(())
     };
     let node = TestNode::failing(Durability::Checked(Box::new(check))).await;
-    // The node itself keeps the serial of its first manifest.
-    let manifests = || node.request(Method::GET, "/s2s/v1/manifests").token(OPS);
-    while manifests().send().await.json() == json!([]) {
-        tokio::task::yield_now().await;
-    }
+    node.signed().await;
     armed.store(true, Ordering::SeqCst);
     let body = map("ams");
     let put = node

@@ -65,6 +65,7 @@ async fn a_disk_that_hangs_ends_the_node_after_a_minute() {
         })),
     )
     .await;
+    node.signed().await;
     hangs.store(true, Ordering::Relaxed);
     let written = tokio::spawn(a_write(&node, "ams").send());
     tokio::task::spawn_blocking(move || reached.recv())

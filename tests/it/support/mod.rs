@@ -84,6 +84,15 @@ impl TestNode {
         }
     }
 
+    /// Waits until the node has signed what it says: until then it writes to
+    /// its disk by itself.
+    pub async fn signed(&self) {
+        let manifests = || self.request(Method::GET, "/s2s/v1/manifests").token(OPS);
+        while manifests().send().await.text() == "[]" {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// The node itself.
     pub fn node(&mut self) -> &mut Node {
         self.node.as_mut().expect("it runs")
