@@ -124,11 +124,11 @@ fn what_a_peer_said_last_is_used_becomes_stale_and_expires() {
     let stale = || copies.used().borrow()[&label("isp-c")].stale;
     let reason = Some("transport".to_owned());
     assert_eq!(state(&copies, "isp-c"), (PeerState::Synced, reason.clone()));
-    assert_eq!(copies.age(), MINUTE);
-    hand.advance(9 * MINUTE + MINUTE / 2);
-    assert_eq!(copies.age(), MINUTE / 2, "until it becomes stale");
+    assert_eq!(copies.age(), MINUTE / 2);
+    hand.advance(10 * MINUTE - MINUTE / 3);
+    assert_eq!(copies.age(), MINUTE / 3, "until it becomes stale");
     assert!(!stale());
-    hand.advance(MINUTE / 2);
+    hand.advance(MINUTE / 3);
     copies.age();
     assert_eq!(state(&copies, "isp-c"), (PeerState::Stale, reason.clone()));
     assert!(stale());
