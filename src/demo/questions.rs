@@ -48,7 +48,7 @@ pub(super) async fn run(asker: &Member, other: &Member) -> anyhow::Result<()> {
     let (_, _, far) = CACHES[2];
     println!("2. Why does Chicago cost that much?\n");
     println!("   altofed explain {client} {far} --url {}\n", asker.base);
-    println!("{}", explain(asker, client, far).await?);
+    println!("{}\n", explain(asker, client, far).await?);
 
     println!(
         "3. {} says by N2S that the link {LINK} is worse now:\n",
