@@ -40,65 +40,101 @@ fn pid(place: usize) -> PidName {
     PidName::new(&format!("p{place:03}")).expect("a name")
 }
 
-/// The domains of a federation: each has two providers, and interconnects with
-/// others that are open or of peers. Their own costs are those of shortest
+/// Where the PIDs of a domain lie; the first ones are its borders.
+type Site = Vec<[f64; 2]>;
+
+/// The domains of a federation. Each lies somewhere on a map and meets others that are near, where
+/// they are nearest: two providers, an open one and a peer. Their own costs are those of shortest
 /// paths, unless they are `adverse`: then they are random, and some missing.
 pub fn domains(size: Size, adverse: bool) -> Vec<Domain> {
     let mut random = Random(7);
+    let sites: Vec<Site> = (0..size.domains).map(|_| site(size, &mut random)).collect();
     let mut links = vec![Interconnects::new(); size.domains];
     let mut joined = 0;
-    let mut join = |random: &mut Random, a: usize, b: usize, [to_b, to_a]: [Relationship; 2]| {
+    let mut join = |a: usize, b: usize, [to_b, to_a]: [Relationship; 2]| {
         let id = InterconnectId::new(&format!("x{joined}")).expect("an id");
         joined += 1;
-        let [e, f] = [0, 1].map(|_| pid(random.below(size.borders as u64) as usize));
+        let borders = (0..size.borders).flat_map(|e| (0..size.borders).map(move |f| (e, f)));
+        let length = |&(e, f): &(usize, usize)| distance(sites[a][e], sites[b][f]);
+        let nearest = borders.min_by(|x, y| length(x).total_cmp(&length(y)));
+        let (e, f) = nearest.expect("borders");
         for (from, to, border, peer_border, relationship) in
-            [(a, b, &e, &f, to_b), (b, a, &f, &e, to_a)]
+            [(a, b, e, f, to_b), (b, a, f, e, to_a)]
         {
-            let costs = METRICS.map(|name| {
-                let cost = match name {
-                    "bw-available" => 1e9 * (1 + random.below(100)) as f64,
-                    "lossrate" => random.below(100) as f64 / 1000.0,
-                    _ => (1 + random.below(20_000)) as f64 / 1000.0,
-                };
-                (metric(name), cost)
-            });
+            let costs = METRICS.map(|name| (metric(name), cost(name, length(&(e, f)))));
             let interconnect = Interconnect {
-                border: border.clone(),
+                border: pid(border),
                 costs: costs.into(),
-                peer_border: peer_border.clone(),
+                peer_border: pid(peer_border),
                 peer_domain: label(to),
                 relationship,
             };
             links[from].insert(id.clone(), interconnect);
         }
     };
+    // The nearest of some that are drawn from the first domains.
+    let mut near = |a: usize, among: usize| {
+        let drawn = (0..8).map(|_| random.below(among as u64) as usize);
+        let drawn: Vec<usize> = drawn.filter(|b| *b != a).collect();
+        let far = |b: &usize| distance(sites[a][0], sites[*b][0]);
+        drawn.into_iter().min_by(|x, y| far(x).total_cmp(&far(y)))
+    };
     for a in 1..size.domains {
-        for _ in 0..2 {
-            let b = random.below(a as u64) as usize;
-            let sides = [Relationship::Provider, Relationship::Customer];
-            join(&mut random, a, b, sides);
-        }
-        for side in [Relationship::Open, Relationship::Peer] {
-            let b = random.below(size.domains as u64) as usize;
-            if b != a {
-                join(&mut random, a, b, [side, side]);
+        let kinds = [
+            [Relationship::Provider, Relationship::Customer],
+            [Relationship::Provider, Relationship::Customer],
+            [Relationship::Open; 2],
+            [Relationship::Peer; 2],
+        ];
+        for sides in kinds {
+            let provider = sides[0] == Relationship::Provider;
+            if let Some(b) = near(a, if provider { a } else { size.domains }) {
+                join(a, b, sides);
             }
         }
     }
-    let each = links.into_iter().enumerate();
-    each.map(|(number, links)| domain(number, size, adverse, links, &mut random))
-        .collect()
+    let each = links.into_iter().zip(&sites).enumerate();
+    each.map(|(number, (links, site))| {
+        let costs = match adverse {
+            true => METRICS.map(|name| (metric(name), anything(size.pids, &mut random))),
+            false => {
+                let paths = shortest_paths(site);
+                METRICS.map(|name| (metric(name), along(&paths, name)))
+            }
+        };
+        let costs = costs.map(|(metric, costs)| (metric, Costs::Dense(Arc::new(costs))));
+        Domain {
+            label: label(number),
+            view: view(number, network(number, size.pids), costs.into()),
+            interconnects: Arc::new(links),
+            digest: Digest::of(&number.to_le_bytes()).into(),
+        }
+    })
+    .collect()
 }
 
-fn domain(
-    number: usize,
-    size: Size,
-    adverse: bool,
-    links: Interconnects,
-    random: &mut Random,
-) -> Domain {
+fn site(size: Size, random: &mut Random) -> Site {
+    let corner = [0, 1].map(|_| random.below(500_000) as f64 / 1000.0);
+    let spot = |_| corner.map(|at| at + random.below(100_000) as f64 / 1000.0);
+    (0..size.pids).map(spot).collect()
+}
+
+fn distance([x, y]: [f64; 2], [to_x, to_y]: [f64; 2]) -> f64 {
+    (x - to_x).hypot(y - to_y)
+}
+
+/// What a line of some length costs.
+fn cost(name: &str, length: f64) -> f64 {
+    match name {
+        "bw-available" => 1e10 / (1.0 + length),
+        "lossrate" => (length / 1000.0).min(100.0),
+        _ => (length * 1000.0).round() / 1000.0,
+    }
+}
+
+fn network(number: usize, pids: usize) -> Arc<NetworkMap> {
     let group = |place: usize| {
-        let start = ((number * size.pids + place) as u32) << 9;
+        let start = ((number * pids + place) as u32) << 9;
         let mut group = AddressGroup::default();
         for part in 0..2 {
             let net = Ipv4Net::new((start + (part << 8)).into(), 24).expect("a length");
@@ -106,7 +142,7 @@ fn domain(
         }
         Arc::new(group)
     };
-    let groups: Vec<_> = (0..size.pids).map(group).collect();
+    let groups: Vec<_> = (0..pids).map(group).collect();
     let prefixes = (0..).zip(&groups);
     let prefixes =
         prefixes.flat_map(|(place, group)| group.prefixes().map(move |net| (net, place)));
@@ -114,21 +150,12 @@ fn domain(
         lpm: Arc::new(Lpm::build(prefixes).expect("each prefix once")),
         ..Lookup::default()
     };
-    let names = (0..size.pids).map(pid).collect();
-    let network = NetworkMap::new(Arc::new(PidIndex::new(names)), groups, lookup);
-    let costs = METRICS.map(|name| {
-        let matrix = match adverse {
-            true => anything(size.pids, random),
-            false => shortest_paths(size.pids, name, random),
-        };
-        (metric(name), Costs::Dense(Arc::new(matrix)))
-    });
-    Domain {
-        label: label(number),
-        view: view(number, Arc::new(network), costs.into()),
-        interconnects: Arc::new(links),
-        digest: Digest::of(&number.to_le_bytes()).into(),
-    }
+    let names = (0..pids).map(pid).collect();
+    Arc::new(NetworkMap::new(
+        Arc::new(PidIndex::new(names)),
+        groups,
+        lookup,
+    ))
 }
 
 fn view(number: usize, network: Arc<NetworkMap>, costs: BTreeMap<MetricName, Costs>) -> Arc<View> {
@@ -160,44 +187,43 @@ pub fn changed(domain: &Domain, number: usize, src: usize, dst: usize) -> Domain
     }
 }
 
-/// Costs that a network could have: PIDs lie in a square, each is linked to some
-/// near ones, and traffic takes the shortest path.
-fn shortest_paths(pids: usize, name: &str, random: &mut Random) -> Matrix {
-    let spots: Vec<[f64; 2]> = (0..pids)
-        .map(|_| [0, 1].map(|_| random.below(100_000) as f64 / 1000.0))
-        .collect();
-    let mut costs = Matrix::new(pids, pids);
+/// The lengths of the shortest paths over lines between PIDs that are near.
+fn shortest_paths(site: &Site) -> Matrix {
+    let pids = site.len();
+    let mut lengths = Matrix::new(pids, pids);
     for a in 0..pids {
-        costs.set(a, a, 0.0);
+        lengths.set(a, a, 0.0);
         for b in 0..pids {
-            let [x, y] = [0, 1].map(|i| spots[a][i] - spots[b][i]);
-            let length = (x * x + y * y).sqrt();
+            let length = distance(site[a], site[b]);
             if length < 20.0 || a.abs_diff(b) == 1 {
-                costs.set(a, b, (length * 1000.0).round() / 1000.0);
+                lengths.set(a, b, length);
             }
         }
     }
     for via in 0..pids {
-        let onward = costs.row(via).to_vec();
+        let onward = lengths.row(via).to_vec();
         for a in 0..pids {
-            let row = costs.row_mut(a);
+            let row = lengths.row_mut(a);
             let first = row[via];
-            for (cost, then) in row.iter_mut().zip(&onward) {
+            for (length, then) in row.iter_mut().zip(&onward) {
                 let sum = first + then;
-                if sum < *cost || (cost.is_nan() && !sum.is_nan()) {
-                    *cost = sum;
+                if sum < *length || (length.is_nan() && !sum.is_nan()) {
+                    *length = sum;
                 }
             }
         }
     }
-    for a in 0..pids {
-        for cost in costs.row_mut(a) {
-            match name {
-                "bw-available" => *cost = 1e10 / (1.0 + *cost),
-                "lossrate" => *cost /= 1000.0,
-                _ => *cost = (*cost * 1000.0).round() / 1000.0,
-            }
-        }
+    lengths
+}
+
+/// What paths of these lengths cost.
+fn along(lengths: &Matrix, name: &str) -> Matrix {
+    let mut costs = lengths.clone();
+    for a in 0..costs.rows() {
+        costs
+            .row_mut(a)
+            .iter_mut()
+            .for_each(|length| *length = cost(name, *length));
     }
     costs
 }

@@ -34,7 +34,8 @@ pub fn run(directory: &Path) {
     println!("{:.2}", taken.as_secs_f64() * 1e6 / answered as f64);
 }
 
-fn answer(view: &View, request: &[u8]) -> Vec<u8> {
+/// Answers an endpoint cost request.
+pub fn answer(view: &View, request: &[u8]) -> Vec<u8> {
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let params = json::read(request, ReadEndpointCostParams).expect("a sound request");
     let selection = params.query.select(view.capabilities());

@@ -1,13 +1,16 @@
 //! How fast the merged view is made and read, beside the memory that its cells would take.
 
 use std::hint::black_box;
+use std::net::Ipv4Addr;
 
 use altofed::compile::{Domain, MergeConflictKind, Merged, merged_view};
 use altofed::publish::{Composed, Costs};
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
+use crate::data::Random;
 use crate::federation::{self, METRICS, Size};
+use crate::floor;
 use crate::pairs::{RUNS, pair, seconds};
 use crate::process;
 
@@ -51,7 +54,10 @@ pub fn run() {
         ],
         milliseconds,
         || drop(black_box(merge(&domains, None))),
-        || fill(&pool, &mut other, pids),
+        || {
+            other.fill(1.0);
+            black_box(&other);
+        },
     );
     let gigabytes = |seconds: f64| (pids * pids * 8) as f64 / seconds / 1e9;
     for name in METRICS {
@@ -78,6 +84,18 @@ pub fn run() {
             || fill(&pool, &mut other, pids),
         );
     }
+    let rate = |seconds: f64| 1.0 / seconds / 1e3;
+    let (far, near) = (question(FEDERATION.domains), question(1));
+    pair(
+        [
+            "endpoint costs of 10 × 100 across the merged view, beside those in a domain's view",
+            "thousand/s",
+            "≥ 0.7",
+        ],
+        rate,
+        || drop(black_box(floor::answer(&merged.view, &far))),
+        || drop(black_box(floor::answer(&domains[0].view, &near))),
+    );
     for (what, target, src, dst) in [
         ("a cost between PIDs that are no borders", "≤ 0.2", 150, 151),
         ("a cost between borders", "≤ 1", 0, 1),
@@ -102,6 +120,24 @@ pub fn run() {
     ] {
         large(&pool, what, size, adverse);
     }
+}
+
+/// An endpoint cost request of 10 sources and 100 destinations in so many domains.
+fn question(domains: usize) -> Vec<u8> {
+    let mut random = Random(3);
+    let mut addresses = |count: usize| {
+        let mut address = || {
+            let prefixes = 2 * domains * FEDERATION.pids;
+            let prefix = random.below(prefixes as u64) as u32;
+            format!("\"ipv4:{}\"", Ipv4Addr::from(prefix << 8 | 1))
+        };
+        let addresses: Vec<String> = (0..count).map(|_| address()).collect();
+        addresses.join(",")
+    };
+    let (srcs, dsts) = (addresses(10), addresses(100));
+    let cost_type = r#"{"cost-metric":"routingcost","cost-mode":"numerical"}"#;
+    let endpoints = format!(r#"{{"srcs":[{srcs}],"dsts":[{dsts}]}}"#);
+    format!(r#"{{"cost-type":{cost_type},"endpoints":{endpoints}}}"#).into_bytes()
 }
 
 fn composed<'m>(merged: &'m Merged, name: &str) -> &'m Composed {

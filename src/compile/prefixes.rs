@@ -159,7 +159,8 @@ pub(super) fn judge<'d>(
     for (rank, place) in by_strength(domains, policy).into_iter().enumerate() {
         strength[place] = rank;
     }
-    claims.sort_unstable_by_key(|claim| (claim.net, strength[claim.domain], claim.place));
+    // Those of one PID are sorted already, which a stable sort makes use of.
+    claims.sort_by_key(|claim| (claim.net, strength[claim.domain], claim.place));
     let mut around: Vec<(IpNet, Around<'d>)> = Vec::new();
     for claim in claims {
         while let Some((net, label)) = configured.next_if(|(net, _)| *net <= claim.net) {

@@ -207,9 +207,9 @@ impl Topology {
             let mut reached = Vec::new();
             if len == 1 {
                 for &link in self.out(source) {
-                    let cost = links[link as usize].cost;
-                    if cost < least[link as usize] {
-                        layer.cost[link as usize] = cost;
+                    let (at, cost) = (link as usize, links[link as usize].cost);
+                    if cost < least[at] {
+                        (layer.cost[at], least[at]) = (cost, cost);
                         reached.push(link);
                     }
                 }
@@ -218,27 +218,27 @@ impl Topology {
                 let so_far = walks.layers[len - 2].cost[last as usize];
                 for step in self.onward(last) {
                     let at = step.link as usize;
-                    let (cost, known) = (so_far + step.cost, layer.cost[at]);
-                    if cost >= least[at] || cost > known {
+                    let cost = so_far + step.cost;
+                    if cost > least[at] {
                         continue;
                     }
-                    if cost == known {
-                        let other = layer.before[at];
-                        if walks.links(len - 1, other) < walks.links(len - 1, last) {
+                    if cost == least[at] {
+                        // One that costs the same is shorter, or it is as long
+                        // and the smaller one is better.
+                        let (as_long, other) = (layer.cost[at] == cost, layer.before[at]);
+                        let smaller = || walks.links(len - 1, last) < walks.links(len - 1, other);
+                        if !as_long || !smaller() {
                             continue;
                         }
-                    } else if known == f64::INFINITY {
+                    } else if layer.cost[at] == f64::INFINITY {
                         reached.push(step.link);
                     }
                     (layer.cost[at], layer.before[at]) = (cost, last);
+                    least[at] = cost;
                 }
             }
             walks.layers.push(layer);
             walks.add_borders(self, len, &reached);
-            let layer = &walks.layers[len - 1];
-            for &link in &reached {
-                least[link as usize] = layer.cost[link as usize];
-            }
             active = reached;
         }
         walks
@@ -270,8 +270,10 @@ struct Label {
     /// The label that it extends, by its place; [`NONE`] at the target.
     after: u32,
     cost: f64,
+    /// The label kept before it at the same place; [`NONE`] for the first.
+    kept: u32,
     /// How many links it has.
-    len: usize,
+    len: u32,
     /// A bit for each critical domain that it passes; beyond the 64th they
     /// share bits.
     critical: u64,
@@ -291,8 +293,8 @@ struct Search<'a> {
     critical: Vec<u32>,
     place: Vec<Option<u32>>,
     labels: Vec<Label>,
-    /// The labels that stay, by the link that they come over.
-    kept: Vec<Vec<u32>>,
+    /// By link, the last label that stays of those that come over it.
+    kept: Vec<u32>,
     queue: BinaryHeap<Reverse<u128>>,
 }
 
@@ -306,7 +308,7 @@ impl<'a> Search<'a> {
             critical: Vec::new(),
             place: vec![None; topology.domains()],
             labels: Vec::new(),
-            kept: vec![Vec::new(); topology.links().len()],
+            kept: vec![NONE; topology.links().len()],
             queue: BinaryHeap::new(),
         }
     }
@@ -345,13 +347,14 @@ impl<'a> Search<'a> {
         self.queue.clear();
         for label in self.labels.drain(..) {
             if label.over != NONE {
-                self.kept[label.over as usize].clear();
+                self.kept[label.over as usize] = NONE;
             }
         }
         for &link in topology.into(target) {
             self.push(Label {
                 over: link,
                 after: NONE,
+                kept: NONE,
                 cost: 0.0,
                 len: 0,
                 critical: self.bit(link),
@@ -376,11 +379,12 @@ impl<'a> Search<'a> {
                 continue;
             }
             let link = label.over;
-            let kept = self.kept[link as usize].iter();
-            if kept.copied().any(|other| self.dominates(other, at)) {
+            let last = self.kept[link as usize];
+            if self.is_dominated(at, last) {
                 continue;
             }
-            self.kept[link as usize].push(at);
+            self.labels[at as usize].kept = last;
+            self.kept[link as usize] = at;
             let extended = Label {
                 after: at,
                 len: label.len + 1,
@@ -414,7 +418,9 @@ impl<'a> Search<'a> {
     fn push(&mut self, label: Label) -> Result<(), OutOfLabels> {
         let ahead = match label.over {
             NONE => 0.0,
-            link => self.walks.least(link, self.walks.max_links - label.len),
+            link => self
+                .walks
+                .least(link, self.walks.max_links - label.len as usize),
         };
         if ahead == f64::INFINITY {
             return Ok(());
@@ -422,21 +428,26 @@ impl<'a> Search<'a> {
         self.labels_left = self.labels_left.checked_sub(1).ok_or(OutOfLabels)?;
         let (bound, at) = (label.cost + ahead, self.labels.len() as u32);
         // The order of these numbers is that of bound, then length.
-        let rank = u128::from(bound.to_bits()) << 64 | (label.len as u128) << 32;
+        let rank = u128::from(bound.to_bits()) << 64 | u128::from(label.len) << 32;
         self.queue.push(Reverse(rank | u128::from(at)));
         self.labels.push(label);
         Ok(())
     }
 
-    /// The labels that one is made of, from the source to the target.
-    fn chain(&self, at: u32) -> impl Iterator<Item = &Label> {
-        let label = |at: u32| self.labels.get(at as usize);
-        std::iter::successors(label(at), move |before| label(before.after))
+    /// A label and those that follow it, with their places.
+    fn follow(
+        &self,
+        first: u32,
+        next: impl Fn(&Label) -> u32,
+    ) -> impl Iterator<Item = (u32, &Label)> {
+        let label = |at: u32| Some((at, self.labels.get(at as usize)?));
+        std::iter::successors(label(first), move |(_, before)| label(next(before)))
     }
 
     /// The links of a label.
     fn links(&self, label: u32) -> impl Iterator<Item = u32> {
-        self.chain(label).skip(1).map(|label| label.over)
+        let chain = self.follow(label, |label| label.after);
+        chain.skip(1).map(|(_, label)| label.over)
     }
 
     /// The bit of the domain that a link leads into, if it is critical.
@@ -447,8 +458,14 @@ impl<'a> Search<'a> {
 
     /// Whether a label passes a domain.
     fn passes(&self, label: u32, domain: u32) -> bool {
-        let mut passed = self.chain(label);
-        passed.any(|label| self.topology.entered(label.over) == domain)
+        let mut passed = self.follow(label, |label| label.after);
+        passed.any(|(_, label)| self.topology.entered(label.over) == domain)
+    }
+
+    /// Whether a label is dominated by one of those kept at its place.
+    fn is_dominated(&self, label: u32, last_kept: u32) -> bool {
+        let mut kept = self.follow(last_kept, |label| label.kept);
+        kept.any(|(other, _)| self.dominates(other, label))
     }
 
     /// Whether one label is better than the other, which is at the same place,

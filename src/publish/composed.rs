@@ -154,7 +154,7 @@ impl Across {
     }
 
     /// What leads from PID `a` of one domain to the borders of another; of two
-    /// that cost the same further on, the first is to be taken.
+    /// that cost the same in the end, the first is to be taken.
     fn leads(&self, from: usize, a: usize, to: usize, leads: &mut Vec<Lead>) {
         leads.clear();
         let (routes, entries) = (&self.routes.from[from], self.routes.borders_of(to));
@@ -198,17 +198,6 @@ impl Across {
         best
     }
 
-    /// The cost over the leads to PID `b`.
-    fn cell(&self, leads: &[Lead], to: usize, b: usize) -> f64 {
-        let Some(lead) = self.best(leads, to, b) else {
-            return f64::NAN;
-        };
-        self.rule.cost(match &self.other {
-            None => lead.cost + self.select[to].inward(lead.to, b),
-            Some((_, other)) => self.rule.join(lead.other, other[to].inward(lead.to, b)),
-        })
-    }
-
     /// Of the metric that ways are selected by: what the least costs from PID
     /// `a` of a domain to each border, of whatever domain.
     fn starts(&self, from: usize, a: usize, starts: &mut Vec<f64>) {
@@ -224,6 +213,16 @@ impl Across {
     }
 }
 
+/// The least cost over borders with these starts to PID `b` of a domain.
+fn least(starts: &[f64], select: &Access, b: usize) -> f64 {
+    let mut least = f64::INFINITY;
+    for (border, start) in starts.iter().enumerate() {
+        least = least.min(start + select.inward(border, b));
+    }
+    // Infinite is none: infinity times 0 is NaN.
+    least / 1000.0 + least * 0.0
+}
+
 /// Writes the least cost over borders with these starts to every PID of a
 /// domain.
 fn fill_selected(starts: &[f64], select: &Access, out: &mut [f64]) {
@@ -235,7 +234,6 @@ fn fill_selected(starts: &[f64], select: &Access, out: &mut [f64]) {
                 *least = if cost < *least { cost } else { *least };
             }
         }
-        // Infinite is none: infinity times 0 is NaN.
         least.map(|cost| cost / 1000.0 + cost * 0.0)
     });
 }
@@ -342,34 +340,43 @@ impl Composed {
         out.clear();
         out.reserve(srcs.len() * dsts.len());
         let places: Vec<_> = dsts.iter().map(|&dst| self.place(dst as usize)).collect();
-        let mut leads = Leads::new(self);
+        let mut onward = Onward::new(self);
         for &src in srcs {
-            let from = self.place(src as usize);
-            leads.forget();
-            for &to in &places {
-                out.push(match (from, to) {
-                    (Some(from), Some(to)) => leads.cell(from, to),
-                    _ => f64::NAN,
-                });
-            }
+            let Some((from, a)) = self.place(src as usize) else {
+                out.extend(dsts.iter().map(|_| f64::NAN));
+                continue;
+            };
+            onward.start(from, a);
+            out.extend(places.iter().map(|place| match *place {
+                Some((to, b)) if to == from => self.domains[from].cost(a, b),
+                Some((to, b)) => onward.cost(to, b),
+                None => f64::NAN,
+            }));
         }
     }
 }
 
-/// The leads from one PID to the domains that were asked for.
-struct Leads<'c> {
-    composed: &'c Composed,
+/// What leads on from one PID, worked out for the domains that are asked for.
+struct Onward<'c> {
+    across: Option<&'c Across>,
+    from: usize,
+    a: usize,
+    /// In the metric that ways are selected by: the least cost to each border.
+    starts: Vec<f64>,
+    /// In another: what leads to the domains asked for, and where that is.
     leads: Vec<Lead>,
-    /// By domain, where its leads are.
     known: Vec<Option<Range<usize>>>,
     asked: Vec<usize>,
     scratch: Vec<Lead>,
 }
 
-impl<'c> Leads<'c> {
+impl<'c> Onward<'c> {
     fn new(composed: &'c Composed) -> Self {
         Self {
-            composed,
+            across: composed.across.as_ref(),
+            from: 0,
+            a: 0,
+            starts: Vec::new(),
             leads: Vec::new(),
             known: vec![None; composed.domains.len()],
             asked: Vec::new(),
@@ -377,29 +384,41 @@ impl<'c> Leads<'c> {
         }
     }
 
-    /// Forgets all, before another PID is asked for.
-    fn forget(&mut self) {
+    /// Starts at PID `a` of a domain.
+    fn start(&mut self, from: usize, a: usize) {
+        (self.from, self.a) = (from, a);
         self.leads.clear();
         for domain in self.asked.drain(..) {
             self.known[domain] = None;
         }
+        if let Some(across) = self.across.filter(|across| across.other.is_none()) {
+            across.starts(from, a, &mut self.starts);
+        }
     }
 
-    fn cell(&mut self, (from, a): (usize, usize), (to, b): (usize, usize)) -> f64 {
-        if from == to {
-            return self.composed.domains[from].cost(a, b);
-        }
-        let Some(across) = &self.composed.across else {
+    /// The cost to PID `b` of another domain.
+    fn cost(&mut self, to: usize, b: usize) -> f64 {
+        let Some(across) = self.across else {
             return f64::NAN;
         };
+        let Some((_, by)) = &across.other else {
+            let starts = &self.starts[across.routes.borders_of(to)];
+            return least(starts, &across.select[to], b);
+        };
         let known = self.known[to].get_or_insert_with(|| {
-            across.leads(from, a, to, &mut self.scratch);
+            across.leads(self.from, self.a, to, &mut self.scratch);
             let begin = self.leads.len();
             self.leads.extend_from_slice(&self.scratch);
             self.asked.push(to);
             begin..self.leads.len()
         });
-        across.cell(&self.leads[known.clone()], to, b)
+        match across.best(&self.leads[known.clone()], to, b) {
+            Some(lead) => {
+                let then = by[to].inward(lead.to, b);
+                across.rule.cost(across.rule.join(lead.other, then))
+            }
+            None => f64::NAN,
+        }
     }
 }
 
