@@ -83,28 +83,37 @@ pub(super) fn access(
     none: f64,
 ) -> Access {
     let missing = [f64::NAN].repeat(pids);
-    let row = |pid: u32| match matrix {
-        Some(matrix) => matrix.row(pid as usize),
+    let row = |pid: usize| match matrix {
+        Some(matrix) => matrix.row(pid),
         None => &missing,
     };
-    let measure = |a: u32, b: u32, cost: f64| match cost.is_nan() {
-        true if a == b => rule.identity(),
-        true => none,
-        false => {
-            let measure = rule.measure(cost * scale);
-            if measure.is_nan() { none } else { measure }
-        }
-    };
-    let mut out = Vec::with_capacity(pids * borders.len());
-    for a in 0..pids as u32 {
+    let count = borders.len();
+    let mut out = Vec::with_capacity(pids * count);
+    for a in 0..pids {
         let row = row(a);
-        out.extend(borders.iter().map(|&b| measure(a, b, row[b as usize])));
+        out.extend(borders.iter().map(|&b| row[b as usize]));
     }
-    let mut into = Vec::with_capacity(pids * borders.len());
+    let mut into = Vec::with_capacity(pids * count);
     for &a in borders {
-        into.extend((0..).zip(row(a)).map(|(b, &cost)| measure(a, b, cost)));
+        into.extend_from_slice(row(a as usize));
     }
-    Access::new(pids, borders.len(), out, &into)
+    to_measures(rule, scale, none, &mut out);
+    to_measures(rule, scale, none, &mut into);
+    for (place, border) in borders.iter().map(|border| *border as usize).enumerate() {
+        if row(border)[border].is_nan() {
+            out[border * count + place] = rule.identity();
+            into[place * pids + border] = rule.identity();
+        }
+    }
+    Access::new(pids, count, out, &into)
+}
+
+/// Puts the measures in the place of costs.
+fn to_measures(rule: Rule, scale: f64, none: f64, costs: &mut [f64]) {
+    for cost in costs {
+        let measure = rule.measure(*cost * scale);
+        *cost = if measure.is_nan() { none } else { measure };
+    }
 }
 
 /// A missing measure of the metric that ways are selected by.

@@ -12,6 +12,8 @@ pub struct Topology {
     /// The domain of each border.
     domains: Vec<u32>,
     links: Vec<Link>,
+    /// The domain that each link leads into.
+    entered: Vec<u32>,
     /// What leads on from each link, and back to it.
     onward: Steps,
     back: Steps,
@@ -151,7 +153,9 @@ impl Topology {
             }
         }
         let count = links.len();
+        let entered = links.iter().map(|link| of_border[link.to as usize]);
         Self {
+            entered: entered.collect(),
             first,
             domains: of_border,
             links,
@@ -208,7 +212,7 @@ impl Topology {
 
     /// The domain that a link leads into.
     pub(super) fn entered(&self, link: u32) -> u32 {
-        self.domain_of(self.link(link).to)
+        self.entered[link as usize]
     }
 
     /// All links.

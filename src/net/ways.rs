@@ -93,17 +93,16 @@ impl Links {
 struct Walks {
     /// How many links a walk may have.
     max_links: usize,
-    /// By length, then by last link: what the walk costs, and its last link but
-    /// one.
-    layers: Vec<Layer>,
+    /// By last link and length: what the walk costs.
+    cost: Vec<ByLength<f64>>,
+    /// By last link and length: the last link but one.
+    before: Vec<ByLength<u32>>,
     /// To each border: what the best walk costs, its length and its last link.
     to: Vec<Option<(f64, usize, u32)>>,
 }
 
-struct Layer {
-    cost: Vec<f64>,
-    before: Vec<u32>,
-}
+/// One for each length, from 1.
+type ByLength<T> = [T; MAX_LINKS];
 
 impl Walks {
     /// The links of a walk.
@@ -113,9 +112,9 @@ impl Walks {
             at: [0; MAX_LINKS],
         };
         let mut link = last;
-        for (at, layer) in links.at[..len].iter_mut().zip(&self.layers).rev() {
-            *at = link;
-            link = layer.before[link as usize];
+        for at in (0..len).rev() {
+            links.at[at] = link;
+            link = self.before[link as usize][at];
         }
         links
     }
@@ -124,7 +123,7 @@ impl Walks {
     fn add_borders(&mut self, topology: &Topology, len: usize, reached: &[u32]) {
         for &link in reached {
             let border = topology.link(link).to as usize;
-            let cost = self.layers[len - 1].cost[link as usize];
+            let cost = self.cost[link as usize][len - 1];
             let better = match self.to[border] {
                 None => true,
                 Some((least, as_long, last)) if cost == least && len == as_long => {
@@ -138,11 +137,15 @@ impl Walks {
         }
     }
 
-    /// The least cost of a walk to the end of a link that has at most so many.
-    fn least(&self, link: u32, len: usize) -> f64 {
-        let layers = self.layers[..len.min(self.layers.len())].iter().rev();
-        let mut costs = layers.map(|layer| layer.cost[link as usize]);
-        costs.find(|cost| cost.is_finite()).unwrap_or(f64::INFINITY)
+    /// By last link and length: the least cost of a walk of at most that length.
+    fn least(&self) -> Vec<ByLength<f64>> {
+        let mut least = self.cost.clone();
+        for costs in &mut least {
+            for len in 1..MAX_LINKS {
+                costs[len] = costs[len].min(costs[len - 1]);
+            }
+        }
+        least
     }
 }
 
@@ -189,7 +192,8 @@ impl Topology {
         let home = self.domain_of(source);
         let mut walks = Walks {
             max_links,
-            layers: Vec::with_capacity(max_links),
+            cost: vec![[f64::INFINITY; MAX_LINKS]; links.len()],
+            before: vec![[0; MAX_LINKS]; links.len()],
             to: vec![None; self.borders()],
         };
         // The least cost so far; nothing is less than that of coming home.
@@ -200,44 +204,41 @@ impl Topology {
         let mut least: Vec<f64> = least.collect();
         let mut active: Vec<u32> = Vec::new();
         for len in 1..=max_links {
-            let mut layer = Layer {
-                cost: vec![f64::INFINITY; links.len()],
-                before: vec![0; links.len()],
-            };
             let mut reached = Vec::new();
             if len == 1 {
                 for &link in self.out(source) {
                     let (at, cost) = (link as usize, links[link as usize].cost);
                     if cost < least[at] {
-                        (layer.cost[at], least[at]) = (cost, cost);
+                        (walks.cost[at][0], least[at]) = (cost, cost);
                         reached.push(link);
                     }
                 }
             }
             for &last in &active {
-                let so_far = walks.layers[len - 2].cost[last as usize];
+                let so_far = walks.cost[last as usize][len - 2];
                 for step in self.onward(last) {
                     let at = step.link as usize;
                     let cost = so_far + step.cost;
                     if cost > least[at] {
                         continue;
                     }
-                    if cost == least[at] {
+                    let known = &mut walks.cost[at][len - 1];
+                    if *known == f64::INFINITY && cost < least[at] {
+                        reached.push(step.link);
+                    } else if cost == least[at] {
                         // One that costs the same is shorter, or it is as long
                         // and the smaller one is better.
-                        let (as_long, other) = (layer.cost[at] == cost, layer.before[at]);
-                        let smaller = || walks.links(len - 1, last) < walks.links(len - 1, other);
-                        if !as_long || !smaller() {
+                        let other = walks.before[at][len - 1];
+                        if *known != cost
+                            || walks.links(len - 1, other) <= walks.links(len - 1, last)
+                        {
                             continue;
                         }
-                    } else if layer.cost[at] == f64::INFINITY {
-                        reached.push(step.link);
                     }
-                    (layer.cost[at], layer.before[at]) = (cost, last);
+                    (walks.cost[at][len - 1], walks.before[at][len - 1]) = (cost, last);
                     least[at] = cost;
                 }
             }
-            walks.layers.push(layer);
             walks.add_borders(self, len, &reached);
             active = reached;
         }
@@ -286,28 +287,34 @@ const NONE: u32 = u32::MAX;
 struct Search<'a> {
     topology: &'a Topology,
     source: u32,
-    /// The best walks from the source: a lower bound of what lies ahead.
-    walks: &'a Walks,
+    max_links: usize,
+    /// By link and by how many there may be up to its end: the least cost from
+    /// the source.
+    ahead: Vec<ByLength<f64>>,
     labels_left: u64,
     /// The domains that must not be passed twice, and the place of each there.
     critical: Vec<u32>,
     place: Vec<Option<u32>>,
     labels: Vec<Label>,
+    /// What a walk that was found costs: none that costs more is sought.
+    enough: f64,
     /// By link, the last label that stays of those that come over it.
     kept: Vec<u32>,
     queue: BinaryHeap<Reverse<u128>>,
 }
 
 impl<'a> Search<'a> {
-    fn new(topology: &'a Topology, source: u32, walks: &'a Walks, max_labels: u64) -> Self {
+    fn new(topology: &'a Topology, source: u32, walks: &Walks, max_labels: u64) -> Self {
         Self {
             topology,
             source,
-            walks,
+            max_links: walks.max_links,
+            ahead: walks.least(),
             labels_left: max_labels,
             critical: Vec::new(),
             place: vec![None; topology.domains()],
             labels: Vec::new(),
+            enough: f64::INFINITY,
             kept: vec![NONE; topology.links().len()],
             queue: BinaryHeap::new(),
         }
@@ -345,6 +352,7 @@ impl<'a> Search<'a> {
     fn walk(&mut self, target: u32) -> Result<Option<u32>, OutOfLabels> {
         let topology = self.topology;
         self.queue.clear();
+        self.enough = f64::INFINITY;
         for label in self.labels.drain(..) {
             if label.over != NONE {
                 self.kept[label.over as usize] = NONE;
@@ -416,17 +424,19 @@ impl<'a> Search<'a> {
 
     /// Adds a label, unless no walk from the source can be put before it.
     fn push(&mut self, label: Label) -> Result<(), OutOfLabels> {
-        let ahead = match label.over {
-            NONE => 0.0,
-            link => self
-                .walks
-                .least(link, self.walks.max_links - label.len as usize),
+        let ahead = match (label.over, self.max_links - label.len as usize) {
+            (NONE, _) => 0.0,
+            (_, 0) => return Ok(()),
+            (link, room) => self.ahead[link as usize][room - 1],
         };
-        if ahead == f64::INFINITY {
+        let (bound, at) = (label.cost + ahead, self.labels.len() as u32);
+        if bound > self.enough || bound == f64::INFINITY {
             return Ok(());
         }
+        if label.over == NONE {
+            self.enough = bound;
+        }
         self.labels_left = self.labels_left.checked_sub(1).ok_or(OutOfLabels)?;
-        let (bound, at) = (label.cost + ahead, self.labels.len() as u32);
         // The order of these numbers is that of bound, then length.
         let rank = u128::from(bound.to_bits()) << 64 | u128::from(label.len) << 32;
         self.queue.push(Reverse(rank | u128::from(at)));
