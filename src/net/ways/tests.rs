@@ -1,0 +1,197 @@
+//! The best ways, held against trying each.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::net::Link;
+
+/// Domains, each as the costs between its borders, and links.
+type Given = (Vec<Vec<f64>>, Vec<Link>);
+
+const NO: f64 = f64::INFINITY;
+
+/// Costs so few that many ways cost the same, and so different that going
+/// around through a domain twice is often cheaper.
+fn cost() -> impl Strategy<Value = f64> {
+    prop_oneof![3 => Just(NO), 4 => (0..3_u8).prop_map(f64::from), 3 => Just(30.0)]
+}
+
+fn given(domains: std::ops::Range<usize>, links: usize) -> impl Strategy<Value = Given> {
+    let domain = (1..4_usize).prop_flat_map(|borders| vec(cost(), borders * borders));
+    vec(domain, domains).prop_flat_map(move |domains| {
+        let count = domains.len();
+        let sizes: Vec<usize> = domains.iter().map(|costs| costs.len().isqrt()).collect();
+        let border = move |domain: usize, place: usize| {
+            let before: usize = sizes[..domain].iter().sum();
+            (before + place % sizes[domain]) as u32
+        };
+        let ends = (0..count, 1..count, any::<usize>(), any::<usize>());
+        let cost = prop_oneof![9 => (0..3_u8).prop_map(f64::from), 1 => Just(NO)];
+        let link = (ends, cost, any::<bool>(), any::<bool>());
+        let link = link.prop_map(move |((a, step, e, f), cost, open_from, open_to)| Link {
+            from: border(a, e),
+            to: border((a + step) % count, f),
+            cost,
+            open_from,
+            open_to,
+        });
+        (Just(domains), vec(link, 2 * count..links))
+    })
+}
+
+fn topology((domains, links): &Given) -> Topology {
+    let domains: Vec<&[f64]> = domains.iter().map(Vec::as_slice).collect();
+    Topology::new(&domains, links.clone())
+}
+
+/// The least of cost, length and links over all ways, by trying each.
+fn every_way(
+    given: &Given,
+    topology: &Topology,
+    source: u32,
+    max_domains: usize,
+) -> Vec<Option<(f64, usize, Vec<u32>)>> {
+    let mut best = vec![None; topology.borders()];
+    let mut stack = vec![(0.0, Vec::<u32>::new())];
+    while let Some((cost, way)) = stack.pop() {
+        let mut passed: Vec<u32> = way.iter().map(|at| topology.entered(*at)).collect();
+        passed.push(topology.domain_of(source));
+        if let Some(last) = way.last() {
+            let known = &mut best[given.1[*last as usize].to as usize];
+            let key = (cost, way.len(), way.clone());
+            if known.as_ref().is_none_or(|known| key < *known) {
+                *known = Some(key);
+            }
+        }
+        if passed.len() >= max_domains {
+            continue;
+        }
+        for (next, link) in (0..).zip(&given.1) {
+            let inside = match way.last().map(|at| &given.1[*at as usize]) {
+                None if link.from == source => 0.0,
+                Some(came) if came.open_to || link.open_from => {
+                    let domain = topology.domain_of(came.to) as usize;
+                    let borders = topology.borders_of(domain);
+                    if !borders.contains(&(link.from as usize)) {
+                        continue;
+                    }
+                    let row = (came.to as usize - borders.start) * borders.len();
+                    given.0[domain][row + link.from as usize - borders.start]
+                }
+                _ => continue,
+            };
+            let cost = cost + inside + link.cost;
+            if cost < NO && !passed.contains(&topology.domain_of(link.to)) {
+                stack.push((cost, [&way[..], &[next]].concat()));
+            }
+        }
+    }
+    best
+}
+
+fn found(ways: &Ways) -> Vec<Option<(f64, usize, Vec<u32>)>> {
+    let known = |way: &Way| (way.cost, way.links().len(), way.links().to_vec());
+    ways.to.iter().map(|way| way.as_ref().map(known)).collect()
+}
+
+/// Domains of one border each, whose names are letters from A, and links:
+/// from where to where, the cost, and whether traffic from anywhere leaves
+/// by it. What comes from S is carried only by links that say so.
+fn drawn(links: &[(&str, f64, bool)]) -> Topology {
+    let border = |name: &str, at: usize| u32::from(name.as_bytes()[at] - b'A');
+    let link = |&(name, cost, open_from): &(&str, f64, bool)| Link {
+        from: border(name, 0),
+        to: border(name, 1),
+        cost,
+        open_from,
+        open_to: !name.starts_with('S'),
+    };
+    topology(&(vec![vec![0.0]; 26], links.iter().map(link).collect()))
+}
+
+/// The links of the way from S to T.
+fn from_s_to_t(topology: &Topology, max_domains: usize) -> Vec<u32> {
+    let effort = Effort {
+        max_domains,
+        max_labels: u64::MAX,
+    };
+    let ways = topology.ways(u32::from(b'S' - b'A'), effort);
+    let way = ways.to[usize::from(b'T' - b'A')];
+    way.expect("a way").links().to_vec()
+}
+
+/// From S to D it is shorter by R than by U and W, from D to T cheaper by R
+/// and M than by R alone; there is room for U W V D R T only.
+#[test]
+fn a_cheaper_walk_that_is_longer_does_not_hide_one_that_there_is_room_for() {
+    let topology = drawn(&[
+        ("SR", 0.0, true),
+        ("RV", 0.0, true),
+        ("VD", 0.0, true),
+        ("DR", 0.0, true),
+        ("RT", 5.0, false),
+        ("RM", 0.0, false),
+        ("MT", 0.0, false),
+        ("SU", 0.0, true),
+        ("UW", 0.0, true),
+        ("WV", 0.0, true),
+    ]);
+    assert_eq!(from_s_to_t(&topology, 7), [7, 8, 9, 2, 3, 4]);
+}
+
+/// S A V X A T passes A twice and costs least, then S B Y Z B T, which
+/// passes B twice. The way is S A V X B T: at X, what passes A is cheaper
+/// than what passes B.
+#[test]
+fn critical_domains_that_share_a_bit_are_told_apart() {
+    let topology = drawn(&[
+        ("SA", 0.0, true),
+        ("AV", 0.0, true),
+        ("VX", 0.0, true),
+        ("XA", 0.0, true),
+        ("AT", 0.0, false),
+        ("XB", 2.0, true),
+        ("BT", 0.0, false),
+        ("SB", 1.0, true),
+        ("BY", 0.0, true),
+        ("YZ", 0.0, true),
+        ("ZB", 0.0, true),
+    ]);
+    assert_eq!(from_s_to_t(&topology, 8), [0, 1, 2, 5, 6]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    #[test]
+    fn the_best_of_all_ways_through_different_domains_is_found(
+        given in given(2..9, 40), max_domains in 1..10_usize,
+    ) {
+        let topology = topology(&given);
+        let effort = Effort { max_domains, max_labels: u64::MAX };
+        for source in 0..topology.borders() as u32 {
+            let ways = topology.ways(source, effort);
+            prop_assert_eq!(found(&ways), every_way(&given, &topology, source, max_domains));
+            prop_assert_eq!(ways.unsettled, Vec::<u32>::new());
+        }
+    }
+
+    #[test]
+    fn what_too_few_labels_leave_open_is_said(
+        given in given(4..8, 30), max_labels in 0..60_u64,
+    ) {
+        let topology = topology(&given);
+        for source in 0..topology.borders() as u32 {
+            let ways = topology.ways(source, Effort { max_domains: 8, max_labels });
+            let best = every_way(&given, &topology, source, 8);
+            for (target, (found, best)) in (0..).zip(found(&ways).into_iter().zip(best)) {
+                if ways.unsettled.contains(&target) {
+                    prop_assert_eq!(found, None);
+                } else {
+                    prop_assert_eq!(found, best);
+                }
+            }
+        }
+    }
+}
