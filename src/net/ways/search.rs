@@ -28,7 +28,7 @@ struct Label {
 }
 
 /// In tests so few that critical domains do share bits.
-const BITS: u32 = if cfg!(test) { 1 } else { 64 };
+const BITS: u32 = if cfg!(test) { 2 } else { 64 };
 
 /// No link or label.
 const NONE: u32 = u32::MAX;

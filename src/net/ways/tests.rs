@@ -140,16 +140,16 @@ fn a_cheaper_walk_that_is_longer_does_not_hide_one_that_there_is_room_for() {
     assert_eq!(from_s_to_t(&topology, 7), [7, 8, 9, 2, 3, 4]);
 }
 
-/// S A V X A T passes A twice and costs least, then S B Y Z B T, which
-/// passes B twice. The way is S A V X B T: at X, what passes A is cheaper
-/// than what passes B.
+/// S E G H E T costs least and passes E twice; then S A V X A T, which passes
+/// A twice, and S B Y Z B T, which passes B twice: A and B share a bit. The way
+/// is S A V X B T: at X, what passes A is cheaper than what passes B.
 #[test]
 fn critical_domains_that_share_a_bit_are_told_apart() {
     let topology = drawn(&[
         ("SA", 0.0, true),
         ("AV", 0.0, true),
         ("VX", 0.0, true),
-        ("XA", 0.0, true),
+        ("XA", 0.5, true),
         ("AT", 0.0, false),
         ("XB", 2.0, true),
         ("BT", 0.0, false),
@@ -157,6 +157,11 @@ fn critical_domains_that_share_a_bit_are_told_apart() {
         ("BY", 0.0, true),
         ("YZ", 0.0, true),
         ("ZB", 0.0, true),
+        ("SE", 0.0, true),
+        ("EG", 0.0, true),
+        ("GH", 0.0, true),
+        ("HE", 0.0, true),
+        ("ET", 0.0, false),
     ]);
     assert_eq!(from_s_to_t(&topology, 8), [0, 1, 2, 5, 6]);
 }
