@@ -45,33 +45,11 @@ type Site = Vec<[f64; 2]>;
 
 /// The domains of a federation. Each lies somewhere on a map and meets others that are near, where
 /// they are nearest: two providers, an open one and a peer. Their own costs are those of shortest
-/// paths, unless they are `adverse`: then they are random, and some missing.
-pub fn domains(size: Size, adverse: bool) -> Vec<Domain> {
+/// paths.
+pub fn domains(size: Size) -> Vec<Domain> {
     let mut random = Random(7);
     let sites: Vec<Site> = (0..size.domains).map(|_| site(size, &mut random)).collect();
-    let mut links = vec![Interconnects::new(); size.domains];
-    let mut joined = 0;
-    let mut join = |a: usize, b: usize, [to_b, to_a]: [Relationship; 2]| {
-        let id = InterconnectId::new(&format!("x{joined}")).expect("an id");
-        joined += 1;
-        let borders = (0..size.borders).flat_map(|e| (0..size.borders).map(move |f| (e, f)));
-        let length = |&(e, f): &(usize, usize)| distance(sites[a][e], sites[b][f]);
-        let nearest = borders.min_by(|x, y| length(x).total_cmp(&length(y)));
-        let (e, f) = nearest.expect("borders");
-        for (from, to, border, peer_border, relationship) in
-            [(a, b, e, f, to_b), (b, a, f, e, to_a)]
-        {
-            let costs = METRICS.map(|name| (metric(name), cost(name, length(&(e, f)))));
-            let interconnect = Interconnect {
-                border: pid(border),
-                costs: costs.into(),
-                peer_border: pid(peer_border),
-                peer_domain: label(to),
-                relationship,
-            };
-            links[from].insert(id.clone(), interconnect);
-        }
-    };
+    let mut wires = Wires::new(size);
     // The nearest of some that are drawn from the first domains.
     let mut near = |a: usize, among: usize| {
         let drawn = (0..8).map(|_| random.below(among as u64) as usize);
@@ -88,29 +66,107 @@ pub fn domains(size: Size, adverse: bool) -> Vec<Domain> {
         ];
         for sides in kinds {
             let provider = sides[0] == Relationship::Provider;
-            if let Some(b) = near(a, if provider { a } else { size.domains }) {
-                join(a, b, sides);
-            }
+            let Some(b) = near(a, if provider { a } else { size.domains }) else {
+                continue;
+            };
+            let borders = (0..size.borders).flat_map(|e| (0..size.borders).map(move |f| (e, f)));
+            let length = |&(e, f): &(usize, usize)| distance(sites[a][e], sites[b][f]);
+            let nearest = borders.min_by(|x, y| length(x).total_cmp(&length(y)));
+            let (e, f) = nearest.expect("borders");
+            wires.join([(a, e), (b, f)], sides, |name| cost(name, length(&(e, f))));
         }
     }
-    let each = links.into_iter().zip(&sites).enumerate();
+    let each = wires.links.into_iter().zip(&sites).enumerate();
     each.map(|(number, (links, site))| {
-        let costs = match adverse {
-            true => METRICS.map(|name| (metric(name), anything(size.pids, &mut random))),
-            false => {
-                let paths = shortest_paths(site);
-                METRICS.map(|name| (metric(name), along(&paths, name)))
-            }
-        };
-        let costs = costs.map(|(metric, costs)| (metric, Costs::Dense(Arc::new(costs))));
-        Domain {
-            label: label(number),
-            view: view(number, network(number, size.pids), costs.into()),
-            interconnects: Arc::new(links),
-            digest: Digest::of(&number.to_le_bytes()).into(),
-        }
+        let paths = shortest_paths(site);
+        domain(number, links, METRICS.map(|name| along(&paths, name)))
     })
     .collect()
+}
+
+/// The domains of a federation whose costs no network has: at random, most of them missing and most
+/// others nothing, so that going around is cheap. All PIDs are borders.
+pub fn adverse(domains: usize, borders: usize, links: usize) -> Vec<Domain> {
+    let size = Size {
+        domains,
+        pids: borders,
+        borders,
+    };
+    let mut random = Random(7);
+    let mut wires = Wires::new(size);
+    for a in 0..domains {
+        for _ in 0..links {
+            let b = (a + 1 + random.below(domains as u64 - 1) as usize) % domains;
+            let [e, f] = [0, 1].map(|_| random.below(borders as u64) as usize);
+            let cost = if random.below(10) == 0 { 1.0 } else { 0.0 };
+            wires.join([(a, e), (b, f)], [Relationship::Open; 2], |_| cost);
+        }
+    }
+    let anything = |random: &mut Random| {
+        let mut costs = Matrix::new(borders, borders);
+        for a in 0..borders {
+            for cost in costs.row_mut(a) {
+                match random.below(300) {
+                    0 => *cost = random.below(100_000) as f64 / 1000.0,
+                    1..9 => *cost = 0.0,
+                    _ => {}
+                }
+            }
+        }
+        costs
+    };
+    let each = wires.links.into_iter().enumerate();
+    each.map(|(number, links)| domain(number, links, METRICS.map(|_| anything(&mut random))))
+        .collect()
+}
+
+/// Interconnects as they are made.
+struct Wires {
+    links: Vec<Interconnects>,
+    joined: usize,
+}
+
+impl Wires {
+    fn new(size: Size) -> Self {
+        Self {
+            links: vec![Interconnects::new(); size.domains],
+            joined: 0,
+        }
+    }
+
+    /// Joins two borders, each given by domain and PID.
+    fn join(
+        &mut self,
+        [one, other]: [(usize, usize); 2],
+        relationships: [Relationship; 2],
+        cost: impl Fn(&str) -> f64,
+    ) {
+        let id = InterconnectId::new(&format!("x{}", self.joined)).expect("an id");
+        self.joined += 1;
+        let sides = [(one, other), (other, one)].into_iter().zip(relationships);
+        for (((from, border), (to, peer_border)), relationship) in sides {
+            let interconnect = Interconnect {
+                border: pid(border),
+                costs: METRICS.map(|name| (metric(name), cost(name))).into(),
+                peer_border: pid(peer_border),
+                peer_domain: label(to),
+                relationship,
+            };
+            self.links[from].insert(id.clone(), interconnect);
+        }
+    }
+}
+
+fn domain(number: usize, links: Interconnects, costs: [Matrix; METRICS.len()]) -> Domain {
+    let pids = costs[0].rows();
+    let costs = METRICS.iter().zip(costs);
+    let costs = costs.map(|(name, costs)| (metric(name), Costs::Dense(Arc::new(costs))));
+    Domain {
+        label: label(number),
+        view: view(number, network(number, pids), costs.collect()),
+        interconnects: Arc::new(links),
+        digest: Digest::of(&number.to_le_bytes()).into(),
+    }
 }
 
 fn site(size: Size, random: &mut Random) -> Site {
@@ -224,19 +280,6 @@ fn along(lengths: &Matrix, name: &str) -> Matrix {
             .row_mut(a)
             .iter_mut()
             .for_each(|length| *length = cost(name, *length));
-    }
-    costs
-}
-
-/// Costs that no network has.
-fn anything(pids: usize, random: &mut Random) -> Matrix {
-    let mut costs = Matrix::new(pids, pids);
-    for a in 0..pids {
-        for cost in costs.row_mut(a) {
-            if random.below(2) == 0 {
-                *cost = random.below(100_000) as f64 / 1000.0;
-            }
-        }
     }
     costs
 }

@@ -18,7 +18,7 @@ use super::merge_conflict::{MergeConflictKind, MergeConflicts};
 use super::merged_network::MergedNetwork;
 use super::merged_properties::MergedProperties;
 use super::policy::MergePolicy;
-use super::routes::{Measured, RoutePlan, access};
+use super::routes::{FULL_SHARES, Measured, RoutePlan, access};
 
 /// What one domain states.
 #[derive(Debug, Clone)]
@@ -423,7 +423,7 @@ impl Join<'_> {
             for to in from.unsettled.iter().map(|&to| self.domains[to as usize]) {
                 conflicts.add(MergeConflictKind::UnsettledPair, &domain.label, || {
                     let detail = format!(
-                        "{} labels for a border do not suffice to find the best paths to domain {}; raise max_labels",
+                        "{} labels for a border, and {FULL_SHARES} times as many for all, do not suffice to find the best paths to domain {}; raise max_labels",
                         self.policy.max_labels, to.label
                     );
                     (Some(to.label.clone()), to.label.to_string(), detail)

@@ -1,6 +1,6 @@
 //! The interconnects of all domains: which both sides declare.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,8 @@ pub enum InterconnectState {
     Unseen,
     /// The sides do not agree, or a border is no PID of its domain.
     Differing,
+    /// Both sides declare it, and there are too many.
+    Excess,
 }
 
 /// A confirmed interconnect in one direction, by the places of the domains and
@@ -63,6 +65,23 @@ pub(super) struct Confirmed<'d> {
     pub(super) there: &'d Interconnect,
 }
 
+/// How many interconnects are used at most. The table of ways takes memory for
+/// each pair of borders, and time for each border and each way through a
+/// domain, and peers control both.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    /// The most borders.
+    borders: usize,
+    /// The most borders times pairs of interconnects that meet in a domain.
+    work: usize,
+}
+
+/// Some hundred MB, and some seconds on two cores.
+const ROOM: Room = Room {
+    borders: 4096,
+    work: 1 << 30,
+};
+
 /// All interconnects, and those that are used, by id and then by the domain
 /// where they start.
 pub(super) fn interconnects<'d>(
@@ -72,7 +91,7 @@ pub(super) fn interconnects<'d>(
     Vec<Confirmed<'d>>,
     MergeConflicts,
 ) {
-    let mut standings = Vec::new();
+    let mut judged = Vec::new();
     let mut confirmed = Vec::new();
     let mut conflicts = MergeConflicts::default();
     let places: HashMap<&DomainLabel, usize> = domains
@@ -111,30 +130,83 @@ pub(super) fn interconnects<'d>(
                     }
                 },
             };
-            let kind = match state {
-                InterconnectState::Confirmed => None,
-                InterconnectState::Pending => Some(MergeConflictKind::PendingInterconnect),
-                InterconnectState::Unseen => Some(MergeConflictKind::UnseenInterconnect),
-                InterconnectState::Differing => Some(MergeConflictKind::DifferingInterconnect),
-            };
-            if let Some(kind) = kind {
-                conflicts.add(kind, &domain.label, || {
-                    (Some(here.peer_domain.clone()), id.to_string(), detail)
-                });
-            }
-            standings.push(InterconnectStanding {
-                id: id.clone(),
-                domain: domain.label.clone(),
-                border: here.border.clone(),
-                peer_domain: here.peer_domain.clone(),
-                peer_border: here.peer_border.clone(),
-                relationship: here.relationship,
-                state,
-            });
+            judged.push((place, id, here, state, detail));
         }
     }
     confirmed.sort_by(|a, b| (a.id, a.from.0).cmp(&(b.id, b.from.0)));
+    let used = ROOM.used(&confirmed);
+    confirmed.retain(|link| used.contains(&(link.from.0, link.id)));
+    let mut standings = Vec::with_capacity(judged.len());
+    for (place, id, here, mut state, mut detail) in judged {
+        if state == InterconnectState::Confirmed && !used.contains(&(place, id)) {
+            state = InterconnectState::Excess;
+            detail = format!("there are too many: at most {} borders", ROOM.borders);
+        }
+        let domain = domains[place];
+        let kind = match state {
+            InterconnectState::Confirmed => None,
+            InterconnectState::Pending => Some(MergeConflictKind::PendingInterconnect),
+            InterconnectState::Unseen => Some(MergeConflictKind::UnseenInterconnect),
+            InterconnectState::Differing => Some(MergeConflictKind::DifferingInterconnect),
+            InterconnectState::Excess => Some(MergeConflictKind::ExcessInterconnect),
+        };
+        if let Some(kind) = kind {
+            conflicts.add(kind, &domain.label, || {
+                (Some(here.peer_domain.clone()), id.to_string(), detail)
+            });
+        }
+        standings.push(InterconnectStanding {
+            id: id.clone(),
+            domain: domain.label.clone(),
+            border: here.border.clone(),
+            peer_domain: here.peer_domain.clone(),
+            peer_border: here.peer_border.clone(),
+            relationship: here.relationship,
+            state,
+        });
+    }
     (standings, confirmed, conflicts)
+}
+
+impl Room {
+    /// The interconnects that there is room for, by the domains where they start:
+    /// the first of each domain before the second of any, so that a domain that
+    /// declares many crowds out only its own. `confirmed` is in order of id.
+    fn used<'d>(&self, confirmed: &[Confirmed<'d>]) -> HashSet<(usize, &'d InterconnectId)> {
+        let mut counts: HashMap<usize, usize> = HashMap::new();
+        let mut turns: HashMap<(usize, &InterconnectId), usize> = HashMap::new();
+        for link in confirmed {
+            let count = counts.entry(link.from.0).or_default();
+            turns.insert((link.from.0, link.id), *count);
+            *count += 1;
+        }
+        let mut links: Vec<(usize, &Confirmed<'d>)> = confirmed
+            .iter()
+            .filter(|link| link.from.0 < link.to.0)
+            .map(|link| {
+                let sides = [link.from.0, link.to.0].map(|domain| turns[&(domain, link.id)]);
+                (sides[0].max(sides[1]), link)
+            })
+            .collect();
+        links.sort_by_key(|(turn, link)| (*turn, link.id, link.from.0));
+        let mut used = HashSet::new();
+        let mut borders = HashSet::new();
+        let mut meeting: HashMap<usize, usize> = HashMap::new();
+        let mut pairs = 0;
+        for (_, link) in links {
+            for end in [link.from, link.to] {
+                borders.insert(end);
+                let before = meeting.entry(end.0).or_default();
+                pairs += 2 * *before + 1;
+                *before += 1;
+            }
+            if borders.len() > self.borders || borders.len() * pairs > self.work {
+                break;
+            }
+            used.extend([(link.from.0, link.id), (link.to.0, link.id)]);
+        }
+        used
+    }
 }
 
 /// The indices of the border PIDs at both sides, if the sides agree.
@@ -165,4 +237,63 @@ fn agree(
         pid.ok_or_else(|| format!("domain {} has no PID {border}", domain.label))
     };
     Ok((pid(domain, &here.border)?, pid(other, &there.border)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Links between domains by their numbers; each end is a border of its own.
+    fn used(room: Room, ends: &[[usize; 2]]) -> Vec<bool> {
+        let ids: Vec<InterconnectId> = (0..ends.len())
+            .map(|at| InterconnectId::new(&format!("x{at:03}")).expect("an id"))
+            .collect();
+        let side = Interconnect {
+            border: PidName::new("b").expect("a name"),
+            costs: [].into(),
+            peer_border: PidName::new("b").expect("a name"),
+            peer_domain: DomainLabel::new("d").expect("a label"),
+            relationship: Relationship::Open,
+        };
+        let mut confirmed = Vec::new();
+        for ((at, id), &[a, b]) in (0..).zip(&ids).zip(ends) {
+            for (from, to) in [((a, at), (b, at)), ((b, at), (a, at))] {
+                confirmed.push(Confirmed {
+                    id,
+                    from,
+                    to,
+                    here: &side,
+                    there: &side,
+                });
+            }
+        }
+        let used = room.used(&confirmed);
+        let both = |(id, [a, b]): (&InterconnectId, &[usize; 2])| {
+            let sides = [a, b].map(|domain| used.contains(&(*domain, id)));
+            assert_eq!(sides[0], sides[1], "a link is used in both directions");
+            sides[0]
+        };
+        ids.iter().zip(ends).map(both).collect()
+    }
+
+    #[test]
+    fn a_domain_that_declares_many_crowds_out_only_its_own() {
+        let ends = [[0, 1], [0, 1], [0, 1], [2, 3], [3, 4]];
+        let room = |borders| Room {
+            borders,
+            work: usize::MAX,
+        };
+        assert_eq!(used(room(10), &ends), [true; 5]);
+        assert_eq!(used(room(9), &ends), [true, true, false, true, true]);
+        assert_eq!(used(room(5), &ends), [true, false, false, true, false]);
+        assert_eq!(used(room(0), &ends), [false; 5]);
+    }
+
+    #[test]
+    fn the_ways_through_domains_are_bounded_with_the_borders() {
+        let star = [[0, 1], [0, 2], [0, 3]];
+        let room = |work| Room { borders: 100, work };
+        assert_eq!(used(room(6 * 12), &star), [true; 3]);
+        assert_eq!(used(room(6 * 12 - 1), &star), [true, true, false]);
+    }
 }

@@ -51,6 +51,8 @@ pub enum MergeConflictKind {
     UnseenInterconnect,
     /// An interconnect that the two sides declare differently.
     DifferingInterconnect,
+    /// An interconnect that both sides declare, beyond what there is room for.
+    ExcessInterconnect,
     /// A pair of domains without costs, since `max_labels` did not suffice to
     /// say which paths are the best.
     UnsettledPair,
@@ -61,7 +63,7 @@ pub enum MergeConflictKind {
 
 impl MergeConflictKind {
     /// Every kind.
-    pub const ALL: [MergeConflictKind; 12] = [
+    pub const ALL: [MergeConflictKind; 13] = [
         MergeConflictKind::DefaultPrefix,
         MergeConflictKind::OutsidePrefix,
         MergeConflictKind::OwnPrefix,
@@ -72,6 +74,7 @@ impl MergeConflictKind {
         MergeConflictKind::PendingInterconnect,
         MergeConflictKind::UnseenInterconnect,
         MergeConflictKind::DifferingInterconnect,
+        MergeConflictKind::ExcessInterconnect,
         MergeConflictKind::UnsettledPair,
         MergeConflictKind::Domain,
     ];
@@ -89,6 +92,7 @@ impl MergeConflictKind {
             MergeConflictKind::PendingInterconnect => "pending-interconnect",
             MergeConflictKind::UnseenInterconnect => "unseen-interconnect",
             MergeConflictKind::DifferingInterconnect => "differing-interconnect",
+            MergeConflictKind::ExcessInterconnect => "excess-interconnect",
             MergeConflictKind::UnsettledPair => "unsettled-pair",
             MergeConflictKind::Domain => "domain",
         }

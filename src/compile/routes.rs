@@ -11,6 +11,9 @@ use crate::publish::{Access, Routes, RoutesFrom, Rule};
 use super::facts::{Interconnect, Relationship};
 use super::links::Confirmed;
 
+/// How many borders may each take all the labels that one may; more have less.
+pub(super) const FULL_SHARES: u64 = 16;
+
 /// A metric that is composed between domains, with what it is made of.
 #[derive(Debug)]
 pub(super) struct Measured {
@@ -150,15 +153,12 @@ impl RoutePlan {
             .collect();
         let inside: Vec<&[f64]> = inside.iter().map(Vec::as_slice).collect();
         let topology = Topology::new(&inside, links);
-        let from = (0..borders.len())
-            .into_par_iter()
-            .map(|domain| routes_from(&topology, others, domain, effort));
-        let from: Vec<RoutesFrom> = from.collect();
+        let from = all_routes(&topology, others, effort);
         let end = topology.borders() as u32;
         let first = (0..borders.len()).map(|domain| topology.borders_of(domain).start as u32);
         let routes = Routes {
             first: first.chain([end]).collect(),
-            from: from.into(),
+            from,
         };
         Arc::new(Self {
             topology: Arc::new(topology),
@@ -233,20 +233,62 @@ fn digest(
     hasher.finish()
 }
 
-/// The ways from the borders of a domain.
+/// The ways from the borders of each domain.
+///
+/// Each border has the same share of all labels. What some leave is shared
+/// among the domains that it did not suffice for, which start again, as long as
+/// that is all that a border may have or at least twice as much.
+fn all_routes(topology: &Topology, others: &[Measured], effort: Effort) -> Box<[RoutesFrom]> {
+    let mut left = effort.max_labels.saturating_mul(FULL_SHARES);
+    let mut all = Vec::new();
+    all.resize_with(topology.domains(), RoutesFrom::default);
+    let mut unsettled: Vec<usize> = (0..all.len()).collect();
+    let mut former = None;
+    loop {
+        let borders = unsettled
+            .iter()
+            .map(|&from| topology.borders_of(from).len());
+        let borders = borders.sum::<usize>().max(1) as u64;
+        let share = effort.max_labels.min(left / borders);
+        let worthwhile = former.is_none_or(|former| {
+            share > former && (share == effort.max_labels || share / 2 >= former)
+        });
+        if unsettled.is_empty() || !worthwhile {
+            return all.into();
+        }
+        let effort = Effort {
+            max_labels: share,
+            ..effort
+        };
+        let from = unsettled
+            .par_iter()
+            .map(|&domain| routes_from(topology, others, domain, effort));
+        let from: Vec<(RoutesFrom, u64)> = from.collect();
+        for (domain, (routes, labels)) in unsettled.drain(..).zip(from) {
+            all[domain] = routes;
+            left -= labels;
+        }
+        unsettled.extend((0..all.len()).filter(|&from| !all[from].unsettled.is_empty()));
+        former = Some(share);
+    }
+}
+
+/// The ways from the borders of a domain, and how many labels they took.
 fn routes_from(
     topology: &Topology,
     others: &[Measured],
     domain: usize,
     effort: Effort,
-) -> RoutesFrom {
+) -> (RoutesFrom, u64) {
     let exits = topology.borders_of(domain);
     let borders = topology.borders();
     let mut unsettled = Vec::new();
+    let mut labels = 0;
     let ways: Vec<Vec<Option<Way>>> = exits
         .clone()
         .map(|exit| {
             let ways = topology.ways(exit as u32, effort);
+            labels += ways.labels;
             unsettled.extend(
                 ways.unsettled
                     .iter()
@@ -289,7 +331,7 @@ fn routes_from(
             }
         }
     }
-    routes
+    (routes, labels)
 }
 
 /// The measure along links and through the domains between them, from left to
@@ -313,4 +355,68 @@ fn along(topology: &Topology, measured: &Measured, links: &[u32]) -> f64 {
         entered = link.to;
     }
     measure
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From each of `sources` domains to T the walk that costs least passes R
+    /// twice, since R carries to T by the cheap link only what comes from W;
+    /// all have one border.
+    fn topology(sources: u32) -> Topology {
+        let [r, v, w, t] = [0, 1, 2, 3].map(|at| sources + at);
+        let link = |from, to, cost, open_from, open_to| Link {
+            from,
+            to,
+            cost,
+            open_from,
+            open_to,
+        };
+        let mut links = vec![
+            link(r, v, 0.0, true, false),
+            link(v, w, 0.0, true, false),
+            link(w, r, 0.0, true, true),
+            link(r, t, 9.0, false, false),
+            link(w, t, 20.0, true, false),
+        ];
+        links.extend((0..sources).map(|source| link(source, r, 0.0, false, false)));
+        let inside: Vec<&[f64]> = vec![&[0.0]; sources as usize + 4];
+        Topology::new(&inside, links)
+    }
+
+    fn effort(max_labels: u64) -> Effort {
+        Effort {
+            max_domains: 8,
+            max_labels,
+        }
+    }
+
+    fn settled(topology: &Topology, max_labels: u64) -> usize {
+        let routes = all_routes(topology, &[], effort(max_labels));
+        routes
+            .iter()
+            .filter(|from| from.unsettled.is_empty())
+            .count()
+    }
+
+    #[test]
+    fn what_some_borders_leave_others_have() {
+        let topology = topology(10);
+        let needed = topology.ways(0, effort(u64::MAX)).labels;
+        assert!(needed > 0);
+        let domains = topology.domains();
+        assert_eq!(settled(&topology, needed), domains);
+        assert_eq!(settled(&topology, needed - 1), domains - 10);
+    }
+
+    #[test]
+    fn all_borders_together_have_some_times_the_labels_of_one() {
+        let topology = topology(100);
+        let needed = topology.ways(0, effort(u64::MAX)).labels;
+        let domains = topology.domains() as u64;
+        assert_eq!(settled(&topology, needed), domains as usize - 100);
+        let enough = needed * domains / FULL_SHARES + 1;
+        assert_eq!(settled(&topology, enough), domains as usize);
+    }
 }

@@ -68,6 +68,8 @@ pub struct Ways {
     pub to: Vec<Option<Way>>,
     /// The borders that the labels did not suffice for.
     pub unsettled: Vec<u32>,
+    /// How many labels it took.
+    pub labels: u64,
 }
 
 /// A sequence of links; of two the shorter is less, then the lexicographically
@@ -157,15 +159,31 @@ impl Topology {
     /// # Panics
     /// There is no such border.
     pub fn ways(&self, source: u32, effort: Effort) -> Ways {
+        self.ways_to(source, effort, |_| true)
+    }
+
+    /// The best way from a border to one of another domain; none if the labels
+    /// do not suffice.
+    ///
+    /// # Panics
+    /// There is no such border.
+    pub fn way(&self, source: u32, target: u32, effort: Effort) -> Option<Way> {
+        let ways = self.ways_to(source, effort, |border| border == target);
+        ways.to[target as usize]
+    }
+
+    /// The best ways from a border to some.
+    fn ways_to(&self, source: u32, effort: Effort, wanted: impl Fn(u32) -> bool) -> Ways {
         let max_links = effort.max_domains.clamp(1, MAX_DOMAINS) - 1;
         let walks = self.walks(source, max_links);
         let mut ways = Ways {
             to: vec![None; self.borders()],
             unsettled: Vec::new(),
+            labels: 0,
         };
         let mut unfinished = Vec::new();
         for ((target, way), best) in (0..).zip(&mut ways.to).zip(&walks.to) {
-            let Some((cost, len, last)) = *best else {
+            let Some((cost, len, last)) = best.filter(|_| wanted(target)) else {
                 continue;
             };
             let links = walks.links(len, last);
@@ -184,6 +202,7 @@ impl Topology {
                 Err(OutOfLabels) => ways.unsettled.push(target),
             }
         }
+        ways.labels = effort.max_labels - search.labels_left();
         ways
     }
 

@@ -158,7 +158,8 @@ impl Plan {
     fn way(&self, from: usize, exit: usize, to: usize, entry: usize) -> Option<Way> {
         let source = self.topology.borders_of(from).start + exit;
         let target = self.topology.borders_of(to).start + entry;
-        self.topology.ways(source as u32, self.effort).to[target]
+        let (source, target) = (source as u32, target as u32);
+        self.topology.way(source, target, self.effort)
     }
 
     fn hops(&self, src: (usize, u32), links: &[u32], dst: (usize, u32)) -> Option<Vec<Hop>> {

@@ -12,7 +12,7 @@ pub struct Routes {
 }
 
 /// The ways from the borders of one domain: tables of its borders by all.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct RoutesFrom {
     /// The cost in thousandths; infinite where there is no way.
     pub cost: Box<[f64]>,

@@ -70,6 +70,11 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// The labels that were not needed.
+    pub(super) fn labels_left(&self) -> u64 {
+        self.labels_left
+    }
+
     /// The best way to a border; the best walk passes one domain `twice`.
     pub(super) fn way(&mut self, target: u32, twice: u32) -> Result<Option<Way>, OutOfLabels> {
         for domain in self.critical.drain(..) {
