@@ -57,6 +57,16 @@ impl AltoError {
         }
     }
 
+    /// A member has the wrong JSON type.
+    pub fn invalid_type(field: impl Into<String>) -> Self {
+        Self {
+            code: ErrorCode::InvalidFieldType,
+            field: Some(field.into()),
+            syntax_error: None,
+            value: None,
+        }
+    }
+
     /// A required member is absent.
     pub fn missing_field(field: impl Into<String>) -> Self {
         Self {
@@ -105,12 +115,7 @@ impl From<&Fault> for AltoError {
             // "If one element of an array has the wrong type, it is an invalid
             // value of the array" (§8.5.2).
             FaultKind::Type(found) if in_array => Self::invalid_value(field, found.clone()),
-            FaultKind::Type(_) => Self {
-                code: ErrorCode::InvalidFieldType,
-                field: Some(field),
-                syntax_error: None,
-                value: None,
-            },
+            FaultKind::Type(_) => Self::invalid_type(field),
             FaultKind::Value(value) => Self {
                 code: ErrorCode::InvalidFieldValue,
                 field: Some(field),

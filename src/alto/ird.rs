@@ -50,7 +50,8 @@ pub struct Entry {
     pub uses: Vec<String>,
 }
 
-/// The capabilities of RFC 7285 §11 and RFC 8189 §4.1.1.
+/// The capabilities of RFC 7285 §11, RFC 8189 §4.1.1, RFC 8895 §6.3 and
+/// RFC 9569 §5.2.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Capabilities {
@@ -60,12 +61,19 @@ pub struct Capabilities {
     /// The cost types by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cost_type_names: Vec<String>,
+    /// The media types of patches that an update stream or a TIPS sends of
+    /// resources, by resource id, joined by commas (RFC 8895 §6.3, RFC 9569 §5.2).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub incremental_change_media_types: BTreeMap<String, String>,
     /// How many cost types an answer may have; 0 or absent: one, by RFC 7285.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_cost_types: Option<usize>,
     /// The endpoint properties.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prop_types: Vec<String>,
+    /// Whether update streams can be controlled (RFC 8895 §6.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub support_stream_control: Option<bool>,
     /// The cost types that constraints may test.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub testable_cost_type_names: Vec<String>,

@@ -1,4 +1,5 @@
-//! The media types of RFC 7285 §14.1 and of the documents around it.
+//! The media types of RFC 7285 §14.1, RFC 8895 §11, RFC 9569 §11 and of the
+//! documents around them.
 
 /// Information resource directory.
 pub const DIRECTORY: &str = "application/alto-directory+json";
@@ -20,8 +21,20 @@ pub const ENDPOINT_COSTS: &str = "application/alto-endpointcost+json";
 pub const ENDPOINT_COST_PARAMS: &str = "application/alto-endpointcostparams+json";
 /// ALTO errors.
 pub const ERROR: &str = "application/alto-error+json";
+/// Update streams, RFC 8895 §6.1: server-sent events.
+pub const EVENT_STREAM: &str = "text/event-stream";
+/// Parameters of an update stream and of its control service.
+pub const UPDATE_STREAM_PARAMS: &str = "application/alto-updatestreamparams+json";
+/// Control events of an update stream.
+pub const UPDATE_STREAM_CONTROL: &str = "application/alto-updatestreamcontrol+json";
+/// TIPS views, RFC 9569 §6.2.
+pub const TIPS: &str = "application/alto-tips+json";
+/// Parameters of the transport information publication service.
+pub const TIPS_PARAMS: &str = "application/alto-tipsparams+json";
 /// Plain JSON, of the network-to-server API.
 pub const JSON: &str = "application/json";
+/// JSON patches, RFC 6902.
+pub const JSON_PATCH: &str = "application/json-patch+json";
 /// JSON merge patches, RFC 7396.
 pub const MERGE_PATCH: &str = "application/merge-patch+json";
 /// Problem details, RFC 9457.

@@ -16,3 +16,5 @@ pub mod meta;
 pub mod network;
 pub mod property;
 pub mod query;
+pub mod tips;
+pub mod update;

@@ -1,0 +1,100 @@
+//! The transport information publication service: the requests and summaries of
+//! RFC 9569.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::error::AltoError;
+use super::update::{object, required_text, text};
+
+/// What a TIPS view is asked for (RFC 9569 §6.2).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TipsParams {
+    /// The resource.
+    pub resource_id: String,
+    /// The version that the client has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// The parameters of a resource that is asked by POST.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<Value>,
+}
+
+/// A TIPS view, as the answer to opening it tells (RFC 9569 §6.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TipsView {
+    /// What it holds.
+    pub tips_view_summary: TipsViewSummary,
+    /// The absolute URI below which its edges are.
+    pub tips_view_uri: String,
+}
+
+/// What a TIPS view holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TipsViewSummary {
+    /// The updates graph.
+    pub updates_graph_summary: UpdatesGraphSummary,
+}
+
+/// The versions of an updates graph (RFC 9569 §6.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct UpdatesGraphSummary {
+    /// The newest version.
+    pub end_seq: u64,
+    /// The edge to begin with.
+    pub start_edge_rec: Edge,
+    /// The oldest version.
+    pub start_seq: u64,
+}
+
+/// An edge of an updates graph: what leads from one version to a later one.
+/// Version 0 is nothing at all, so that an edge from it is a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Edge {
+    /// The version that it leads from.
+    pub seq_i: u64,
+    /// The version that it leads to.
+    pub seq_j: u64,
+}
+
+impl TipsParams {
+    /// Reads a request. Members that RFC 9569 does not name are ignored.
+    ///
+    /// # Errors
+    /// The error that RFC 7285 §8.5.2 wants, with the member.
+    pub fn read(bytes: &[u8]) -> Result<Self, AltoError> {
+        let mut request = object(bytes)?;
+        Ok(Self {
+            resource_id: required_text(&mut request, "", "resource-id")?,
+            tag: text(&mut request, "", "tag")?,
+            input: request.remove("input"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alto::error::ErrorCode;
+
+    #[test]
+    fn a_request_needs_its_resource() {
+        let error = TipsParams::read(b"{}").expect_err("no resource");
+        assert_eq!(error.code, ErrorCode::MissingField);
+        assert_eq!(error.field.as_deref(), Some("resource-id"));
+        let request = TipsParams::read(br#"{"resource-id":"m","tag":"t","y":1}"#).expect("sound");
+        assert_eq!((request.tag.as_deref(), request.input), (Some("t"), None));
+    }
+
+    #[test]
+    fn a_view_has_the_members_of_the_rfc() {
+        let text = r#"{"tips-view-summary":{"updates-graph-summary":{"end-seq":106,"start-edge-rec":{"seq-i":0,"seq-j":105},"start-seq":101}},"tips-view-uri":"https://alto.example.com/tips/2718281828"}"#;
+        let view: TipsView = serde_json::from_str(text).expect("sound");
+        assert_eq!(serde_json::to_string(&view).expect("text"), text);
+    }
+}

@@ -1,0 +1,249 @@
+//! Incremental updates over server-sent events: the requests and the control
+//! events of RFC 8895.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+use super::error::AltoError;
+use super::json::{self, Tree};
+
+/// What an update stream is asked for, when it is opened and through its
+/// control service (RFC 8895 §6.5, §7.3).
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct UpdateStreamParams {
+    /// The substreams to start, by id.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub add: BTreeMap<String, AddUpdate>,
+    /// The substreams to end; an empty list names all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remove: Option<Vec<String>>,
+}
+
+/// A substream to start.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AddUpdate {
+    /// The resource.
+    pub resource_id: String,
+    /// The version that the client has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// Whether the client takes patches of every type that the stream offers
+    /// for the resource.
+    #[serde(skip_serializing_if = "is_true")]
+    pub incremental_changes: bool,
+    /// The parameters of a resource that is asked by POST.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<Value>,
+}
+
+/// The payload of a control event (RFC 8895 §5.3).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ControlUpdate {
+    /// Where the stream is controlled; `null` if it cannot be. Only the first
+    /// event has it.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    pub control_uri: Option<Option<String>>,
+    /// Why, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The substreams that began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub started: Vec<String>,
+    /// The substreams that ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stopped: Vec<String>,
+}
+
+impl UpdateStreamParams {
+    /// Reads a request. Members that RFC 8895 does not name are ignored.
+    ///
+    /// # Errors
+    /// The error that RFC 7285 §8.5.2 wants, with the full path of the member.
+    pub fn read(bytes: &[u8]) -> Result<Self, AltoError> {
+        let mut request = object(bytes)?;
+        let mut add = BTreeMap::new();
+        match request.remove("add") {
+            None => {}
+            Some(Value::Object(substreams)) => {
+                for (id, value) in substreams {
+                    if !is_substream_id(&id) {
+                        return Err(AltoError::invalid_value("add", id));
+                    }
+                    let path = format!("add/{id}");
+                    let Value::Object(mut substream) = value else {
+                        return Err(AltoError::invalid_type(path));
+                    };
+                    let update = AddUpdate {
+                        resource_id: required_text(&mut substream, &path, "resource-id")?,
+                        tag: text(&mut substream, &path, "tag")?,
+                        incremental_changes: match substream.remove("incremental-changes") {
+                            None => true,
+                            Some(Value::Bool(wanted)) => wanted,
+                            Some(_) => {
+                                let field = format!("{path}/incremental-changes");
+                                return Err(AltoError::invalid_type(field));
+                            }
+                        },
+                        input: substream.remove("input"),
+                    };
+                    add.insert(id, update);
+                }
+            }
+            Some(_) => return Err(AltoError::invalid_type("add")),
+        }
+        let remove = match request.remove("remove") {
+            None => None,
+            Some(Value::Array(ids)) => {
+                let id = |id: Value| match id {
+                    Value::String(id) => Ok(id),
+                    other => Err(AltoError::invalid_value("remove", other.to_string())),
+                };
+                Some(ids.into_iter().map(id).collect::<Result<_, _>>()?)
+            }
+            Some(_) => return Err(AltoError::invalid_type("remove")),
+        };
+        Ok(Self { add, remove })
+    }
+}
+
+/// Whether a text can be the id of a substream: it has the form of a PID name
+/// (RFC 8895 §6.5), without the `.` that parts it from a Content-ID (§5.2).
+pub fn is_substream_id(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-:@_".contains(&b);
+    (1..=64).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+/// A request that is a JSON object.
+pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, AltoError> {
+    match json::read(bytes, Tree)? {
+        Value::Object(object) => Ok(object),
+        _ => Err(AltoError::syntax("the request must be a JSON object")),
+    }
+}
+
+/// Takes a member that is a string out of an object at `path`.
+pub(super) fn text(
+    object: &mut Map<String, Value>,
+    path: &str,
+    member: &str,
+) -> Result<Option<String>, AltoError> {
+    match object.remove(member) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(AltoError::invalid_type(below(path, member))),
+    }
+}
+
+/// Takes a member that must be there and be a string.
+pub(super) fn required_text(
+    object: &mut Map<String, Value>,
+    path: &str,
+    member: &str,
+) -> Result<String, AltoError> {
+    text(object, path, member)?.ok_or_else(|| AltoError::missing_field(below(path, member)))
+}
+
+fn below(path: &str, member: &str) -> String {
+    match path {
+        "" => member.to_owned(),
+        path => format!("{path}/{member}"),
+    }
+}
+
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
+/// Tells `null` from a member that is not there.
+fn present<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(json).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alto::error::ErrorCode;
+
+    #[test]
+    fn a_request_is_read_and_patches_are_wanted_unless_it_says_no() {
+        let text = br#"{"add":{"1":{"resource-id":"m","tag":"t","x":0},
+            "2":{"resource-id":"c","incremental-changes":false,"input":{"srcs":[]}}}}"#;
+        let request = UpdateStreamParams::read(text).expect("sound");
+        assert_eq!(request.remove, None);
+        let first = &request.add["1"];
+        assert_eq!(
+            (first.tag.as_deref(), first.incremental_changes),
+            (Some("t"), true)
+        );
+        assert!(!request.add["2"].incremental_changes);
+        let again = serde_json::to_vec(&request).expect("text");
+        assert_eq!(UpdateStreamParams::read(&again), Ok(request));
+    }
+
+    #[test]
+    fn an_error_has_the_full_path_of_the_member() {
+        let cases: [(&str, ErrorCode, Option<&str>); 8] = [
+            ("[]", ErrorCode::Syntax, None),
+            (r#"{"add":[]}"#, ErrorCode::InvalidFieldType, Some("add")),
+            (
+                r#"{"add":{"a":7}}"#,
+                ErrorCode::InvalidFieldType,
+                Some("add/a"),
+            ),
+            (
+                r#"{"add":{"a":{}}}"#,
+                ErrorCode::MissingField,
+                Some("add/a/resource-id"),
+            ),
+            (
+                r#"{"add":{"a":{"resource-id":"m","tag":1}}}"#,
+                ErrorCode::InvalidFieldType,
+                Some("add/a/tag"),
+            ),
+            (
+                r#"{"add":{"a":{"resource-id":"m","incremental-changes":0}}}"#,
+                ErrorCode::InvalidFieldType,
+                Some("add/a/incremental-changes"),
+            ),
+            (
+                r#"{"add":{"a.b":{"resource-id":"m"}}}"#,
+                ErrorCode::InvalidFieldValue,
+                Some("add"),
+            ),
+            (
+                r#"{"remove":[7]}"#,
+                ErrorCode::InvalidFieldValue,
+                Some("remove"),
+            ),
+        ];
+        for (text, code, field) in cases {
+            let error = UpdateStreamParams::read(text.as_bytes()).expect_err(text);
+            assert_eq!(
+                (error.code, error.field.as_deref()),
+                (code, field),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_control_uri_of_null_is_told_from_none() {
+        let read = |text| serde_json::from_str::<ControlUpdate>(text).expect("sound");
+        assert_eq!(read(r#"{"control-uri":null}"#).control_uri, Some(None));
+        assert_eq!(read(r#"{"started":["1"]}"#).control_uri, None);
+        let first = ControlUpdate {
+            control_uri: Some(Some("/c".into())),
+            ..ControlUpdate::default()
+        };
+        let text = serde_json::to_string(&first).expect("text");
+        assert_eq!(text, r#"{"control-uri":"/c"}"#);
+    }
+}
