@@ -260,10 +260,11 @@ impl Node {
         self.hot
             .access
             .send_replace(Arc::new(config.access_rules()));
-        self.hot.rules.send_replace(Arc::new(config.rules()));
+        // What is sent here is compiled, so only what is another is sent.
+        replace(&self.hot.rules, config.rules());
+        replace(&self.hot.merge, config.merge.clone());
         let federation = Arc::new(config.federation.clone());
         self.hot.federation.send_replace(federation);
-        self.hot.merge.send_replace(Arc::new(config.merge.clone()));
         self.hot.http.send_replace(config.http.clone());
         self.hot.limits.send_replace(config.limits.clone());
         self.hot.bodies.send_replace(config.bodies.clone());
@@ -293,4 +294,15 @@ impl Node {
         }
         self.store.close().await
     }
+}
+
+/// Has this in force, and tells who reads it if it is not what was before.
+fn replace<T: PartialEq>(sender: &watch::Sender<Arc<T>>, value: T) {
+    sender.send_if_modified(|before| {
+        let is_other = **before != value;
+        if is_other {
+            *before = Arc::new(value);
+        }
+        is_other
+    });
 }

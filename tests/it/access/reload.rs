@@ -93,6 +93,26 @@ async fn priorities_change_what_is_published() {
     );
 }
 
+#[tokio::test]
+async fn a_reload_that_changes_no_policy_compiles_nothing() {
+    let mut node = TestNode::start().await;
+    let put = |node: &TestNode, pid: &str| {
+        let map = json!({"network-map": {pid: {}}});
+        node.n2s(NOC, Method::PUT, "network-map", Some(&map)).send()
+    };
+    assert_eq!(put(&node, "ams").await.status, 201);
+    let generation = |node: &mut TestNode| node.node().snapshots().borrow().generation;
+    let before = generation(&mut node);
+    for more in ["", "[limits]\nburst = 50\n"] {
+        let config = node.config_with(more);
+        node.node().reload(config).expect("hot");
+        // What a reload has compiled would come before what is written then.
+        assert_eq!(node.get("/livez").await.status, 200);
+    }
+    assert_eq!(put(&node, "fra").await.status, 200);
+    assert_eq!(generation(&mut node), before + 1);
+}
+
 async fn node_map(node: &TestNode) -> serde_json::Value {
     let map = node.get("/views/isp-a/networkmap").await;
     map.json()["network-map"].clone()
