@@ -12,7 +12,7 @@ use crate::ident::DomainLabel;
 use crate::runtime::{Clock, Moment};
 
 use super::copy::{DomainCopy, Imported, Imports};
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Rejections};
 use super::settings::PeerSettings;
 
 /// When a peer was last read.
@@ -150,6 +150,7 @@ pub(super) struct Copies {
     clock: Clock,
     peers: Mutex<BTreeMap<DomainLabel, Peer>>,
     used: watch::Sender<Arc<Imports>>,
+    rejections: Rejections,
     /// Counts the changes.
     changes: watch::Sender<u64>,
 }
@@ -160,6 +161,7 @@ impl Copies {
             clock,
             peers: Mutex::default(),
             used: watch::channel(Arc::default()).0,
+            rejections: Rejections::new(),
             changes: watch::channel(0).0,
         }
     }
@@ -216,6 +218,7 @@ impl Copies {
 
     /// A peer could not be read; how many times in a row that was so.
     pub(super) fn failed(&self, peer: &DomainLabel, refusal: &Refusal) -> u32 {
+        self.rejections.count(refusal);
         self.change_peer(peer, |peer| {
             peer.failure = Some(Failure::of(refusal));
             peer.failures = peer.failures.saturating_add(1);
@@ -248,6 +251,7 @@ impl Copies {
         path: &[DomainLabel],
         refusal: &Refusal,
     ) {
+        self.rejections.count(refusal);
         let refused = Refused {
             path: path.to_vec(),
             failure: Failure::of(refusal),
@@ -320,6 +324,12 @@ impl Copies {
     /// Counts the changes of what stands in the status.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    /// How often something was refused since the start, by reason: 0 for one
+    /// that did not occur.
+    pub(super) fn rejections(&self) -> BTreeMap<&'static str, u64> {
+        self.rejections.now()
     }
 
     /// Whether some peer passes this domain.

@@ -1,4 +1,7 @@
-//! Why something of a peer was not taken.
+//! Why something of a peer was not taken, and how often.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::alto::json::Faults;
 use crate::api::s2s::Reason;
@@ -123,6 +126,21 @@ impl Refusal {
         }
     }
 
+    /// The reason under which it is counted, if it is of a document or manifest
+    /// that came and was refused. What stopped counting has the reason of a
+    /// wrong clock: which of the two it is cannot be told from here.
+    fn rejection(&self) -> Option<&'static str> {
+        match self {
+            Refusal::Expired(_) => Some("clock"),
+            Refusal::Client(PeerError::MediaType { .. } | PeerError::Body { .. }) => {
+                Some(self.code())
+            }
+            // Nothing came, or we failed ourselves.
+            Refusal::Client(_) | Refusal::Store(_) | Refusal::Pool(_) | Refusal::Defect(_) => None,
+            _ => Some(self.code()),
+        }
+    }
+
     /// Whether the peer gave no answer, rather than a wrong one.
     pub fn is_absence(&self) -> bool {
         match self {
@@ -140,5 +158,134 @@ impl Refusal {
             code: self.code().to_owned(),
             detail: self.to_string(),
         }
+    }
+}
+
+/// How often something of a peer was refused since the start, by reason.
+#[derive(Debug)]
+pub(super) struct Rejections(Mutex<BTreeMap<&'static str, u64>>);
+
+impl Rejections {
+    /// The reasons that are counted.
+    const REASONS: [&'static str; 19] = [
+        "broken",
+        "clock",
+        "content",
+        "digest",
+        "equivocation",
+        "form",
+        "held",
+        "key",
+        "lagging",
+        "limit",
+        "limit-exceeded",
+        "loop",
+        "media-type",
+        "mismatch",
+        "old-serial",
+        "path",
+        "peer",
+        "scope",
+        "signature",
+    ];
+
+    /// Nothing was refused yet, for any reason.
+    pub(super) fn new() -> Self {
+        let none = Self::REASONS.into_iter().map(|reason| (reason, 0));
+        Self(Mutex::new(none.collect()))
+    }
+
+    pub(super) fn count(&self, refusal: &Refusal) {
+        if let Some(reason) = refusal.rejection() {
+            *self.lock().entry(reason).or_default() += 1;
+        }
+    }
+
+    pub(super) fn now(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::federation::testing::label;
+
+    #[test]
+    fn what_came_and_was_refused_is_counted_by_a_reason_known_before() {
+        let text = || "why".to_owned();
+        let body = |limit| {
+            Refusal::Client(PeerError::Body {
+                url: text(),
+                reason: text(),
+                limit,
+            })
+        };
+        let media_type = PeerError::MediaType {
+            url: text(),
+            wanted: text(),
+            found: text(),
+        };
+        let old = Refusal::OldSerial {
+            serial: 1,
+            highest: 2,
+        };
+        let refusals = [
+            (Refusal::Loop(label("isp-a")), "loop"),
+            (Refusal::Path(text()), "path"),
+            (Refusal::Form(text()), "form"),
+            (Refusal::Mismatch(text()), "mismatch"),
+            (Refusal::Signature(JwsError::Form), "signature"),
+            (Refusal::Key(text()), "key"),
+            (Refusal::Held(text()), "held"),
+            (Refusal::Clock(text()), "clock"),
+            (Refusal::Scope(label("isp-a")), "scope"),
+            (old, "old-serial"),
+            (Refusal::Equivocation(1), "equivocation"),
+            (Refusal::Limit(text()), "limit"),
+            (Refusal::Digest(text()), "digest"),
+            (Refusal::Content(text()), "content"),
+            (Refusal::Lagging(text()), "lagging"),
+            (Refusal::Peer(text()), "peer"),
+            (media_type.into(), "media-type"),
+            (body(true), "limit-exceeded"),
+            (body(false), "broken"),
+        ];
+        let rejections = Rejections::new();
+        let before = rejections.now();
+        for (refusal, reason) in &refusals {
+            assert_eq!(before.get(reason), Some(&0), "{reason}");
+            rejections.count(refusal);
+            assert_eq!(rejections.now()[reason], 1, "{reason}");
+        }
+        assert!(rejections.now().values().all(|count| *count == 1));
+        rejections.count(&Refusal::Expired(text()));
+        assert_eq!(rejections.now()["clock"], 2, "its end is a time too");
+    }
+
+    #[test]
+    fn that_nothing_came_and_that_we_failed_is_no_rejection() {
+        let rejections = Rejections::new();
+        let before = rejections.now();
+        for refusal in [
+            Refusal::Client(PeerError::Timeout {
+                url: String::new(),
+                limit: std::time::Duration::from_secs(1),
+            }),
+            Refusal::Client(PeerError::Status {
+                url: String::new(),
+                status: 401,
+                retry_after: None,
+            }),
+            Refusal::Store(StoreError::Closed),
+            Refusal::Defect("a panic".to_owned()),
+        ] {
+            rejections.count(&refusal);
+        }
+        assert_eq!(rejections.now(), before);
     }
 }

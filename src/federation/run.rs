@@ -171,6 +171,13 @@ impl Federation {
         self.shared.copies.status()
     }
 
+    /// How often a document or manifest of a peer was refused since the start,
+    /// by reason: one of a fixed set, 0 for one that did not occur. What is
+    /// refused again at the next reading is counted again.
+    pub fn rejections(&self) -> BTreeMap<&'static str, u64> {
+        self.shared.copies.rejections()
+    }
+
     /// Counts the changes of [`status`](Self::status), so that it can be
     /// watched.
     pub fn changes(&self) -> watch::Receiver<u64> {

@@ -158,6 +158,7 @@ impl Collector for NodeMetrics {
             let count = i64::try_from(merged.conflicts.count(kind)).unwrap_or(i64::MAX);
             ConstGauge::new(count).encode(metric)?;
         }
+        self.encode_rejections(out)?;
         self.encode_peers(out)?;
         if let Ok(size) = self.store.size_on_disk() {
             gauge(
@@ -172,6 +173,18 @@ impl Collector for NodeMetrics {
 }
 
 impl NodeMetrics {
+    /// What of the peers was not taken.
+    fn encode_rejections(&self, out: &mut DescriptorEncoder<'_>) -> Encoded {
+        let name = "altofed_import_rejected";
+        let help = "Documents and manifests of peers that were refused, by reason";
+        let mut family = out.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (reason, count) in self.federation.rejections() {
+            let labels = [("reason", reason)];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
     /// How things stand with the peers. Peers are configured, so that their
     /// labels are few.
     fn encode_peers(&self, out: &mut DescriptorEncoder<'_>) -> Encoded {

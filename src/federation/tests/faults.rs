@@ -149,10 +149,14 @@ async fn a_wrong_clock_is_told_from_a_wrong_signature() {
     b.tamper(replace(MANIFESTS, ahead));
     a.reads(&b, "own", "own");
     a.until(|it| has_reason(it, "isp-b", "clock")).await;
+    let ahead = a.federation.rejections()["clock"];
+    assert!(ahead > 0);
     let behind = forged(&b, |manifest| manifest["next-update"] = json!(at(0)));
     b.tamper(replace(MANIFESTS, behind));
     a.read_until("isp-b", |it| has_reason(it, "isp-b", "expired"))
         .await;
+    assert!(a.federation.rejections()["clock"] > ahead);
+    assert_eq!(a.federation.rejections()["signature"], 0);
     let mut altered = String::from_utf8(passed(&b)).expect("text");
     let end = altered.rfind("\"}]").expect("the end of the signature");
     let other = if altered[end - 20..].starts_with('_') {
@@ -375,6 +379,8 @@ async fn a_peer_that_is_away_is_asked_again_ever_more_seldom() {
         state(&a.federation, "isp-b"),
         (PeerState::Synced, "status".to_owned())
     );
+    let rejections = a.federation.rejections();
+    assert!(rejections.values().all(|n| *n == 0), "{rejections:?}");
     for n in 2..6 {
         time.hand.advance(Duration::from_secs(300));
         a.until(|it| failures(it) >= n).await;

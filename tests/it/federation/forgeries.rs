@@ -219,6 +219,16 @@ async fn our_own_domain_sent_back_and_paths_that_cannot_be_are_refused_by_name()
         let has = a.has(number).await;
         assert_eq!(has, number == 1, "{}", label(number));
     }
+    let metrics = a.get("/metrics").await;
+    for reason in ["loop", "path"] {
+        let sample = format!("altofed_import_rejected_total{{reason=\"{reason}\"}} ");
+        let count = metrics
+            .text()
+            .lines()
+            .find_map(|line| line.strip_prefix(&sample));
+        let count: u64 = count.expect("a sample").parse().expect("a count");
+        assert!(count >= 2, "{sample}{count}");
+    }
     a.until_state(2, PeerState::Synced, "").await;
     assert_eq!(a.own_answers().await, before);
 }
