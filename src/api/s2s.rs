@@ -133,8 +133,25 @@ pub struct ManifestResource {
 /// How things stand with the peers: `/s2s/v1/peers`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PeerList {
+    /// What our own domain stated last; absent until that is signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<OwnStatus>,
     /// The configured peers, by label.
     pub peers: Vec<PeerStatus>,
+}
+
+/// What our own domain stated last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OwnStatus {
+    /// The label of our domain.
+    #[schemars(with = "String")]
+    pub domain: DomainLabel,
+    /// The serial of its manifest.
+    pub serial: u64,
+    /// The SHA-256 of the manifest's payload, in hexadecimal digits: those who
+    /// read this serial have the same, or were told something else.
+    #[schemars(with = "String")]
+    pub fingerprint: Digest,
 }
 
 /// How things stand with a peer.
@@ -251,6 +268,11 @@ pub struct ImportStatus {
     /// The serial of what we have of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial: Option<u64>,
+    /// The SHA-256 of its manifest's payload, in hexadecimal digits, the same
+    /// for all who have this serial; plain domains have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub fingerprint: Option<Digest>,
     /// The seconds since what we have was last confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_seconds: Option<u64>,

@@ -27,7 +27,7 @@ pub(super) struct Options {
 /// Which peer is shown, and what is done about it.
 #[derive(Debug, Args)]
 pub(super) struct PeerOptions {
-    /// The label of its domain.
+    /// The label of its domain; our own shows what we said last.
     name: DomainLabel,
     /// Forget the key that the domain was first met with: its next one is taken.
     #[arg(long)]
@@ -154,7 +154,7 @@ fn reasons(peer: &PeerStatus) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Shows a peer whole, after having its key forgotten if so asked.
+/// Shows a peer, or our own domain, whole, after having its key forgotten if so asked.
 pub(super) async fn one(options: &PeerOptions) -> Result<(), Failure> {
     let node = options.node.node()?;
     let name = &options.name;
@@ -173,7 +173,8 @@ pub(super) async fn one(options: &PeerOptions) -> Result<(), Failure> {
         let from = |peer: &PeerStatus| peer.domains.iter().any(|d| d.domain == *name);
         list.peers.iter().filter(move |peer| from(peer))
     };
-    if peer.is_none() && carried().next().is_none() {
+    let own = list.own.as_ref().filter(|own| own.domain == *name);
+    if peer.is_none() && own.is_none() && carried().next().is_none() {
         let known: Vec<&str> = list.peers.iter().map(|p| p.domain.as_str()).collect();
         return Err(Failure::Usage(format!(
             "there is no peer {name}; there are {}",
@@ -181,8 +182,15 @@ pub(super) async fn one(options: &PeerOptions) -> Result<(), Failure> {
         )));
     }
     if options.json {
-        say(json!(peer))?;
+        match own {
+            Some(own) => say(json!(own))?,
+            None => say(json!(peer))?,
+        }
         return Ok(());
+    }
+    if let Some(own) = own {
+        say(format_args!("{name}, our own: serial {}", own.serial))?;
+        say(format_args!("    fingerprint {}", own.fingerprint))?;
     }
     if let Some(peer) = peer {
         say(format_args!("{} at {}", peer.domain, peer.directory))?;
@@ -209,6 +217,9 @@ pub(super) async fn one(options: &PeerOptions) -> Result<(), Failure> {
                 "  domain {name} by {path}: {state}, serial {serial}, {age} old"
             ))?;
             say(format_args!("    {pids} PIDs, {prefixes} prefixes"))?;
+            if let Some(fingerprint) = &domain.fingerprint {
+                say(format_args!("    fingerprint {fingerprint}"))?;
+            }
             if let Some(key) = &domain.key {
                 say(format_args!("    {} key {}", key.trust.as_str(), key.key))?;
             }

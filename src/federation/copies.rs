@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::api::s2s::{ImportStatus, PeerList, PeerState, PeerStatus, Reason, SpokenProtocol};
+use crate::api::s2s::{ImportStatus, PeerState, PeerStatus, Reason, SpokenProtocol};
 use crate::ident::DomainLabel;
 use crate::runtime::{Clock, Moment};
 
@@ -338,8 +338,8 @@ impl Copies {
         peers.values().any(|peer| peer.copies.contains_key(domain))
     }
 
-    /// How things stand.
-    pub(super) fn status(&self) -> PeerList {
+    /// How things stand, by the label of the peer.
+    pub(super) fn status(&self) -> Vec<PeerStatus> {
         let (now, wall) = (self.clock.now(), self.clock.wall());
         let used = self.used.borrow().clone();
         let is_used = |copy: &Arc<DomainCopy>| {
@@ -363,6 +363,7 @@ impl Copies {
                     reason: refused.map(|refused| refused.failure.reason.clone()),
                     used: copy.is_some_and(is_used),
                     serial: copy.map(|copy| copy.serial),
+                    fingerprint: copy.and_then(|copy| copy.fingerprint()),
                     age_seconds: age.map(|synced| synced.age(now).as_secs()),
                     next_update: copy.and_then(|copy| copy.next_update()),
                     path: match (copy, refused) {
@@ -388,9 +389,7 @@ impl Copies {
                 domains: domains.collect(),
             }
         };
-        PeerList {
-            peers: self.lock().values().map(status).collect(),
-        }
+        self.lock().values().map(status).collect()
     }
 
     fn change_peer<T>(&self, label: &DomainLabel, work: impl FnOnce(&mut Peer) -> T) -> Option<T> {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::api::s2s::{Ignored, KeyStatus, Manifest};
 use crate::compile::Interconnects;
-use crate::ident::{DomainLabel, ResourceId, Tag};
+use crate::ident::{Digest, DomainLabel, ResourceId, Tag};
 use crate::publish::View;
 
 use super::trust::Signer;
@@ -45,6 +45,8 @@ pub struct SignedManifest {
     pub manifest: Arc<Manifest>,
     /// As it was signed.
     pub text: Arc<str>,
+    /// The digest of its payload.
+    pub fingerprint: Digest,
     /// By whom.
     pub signer: Signer,
 }
@@ -71,6 +73,11 @@ impl DomainCopy {
     pub fn next_update(&self) -> Option<Timestamp> {
         let signed = self.signed.as_ref()?;
         Some(signed.manifest.next_update)
+    }
+
+    /// The digest of its manifest's payload.
+    pub fn fingerprint(&self) -> Option<Digest> {
+        self.signed.as_ref().map(|signed| signed.fingerprint)
     }
 
     /// The key that it is signed with.

@@ -155,7 +155,7 @@ mod tests {
     use crate::api::s2s::Scope;
     use crate::compile::Interconnects;
     use crate::federation::copy::Imported;
-    use crate::federation::manifest::{Statement, content_digest, resources};
+    use crate::federation::manifest::{Signed, Statement, content_digest, resources};
     use crate::federation::own::Issued;
     use crate::federation::settings::Domains;
     use crate::federation::testing::{
@@ -173,10 +173,15 @@ mod tests {
             scope,
             keys: ring.documents(at(0)),
         };
-        let (manifest, text) = statement.sign(1, at(0), ring.signer(at(0)));
+        let Signed {
+            manifest,
+            text,
+            fingerprint,
+        } = statement.sign(1, at(0), ring.signer(at(0)));
         let issued = Issued {
             manifest,
             text,
+            fingerprint,
             view: view.clone(),
         };
         let signer = Signer {
@@ -197,6 +202,7 @@ mod tests {
             signed: Some(SignedManifest {
                 manifest: Arc::new(issued.manifest.clone()),
                 text: issued.text.clone().into(),
+                fingerprint: issued.fingerprint,
                 signer,
             }),
             view,

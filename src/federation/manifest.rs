@@ -67,9 +67,19 @@ pub struct Statement<'a> {
     pub keys: Vec<KeyDocument>,
 }
 
+/// A manifest as it was signed.
+pub struct Signed {
+    /// What it says.
+    pub manifest: Manifest,
+    /// The text with its signature.
+    pub text: String,
+    /// The digest of its payload.
+    pub fingerprint: Digest,
+}
+
 impl Statement<'_> {
-    /// The manifest of this, signed; as a document and as text.
-    pub fn sign(self, serial: u64, now: Timestamp, key: &SigningKey) -> (Manifest, String) {
+    /// The manifest of this, signed.
+    pub fn sign(self, serial: u64, now: Timestamp, key: &SigningKey) -> Signed {
         let manifest = Manifest {
             domain: self.domain.clone(),
             serial,
@@ -85,8 +95,11 @@ impl Statement<'_> {
             resources: self.resources,
         };
         let payload = serde_json::to_vec(&manifest).unwrap_or_default();
-        let text = Compact::sign(key, &payload);
-        (manifest, text)
+        Signed {
+            manifest,
+            text: Compact::sign(key, &payload),
+            fingerprint: Digest::of(&payload),
+        }
     }
 }
 
@@ -406,7 +419,7 @@ mod tests {
             scope: &scope,
             keys: ring.documents(now),
         };
-        let (_, manifest) = statement.sign(serial, now, ring.signer(now));
+        let manifest = statement.sign(serial, now, ring.signer(now)).text;
         ManifestEntry {
             domain: label("isp-c"),
             serial,
@@ -542,7 +555,7 @@ mod tests {
             scope: &Scope::Any,
             keys: other.documents(at(0)),
         };
-        let (_, manifest) = statement.sign(1, at(0), ring.signer(at(0)));
+        let manifest = statement.sign(1, at(0), ring.signer(at(0))).text;
         let unstated = ManifestEntry {
             manifest,
             ..entry(&ring, Scope::Any, 1, &PATH)

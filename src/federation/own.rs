@@ -7,12 +7,13 @@ use tokio::sync::watch;
 
 use crate::api::s2s::Manifest;
 use crate::compile::Interconnects;
+use crate::ident::Digest;
 use crate::publish::View;
 use crate::runtime::{Clock, Moment, Pool};
 
 use super::archive::Archive;
 use super::key::{KeySettings, Keyring};
-use super::manifest::{Statement, next_serial, resources};
+use super::manifest::{Signed, Statement, next_serial, resources};
 use super::refusal::Refusal;
 use super::settings::Settings;
 
@@ -49,6 +50,8 @@ pub struct Issued {
     pub manifest: Manifest,
     /// As it is signed.
     pub text: String,
+    /// The digest of its payload.
+    pub fingerprint: Digest,
     /// The view that it is of.
     pub view: Arc<View>,
 }
@@ -147,10 +150,15 @@ impl Publisher {
             scope: &settings.own.scope,
             keys: self.keys.documents(now),
         };
-        let (manifest, text) = statement.sign(serial, now, self.keys.signer(now));
+        let Signed {
+            manifest,
+            text,
+            fingerprint,
+        } = statement.sign(serial, now, self.keys.signer(now));
         let issued = Arc::new(Issued {
             manifest,
             text,
+            fingerprint,
             view: own.view.clone(),
         });
         let former = self.issued.borrow().clone();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, Notify, watch};
 
-use crate::api::s2s::{Descriptor, ManifestEntry, PeerList};
+use crate::api::s2s::{Descriptor, ManifestEntry, OwnStatus, PeerList};
 use crate::ident::{Digest, DomainLabel};
 use crate::runtime::{Clock, Pool, PoolError, Task};
 use crate::store::{Store, StoreError};
@@ -166,9 +166,17 @@ impl Federation {
         self.export().blob(caller, digest, archive, pool).await
     }
 
-    /// How things stand with the peers.
+    /// How things stand with the peers, and what we said last.
     pub fn status(&self) -> PeerList {
-        self.shared.copies.status()
+        let last = self.issued.borrow().first().cloned();
+        PeerList {
+            own: last.map(|issued| OwnStatus {
+                domain: issued.manifest.domain.clone(),
+                serial: issued.manifest.serial,
+                fingerprint: issued.fingerprint,
+            }),
+            peers: self.shared.copies.status(),
+        }
     }
 
     /// How often a document or manifest of a peer was refused since the start,

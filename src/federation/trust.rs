@@ -212,7 +212,7 @@ mod tests {
             scope: &Scope::Any,
             keys,
         };
-        let (_, text) = statement.sign(1, at(0), signer);
+        let text = statement.sign(1, at(0), signer).text;
         let entry = ManifestEntry {
             domain: label("isp-c"),
             serial: 1,

@@ -110,7 +110,7 @@ pub(super) fn routes() -> Vec<Route> {
                 Vec::new(),
                 (
                     StatusCode::OK,
-                    "Each peer and the domains it passes to us",
+                    "Each peer and the domains it passes to us, and what we said last",
                     vec![content::<PeerList>(media::JSON)],
                 ),
             ),

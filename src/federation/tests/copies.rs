@@ -9,7 +9,7 @@ use crate::api::s2s::{KeyTrust, PeerState, Scope, SpokenProtocol};
 use crate::client::PeerError;
 use crate::compile::Interconnects;
 use crate::federation::copies::Copies;
-use crate::federation::manifest::{Statement, content_digest};
+use crate::federation::manifest::{Signed, Statement, content_digest};
 use crate::federation::testing::{at, domain_view, label, peer};
 use crate::federation::{DomainCopy, Keyring, Refusal, SignedManifest, Signer, SigningKey};
 use crate::runtime::Clock;
@@ -42,7 +42,11 @@ fn copy(path: &[&str], serial: u64, issued: Timestamp) -> DomainCopy {
         scope: &Scope::Any,
         keys: ring.documents(issued),
     };
-    let (manifest, text) = statement.sign(serial, issued, ring.signer(issued));
+    let Signed {
+        manifest,
+        text,
+        fingerprint,
+    } = statement.sign(serial, issued, ring.signer(issued));
     DomainCopy {
         view: domain_view(path[0]),
         path: path.iter().map(|name| label(name)).collect(),
@@ -51,6 +55,7 @@ fn copy(path: &[&str], serial: u64, issued: Timestamp) -> DomainCopy {
         signed: Some(SignedManifest {
             manifest: Arc::new(manifest),
             text: text.into(),
+            fingerprint,
             signer,
         }),
         interconnects: Arc::default(),
@@ -80,11 +85,8 @@ fn used(copies: &Copies) -> Option<String> {
 }
 
 fn state(copies: &Copies, peer: &str) -> (PeerState, Option<String>) {
-    let status = copies.status();
-    let peer = status
-        .peers
-        .into_iter()
-        .find(|status| status.domain == label(peer));
+    let mut status = copies.status().into_iter();
+    let peer = status.find(|status| status.domain == label(peer));
     let peer = peer.expect("configured");
     (peer.state, peer.reason.map(|reason| reason.code))
 }
@@ -153,7 +155,7 @@ fn a_signed_domain_leaves_when_its_origin_is_silent_though_the_relay_speaks() {
     hand.advance(MINUTE / 2);
     sync(&copies, "isp-b");
     assert_eq!(used(&copies), None);
-    let status = &copies.status().peers[0];
+    let status = &copies.status()[0];
     assert_eq!(status.state, PeerState::Synced);
     assert_eq!(status.domains[0].state, PeerState::Expired);
 }
@@ -218,7 +220,7 @@ fn the_age_goes_on_over_a_restart() {
     copies.take(plain("isp-c", 1));
     assert_eq!(state(&copies, "isp-c").0, PeerState::Stale);
     let status = copies.status();
-    assert_eq!(status.peers[0].domains[0].age_seconds, Some(3600));
+    assert_eq!(status[0].domains[0].age_seconds, Some(3600));
     hand.advance(5 * HOUR);
     copies.age();
     assert_eq!(used(&copies), None);
@@ -232,5 +234,5 @@ fn peers_that_are_no_longer_configured_are_gone_with_what_they_passed() {
     copies.set_peers([]);
     assert_eq!(used(&copies), None);
     copies.take(copy(&["isp-c", "isp-b"], 2, at(0)));
-    assert!(copies.status().peers.is_empty() && used(&copies).is_none());
+    assert!(copies.status().is_empty() && used(&copies).is_none());
 }

@@ -138,6 +138,29 @@ async fn one_serial_with_two_contents_is_refused_and_named() {
 }
 
 #[tokio::test]
+async fn who_is_told_something_else_under_one_serial_has_another_fingerprint() {
+    let time = Time::new();
+    let (a, b) = pair(&time).await;
+    let c = Node::start(&time, "isp-c").await;
+    a.reads(&b, "own", "own");
+    a.has("isp-b").await;
+    b.tamper(replace(
+        MANIFESTS,
+        forged(&b, |manifest| manifest["scope"] = json!("none")),
+    ));
+    c.reads(&b, "own", "own");
+    c.has("isp-b").await;
+    let had = |node: &Node| {
+        let status = domain(&node.federation, "isp-b", "isp-b").expect("it is passed");
+        (status.serial, status.fingerprint)
+    };
+    let own = b.federation.status().own.expect("it signed");
+    assert_eq!(had(&a), (Some(own.serial), Some(own.fingerprint)));
+    assert_eq!(had(&c).0, Some(own.serial));
+    assert_ne!(had(&c).1, Some(own.fingerprint));
+}
+
+#[tokio::test]
 async fn a_wrong_clock_is_told_from_a_wrong_signature() {
     let time = Time::new();
     let (a, b) = pair(&time).await;

@@ -33,7 +33,7 @@ impl Wire {
             scope: &Scope::Any,
             keys: ring.documents(at(0)),
         };
-        let (manifest, _) = statement.sign(7, at(0), ring.signer(at(0)));
+        let manifest = statement.sign(7, at(0), ring.signer(at(0))).manifest;
         let bodies = view.catalog().iter().filter_map(|resource| {
             let (version, body) = Rendering::new(view.clone(), resource)?.finish(usize::MAX);
             Some((version.digest, Bytes::from(body?)))

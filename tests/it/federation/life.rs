@@ -272,6 +272,16 @@ async fn operators_see_peers_and_paths_by_the_program() {
     let one = printed(&[&["peer", "isp-b"][..], &operator].concat()).await;
     let direct = format!("direct key {}", keys[0].public());
     assert!(one.contains(&direct) && one.contains("altofed"), "{one}");
+    a.until_signed().await;
+    let list = a.peers().await;
+    let theirs = list.peers[0].domains[0].fingerprint.expect("it is signed");
+    assert!(one.contains(&format!("fingerprint {theirs}")), "{one}");
+    let own = list.own.expect("it signed");
+    let ours = printed(&[&["peer", "isp-a"][..], &operator].concat()).await;
+    assert!(
+        ours.contains(&format!("fingerprint {}", own.fingerprint)),
+        "{ours}"
+    );
     let path = ["explain", "10.1.0.1", "10.2.128.1"];
     let path = printed(&[&path[..], &operator].concat()).await;
     for words in ["isp-a", "x-1-2", "isp-b", "routingcost"] {
