@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, Notify, watch};
 
-use crate::api::s2s::{Descriptor, ManifestEntry, OwnStatus, PeerList};
+use crate::api::s2s::{Descriptor, KeyDocument, ManifestEntry, OwnStatus, PeerList};
 use crate::ident::{Digest, DomainLabel};
 use crate::runtime::{Clock, Pool, PoolError, Task};
 use crate::store::{Store, StoreError};
@@ -35,6 +35,8 @@ pub struct Federation {
     shared: Arc<Shared>,
     issued: watch::Receiver<IssuedManifests>,
     nudges: Arc<Nudges>,
+    /// The keys that counted at the start, shown until a manifest states them.
+    keys: Vec<KeyDocument>,
     _tasks: [Task<()>; 3],
 }
 
@@ -92,6 +94,7 @@ impl Federation {
         });
         shared.copies.set_peers(configured(&first).into_values());
         restore(&shared, &peers).await?;
+        let shown = keys.documents(clock.wall());
         let (issuing, issued) = watch::channel(IssuedManifests::default());
         let publisher = Publisher {
             archive,
@@ -114,6 +117,7 @@ impl Federation {
             shared,
             issued,
             nudges,
+            keys: shown,
             _tasks: tasks,
         })
     }
@@ -142,7 +146,7 @@ impl Federation {
             asns: own.asns.clone(),
             directory: format!("{base_url}/directory"),
             s2s: format!("{base_url}{S2S}"),
-            keys: keys.unwrap_or_default(),
+            keys: keys.unwrap_or_else(|| self.keys.clone()),
             features: FEATURES.map(str::to_owned).into(),
         }
     }
@@ -297,4 +301,58 @@ fn lock(nudges: &Nudges) -> std::sync::MutexGuard<'_, BTreeMap<DomainLabel, Arc<
     nudges
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compile::Interconnects;
+    use crate::federation::SigningKey;
+    use crate::federation::testing::{at, domain_view, settings, small_store};
+    use crate::runtime::testing::soon;
+
+    /// A federation of one, and what it stands on.
+    struct Alone {
+        federation: Federation,
+        _settings: watch::Sender<Arc<Settings>>,
+        _own: watch::Sender<OwnDomain>,
+        _directory: tempfile::TempDir,
+    }
+
+    impl Alone {
+        async fn start() -> Self {
+            let (directory, store) = small_store();
+            let mut settings = settings();
+            settings.own.keys.key = directory.path().join("key.pem");
+            let key = SigningKey::generate().expect("a key");
+            key.save(&settings.own.keys.key).expect("saved");
+            let (settings, settings_read) = watch::channel(Arc::new(settings));
+            let (own, own_read) = watch::channel(OwnDomain {
+                view: domain_view("isp-a"),
+                interconnects: Arc::new(Interconnects::new()),
+            });
+            let (clock, _) = Clock::manual(at(0));
+            let pool = Pool::new(1).expect("a pool");
+            let started = Federation::start(settings_read, own_read, &store, pool, clock);
+            Self {
+                federation: started.await.expect("it starts"),
+                _settings: settings,
+                _own: own,
+                _directory: directory,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_descriptor_shows_the_keys_before_anything_is_signed() {
+        let alone = Alone::start().await;
+        let mut issued = alone.federation.issued();
+        assert!(issued.borrow().is_empty());
+        let shown = || alone.federation.descriptor("https://alto.example").keys;
+        let before = shown();
+        assert_eq!(before.len(), 1);
+        soon(issued.changed()).await.expect("it signs");
+        assert_eq!(issued.borrow()[0].manifest.keys, before);
+        assert_eq!(shown(), before);
+    }
 }

@@ -59,18 +59,14 @@ async fn a_new_key_is_followed_from_the_old_one_while_both_count() {
     // The old one signs, and names the new one beside it.
     b.restart_with(&section(9)).await;
     a.nudge();
-    let text = async || {
-        let answer = b.get("/.well-known/alto-federation").await;
-        answer.json()["keys"].as_array().map_or(0, Vec::len)
-    };
-    while text().await != 2 {
-        a.until(
-            2,
-            "signed by the first",
-            signed_by(&first, KeyTrust::Direct),
-        )
-        .await;
-    }
+    b.until_signed().await;
+    let said = b.peers().await.own.expect("it signed");
+    let by_first = signed_by(&first, KeyTrust::Direct);
+    a.until(2, "signed by the first again", |peer| {
+        let fingerprint = domain_of(peer, 2).and_then(|domain| domain.fingerprint);
+        by_first(peer) && fingerprint == Some(said.fingerprint)
+    })
+    .await;
     // Nothing it signs outlives it: near its end the new one signs.
     b.restart_with(&section(5)).await;
     a.nudge();
