@@ -441,7 +441,7 @@ impl Copies {
 }
 
 /// How long at most until the copies are looked at again: the date may jump.
-const LONGEST_LOOK: Duration = Duration::from_secs(30);
+pub(super) const LONGEST_LOOK: Duration = Duration::from_secs(30);
 
 /// The best copy of each domain.
 fn choose(peers: &BTreeMap<DomainLabel, Peer>, now: Moment, wall: Timestamp) -> Imports {

@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, Notify, watch};
 
 use crate::api::s2s::{Descriptor, KeyDocument, ManifestEntry, OwnStatus, PeerList};
 use crate::ident::{Digest, DomainLabel};
-use crate::runtime::{Clock, Pool, PoolError, Task};
+use crate::runtime::{Clock, DateWatch, Pool, PoolError, Task};
 use crate::store::{Store, StoreError};
 
 use super::archive::{Archive, Facts};
@@ -283,10 +283,19 @@ fn configured(settings: &Settings) -> BTreeMap<DomainLabel, Arc<PeerSettings>> {
         .collect()
 }
 
-/// Sees to it that what grows old is seen as such.
+/// Sees to it that what grows old is seen as such, and tells when the date by
+/// which manifests count was set.
 async fn age(shared: Arc<Shared>) {
     let mut changes = shared.copies.changes();
+    let mut date = DateWatch::new(shared.clock.clone());
     loop {
+        if let Some(jump) = date.jump() {
+            tracing::warn!(
+                seconds = jump.as_secs(),
+                "the date of this machine jumped; a wrong one makes manifests stop counting, \
+                 peers' here and ours there: see that it is kept by NTP"
+            );
+        }
         changes.mark_unchanged();
         let now = shared.clock.now();
         let next = now + shared.copies.age();
@@ -305,15 +314,22 @@ fn lock(nudges: &Nudges) -> std::sync::MutexGuard<'_, BTreeMap<DomainLabel, Arc<
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use jiff::{SignedDuration, Timestamp};
+
     use super::*;
     use crate::compile::Interconnects;
     use crate::federation::SigningKey;
+    use crate::federation::copies::LONGEST_LOOK;
     use crate::federation::testing::{at, domain_view, settings, small_store};
+    use crate::runtime::ManualClock;
     use crate::runtime::testing::soon;
 
     /// A federation of one, and what it stands on.
     struct Alone {
         federation: Federation,
+        hand: ManualClock,
         _settings: watch::Sender<Arc<Settings>>,
         _own: watch::Sender<OwnDomain>,
         _directory: tempfile::TempDir,
@@ -331,11 +347,12 @@ mod tests {
                 view: domain_view("isp-a"),
                 interconnects: Arc::new(Interconnects::new()),
             });
-            let (clock, _) = Clock::manual(at(0));
+            let (clock, hand) = Clock::manual(at(0));
             let pool = Pool::new(1).expect("a pool");
             let started = Federation::start(settings_read, own_read, &store, pool, clock);
             Self {
                 federation: started.await.expect("it starts"),
+                hand,
                 _settings: settings,
                 _own: own,
                 _directory: directory,
@@ -354,5 +371,46 @@ mod tests {
         soon(issued.changed()).await.expect("it signs");
         assert_eq!(issued.borrow()[0].manifest.keys, before);
         assert_eq!(shown(), before);
+    }
+
+    /// What is logged.
+    #[derive(Clone, Default)]
+    struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no panic").write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Log {
+        fn count(&self, words: &str) -> usize {
+            let bytes = self.0.lock().expect("no panic");
+            String::from_utf8_lossy(&bytes).matches(words).count()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_date_that_jumps_is_a_warning_once() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+        let _logged = tracing::subscriber::set_default(subscriber.finish());
+        let alone = Alone::start().await;
+        let look = async || {
+            soon(alone.hand.sleeper(LONGEST_LOOK)).await;
+            alone.hand.advance(LONGEST_LOOK);
+            soon(alone.hand.sleeper(LONGEST_LOOK)).await;
+            log.count("the date of this machine jumped")
+        };
+        assert_eq!(look().await, 0);
+        let back: Timestamp = at(0) - SignedDuration::from_mins(1);
+        alone.hand.set_date(back);
+        assert_eq!(look().await, 1);
+        assert_eq!(look().await, 1);
     }
 }

@@ -165,6 +165,11 @@ impl ManualClock {
         due.into_values().for_each(Waker::wake);
     }
 
+    /// Sets the date alone, as who sets the clock of a machine does.
+    pub fn set_date(&self, wall: Timestamp) {
+        self.0.lock().wall = wall;
+    }
+
     /// Waits until some task sleeps until exactly `ahead` from now: the event by which a test
     /// knows that the code under test has reached its deadline, before it advances the clock.
     pub async fn sleeper(&self, ahead: Duration) {

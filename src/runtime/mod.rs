@@ -2,6 +2,7 @@
 //!
 //! * [`Clock`] is the only source of time. Every deadline of the node is a [`Moment`] read from
 //!   it, so that a test moves time with [`ManualClock::advance`] and never sleeps.
+//! * [`DateWatch`] tells when the date was set against the monotonic time.
 //! * [`Task`] is a spawned future that ends with its owner.
 //! * [`Drain`] carries one shutdown signal to all servers; [`Signal`] waits for them.
 //! * [`Pool`] runs CPU work over a millisecond away from the threads that answer sockets.
@@ -10,12 +11,14 @@
 //! This module imports nothing of the crate.
 
 mod clock;
+mod date;
 mod drain;
 pub mod duration;
 mod pool;
 mod task;
 
 pub use clock::{Clock, Elapsed, ManualClock, Moment, Sleep};
+pub use date::DateWatch;
 pub use drain::{Drain, Guard, Overrun, Signal};
 pub use pool::{Pool, PoolError};
 pub use task::{Task, TaskError};
