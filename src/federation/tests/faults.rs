@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::node::{
-    Node, Reply, Time, cost, domain, failures, has_reason, is_synced, refused, state,
+    Node, Reply, Time, chain, cost, domain, failures, has_reason, is_synced, joined, pair, refused,
+    state,
 };
 use crate::api::s2s::{KeyTrust, PeerState};
-use crate::federation::Keyring;
 use crate::federation::jws::Compact;
 use crate::federation::testing::{at, label};
 
@@ -38,25 +38,6 @@ fn status(at: &'static str, status: u16) -> impl FnMut(&str, Reply) -> Reply {
 const DESCRIPTOR: &str = "/.well-known/alto-federation";
 const MANIFESTS: &str = "/s2s/v1/manifests";
 const BLOBS: &str = "/s2s/v1/blobs/";
-
-/// `isp-a` and `isp-b`, which it reads; nothing was read yet.
-async fn pair(time: &Time) -> (Node, Node) {
-    (
-        Node::start(time, "isp-a").await,
-        Node::start(time, "isp-b").await,
-    )
-}
-
-/// `isp-a`, `isp-b` that relays everything to it, and `isp-c` that `isp-b`
-/// reads.
-async fn chain(time: &Time) -> (Node, Node, Node) {
-    let (a, b) = pair(time).await;
-    let c = Node::start(time, "isp-c").await;
-    b.reads(&c, "own", "own");
-    b.reads(&a, "own", "*");
-    b.has("isp-c").await;
-    (a, b, c)
-}
 
 /// The body of the manifests that a node passes to anybody.
 fn passed(node: &Node) -> Vec<u8> {
@@ -95,9 +76,7 @@ async fn one_byte_of_a_relayed_map_altered_is_seen() {
 #[tokio::test]
 async fn a_manifest_that_was_replayed_is_refused() {
     let time = Time::new();
-    let (a, b) = pair(&time).await;
-    a.reads(&b, "own", "own");
-    a.has("isp-b").await;
+    let (a, b) = joined(&time).await;
     let old = passed(&b);
     b.say(&time, 6.0).await;
     a.read_until("isp-b", |it| cost(it, "isp-b") == Some(6.0))
@@ -111,8 +90,7 @@ async fn a_manifest_that_was_replayed_is_refused() {
 
 /// What `isp-b` passes, signed with its key but stating something else.
 fn forged(b: &Node, change: impl FnOnce(&mut Value)) -> Vec<u8> {
-    let files = b.settings.borrow().own.keys.clone();
-    let ring = Keyring::load(&files).expect("loaded");
+    let ring = b.keyring();
     let issued = b.federation.issued().borrow()[0].clone();
     let mut manifest = serde_json::to_value(&issued.manifest).expect("JSON");
     change(&mut manifest);
@@ -127,9 +105,7 @@ fn forged(b: &Node, change: impl FnOnce(&mut Value)) -> Vec<u8> {
 #[tokio::test]
 async fn one_serial_with_two_contents_is_refused_and_named() {
     let time = Time::new();
-    let (a, b) = pair(&time).await;
-    a.reads(&b, "own", "own");
-    a.has("isp-b").await;
+    let (a, b) = joined(&time).await;
     let other = forged(&b, |manifest| manifest["scope"] = json!(["isp-a"]));
     b.tamper(replace(MANIFESTS, other));
     a.read_until("isp-b", |it| has_reason(it, "isp-b", "equivocation"))
@@ -200,9 +176,7 @@ async fn a_wrong_clock_is_told_from_a_wrong_signature() {
 #[tokio::test]
 async fn another_key_is_not_taken_until_the_known_one_is_forgotten() {
     let time = Time::new();
-    let (a, b) = pair(&time).await;
-    a.reads(&b, "own", "own");
-    a.has("isp-b").await;
+    let (a, b) = joined(&time).await;
     let new_file = super::node::new_key(&b.directory.path().join("new.pem"));
     b.configure(|settings| settings.own.keys.key = new_file);
     b.say(&time, 6.0).await;
@@ -227,19 +201,11 @@ async fn another_key_is_not_taken_until_the_known_one_is_forgotten() {
 #[tokio::test]
 async fn only_a_pinned_key_counts_where_there_is_one() {
     let time = Time::new();
-    let (a, b) = pair(&time).await;
-    a.reads(&b, "own", "own");
-    a.has("isp-b").await;
-    let own = |node: &Node| {
-        let files = node.settings.borrow().own.keys.clone();
-        let ring = Keyring::load(&files).expect("loaded");
-        *ring.signer(at(0)).public()
-    };
-    let (right, wrong) = (own(&b), own(&a));
-    a.configure(|settings| drop(settings.pins.insert(label("isp-b"), vec![wrong])));
+    let (a, b) = joined(&time).await;
+    a.pins("isp-b", &a);
     a.until(|it| cost(it, "isp-b").is_none() && has_reason(it, "isp-b", "key"))
         .await;
-    a.configure(|settings| drop(settings.pins.insert(label("isp-b"), vec![right])));
+    a.pins("isp-b", &b);
     a.has("isp-b").await;
     let trust = domain(&a.federation, "isp-b", "isp-b").and_then(|it| it.key);
     assert_eq!(trust.map(|key| key.trust), Some(KeyTrust::Pinned));
@@ -268,10 +234,7 @@ async fn a_key_squatted_through_a_relay_is_held_until_one_is_pinned() {
         .await;
     a.read_until("isp-b", |it| refused(it, "isp-b", "isp-c") == "held")
         .await;
-    let files = c.settings.borrow().own.keys.clone();
-    let ring = Keyring::load(&files).expect("loaded");
-    let key = *ring.signer(at(0)).public();
-    a.configure(|settings| drop(settings.pins.insert(label("isp-c"), vec![key])));
+    a.pins("isp-c", &c);
     a.until(|it| cost(it, "isp-c") == Some(6.0)).await;
     a.until(|it| refused(it, "isp-x", "isp-c") == "key").await;
 }
@@ -279,9 +242,7 @@ async fn a_key_squatted_through_a_relay_is_held_until_one_is_pinned() {
 #[tokio::test]
 async fn a_peer_that_signed_once_is_not_read_without_signatures() {
     let time = Time::new();
-    let (a, b) = pair(&time).await;
-    a.reads(&b, "own", "own");
-    a.has("isp-b").await;
+    let (a, b) = joined(&time).await;
     b.tamper(status(DESCRIPTOR, 404));
     a.read_until("isp-b", |it| has_reason(it, "isp-b", "key"))
         .await;
@@ -393,9 +354,7 @@ async fn answers_that_are_no_documents_are_refused() {
 #[tokio::test]
 async fn a_peer_that_is_away_is_asked_again_ever_more_seldom() {
     let time = Time::new();
-    let (a, b) = pair(&time).await;
-    a.reads(&b, "own", "own");
-    a.has("isp-b").await;
+    let (a, b) = joined(&time).await;
     b.tamper(status("/", 503));
     a.read_until("isp-b", |it| failures(it) >= 1).await;
     assert_eq!(

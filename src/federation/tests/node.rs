@@ -19,7 +19,7 @@ use crate::store::{Opened, Store};
 
 use super::super::settings::{BearerToken, Domains};
 use super::super::testing::{at, domain_view_with, label, links, peer, settings};
-use super::super::{Blob, Federation, OwnDomain, Settings, SigningKey};
+use super::super::{Blob, DomainCopy, Federation, Keyring, OwnDomain, Settings, SigningKey};
 
 /// An answer of the server.
 #[derive(Clone, Debug)]
@@ -72,6 +72,34 @@ pub(super) fn says(name: &str, cost: f64) -> OwnDomain {
         view: domain_view_with(name, cost),
         interconnects: Arc::new(links("isp-z")),
     }
+}
+
+/// `isp-a` and `isp-b`, neither of which reads the other.
+pub(super) async fn pair(time: &Time) -> (Node, Node) {
+    (
+        Node::start(time, "isp-a").await,
+        Node::start(time, "isp-b").await,
+    )
+}
+
+/// `isp-a`, and `isp-b` that it reads and has.
+pub(super) async fn joined(time: &Time) -> (Node, Node) {
+    let (a, b) = pair(time).await;
+    a.reads(&b, "own", "own");
+    a.has("isp-b").await;
+    a.until(|it| is_synced(it, "isp-b")).await;
+    (a, b)
+}
+
+/// `isp-a`, `isp-b` that relays everything to it, and `isp-c` that `isp-b`
+/// reads; `isp-a` reads nobody yet.
+pub(super) async fn chain(time: &Time) -> (Node, Node, Node) {
+    let (a, b) = pair(time).await;
+    let c = Node::start(time, "isp-c").await;
+    b.reads(&c, "own", "own");
+    b.reads(&a, "own", "*");
+    b.has("isp-c").await;
+    (a, b, c)
 }
 
 impl Node {
@@ -222,6 +250,24 @@ impl Node {
     pub(super) async fn has(&self, domain: &str) -> f64 {
         self.until(|it| cost(it, domain).is_some()).await;
         cost(&self.federation, domain).expect("it was there")
+    }
+
+    /// The copy of a domain that it uses.
+    pub(super) fn copy(&self, domain: &str) -> Arc<DomainCopy> {
+        self.federation.imported().borrow()[&label(domain)]
+            .copy
+            .clone()
+    }
+
+    /// The keys that it is configured to sign with.
+    pub(super) fn keyring(&self) -> Keyring {
+        Keyring::load(&self.settings.borrow().own.keys).expect("loaded")
+    }
+
+    /// Has it take nothing of a domain but what this node signs.
+    pub(super) fn pins(&self, domain: &str, signer: &Node) {
+        let key = *signer.keyring().signer(at(0)).public();
+        self.configure(|settings| drop(settings.pins.insert(label(domain), vec![key])));
     }
 
     /// How things stand with a peer.

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::node::{Node, Time, cost, domain, is_synced, refused};
+use super::node::{Node, Time, chain, cost, domain, is_synced, joined, pair, refused};
 use crate::api::s2s::{KeyTrust, Scope, SpokenProtocol};
-use crate::federation::Keyring;
 use crate::federation::testing::label;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -13,16 +12,11 @@ const HOUR: Duration = Duration::from_secs(3600);
 #[tokio::test]
 async fn a_domain_is_had_as_it_is_and_each_change_of_it() {
     let time = Time::new();
-    let (a, b) = (
-        Node::start(&time, "isp-a").await,
-        Node::start(&time, "isp-b").await,
-    );
+    let (a, b) = pair(&time).await;
     a.reads(&b, "own", "own");
     assert_eq!(a.has("isp-b").await, 5.0);
     a.until(|it| is_synced(it, "isp-b")).await;
-    let copy = a.federation.imported().borrow()[&label("isp-b")]
-        .copy
-        .clone();
+    let copy = a.copy("isp-b");
     assert_eq!(
         copy.view.network().tag(),
         b.own.borrow().view.network().tag()
@@ -45,13 +39,7 @@ async fn a_domain_is_had_as_it_is_and_each_change_of_it() {
 #[tokio::test]
 async fn what_did_not_change_costs_two_requests_and_no_news() {
     let time = Time::new();
-    let (a, b) = (
-        Node::start(&time, "isp-a").await,
-        Node::start(&time, "isp-b").await,
-    );
-    a.reads(&b, "own", "own");
-    a.has("isp-b").await;
-    a.until(|it| is_synced(it, "isp-b")).await;
+    let (a, b) = joined(&time).await;
     let mut imported = a.federation.imported();
     imported.mark_unchanged();
     b.asked();
@@ -69,18 +57,8 @@ async fn what_did_not_change_costs_two_requests_and_no_news() {
 #[tokio::test]
 async fn signed_again_a_domain_is_no_other() {
     let time = Time::new();
-    let (a, b) = (
-        Node::start(&time, "isp-a").await,
-        Node::start(&time, "isp-b").await,
-    );
-    a.reads(&b, "own", "own");
-    a.has("isp-b").await;
-    let used = || {
-        a.federation.imported().borrow()[&label("isp-b")]
-            .copy
-            .clone()
-    };
-    let before = used();
+    let (a, b) = joined(&time).await;
+    let before = a.copy("isp-b");
     b.asked();
     let mut issued = b.federation.issued();
     issued.mark_unchanged();
@@ -88,9 +66,9 @@ async fn signed_again_a_domain_is_no_other() {
     crate::runtime::testing::soon(issued.changed())
         .await
         .expect("it signs");
-    a.read_until("isp-b", |_| used().serial > before.serial)
+    a.read_until("isp-b", |_| a.copy("isp-b").serial > before.serial)
         .await;
-    let after = used();
+    let after = a.copy("isp-b");
     assert!(Arc::ptr_eq(&before.view, &after.view));
     assert_eq!(before.digest, after.digest);
     assert!(after.next_update() > before.next_update());
@@ -100,19 +78,11 @@ async fn signed_again_a_domain_is_no_other() {
 #[tokio::test]
 async fn a_relay_passes_on_what_was_signed_and_keeps_its_bytes() {
     let time = Time::new();
-    let a = Node::start(&time, "isp-a").await;
-    let (b, c) = (
-        Node::start(&time, "isp-b").await,
-        Node::start(&time, "isp-c").await,
-    );
-    b.reads(&c, "own", "own");
-    b.reads(&a, "own", "*");
-    assert_eq!(b.has("isp-c").await, 5.0);
+    let (a, b, c) = chain(&time).await;
     a.reads(&b, "*", "own");
     assert_eq!(a.has("isp-c").await, 5.0);
     assert_eq!(a.has("isp-b").await, 5.0);
-    let imports = a.federation.imported().borrow().clone();
-    let copy = &imports[&label("isp-c")].copy;
+    let copy = a.copy("isp-c");
     assert_eq!(copy.path, [label("isp-c"), label("isp-b")]);
     let text = &copy.signed.as_ref().expect("signed").text;
     assert_eq!(**text, c.federation.issued().borrow()[0].text);
@@ -139,14 +109,7 @@ async fn a_relay_passes_on_what_was_signed_and_keeps_its_bytes() {
 #[tokio::test]
 async fn only_wanted_domains_are_taken() {
     let time = Time::new();
-    let a = Node::start(&time, "isp-a").await;
-    let (b, c) = (
-        Node::start(&time, "isp-b").await,
-        Node::start(&time, "isp-c").await,
-    );
-    b.reads(&c, "own", "own");
-    b.reads(&a, "own", "*");
-    b.has("isp-c").await;
+    let (a, b, _c) = chain(&time).await;
     a.reads(&b, "own", "own");
     a.has("isp-b").await;
     a.until(|it| is_synced(it, "isp-b")).await;
@@ -200,11 +163,8 @@ async fn a_ring_of_three_converges_and_stays_as_it_is() {
 #[tokio::test]
 async fn who_is_not_in_scope_gets_nothing() {
     let time = Time::new();
-    let a = Node::start(&time, "isp-a").await;
-    let (b, c) = (
-        Node::start(&time, "isp-b").await,
-        Node::start(&time, "isp-c").await,
-    );
+    let (a, b) = pair(&time).await;
+    let c = Node::start(&time, "isp-c").await;
     c.configure(|settings| settings.own.scope = Scope::None);
     c.say(&time, 6.0).await;
     b.reads(&c, "own", "own");
@@ -219,17 +179,9 @@ async fn who_is_not_in_scope_gets_nothing() {
 #[tokio::test]
 async fn a_new_key_is_followed_while_the_old_one_counts() {
     let time = Time::new();
-    let (a, b) = (
-        Node::start(&time, "isp-a").await,
-        Node::start(&time, "isp-b").await,
-    );
-    a.reads(&b, "own", "own");
-    a.has("isp-b").await;
-    let key = |it: &crate::federation::Federation| {
-        let imports = it.imported().borrow().clone();
-        imports[&label("isp-b")].copy.key().map(|key| key.key)
-    };
-    let old = key(&a.federation);
+    let (a, b) = joined(&time).await;
+    let key = || a.copy("isp-b").key().map(|key| key.key);
+    let old = key();
     let new_file = super::node::new_key(&b.directory.path().join("new.pem"));
     let until = crate::federation::testing::at(8);
     b.configure(|settings| {
@@ -240,17 +192,15 @@ async fn a_new_key_is_followed_while_the_old_one_counts() {
             not_after: until,
         });
     });
-    let files = b.settings.borrow().own.keys.clone();
-    let ring = Keyring::load(&files).expect("loaded");
-    let new = ring.signer(until).public().to_string();
+    let new = b.keyring().signer(until).public().to_string();
     // For two hours the old key signs, and names the new one.
     b.say(&time, 6.0).await;
     a.read_until("isp-b", |it| cost(it, "isp-b") == Some(6.0))
         .await;
-    assert_eq!(key(&a.federation), old);
+    assert_eq!(key(), old);
     time.hand.advance(HOUR * 2);
     b.say(&time, 7.0).await;
     a.read_until("isp-b", |it| cost(it, "isp-b") == Some(7.0))
         .await;
-    assert_eq!(key(&a.federation), Some(new));
+    assert_eq!(key(), Some(new));
 }

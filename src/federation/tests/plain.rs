@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::node::{Node, Reply, Time, cost, failures, has_reason, is_synced};
+use super::node::{Node, Reply, Time, cost, failures, has_reason, is_synced, pair};
 use crate::api::s2s::SpokenProtocol;
 use crate::compile::Relationship;
 use crate::federation::testing::{label, pid};
@@ -79,18 +79,13 @@ fn linked(a: &Node, b: &Node) {
 #[tokio::test]
 async fn a_plain_peer_is_read_linked_as_configured_and_not_passed_on() {
     let time = Time::new();
-    let (a, b) = (
-        Node::start(&time, "isp-a").await,
-        Node::start(&time, "isp-b").await,
-    );
+    let (a, b) = pair(&time).await;
     b.tamper(plain(5.0));
     linked(&a, &b);
     assert_eq!(a.has("isp-b").await, 5.0);
     a.until(|it| is_synced(it, "isp-b")).await;
     assert_eq!(a.peer("isp-b").protocol, Some(SpokenProtocol::Alto));
-    let copy = a.federation.imported().borrow()[&label("isp-b")]
-        .copy
-        .clone();
+    let copy = a.copy("isp-b");
     let (theirs, ours) = (&copy.interconnects["x-1"], &copy.ours["x-1"]);
     assert_eq!(
         (theirs.border.as_str(), theirs.peer_border.as_str()),
@@ -118,10 +113,7 @@ async fn a_plain_peer_is_read_linked_as_configured_and_not_passed_on() {
 #[tokio::test]
 async fn a_plain_domain_is_the_same_after_a_restart() {
     let time = Time::new();
-    let (a, b) = (
-        Node::start(&time, "isp-a").await,
-        Node::start(&time, "isp-b").await,
-    );
+    let (a, b) = pair(&time).await;
     b.tamper(plain(5.0));
     linked(&a, &b);
     a.until(|it| {
@@ -132,18 +124,13 @@ async fn a_plain_domain_is_the_same_after_a_restart() {
     })
     .await;
     a.until(|it| is_synced(it, "isp-b")).await;
-    let used = |node: &Node| {
-        node.federation.imported().borrow()[&label("isp-b")]
-            .copy
-            .clone()
-    };
-    let before = used(&a);
+    let before = a.copy("isp-b");
     b.tamper(|_, reply| Reply {
         status: 500,
         ..reply
     });
     let a = a.restart(&time.clock).await;
-    let after = used(&a);
+    let after = a.copy("isp-b");
     assert_eq!(before.digest, after.digest);
     assert_eq!(
         (&before.ours, &before.interconnects),
@@ -158,10 +145,7 @@ async fn a_plain_domain_is_the_same_after_a_restart() {
 #[tokio::test]
 async fn a_plain_peer_that_begins_to_sign_is_read_so_and_no_other_way_again() {
     let time = Time::new();
-    let (a, b) = (
-        Node::start(&time, "isp-a").await,
-        Node::start(&time, "isp-b").await,
-    );
+    let (a, b) = pair(&time).await;
     b.tamper(plain(6.0));
     a.reads(&b, "own", "own");
     assert_eq!(a.has("isp-b").await, 6.0);
@@ -177,10 +161,7 @@ async fn a_plain_peer_that_begins_to_sign_is_read_so_and_no_other_way_again() {
 #[tokio::test]
 async fn a_peer_that_has_to_sign_is_never_read_as_a_plain_one() {
     let time = Time::new();
-    let (a, b) = (
-        Node::start(&time, "isp-a").await,
-        Node::start(&time, "isp-b").await,
-    );
+    let (a, b) = pair(&time).await;
     b.tamper(plain(5.0));
     a.reads(&b, "own", "own");
     a.configure(|settings| {

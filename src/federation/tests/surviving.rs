@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::node::{Node, Time, cost, has_reason, is_synced, state};
+use super::node::{Node, Time, chain, cost, has_reason, is_synced, joined, state};
 use crate::api::s2s::PeerState;
 use crate::federation::testing::label;
 
@@ -11,14 +11,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 #[tokio::test]
 async fn what_peers_passed_is_there_after_a_restart_and_ages_on() {
     let time = Time::new();
-    let a = Node::start(&time, "isp-a").await;
-    let (b, c) = (
-        Node::start(&time, "isp-b").await,
-        Node::start(&time, "isp-c").await,
-    );
-    b.reads(&c, "own", "own");
-    b.reads(&a, "own", "*");
-    b.has("isp-c").await;
+    let (a, b, _c) = chain(&time).await;
     a.reads(&b, "*", "own");
     a.has("isp-b").await;
     a.has("isp-c").await;
@@ -44,12 +37,7 @@ async fn what_peers_passed_is_there_after_a_restart_and_ages_on() {
 #[tokio::test]
 async fn keys_and_serials_are_known_after_a_restart() {
     let time = Time::new();
-    let (a, b) = (
-        Node::start(&time, "isp-a").await,
-        Node::start(&time, "isp-b").await,
-    );
-    a.reads(&b, "own", "own");
-    a.has("isp-b").await;
+    let (a, b) = joined(&time).await;
     let old = serde_json::to_vec(&b.federation.exports(None)).expect("JSON");
     b.say(&time, 6.0).await;
     a.read_until("isp-b", |it| cost(it, "isp-b") == Some(6.0))
@@ -76,18 +64,9 @@ async fn keys_and_serials_are_known_after_a_restart() {
 #[tokio::test]
 async fn a_pin_that_came_meanwhile_holds_for_what_was_kept() {
     let time = Time::new();
-    let (a, b) = (
-        Node::start(&time, "isp-a").await,
-        Node::start(&time, "isp-b").await,
-    );
-    a.reads(&b, "own", "own");
-    a.has("isp-b").await;
-    a.until(|it| is_synced(it, "isp-b")).await;
+    let (a, b) = joined(&time).await;
     b.stop().await;
-    let files = a.settings.borrow().own.keys.clone();
-    let ring = crate::federation::Keyring::load(&files).expect("loaded");
-    let other = *ring.signer(crate::federation::testing::at(0)).public();
-    a.configure(|settings| drop(settings.pins.insert(label("isp-b"), vec![other])));
+    a.pins("isp-b", &a);
     let a = a.restart(&time.clock).await;
     assert_eq!(cost(&a.federation, "isp-b"), None);
 }
@@ -95,13 +74,7 @@ async fn a_pin_that_came_meanwhile_holds_for_what_was_kept() {
 #[tokio::test]
 async fn a_peer_that_is_no_longer_configured_leaves_nothing() {
     let time = Time::new();
-    let (a, b) = (
-        Node::start(&time, "isp-a").await,
-        Node::start(&time, "isp-b").await,
-    );
-    a.reads(&b, "own", "own");
-    a.has("isp-b").await;
-    a.until(|it| is_synced(it, "isp-b")).await;
+    let (a, b) = joined(&time).await;
     let mut imported = a.federation.imported();
     a.configure(|settings| settings.peers.clear());
     let gone = imported.wait_for(|imports| imports.is_empty());
