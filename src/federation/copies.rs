@@ -341,7 +341,9 @@ impl Copies {
     /// How things stand, by the label of the peer.
     pub(super) fn status(&self) -> Vec<PeerStatus> {
         let (now, wall) = (self.clock.now(), self.clock.wall());
-        let used = self.used.borrow().clone();
+        let peers = self.lock();
+        // By the same time as the states: none is expired and used.
+        let used = choose(&peers, now, wall);
         let is_used = |copy: &Arc<DomainCopy>| {
             let used = used.get(&copy.domain);
             used.is_some_and(|used| Arc::ptr_eq(&used.copy, copy))
@@ -389,7 +391,7 @@ impl Copies {
                 domains: domains.collect(),
             }
         };
-        self.lock().values().map(status).collect()
+        peers.values().map(status).collect()
     }
 
     fn change_peer<T>(&self, label: &DomainLabel, work: impl FnOnce(&mut Peer) -> T) -> Option<T> {

@@ -236,3 +236,18 @@ fn peers_that_are_no_longer_configured_are_gone_with_what_they_passed() {
     copies.take(copy(&["isp-c", "isp-b"], 2, at(0)));
     assert!(copies.status().is_empty() && used(&copies).is_none());
 }
+
+#[test]
+fn a_domain_that_is_shown_as_expired_is_never_shown_as_used() {
+    let (copies, hand) = copies(&["isp-c"]);
+    copies.take(copy(&["isp-c"], 1, at(0)));
+    sync(&copies, "isp-c");
+    let shown = || {
+        let domain = copies.status()[0].domains[0].clone();
+        (domain.state, domain.used)
+    };
+    assert_eq!(shown(), (PeerState::Synced, true));
+    // Nothing looked at the ages since.
+    hand.advance(HOUR * 6);
+    assert_eq!(shown(), (PeerState::Expired, false));
+}
