@@ -145,6 +145,8 @@ async fn a_domain_of_scope_none_is_refused_from_relays_and_one_of_a_list_from_al
     a.until_domain(2, 3, PeerState::Failed, "scope").await;
     a.until_domain(2, 4, PeerState::Synced, "").await;
     a.until_domain(2, 5, PeerState::Failed, "scope").await;
+    // Published a little after it is taken.
+    a.until_cost(4, Some(inside(4))).await;
     assert!(a.has(2).await && a.has(4).await && !a.has(3).await && !a.has(5).await);
 }
 
