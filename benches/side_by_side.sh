@@ -4,8 +4,9 @@
 #
 #     benches/side_by_side.sh
 #
-# Needs Debian's nginx, wrk, location and libloc-database, which it installs if it is root. Works in
-# target/side_by_side; docs/performance.md keeps a table and says what its rows mean.
+# Needs Debian's nginx, wrk, location, libloc-database and python3-venv, which it installs if it is
+# root, and NumPy and SciPy, which it installs for itself. Works in target/side_by_side;
+# docs/performance.md keeps a table and says what its rows mean.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,6 +15,7 @@ SECONDS_EACH=2
 DIR=$PWD/target/side_by_side
 RESULTS=$DIR/runs.tsv
 TOKEN=a-secret-of-this-run
+PYTHON=$DIR/venv/bin/python
 LOC=(--database /usr/share/libloc-location/location.db)
 
 say() { echo "side_by_side: $*" >&2; }
@@ -26,6 +28,7 @@ for tool in wrk location curl python3; do
   command -v "$tool" > /dev/null || missing+=("$tool")
 done
 [ -e "${LOC[1]}" ] || missing+=(libloc-database)
+python3 -c 'import ensurepip' 2> /dev/null || missing+=(python3-venv)
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" != 0 ]; then
     say "missing: ${missing[*]}; install them as root: apt-get install ${missing[*]}"
@@ -34,6 +37,9 @@ if [ ${#missing[@]} -gt 0 ]; then
   apt-get update -q >&2
   DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >&2
 fi
+
+python3 -m venv "$DIR/venv"
+"$PYTHON" -m pip install --quiet numpy==2.4.6 scipy==1.17.1
 
 say "building"
 cargo build --release --quiet --bin altofed
@@ -254,5 +260,20 @@ naive=''
 
 say "within one process"
 "$SPEED" pairs "$DIR/prefixes" >> "$RESULTS"
+
+say "merging"
+"$SPEED" merge >> "$RESULTS"
+mkdir -p "$DIR/federation"
+"$SPEED" federation "$DIR/federation"
+for ((i = 0; i < RUNS; i++)); do
+  read -r filled row merged < <("$SPEED" cells)
+  read -r by_numpy by_scipy between < <("$PYTHON" benches/merge.py "$DIR/federation")
+  run 'all 10,000² cells of the merged view in routingcost, beside NumPy' ms recorded \
+    "$filled" "$by_numpy"
+  run 'a row of 10,000 cells from the federation itself, beside SciPy, one thread each' µs recorded \
+    "$row" "$by_scipy"
+  run "merging 50 domains of 200 PIDs and 4 borders, beside SciPy's search between interconnects, one thread each" \
+    ms recorded "$merged" "$between"
+done
 
 "$SPEED" table "$RESULTS"

@@ -4,6 +4,7 @@
 //! With a command it is a part of `benches/side_by_side.sh`, which compares a running node with
 //! what it could be at best and at least.
 
+mod cells;
 mod data;
 mod federation;
 mod filter;
@@ -23,7 +24,9 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
+        ["cells"] => cells::run(),
         ["documents", pids, directory] => data::write_documents(pids, Path::new(directory)),
+        ["federation", directory] => cells::write(Path::new(directory)),
         ["floor", directory] => floor::run(Path::new(directory)),
         ["merge"] => merge::run(),
         ["naive", directory, address] => naive::serve(Path::new(directory), address),

@@ -14,7 +14,8 @@ use crate::floor;
 use crate::pairs::{RUNS, pair, seconds};
 use crate::process;
 
-const FEDERATION: Size = Size {
+/// What is merged beside other ways of doing it.
+pub const FEDERATION: Size = Size {
     domains: 50,
     pids: 200,
     borders: 4,
@@ -28,8 +29,7 @@ const LARGE: Size = Size {
 
 /// Prints a line for each run, as the table wants them.
 pub fn run() {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build();
-    let pool = pool.expect("threads");
+    let pool = pool(2);
     let domains = federation::domains(FEDERATION);
     let merge = |domains: &[Domain], former: Option<&Merged>| {
         pool.install(|| merged_view(domains, &federation::policy(), former))
@@ -65,13 +65,7 @@ pub fn run() {
                 target,
             ],
             gigabytes,
-            || {
-                pool.install(|| {
-                    let rows = cells.par_chunks_mut(pids).enumerate();
-                    rows.for_each(|(src, row)| composed.fill_row(src, row));
-                });
-                black_box(&cells);
-            },
+            || fill_rows(&pool, composed, &mut cells),
             || fill(&pool, &mut other, pids),
         );
     }
@@ -143,11 +137,27 @@ fn question(domains: usize) -> Vec<u8> {
     format!(r#"{{"cost-type":{cost_type},"endpoints":{endpoints}}}"#).into_bytes()
 }
 
-fn composed<'m>(merged: &'m Merged, name: &str) -> &'m Composed {
+/// So many threads.
+pub fn pool(threads: usize) -> ThreadPool {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    pool.build().expect("threads")
+}
+
+/// The costs of a merged view in a metric.
+pub fn composed<'m>(merged: &'m Merged, name: &str) -> &'m Composed {
     match merged.view.costs().get(name) {
         Some(Costs::Composed(composed)) => composed,
         _ => unreachable!("the merged view composes {name}"),
     }
+}
+
+/// Computes all cells.
+pub fn fill_rows(pool: &ThreadPool, composed: &Composed, cells: &mut [f64]) {
+    pool.install(|| {
+        let rows = cells.par_chunks_mut(composed.size).enumerate();
+        rows.for_each(|(src, row)| composed.fill_row(src, row));
+    });
+    black_box(cells);
 }
 
 fn fill(pool: &ThreadPool, cells: &mut [f64], pids: usize) {
@@ -168,9 +178,9 @@ fn large(pool: &ThreadPool, what: &str, domains: &[Domain], policy: &MergePolicy
             let kind = MergeConflictKind::UnsettledPair;
             merged.conflicts.count(kind)
         });
-        println!("merging {what}\ts\t\t{taken:.6}");
+        println!("merging {what}\ts\trecorded\t{taken:.6}");
         println!("merging {what}: memory\tMB\tunder 1000\t{held:.6}");
-        println!("merging {what}: without costs\tpairs of domains\t\t{unsettled}");
+        println!("merging {what}: without costs\tpairs of domains\trecorded\t{unsettled}");
         // What is freed may stay resident, so that the next run must need more.
         std::mem::forget(merged);
     }

@@ -45,6 +45,12 @@ pub fn seconds(work: impl FnOnce()) -> f64 {
     begun.elapsed().as_secs_f64()
 }
 
+/// How long work takes at its fastest in some turns.
+pub fn fastest(mut work: impl FnMut()) -> f64 {
+    let turns = (0..TURNS).map(|_| seconds(&mut work));
+    turns.fold(f64::INFINITY, f64::min)
+}
+
 /// Does both by turns, and prints for each run the seconds that each took at its fastest, as
 /// `figure` puts them: what else the machine does in between is not theirs.
 pub fn pair(
