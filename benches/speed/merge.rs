@@ -180,7 +180,7 @@ fn large(pool: &ThreadPool, what: &str, domains: &[Domain], policy: &MergePolicy
         });
         println!("merging {what}\ts\trecorded\t{taken:.6}");
         println!("merging {what}: memory\tMB\tunder 1000\t{held:.6}");
-        println!("merging {what}: without costs\tpairs of domains\trecorded\t{unsettled}");
+        println!("merging {what}: left unsettled\tpairs of domains\trecorded\t{unsettled}");
         // What is freed may stay resident, so that the next run must need more.
         std::mem::forget(merged);
     }
