@@ -1,79 +1,10 @@
 //! Callers that are known by their TLS client certificate.
 
-use std::fmt::Write;
-use std::path::Path;
-use std::sync::Arc;
-
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use reqwest::Method;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
 
-use crate::support::{CDN, NOC, TestNode, client_with};
-
-type Authority = CertifiedIssuer<'static, KeyPair>;
-
-/// A certificate and its key.
-struct Identity {
-    cert: rcgen::Certificate,
-    key: KeyPair,
-}
-
-fn authority() -> Authority {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().expect("a key");
-    CertifiedIssuer::self_signed(params, key).expect("an authority")
-}
-
-impl Identity {
-    fn new(authority: &Authority, names: &[&str]) -> Self {
-        let key = KeyPair::generate().expect("a key");
-        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        let params = CertificateParams::new(names).expect("parameters");
-        let cert = params.signed_by(&key, authority).expect("a certificate");
-        Self { cert, key }
-    }
-
-    fn fingerprint(&self) -> String {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.cert.der());
-        digest
-            .as_ref()
-            .iter()
-            .fold(String::new(), |mut text, byte| {
-                write!(text, "{byte:02x}").expect("a string takes all");
-                text
-            })
-    }
-
-    fn write(&self, directory: &Path) {
-        let write = |file: &str, text: String| {
-            std::fs::write(directory.join(file), text).expect("a file");
-        };
-        write("cert.pem", self.cert.pem());
-        write("key.pem", self.key.serialize_pem());
-    }
-}
-
-/// A client that trusts the authority and shows this certificate.
-fn client(authority: &Authority, identity: Option<&Identity>) -> reqwest::Client {
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.der().clone()).expect("a root");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots);
-    client_with(match identity {
-        Some(identity) => {
-            let key = PrivateKeyDer::try_from(identity.key.serialize_der()).expect("a key");
-            let chain: Vec<CertificateDer<'static>> = vec![identity.cert.der().clone()];
-            builder.with_client_auth_cert(chain, key).expect("sound")
-        }
-        None => builder.with_no_client_auth(),
-    })
-}
+use crate::support::certificates::{self, Authority, Identity, authority, client};
+use crate::support::{CDN, NOC, TestNode};
 
 /// A node with TLS; the principal `collector` is known by this certificate.
 async fn node(files: &TempDir, authority: &Authority, collector: &Identity) -> TestNode {
@@ -92,7 +23,7 @@ async fn node(files: &TempDir, authority: &Authority, collector: &Identity) -> T
 
 #[tokio::test]
 async fn a_client_certificate_makes_a_caller_a_principal() {
-    let (files, authority) = (TempDir::new().expect("a directory"), authority());
+    let (files, authority) = (TempDir::new().expect("a directory"), authority("ours"));
     let (known, stranger) = (
         Identity::new(&authority, &["collector"]),
         Identity::new(&authority, &["stranger"]),
@@ -128,10 +59,10 @@ async fn a_client_certificate_makes_a_caller_a_principal() {
 
 #[tokio::test]
 async fn a_certificate_of_an_authority_that_is_not_believed_is_refused() {
-    let (files, authority) = (TempDir::new().expect("a directory"), authority());
+    let (files, authority) = (TempDir::new().expect("a directory"), authority("ours"));
     let known = Identity::new(&authority, &["collector"]);
     let node = node(&files, &authority, &known).await;
-    let other = self::authority();
+    let other = certificates::authority("another");
     let forged = client(&authority, Some(&Identity::new(&other, &["collector"])));
     let url = format!("{}/views/merged/networkmap", node.url);
     assert!(forged.get(&url).send().await.is_err());
@@ -140,13 +71,13 @@ async fn a_certificate_of_an_authority_that_is_not_believed_is_refused() {
 
 #[tokio::test]
 async fn a_new_certificate_is_taken_by_a_reload() {
-    let (files, authority) = (TempDir::new().expect("a directory"), authority());
+    let (files, authority) = (TempDir::new().expect("a directory"), authority("ours"));
     let known = Identity::new(&authority, &["collector"]);
     let mut node = node(&files, &authority, &known).await;
     let path = |file: &str| files.path().join(file);
     let (cert, key) = (path("cert.pem"), path("key.pem"));
     let config = node.config_with(&format!("tls = {{ cert = {cert:?}, key = {key:?} }}\n"));
-    let trusted = self::authority();
+    let trusted = certificates::authority("another");
     Identity::new(&trusted, &["127.0.0.1"]).write(files.path());
     node.node().reload(config.clone()).expect("sound files");
     let url = format!("{}/livez", node.url);

@@ -1,5 +1,6 @@
 //! What the tests share: nodes on free ports, and a client for them.
 
+pub mod certificates;
 mod program;
 
 use std::path::Path;
