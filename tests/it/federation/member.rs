@@ -148,6 +148,14 @@ impl Member {
         }
     }
 
+    /// A node with TLS, as `tls` of `[node]` has it and this client believes.
+    pub async fn secured(number: u8, tls: &str, http: reqwest::Client) -> Self {
+        let mut member = Self::with(number, Clock::system(), tls).await;
+        let url = format!("https://{}", member.address());
+        member.site = Site::asked_by(http, number, url);
+        member
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.node().address()

@@ -14,3 +14,4 @@ mod proxy;
 mod rogue;
 mod site;
 mod surface;
+mod tls;

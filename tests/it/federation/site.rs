@@ -30,11 +30,16 @@ pub struct Site {
 impl Site {
     /// The node of a domain at the base of its URIs.
     pub fn new(number: u8, url: String) -> Self {
+        Self::asked_by(plain_client(), number, url)
+    }
+
+    /// The same, asked by this client.
+    pub fn asked_by(http: reqwest::Client, number: u8, url: String) -> Self {
         Self {
             number,
             label: label(number),
             url,
-            http: plain_client(),
+            http,
         }
     }
 
