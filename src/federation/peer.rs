@@ -105,11 +105,11 @@ impl Session {
         }
     }
 
-    /// Has the next reading look at everything again.
+    /// Has the next reading look at everything again, the files of
+    /// certificates too.
     fn forget(&mut self) {
-        if let Some(reader) = &mut self.reader {
-            reader.forget();
-        }
+        self.client = None;
+        self.reader = None;
         self.probed = None;
     }
 

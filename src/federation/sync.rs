@@ -59,12 +59,6 @@ impl Reader {
         }
     }
 
-    /// Has the next reading look at everything again.
-    pub(super) fn forget(&mut self) {
-        self.descriptor = None;
-        self.manifests = None;
-    }
-
     /// Reads the manifests that the peer passes, and what they name that is
     /// new; its descriptor must have been read. A domain whose manifest is refused keeps what was had of it.
     pub(super) async fn read(&mut self) -> Result<(), Refusal> {

@@ -354,4 +354,37 @@ async fn a_caller_known_by_its_certificate_gets_what_is_exported_to_it_and_other
     assert_eq!(all.a.cost_inside(3).await, Some(inside(3)));
     assert_eq!(all.a.own_answers().await, before);
     all.d.until_state(2, PeerState::Synced, "").await;
+
+    // It has that one in its file, and reads it again.
+    stranger.write(&all.issuer.directory(1));
+    all.a.nudge();
+    all.a.until_state(2, PeerState::Synced, "").await;
+}
+
+#[tokio::test]
+async fn the_authorities_of_a_peer_are_read_again_on_a_reload() {
+    let issuer = Issuer::new();
+    issuer.issue(2);
+    let mut b = issuer.node(2).await;
+    b.states(&[]).await;
+    let mut a = Member::start(1).await;
+    a.states(&[]).await;
+    let more = issuer.believed();
+    b.join([Join::to(1, &a.url)]);
+    a.join([by(&more, 2, &b.url)]);
+    a.until_state(2, PeerState::Synced, "").await;
+
+    let renewed = authority("its successor");
+    Identity::new(&renewed, &[HERE]).write(&issuer.directory(2));
+    b.stop().await;
+    b.start_again().await;
+    a.until_state(2, PeerState::Synced, "transport").await;
+    issuer.publish(&renewed);
+    a.nudge();
+    a.until_state(2, PeerState::Synced, "").await;
+
+    // And no longer the former ones.
+    issuer.publish(&issuer.authority);
+    a.nudge();
+    a.until_state(2, PeerState::Synced, "transport").await;
 }
