@@ -39,15 +39,26 @@ pub(super) struct Published {
 }
 
 /// Our domain as it was compiled last, for the next time to share.
-pub(super) struct OwnCompiled(Arc<Compiled>);
+#[derive(Clone)]
+pub(super) struct OwnCompiled {
+    compiled: Arc<Compiled>,
+    /// What it was compiled from.
+    standing: Standing,
+}
 
 impl OwnCompiled {
     /// What our domain says.
     pub(super) fn own(&self) -> OwnDomain {
         OwnDomain {
-            view: self.0.view.clone(),
-            interconnects: self.0.interconnects.clone(),
+            view: self.compiled.view.clone(),
+            interconnects: self.compiled.interconnects.clone(),
         }
+    }
+
+    /// Whether it would be the same if it were compiled from this.
+    fn is_of(&self, standing: &Standing) -> bool {
+        Arc::ptr_eq(&self.standing.facts, &standing.facts)
+            && self.standing.policy == standing.policy
     }
 }
 
@@ -86,7 +97,12 @@ pub(super) async fn domain(
     pool.run(move || own_domain(&standing, &clock, None)).await
 }
 
+/// Our domain, compiled; the former one itself while it says the same, so that
+/// a change of another domain has ours neither compiled nor signed again.
 fn own_domain(standing: &Standing, clock: &Clock, former: Option<&OwnCompiled>) -> OwnCompiled {
+    if let Some(former) = former.filter(|former| former.is_of(standing)) {
+        return former.clone();
+    }
     let Standing {
         facts,
         union,
@@ -94,10 +110,12 @@ fn own_domain(standing: &Standing, clock: &Clock, former: Option<&OwnCompiled>) 
     } = standing;
     // A restart and a change of policy make the facts no newer.
     let received = facts.accepted.unwrap_or_else(|| clock.wall());
-    let former = former.map(|former| &*former.0);
-    OwnCompiled(Arc::new(domain_view(
-        facts, union, policy, received, former,
-    )))
+    let former = former.map(|former| &*former.compiled);
+    let compiled = domain_view(facts, union, policy, received, former);
+    OwnCompiled {
+        compiled: Arc::new(compiled),
+        standing: standing.clone(),
+    }
 }
 
 /// Publishes what there is, and then whatever becomes durable, arrives from
@@ -121,7 +139,7 @@ pub(super) async fn start(
     let present = at_present(&mut inputs, &mut others);
     let (snapshot, merged, former) = compile(&pool, &clock, present, Arc::new(former)).await?;
     let (snapshots, snapshots_read) = watch::channel(Arc::new(snapshot));
-    let first_conflicts = Arc::new(former.domain.0.conflicts.clone());
+    let first_conflicts = Arc::new(former.domain.compiled.conflicts.clone());
     let (conflicts, conflicts_read) = watch::channel(first_conflicts);
     let (merges, merges_read) = watch::channel(merged);
     let mut former = Arc::new(former);
@@ -142,11 +160,11 @@ pub(super) async fn start(
                         revision = snapshot.revision,
                         generation = snapshot.generation,
                         domains = snapshot.views.len() - 1,
-                        conflicts = compiled.domain.0.conflicts.total(),
+                        conflicts = compiled.domain.compiled.conflicts.total(),
                         took_us = clock.now().since(begun).as_micros(),
                         "published"
                     );
-                    conflicts.send_replace(Arc::new(compiled.domain.0.conflicts.clone()));
+                    conflicts.send_replace(Arc::new(compiled.domain.compiled.conflicts.clone()));
                     merges.send_replace(merged);
                     own.send_replace(compiled.domain.own());
                     snapshots.send_replace(Arc::new(snapshot));
@@ -239,7 +257,7 @@ async fn compile(
     let clock = clock.clone();
     let compiled = pool.run(move || {
         let domain = own_domain(&present.standing, &clock, Some(&former.domain));
-        let mut domains = vec![joined(&present, &domain.0)];
+        let mut domains = vec![joined(&present, &domain.compiled)];
         domains.extend(present.imports.values().map(|imported| Domain {
             label: imported.copy.domain.clone(),
             view: imported.copy.view.clone(),
@@ -267,4 +285,42 @@ async fn compile(
         (snapshot, merged, former)
     });
     compiled.await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compile::{Facts, Policy};
+
+    fn policy(priority: i64) -> Policy {
+        let source = "noc".parse().expect("a source");
+        Policy {
+            domain: DomainLabel::new("isp-a").expect("a label"),
+            priorities: [(source, priority)].into(),
+        }
+    }
+
+    #[test]
+    fn our_domain_is_another_only_when_its_facts_or_their_policy_are() {
+        let clock = Clock::system();
+        let first = Standing::new(Arc::new(Facts::default()), policy(0));
+        let compiled = own_domain(&first, &clock, None);
+        let again = own_domain(&first.under(&policy(0)), &clock, Some(&compiled));
+        assert!(Arc::ptr_eq(&again.own().view, &compiled.own().view));
+
+        let written = Facts {
+            revision: 1,
+            ..Facts::default()
+        };
+        for standing in [
+            first.under(&policy(1)),
+            Standing::new(Arc::new(written), policy(0)),
+        ] {
+            let other = own_domain(&standing, &clock, Some(&compiled));
+            assert!(!Arc::ptr_eq(&other.own().view, &compiled.own().view));
+            assert_eq!(other.own().view.origin().serial, standing.facts.revision);
+            let again = own_domain(&standing, &clock, Some(&other));
+            assert!(Arc::ptr_eq(&again.own().view, &other.own().view));
+        }
+    }
 }
