@@ -2,6 +2,7 @@
 //! or lie of one of them does to the others.
 
 mod converge;
+mod crash;
 mod faults;
 mod forgeries;
 mod keys;
