@@ -97,12 +97,18 @@ fn explained(
         Ok((index, end))
     };
     let ((src, from), (dst, to)) = (place("src")?, place("dst")?);
-    let path = merged.plan().and_then(|plan| plan.path(src, dst));
-    let path = path.ok_or_else(|| {
+    let plan = merged.plan();
+    let path = plan.and_then(|plan| plan.path(src, dst)).ok_or_else(|| {
+        let reason = match plan.is_some_and(|plan| plan.is_unsettled(src, dst)) {
+            true => "max_labels does not suffice to find the best path; raise it in [merge]",
+            false => {
+                "no confirmed interconnects lead there with a cost all along, or the domain \
+                 states none"
+            }
+        };
         let (from, to) = (&from.pid, &to.pid);
         none(format!(
-            "the merged view has no cost from {from} to {to}: no confirmed interconnects lead \
-             there with a cost all along, or the domain states none"
+            "the merged view has no cost from {from} to {to}: {reason}"
         ))
     })?;
     let hops = path.hops.into_iter().map(|hop| part(snapshot, hop, now));
