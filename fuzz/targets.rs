@@ -2,6 +2,9 @@
 //! whatever it takes. Shared by the libFuzzer targets beside this file and by
 //! the plain harness in the tests.
 
+#[path = "delta.rs"]
+mod delta;
+
 use std::path::Path;
 
 use altofed::alto::canonical::value_text;
@@ -30,7 +33,7 @@ pub fn run(name: &str, bytes: &[u8]) {
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("alto_query", alto_query),
     ("network_map", network_map),
     ("cost_map", cost_map),
@@ -40,6 +43,7 @@ pub const TARGETS: [Target; 9] = [
     ("transaction", transaction),
     ("names", names),
     ("configuration", configuration),
+    ("delta", delta::delta),
 ];
 
 /// Any fault makes an error that a client can be sent.

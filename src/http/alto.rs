@@ -16,17 +16,10 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::alto::endpoint::ReadEndpointPropertyParams;
 use crate::alto::error::AltoError;
-use crate::alto::json;
 use crate::alto::media;
-use crate::alto::network::ReadNetworkMapFilter;
-use crate::alto::query::{Pair, ReadCostMapFilter, ReadEndpointCostParams};
 use crate::ident::{Digest, Tag};
-use crate::publish::{
-    Kind, Resource, View, ViewName, directory, endpoint_costs, endpoint_properties,
-    filtered_cost_map, filtered_network_map,
-};
+use crate::publish::{Kind, Resource, View, ViewName, answer, directory};
 
 use super::access::Caller;
 use super::app::App;
@@ -461,47 +454,6 @@ fn answer_size(view: &View, kind: &Kind, request: usize) -> usize {
         Kind::NetworkMap | Kind::CostMap(_) => 0,
     }
 }
-
-/// The body that answers a query.
-fn answer(
-    view: &View,
-    kind: &Kind,
-    content: &[u8],
-    client: std::net::IpAddr,
-) -> Result<Vec<u8>, AltoError> {
-    match kind {
-        Kind::FilteredNetworkMap => {
-            let filter = json::read(content, ReadNetworkMapFilter)?;
-            Ok(filtered_network_map(view, &filter))
-        }
-        Kind::FilteredCostMap => {
-            let filter = json::read(content, ReadCostMapFilter)?;
-            let selection = filter.query.select(view.capabilities())?;
-            Ok(filtered_cost_map(view, &filter, &selection))
-        }
-        Kind::EndpointProperties => {
-            let params = json::read(content, ReadEndpointPropertyParams)?;
-            endpoint_properties(view, &params)
-        }
-        Kind::EndpointCosts => {
-            let params = json::read(content, ReadEndpointCostParams)?;
-            let selection = params.query.select(view.capabilities())?;
-            let Pair { srcs, dsts } = &params.endpoints;
-            if srcs.len().saturating_mul(dsts.len()) > MAX_PAIRS {
-                let pairs = format!("{} × {}", srcs.len(), dsts.len());
-                return Err(AltoError::invalid_value("endpoints", pairs));
-            }
-            endpoint_costs(view, &params, &selection, client)
-        }
-        Kind::NetworkMap | Kind::CostMap(_) => {
-            Err(AltoError::syntax("the resource takes no query"))
-        }
-    }
-}
-
-/// The most pairs of endpoints one request may ask for: a hundred megabytes of
-/// answer.
-const MAX_PAIRS: usize = 4_000_000;
 
 fn send_answer(headers: &HeaderMap, media_type: &'static str, text: Bytes) -> Response {
     let Some(coding) = chosen(headers, text.len()) else {

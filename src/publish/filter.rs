@@ -2,37 +2,69 @@
 
 use std::borrow::Cow;
 
-use crate::alto::cost::GridWriter;
 use crate::alto::meta::CostType;
 use crate::alto::network::{NetworkMapFilter, write_groups};
 use crate::alto::query::{CostMapFilter, CostSelection};
 use crate::ident::{Family, PidName};
 use crate::net::PidIndex;
 
+use super::grid::{Grid, Layers};
 use super::rendering::write_vtag;
-use super::selection::{Selected, select};
+use super::selection::select;
 use super::view::View;
 
-/// The body of a filtered network map. Names that no PID has, and address
-/// types that are not ours, are ignored; PIDs left without a prefix stay.
+/// The PIDs and families that a filter of a network map leaves.
+pub(super) struct Filtered {
+    /// The indices of the PIDs.
+    pub(super) pids: Vec<u32>,
+    pub(super) families: Vec<Family>,
+}
+
+/// What a filter leaves of a view's network map. Names that no PID has, and
+/// address types that are not ours, are ignored.
+pub(super) fn filtered(view: &View, filter: &NetworkMapFilter<'_>) -> Filtered {
+    let known = |text: &Cow<'_, str>| Family::parse(text);
+    Filtered {
+        pids: indices(view.network().pids(), &filter.pids),
+        families: match filter.address_types.is_empty() {
+            true => Family::ALL.to_vec(),
+            false => filter.address_types.iter().filter_map(known).collect(),
+        },
+    }
+}
+
+/// The body of a filtered network map; PIDs left without a prefix stay.
 pub fn filtered_network_map(view: &View, filter: &NetworkMapFilter<'_>) -> Vec<u8> {
     let mut out = b"{\"meta\":{\"vtag\":".to_vec();
     write_vtag(&mut out, &view.vtag());
     out.extend_from_slice(b"},\"network-map\":");
-    let families: Vec<Family> = match filter.address_types.is_empty() {
-        true => Family::ALL.to_vec(),
-        false => filter
-            .address_types
-            .iter()
-            .filter_map(|text| Family::parse(text))
-            .collect(),
-    };
+    let Filtered { pids, families } = filtered(view, filter);
     let network = view.network();
-    let indices = indices(network.pids(), &filter.pids);
     let member = |&index: &u32| network.pids().name(index).zip(network.group(index));
-    write_groups(&mut out, indices.iter().filter_map(member), &families);
+    write_groups(&mut out, pids.iter().filter_map(member), &families);
     out.push(b'}');
     out
+}
+
+/// The costs of a filtered cost map.
+pub(super) fn filtered_costs<'v>(
+    view: &'v View,
+    filter: &CostMapFilter<'_>,
+    selection: &CostSelection,
+) -> Grid<'v> {
+    let pids = view.network().pids();
+    let (srcs, dsts) = match &filter.pids {
+        Some(pair) => (indices(pids, &pair.srcs), indices(pids, &pair.dsts)),
+        None => (indices(pids, &[]), indices(pids, &[])),
+    };
+    let name = |&index: &u32| pids.name(index).map_or("", PidName::as_str);
+    let names = |indices: &[u32]| indices.iter().map(name).collect();
+    Grid {
+        srcs: names(&srcs),
+        dsts: names(&dsts),
+        layers: Layers::Selected(select(view, selection, &srcs, &dsts)),
+        multi: selection.multi,
+    }
 }
 
 /// The body of a filtered cost map.
@@ -41,16 +73,8 @@ pub fn filtered_cost_map(
     filter: &CostMapFilter<'_>,
     selection: &CostSelection,
 ) -> Vec<u8> {
-    let pids = view.network().pids();
-    let (srcs, dsts) = match &filter.pids {
-        Some(pair) => (indices(pids, &pair.srcs), indices(pids, &pair.dsts)),
-        None => (indices(pids, &[]), indices(pids, &[])),
-    };
-    let selected = select(view, selection, &srcs, &dsts);
     let mut out = b"{\"cost-map\":".to_vec();
-    let name = |&index: &u32| pids.name(index).map_or("", PidName::as_str);
-    let names = |indices: &[u32]| indices.iter().map(name).collect::<Vec<_>>();
-    write_grid(&mut out, selection, &selected, &names(&srcs), &names(&dsts));
+    filtered_costs(view, filter, selection).write(&mut out);
     out.extend_from_slice(b",\"meta\":{");
     write_cost_type(&mut out, selection);
     out.extend_from_slice(b",\"dependent-vtags\":[");
@@ -71,26 +95,6 @@ fn indices(pids: &PidIndex, names: &[Cow<'_, str>]) -> Vec<u32> {
     indices.sort_unstable();
     indices.dedup();
     indices
-}
-
-/// Writes the data member's value: scalars, or arrays for a multi-cost query.
-pub(super) fn write_grid(
-    out: &mut Vec<u8>,
-    selection: &CostSelection,
-    selected: &Selected,
-    srcs: &[&str],
-    dsts: &[&str],
-) {
-    let mut grid = GridWriter::new(dsts.iter().copied());
-    for (row, src) in srcs.iter().enumerate() {
-        let mut layers = selected.row(row);
-        if selection.multi {
-            grid.row_of_arrays(out, src, &layers.collect::<Vec<_>>());
-        } else if let Some(costs) = layers.next() {
-            grid.row(out, src, costs);
-        }
-    }
-    grid.finish(out);
 }
 
 /// Writes the member `cost-type`, which is an empty object for a multi-cost

@@ -160,7 +160,7 @@ impl Rendering {
 }
 
 /// Ranks over every cost of a metric.
-fn ranks(costs: &Costs, cost_type: &CostType) -> Ranks {
+pub(super) fn ranks(costs: &Costs, cost_type: &CostType) -> Ranks {
     let mut row = Vec::new();
     let mut all = Vec::new();
     for src in 0..u32::try_from(costs.size()).unwrap_or(u32::MAX) {

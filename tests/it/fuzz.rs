@@ -1,7 +1,7 @@
 //! The fuzz targets, run for a while over their seeds by a plain harness.
 
 #[path = "../../fuzz/targets.rs"]
-mod targets;
+pub mod targets;
 
 use std::fs;
 use std::path::Path;

@@ -8,6 +8,7 @@ mod client;
 mod configuration;
 mod conformance;
 mod crash;
+mod delta;
 mod disk;
 mod federation;
 mod fuzz;

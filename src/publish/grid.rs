@@ -1,0 +1,212 @@
+//! Tables of costs as they are answered, and what differs between two of them.
+
+use crate::alto::canonical::write_cost;
+use crate::alto::cost::GridWriter;
+use crate::alto::network::write_member_name;
+
+use super::costs::Costs;
+use super::patch::PatchWriter;
+use super::rank::Ranks;
+use super::selection::Selected;
+
+/// Costs from sources to destinations, both by name and in canonical order.
+pub(super) struct Grid<'a> {
+    pub(super) srcs: Vec<&'a str>,
+    pub(super) dsts: Vec<&'a str>,
+    pub(super) layers: Layers<'a>,
+    /// Whether a cell is an array of the layers' costs (RFC 8189 §4.1.3), even
+    /// of one.
+    pub(super) multi: bool,
+}
+
+/// The costs of a grid, one layer for each cost type.
+pub(super) enum Layers<'a> {
+    /// All costs of a view in one metric, as ranks if there are some.
+    Full(&'a Costs, Option<Ranks>),
+    /// Selected ones.
+    Selected(Selected),
+}
+
+/// A row of a grid: one slice for each layer.
+struct Row<'r>(Vec<&'r [f64]>);
+
+impl Grid<'_> {
+    /// Writes the value of the data member.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let mut writer = GridWriter::new(self.dsts.iter().copied());
+        let mut buffer = Vec::new();
+        for (row, src) in self.srcs.iter().enumerate() {
+            let Row(layers) = self.row(row, &mut buffer);
+            if self.multi {
+                writer.row_of_arrays(out, src, &layers);
+            } else if let Some(costs) = layers.first() {
+                writer.row(out, src, costs);
+            }
+        }
+        writer.finish(out);
+    }
+
+    fn row<'r>(&'r self, row: usize, buffer: &'r mut Vec<f64>) -> Row<'r> {
+        Row(match &self.layers {
+            Layers::Selected(selected) => selected.row(row).collect(),
+            Layers::Full(Costs::Dense(matrix), None) => vec![matrix.row(row)],
+            Layers::Full(costs, ranks) => {
+                costs.row(u32::try_from(row).unwrap_or(u32::MAX), buffer);
+                if let Some(ranks) = ranks {
+                    buffer.iter_mut().for_each(|cost| *cost = ranks.rank(*cost));
+                }
+                vec![&buffer[..]]
+            }
+        })
+    }
+
+    /// Writes what makes `new` of the grid. Both have the same cost types.
+    pub(super) fn changes(&self, new: &Grid<'_>, patch: &mut PatchWriter) {
+        if let (Layers::Full(a, _), Layers::Full(b, _)) = (&self.layers, &new.layers)
+            && a.same(b)
+            && self.srcs == new.srcs
+        {
+            return;
+        }
+        let columns = (self.dsts != new.dsts).then(|| join(&self.dsts, &new.dsts));
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        for pair in join(&self.srcs, &new.srcs) {
+            let old_row = pair.old.map(|row| self.row(row, &mut before));
+            let new_row = pair.new.map(|row| new.row(row, &mut after));
+            let src = pair.name;
+            let old_row = old_row.filter(Row::has_costs);
+            let new_row = new_row.filter(Row::has_costs);
+            match (old_row, new_row) {
+                (None, None) => {}
+                (Some(_), None) => patch.remove_row(src),
+                (None, Some(row)) => patch.add_row(src, |out| new.write_row(&row, out)),
+                (Some(a), Some(b)) => {
+                    match &columns {
+                        None => a.differing(&b, |column| {
+                            new.write_change(&b, src, Some(column), new.dsts[column], patch);
+                        }),
+                        Some(columns) => {
+                            for column in columns {
+                                if !a.same(column.old, &b, column.new) {
+                                    new.write_change(&b, src, column.new, column.name, patch);
+                                }
+                            }
+                        }
+                    }
+                    patch.end_row();
+                }
+            }
+        }
+    }
+
+    /// Writes that a cell differs; `row` is of this grid, `column` none if it
+    /// is there no more.
+    fn write_change(
+        &self,
+        row: &Row<'_>,
+        src: &str,
+        column: Option<usize>,
+        dst: &str,
+        patch: &mut PatchWriter,
+    ) {
+        match column.filter(|column| row.has_cost(*column)) {
+            Some(column) => patch.set_cell(src, dst, |out| self.write_cell(row, column, out)),
+            None => patch.remove_cell(src, dst),
+        }
+    }
+
+    fn write_row(&self, row: &Row<'_>, out: &mut Vec<u8>) {
+        let mut separator = b'{';
+        for (column, dst) in self.dsts.iter().enumerate() {
+            if row.has_cost(column) {
+                out.push(separator);
+                write_member_name(out, dst);
+                self.write_cell(row, column, out);
+                separator = b',';
+            }
+        }
+        out.push(b'}');
+    }
+
+    fn write_cell(&self, row: &Row<'_>, column: usize, out: &mut Vec<u8>) {
+        if !self.multi {
+            return write_cost(out, row.0[0][column]);
+        }
+        for (place, layer) in row.0.iter().enumerate() {
+            out.push(if place == 0 { b'[' } else { b',' });
+            write_cost(out, layer[column]);
+        }
+        out.push(b']');
+    }
+}
+
+impl Row<'_> {
+    fn has_costs(&self) -> bool {
+        self.0.iter().any(|layer| layer.iter().any(|c| !c.is_nan()))
+    }
+
+    fn has_cost(&self, column: usize) -> bool {
+        self.0.iter().any(|layer| !layer[column].is_nan())
+    }
+
+    /// Whether a column of this row says the same as one of another; a column
+    /// that is not there says nothing.
+    fn same(&self, column: Option<usize>, other: &Row<'_>, theirs: Option<usize>) -> bool {
+        let cost = |layer: &[f64], column: Option<usize>| column.map_or(f64::NAN, |c| layer[c]);
+        let mut layers = self.0.iter().zip(&other.0);
+        layers.all(|(a, b)| same(cost(a, column), cost(b, theirs)))
+    }
+
+    /// The columns that differ from those of a row over the same ones.
+    fn differing(&self, other: &Row<'_>, mut each: impl FnMut(usize)) {
+        const LANES: usize = 16;
+        let columns = self.0.first().map_or(0, |layer| layer.len());
+        for start in (0..columns).step_by(LANES) {
+            let lanes = start..columns.min(start + LANES);
+            let mut layers = self.0.iter().zip(&other.0);
+            // Most differ in nothing, which is quickly told of many at once.
+            let differ = layers.any(|(a, b)| {
+                let bits = a[lanes.clone()].iter().zip(&b[lanes.clone()]);
+                bits.fold(0, |all, (a, b)| all | (a.to_bits() ^ b.to_bits())) != 0
+            });
+            if differ {
+                lanes
+                    .filter(|&column| !self.same(Some(column), other, Some(column)))
+                    .for_each(&mut each);
+            }
+        }
+    }
+}
+
+fn same(a: f64, b: f64) -> bool {
+    a == b || (a.is_nan() && b.is_nan())
+}
+
+/// A name that is on one of two lists or on both, and its places there.
+pub(super) struct Joined<'a> {
+    pub(super) name: &'a str,
+    pub(super) old: Option<usize>,
+    pub(super) new: Option<usize>,
+}
+
+/// The names of two sorted lists, sorted.
+pub(super) fn join<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Joined<'a>> {
+    let mut joined = Vec::with_capacity(old.len().max(new.len()));
+    let (mut o, mut n) = (0, 0);
+    loop {
+        let (name, in_old, in_new) = match (old.get(o), new.get(n)) {
+            (None, None) => return joined,
+            (Some(a), Some(b)) if a == b => (*a, true, true),
+            (Some(a), Some(b)) if a < b => (*a, true, false),
+            (Some(a), None) => (*a, true, false),
+            (_, Some(b)) => (*b, false, true),
+        };
+        joined.push(Joined {
+            name,
+            old: in_old.then_some(o),
+            new: in_new.then_some(n),
+        });
+        o += usize::from(in_old);
+        n += usize::from(in_new);
+    }
+}

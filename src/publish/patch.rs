@@ -1,0 +1,279 @@
+//! Patches: what turns one version of a body into another, as a merge patch
+//! (RFC 7396) or as a JSON patch (RFC 6902).
+//!
+//! The bodies that change are tables of two levels below one member: cost maps
+//! by source and destination, network maps by PID and family, properties by
+//! endpoint and name. Writers are told the differences in canonical order.
+
+use bytes::Bytes;
+
+use crate::alto::canonical::write_string;
+use crate::alto::media;
+use crate::ident::Tag;
+
+/// The form of a patch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Form {
+    /// RFC 7396: the members that differ, `null` for those that are gone.
+    Merge,
+    /// RFC 6902: operations, one after the other.
+    Json,
+}
+
+impl Form {
+    /// The media type of patches of this form.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Form::Merge => media::MERGE_PATCH,
+            Form::Json => media::JSON_PATCH,
+        }
+    }
+}
+
+/// A patch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patch {
+    /// Its form.
+    pub form: Form,
+    /// Its text.
+    pub text: Bytes,
+}
+
+/// Which version tag a body's `meta` has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TagOf {
+    /// Its own, in `vtag`.
+    Itself,
+    /// That of the network map, the only one in `dependent-vtags`; by the id of
+    /// the network map.
+    Network,
+}
+
+/// Writes a patch of a body: first what its `meta` says, where that changed,
+/// then the table, row by row.
+pub(super) struct PatchWriter {
+    form: Form,
+    /// The member with the table.
+    member: &'static str,
+    out: Vec<u8>,
+    /// Whether anything in the table differs so far.
+    begun: bool,
+    /// The row that is open in a merge patch.
+    in_row: bool,
+    /// The other members of a merge patch.
+    meta: Vec<u8>,
+}
+
+impl PatchWriter {
+    pub(super) fn new(form: Form, member: &'static str) -> Self {
+        Self {
+            form,
+            member,
+            out: Vec::new(),
+            begun: false,
+            in_row: false,
+            meta: Vec::new(),
+        }
+    }
+
+    /// Another tag; `resource` is the id of what has it.
+    pub(super) fn tag(&mut self, tag_of: TagOf, resource: &str, tag: &Tag) {
+        match (self.form, tag_of) {
+            (Form::Merge, TagOf::Itself) => {
+                self.meta.extend_from_slice(b"\"meta\":{\"vtag\":{\"tag\":");
+                write_string(&mut self.meta, tag.as_str());
+                self.meta.extend_from_slice(b"}}");
+            }
+            // An array is replaced whole (RFC 7396 §2).
+            (Form::Merge, TagOf::Network) => {
+                let begin = b"\"meta\":{\"dependent-vtags\":[{\"resource-id\":";
+                self.meta.extend_from_slice(begin);
+                write_string(&mut self.meta, resource);
+                self.meta.extend_from_slice(b",\"tag\":");
+                write_string(&mut self.meta, tag.as_str());
+                self.meta.extend_from_slice(b"}]}");
+            }
+            (Form::Json, tag_of) => {
+                let path: &[&str] = match tag_of {
+                    TagOf::Itself => &["meta", "vtag", "tag"],
+                    TagOf::Network => &["meta", "dependent-vtags", "0", "tag"],
+                };
+                self.operation("replace", path);
+                self.out.extend_from_slice(b",\"value\":");
+                write_string(&mut self.out, tag.as_str());
+                self.out.push(b'}');
+            }
+        }
+    }
+
+    /// A row is gone.
+    pub(super) fn remove_row(&mut self, row: &str) {
+        match self.form {
+            Form::Merge => {
+                self.name_row(row);
+                self.out.extend_from_slice(b"null");
+            }
+            Form::Json => {
+                self.operation("remove", &[self.member, row]);
+                self.out.push(b'}');
+            }
+        }
+    }
+
+    /// A row is new; `write` writes its value.
+    pub(super) fn add_row(&mut self, row: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        match self.form {
+            Form::Merge => {
+                self.name_row(row);
+                write(&mut self.out);
+            }
+            Form::Json => {
+                self.operation("add", &[self.member, row]);
+                self.out.extend_from_slice(b",\"value\":");
+                write(&mut self.out);
+                self.out.push(b'}');
+            }
+        }
+    }
+
+    /// A cell of a row that was there and stays is gone.
+    pub(super) fn remove_cell(&mut self, row: &str, cell: &str) {
+        match self.form {
+            Form::Merge => {
+                self.name_cell(row, cell);
+                self.out.extend_from_slice(b"null");
+            }
+            Form::Json => {
+                self.operation("remove", &[self.member, row, cell]);
+                self.out.push(b'}');
+            }
+        }
+    }
+
+    /// A cell of a row that was there and stays has another value, or is new;
+    /// `add` replaces too (RFC 6902 §4.1).
+    pub(super) fn set_cell(&mut self, row: &str, cell: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        match self.form {
+            Form::Merge => {
+                self.name_cell(row, cell);
+                write(&mut self.out);
+            }
+            Form::Json => {
+                self.operation("add", &[self.member, row, cell]);
+                self.out.extend_from_slice(b",\"value\":");
+                write(&mut self.out);
+                self.out.push(b'}');
+            }
+        }
+    }
+
+    /// An element of the array in a cell is gone, or with `write` is put before
+    /// the one at a place; a JSON patch only.
+    pub(super) fn element(
+        &mut self,
+        [row, cell]: [&str; 2],
+        place: usize,
+        write: Option<impl FnOnce(&mut Vec<u8>)>,
+    ) {
+        let mut decimal = itoa::Buffer::new();
+        let path = [self.member, row, cell, decimal.format(place)];
+        self.operation(if write.is_some() { "add" } else { "remove" }, &path);
+        if let Some(write) = write {
+            self.out.extend_from_slice(b",\"value\":");
+            write(&mut self.out);
+        }
+        self.out.push(b'}');
+    }
+
+    /// Ends a row in which cells differ.
+    pub(super) fn end_row(&mut self) {
+        if std::mem::take(&mut self.in_row) {
+            self.out.push(b'}');
+        }
+    }
+
+    /// The patch; none if nothing differs.
+    pub(super) fn finish(mut self) -> Option<Patch> {
+        let differs = self.begun || !self.meta.is_empty();
+        let text = match self.form {
+            Form::Json => {
+                self.out.push(b']');
+                self.out
+            }
+            Form::Merge => {
+                let mut table = self.out;
+                if self.begun {
+                    table.push(b'}');
+                }
+                // Of the members, `meta` and the table, the smaller name comes
+                // first.
+                let mut parts = [table, self.meta];
+                if self.member > "meta" {
+                    parts.swap(0, 1);
+                }
+                let [first, second] = parts;
+                let mut text = Vec::with_capacity(first.len() + second.len() + 3);
+                text.push(b'{');
+                text.extend_from_slice(&first);
+                if !first.is_empty() && !second.is_empty() {
+                    text.push(b',');
+                }
+                text.extend_from_slice(&second);
+                text.push(b'}');
+                text
+            }
+        };
+        differs.then_some(Patch {
+            form: self.form,
+            text: text.into(),
+        })
+    }
+
+    /// Begins the member for a row in a merge patch.
+    fn name_row(&mut self, row: &str) {
+        if self.begun {
+            self.out.push(b',');
+        } else {
+            write_string(&mut self.out, self.member);
+            self.out.extend_from_slice(b":{");
+        }
+        self.begun = true;
+        write_string(&mut self.out, row);
+        self.out.push(b':');
+    }
+
+    /// Begins the member for a cell in a merge patch.
+    fn name_cell(&mut self, row: &str, cell: &str) {
+        if self.in_row {
+            self.out.push(b',');
+        } else {
+            self.name_row(row);
+            self.out.push(b'{');
+        }
+        self.in_row = true;
+        write_string(&mut self.out, cell);
+        self.out.push(b':');
+    }
+
+    /// Begins an operation of a JSON patch.
+    fn operation(&mut self, op: &str, path: &[&str]) {
+        self.out.push(if self.begun { b',' } else { b'[' });
+        self.begun = true;
+        self.out.extend_from_slice(b"{\"op\":\"");
+        self.out.extend_from_slice(op.as_bytes());
+        self.out.extend_from_slice(b"\",\"path\":\"");
+        for step in path {
+            self.out.push(b'/');
+            // The characters that RFC 6901 escapes; no name has one that JSON
+            // does.
+            for byte in step.bytes() {
+                match byte {
+                    b'~' => self.out.extend_from_slice(b"~0"),
+                    b'/' => self.out.extend_from_slice(b"~1"),
+                    byte => self.out.push(byte),
+                }
+            }
+        }
+        self.out.push(b'"');
+    }
+}

@@ -1,0 +1,17 @@
+//! Patches: what turns one version of an answer into another.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::fuzz::targets;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(
+        if std::env::var_os("ALTOFED_HEAVY").is_some() { 20_000 } else { 2_000 }
+    ))]
+
+    #[test]
+    fn a_delta_equals_a_rebuild(view in vec(any::<u8>(), 120), edits in vec(any::<u8>(), 0..24)) {
+        targets::run("delta", &[view, edits].concat());
+    }
+}
