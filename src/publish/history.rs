@@ -1,0 +1,399 @@
+//! The history of an answer: its versions, and the patches between them.
+//!
+//! It is the updates graph of RFC 9569 §3: versions are numbered without gaps;
+//! from each a patch leads to the next, from every [`SPAN`]th one leads over
+//! that many, and there snapshots are kept too. What is old is forgotten up to
+//! a snapshot, so that the oldest version can always be had whole.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::alto::tips::Edge;
+use crate::ident::Tag;
+
+use super::patch::Patch;
+
+/// From how many versions to how many there is a shortcut and a snapshot.
+const SPAN: u64 = 8;
+
+/// How many snapshots are kept, which hold the data of their views.
+const SNAPSHOTS: usize = 4;
+
+/// What is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryLimits {
+    /// The bytes of patches.
+    pub bytes: usize,
+    /// How long a version is kept that another has followed.
+    pub age: Duration,
+}
+
+/// The versions of an answer. `S` is what a whole answer is made from.
+#[derive(Debug)]
+pub struct History<S> {
+    versions: VecDeque<Version<S>>,
+    /// The length of the whole answer, as far as it is known.
+    whole: usize,
+}
+
+#[derive(Debug)]
+struct Version<S> {
+    seq: u64,
+    /// When the next one followed.
+    replaced: Option<Duration>,
+    snapshot: Option<S>,
+    tag: Arc<OnceLock<Tag>>,
+    /// The patch from the version before; none of the first.
+    patch: Option<Patch>,
+    /// The patch from [`SPAN`] versions before.
+    shortcut: Option<Patch>,
+}
+
+/// What an edge of the graph holds.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Item<'h, S> {
+    /// The whole answer, to be made from this.
+    Whole(&'h S),
+    /// What makes it of another version.
+    Patch(&'h Patch),
+}
+
+impl<S> History<S> {
+    /// A history of one version, 1. `whole` is about how long the answer is.
+    pub fn new(snapshot: S, tag: Arc<OnceLock<Tag>>, whole: usize) -> Self {
+        let first = Version {
+            seq: 1,
+            replaced: None,
+            snapshot: Some(snapshot),
+            tag,
+            patch: None,
+            shortcut: None,
+        };
+        Self {
+            versions: [first].into(),
+            whole,
+        }
+    }
+
+    /// The oldest version.
+    pub fn start(&self) -> u64 {
+        self.versions.front().map_or(0, |version| version.seq)
+    }
+
+    /// The newest version.
+    pub fn end(&self) -> u64 {
+        self.versions.back().map_or(0, |version| version.seq)
+    }
+
+    /// What the newest version is made from.
+    pub fn newest(&self) -> Option<&S> {
+        self.versions.back()?.snapshot.as_ref()
+    }
+
+    /// The newest version says the same, made from this.
+    pub fn renew(&mut self, snapshot: S, tag: Arc<OnceLock<Tag>>) {
+        if let Some(newest) = self.versions.back_mut() {
+            newest.snapshot = Some(snapshot);
+            newest.tag = tag;
+        }
+    }
+
+    /// The version from which the next one wants a shortcut, if it wants one.
+    pub fn shortcut_from(&self) -> Option<&S> {
+        let next = self.end() + 1;
+        let from = next.checked_sub(SPAN).filter(|_| next % SPAN == 0)?;
+        self.version(from)?.snapshot.as_ref()
+    }
+
+    /// Adds a version. `patch` makes it of the newest, `shortcut` of
+    /// [`Self::shortcut_from`]; `now` is the time since any fixed moment.
+    pub fn push(
+        &mut self,
+        (snapshot, tag): (S, Arc<OnceLock<Tag>>),
+        patch: Patch,
+        shortcut: Option<Patch>,
+        now: Duration,
+        limits: HistoryLimits,
+    ) {
+        let seq = self.end() + 1;
+        let start = self.start();
+        if let Some(newest) = self.versions.back_mut() {
+            newest.replaced = Some(now);
+            if newest.seq != start && newest.seq % SPAN != 0 {
+                newest.snapshot = None;
+            }
+        }
+        self.versions.push_back(Version {
+            seq,
+            replaced: None,
+            snapshot: Some(snapshot),
+            tag,
+            patch: Some(patch),
+            shortcut,
+        });
+        self.forget(now, limits);
+    }
+
+    /// Forgets what is over the limits.
+    pub fn forget(&mut self, now: Duration, limits: HistoryLimits) {
+        loop {
+            let snapshots = self.versions.iter().filter(|v| v.snapshot.is_some());
+            let next = snapshots.clone().nth(1).map(|version| version.seq);
+            let Some(next) = next else { return };
+            let oldest = self.versions.front().and_then(|version| version.replaced);
+            let bytes: usize = self.versions.iter().map(Version::bytes).sum();
+            let over = snapshots.count() > SNAPSHOTS
+                || bytes > limits.bytes
+                || oldest.is_some_and(|replaced| now.saturating_sub(replaced) > limits.age);
+            if !over {
+                return;
+            }
+            while self.start() < next {
+                self.versions.pop_front();
+            }
+            if let Some(first) = self.versions.front_mut() {
+                // What leads here starts from versions that are no more.
+                (first.patch, first.shortcut) = (None, None);
+            }
+            let start = self.start();
+            for version in &mut self.versions {
+                if version.seq < start + SPAN {
+                    version.shortcut = None;
+                }
+            }
+        }
+    }
+
+    /// How long the whole answer is.
+    pub fn note_whole(&mut self, length: usize) {
+        self.whole = length;
+    }
+
+    /// What an edge holds, if there is one. Snapshots are those that stay when
+    /// newer versions come.
+    pub fn item(&self, edge: Edge) -> Option<Item<'_, S>> {
+        let version = self.version(edge.seq_j)?;
+        match edge.seq_i {
+            0 => {
+                let stays = version.seq == self.start() || version.seq % SPAN == 0;
+                let snapshot = version.snapshot.as_ref().filter(|_| stays);
+                snapshot.map(Item::Whole)
+            }
+            from if from + 1 == version.seq => version.patch.as_ref().map(Item::Patch),
+            from if from + SPAN == version.seq => version.shortcut.as_ref().map(Item::Patch),
+            _ => None,
+        }
+    }
+
+    /// The version with a tag.
+    pub fn tagged(&self, tag: &str) -> Option<u64> {
+        let known = |version: &&Version<S>| version.tag.get().is_some_and(|t| t.as_str() == tag);
+        self.versions.iter().rev().find(known).map(|v| v.seq)
+    }
+
+    /// The first edge of the way to the newest version that takes the fewest
+    /// bytes (RFC 9569 §7.4), from a version or from nothing. From the newest
+    /// it is the edge that will lead on.
+    pub fn first_edge(&self, from: Option<u64>) -> Edge {
+        let from = from.filter(|from| (self.start()..=self.end()).contains(from));
+        if from == Some(self.end()) {
+            return Edge {
+                seq_i: self.end(),
+                seq_j: self.end() + 1,
+            };
+        }
+        let least = self.least();
+        let patches = from.and_then(|from| {
+            let (bytes, seq_j) = self.onward(from, &least)?;
+            Some((bytes, Edge { seq_i: from, seq_j }))
+        });
+        let snapshots = self
+            .versions
+            .iter()
+            .zip(&least)
+            .filter_map(|(version, rest)| {
+                let edge = Edge {
+                    seq_i: 0,
+                    seq_j: version.seq,
+                };
+                self.item(edge)?;
+                Some((self.whole.saturating_add(*rest), edge))
+            });
+        // Of equals the patch, then the newest snapshot.
+        let ways = snapshots.rev().chain(patches).rev();
+        ways.min_by_key(|(bytes, _)| *bytes)
+            .map_or(Edge { seq_i: 0, seq_j: 0 }, |(_, edge)| edge)
+    }
+
+    /// The next patch on the way from a version to the newest; none if the whole
+    /// newest answer takes fewer bytes or the version is forgotten.
+    pub fn next_patch(&self, from: u64) -> Option<(u64, &Patch)> {
+        if from < self.start() {
+            return None;
+        }
+        let (bytes, seq_j) = self.onward(from, &self.least())?;
+        let edge = Edge { seq_i: from, seq_j };
+        match self.item(edge)? {
+            Item::Patch(patch) if bytes <= self.whole => Some((seq_j, patch)),
+            _ => None,
+        }
+    }
+
+    fn version(&self, seq: u64) -> Option<&Version<S>> {
+        let place = seq.checked_sub(self.start())?;
+        self.versions.get(usize::try_from(place).ok()?)
+    }
+
+    /// The least bytes of patches from each version to the newest.
+    fn least(&self) -> Vec<usize> {
+        let mut least = vec![0; self.versions.len()];
+        for place in (0..least.len().saturating_sub(1)).rev() {
+            let way = self.onward(self.versions[place].seq, &least);
+            least[place] = way.map_or(usize::MAX, |(bytes, _)| bytes);
+        }
+        least
+    }
+
+    /// The bytes from a version to the newest, given those from all later ones,
+    /// and where the first patch leads. A shortcut is taken if it is no longer.
+    fn onward(&self, from: u64, least: &[usize]) -> Option<(usize, u64)> {
+        let ways = [SPAN, 1].into_iter().filter_map(|step| {
+            let to = self.version(from + step)?;
+            let patch = if step == 1 { &to.patch } else { &to.shortcut };
+            let rest = least[usize::try_from(to.seq - self.start()).ok()?];
+            Some((patch.as_ref()?.text.len().saturating_add(rest), to.seq))
+        });
+        ways.min_by_key(|(bytes, _)| *bytes)
+    }
+}
+
+impl<S> Version<S> {
+    fn bytes(&self) -> usize {
+        let patches = [&self.patch, &self.shortcut].into_iter().flatten();
+        patches.map(|patch| patch.text.len()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::patch::Form;
+    use super::*;
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    const LIMITS: HistoryLimits = HistoryLimits {
+        bytes: 1_000_000,
+        age: Duration::from_secs(600),
+    };
+
+    fn patch(length: usize) -> Patch {
+        Patch {
+            form: Form::Merge,
+            text: Bytes::from(vec![b' '; length]),
+        }
+    }
+
+    fn tag(text: u64) -> Arc<OnceLock<Tag>> {
+        Arc::new(OnceLock::from(
+            Tag::new(&format!("t{text}")).expect("a tag"),
+        ))
+    }
+
+    /// A history of versions whose patches and shortcuts have these lengths;
+    /// a snapshot is the number of its version.
+    fn history(lengths: &[(usize, usize)], whole: usize, limits: HistoryLimits) -> History<u64> {
+        let mut history = History::new(1, tag(1), whole);
+        for (next, (length, shortcut)) in (2..).zip(lengths) {
+            let from = history.shortcut_from().copied();
+            let shortcut = from.map(|from| {
+                assert_eq!(from + SPAN, next);
+                patch(*shortcut)
+            });
+            let now = Duration::from_secs(next);
+            history.push((next, tag(next)), patch(*length), shortcut, now, limits);
+        }
+        history
+    }
+
+    fn edge(seq_i: u64, seq_j: u64) -> Edge {
+        Edge { seq_i, seq_j }
+    }
+
+    #[test]
+    fn the_first_edge_is_of_the_way_with_the_fewest_bytes() {
+        let history = history(&[(10, 30); 17], 100, LIMITS);
+        assert_eq!((history.start(), history.end()), (1, 18));
+        // 8 → 16 → 17 → 18 has 30 + 10 + 10, 8 → 9 → … has 100.
+        assert_eq!(history.first_edge(Some(8)), edge(8, 16));
+        assert_eq!(history.first_edge(Some(15)), edge(15, 16));
+        assert_eq!(history.first_edge(Some(1)), edge(1, 2));
+        assert_eq!(history.first_edge(Some(18)), edge(18, 19));
+        // From nothing, or from what is not known, by the newest snapshot.
+        assert_eq!(history.first_edge(None), edge(0, 16));
+        assert_eq!(history.first_edge(Some(99)), edge(0, 16));
+        assert_eq!(history.item(edge(0, 16)), Some(Item::Whole(&16)));
+        assert_eq!(history.item(edge(0, 18)), None);
+        assert_eq!(history.item(edge(8, 16)), Some(Item::Patch(&patch(30))));
+        assert_eq!(history.item(edge(7, 9)), None);
+        assert_eq!(history.tagged("t7"), Some(7));
+        assert_eq!(history.tagged("t0"), None);
+    }
+
+    #[test]
+    fn the_whole_answer_is_better_than_longer_patches() {
+        let history = history(&[(60, 200); 3], 100, LIMITS);
+        assert_eq!(history.next_patch(1), None);
+        assert_eq!(history.next_patch(3), Some((4, &patch(60))));
+        assert_eq!(history.next_patch(4), None);
+        assert_eq!(history.first_edge(Some(3)), edge(3, 4));
+    }
+
+    #[test]
+    fn what_is_older_than_the_limit_goes_when_a_snapshot_can_take_its_place() {
+        let mut history = history(&[(1, 1); 9], 100, LIMITS);
+        let (next, age) = (Duration::from_secs(700), Duration::from_secs(600));
+        history.forget(next, HistoryLimits { age, ..LIMITS });
+        assert_eq!((history.start(), history.end()), (10, 10));
+        assert_eq!(history.item(edge(0, 10)), Some(Item::Whole(&10)));
+        assert_eq!(history.item(edge(9, 10)), None);
+    }
+
+    proptest! {
+        /// RFC 9569 §3.2: continuity, feasibility and right shift; and the limits.
+        #[test]
+        fn the_graph_stays_sound_and_bounded(
+            lengths in proptest::collection::vec((0..40_usize, 0..60_usize), 0..80),
+            whole in 0..200_usize,
+            bytes in 0..300_usize,
+        ) {
+            let limits = HistoryLimits { bytes, ..LIMITS };
+            let (mut start, mut end) = (1, 1);
+            for count in 0..=lengths.len() {
+                let history = history(&lengths[..count], whole, limits);
+                prop_assert!(history.start() >= start && history.end() >= end);
+                (start, end) = (history.start(), history.end());
+                prop_assert_eq!(end, count as u64 + 1);
+                prop_assert_eq!(history.item(edge(0, start)), Some(Item::Whole(&start)));
+                for seq in start..end {
+                    prop_assert!(history.item(edge(seq, seq + 1)).is_some());
+                }
+                prop_assert_eq!(history.item(edge(start.saturating_sub(1), start)).is_some(), start == 1);
+                prop_assert_eq!(history.newest(), Some(&end));
+                let held = history.versions.iter().filter(|v| v.snapshot.is_some()).count();
+                prop_assert!(held <= SNAPSHOTS);
+                let held: usize = history.versions.iter().map(Version::bytes).sum();
+                prop_assert!(held <= bytes || start == end);
+                // Every way that is recommended leads to the end.
+                for from in std::iter::once(None).chain((start..=end).map(Some)) {
+                    let mut at = history.first_edge(from);
+                    while at.seq_j < end {
+                        prop_assert!(history.item(at).is_some());
+                        at = history.first_edge(Some(at.seq_j));
+                    }
+                    prop_assert!(at.seq_j == end || from == Some(end));
+                }
+            }
+        }
+    }
+}
