@@ -62,6 +62,18 @@ pub struct Edge {
     pub seq_j: u64,
 }
 
+impl TipsView {
+    /// A view with its summary.
+    pub fn new(uri: &str, summary: UpdatesGraphSummary) -> Self {
+        Self {
+            tips_view_uri: uri.to_owned(),
+            tips_view_summary: TipsViewSummary {
+                updates_graph_summary: summary,
+            },
+        }
+    }
+}
+
 impl TipsParams {
     /// Reads a request. Members that RFC 9569 does not name are ignored.
     ///

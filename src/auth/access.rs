@@ -131,6 +131,13 @@ impl Access {
         self.require(caller, Scope::Query).map(|_| ())
     }
 
+    /// Whether a caller is still who it was when it was authenticated, and may
+    /// read this view: its token may have been taken away since.
+    pub fn may_still_read(&self, caller: Option<&Arc<Principal>>, view: &str) -> bool {
+        let known = |caller: &Arc<Principal>| self.tokens.iter().any(|(_, one)| one == caller);
+        caller.is_none_or(known) && self.may_read(caller, view).is_ok()
+    }
+
     /// Whether the caller may read `/metrics`.
     ///
     /// # Errors

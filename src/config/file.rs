@@ -46,6 +46,8 @@ struct File {
     #[serde(default)]
     bodies: http::BodySettings,
     #[serde(default)]
+    updates: http::UpdateSettings,
+    #[serde(default)]
     publish: http::PublishSettings,
     #[serde(default)]
     ingest: Limits,
@@ -114,6 +116,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Config, ConfigError> {
         http: file.http,
         limits: file.limits,
         bodies: file.bodies,
+        updates: file.updates,
         publish: file.publish,
         ingest: file.ingest,
         store: file.store,

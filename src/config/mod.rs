@@ -46,6 +46,8 @@ pub struct Config {
     pub limits: limit::Settings,
     /// `[bodies]`
     pub bodies: http::BodySettings,
+    /// `[updates]`
+    pub updates: http::UpdateSettings,
     /// `[publish]`
     pub publish: http::PublishSettings,
     /// `[ingest]`

@@ -28,7 +28,8 @@ use super::body;
 use super::conditional::{etag, not_modified};
 use super::negotiate::{Coding, accepts, coding, has_type, takes_identity};
 use super::openapi::{Operation, Parameter, Route, content};
-use super::refusal::{Wording, alto, bare, method_not_allowed, options, respond};
+use super::push;
+use super::refusal::{Refused, Wording, alto, bare, method_not_allowed, options, refused, respond};
 use super::socket::Peer;
 
 const GET: &str = "GET, HEAD, OPTIONS";
@@ -128,7 +129,7 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-const VIEW: Parameter = Parameter {
+pub(super) const VIEW: Parameter = Parameter {
     place: "path",
     name: "view",
     description: "`merged`, or the label of a domain",
@@ -188,7 +189,12 @@ fn serve_directory(
     let access = app.access();
     let may_read = |name: &&&ViewName| access.may_read(caller.principal(), name.as_str()).is_ok();
     let delegated: Vec<&ViewName> = delegated.iter().filter(may_read).copied().collect();
-    let document = directory(view, &app.base_url, &delegated);
+    let document = directory(
+        view,
+        &app.base_url,
+        &delegated,
+        &app.push.followed().offer(),
+    );
     let text = Bytes::from(serde_json::to_vec(&document).unwrap_or_default());
     let digest = Digest::of(&text);
     let Some(coding) = chosen(&parts.headers, text.len()) else {
@@ -392,32 +398,20 @@ async fn query(
     accepted: &'static str,
     (parts, content): (Parts, Body),
 ) -> Response {
-    if let Err(denied) = app
-        .access()
-        .may_read(caller.principal(), view.name().as_str())
-    {
-        return Wording::Alto.denied(&denied);
-    }
-    match parts.method {
-        Method::POST => {}
-        Method::OPTIONS => return options(POST),
-        _ => return method_not_allowed(POST),
-    }
     let media_type = resource.kind.media_type();
-    if !accepts(&parts.headers, media_type) {
-        return bare(StatusCode::NOT_ACCEPTABLE);
-    }
-    if !has_type(&parts.headers, accepted) {
-        let wanted = AltoError::syntax(format!(
-            "the Content-Type of the request must be {accepted}"
-        ));
-        return alto(StatusCode::UNSUPPORTED_MEDIA_TYPE, &wanted);
-    }
-    let limits = app.bodies_taken();
-    let content = match body::read(content, &limits.query(), &app.clock).await {
+    let accepted = (Some(media_type), accepted);
+    let name = view.name();
+    let content = match posted(app, caller, (&parts, content), name.as_str(), accepted).await {
         Ok(content) => content,
-        Err(error) => return alto(error.status(), &AltoError::syntax(error.to_string())),
+        Err(refused) => return *refused,
     };
+    match resource.kind {
+        Kind::UpdateStream => {
+            return push::open(app, caller, peer.addr.ip(), name, &content).await;
+        }
+        Kind::Tips => return push::open_tips(app, peer.addr.ip(), name, &content).await,
+        _ => {}
+    }
     let work = {
         let (view, kind) = (view.clone(), resource.kind.clone());
         let client = peer.addr.ip();
@@ -441,6 +435,37 @@ async fn query(
     }
 }
 
+/// The body of a POST, if it is one that the caller may make: of a media type
+/// that is `taken`, for an answer of one that is `given` unless none is.
+pub(super) async fn posted(
+    app: &App,
+    caller: &Caller,
+    (parts, content): (&Parts, Body),
+    view: &str,
+    (given, taken): (Option<&str>, &str),
+) -> Result<Bytes, Refused> {
+    let readable = app.access().may_read(caller.principal(), view);
+    readable.map_err(|denied| refused(Wording::Alto.denied(&denied)))?;
+    match parts.method {
+        Method::POST => {}
+        Method::OPTIONS => return Err(refused(options(POST))),
+        _ => return Err(refused(method_not_allowed(POST))),
+    }
+    if given.is_some_and(|given| !accepts(&parts.headers, given)) {
+        return Err(refused(bare(StatusCode::NOT_ACCEPTABLE)));
+    }
+    if !has_type(&parts.headers, taken) {
+        let why = format!("the Content-Type of the request must be {taken}");
+        let error = AltoError::syntax(why);
+        return Err(refused(alto(StatusCode::UNSUPPORTED_MEDIA_TYPE, &error)));
+    }
+    let content = body::read(content, &app.bodies_taken().query(), &app.clock).await;
+    content.map_err(|error| {
+        let why = AltoError::syntax(error.to_string());
+        refused(alto(error.status(), &why))
+    })
+}
+
 /// A bound on the cells of an answer.
 fn answer_size(view: &View, kind: &Kind, request: usize) -> usize {
     let pids = view.network().pids().len();
@@ -451,7 +476,7 @@ fn answer_size(view: &View, kind: &Kind, request: usize) -> usize {
         Kind::FilteredCostMap => pids * pids,
         Kind::EndpointProperties => endpoints,
         Kind::EndpointCosts => (endpoints / 2) * (endpoints / 2),
-        Kind::NetworkMap | Kind::CostMap(_) => 0,
+        Kind::NetworkMap | Kind::CostMap(_) | Kind::UpdateStream | Kind::Tips => 0,
     }
 }
 
@@ -470,7 +495,7 @@ fn send_answer(headers: &HeaderMap, media_type: &'static str, text: Bytes) -> Re
 }
 
 /// The coding for a body of this length; `None` if the client takes none.
-fn chosen(headers: &HeaderMap, length: usize) -> Option<Coding> {
+pub(super) fn chosen(headers: &HeaderMap, length: usize) -> Option<Coding> {
     if !headers.contains_key(ACCEPT_ENCODING) {
         return Some(Coding::Identity);
     }

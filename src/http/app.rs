@@ -17,6 +17,7 @@ use crate::runtime::{Clock, Drain, Pool, duration};
 use super::bodies::Bodies;
 use super::body::BodyLimits;
 use super::limit;
+use super::push::Push;
 use super::telemetry::Telemetry;
 
 /// `[bodies]`: what a request's body may be. All are hot.
@@ -93,6 +94,8 @@ pub struct Parts {
     pub limits: watch::Receiver<limit::Settings>,
     /// The bodies of full maps.
     pub bodies: Arc<Bodies>,
+    /// What clients follow.
+    pub push: Arc<Push>,
     /// The base of every URI that is handed out, without a slash at its end.
     pub base_url: String,
     /// Threads for CPU work.

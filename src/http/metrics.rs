@@ -17,6 +17,7 @@ use crate::publish::Snapshot;
 use crate::store::Store;
 
 use super::bodies::Bodies;
+use super::push::Push;
 use super::socket::ListenerStats;
 
 /// Reads the node's counts.
@@ -35,6 +36,8 @@ pub struct NodeMetrics {
     pub store: Store,
     /// The bodies of full maps.
     pub bodies: Arc<Bodies>,
+    /// What clients follow.
+    pub push: Arc<Push>,
     /// The connections.
     pub listener: ListenerStats,
 }
@@ -93,6 +96,32 @@ impl Collector for NodeMetrics {
             let metric = family.encode_family(&labels)?;
             ConstCounter::new(count).encode(metric)?;
         }
+        let push = &self.push;
+        for (name, help, count) in [
+            (
+                "altofed_http_update_streams",
+                "Open update streams",
+                push.open_streams(),
+            ),
+            (
+                "altofed_http_tips_polls",
+                "Requests that wait for the next edge of a TIPS view",
+                push.waiting(),
+            ),
+            (
+                "altofed_http_followed_answers",
+                "Answers whose changes are kept",
+                push.followed().count(),
+            ),
+        ] {
+            gauge(out, name, help, count as u64)?;
+        }
+        counter(
+            out,
+            "altofed_http_unknown_streams",
+            "Requests to control an update stream that is not there",
+            push.misses(),
+        )?;
         let snapshot = self.snapshots.borrow().clone();
         gauge(
             out,

@@ -6,7 +6,7 @@
 //! (`telemetry`, `metrics`), limits (`limit`, `body`), representations (`negotiate`,
 //! `conditional`, `bodies`) and refusals (`refusal`).
 //!
-//! And one file for each service: `alto`, `explain`, `n2s`, `s2s`, `ops`; `openapi` describes them.
+//! And one file for each service: `alto`, `explain`, `push`, `n2s`, `s2s`, `ops`; `openapi` describes them.
 
 mod access;
 mod alto;
@@ -21,6 +21,7 @@ mod n2s;
 mod negotiate;
 mod openapi;
 mod ops;
+mod push;
 mod refusal;
 mod s2s;
 mod socket;
@@ -34,6 +35,7 @@ pub use crate::alto::guard::{JsonGuard, TooDeep};
 pub use app::{App, BodySettings, Parts};
 pub use bodies::{Bodies, Settings as PublishSettings};
 pub use metrics::NodeMetrics;
+pub use push::{Followed, Push, Settings as UpdateSettings};
 pub use socket::{
     Client, ClientAuth, ClientCertificate, Counts, ListenError, Listener, ListenerStats, Peer,
     Settings, Tls, TlsError, TlsFiles,
@@ -47,6 +49,7 @@ use refusal::Wording;
 /// The routes that the OpenAPI description lists.
 fn routes() -> Vec<Route> {
     let mut routes = service_routes();
+    routes.extend(push::waiting_routes());
     routes.extend(ops::health_routes());
     routes
 }
@@ -54,6 +57,8 @@ fn routes() -> Vec<Route> {
 /// The routes that limits hold for.
 fn service_routes() -> Vec<Route> {
     let mut routes = alto::routes();
+    routes.extend(push::control_routes());
+    routes.extend(push::tips_routes());
     routes.extend(explain::routes());
     routes.extend(n2s::routes());
     routes.extend(s2s::routes());
@@ -79,10 +84,12 @@ pub fn router(app: App) -> Router {
     let time = middleware::from_fn_with_state(time, RequestTimeout::apply);
     // A load balancer asks for health whatever the load.
     let health = openapi::router(ops::health_routes());
+    // What waits by design is bounded by itself.
     openapi::router(service_routes())
         .fallback(nothing_here)
         .layer(time)
         .layer(load)
+        .merge(openapi::router(push::waiting_routes()))
         .layer(rate)
         .merge(health)
         .layer(identify)

@@ -24,8 +24,8 @@ use crate::compile::MergePolicy;
 use crate::config::Config;
 use crate::federation::{self, Federation, KeyError, SigningKey};
 use crate::http::{
-    App, Bodies, BodySettings, ListenError, Listener, NodeMetrics, Parts, Settings, Telemetry, Tls,
-    TlsError, limit, router,
+    App, Bodies, BodySettings, Followed, ListenError, Listener, NodeMetrics, Parts, Push, Settings,
+    Telemetry, Tls, TlsError, UpdateSettings, limit, router,
 };
 use crate::ingest::{Ledger, LoadError, Rules};
 use crate::publish::Snapshot;
@@ -46,6 +46,7 @@ pub struct Node {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     quarantine: Option<Quarantine>,
     _pipeline: Task<()>,
+    _following: Task<()>,
     _server: Task<()>,
 }
 
@@ -56,6 +57,7 @@ struct Hot {
     http: watch::Sender<Settings>,
     limits: watch::Sender<limit::Settings>,
     bodies: watch::Sender<BodySettings>,
+    updates: watch::Sender<UpdateSettings>,
     federation: watch::Sender<Arc<federation::Settings>>,
     merge: watch::Sender<Arc<MergePolicy>>,
 }
@@ -164,6 +166,16 @@ impl Node {
         let (bodies, bodies_read) = watch::channel(config.bodies.clone());
         let (signal, drain) = Drain::new();
         let rendered = Arc::new(Bodies::new(&config.publish, pool.clone()));
+        let (updates, updates_read) = watch::channel(config.updates.clone());
+        let (followed, following) = Followed::start(
+            published.snapshots.clone(),
+            updates_read,
+            config.publish.max_rendered,
+            rendered.clone(),
+            pool.clone(),
+            clock.clone(),
+        );
+        let push = Push::new(followed);
         let mut registry = Registry::default();
         let first_id = clock.wall().as_millisecond().unsigned_abs() << 20;
         let telemetry = Telemetry::new(&mut registry, first_id);
@@ -175,6 +187,7 @@ impl Node {
             ledger: ledger.clone(),
             store: opened.store.clone(),
             bodies: rendered.clone(),
+            push: push.clone(),
             listener: listener.stats(),
         }));
         let app = App::new(Parts {
@@ -187,6 +200,7 @@ impl Node {
             body_settings: bodies_read,
             limits: limits_read,
             bodies: rendered,
+            push,
             base_url: base_url.clone(),
             pool,
             clock: clock.clone(),
@@ -208,6 +222,7 @@ impl Node {
                 http,
                 limits,
                 bodies,
+                updates,
                 federation: federation_settings,
                 merge,
             },
@@ -215,6 +230,7 @@ impl Node {
             snapshots: published.snapshots,
             quarantine: opened.quarantine.take(),
             _pipeline: pipeline,
+            _following: following,
             _server: Task::spawn("server", serving),
             config,
         })
@@ -268,6 +284,7 @@ impl Node {
         self.hot.http.send_replace(config.http.clone());
         self.hot.limits.send_replace(config.limits.clone());
         self.hot.bodies.send_replace(config.bodies.clone());
+        self.hot.updates.send_replace(config.updates.clone());
         self.config = config;
         Ok(())
     }

@@ -59,6 +59,10 @@ pub enum Kind {
     EndpointProperties,
     /// RFC 7285 §11.5.1, RFC 8189 §4.2
     EndpointCosts,
+    /// RFC 8895 §6
+    UpdateStream,
+    /// RFC 9569 §5
+    Tips,
 }
 
 impl Kind {
@@ -69,6 +73,8 @@ impl Kind {
             Kind::CostMap(_) | Kind::FilteredCostMap => media::COST_MAP,
             Kind::EndpointProperties => media::ENDPOINT_PROPERTIES,
             Kind::EndpointCosts => media::ENDPOINT_COSTS,
+            Kind::UpdateStream => media::EVENT_STREAM,
+            Kind::Tips => media::TIPS,
         }
     }
 
@@ -81,6 +87,8 @@ impl Kind {
             Kind::FilteredCostMap => Some(media::COST_MAP_FILTER),
             Kind::EndpointProperties => Some(media::ENDPOINT_PROPERTY_PARAMS),
             Kind::EndpointCosts => Some(media::ENDPOINT_COST_PARAMS),
+            Kind::UpdateStream => Some(media::UPDATE_STREAM_PARAMS),
+            Kind::Tips => Some(media::TIPS_PARAMS),
         }
     }
 
@@ -96,6 +104,8 @@ impl Kind {
 
 /// The path and id suffix of a view's network map.
 pub(super) const NETWORK_MAP: &str = "networkmap";
+const UPDATES: &str = "updates";
+const TIPS: &str = "tips";
 
 impl Catalog {
     /// The resources of the view `name` with these costs. What `former` has
@@ -112,6 +122,8 @@ impl Catalog {
             ("filtered-costmap".to_owned(), Kind::FilteredCostMap),
             ("endpointprop".to_owned(), Kind::EndpointProperties),
             ("endpointcost".to_owned(), Kind::EndpointCosts),
+            (UPDATES.to_owned(), Kind::UpdateStream),
+            (TIPS.to_owned(), Kind::Tips),
         ];
         for (metric, costs) in costs {
             // A `.` is not of a resource id's alphabet (RFC 7285 §10.2).

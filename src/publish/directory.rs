@@ -10,22 +10,22 @@ use crate::ident::PropertyName;
 use super::catalog::{Kind, Resource};
 use super::endpoint::pid_property;
 use super::name::ViewName;
+use super::offer::Offer;
+use super::patch::Form;
 use super::view::View;
 
 /// The directory of a view: its resources, and a delegation to the directory of
-/// each view in `delegated` (RFC 7285 §9.2.4). `base` is put before every path.
-pub fn directory(view: &View, base: &str, delegated: &[&ViewName]) -> Directory {
+/// each view in `delegated` (RFC 7285 §9.2.4). `base` is put before every path;
+/// `offer` says which resources can be followed.
+pub fn directory(view: &View, base: &str, delegated: &[&ViewName], offer: &Offer) -> Directory {
     let uri = |view: &ViewName, path: &str| format!("{base}/views/{view}/{path}");
     let own = view.catalog().iter().map(|resource| {
         let entry = Entry {
             accepts: resource.kind.accepts().map(str::to_owned),
-            capabilities: capabilities(view, resource),
+            capabilities: capabilities(view, resource, offer),
             media_type: resource.kind.media_type().to_owned(),
             uri: uri(view.name(), &resource.path),
-            uses: match resource.kind.uses_network_map() {
-                true => vec![view.network_id().to_string()],
-                false => Vec::new(),
-            },
+            uses: uses(view, resource, offer),
         };
         (resource.id.to_string(), entry)
     });
@@ -68,7 +68,28 @@ fn name(cost_type: &CostType) -> String {
     format!("{prefix}-{}", cost_type.cost_metric)
 }
 
-fn capabilities(view: &View, resource: &Resource) -> Capabilities {
+/// What a resource is to be read with. What can be followed refers to the
+/// network map among other things, so that the list is closed (RFC 8895 §6.4,
+/// RFC 9569 §5.3); the summaries of the TIPS views can be followed too (RFC 9569
+/// §6.3.3).
+fn uses(view: &View, resource: &Resource, offer: &Offer) -> Vec<String> {
+    match &resource.kind {
+        Kind::UpdateStream | Kind::Tips => {
+            let tips = view
+                .catalog()
+                .iter()
+                .filter(|other| other.kind == Kind::Tips && resource.kind == Kind::UpdateStream);
+            let followed = offer.media_types(view).into_keys();
+            followed
+                .chain(tips.map(|tips| tips.id.to_string()))
+                .collect()
+        }
+        kind if kind.uses_network_map() => vec![view.network_id().to_string()],
+        _ => Vec::new(),
+    }
+}
+
+fn capabilities(view: &View, resource: &Resource, offer: &Offer) -> Capabilities {
     match &resource.kind {
         Kind::NetworkMap | Kind::FilteredNetworkMap => Capabilities::default(),
         Kind::CostMap(cost_type) => Capabilities {
@@ -84,6 +105,29 @@ fn capabilities(view: &View, resource: &Resource) -> Capabilities {
                 ..Capabilities::default()
             }
         }
+        Kind::UpdateStream => {
+            let tips = view
+                .catalog()
+                .iter()
+                .filter(|other| other.kind == Kind::Tips);
+            let summaries = tips.map(|tips| {
+                let merge = Form::Merge.media_type().to_owned();
+                (tips.id.to_string(), merge)
+            });
+            Capabilities {
+                incremental_change_media_types: offer
+                    .media_types(view)
+                    .into_iter()
+                    .chain(summaries)
+                    .collect(),
+                support_stream_control: Some(true),
+                ..Capabilities::default()
+            }
+        }
+        Kind::Tips => Capabilities {
+            incremental_change_media_types: offer.media_types(view),
+            ..Capabilities::default()
+        },
         Kind::EndpointProperties => {
             let stated = view
                 .properties()

@@ -91,18 +91,24 @@ impl<S> History<S> {
         self.versions.back()?.snapshot.as_ref()
     }
 
+    /// Where the tag of the newest version is kept.
+    pub fn newest_tag(&self) -> Option<&Arc<OnceLock<Tag>>> {
+        self.versions.back().map(|version| &version.tag)
+    }
+
     /// The newest version says the same, made from this.
-    pub fn renew(&mut self, snapshot: S, tag: Arc<OnceLock<Tag>>) {
+    pub fn renew(&mut self, snapshot: S) {
         if let Some(newest) = self.versions.back_mut() {
             newest.snapshot = Some(snapshot);
-            newest.tag = tag;
         }
     }
 
     /// The version from which the next one wants a shortcut, if it wants one.
     pub fn shortcut_from(&self) -> Option<&S> {
         let next = self.end() + 1;
-        let from = next.checked_sub(SPAN).filter(|_| next % SPAN == 0)?;
+        let from = next
+            .checked_sub(SPAN)
+            .filter(|_| next.is_multiple_of(SPAN))?;
         self.version(from)?.snapshot.as_ref()
     }
 
@@ -120,7 +126,7 @@ impl<S> History<S> {
         let start = self.start();
         if let Some(newest) = self.versions.back_mut() {
             newest.replaced = Some(now);
-            if newest.seq != start && newest.seq % SPAN != 0 {
+            if newest.seq != start && !newest.seq.is_multiple_of(SPAN) {
                 newest.snapshot = None;
             }
         }
@@ -176,7 +182,7 @@ impl<S> History<S> {
         let version = self.version(edge.seq_j)?;
         match edge.seq_i {
             0 => {
-                let stays = version.seq == self.start() || version.seq % SPAN == 0;
+                let stays = version.seq == self.start() || version.seq.is_multiple_of(SPAN);
                 let snapshot = version.snapshot.as_ref().filter(|_| stays);
                 snapshot.map(Item::Whole)
             }

@@ -85,7 +85,7 @@ pub fn answer(
             let selection = params.query.select(view.capabilities())?;
             endpoint_costs(view, &params, &selection, client)
         }
-        Kind::NetworkMap | Kind::CostMap(_) => {
+        Kind::NetworkMap | Kind::CostMap(_) | Kind::UpdateStream | Kind::Tips => {
             Err(AltoError::syntax("the resource takes no query"))
         }
     }
@@ -108,6 +108,11 @@ impl Query {
                 false => Ipv4Addr::UNSPECIFIED.into(),
             },
         }
+    }
+
+    /// The path of the resource.
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     /// The resource in a view.
@@ -217,6 +222,7 @@ impl Query {
                 }
                 property_changes((&before, old), (&asked, new), &mut patch);
             }
+            Kind::UpdateStream | Kind::Tips => return Err(QueryError::Gone),
         }
         Ok(patch.finish())
     }

@@ -182,6 +182,7 @@ fn what_needs_a_restart_is_as_documented() {
                 continue;
             }
             _ if row.default == "\"open\"" => "\"token\"".into(),
+            _ if row.default == "true" => "false".into(),
             _ if row.default.starts_with('"') => "\"7s\"".into(),
             _ => (row.default.parse::<u64>().expect("a number") + 1).to_string(),
         };

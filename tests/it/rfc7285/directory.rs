@@ -9,6 +9,7 @@ use crate::metro::{
     COST_MAP, DIRECTORY, ENDPOINT_COSTS, ENDPOINT_PROPERTIES, Entry, NETWORK_MAP, directories,
     entries, metro,
 };
+use crate::support::events::{EVENTS, TIPS, TIPS_PARAMS, UPDATES};
 use crate::support::{COST_FILTER, COST_PARAMS, NETWORK_FILTER, PROPERTY_PARAMS, TestNode};
 
 async fn closure(node: &TestNode) -> Vec<Entry> {
@@ -107,6 +108,15 @@ async fn each_entry_answers_by_the_method_it_promises_with_the_type_it_promises(
             PROPERTY_PARAMS => json!({"properties": [property], "endpoints": address}),
             COST_PARAMS => {
                 json!({"cost-type": cost_type, "endpoints": {"srcs": address, "dsts": address}})
+            }
+            TIPS_PARAMS => json!({"resource-id": entry.uses()[0]}),
+            UPDATES => {
+                let body = json!({"add": {"1": {"resource-id": entry.uses()[0],
+                    "input": {"cost-type": cost_type}}}});
+                let request = node.request(Method::POST, uri);
+                let mut events = request.typed(accepts, body.to_string()).open().await;
+                assert!(events.next().await.is_some(), "{}", entry.id);
+                continue;
             }
             other => panic!("{} accepts {other}", entry.id),
         };
@@ -239,6 +249,12 @@ async fn capabilities_and_uses_are_those_of_each_kind_of_resource() {
             (ENDPOINT_COSTS, _) => {
                 // §11.5.1.5: these costs are between addresses, of no map.
                 assert!(uses.is_empty() && !entry.capability("cost-type-names").is_empty());
+            }
+            (EVENTS | TIPS, _) => {
+                let patches = &entry.entry["capabilities"]["incremental-change-media-types"];
+                let patched = patches.as_object().expect("patches").keys();
+                assert!(patched.eq(uses.iter()), "{}: {patches}", entry.id);
+                assert!(uses.iter().any(|id| maps.contains(id)), "{}", entry.id);
             }
             other => panic!("{}: {other:?}", entry.id),
         }

@@ -1,6 +1,7 @@
 //! What the tests share: nodes on free ports, and a client for them.
 
 pub mod certificates;
+pub mod events;
 mod program;
 
 use std::path::Path;

@@ -1,0 +1,169 @@
+//! The stream control service, RFC 8895 §7.
+
+use axum::Extension;
+use axum::extract::{Path, Request, State};
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+use axum::routing;
+
+use crate::alto::error::AltoError;
+use crate::alto::media;
+use crate::alto::update::UpdateStreamParams;
+use crate::http::access::Caller;
+use crate::http::alto::{VIEW, posted};
+use crate::http::app::App;
+use crate::http::openapi::{Operation, Parameter, Route, content};
+use crate::http::refusal::{Refused, bare, refused};
+use crate::http::socket::Peer;
+
+use super::open::{Asked, full, mistaken};
+use super::stream::{Command, Controlled, Ids};
+
+const STREAM: Parameter = Parameter {
+    place: "path",
+    name: "stream",
+    description: "The stream, as its first event names it in `control-uri`",
+    kind: "string",
+};
+
+/// The routes of the service.
+pub(in crate::http) fn routes() -> Vec<Route> {
+    vec![Route {
+        path: "/views/{view}/updates/{stream}",
+        operations: vec![Operation {
+            method: Method::POST,
+            id: "controlStream",
+            summary: "Add and remove substreams of an update stream (RFC 8895 section 7)",
+            scope: None,
+            parameters: vec![VIEW, STREAM],
+            request: vec![content::<serde_json::Value>(media::UPDATE_STREAM_PARAMS)],
+            responses: vec![
+                (
+                    StatusCode::ACCEPTED,
+                    "The stream will say what was done",
+                    Vec::new(),
+                ),
+                (
+                    StatusCode::BAD_REQUEST,
+                    "An ALTO error; nothing was added or removed",
+                    vec![content::<serde_json::Value>(media::ERROR)],
+                ),
+            ],
+        }],
+        varied: false,
+        handler: routing::any(control),
+    }]
+}
+
+async fn control(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Extension(peer): Extension<Peer>,
+    Path((view, name)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let answered = async {
+        // The URI alone says which stream it is (RFC 8895 §7.1).
+        let gone = || refused(bare(StatusCode::NOT_FOUND));
+        let stream = app.push.stream(&name).ok_or_else(gone)?;
+        if !view.eq_ignore_ascii_case(stream.view.as_str()) {
+            return Err(gone());
+        }
+        let content = posted(
+            &app,
+            &caller,
+            (&parts, body),
+            stream.view.as_str(),
+            (None, media::UPDATE_STREAM_PARAMS),
+        )
+        .await?;
+        let params = UpdateStreamParams::read(&content).map_err(|error| mistaken(&error))?;
+        stream.ids().check(&params)?;
+        let asked = Asked {
+            app: &app,
+            view: &stream.view,
+            client: peer.addr.ip(),
+        };
+        let add = asked.substreams(&params.add).await?;
+        stream.command(&app, params, add)
+    };
+    match answered.await {
+        Ok(()) => bare(StatusCode::ACCEPTED),
+        Err(refused) => *refused,
+    }
+}
+
+impl Ids {
+    /// Whether what is asked for can be done.
+    fn check(&self, params: &UpdateStreamParams) -> Result<(), Refused> {
+        if self.closing {
+            return Err(refused(bare(StatusCode::NOT_FOUND)));
+        }
+        let list = |ids: Vec<&String>| serde_json::to_string(&ids).unwrap_or_default();
+        let used = params.add.keys().filter(|id| self.ever.contains_key(*id));
+        let used: Vec<&String> = used.collect();
+        if !used.is_empty() {
+            return Err(mistaken(&AltoError::invalid_value("add", list(used))));
+        }
+        let Some(remove) = &params.remove else {
+            return match params.add.is_empty() {
+                true => Err(mistaken(&AltoError::missing_field("add"))),
+                false => Ok(()),
+            };
+        };
+        if remove.is_empty() && !params.add.is_empty() {
+            return Err(mistaken(&AltoError::invalid_value("remove", "[]")));
+        }
+        let unknown = remove.iter().filter(|id| !self.ever.contains_key(*id));
+        let unknown: Vec<&String> = unknown.collect();
+        match unknown.is_empty() {
+            true => Ok(()),
+            false => Err(mistaken(&AltoError::invalid_value("remove", list(unknown)))),
+        }
+    }
+
+    fn active(&self) -> usize {
+        self.ever.values().filter(|active| **active).count()
+    }
+}
+
+impl Controlled {
+    /// Has the stream do what is asked for, which another request may have made
+    /// impossible by now.
+    fn command(
+        &self,
+        app: &App,
+        params: UpdateStreamParams,
+        add: Vec<super::stream::Substream>,
+    ) -> Result<(), Refused> {
+        let settings = app.push.followed().settings();
+        let mut ids = self.ids();
+        ids.check(&params)?;
+        if ids.active() + add.len() > settings.max_substreams
+            || ids.ever.len() + add.len() > settings.max_substreams_ever()
+        {
+            return Err(full(StatusCode::SERVICE_UNAVAILABLE));
+        }
+        for substream in &add {
+            ids.ever.insert(substream.id.clone(), true);
+        }
+        // An empty list names all (RFC 8895 §7.3).
+        let named = match params.remove {
+            Some(named) if named.is_empty() => ids.ever.keys().cloned().collect(),
+            named => named.unwrap_or_default(),
+        };
+        let mut remove = Vec::new();
+        for id in named {
+            // To remove one again is no mistake, and does nothing (§7.6).
+            if ids.ever.insert(id.clone(), false) == Some(true) {
+                remove.push(id);
+            }
+        }
+        ids.closing = ids.active() == 0;
+        ids.commands.push_back(Command { add, remove });
+        drop(ids);
+        self.woken.notify_one();
+        Ok(())
+    }
+}

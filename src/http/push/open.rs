@@ -1,0 +1,252 @@
+//! Opening an update stream, RFC 8895 §6.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use crate::alto::canonical::value_text;
+use crate::alto::error::AltoError;
+use crate::alto::media;
+use crate::alto::tips::TipsParams;
+use crate::alto::update::{AddUpdate, ControlUpdate, UpdateStreamParams};
+use crate::http::access::Caller;
+use crate::http::app::App;
+use crate::http::refusal::{Refused, Wording, alto, bare, refused, respond};
+use crate::publish::{Kind, Query, QueryError, View, ViewName};
+
+use super::followed::Follower;
+use super::stream::{Controlled, Ids, Source, Stream, Substream};
+
+/// A request for something of a view that is followed: how it is answered.
+pub(super) struct Asked<'a> {
+    pub(super) app: &'a App,
+    pub(super) view: &'a ViewName,
+    pub(super) client: IpAddr,
+}
+
+/// The refusal of a request for what the request says.
+pub(super) fn mistaken(error: &AltoError) -> Refused {
+    refused(alto(StatusCode::BAD_REQUEST, error))
+}
+
+/// The refusal of a request that there is no room for.
+pub(super) fn full(status: StatusCode) -> Refused {
+    const RETRY: u64 = 30;
+    refused(Wording::Alto.later(status, "limit", "", RETRY))
+}
+
+/// The answer to a request for an update stream.
+pub(in crate::http) async fn open(
+    app: &App,
+    caller: &Caller,
+    client: IpAddr,
+    view: &ViewName,
+    content: &Bytes,
+) -> Response {
+    let asked = Asked { app, view, client };
+    let opened = asked.open(caller, content).await;
+    opened.unwrap_or_else(|refused| *refused)
+}
+
+impl Asked<'_> {
+    async fn open(&self, caller: &Caller, content: &[u8]) -> Result<Response, Refused> {
+        let params = UpdateStreamParams::read(content).map_err(|error| mistaken(&error))?;
+        if params.add.is_empty() {
+            return Err(mistaken(&AltoError::missing_field("add")));
+        }
+        let push = &self.app.push;
+        if params.add.len() > push.followed().settings().max_substreams {
+            return Err(full(StatusCode::SERVICE_UNAVAILABLE));
+        }
+        let substreams = self.substreams(&params.add).await?;
+        let controlled = Arc::new(Controlled {
+            view: self.view.clone(),
+            ids: Ids {
+                ever: params.add.into_keys().map(|id| (id, true)).collect(),
+                ..Ids::default()
+            }
+            .into(),
+            woken: Notify::new(),
+        });
+        let open = push
+            .admit(controlled.clone())
+            .ok_or_else(|| full(StatusCode::SERVICE_UNAVAILABLE))?;
+        let base = &self.app.base_url;
+        let first = ControlUpdate {
+            control_uri: Some(Some(format!(
+                "{base}/views/{}/updates/{}",
+                self.view, open.name
+            ))),
+            ..ControlUpdate::default()
+        };
+        let (app, caller, view) = (self.app.clone(), caller.clone(), self.view.clone());
+        let allowed = move || {
+            app.access()
+                .may_still_read(caller.principal(), view.as_str())
+        };
+        let stream = Stream::new(
+            push.followed().clone(),
+            controlled,
+            substreams,
+            &first,
+            self.app.drain.clone(),
+            Box::new(allowed),
+            Box::new(open),
+        );
+        let pieces = futures_util::stream::unfold(stream, |mut stream| async move {
+            let piece = stream.next().await?;
+            Some((Ok::<_, Infallible>(piece), stream))
+        });
+        let mut response = respond(
+            StatusCode::OK,
+            media::EVENT_STREAM,
+            Body::from_stream(pieces),
+        );
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // nginx would hold events back until it has some kilobytes of them.
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        Ok(response)
+    }
+
+    /// The substreams that are asked for: all of them or none.
+    pub(super) async fn substreams(
+        &self,
+        add: &BTreeMap<String, AddUpdate>,
+    ) -> Result<Vec<Substream>, Refused> {
+        let mut substreams = Vec::with_capacity(add.len());
+        for (id, update) in add {
+            let field = format!("add/{id}/resource-id");
+            let snapshot = self.app.push.followed().snapshot();
+            let view = snapshot
+                .view(self.view)
+                .ok_or_else(|| refused(bare(StatusCode::NOT_FOUND)))?;
+            let mut resources = view.catalog().iter();
+            let tips = resources.find(|resource| {
+                resource.kind == Kind::Tips && resource.id.as_str() == update.resource_id
+            });
+            substreams.push(match tips {
+                Some(_) => self.summary(id, update, view).await?,
+                None => self.answer(id, update, view, field).await?,
+            });
+        }
+        Ok(substreams)
+    }
+
+    async fn answer(
+        &self,
+        id: &str,
+        update: &AddUpdate,
+        view: &Arc<View>,
+        field: String,
+    ) -> Result<Substream, Refused> {
+        let follower = self
+            .follow(view, &update.resource_id, field, update.input.as_ref())
+            .await?;
+        let mut at = None;
+        if let Some(tag) = &update.tag {
+            self.app.push.followed().find_tag(follower.id()).await;
+            at = follower.look(|answer| answer.history.tagged(tag)).flatten();
+        }
+        Ok(Substream {
+            id: id.to_owned(),
+            follower,
+            source: Source::Answer {
+                patches: update.incremental_changes,
+            },
+            at,
+            told: None,
+        })
+    }
+
+    /// A substream of the summary of a TIPS view, which is opened for it.
+    async fn summary(
+        &self,
+        id: &str,
+        update: &AddUpdate,
+        view: &Arc<View>,
+    ) -> Result<Substream, Refused> {
+        let input = update.input.as_ref().map(value_text).unwrap_or_default();
+        let params = TipsParams::read(input.as_bytes()).map_err(|error| mistaken(&error))?;
+        let (follower, uri) = self.tips_view(view, &params).await?;
+        Ok(Substream {
+            id: id.to_owned(),
+            follower,
+            source: Source::Summary {
+                uri,
+                tag: params.tag,
+            },
+            at: None,
+            told: None,
+        })
+    }
+
+    /// Opens a TIPS view.
+    pub(super) async fn tips_view(
+        &self,
+        view: &Arc<View>,
+        params: &TipsParams,
+    ) -> Result<(Follower, String), Refused> {
+        let field = "resource-id".to_owned();
+        let follower = self
+            .follow(view, &params.resource_id, field, params.input.as_ref())
+            .await?;
+        let name = self
+            .app
+            .push
+            .followed()
+            .name(follower.id())
+            .ok_or_else(|| full(StatusCode::SERVICE_UNAVAILABLE))?;
+        if params.tag.is_some() {
+            self.app.push.followed().find_tag(follower.id()).await;
+        }
+        let base = &self.app.base_url;
+        let uri = format!("{base}/views/{}/tips/{name}", self.view);
+        Ok((follower, uri))
+    }
+
+    /// Follows a resource with its parameters. `field` names the member with the
+    /// resource's id.
+    async fn follow(
+        &self,
+        view: &Arc<View>,
+        resource_id: &str,
+        field: String,
+        input: Option<&serde_json::Value>,
+    ) -> Result<Follower, Refused> {
+        let followed = self.app.push.followed();
+        let offer = followed.offer();
+        let mut resources = view.catalog().iter();
+        let resource = resources
+            .find(|resource| resource.id.as_str() == resource_id && offer.has(view, resource))
+            .ok_or_else(|| mistaken(&AltoError::invalid_value(field, resource_id)))?;
+        let posted = resource.kind.accepts().is_some();
+        let input = input.filter(|_| posted).map(value_text).unwrap_or_default();
+        let query = Query::new(resource, input.as_bytes(), self.client);
+        let mut whole = None;
+        if posted {
+            // What the resource itself would say of such parameters (RFC 8895
+            // §6.6, RFC 9569 §6.3).
+            let answered = followed.whole(view, &query).await;
+            let answered = answered.map_err(|error| {
+                tracing::error!(%error, "an answer could not be worked out");
+                refused(bare(StatusCode::INTERNAL_SERVER_ERROR))
+            })?;
+            whole = match answered {
+                Ok(answer) => Some(answer.len()),
+                Err(QueryError::Refused(error)) => return Err(mistaken(&error)),
+                Err(QueryError::Gone) => return Err(refused(bare(StatusCode::NOT_FOUND))),
+            };
+        }
+        let follower = followed.follow(self.view, query, whole);
+        follower.map_err(|_| full(StatusCode::SERVICE_UNAVAILABLE))
+    }
+}

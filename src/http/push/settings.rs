@@ -1,0 +1,73 @@
+//! `[updates]`: how clients may follow resources.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::http::socket::at_least;
+use crate::publish::HistoryLimits;
+use crate::runtime::duration;
+
+/// `[updates]`: how clients may follow resources. All are hot.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The update streams that may be open at a time, above which a newcomer is
+    /// answered 503.
+    pub max_streams: usize,
+    /// The substreams that a stream may have at a time; over its life it may
+    /// have sixteen times as many.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
+    pub max_substreams: usize,
+    /// The answers, each a resource with its parameters, whose changes are kept.
+    pub max_followed: usize,
+    /// The requests that may wait for the next edge of a TIPS view at a time,
+    /// above which a newcomer is answered 429.
+    pub max_polls: usize,
+    /// How long such a request waits before it is answered 503.
+    #[serde(with = "duration::positive")]
+    pub poll_timeout: Duration,
+    /// After how long without an event a stream is sent a comment.
+    #[serde(with = "duration::positive")]
+    pub keep_alive: Duration,
+    /// The bytes of patches that are kept of an answer.
+    pub history_bytes: usize,
+    /// How long a version of an answer is kept after the next one came, and an
+    /// answer after the last client followed it.
+    #[serde(with = "duration::positive")]
+    pub history_age: Duration,
+    /// Whether JSON patches (RFC 6902) of network maps are sent besides merge
+    /// patches. A client that takes merge patches only can use TIPS for network
+    /// maps only without them.
+    pub json_patches: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_streams: 20_000,
+            max_substreams: 256,
+            max_followed: 20_000,
+            max_polls: 20_000,
+            poll_timeout: Duration::from_secs(300),
+            keep_alive: Duration::from_secs(15),
+            history_bytes: 16 * 1024 * 1024,
+            history_age: Duration::from_secs(600),
+            json_patches: true,
+        }
+    }
+}
+
+impl Settings {
+    pub(super) fn history(&self) -> HistoryLimits {
+        HistoryLimits {
+            bytes: self.history_bytes,
+            age: self.history_age,
+        }
+    }
+
+    /// The substreams that a stream may have over its life.
+    pub(super) fn max_substreams_ever(&self) -> usize {
+        self.max_substreams.saturating_mul(16)
+    }
+}

@@ -1,0 +1,359 @@
+//! An update stream, RFC 8895: what its client follows, and what it is sent.
+//!
+//! Nothing waits in a queue for a slow client. The stream remembers how far each
+//! substream has come; when the client takes more, it is sent what is then the
+//! next patch on the shortest way to the newest version, or all of that.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::{Notify, watch};
+
+use crate::alto::media;
+use crate::alto::tips::{TipsView, UpdatesGraphSummary};
+use crate::alto::update::ControlUpdate;
+use crate::publish::{Form, Kind, View, ViewName};
+use crate::runtime::{Drain, Moment};
+
+use super::event;
+use super::followed::{Answer, AnswerId, Answers, Followed, Follower};
+
+/// What a substream is sent.
+pub(super) enum Source {
+    /// An answer: whole, then patches, whole again where patches are not wanted.
+    Answer { patches: bool },
+    /// The summary of a TIPS view (RFC 9569 §6.3.3).
+    Summary { uri: String, tag: Option<String> },
+}
+
+/// A substream.
+pub(super) struct Substream {
+    pub(super) id: String,
+    pub(super) follower: Follower,
+    pub(super) source: Source,
+    /// The version that the client has.
+    pub(super) at: Option<u64>,
+    /// The summary that the client has.
+    pub(super) told: Option<UpdatesGraphSummary>,
+}
+
+/// What the control service has a stream do.
+pub(super) struct Command {
+    pub(super) add: Vec<Substream>,
+    /// The substreams to end.
+    pub(super) remove: Vec<String>,
+}
+
+/// The end of a stream that its control service holds.
+pub(super) struct Controlled {
+    pub(super) view: ViewName,
+    pub(super) ids: Mutex<Ids>,
+    pub(super) woken: Notify,
+}
+
+/// The ids of a stream's substreams.
+#[derive(Default)]
+pub(super) struct Ids {
+    /// Every id there ever was, and whether it is active.
+    pub(super) ever: BTreeMap<String, bool>,
+    /// What is to be done.
+    pub(super) commands: VecDeque<Command>,
+    /// Whether the stream ends once that is done.
+    pub(super) closing: bool,
+}
+
+impl Controlled {
+    pub(super) fn ids(&self) -> MutexGuard<'_, Ids> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A stream that a client is sent.
+pub(super) struct Stream {
+    followed: Arc<Followed>,
+    controlled: Arc<Controlled>,
+    substreams: Vec<Substream>,
+    arrived: watch::Receiver<u64>,
+    drain: Drain,
+    /// What is on its way.
+    pieces: VecDeque<Bytes>,
+    /// When the client is sent a comment if there is nothing else.
+    comment_at: Moment,
+    /// Whether the client may still read the view.
+    allowed: Box<dyn Fn() -> bool + Send + Sync>,
+    closed: bool,
+    /// Held as long as the stream is open.
+    _open: Box<dyn Send + Sync>,
+}
+
+/// What a substream is sent next.
+enum Step {
+    /// A patch to a version.
+    Patch { form: Form, text: Bytes, to: u64 },
+    /// All of a version.
+    Whole { view: Arc<View>, to: u64 },
+    /// A summary.
+    Summary(UpdatesGraphSummary),
+    /// Nothing ever again.
+    End(String),
+}
+
+impl Stream {
+    /// A stream that begins with the event `first`.
+    pub(super) fn new(
+        followed: Arc<Followed>,
+        controlled: Arc<Controlled>,
+        mut substreams: Vec<Substream>,
+        first: &ControlUpdate,
+        drain: Drain,
+        allowed: Box<dyn Fn() -> bool + Send + Sync>,
+        open: Box<dyn Send + Sync>,
+    ) -> Self {
+        sort(&mut substreams);
+        let settings = followed.settings();
+        Self {
+            arrived: followed.arrived(),
+            comment_at: followed.moment() + settings.keep_alive,
+            followed,
+            controlled,
+            substreams,
+            drain,
+            pieces: [event::control(first)].into(),
+            allowed,
+            closed: false,
+            _open: open,
+        }
+    }
+
+    /// The next piece for the client; none when the stream has ended.
+    pub(super) async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(piece) = self.pieces.pop_front() {
+                self.comment_at = self.followed.moment() + self.followed.settings().keep_alive;
+                return Some(piece);
+            }
+            if self.closed {
+                return None;
+            }
+            // Seen before looking, so that what comes meanwhile wakes again.
+            self.arrived.mark_unchanged();
+            if self.drain.is_draining() {
+                self.end_all("the server is going down; open the stream again");
+            } else if !(self.allowed)() {
+                self.end_all("the client may no longer read the view");
+            } else if !self.obey() {
+                match self.step() {
+                    Some((place, step)) => self.take(place, step).await,
+                    None => self.wait().await,
+                }
+            }
+        }
+    }
+
+    /// Waits until there may be something to send.
+    async fn wait(&mut self) {
+        let clock = self.followed.clock();
+        let controlled = self.controlled.clone();
+        tokio::select! {
+            biased;
+            arrived = self.arrived.changed() => {
+                // Nothing will ever arrive again: the node is going down.
+                self.closed |= arrived.is_err();
+            }
+            () = controlled.woken.notified() => {}
+            _ = self.drain.draining() => {}
+            () = clock.sleep_until(self.comment_at) => self.pieces.push_back(event::KEEP_ALIVE),
+        }
+    }
+
+    /// Does what the control service was told; whether there was anything.
+    fn obey(&mut self) -> bool {
+        let (command, closing) = {
+            let mut ids = self.controlled.ids();
+            (ids.commands.pop_front(), ids.closing)
+        };
+        let Some(command) = command else {
+            self.closed |= closing;
+            return closing;
+        };
+        let started: Vec<String> = command.add.iter().map(|s| s.id.clone()).collect();
+        self.substreams.extend(command.add);
+        sort(&mut self.substreams);
+        self.substreams.retain(|s| !command.remove.contains(&s.id));
+        if !started.is_empty() {
+            self.pieces.push_back(event::control(&ControlUpdate {
+                started,
+                ..ControlUpdate::default()
+            }));
+        }
+        if !command.remove.is_empty() {
+            self.pieces.push_back(event::control(&ControlUpdate {
+                stopped: command.remove,
+                ..ControlUpdate::default()
+            }));
+        }
+        true
+    }
+
+    /// The first substream, in the order of dependency, that is behind, and what
+    /// it is sent.
+    fn step(&self) -> Option<(usize, Step)> {
+        self.followed.look(|answers| {
+            let mut behind = self.substreams.iter().enumerate();
+            behind.find_map(|(place, substream)| Some((place, substream.step(answers)?)))
+        })
+    }
+
+    async fn take(&mut self, place: usize, step: Step) {
+        let Some(substream) = self.substreams.get_mut(place) else {
+            return;
+        };
+        match step {
+            Step::Patch { form, text, to } => {
+                substream.at = Some(to);
+                self.pieces
+                    .extend(event::data(form.media_type(), &substream.id, &text));
+            }
+            Step::Whole { view, to } => {
+                let kind = substream.follower.look(|answer| answer.kind.clone());
+                let (Some(kind), Ok(Ok(whole))) = (kind, substream.follower.whole(&view).await)
+                else {
+                    let why = "the answer could not be worked out".to_owned();
+                    return self.end(place, why);
+                };
+                substream.at = Some(to);
+                self.pieces
+                    .extend(event::data(kind.media_type(), &substream.id, &whole));
+            }
+            Step::Summary(summary) => {
+                let Source::Summary { uri, .. } = &substream.source else {
+                    return;
+                };
+                let (media_type, text) = tell(uri, substream.told, summary);
+                substream.told = Some(summary);
+                self.pieces
+                    .extend(event::data(media_type, &substream.id, &text));
+            }
+            Step::End(why) => self.end(place, why),
+        }
+    }
+
+    /// Ends a substream, and the stream with the last one.
+    fn end(&mut self, place: usize, why: String) {
+        let substream = self.substreams.remove(place);
+        {
+            let mut ids = self.controlled.ids();
+            ids.ever.insert(substream.id.clone(), false);
+            ids.closing |= !ids.ever.values().any(|active| *active);
+        }
+        self.pieces.push_back(event::control(&ControlUpdate {
+            stopped: vec![substream.id],
+            description: Some(why),
+            ..ControlUpdate::default()
+        }));
+    }
+
+    fn end_all(&mut self, why: &str) {
+        self.closed = true;
+        self.controlled.ids().closing = true;
+        self.pieces.push_back(event::control(&ControlUpdate {
+            stopped: self.substreams.drain(..).map(|s| s.id).collect(),
+            description: Some(why.to_owned()),
+            ..ControlUpdate::default()
+        }));
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // What the control service adds from now on is followed by nobody.
+        let mut ids = self.controlled.ids();
+        ids.closing = true;
+        ids.commands.clear();
+    }
+}
+
+impl Substream {
+    /// What it is sent next, if it is behind.
+    fn step(&self, answers: Answers<'_>) -> Option<Step> {
+        let id: AnswerId = self.follower.id();
+        let answer = answers.get(id)?;
+        if let Some(why) = &answer.ended {
+            return Some(Step::End(why.clone()));
+        }
+        match &self.source {
+            Source::Summary { tag, .. } => {
+                let tag = tag.as_deref().filter(|_| self.told.is_none());
+                let mut summary = summary(answer, tag);
+                if let Some(told) = self.told {
+                    // The recommendation was for the client as it was then.
+                    summary.start_edge_rec = told.start_edge_rec;
+                }
+                (self.told != Some(summary)).then_some(Step::Summary(summary))
+            }
+            Source::Answer { patches } => {
+                let history = &answer.history;
+                if self.at == Some(history.end()) {
+                    return None;
+                }
+                let patch = self.at.filter(|_| *patches);
+                let patch = patch.and_then(|at| history.next_patch(at));
+                Some(match patch {
+                    Some((to, patch)) => Step::Patch {
+                        form: patch.form,
+                        text: patch.text.clone(),
+                        to,
+                    },
+                    None => Step::Whole {
+                        view: history.newest()?.clone(),
+                        to: history.end(),
+                    },
+                })
+            }
+        }
+    }
+}
+
+/// The summary of a TIPS view, for a client that has the version with a tag.
+pub(super) fn summary(answer: &Answer, tag: Option<&str>) -> UpdatesGraphSummary {
+    let history = &answer.history;
+    UpdatesGraphSummary {
+        start_seq: history.start(),
+        end_seq: history.end(),
+        start_edge_rec: history.first_edge(tag.and_then(|tag| history.tagged(tag))),
+    }
+}
+
+/// A summary as its substream is told it: whole at first, then what changed.
+fn tell(
+    uri: &str,
+    told: Option<UpdatesGraphSummary>,
+    now: UpdatesGraphSummary,
+) -> (&'static str, Bytes) {
+    let Some(told) = told else {
+        let view = TipsView::new(uri, now);
+        return (
+            media::TIPS,
+            serde_json::to_vec(&view).unwrap_or_default().into(),
+        );
+    };
+    let mut changed = serde_json::Map::new();
+    if now.end_seq != told.end_seq {
+        changed.insert("end-seq".into(), now.end_seq.into());
+    }
+    if now.start_seq != told.start_seq {
+        changed.insert("start-seq".into(), now.start_seq.into());
+    }
+    let patch = serde_json::json!({"tips-view-summary": {"updates-graph-summary": changed}});
+    (Form::Merge.media_type(), patch.to_string().into())
+}
+
+/// Puts network maps before what depends on them (RFC 8895 §6.7.1).
+fn sort(substreams: &mut [Substream]) {
+    substreams.sort_by_cached_key(|substream| {
+        let kind = substream.follower.look(|answer| answer.kind.clone());
+        let depends = !matches!(kind, Some(Kind::NetworkMap | Kind::FilteredNetworkMap));
+        (depends, substream.id.clone())
+    });
+}

@@ -1,0 +1,355 @@
+//! The transport information publication service, RFC 9569: views of answers
+//! whose versions and the patches between them are fetched as resources.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, ETAG, VARY};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use axum::routing;
+use bytes::Bytes;
+
+use crate::alto::error::AltoError;
+use crate::alto::media;
+use crate::alto::tips::{Edge, TipsParams, TipsView};
+use crate::http::access::Caller;
+use crate::http::alto::{VIEW, chosen, posted};
+use crate::http::app::App;
+use crate::http::bodies::{Effort, compress};
+use crate::http::conditional::not_modified;
+use crate::http::negotiate::accepts;
+use crate::http::openapi::{Operation, Parameter, Route, content};
+use crate::http::refusal::{Refused, Wording, alto, bare, refused, respond};
+use crate::publish::{Item, Patch, View, ViewName};
+
+use super::followed::{Answer, Follower};
+use super::open::{Asked, full, mistaken};
+use super::stream::summary;
+
+const NAME: Parameter = Parameter {
+    place: "path",
+    name: "name",
+    description: "The TIPS view, as the answer to opening it names it in `tips-view-uri`",
+    kind: "string",
+};
+const FROM: Parameter = Parameter {
+    place: "path",
+    name: "from",
+    description: "The version that the edge leads from; 0 for a snapshot",
+    kind: "string",
+};
+const TO: Parameter = Parameter {
+    place: "path",
+    name: "to",
+    description: "The version that the edge leads to",
+    kind: "string",
+};
+
+/// The route that tells the next edge.
+pub(in crate::http) fn routes() -> Vec<Route> {
+    vec![Route {
+        path: "/views/{view}/tips/{name}/ug",
+        operations: vec![Operation {
+            method: Method::POST,
+            id: "nextEdge",
+            summary: "The edge to go on with from a version (RFC 9569 section 7.4)",
+            scope: None,
+            parameters: vec![VIEW, NAME],
+            request: vec![content::<serde_json::Value>(media::TIPS_PARAMS)],
+            responses: vec![(
+                StatusCode::OK,
+                "A merge patch of the answer to opening the view",
+                vec![content::<serde_json::Value>(media::MERGE_PATCH)],
+            )],
+        }],
+        varied: false,
+        handler: routing::any(next_edge),
+    }]
+}
+
+/// The route of the edges, which may wait for the next version.
+pub(in crate::http) fn waiting_routes() -> Vec<Route> {
+    let items = [
+        media::MERGE_PATCH,
+        media::JSON_PATCH,
+        media::NETWORK_MAP,
+        media::COST_MAP,
+    ];
+    vec![Route {
+        path: "/views/{view}/tips/{name}/ug/{from}/{to}",
+        operations: vec![Operation {
+            method: Method::GET,
+            id: "getEdge",
+            summary: "What leads from one version to another; the next one is waited for (RFC 9569 section 7)",
+            scope: None,
+            parameters: vec![VIEW, NAME, FROM, TO],
+            request: Vec::new(),
+            responses: vec![
+                (
+                    StatusCode::OK,
+                    "The patch or snapshot, which never changes",
+                    items
+                        .into_iter()
+                        .map(content::<serde_json::Value>)
+                        .collect(),
+                ),
+                (
+                    StatusCode::GONE,
+                    "The versions are forgotten",
+                    vec![content::<serde_json::Value>(media::ERROR)],
+                ),
+            ],
+        }],
+        varied: false,
+        handler: routing::any(edge),
+    }]
+}
+
+/// The answer to a request for a TIPS view.
+pub(in crate::http) async fn open(
+    app: &App,
+    client: IpAddr,
+    view: &ViewName,
+    content: &Bytes,
+) -> Response {
+    let asked = Asked { app, view, client };
+    let opened = async {
+        let params = TipsParams::read(content).map_err(|error| mistaken(&error))?;
+        let snapshot = app.push.followed().snapshot();
+        let view = snapshot.view(view).ok_or_else(gone)?;
+        let opened = asked.tips_view(view, &params).await;
+        // RFC 9569 §6.3 has 429 where RFC 8895 has 503.
+        let (follower, uri) = opened.map_err(|refused| match refused.status() {
+            StatusCode::SERVICE_UNAVAILABLE => full(StatusCode::TOO_MANY_REQUESTS),
+            _ => refused,
+        })?;
+        let summary = follower.look(|answer| summary(answer, params.tag.as_deref()));
+        let view = TipsView::new(&uri, summary.ok_or_else(gone)?);
+        let text = serde_json::to_vec(&view).unwrap_or_default();
+        Ok(unkept(respond(StatusCode::OK, media::TIPS, text)))
+    };
+    opened.await.unwrap_or_else(|refused: Refused| *refused)
+}
+
+async fn next_edge(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path((view, name)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let answered = async {
+        let follower = find(&app, &caller, &view, &name)?;
+        let accepted = (Some(media::MERGE_PATCH), media::TIPS_PARAMS);
+        let content = posted(&app, &caller, (&parts, body), &view, accepted).await?;
+        let params = TipsParams::read(&content).map_err(|error| mistaken(&error))?;
+        if params.input.is_some() {
+            let why = "the view has its input; leave it out";
+            return Err(mistaken(&AltoError::invalid_value("input", why)));
+        }
+        let told = follower.look(|answer| {
+            let id = answer.view.resource_id(answer.query.path());
+            (id.as_str() == params.resource_id).then(|| summary(answer, params.tag.as_deref()))
+        });
+        let summary = told.ok_or_else(gone)?.ok_or_else(|| {
+            let id = params.resource_id.as_str();
+            mistaken(&AltoError::invalid_value("resource-id", id))
+        })?;
+        let patch = serde_json::json!({"tips-view-summary": {"updates-graph-summary": summary}});
+        Ok(unkept(respond(
+            StatusCode::OK,
+            media::MERGE_PATCH,
+            patch.to_string(),
+        )))
+    };
+    answered.await.unwrap_or_else(|refused: Refused| *refused)
+}
+
+/// What an edge holds, as a request finds it.
+enum Found {
+    Whole(Arc<View>),
+    Patch(Patch),
+    /// It is the next one.
+    NotYet,
+    Refused(StatusCode),
+}
+
+impl Found {
+    /// Looks an edge up, in the order of RFC 9569 §7.
+    fn look(answer: &Answer, edge: Edge) -> Self {
+        let history = &answer.history;
+        let (start, end) = (history.start(), history.end());
+        if answer.ended.is_some() || edge.seq_j <= edge.seq_i {
+            return Found::Refused(StatusCode::NOT_FOUND);
+        }
+        if (edge.seq_i != 0 && edge.seq_i < start) || edge.seq_j < start {
+            return Found::Refused(StatusCode::GONE);
+        }
+        match history.item(edge) {
+            Some(Item::Whole(view)) => Found::Whole(view.clone()),
+            Some(Item::Patch(patch)) => Found::Patch(patch.clone()),
+            None if edge.seq_i == end && edge.seq_j == end + 1 => Found::NotYet,
+            None if edge.seq_j > end => Found::Refused(StatusCode::TOO_EARLY),
+            None => Found::Refused(StatusCode::NOT_FOUND),
+        }
+    }
+}
+
+async fn edge(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path((view, name, from, to)): Path<(String, String, String, String)>,
+    request: Request,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    let answered = async {
+        let follower = find(&app, &caller, &view, &name)?;
+        let edge = match (number(&from), number(&to)) {
+            (Some(seq_i), Some(seq_j)) => Edge { seq_i, seq_j },
+            _ => return Err(no_edge(StatusCode::NOT_FOUND, &from, &to)),
+        };
+        let mut arrived = app.push.followed().arrived();
+        let mut waiting = None;
+        let deadline = app.clock.now() + app.push.followed().settings().poll_timeout;
+        loop {
+            arrived.mark_unchanged();
+            let found =
+                follower.look(|answer| (Found::look(answer, edge), answer.kind.media_type()));
+            let (found, media_type) = found.ok_or_else(gone)?;
+            match found {
+                Found::Refused(status) => return Err(no_edge(status, &from, &to)),
+                Found::Whole(view) => {
+                    let whole = whole(&follower, &view).await?;
+                    return send(&app, &parts, media_type, whole, (&name, edge));
+                }
+                Found::Patch(Patch { form, text }) => {
+                    return send(&app, &parts, form.media_type(), text, (&name, edge));
+                }
+                Found::NotYet => {}
+            }
+            if waiting.is_none() {
+                waiting = app.push.wait();
+            }
+            if waiting.is_none() {
+                return Err(full(StatusCode::TOO_MANY_REQUESTS));
+            }
+            tokio::select! {
+                biased;
+                arrived = arrived.changed() => arrived.map_err(|_| later())?,
+                _ = app.drain.draining() => return Err(later()),
+                () = app.clock.sleep_until(deadline) => return Err(later()),
+            }
+            if !app.access().may_still_read(caller.principal(), &view) {
+                return Err(gone());
+            }
+        }
+    };
+    answered.await.unwrap_or_else(|refused: Refused| *refused)
+}
+
+async fn whole(follower: &Follower, view: &Arc<View>) -> Result<Bytes, Refused> {
+    match follower.whole(view).await {
+        Ok(Ok(whole)) => Ok(whole),
+        Ok(Err(_)) => Err(gone()),
+        Err(error) => {
+            tracing::error!(%error, "a snapshot could not be worked out");
+            Err(refused(bare(StatusCode::INTERNAL_SERVER_ERROR)))
+        }
+    }
+}
+
+/// The view of a name. The caller must be one who may read what it shows.
+fn find(app: &App, caller: &Caller, view: &str, name: &str) -> Result<Follower, Refused> {
+    let readable = app.access().may_read(caller.principal(), view);
+    readable.map_err(|denied| refused(Wording::Alto.denied(&denied)))?;
+    let follower = app.push.followed().named(name).ok_or_else(gone)?;
+    let here = follower.look(|answer| view.eq_ignore_ascii_case(answer.view.as_str()));
+    match here {
+        Some(true) => Ok(follower),
+        _ => Err(gone()),
+    }
+}
+
+/// An edge, which is kept by whoever gets it: it never changes.
+fn send(
+    app: &App,
+    parts: &Parts,
+    media_type: &'static str,
+    text: Bytes,
+    (name, Edge { seq_i, seq_j }): (&str, Edge),
+) -> Result<Response, Refused> {
+    if !accepts(&parts.headers, media_type) {
+        let why = format!("this edge is {media_type}; accept that too");
+        let error = AltoError::invalid_value("Accept", why);
+        return Err(refused(alto(StatusCode::UNSUPPORTED_MEDIA_TYPE, &error)));
+    }
+    let coding = chosen(&parts.headers, text.len())
+        .ok_or_else(|| refused(bare(StatusCode::NOT_ACCEPTABLE)))?;
+    let suffix = coding.name().map(|coding| format!("-{coding}"));
+    let tag = format!("\"{name}-{seq_i}-{seq_j}{}\"", suffix.unwrap_or_default());
+    let tag = HeaderValue::try_from(tag).unwrap_or_else(|_| HeaderValue::from_static("\"\""));
+    let mut response = match not_modified(&parts.headers, &tag) {
+        true => bare(StatusCode::NOT_MODIFIED),
+        false => {
+            let body = Body::from(compress(&text, coding, Effort::Each));
+            let mut response = respond(StatusCode::OK, media_type, body);
+            if let Some(coding) = coding.name() {
+                let coding = HeaderValue::from_static(coding);
+                response.headers_mut().insert(CONTENT_ENCODING, coding);
+            }
+            response
+        }
+    };
+    let cache = match app.access().is_public() {
+        true => "public, max-age=31536000, immutable",
+        false => "private, max-age=31536000, immutable",
+    };
+    let headers = response.headers_mut();
+    headers.insert(ETAG, tag);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
+    let vary = "accept, accept-encoding, authorization";
+    headers.insert(VARY, HeaderValue::from_static(vary));
+    Ok(response)
+}
+
+/// A version number as it stands in a path.
+fn number(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
+}
+
+fn no_edge(status: StatusCode, from: &str, to: &str) -> Refused {
+    let why = match status {
+        StatusCode::GONE => "these versions are forgotten; ask for the next edge",
+        StatusCode::TOO_EARLY => "this version is too far ahead; wait for the one before it",
+        _ => "there is no such edge; ask for the next one",
+    };
+    let from: String = from.chars().take(20).collect();
+    let to: String = to.chars().take(20).collect();
+    let error = AltoError::invalid_value(format!("ug/{from}/{to}"), why);
+    refused(alto(status, &error))
+}
+
+/// The refusal for a view that is not there, or there no more.
+fn gone() -> Refused {
+    let why = "there is no such view; open one again";
+    let error = AltoError::invalid_value("tips-view-uri", why);
+    refused(alto(StatusCode::NOT_FOUND, &error))
+}
+
+/// The refusal for a request that has waited long enough.
+fn later() -> Refused {
+    refused(Wording::Alto.later(StatusCode::SERVICE_UNAVAILABLE, "wait", "", 1))
+}
+
+/// A response that no cache keeps.
+fn unkept(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
