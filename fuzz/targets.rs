@@ -15,6 +15,7 @@ use altofed::alto::ird::Directory;
 use altofed::alto::json::{Faults, Tree, read};
 use altofed::alto::meta::ReadResponse;
 use altofed::alto::network::{ReadGroups, ReadNetworkMapFilter, write_groups};
+use altofed::alto::patch::{changes, json_patch, merge_patch};
 use altofed::alto::query::{CostCapabilities, ReadCostMapFilter, ReadEndpointCostParams};
 use altofed::config::Config;
 use altofed::http::JsonGuard;
@@ -41,6 +42,7 @@ pub const TARGETS: [Target; 10] = [
     ("document", document),
     ("patch", patch),
     ("transaction", transaction),
+    ("applied_patch", applied_patch),
     ("names", names),
     ("configuration", configuration),
     ("delta", delta::delta),
@@ -199,6 +201,42 @@ fn transaction(bytes: &[u8]) {
             explain(&faults);
         }
     });
+}
+
+/// Patches of other servers, on the line after the document: a merge patch does
+/// what RFC 7396 says, and after any patch there is JSON.
+fn applied_patch(bytes: &[u8]) {
+    let line = bytes.iter().position(|&byte| byte == b'\n');
+    let (target, patch) = bytes.split_at(line.unwrap_or(bytes.len()));
+    if let Ok(merged) = merge_patch(target, patch)
+        && let (Ok(old), Ok(new)) = (read(target, Tree), read(patch, Tree))
+    {
+        let tree = read(&merged, Tree).expect("sound texts make a sound one");
+        assert_eq!(tree, rfc_7396(old, &new));
+        changes(target, &merged, |_, was, is| assert_ne!(was, is)).expect("sound");
+    }
+    if let Ok(patched) = json_patch(target, patch) {
+        let tree = read(&patched, Tree).expect("our own text");
+        assert_eq!(value_text(&tree).as_bytes(), patched);
+    }
+}
+
+/// The pseudo-code of RFC 7396 §2.
+fn rfc_7396(target: serde_json::Value, patch: &serde_json::Value) -> serde_json::Value {
+    let serde_json::Value::Object(patch) = patch else {
+        return patch.clone();
+    };
+    let mut target = match target {
+        serde_json::Value::Object(members) => members,
+        _ => serde_json::Map::new(),
+    };
+    for (name, value) in patch {
+        let old = target.remove(name).unwrap_or_default();
+        if !value.is_null() {
+            target.insert(name.clone(), rfc_7396(old, value));
+        }
+    }
+    target.into()
 }
 
 /// Names, addresses, and the guard of bodies, whatever chunks they come in.

@@ -14,6 +14,7 @@ pub mod json;
 pub mod media;
 pub mod meta;
 pub mod network;
+pub mod patch;
 pub mod property;
 pub mod query;
 pub mod tips;
