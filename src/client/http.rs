@@ -12,7 +12,10 @@ use crate::alto::error::{AltoError, ErrorDocument};
 use crate::alto::json::Faults;
 use crate::alto::media;
 use crate::api::problem::Problem;
+use crate::runtime::Clock;
 
+use super::link::Link;
+use super::peer::PeerLimits;
 use super::tls;
 
 /// How a client behaves.
@@ -46,6 +49,7 @@ pub struct Client {
     http: reqwest::Client,
     origin: url::Origin,
     token: Option<HeaderValue>,
+    timeout: Duration,
     max_bytes: usize,
 }
 
@@ -182,8 +186,26 @@ impl Client {
             http,
             origin,
             token: token.transpose().map_err(|error| options_error(&error))?,
+            timeout: options.timeout,
             max_bytes: options.max_bytes,
         })
+    }
+
+    /// The way to the servers that this client may ask, for what is more than an
+    /// answer.
+    pub fn link(&self, clock: Clock) -> Link {
+        Link {
+            http: self.http.clone(),
+            origin: self.origin.clone(),
+            bound: false,
+            token: self.token.clone(),
+            limits: PeerLimits {
+                max_bytes: self.max_bytes,
+                patience: self.timeout,
+                ..PeerLimits::default()
+            },
+            clock,
+        }
     }
 
     /// Gets a representation of this media type.

@@ -2,31 +2,26 @@
 //! hostile.
 //!
 //! Only the origin that our operator configured is asked, at addresses that
-//! were judged when its name was resolved ([`DeniedAddress`]); redirects
+//! were judged when its name was resolved ([`super::DeniedAddress`]); redirects
 //! elsewhere are not followed. An answer is held to limits of bytes, of the
 //! ratio of its coding, of levels of JSON, of time and of pace, and refused as
 //! soon as it passes one.
 
-use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG,
-    HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, RETRY_AFTER,
-};
+use reqwest::StatusCode;
+use reqwest::header::HeaderValue;
 use reqwest::redirect::Policy;
-use reqwest::{Method, Response, StatusCode};
 use url::{Host, Url};
 
-use crate::alto::media;
-use crate::runtime::{Clock, Elapsed};
+use crate::runtime::Clock;
 
-use super::address::{AddressPolicy, DeniedAddress};
-use super::decode::{ACCEPTED, Body, BodyError, BodyLimits};
+use super::address::AddressPolicy;
 use super::http::reason;
+use super::link::{Call, Link, Received, RedirectElsewhere, at_origin};
 use super::peer_error::PeerError;
 use super::tls::{self, Identity};
 
@@ -124,11 +119,7 @@ pub struct Document {
 /// A client of one peer.
 #[derive(Debug, Clone)]
 pub struct PeerClient {
-    http: reqwest::Client,
-    origin: url::Origin,
-    token: Option<HeaderValue>,
-    limits: PeerLimits,
-    clock: Clock,
+    link: Link,
 }
 
 /// How many redirects are followed inside the peer's origin.
@@ -137,14 +128,6 @@ const MAX_REDIRECTS: usize = 3;
 /// How much of the headers of an answer is taken over HTTP/2; over HTTP/1.1
 /// hyper takes 100 of 400 kB at most.
 const MAX_HEADER_BYTES: u32 = 64 * 1024;
-
-/// The longest entity tag that is remembered.
-const MAX_ETAG: usize = 256;
-
-/// An address is not at the peer's origin.
-#[derive(Debug, thiserror::Error)]
-#[error("a redirect to {0} is not followed")]
-struct RedirectElsewhere(Url);
 
 impl PeerClient {
     /// A client of the peer at the origin of `root`.
@@ -181,17 +164,25 @@ impl PeerClient {
             Ok(value)
         };
         Ok(Self {
-            http,
-            origin,
-            token: options.token.as_ref().map(bearer).transpose()?,
-            limits: options.limits,
-            clock,
+            link: Link {
+                http,
+                origin,
+                bound: true,
+                token: options.token.as_ref().map(bearer).transpose()?,
+                limits: options.limits,
+                clock,
+            },
         })
+    }
+
+    /// The way to the peer, for what is more than an answer.
+    pub fn link(&self) -> Link {
+        self.link.clone()
     }
 
     /// The clock of its deadlines.
     pub fn clock(&self) -> &Clock {
-        &self.clock
+        self.link.clock()
     }
 
     /// Whether the peer may be asked for what is at a URL.
@@ -199,10 +190,7 @@ impl PeerClient {
     /// # Errors
     /// [`PeerError::Elsewhere`].
     pub fn check_url(&self, url: &Url) -> Result<(), PeerError> {
-        match at_origin(&self.origin, url) {
-            true => Ok(()),
-            false => Err(self.elsewhere(url)),
-        }
+        self.link.check_url(url)
     }
 
     /// Gets a document, unless it is the one that is known.
@@ -210,11 +198,16 @@ impl PeerClient {
     /// # Errors
     /// There is no answer that is taken.
     pub async fn get(&self, ask: Ask<'_>) -> Result<Answer, PeerError> {
-        let mut request = self.http.request(Method::GET, ask.url.clone());
-        if let Some(known) = ask.known {
-            request = request.header(IF_NONE_MATCH, known);
-        }
-        self.whole(request, ask).await
+        let wanted = [ask.wanted];
+        let call = Call {
+            known: ask.known,
+            max_bytes: ask.max_bytes,
+            ..Call::new(ask.url, &wanted)
+        };
+        Ok(match self.link.fetch(call).await? {
+            Some(received) => Answer::Document(received.into()),
+            None => Answer::NotModified,
+        })
     }
 
     /// Posts a query and gets the document that answers it.
@@ -227,165 +220,31 @@ impl PeerClient {
         sent: &str,
         query: &serde_json::Value,
     ) -> Result<Document, PeerError> {
-        let request = self.http.request(Method::POST, ask.url.clone());
-        let request = request.header(CONTENT_TYPE, sent).body(query.to_string());
-        let ask = Ask { known: None, ..ask };
-        match self.whole(request, ask).await? {
-            Answer::Document(document) => Ok(document),
-            Answer::NotModified => Err(PeerError::Status {
+        let wanted = [ask.wanted];
+        let call = Call {
+            sent: Some((sent, query.to_string())),
+            max_bytes: ask.max_bytes,
+            ..Call::new(ask.url, &wanted)
+        };
+        match self.link.fetch(call).await? {
+            Some(received) => Ok(received.into()),
+            None => Err(PeerError::Status {
                 url: ask.url.to_string(),
                 status: StatusCode::NOT_MODIFIED.as_u16(),
                 retry_after: None,
             }),
         }
     }
-
-    /// The answer to a request, in all the time it may take.
-    async fn whole(
-        &self,
-        request: reqwest::RequestBuilder,
-        ask: Ask<'_>,
-    ) -> Result<Answer, PeerError> {
-        self.check_url(ask.url)?;
-        let limit = self.limits.total;
-        let answer = self.clock.timeout(limit, self.exchange(request, ask));
-        answer.await.unwrap_or_else(|Elapsed| {
-            Err(PeerError::Timeout {
-                url: ask.url.to_string(),
-                limit,
-            })
-        })
-    }
-
-    async fn exchange(
-        &self,
-        request: reqwest::RequestBuilder,
-        ask: Ask<'_>,
-    ) -> Result<Answer, PeerError> {
-        let url = || ask.url.to_string();
-        let mut request = request
-            .header(ACCEPT, format!("{}, {}", ask.wanted, media::ERROR))
-            .header(ACCEPT_ENCODING, ACCEPTED);
-        if let Some(token) = &self.token {
-            request = request.header(AUTHORIZATION, token.clone());
-        }
-        let limit = self.limits.patience;
-        let sent = self.clock.timeout(limit, request.send()).await;
-        let response = sent
-            .map_err(|Elapsed| PeerError::Timeout { url: url(), limit })?
-            .map_err(|error| self.failed(ask.url, &error))?;
-        let status = response.status();
-        let headers = response.headers();
-        if status == StatusCode::NOT_MODIFIED && ask.known.is_some() {
-            return Ok(Answer::NotModified);
-        }
-        if status != StatusCode::OK {
-            return Err(PeerError::Status {
-                url: url(),
-                status: status.as_u16(),
-                retry_after: text(headers, RETRY_AFTER)
-                    .and_then(|seconds| seconds.parse().ok())
-                    .map(Duration::from_secs),
-            });
-        }
-        let found = media::essence(text(headers, CONTENT_TYPE).unwrap_or_default());
-        if found != media::essence(ask.wanted) {
-            return Err(PeerError::MediaType {
-                url: url(),
-                wanted: ask.wanted.to_owned(),
-                found: found.chars().take(80).collect(),
-            });
-        }
-        let place = response.url().clone();
-        let etag = text(headers, ETAG).filter(|etag| etag.len() <= MAX_ETAG);
-        Ok(Answer::Document(Document {
-            etag: etag.map(str::to_owned),
-            body: self.body(response, ask).await?,
-            place,
-        }))
-    }
-
-    async fn body(&self, mut response: Response, ask: Ask<'_>) -> Result<Bytes, PeerError> {
-        let refused = |error: BodyError| PeerError::Body {
-            url: ask.url.to_string(),
-            reason: error.to_string(),
-            limit: matches!(
-                error,
-                BodyError::TooLarge(_) | BodyError::Ratio(_) | BodyError::TooDeep(_)
-            ),
-        };
-        let max_bytes = ask.max_bytes.unwrap_or(usize::MAX);
-        let limits = BodyLimits {
-            max_bytes: max_bytes.min(self.limits.max_bytes),
-            max_ratio: self.limits.max_ratio,
-        };
-        let headers = response.headers();
-        let claimed = text(headers, CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-        if claimed.is_some_and(|claimed| claimed > limits.max_bytes as u64) {
-            return Err(refused(BodyError::TooLarge(limits.max_bytes)));
-        }
-        let codings: Vec<&str> = headers
-            .get_all(CONTENT_ENCODING)
-            .iter()
-            .map(|value| value.to_str().unwrap_or("not readable"))
-            .collect();
-        let mut body = Body::coded(&codings.join(","), limits).map_err(refused)?;
-        let pace = self.limits.bytes_per_second.max(1);
-        let begun = self.clock.now();
-        let mut received = 0;
-        loop {
-            let bought = Duration::from_secs_f64(received as f64 / f64::from(pace));
-            let deadline = self
-                .clock
-                .sleep_until(begun + self.limits.patience + bought);
-            let chunk = tokio::select! {
-                biased;
-                chunk = response.chunk() => chunk,
-                () = deadline => {
-                    return Err(PeerError::Slow { url: ask.url.to_string(), limit: pace });
-                }
-            };
-            match chunk.map_err(|error| self.failed(ask.url, &error))? {
-                Some(chunk) => {
-                    received += chunk.len();
-                    body.feed(&chunk).map_err(refused)?;
-                }
-                None => break,
-            }
-        }
-        Ok(body.finish().map_err(refused)?.into())
-    }
-
-    /// What went wrong, looked for in all that reqwest wraps it in.
-    fn failed(&self, url: &Url, error: &reqwest::Error) -> PeerError {
-        let mut source = error.source();
-        while let Some(error) = source {
-            if let Some(denied) = error.downcast_ref::<DeniedAddress>() {
-                return denied.clone().into();
-            }
-            if let Some(RedirectElsewhere(to)) = error.downcast_ref() {
-                return self.elsewhere(to);
-            }
-            source = error.source();
-        }
-        PeerError::Transport {
-            url: url.to_string(),
-            reason: reason(error),
-        }
-    }
-
-    fn elsewhere(&self, url: &Url) -> PeerError {
-        PeerError::Elsewhere {
-            url: url.to_string(),
-            origin: self.origin.ascii_serialization(),
-        }
-    }
 }
 
-/// Whether a URL is at an origin, with nothing in it that would have it asked
-/// otherwise.
-fn at_origin(origin: &url::Origin, url: &Url) -> bool {
-    url.origin() == *origin && url.username().is_empty() && url.password().is_none()
+impl From<Received> for Document {
+    fn from(received: Received) -> Self {
+        Self {
+            place: received.place,
+            etag: received.etag,
+            body: received.body,
+        }
+    }
 }
 
 fn redirects(origin: url::Origin) -> Policy {
@@ -424,8 +283,4 @@ fn check_root(root: &Url, policy: AddressPolicy) -> Result<(), PeerError> {
     };
     let host = root.host_str().unwrap_or_default();
     Ok(policy.check(host, literal)?)
-}
-
-fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok()
 }

@@ -45,6 +45,14 @@ pub enum PeerError {
         /// The least pace.
         limit: u32,
     },
+    /// Nothing comes any more of what has no end.
+    #[error("{url}: nothing came for {limit:?}; the connection is dead")]
+    Silent {
+        /// Where it should come from.
+        url: String,
+        /// How long nothing came.
+        limit: Duration,
+    },
     /// The peer has no such answer.
     #[error("{url}: the peer answered {status}")]
     Status {
@@ -85,12 +93,39 @@ impl PeerError {
             PeerError::Address(_) => "address",
             PeerError::Elsewhere { .. } => "elsewhere",
             PeerError::Transport { .. } => "transport",
-            PeerError::Timeout { .. } => "timeout",
+            PeerError::Timeout { .. } | PeerError::Silent { .. } => "timeout",
             PeerError::Slow { .. } => "slow",
             PeerError::Status { .. } => "status",
             PeerError::MediaType { .. } => "media-type",
             PeerError::Body { limit: true, .. } => "limit-exceeded",
             PeerError::Body { limit: false, .. } => "broken",
+        }
+    }
+
+    /// Whether another attempt would end the same way: the server has no such
+    /// thing or does not do it like this, rather than not now.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            PeerError::Options(_)
+            | PeerError::Address(_)
+            | PeerError::Elsewhere { .. }
+            | PeerError::MediaType { .. }
+            | PeerError::Body { .. } => true,
+            PeerError::Status { status, .. } => {
+                !matches!(status, 408 | 425 | 429) && *status < 500 || *status == 501
+            }
+            PeerError::Transport { .. }
+            | PeerError::Timeout { .. }
+            | PeerError::Silent { .. }
+            | PeerError::Slow { .. } => false,
+        }
+    }
+
+    /// When the server wants to be asked again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            PeerError::Status { retry_after, .. } => *retry_after,
+            _ => None,
         }
     }
 }

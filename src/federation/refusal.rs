@@ -145,7 +145,10 @@ impl Refusal {
     pub fn is_absence(&self) -> bool {
         match self {
             Refusal::Client(
-                PeerError::Transport { .. } | PeerError::Timeout { .. } | PeerError::Slow { .. },
+                PeerError::Transport { .. }
+                | PeerError::Timeout { .. }
+                | PeerError::Silent { .. }
+                | PeerError::Slow { .. },
             ) => true,
             Refusal::Client(PeerError::Status { status, .. }) => *status >= 500 || *status == 429,
             _ => false,

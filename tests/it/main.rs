@@ -11,6 +11,7 @@ mod crash;
 mod delta;
 mod disk;
 mod federation;
+mod follow;
 mod fuzz;
 mod golden;
 mod hostile;

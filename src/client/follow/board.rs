@@ -1,0 +1,161 @@
+//! What was received of each resource, and what of it may be handed out.
+
+use super::follower::{How, Mode, Update};
+use super::version::Version;
+
+/// The resources that are followed, by their index.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    places: Vec<Place>,
+}
+
+/// What there is of one resource.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    pub(super) resource_id: String,
+    pub(super) media_type: String,
+    /// The followed resources that it is to be read with.
+    pub(super) bases: Vec<usize>,
+    /// What was received last; the next change is of this.
+    pub(super) latest: Option<Version>,
+    /// What was handed out last.
+    shown: Option<bytes::Bytes>,
+}
+
+impl Board {
+    /// A board for resources with these ids.
+    pub(super) fn new(ids: impl Iterator<Item = String>) -> Self {
+        let place = |resource_id| Place {
+            resource_id,
+            ..Place::default()
+        };
+        Self {
+            places: ids.map(place).collect(),
+        }
+    }
+
+    /// The place of a resource.
+    pub(super) fn place(&self, index: usize) -> Option<&Place> {
+        self.places.get(index)
+    }
+
+    /// The place of a resource, to change it.
+    pub(super) fn place_mut(&mut self, index: usize) -> Option<&mut Place> {
+        self.places.get_mut(index)
+    }
+
+    /// Drops what depends on others, so that it is had anew.
+    pub(super) fn drop_dependents(&mut self) {
+        let dependents = self
+            .places
+            .iter_mut()
+            .filter(|place| !place.bases.is_empty());
+        dependents.for_each(|place| place.latest = None);
+    }
+
+    /// What has changed and fits together, each batch for itself and in it bases
+    /// before what depends on them. It counts as handed out.
+    pub(super) fn release(&mut self, mode: Mode) -> Vec<Vec<Update>> {
+        let mut batches = Vec::new();
+        for group in self.groups() {
+            if !self.is_complete(&group) || self.is_apart(&group) {
+                continue;
+            }
+            let mut batch = Vec::new();
+            for index in group {
+                let Some(place) = self.places.get_mut(index) else {
+                    continue;
+                };
+                // RFC 8895 §6.6: an event is no proof of a change.
+                let Some(latest) = place.latest.as_ref().filter(|_| place.is_news()) else {
+                    continue;
+                };
+                batch.push(Update {
+                    index,
+                    resource_id: place.resource_id.clone(),
+                    media_type: place.media_type.clone(),
+                    body: latest.body.clone(),
+                    tag: latest.tag.clone(),
+                    how: match place.shown {
+                        Some(_) => latest.how,
+                        None => How::Full,
+                    },
+                    mode,
+                });
+                place.shown = Some(latest.body.clone());
+            }
+            if !batch.is_empty() {
+                batches.push(batch);
+            }
+        }
+        batches
+    }
+
+    /// Whether something is all there and does not fit together.
+    pub(super) fn has_apart(&self) -> bool {
+        let mut groups = self.groups().into_iter();
+        groups.any(|group| self.is_complete(&group) && self.is_apart(&group))
+    }
+
+    /// The resources that depend on one another, bases first.
+    fn groups(&self) -> Vec<Vec<usize>> {
+        let mut group: Vec<usize> = (0..self.places.len()).collect();
+        // Each takes the least number of all that it is joined with; as many rounds
+        // as there are resources are enough.
+        for _ in 0..self.places.len() {
+            for (index, place) in self.places.iter().enumerate() {
+                let joined = place.bases.iter().copied().chain([index]);
+                let least = joined.clone().filter_map(|i| group.get(i).copied()).min();
+                for (i, least) in joined.zip(std::iter::repeat(least)) {
+                    if let (Some(group), Some(least)) = (group.get_mut(i), least) {
+                        *group = least;
+                    }
+                }
+            }
+        }
+        let mut groups = vec![Vec::new(); self.places.len()];
+        for bases_first in [true, false] {
+            for (index, place) in self.places.iter().enumerate() {
+                let list = group.get(index).and_then(|&g| groups.get_mut(g));
+                if let Some(list) = list.filter(|_| place.bases.is_empty() == bases_first) {
+                    list.push(index);
+                }
+            }
+        }
+        groups.retain(|group| !group.is_empty());
+        groups
+    }
+
+    fn is_complete(&self, group: &[usize]) -> bool {
+        let mut places = group.iter().filter_map(|&index| self.places.get(index));
+        places.all(|place| place.latest.is_some())
+    }
+
+    /// Whether some resource names another version of a base than the one that is
+    /// there.
+    fn is_apart(&self, group: &[usize]) -> bool {
+        let versions = |index: &usize| {
+            let place = self.places.get(*index)?;
+            Some((place, place.latest.as_ref()?))
+        };
+        group.iter().filter_map(versions).any(|(place, latest)| {
+            place
+                .bases
+                .iter()
+                .filter_map(versions)
+                .any(|(base, there)| {
+                    let mut named = latest.depends.iter();
+                    named.any(|vtag| {
+                        vtag.resource_id.as_str() == base.resource_id && vtag.tag != there.tag
+                    })
+                })
+        })
+    }
+}
+
+impl Place {
+    fn is_news(&self) -> bool {
+        let latest = self.latest.as_ref().map(|latest| &latest.body);
+        latest.is_some() && latest != self.shown.as_ref()
+    }
+}

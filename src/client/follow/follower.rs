@@ -1,0 +1,411 @@
+//! The follower: which way it goes, and what it does when that ends.
+
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use url::Url;
+
+use super::board::Board;
+use super::error::FollowError;
+use super::plan::Plan;
+use super::version::{Kind, Piece, Version};
+use crate::client::link::Link;
+use crate::ident::Tag;
+use crate::runtime::{Moment, Pool, Sleep, Task};
+
+/// A resource to follow.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Followed {
+    /// Its id in the directory.
+    pub resource_id: String,
+    /// What it is asked with, if it is asked by POST.
+    pub input: Option<Value>,
+}
+
+/// How following is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FollowSettings {
+    /// How often a server that cannot push is asked.
+    pub interval: Duration,
+}
+
+impl Default for FollowSettings {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The ways to follow, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// An update stream, RFC 8895.
+    Stream,
+    /// TIPS, RFC 9569.
+    Tips,
+    /// Asking again and again, with the entity tag of what there is.
+    Poll,
+}
+
+impl Mode {
+    /// The mode in words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Stream => "update stream",
+            Mode::Tips => "TIPS",
+            Mode::Poll => "polling",
+        }
+    }
+}
+
+/// How a version came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// Whole.
+    Full,
+    /// As a change of the version before.
+    Patched,
+}
+
+/// A resource has new content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Update {
+    /// Which, as an index into what the follower was made for.
+    pub index: usize,
+    /// Its id.
+    pub resource_id: String,
+    /// Its media type.
+    pub media_type: String,
+    /// Its content: JSON as the server wrote it, without white space between
+    /// tokens.
+    pub body: Bytes,
+    /// The tag of its `vtag`; without one, the digest of the body.
+    pub tag: Tag,
+    /// How it came.
+    pub how: How,
+    /// The way it came.
+    pub mode: Mode,
+}
+
+/// What a follower tells.
+#[derive(Debug)]
+pub enum News {
+    /// Everything is followed in this way from now on.
+    Following(Mode),
+    /// Resources have new content that belongs together; network maps stand before
+    /// what is over them.
+    Changed(Vec<Update>),
+    /// Following stopped and goes on after a while, perhaps in another way. What was
+    /// handed out is the last that is known.
+    Interrupted {
+        /// The way that it was, or would have been, followed; `None` for the
+        /// directory.
+        mode: Option<Mode>,
+        /// Why.
+        error: FollowError,
+        /// When it goes on.
+        again_in: Duration,
+    },
+}
+
+/// Follows resources of one server, until it is dropped.
+#[derive(Debug)]
+pub struct Follower {
+    news: mpsc::Receiver<Result<News, FollowError>>,
+    _task: Task<()>,
+}
+
+/// The news that may wait for who asks for them, each with whole documents; then
+/// the server waits.
+const WAITING: usize = 1;
+
+impl Follower {
+    /// Begins to follow resources of the directory at a URL. Large documents are
+    /// worked on in the pool.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn new(
+        link: Link,
+        pool: Pool,
+        directory: Url,
+        wanted: Vec<Followed>,
+        settings: FollowSettings,
+    ) -> Self {
+        let (tell, news) = mpsc::channel(WAITING);
+        let board = Board::new(wanted.iter().map(|wanted| wanted.resource_id.clone()));
+        let driver = Driver {
+            link,
+            pool,
+            directory,
+            wanted,
+            settings,
+            board,
+            tell,
+            apart_since: None,
+            given_up: Vec::new(),
+            faults: 0,
+            patched: false,
+        };
+        Self {
+            news,
+            _task: Task::spawn("follower", driver.run()),
+        }
+    }
+
+    /// The next news. Nothing is lost when the future is dropped.
+    ///
+    /// # Errors
+    /// There are none and will be none: what was wanted cannot be followed.
+    pub async fn next(&mut self) -> Result<News, FollowError> {
+        self.news.recv().await.unwrap_or(Err(FollowError::Over))
+    }
+}
+
+/// Nothing is.
+pub(super) enum Never {}
+
+/// What a way to follow leads to: it has no good end.
+pub(super) type End = Result<Never, FollowError>;
+
+/// The task behind a follower.
+pub(super) struct Driver {
+    pub(super) link: Link,
+    pub(super) pool: Pool,
+    directory: Url,
+    pub(super) wanted: Vec<Followed>,
+    pub(super) settings: FollowSettings,
+    pub(super) board: Board,
+    tell: mpsc::Sender<Result<News, FollowError>>,
+    /// Since when something is there that does not fit together.
+    apart_since: Option<Moment>,
+    /// The ways that the server does not do.
+    given_up: Vec<Mode>,
+    /// How often in the present way the server sent what could not be used.
+    faults: u32,
+    /// Whether a patch applied since.
+    patched: bool,
+}
+
+/// The wait after the first failure; it doubles with each further one.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// The longest wait after a failure, also if the server asks for more.
+const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
+
+/// What went well for this long is no failure when it ends.
+const SETTLED: Duration = Duration::from_secs(60);
+
+/// When a way that was given up is tried again.
+const RECONSIDER: Duration = Duration::from_secs(60 * 60);
+
+/// How long a base and what depends on it may not fit together.
+const APART: Duration = Duration::from_secs(5 * 60);
+
+/// How often a server may send what cannot be used before another way is taken.
+const MAX_FAULTS: u32 = 3;
+
+/// What is larger is worked on in the pool.
+const LARGE: usize = 64 * 1024;
+
+impl Driver {
+    async fn run(mut self) {
+        let mut failures = 0;
+        loop {
+            let begun = self.link.clock().now();
+            let (mode, error) = self.follow().await;
+            if error.is_final() {
+                // Nobody who listens is nobody who misses it.
+                let _ = self.tell.send(Err(error)).await;
+                return;
+            }
+            if let Some(mode) = mode.filter(|&mode| mode != Mode::Poll) {
+                self.judge(mode, &error);
+            }
+            if self.link.clock().now().since(begun) >= SETTLED {
+                failures = 0;
+            }
+            let gone_on = mode.is_some_and(|mode| self.given_up.contains(&mode));
+            let again_in = match gone_on {
+                true => Duration::ZERO,
+                false => {
+                    failures += 1;
+                    wait(failures, &error)
+                }
+            };
+            let news = News::Interrupted {
+                mode,
+                error,
+                again_in,
+            };
+            self.news(news).await;
+            self.link.clock().sleep(again_in).await;
+        }
+    }
+
+    /// Gives a way up that ended for good, or went wrong too often.
+    fn judge(&mut self, mode: Mode, error: &FollowError) {
+        if std::mem::take(&mut self.patched) {
+            self.faults = 0;
+        }
+        self.faults += u32::from(error.is_fault());
+        if error.is_lasting() || self.faults >= MAX_FAULTS {
+            self.given_up.push(mode);
+            self.faults = 0;
+        }
+    }
+
+    /// Follows in the best way there is, until that ends.
+    async fn follow(&mut self) -> (Option<Mode>, FollowError) {
+        let plan = match Plan::read(&self.link, &self.directory, &self.wanted).await {
+            Ok(plan) => plan,
+            Err(error) => return (None, error),
+        };
+        for ((index, bases), offer) in plan
+            .bases(&self.wanted)
+            .into_iter()
+            .enumerate()
+            .zip(&plan.offers)
+        {
+            if let Some(place) = self.board.place_mut(index) {
+                place.bases = bases;
+                place.media_type = offer.entry.media_type.clone();
+            }
+        }
+        self.apart_since = None;
+        loop {
+            let open = |mode| !self.given_up.contains(&mode);
+            let stream = plan.stream.as_ref().filter(|_| open(Mode::Stream));
+            let tips = plan.tips.as_ref().filter(|_| open(Mode::Tips));
+            let clock = self.link.clock().clone();
+            let reconsider = match self.given_up.is_empty() {
+                true => None,
+                false => Some(clock.sleep(RECONSIDER)),
+            };
+            let (mode, end) = match (stream, tips) {
+                (Some(offer), _) => (
+                    Mode::Stream,
+                    until(reconsider, self.stream(&plan, offer)).await,
+                ),
+                (None, Some(offer)) => {
+                    (Mode::Tips, until(reconsider, self.tips(&plan, offer)).await)
+                }
+                (None, None) => (Mode::Poll, until(reconsider, self.poll(&plan)).await),
+            };
+            match end {
+                Some(Err(error)) => return (Some(mode), error),
+                Some(Ok(never)) => match never {},
+                None => self.given_up.clear(),
+            }
+        }
+    }
+
+    /// Tells what is new.
+    pub(super) async fn news(&self, news: News) {
+        // Who listened is gone, and this task ends with it.
+        let _ = self.tell.send(Ok(news)).await;
+    }
+
+    /// Forgets the version that the server is not told of: what comes next is not
+    /// a change of it.
+    pub(super) fn forget(&mut self, index: usize) {
+        if let Some(place) = self.board.place_mut(index) {
+            place.latest = None;
+        }
+    }
+
+    /// The tag to tell the server of: that of a resource without input, whose
+    /// versions have tags (RFC 8895 §6.5).
+    pub(super) fn tag(&self, index: usize) -> Option<String> {
+        let latest = self.board.place(index)?.latest.as_ref()?;
+        let tagged = self.wanted.get(index)?.input.is_none();
+        tagged.then(|| latest.tag.to_string())
+    }
+
+    /// Takes what came of a resource, and hands out what fits together.
+    ///
+    /// # Errors
+    /// It cannot be used; then the resource is had anew.
+    pub(super) async fn take(
+        &mut self,
+        mode: Mode,
+        index: usize,
+        piece: Piece,
+    ) -> Result<(), FollowError> {
+        let Some(place) = self.board.place_mut(index) else {
+            return Ok(());
+        };
+        let kind = Kind {
+            resource_id: place.resource_id.clone(),
+            media_type: place.media_type.clone(),
+            max_bytes: self.link.max_bytes(),
+        };
+        let base = place.latest.take();
+        let size = base.as_ref().map_or(0, |base| base.body.len()) + piece.data.len();
+        let work = move || Version::after(base.as_ref(), &piece, &kind);
+        let version = match size > LARGE {
+            true => self.pool.run(work).await??,
+            false => work()?,
+        };
+        self.patched |= version.how == How::Patched;
+        if let Some(place) = self.board.place_mut(index) {
+            place.latest = Some(version);
+        }
+        for batch in self.board.release(mode) {
+            self.news(News::Changed(batch)).await;
+        }
+        self.apart_since = match (self.board.has_apart(), self.apart_since) {
+            (false, _) => None,
+            (true, since) => Some(since.unwrap_or_else(|| self.link.clock().now())),
+        };
+        Ok(())
+    }
+
+    /// When what does not fit together has not for too long.
+    pub(super) fn patience(&self) -> Option<Sleep> {
+        self.apart_since
+            .map(|since| self.link.clock().sleep_until(since + APART))
+    }
+
+    /// What to do then: have what depends on others anew (RFC 8895 §9.2).
+    pub(super) fn part(&mut self) -> FollowError {
+        self.board.drop_dependents();
+        FollowError::Apart(APART)
+    }
+}
+
+/// Awaits an end until a time, if there is one.
+async fn until(time: Option<Sleep>, end: impl Future<Output = End>) -> Option<End> {
+    tokio::select! {
+        biased;
+        end = end => Some(end),
+        () = sleep(time) => None,
+    }
+}
+
+/// Sleeps, or for ever.
+pub(super) async fn sleep(time: Option<Sleep>) {
+    match time {
+        Some(time) => time.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The wait after so many failures in succession, by chance up to half shorter, and
+/// not shorter than the server wants.
+pub(super) fn wait(failures: u32, error: &FollowError) -> Duration {
+    let doubled = 1_u32
+        .checked_shl(failures.saturating_sub(1))
+        .unwrap_or(u32::MAX);
+    let longest = FIRST_WAIT.saturating_mul(doubled).min(LONGEST_WAIT);
+    let asked = error.retry_after().unwrap_or_default().min(LONGEST_WAIT);
+    let mut bytes = [0; 4];
+    // Without randomness nothing is wrong but that all come at once.
+    let _none = rand::fill(&mut bytes);
+    let chance = f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX);
+    longest.mul_f64(0.5 + chance / 2.0).max(asked)
+}

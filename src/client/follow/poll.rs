@@ -1,0 +1,64 @@
+//! Following by asking again and again.
+
+use std::time::Duration;
+
+use super::follower::{Driver, End, Mode, News};
+use super::plan::Plan;
+use super::version::Piece;
+use crate::client::link::Call;
+
+/// When those are asked again that do not fit together: one changed between them.
+const SOON: Duration = Duration::from_secs(1);
+
+impl Driver {
+    /// Asks for each resource in turn, bases before what depends on them.
+    pub(super) async fn poll(&mut self, plan: &Plan) -> End {
+        let mut etags: Vec<Option<String>> = vec![None; plan.offers.len()];
+        let mut begun = false;
+        let is_base = |index: &usize| {
+            self.board
+                .place(*index)
+                .is_some_and(|place| place.bases.is_empty())
+        };
+        let (mut order, dependents): (Vec<usize>, Vec<usize>) =
+            (0..plan.offers.len()).partition(is_base);
+        order.extend(dependents);
+        loop {
+            for &index in &order {
+                let (Some(offer), Some(etag)) = (plan.offers.get(index), etags.get_mut(index))
+                else {
+                    continue;
+                };
+                let input = self
+                    .wanted
+                    .get(index)
+                    .and_then(|wanted| wanted.input.as_ref());
+                let wanted = [offer.entry.media_type.as_str()];
+                let call = Call {
+                    sent: input
+                        .zip(offer.entry.accepts.as_deref())
+                        .map(|(input, accepts)| (accepts, input.to_string())),
+                    known: etag.as_deref().filter(|_| input.is_none()),
+                    ..Call::new(&offer.url, &wanted)
+                };
+                let received = self.link.fetch(call).await?;
+                if !std::mem::replace(&mut begun, true) {
+                    self.news(News::Following(Mode::Poll)).await;
+                }
+                if let Some(received) = received {
+                    *etag = received.etag;
+                    let piece = Piece {
+                        media_type: received.media_type,
+                        data: received.body,
+                    };
+                    self.take(Mode::Poll, index, piece).await?;
+                }
+            }
+            let wait = match self.board.has_apart() {
+                true => SOON.min(self.settings.interval),
+                false => self.settings.interval,
+            };
+            self.link.clock().sleep(wait).await;
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! One version of a resource.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde::de::MapAccess;
+
+use super::error::FollowError;
+use super::follower::How;
+use crate::alto::guard::JsonGuard;
+use crate::alto::json::{Once, Read, Walk, members, once, read, skip};
+use crate::alto::media;
+use crate::alto::meta::{ReadMeta, ResourceMeta, VersionTag};
+use crate::alto::patch::{MAX_DEPTH, PatchError, compact, json_patch, merge_patch};
+use crate::ident::{Digest, Tag};
+
+/// One version of a resource.
+#[derive(Debug, Clone)]
+pub(super) struct Version {
+    pub(super) body: Bytes,
+    /// What it is called: by its own `vtag`, else by its digest, which is the tag
+    /// where the server is of our kind.
+    pub(super) tag: Tag,
+    /// The versions that it is to be read with.
+    pub(super) depends: Vec<VersionTag>,
+    pub(super) how: How,
+}
+
+/// What came of a resource.
+pub(super) struct Piece {
+    /// The media type, without parameters.
+    pub(super) media_type: String,
+    pub(super) data: Bytes,
+}
+
+/// How a resource is read.
+#[derive(Debug, Clone)]
+pub(super) struct Kind {
+    pub(super) resource_id: String,
+    /// The media type of the resource itself.
+    pub(super) media_type: String,
+    /// The bytes that a version of it may have.
+    pub(super) max_bytes: usize,
+}
+
+/// Applies a patch to a document.
+type Apply = fn(&[u8], &[u8]) -> Result<Vec<u8>, PatchError>;
+
+impl Version {
+    /// The version that a piece leads to from the one that is there.
+    ///
+    /// # Errors
+    /// The piece is of no type that can be used, cannot be read, or does not apply.
+    pub(super) fn after(
+        base: Option<&Self>,
+        piece: &Piece,
+        kind: &Kind,
+    ) -> Result<Self, FollowError> {
+        let resource_id = || kind.resource_id.clone();
+        let malformed = |reason: String| FollowError::Malformed {
+            resource_id: resource_id(),
+            reason,
+        };
+        let patch = match piece.media_type.as_str() {
+            whole if whole == kind.media_type => None,
+            media::MERGE_PATCH => Some(merge_patch as Apply),
+            media::JSON_PATCH => Some(json_patch as Apply),
+            other => {
+                return Err(malformed(format!(
+                    "{other:.80} is neither {} nor a patch",
+                    kind.media_type
+                )));
+            }
+        };
+        let (body, how) = match (patch, base) {
+            (None, _) => {
+                let whole = match compact(&piece.data) {
+                    Cow::Borrowed(_) => piece.data.clone(),
+                    Cow::Owned(text) => text.into(),
+                };
+                let shallow = JsonGuard::new(MAX_DEPTH).feed(&whole);
+                shallow.map_err(|error| malformed(error.to_string()))?;
+                (whole, How::Full)
+            }
+            (Some(_), None) => return Err(malformed("a patch of nothing".to_owned())),
+            (Some(patch), Some(base)) => {
+                let patched = patch(&base.body, &compact(&piece.data));
+                let patched = patched.map_err(|error| FollowError::Patch {
+                    resource_id: resource_id(),
+                    error,
+                })?;
+                (patched.into(), How::Patched)
+            }
+        };
+        if body.len() > kind.max_bytes {
+            return Err(malformed(format!("more than {} bytes", kind.max_bytes)));
+        }
+        let meta = read(&body, MetaOf).map_err(|faults| FollowError::Unreadable {
+            resource_id: resource_id(),
+            faults,
+        })?;
+        Ok(Self {
+            tag: match meta.vtag {
+                Some(vtag) => vtag.tag,
+                None => Digest::of(&body).into(),
+            },
+            depends: meta.dependent_vtags,
+            body,
+            how,
+        })
+    }
+}
+
+/// Reads the `meta` of a response, and passes over the rest, which must be JSON.
+struct MetaOf;
+
+impl<'de> Read<'de> for MetaOf {
+    type Output = ResourceMeta;
+    const WANTED: &'static str = "an object with meta";
+
+    fn object<A: MapAccess<'de>>(
+        self,
+        walk: &mut Walk<'de>,
+        mut map: A,
+    ) -> Result<Option<ResourceMeta>, A::Error> {
+        let mut meta = Once::default();
+        members(walk, &mut map, |walk, key, map| match key {
+            "meta" => once(walk, map, &mut meta, ReadMeta),
+            _ => skip(map),
+        })?;
+        Ok(match meta.is_present() {
+            true => meta.get(),
+            false => Some(ResourceMeta::default()),
+        })
+    }
+}

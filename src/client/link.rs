@@ -1,0 +1,360 @@
+//! The way to a server: what is asked goes through here and what comes is held to
+//! limits, by a clock, whether a person or the federation asks.
+
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG,
+    HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, RETRY_AFTER,
+};
+use reqwest::{Method, Response, StatusCode};
+use url::Url;
+
+use crate::alto::media;
+use crate::runtime::{Clock, Elapsed};
+
+use super::address::DeniedAddress;
+use super::decode::{ACCEPTED, Body, BodyError, BodyLimits};
+use super::http::reason;
+use super::peer::PeerLimits;
+use super::peer_error::PeerError;
+
+/// The way to a server, made by [`super::Client::link`], which goes where it is
+/// told, or by [`super::PeerClient::link`], which goes to its peer only.
+#[derive(Debug, Clone)]
+pub struct Link {
+    pub(super) http: reqwest::Client,
+    /// Where the token is shown.
+    pub(super) origin: url::Origin,
+    /// Whether only that origin is asked.
+    pub(super) bound: bool,
+    pub(super) token: Option<HeaderValue>,
+    pub(super) limits: PeerLimits,
+    pub(super) clock: Clock,
+}
+
+/// Something to ask.
+#[derive(Debug, Clone)]
+pub(super) struct Call<'a> {
+    /// Where.
+    pub(super) url: &'a Url,
+    /// The media types that an answer may have.
+    pub(super) wanted: &'a [&'a str],
+    /// The entity tag of what we have.
+    pub(super) known: Option<&'a str>,
+    /// The media type and the body of what is posted; without it, a GET.
+    pub(super) sent: Option<(&'a str, String)>,
+    /// The bytes the answer may have, if fewer than any may.
+    pub(super) max_bytes: Option<usize>,
+    /// The time until an answer begins, if not the usual one: the server may
+    /// have reason to wait.
+    pub(super) patience: Option<Duration>,
+}
+
+impl<'a> Call<'a> {
+    /// A GET.
+    pub(super) fn new(url: &'a Url, wanted: &'a [&'a str]) -> Self {
+        Self {
+            url,
+            wanted,
+            known: None,
+            sent: None,
+            max_bytes: None,
+            patience: None,
+        }
+    }
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub(super) struct Received {
+    /// Where it was found, after redirects.
+    pub(super) place: Url,
+    /// Its entity tag.
+    pub(super) etag: Option<String>,
+    /// Its media type, without parameters.
+    pub(super) media_type: String,
+    /// Its bytes, decoded.
+    pub(super) body: Bytes,
+}
+
+/// An answer that comes without end, in no coding.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    /// Where it comes from, after redirects.
+    pub(super) place: Url,
+    response: Response,
+    link: Link,
+}
+
+/// An address is not at the peer's origin.
+#[derive(Debug, thiserror::Error)]
+#[error("a redirect to {0} is not followed")]
+pub(super) struct RedirectElsewhere(pub(super) Url);
+
+/// The longest entity tag that is remembered.
+const MAX_ETAG: usize = 256;
+
+/// The limit that reqwest has beside those of our clock: none that matters.
+const UNLIMITED: Duration = Duration::from_secs(365 * 86_400);
+
+impl Link {
+    /// The clock of its deadlines.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The bytes that anything that comes may have.
+    pub(super) fn max_bytes(&self) -> usize {
+        self.limits.max_bytes
+    }
+
+    /// Whether the server may be asked for what is at a URL.
+    ///
+    /// # Errors
+    /// [`PeerError::Elsewhere`].
+    pub(super) fn check_url(&self, url: &Url) -> Result<(), PeerError> {
+        match !self.bound || at_origin(&self.origin, url) {
+            true => Ok(()),
+            false => Err(self.elsewhere(url)),
+        }
+    }
+
+    /// Gets the whole answer, or `None` if it is the one that is known, in all
+    /// the time it may take.
+    ///
+    /// # Errors
+    /// There is no answer that is taken.
+    pub(super) async fn fetch(&self, call: Call<'_>) -> Result<Option<Received>, PeerError> {
+        let limit = self.limits.total + call.patience.unwrap_or_default();
+        let exchange = async {
+            let response = self.send(&call, ACCEPTED).await?;
+            let status = response.status();
+            if status == StatusCode::NOT_MODIFIED && call.known.is_some() {
+                return Ok(None);
+            }
+            let media_type = taken(&call, &response)?;
+            let etag = text(response.headers(), ETAG).filter(|etag| etag.len() <= MAX_ETAG);
+            Ok(Some(Received {
+                place: response.url().clone(),
+                etag: etag.map(str::to_owned),
+                media_type,
+                body: self.body(response, &call).await?,
+            }))
+        };
+        let answer = self.clock.timeout(limit, exchange).await;
+        answer.unwrap_or_else(|Elapsed| {
+            let url = call.url.to_string();
+            Err(PeerError::Timeout { url, limit })
+        })
+    }
+
+    /// Begins to take an answer that does not end.
+    ///
+    /// # Errors
+    /// There is no answer that is taken.
+    pub(super) async fn open(&self, call: Call<'_>) -> Result<Incoming, PeerError> {
+        let response = self.send(&call, "identity").await?;
+        taken(&call, &response)?;
+        if let Some(coding) = text(response.headers(), CONTENT_ENCODING)
+            && !coding.eq_ignore_ascii_case("identity")
+        {
+            return Err(PeerError::Body {
+                url: call.url.to_string(),
+                reason: format!("coded as {coding:.80}; no coding was asked for"),
+                limit: false,
+            });
+        }
+        Ok(Incoming {
+            place: response.url().clone(),
+            response,
+            link: self.clone(),
+        })
+    }
+
+    /// Has something done that needs no answer.
+    ///
+    /// # Errors
+    /// It was refused.
+    pub(super) async fn tell(&self, call: Call<'_>) -> Result<(), PeerError> {
+        let response = self.send(&call, ACCEPTED).await?;
+        match response.status().is_success() {
+            true => Ok(()),
+            false => Err(refusal(&call, &response)),
+        }
+    }
+
+    /// Sends a request and waits for the head of the answer.
+    async fn send(&self, call: &Call<'_>, coding: &'static str) -> Result<Response, PeerError> {
+        self.check_url(call.url)?;
+        let method = match call.sent {
+            Some(_) => Method::POST,
+            None => Method::GET,
+        };
+        let accept = format!("{}, {}", call.wanted.join(", "), media::ERROR);
+        let mut request = self
+            .http
+            .request(method, call.url.clone())
+            .timeout(UNLIMITED)
+            .header(ACCEPT, accept)
+            .header(ACCEPT_ENCODING, coding);
+        if let Some((media_type, body)) = &call.sent {
+            request = request.header(CONTENT_TYPE, *media_type).body(body.clone());
+        }
+        if let Some(known) = call.known {
+            request = request.header(IF_NONE_MATCH, known);
+        }
+        if let Some(token) = self
+            .token
+            .as_ref()
+            .filter(|_| call.url.origin() == self.origin)
+        {
+            request = request.header(AUTHORIZATION, token.clone());
+        }
+        let limit = call.patience.unwrap_or(self.limits.patience);
+        let sent = self.clock.timeout(limit, request.send()).await;
+        let url = || call.url.to_string();
+        sent.map_err(|Elapsed| PeerError::Timeout { url: url(), limit })?
+            .map_err(|error| self.failed(call.url, &error))
+    }
+
+    async fn body(&self, mut response: Response, call: &Call<'_>) -> Result<Bytes, PeerError> {
+        let refused = |error: BodyError| PeerError::Body {
+            url: call.url.to_string(),
+            reason: error.to_string(),
+            limit: matches!(
+                error,
+                BodyError::TooLarge(_) | BodyError::Ratio(_) | BodyError::TooDeep(_)
+            ),
+        };
+        let max_bytes = call.max_bytes.unwrap_or(usize::MAX);
+        let limits = BodyLimits {
+            max_bytes: max_bytes.min(self.limits.max_bytes),
+            max_ratio: self.limits.max_ratio,
+        };
+        let headers = response.headers();
+        let claimed = text(headers, CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+        if claimed.is_some_and(|claimed| claimed > limits.max_bytes as u64) {
+            return Err(refused(BodyError::TooLarge(limits.max_bytes)));
+        }
+        let codings: Vec<&str> = headers
+            .get_all(CONTENT_ENCODING)
+            .iter()
+            .map(|value| value.to_str().unwrap_or("not readable"))
+            .collect();
+        let mut body = Body::coded(&codings.join(","), limits).map_err(refused)?;
+        let pace = self.limits.bytes_per_second.max(1);
+        let begun = self.clock.now();
+        let mut received = 0;
+        loop {
+            let bought = Duration::from_secs_f64(received as f64 / f64::from(pace));
+            let deadline = self
+                .clock
+                .sleep_until(begun + self.limits.patience + bought);
+            let chunk = tokio::select! {
+                biased;
+                chunk = response.chunk() => chunk,
+                () = deadline => {
+                    return Err(PeerError::Slow { url: call.url.to_string(), limit: pace });
+                }
+            };
+            match chunk.map_err(|error| self.failed(call.url, &error))? {
+                Some(chunk) => {
+                    received += chunk.len();
+                    body.feed(&chunk).map_err(refused)?;
+                }
+                None => break,
+            }
+        }
+        Ok(body.finish().map_err(refused)?.into())
+    }
+
+    /// What went wrong, looked for in all that reqwest wraps it in.
+    fn failed(&self, url: &Url, error: &reqwest::Error) -> PeerError {
+        let mut source = error.source();
+        while let Some(error) = source {
+            if let Some(denied) = error.downcast_ref::<DeniedAddress>() {
+                return denied.clone().into();
+            }
+            if let Some(RedirectElsewhere(to)) = error.downcast_ref() {
+                return self.elsewhere(to);
+            }
+            source = error.source();
+        }
+        PeerError::Transport {
+            url: url.to_string(),
+            reason: reason(error),
+        }
+    }
+
+    fn elsewhere(&self, url: &Url) -> PeerError {
+        PeerError::Elsewhere {
+            url: url.to_string(),
+            origin: self.origin.ascii_serialization(),
+        }
+    }
+}
+
+impl Incoming {
+    /// The next bytes, or `None` at the end. Nothing is lost when the future is
+    /// dropped.
+    ///
+    /// # Errors
+    /// The connection broke, or nothing came for `silence`.
+    pub(super) async fn chunk(&mut self, silence: Duration) -> Result<Option<Bytes>, PeerError> {
+        let Self {
+            place,
+            response,
+            link,
+        } = self;
+        match link.clock.timeout(silence, response.chunk()).await {
+            Ok(chunk) => chunk.map_err(|error| link.failed(place, &error)),
+            Err(Elapsed) => Err(PeerError::Silent {
+                url: place.to_string(),
+                limit: silence,
+            }),
+        }
+    }
+}
+
+/// Whether a URL is at an origin, with nothing in it that would have it asked
+/// otherwise.
+pub(super) fn at_origin(origin: &url::Origin, url: &Url) -> bool {
+    url.origin() == *origin && url.username().is_empty() && url.password().is_none()
+}
+
+/// The media type of an answer that is one, and of a type that was asked for.
+fn taken(call: &Call<'_>, response: &Response) -> Result<String, PeerError> {
+    if response.status() != StatusCode::OK {
+        return Err(refusal(call, response));
+    }
+    let found = media::essence(text(response.headers(), CONTENT_TYPE).unwrap_or_default());
+    match call
+        .wanted
+        .iter()
+        .any(|wanted| media::essence(wanted) == found)
+    {
+        true => Ok(found),
+        false => Err(PeerError::MediaType {
+            url: call.url.to_string(),
+            wanted: call.wanted.join(" or "),
+            found: found.chars().take(80).collect(),
+        }),
+    }
+}
+
+fn refusal(call: &Call<'_>, response: &Response) -> PeerError {
+    PeerError::Status {
+        url: call.url.to_string(),
+        status: response.status().as_u16(),
+        retry_after: text(response.headers(), RETRY_AFTER)
+            .and_then(|seconds| seconds.parse().ok())
+            .map(Duration::from_secs),
+    }
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}

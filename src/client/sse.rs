@@ -1,0 +1,242 @@
+//! Server-sent events, as the HTML standard has them parsed (RFC 8895 §3.4): bytes
+//! in as they come, events out.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+/// An event: its name, which RFC 8895 makes a media type and a data-id, and its
+/// data lines joined by newlines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ServerEvent {
+    pub(super) name: String,
+    pub(super) data: Bytes,
+}
+
+/// An event, or a line of it, has more bytes than are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an event has more than {0} bytes")]
+pub struct EventTooLarge(pub usize);
+
+/// Reads a stream of events. What stands after the last blank line when the
+/// stream ends is no event.
+#[derive(Debug)]
+pub(super) struct EventReader {
+    max_bytes: usize,
+    /// The beginning of a line whose end has not come.
+    line: Vec<u8>,
+    name: Vec<u8>,
+    /// The data lines so far, each with its newline.
+    data: Vec<u8>,
+    /// Whether the last byte was a CR: an LF after it ends no other line.
+    after_cr: bool,
+    /// Whether a line was read: a byte order mark may stand before the first.
+    begun: bool,
+}
+
+/// The longest name of an event: a media type with parameters, a comma, two ids.
+const MAX_NAME: usize = 1024;
+
+impl EventReader {
+    /// A reader of a new stream whose events have this many bytes at most.
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self {
+            max_bytes,
+            line: Vec::new(),
+            name: Vec::new(),
+            data: Vec::new(),
+            after_cr: false,
+            begun: false,
+        }
+    }
+
+    /// Takes the next bytes and adds the events that they end to `events`.
+    ///
+    /// # Errors
+    /// An event is too large; the stream cannot be read on.
+    pub(super) fn feed(
+        &mut self,
+        mut chunk: &[u8],
+        events: &mut VecDeque<ServerEvent>,
+    ) -> Result<(), EventTooLarge> {
+        if std::mem::take(&mut self.after_cr) {
+            match chunk {
+                [b'\n', rest @ ..] => chunk = rest,
+                [] => self.after_cr = true,
+                _ => {}
+            }
+        }
+        while let Some(end) = chunk.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+            let (line, rest) = chunk.split_at(end);
+            self.check(line.len())?;
+            if self.line.is_empty() {
+                self.take(line, events)?;
+            } else {
+                self.line.extend_from_slice(line);
+                let line = std::mem::take(&mut self.line);
+                self.take(&line, events)?;
+            }
+            chunk = match rest {
+                [b'\r', b'\n', rest @ ..] => rest,
+                [b'\r'] => {
+                    self.after_cr = true;
+                    &[]
+                }
+                [_, rest @ ..] => rest,
+                [] => &[],
+            };
+        }
+        self.check(chunk.len())?;
+        self.line.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    fn check(&self, more: usize) -> Result<(), EventTooLarge> {
+        let held = self.line.len().saturating_add(self.data.len());
+        match held.saturating_add(more) > self.max_bytes || self.name.len() > MAX_NAME {
+            true => Err(EventTooLarge(self.max_bytes)),
+            false => Ok(()),
+        }
+    }
+
+    /// Takes a whole line.
+    fn take(
+        &mut self,
+        line: &[u8],
+        events: &mut VecDeque<ServerEvent>,
+    ) -> Result<(), EventTooLarge> {
+        let first = !std::mem::replace(&mut self.begun, true);
+        let line = match line.strip_prefix(b"\xef\xbb\xbf") {
+            Some(rest) if first => rest,
+            _ => line,
+        };
+        if line.is_empty() {
+            self.dispatch(events);
+            return Ok(());
+        }
+        let colon = line.iter().position(|&byte| byte == b':');
+        let (field, value) = line.split_at(colon.unwrap_or(line.len()));
+        let value = value.strip_prefix(b":").unwrap_or(value);
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        match field {
+            b"event" => {
+                self.name.clear();
+                self.name.extend_from_slice(value);
+            }
+            b"data" => {
+                self.data.extend_from_slice(value);
+                self.data.push(b'\n');
+            }
+            // A comment has no field name. `id` and `retry` are not used (RFC
+            // 8895 §5.1); fields that are not known are ignored.
+            _ => {}
+        }
+        self.check(0)
+    }
+
+    /// An event without data is none.
+    fn dispatch(&mut self, events: &mut VecDeque<ServerEvent>) {
+        let name = std::mem::take(&mut self.name);
+        let mut data = std::mem::take(&mut self.data);
+        if data.pop().is_some() {
+            events.push_back(ServerEvent {
+                name: String::from_utf8_lossy(&name).into_owned(),
+                data: data.into(),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(chunks: &[&[u8]]) -> Vec<(String, String)> {
+        let mut reader = EventReader::new(1000);
+        let mut events = VecDeque::new();
+        for chunk in chunks {
+            reader.feed(chunk, &mut events).expect("small");
+        }
+        let text = |data: Bytes| String::from_utf8(data.into()).expect("text");
+        let event = |event: ServerEvent| (event.name, text(event.data));
+        events.into_iter().map(event).collect()
+    }
+
+    fn event(name: &str, data: &str) -> (String, String) {
+        (name.to_owned(), data.to_owned())
+    }
+
+    #[test]
+    fn every_end_of_line_is_one_end_of_line() {
+        for end in ["\n", "\r", "\r\n"] {
+            let text = "event: a\ndata: 1\n\ndata: 2\ndata: 3\n\n".replace('\n', end);
+            assert_eq!(
+                read(&[text.as_bytes()]),
+                [event("a", "1"), event("", "2\n3")]
+            );
+        }
+        assert_eq!(
+            read(&[b"event: a\r", b"\ndata: 1\r", b"", b"\n", b"\r", b"\n"]),
+            [event("a", "1")]
+        );
+    }
+
+    #[test]
+    fn comments_and_fields_that_are_not_used_are_ignored() {
+        let text = b"\xef\xbb\xbfevent: a\n: comment\nid: 7\nretry: 1\nother\ndata:1\ndata\ndata:  2\n:\n\n\n";
+        assert_eq!(read(&[text]), [event("a", "1\n\n 2")]);
+    }
+
+    #[test]
+    fn a_name_without_data_is_no_event_and_names_nothing_after_it() {
+        assert_eq!(read(&[b"event: a\n\ndata: 1\n\n"]), [event("", "1")]);
+    }
+
+    #[test]
+    fn an_event_that_is_cut_off_is_dropped() {
+        assert_eq!(
+            read(&[b"event: a\ndata: 1\n\nevent: b\ndata: 2\n"]),
+            [event("a", "1")]
+        );
+    }
+
+    #[test]
+    fn an_event_over_the_limit_ends_the_stream_however_it_is_cut() {
+        let line = [b"data: ".as_slice(), &[b'x'; 1000], b"\n"].concat();
+        let lines = b"data: xxxxxxxxxx\n".repeat(100);
+        let name = [b"event: ".as_slice(), &[b'x'; 1100], b"\n\n"].concat();
+        let comment = [b':'; 2000];
+        for text in [line.as_slice(), &lines, &name[..], &comment[..]] {
+            for size in [1, 7, 10_000] {
+                let mut reader = EventReader::new(900);
+                let mut fed = text
+                    .chunks(size)
+                    .map(|chunk| reader.feed(chunk, &mut VecDeque::new()));
+                assert!(fed.any(|outcome| outcome == Err(EventTooLarge(900))));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn how_the_bytes_are_cut_makes_no_difference(
+            lines in proptest::collection::vec(
+                ("(event|data|id|)", "(:| |: )", "[a-z: ]{0,6}", "(\n|\r|\r\n|\n\n|\r\r|\r\n\r\n)"),
+                0..30,
+            ),
+            cuts in proptest::collection::vec(0..400_usize, 0..20),
+        ) {
+            let text: String = lines.into_iter().map(|(a, b, c, d)| a + &b + &c + &d).collect();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
+            cuts.extend([0, text.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<&[u8]> = cuts
+                .windows(2)
+                .map(|pair| &text.as_bytes()[pair[0]..pair[1]])
+                .collect();
+            prop_assert_eq!(read(&pieces), read(&[text.as_bytes()]));
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! A minimal server of updates, written from the RFCs for these tests alone: what it
+//! answers next at a path is scripted, and until something is, it waits.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use altofed::runtime::Task;
+use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc};
+use url::Url;
+
+use crate::metro::DIRECTORY;
+use crate::peer::server::{Got, head, request};
+use crate::peer::soon;
+
+/// What is answered to one request.
+enum Reply {
+    Whole(Vec<u8>),
+    /// What the script sends, until it drops its end.
+    Stream(mpsc::UnboundedReceiver<Vec<u8>>),
+}
+
+#[derive(Default)]
+struct Script {
+    /// What is answered always.
+    fixed: BTreeMap<String, Vec<u8>>,
+    /// What is answered next, by path, or by path and the `resource-id` that is
+    /// asked for; what is not here is 404.
+    next: BTreeMap<String, VecDeque<Reply>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    script: Mutex<Script>,
+    added: Notify,
+}
+
+pub struct Server {
+    pub root: Url,
+    shared: Arc<Shared>,
+    asked: mpsc::UnboundedReceiver<Got>,
+    _task: Task<()>,
+}
+
+/// The script's end of a stream; dropped, the stream is cut.
+pub struct Stream(mpsc::UnboundedSender<Vec<u8>>);
+
+impl Server {
+    /// A server with a directory.
+    pub async fn start(directory: Value) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let addr = listener.local_addr().expect("an address");
+        let (tell, asked) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared::default());
+        let served = shared.clone();
+        let task = Task::spawn("server", async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (shared, tell) = (served.clone(), tell.clone());
+                // Detached: it ends with the connection.
+                tokio::spawn(async move { serve(stream, &shared, &tell).await });
+            }
+        });
+        let server = Self {
+            root: Url::parse(&format!("http://{addr}/directory")).expect("a URL"),
+            shared,
+            asked,
+            _task: task,
+        };
+        let body = directory.to_string();
+        let answer = whole("200 OK", &[("content-type", DIRECTORY)], body.as_bytes());
+        let mut script = server.shared.script.lock().expect("no panic");
+        script.fixed.insert("/directory".into(), answer);
+        drop(script);
+        server
+    }
+
+    fn push(&self, path: &str, reply: Reply) {
+        let mut script = self.shared.script.lock().expect("no panic");
+        script.next.entry(path.into()).or_default().push_back(reply);
+        drop(script);
+        self.shared.added.notify_waiters();
+    }
+
+    /// Has a path wait for an answer instead of having none.
+    pub fn waits(&self, path: &str) {
+        let mut script = self.shared.script.lock().expect("no panic");
+        script.next.entry(path.into()).or_default();
+    }
+
+    /// Answers one request for a path.
+    pub fn answer(&self, path: &str, status: &str, headers: &[(&str, &str)], body: &Value) {
+        let body = body.to_string();
+        self.push(path, Reply::Whole(whole(status, headers, body.as_bytes())));
+    }
+
+    /// Answers one request for a path with a document.
+    pub fn document(&self, path: &str, media_type: &str, body: &Value) {
+        self.answer(path, "200 OK", &[("content-type", media_type)], body);
+    }
+
+    /// Answers one request for a path with a stream of events.
+    pub fn stream(&self, path: &str) -> Stream {
+        let (send, sent) = mpsc::unbounded_channel();
+        let headers = [("content-type", "text/event-stream;charset=utf-8")];
+        send.send(head("200 OK", &headers)).expect("open");
+        self.push(path, Reply::Stream(sent));
+        Stream(send)
+    }
+
+    /// The next request that came for anything but the directory.
+    pub async fn asked(&mut self) -> Got {
+        loop {
+            let got = soon(self.asked.recv()).await.expect("it runs");
+            if got.path() != "/directory" {
+                return got;
+            }
+        }
+    }
+}
+
+impl Stream {
+    pub fn bytes(&self, bytes: &[u8]) {
+        // Who reads it may have gone.
+        let _ = self.0.send(bytes.to_vec());
+    }
+
+    /// The event that a stream begins with.
+    pub fn begins(&self, control_uri: &str) {
+        let control = serde_json::json!({"control-uri": control_uri});
+        self.event("application/alto-updatestreamcontrol+json", &control);
+    }
+
+    /// An event whose data is on one line.
+    pub fn event(&self, name: &str, data: &Value) {
+        self.bytes(format!("event: {name}\ndata: {data}\n\n").as_bytes());
+    }
+
+    /// An event laid out for people, with line ends of its own and a comment.
+    pub fn pretty(&self, name: &str, data: &Value, end: &str) {
+        let text = serde_json::to_string_pretty(data).expect("text");
+        let mut event = format!(": here it comes\nid: 7\nevent: {name}\n");
+        for line in text.lines() {
+            event += &format!("data: {line}\n");
+        }
+        event.push('\n');
+        // In pieces that end anywhere.
+        for piece in event.replace('\n', end).as_bytes().chunks(7) {
+            self.bytes(piece);
+        }
+    }
+}
+
+fn whole(status: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let length = body.len().to_string();
+    let mut headers = headers.to_vec();
+    headers.push(("content-length", &length));
+    [head(status, &headers), body.to_vec()].concat()
+}
+
+async fn serve(mut stream: TcpStream, shared: &Shared, tell: &mpsc::UnboundedSender<Got>) {
+    let Some(got) = request(&mut stream).await else {
+        return;
+    };
+    let path = got.path().to_owned();
+    let body: Value = serde_json::from_str(&got.body).unwrap_or_default();
+    let asked_for = format!(
+        "{path} {}",
+        body["resource-id"].as_str().unwrap_or_default()
+    );
+    if tell.send(got).is_err() {
+        return;
+    }
+    let reply = loop {
+        let mut added = std::pin::pin!(shared.added.notified());
+        added.as_mut().enable();
+        {
+            let mut script = shared.script.lock().expect("no panic");
+            if let Some(answer) = script.fixed.get(&path) {
+                break Reply::Whole(answer.clone());
+            }
+            let key = match script.next.contains_key(&asked_for) {
+                true => &asked_for,
+                false => &path,
+            };
+            match script.next.get_mut(key) {
+                None => break Reply::Whole(whole("404 Not Found", &[], b"")),
+                Some(replies) => {
+                    if let Some(reply) = replies.pop_front() {
+                        break reply;
+                    }
+                }
+            }
+        }
+        added.await;
+    };
+    // A client that has heard enough may be gone.
+    match reply {
+        Reply::Whole(bytes) => drop(stream.write_all(&bytes).await),
+        Reply::Stream(mut pieces) => {
+            while let Some(piece) = pieces.recv().await {
+                if stream.write_all(&piece).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
