@@ -10,6 +10,7 @@ mod peers;
 mod query;
 mod serve;
 mod store;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

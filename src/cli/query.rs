@@ -15,6 +15,7 @@ use crate::client::{self, Catalog, Client, Offer, Wanted};
 
 use super::Failure;
 use super::output::say;
+use super::watch;
 
 /// What is asked of which server.
 #[derive(Debug, Args)]
@@ -68,6 +69,8 @@ enum Question {
         #[arg(required = true, value_name = "ADDR")]
         addresses: Vec<IpAddr>,
     },
+    /// What changes in resources, as it happens: by push where the server can.
+    Watch(watch::Options),
 }
 
 #[derive(Debug, Args)]
@@ -114,6 +117,9 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
             cost_type,
         } => cost(options, &client, &catalog, (src, dst), cost_type).await?,
         Question::Pid { addresses } => pid(options, &client, &catalog, addresses).await?,
+        Question::Watch(watched) => {
+            watch::run(&client, &catalog, &options.url, watched, options.json).await?;
+        }
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ mod poll;
 mod server;
 mod stream;
 mod tips;
+mod watch;
 
 use altofed::client::{
     Client, FollowError, FollowSettings, Followed, Follower, Mode, News, Options, Update,

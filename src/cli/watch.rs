@@ -1,0 +1,313 @@
+//! `altofed query … watch`
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use clap::Args;
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use crate::alto::canonical::number_text;
+use crate::alto::patch::{PatchError, changes};
+use crate::client::{Catalog, Client, FollowSettings, Followed, Follower, News, Update};
+use crate::runtime::{Clock, Pool};
+
+use super::Failure;
+use super::output::say;
+
+/// What is watched.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The ids of the resources, as the directory has them.
+    #[arg(required = true, value_name = "RESOURCE")]
+    resources: Vec<String>,
+    /// What to ask those resources with that are asked by POST.
+    #[arg(long, value_name = "JSON", value_parser = json_text)]
+    input: Option<Value>,
+    /// End after this many changes.
+    #[arg(long, value_name = "N")]
+    count: Option<usize>,
+}
+
+/// How many lines a change is told in; then they are counted.
+const MAX_LINES: usize = 20;
+
+/// How much of a value is shown.
+const MAX_SHOWN: usize = 60;
+
+fn json_text(text: &str) -> Result<Value, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
+/// Watches, and prints what changes, until it is told to end.
+pub(super) async fn run(
+    client: &Client,
+    catalog: &Catalog,
+    directory: &Url,
+    options: &Options,
+    json: bool,
+) -> Result<(), Failure> {
+    let followed = |id: &String| {
+        let offer = catalog.get(id);
+        let posted = offer.is_some_and(|offer| offer.entry.accepts.is_some());
+        Followed {
+            resource_id: id.clone(),
+            input: options.input.clone().filter(|_| posted),
+        }
+    };
+    let wanted = options.resources.iter().map(followed).collect();
+    let clock = Clock::system();
+    let mut follower = Follower::new(
+        client.link(clock.clone()),
+        Pool::new(0)?,
+        directory.clone(),
+        wanted,
+        FollowSettings::default(),
+    );
+    let mut shown: BTreeMap<usize, Bytes> = BTreeMap::new();
+    let (mut told, mut begun) = (0, false);
+    loop {
+        if options.count.is_some_and(|count| told >= count) {
+            return Ok(());
+        }
+        let news = tokio::select! {
+            news = follower.next() => news?,
+            ended = tokio::signal::ctrl_c() => return Ok(ended?),
+        };
+        match news {
+            News::Following(mode) => {
+                begun = true;
+                let resources = &options.resources;
+                match json {
+                    true => say(json!({"following": resources, "mode": mode.as_str()}))?,
+                    false => say(format_args!(
+                        "Following {} by {}.",
+                        resources.join(", "),
+                        mode.as_str()
+                    ))?,
+                }
+            }
+            News::Interrupted {
+                mode: None, error, ..
+            } if !begun => return Err(error.into()),
+            News::Interrupted {
+                error, again_in, ..
+            } if again_in.is_zero() => eprintln!("altofed: {error}; trying another way"),
+            News::Interrupted {
+                error, again_in, ..
+            } => eprintln!("altofed: {error}; again in {:.1} s", again_in.as_secs_f64()),
+            News::Changed(updates) => {
+                let time = clock.wall().strftime("%FT%TZ").to_string();
+                for update in updates {
+                    let before = shown.insert(update.index, update.body.clone());
+                    told += usize::from(before.is_some());
+                    match json {
+                        true => say(document(&time, &update, before.as_deref())?)?,
+                        false => table(&time, &update, before.as_deref())?,
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Prints a change for people.
+fn table(time: &str, update: &Update, before: Option<&[u8]>) -> Result<(), Failure> {
+    let lines = lines(before.unwrap_or(b"{}"), &update.body)?;
+    let Update {
+        resource_id, tag, ..
+    } = update;
+    if before.is_none() {
+        let there = format_args!("{time} {resource_id} {tag}: {} values", lines.len());
+        return Ok(say(there)?);
+    }
+    say(format_args!("{time} {resource_id} {tag}"))?;
+    for line in lines.iter().take(MAX_LINES) {
+        say(format_args!("  {line}"))?;
+    }
+    if lines.is_empty() {
+        say("  only meta changed")?;
+    }
+    if let Some(more @ 1..) = lines.len().checked_sub(MAX_LINES) {
+        say(format_args!("  and {more} more"))?;
+    }
+    Ok(())
+}
+
+/// A change for scripts: the difference as a merge patch, or the document if it is
+/// the first, or if the difference has `null` for a value.
+fn document(time: &str, update: &Update, before: Option<&[u8]>) -> Result<Value, Failure> {
+    let mut line = json!({
+        "time": time,
+        "resource": update.resource_id,
+        "tag": update.tag,
+        "mode": update.mode.as_str(),
+    });
+    let patch = before.map(|before| difference(before, &update.body));
+    match patch.transpose()?.flatten() {
+        Some(patch) => line["patch"] = patch,
+        None => line["document"] = serde_json::from_slice(&update.body)?,
+    }
+    Ok(line)
+}
+
+/// What two documents differ in as a merge patch, unless one cannot tell it.
+fn difference(old: &[u8], new: &[u8]) -> Result<Option<Value>, PatchError> {
+    let mut patch = Some(Value::Object(Map::new()));
+    changes(old, new, |path, _, is| {
+        let value = is
+            .map(serde_json::from_str::<Value>)
+            .transpose()
+            .ok()
+            .flatten();
+        let Some(place) = patch.as_mut() else { return };
+        if path.is_empty() || is.is_some() && value.as_ref().is_none_or(has_null) {
+            patch = None;
+            return;
+        }
+        let place = path
+            .iter()
+            .fold(place, |place, name| &mut place[name.as_ref()]);
+        *place = value.unwrap_or(Value::Null);
+    })?;
+    Ok(patch)
+}
+
+fn has_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(members) => members.values().any(has_null),
+        _ => false,
+    }
+}
+
+/// What two documents differ in, a line for each value, apart from their `meta`.
+fn lines(old: &[u8], new: &[u8]) -> Result<Vec<String>, PatchError> {
+    let mut lines = Vec::new();
+    changes(old, new, |path, was, is| {
+        let path: Vec<String> = path.iter().map(|name| name.to_string()).collect();
+        let (was, is) = (leaves(&path, was), leaves(&path, is));
+        let places: BTreeSet<&Vec<String>> = was.keys().chain(is.keys()).collect();
+        for place in places {
+            tell(&mut lines, place, was.get(place), is.get(place));
+        }
+    })?;
+    Ok(lines)
+}
+
+/// The values inside a value that are no objects, by their paths.
+fn leaves(path: &[String], value: Option<&str>) -> BTreeMap<Vec<String>, Value> {
+    let mut found = BTreeMap::new();
+    let mut open: Vec<(Vec<String>, Value)> = value
+        .and_then(|text| serde_json::from_str(text).ok())
+        .map(|value| (path.to_vec(), value))
+        .into_iter()
+        .collect();
+    while let Some((path, value)) = open.pop() {
+        match value {
+            Value::Object(members) => open.extend(members.into_iter().map(|(name, value)| {
+                let mut path = path.clone();
+                path.push(name);
+                (path, value)
+            })),
+            leaf => {
+                found.insert(path, leaf);
+            }
+        }
+    }
+    found
+}
+
+/// Tells of one value, as people speak of it.
+fn tell(lines: &mut Vec<String>, path: &[String], was: Option<&Value>, is: Option<&Value>) {
+    let list = |value: Option<&Value>| -> BTreeSet<String> {
+        let elements = value.and_then(Value::as_array).into_iter().flatten();
+        elements.map(plain).collect()
+    };
+    let names: Vec<&str> = path.iter().map(String::as_str).collect();
+    match names.as_slice() {
+        ["meta", ..] => {}
+        ["network-map", pid, _] => {
+            let (was, is) = (list(was), list(is));
+            lines.extend(
+                was.difference(&is)
+                    .map(|prefix| format!("{pid} - {prefix}")),
+            );
+            lines.extend(
+                is.difference(&was)
+                    .map(|prefix| format!("{pid} + {prefix}")),
+            );
+        }
+        ["cost-map" | "endpoint-cost-map", src, dst] => {
+            lines.push(format!("{src} → {dst}  {} → {}", shown(was), shown(is)));
+        }
+        [_, place @ ..] => {
+            lines.push(format!(
+                "{}  {} → {}",
+                place.join(" "),
+                shown(was),
+                shown(is)
+            ));
+        }
+        [] => {}
+    }
+}
+
+fn shown(value: Option<&Value>) -> String {
+    let text = value.map_or("-".to_owned(), plain);
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.escape_debug().to_string(),
+        Value::Number(number) => number_text(number.as_f64().unwrap_or(f64::NAN)),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn costs_and_prefixes_are_told_as_people_speak_of_them() {
+        let told = |old: &str, new: &str| lines(old.as_bytes(), new.as_bytes()).expect("sound");
+        assert_eq!(
+            told(
+                r#"{"meta":{"x":1},"cost-map":{"a":{"b":10,"c":1},"b":{"a":2}}}"#,
+                r#"{"meta":{"x":2},"cost-map":{"a":{"b":12,"c":1},"n":{"a":0.5}}}"#,
+            ),
+            ["a → b  10 → 12", "b → a  2 → -", "n → a  - → 0.5"]
+        );
+        assert_eq!(
+            told(
+                r#"{"network-map":{"p":{"ipv4":["10.0.0.0/8","11.0.0.0/8"]},"q":{}}}"#,
+                r#"{"network-map":{"p":{"ipv4":["11.0.0.0/8"],"ipv6":["::/0"]}}}"#,
+            ),
+            ["p - 10.0.0.0/8", "p + ::/0"]
+        );
+        assert_eq!(
+            told(
+                r#"{"endpoint-properties":{"ipv4:192.0.2.1":{"m.pid":"a"}}}"#,
+                r#"{"endpoint-properties":{"ipv4:192.0.2.1":{"m.pid":"b"}}}"#,
+            ),
+            ["ipv4:192.0.2.1 m.pid  a → b"]
+        );
+    }
+
+    #[test]
+    fn a_script_is_told_a_merge_patch_unless_null_is_a_value() {
+        let told =
+            |new: &str| difference(br#"{"a":{"b":1,"c":2}}"#, new.as_bytes()).expect("sound");
+        assert_eq!(
+            told(r#"{"a":{"b":3},"d":{"e":[null]}}"#),
+            Some(json!({"a": {"b": 3, "c": null}, "d": {"e": [null]}}))
+        );
+        assert_eq!(told(r#"{"a":{"b":1,"c":null}}"#), None);
+        assert_eq!(told("[]"), None);
+    }
+}
