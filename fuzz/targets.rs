@@ -34,7 +34,7 @@ pub fn run(name: &str, bytes: &[u8]) {
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("alto_query", alto_query),
     ("network_map", network_map),
     ("cost_map", cost_map),

@@ -134,8 +134,13 @@ impl Access {
     /// Whether a caller is still who it was when it was authenticated, and may
     /// read this view: its token may have been taken away since.
     pub fn may_still_read(&self, caller: Option<&Arc<Principal>>, view: &str) -> bool {
-        let known = |caller: &Arc<Principal>| self.tokens.iter().any(|(_, one)| one == caller);
-        caller.is_none_or(known) && self.may_read(caller, view).is_ok()
+        self.is_known(caller) && self.may_read(caller, view).is_ok()
+    }
+
+    /// Whether a caller is still who it was when it was authenticated; nobody is
+    /// always nobody.
+    pub fn is_known(&self, caller: Option<&Arc<Principal>>) -> bool {
+        caller.is_none_or(|caller| self.tokens.iter().any(|(_, one)| one == caller))
     }
 
     /// Whether the caller may read `/metrics`.

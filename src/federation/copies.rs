@@ -1,6 +1,7 @@
 //! What peers pass to us, which copy of a domain is used, and for how long.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -151,6 +152,8 @@ pub(super) struct Copies {
     peers: Mutex<BTreeMap<DomainLabel, Peer>>,
     used: watch::Sender<Arc<Imports>>,
     rejections: Rejections,
+    /// How many documents a pushed manifest named that had not come.
+    unpushed: AtomicU64,
     /// Counts the changes.
     changes: watch::Sender<u64>,
 }
@@ -162,6 +165,7 @@ impl Copies {
             peers: Mutex::default(),
             used: watch::channel(Arc::default()).0,
             rejections: Rejections::new(),
+            unpushed: AtomicU64::new(0),
             changes: watch::channel(0).0,
         }
     }
@@ -293,6 +297,24 @@ impl Copies {
     }
 
     /// What a peer passes of a domain.
+    /// Counts a document that a pushed manifest named and that had not come.
+    pub(super) fn count_unpushed(&self) {
+        self.unpushed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many there were.
+    pub(super) fn unpushed(&self) -> u64 {
+        self.unpushed.load(Ordering::Relaxed)
+    }
+
+    /// All that is had of a peer.
+    pub(super) fn copies(&self, peer: &DomainLabel) -> Vec<Arc<DomainCopy>> {
+        let peers = self.lock();
+        let peer = peers.get(peer).into_iter();
+        peer.flat_map(|peer| peer.copies.values().cloned())
+            .collect()
+    }
+
     pub(super) fn copy(&self, peer: &DomainLabel, domain: &DomainLabel) -> Option<Arc<DomainCopy>> {
         self.lock().get(peer)?.copies.get(domain).cloned()
     }

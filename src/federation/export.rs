@@ -39,21 +39,54 @@ impl Export {
     /// The manifests that a caller gets: by the label of the peer that it is
     /// bound to, if it is.
     pub(super) fn entries(&self, caller: Option<&DomainLabel>) -> Vec<ManifestEntry> {
+        let ours = self.ours().filter(|_| self.shows_own(caller));
+        let others = self
+            .shown(caller)
+            .map(|(copy, signed)| self.entry(copy, signed));
+        ours.map(|(entry, _)| entry)
+            .into_iter()
+            .chain(others)
+            .collect()
+    }
+
+    /// Whether a caller gets a domain.
+    pub(super) fn passes(&self, caller: Option<&DomainLabel>, domain: &DomainLabel) -> bool {
+        match *domain == self.settings.own.domain {
+            true => self.shows_own(caller),
+            false => self.shown(caller).any(|(copy, _)| copy.domain == *domain),
+        }
+    }
+
+    /// All that somebody may get: each manifest with the view that it is of.
+    pub(super) fn all(&self) -> Vec<(ManifestEntry, Arc<View>)> {
+        let others = self.imports.values().filter_map(|imported| {
+            let copy = &*imported.copy;
+            let entry = self.entry(copy, copy.signed.as_ref()?);
+            Some((entry, copy.view.clone()))
+        });
+        self.ours().into_iter().chain(others).collect()
+    }
+
+    fn ours(&self) -> Option<(ManifestEntry, Arc<View>)> {
         let own = &self.settings.own.domain;
-        let issued = self.issued.first().filter(|_| self.shows_own(caller));
-        let ours = issued.map(|issued| ManifestEntry {
+        let issued = self.issued.first()?;
+        let entry = ManifestEntry {
             domain: own.clone(),
             serial: issued.manifest.serial,
             path: vec![own.clone()],
             manifest: issued.text.clone(),
-        });
-        let others = self.shown(caller).map(|(copy, signed)| ManifestEntry {
+        };
+        Some((entry, issued.view.clone()))
+    }
+
+    fn entry(&self, copy: &DomainCopy, signed: &SignedManifest) -> ManifestEntry {
+        let own = &self.settings.own.domain;
+        ManifestEntry {
             domain: copy.domain.clone(),
             serial: copy.serial,
             path: copy.path.iter().chain([own]).cloned().collect(),
             manifest: signed.text.to_string(),
-        });
-        ours.into_iter().chain(others).collect()
+        }
     }
 
     /// The representation with a digest, if one of the last manifests of a

@@ -1,5 +1,6 @@
 //! The task that reads one peer for as long as the node runs.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::api::s2s::{Manifest, Scope, SpokenProtocol};
-use crate::client::{PeerClient, PeerError};
+use crate::client::{PeerClient, PeerError, StreamError, StreamEvent};
 use crate::ident::DomainLabel;
 use crate::publish::{Rendering, View};
 use crate::runtime::{Moment, Task, TaskError};
@@ -17,6 +18,7 @@ use super::archive::{CopyName, PeerRow};
 use super::copy::DomainCopy;
 use super::manifest::resources;
 use super::plain::{self, Fetched, Plain, PlainSettings};
+use super::pushed::{Heard, Pushed};
 use super::refusal::Refusal;
 use super::settings::{PeerSettings, Protocol};
 use super::shared::Shared;
@@ -54,6 +56,11 @@ async fn live(shared: Arc<Shared>, peer: Arc<PeerSettings>, nudge: Arc<Notify>) 
     let mut session = Session::new(shared.clone(), peer.clone());
     loop {
         let read = session.read().await;
+        session.may_listen = read.is_ok();
+        if read.is_err() {
+            // What a connection from before still brings tells nothing of now.
+            session.pushed = None;
+        }
         let now = shared.clock.now();
         let wait = match read {
             Ok(spoken) => {
@@ -75,9 +82,24 @@ async fn live(shared: Arc<Shared>, peer: Arc<PeerSettings>, nudge: Arc<Notify>) 
             }
         };
         shared.copies.next_attempt(&label, wait);
-        tokio::select! {
-            () = shared.clock.sleep_until(now + wait) => {}
-            () = nudge.notified() => session.forget(),
+        let mut until = now + wait;
+        loop {
+            let event = tokio::select! {
+                () = shared.clock.sleep_until(until) => break,
+                () = nudge.notified() => {
+                    session.forget();
+                    break;
+                }
+                event = session.event() => event,
+            };
+            match session.take(event).await {
+                Heard::Reread => break,
+                Heard::Broken => {
+                    let again = shared.clock.now() + back_off(session.broken, None);
+                    until = until.min(again);
+                }
+                Heard::Nothing | Heard::Taken => {}
+            }
         }
     }
 }
@@ -91,6 +113,11 @@ struct Session {
     plain: Option<Box<Plain>>,
     /// When it was last found to be plain.
     probed: Option<Moment>,
+    pushed: Option<Pushed>,
+    /// Whether it was just read, so that its update stream can be opened.
+    may_listen: bool,
+    /// How many update streams in a row broke before anything was taken.
+    broken: u32,
 }
 
 impl Session {
@@ -102,6 +129,57 @@ impl Session {
             reader: None,
             plain: None,
             probed: None,
+            pushed: None,
+            may_listen: false,
+            broken: 0,
+        }
+    }
+
+    /// The next event of the peer's update stream, which is opened if it is not
+    /// open; never if there is none. Nothing is lost when the future is dropped.
+    async fn event(&mut self) -> Result<StreamEvent, StreamError> {
+        if self.pushed.is_none() && std::mem::take(&mut self.may_listen) {
+            let reader = self.reader.as_ref();
+            if let Some(reader) = reader.filter(|r| self.peer.refresh.push && r.has_updates()) {
+                match Pushed::open(reader).await {
+                    Ok(pushed) => self.pushed = Some(pushed),
+                    Err(error) => {
+                        tracing::debug!(peer = %self.peer.domain, reason = %error, "no updates");
+                    }
+                }
+            }
+        }
+        match &mut self.pushed {
+            Some(pushed) => pushed.next().await,
+            None => pending().await,
+        }
+    }
+
+    /// Takes an event in. A stream that broke is no more.
+    async fn take(&mut self, event: Result<StreamEvent, StreamError>) -> Heard {
+        let (Some(pushed), Some(reader)) = (&mut self.pushed, &mut self.reader) else {
+            return Heard::Reread;
+        };
+        let heard = match event {
+            Ok(event) => pushed.take(event, reader).await,
+            Err(error) => Err(error.into()),
+        };
+        match heard {
+            Ok(heard @ (Heard::Nothing | Heard::Broken)) => heard,
+            Ok(Heard::Taken) => {
+                self.broken = 0;
+                Heard::Taken
+            }
+            Ok(Heard::Reread) => {
+                self.pushed = None;
+                Heard::Reread
+            }
+            Err(error) => {
+                self.pushed = None;
+                self.broken += 1;
+                tracing::debug!(peer = %self.peer.domain, reason = %error, "the update stream broke");
+                Heard::Broken
+            }
         }
     }
 
@@ -109,6 +187,7 @@ impl Session {
     /// certificates too.
     fn forget(&mut self) {
         self.client = None;
+        self.pushed = None;
         self.reader = None;
         self.probed = None;
     }

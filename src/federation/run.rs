@@ -8,6 +8,7 @@ use tokio::sync::{Mutex, Notify, watch};
 
 use crate::api::s2s::{Descriptor, KeyDocument, ManifestEntry, OwnStatus, PeerList};
 use crate::ident::{Digest, DomainLabel};
+use crate::publish::{Snapshot, ViewName};
 use crate::runtime::{Clock, DateWatch, Pool, PoolError, Task};
 use crate::store::{Store, StoreError};
 
@@ -26,18 +27,22 @@ use super::shared::{Shared, Trust};
 /// The path below which the server-to-server API is.
 const S2S: &str = "/s2s/v1/";
 
-/// What a node can do beyond what its descriptor says: nothing yet.
-const FEATURES: [&str; 0] = [];
+/// That a node has an update stream for peers.
+pub(super) const UPDATES: &str = "updates";
+
+/// What a node can do beyond what its descriptor says.
+const FEATURES: [&str; 1] = [UPDATES];
 
 /// Our part in the federation: reads the peers, signs what we say, and knows
 /// who may see what.
 pub struct Federation {
     shared: Arc<Shared>,
     issued: watch::Receiver<IssuedManifests>,
+    exported: watch::Receiver<Arc<Snapshot>>,
     nudges: Arc<Nudges>,
     /// The keys that counted at the start, shown until a manifest states them.
     keys: Vec<KeyDocument>,
-    _tasks: [Task<()>; 3],
+    _tasks: [Task<()>; 4],
 }
 
 /// Why the federation did not start.
@@ -108,7 +113,9 @@ impl Federation {
             serial,
         };
         let nudges = Arc::new(Nudges::default());
+        let (exporting, exported) = watch::channel(Arc::default());
         let tasks = [
+            Task::spawn("exports", export(shared.clone(), issued.clone(), exporting)),
             Task::spawn("publisher", publisher.run()),
             Task::spawn("peers", follow(shared.clone(), nudges.clone())),
             Task::spawn("ageing", age(shared.clone())),
@@ -116,6 +123,7 @@ impl Federation {
         Ok(Self {
             shared,
             issued,
+            exported,
             nudges,
             keys: shown,
             _tasks: tasks,
@@ -157,6 +165,18 @@ impl Federation {
         self.export().entries(caller)
     }
 
+    /// Whether a caller gets a domain: by the label of the peer that it is bound
+    /// to, if it is.
+    pub fn passes(&self, caller: Option<&DomainLabel>, domain: &DomainLabel) -> bool {
+        self.export().passes(caller, domain)
+    }
+
+    /// What some peer may get, each domain as its manifest has it, and each later
+    /// set of that.
+    pub fn exported(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.exported.clone()
+    }
+
     /// The representation with a digest, if the caller may see it.
     ///
     /// # Errors
@@ -188,6 +208,12 @@ impl Federation {
     /// refused again at the next reading is counted again.
     pub fn rejections(&self) -> BTreeMap<&'static str, u64> {
         self.shared.copies.rejections()
+    }
+
+    /// How many documents the manifests that peers pushed named, and had not been
+    /// pushed as they were named: they were fetched.
+    pub fn unpushed(&self) -> u64 {
+        self.shared.copies.unpushed()
     }
 
     /// Counts the changes of [`status`](Self::status), so that it can be
@@ -269,6 +295,50 @@ async fn follow(shared: Arc<Shared>, nudges: Arc<Nudges>) {
             return pending().await;
         }
         lock(&nudges).values().for_each(|nudge| nudge.notify_one());
+    }
+}
+
+/// Publishes what peers may get, whenever that changes.
+async fn export(
+    shared: Arc<Shared>,
+    mut issued: watch::Receiver<IssuedManifests>,
+    exporting: watch::Sender<Arc<Snapshot>>,
+) {
+    let mut used = shared.copies.used();
+    let mut generation = 0;
+    loop {
+        let export = Export {
+            settings: shared.settings(),
+            issued: issued.borrow_and_update().clone(),
+            imports: used.borrow_and_update().clone(),
+        };
+        generation += 1;
+        let mut snapshot = Snapshot {
+            generation,
+            ..Snapshot::default()
+        };
+        for (entry, view) in export.all() {
+            let text = serde_json::to_vec(&entry).unwrap_or_default();
+            let name = ViewName::Domain(entry.domain.clone());
+            snapshot.manifests.insert(entry.domain, text.into());
+            snapshot.views.insert(name, view);
+        }
+        let is_same = exporting.borrow().manifests == snapshot.manifests;
+        if !is_same {
+            exporting.send_replace(Arc::new(snapshot));
+        }
+        tokio::select! {
+            changed = issued.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+            }
+            changed = used.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+            }
+        }
     }
 }
 

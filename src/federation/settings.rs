@@ -216,6 +216,8 @@ pub struct RefreshSettings {
     /// The age at which what was read leaves the merged view.
     #[serde(with = "duration::positive")]
     pub expire_after: Duration,
+    /// Whether its update stream is followed, where it has one.
+    pub push: bool,
 }
 
 impl Default for RefreshSettings {
@@ -224,6 +226,7 @@ impl Default for RefreshSettings {
             interval: Duration::from_secs(60),
             stale_after: Duration::from_secs(10 * 60),
             expire_after: Duration::from_secs(6 * 60 * 60),
+            push: true,
         }
     }
 }

@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use crate::alto::media;
-use crate::api::s2s::{Descriptor, KeyDocument, ManifestEntry};
-use crate::client::{Answer, Ask, PeerClient, PeerError};
+use crate::api::s2s::{Descriptor, KeyDocument, ManifestEntry, ManifestResource, SpokenProtocol};
+use crate::client::{Answer, Ask, Link, PeerClient, PeerError};
 use crate::ident::{Digest, DomainLabel};
 
 use super::archive::CopyName;
@@ -19,6 +19,7 @@ use super::copy::{DomainCopy, SignedManifest};
 use super::import::{Former, Import, Parts, import};
 use super::manifest::{Received, Reception, content_digest};
 use super::refusal::Refusal;
+use super::run::UPDATES;
 use super::settings::PeerSettings;
 use super::shared::Shared;
 use super::trust::{Signer, Via};
@@ -40,6 +41,8 @@ pub(super) struct Reader {
     descriptor: Option<Known<Descriptor>>,
     /// The entity tag of the manifests that were taken without exception.
     manifests: Option<String>,
+    /// What came on the peer's update stream, until a manifest names it.
+    given: BTreeMap<Digest, Bytes>,
 }
 
 /// A document of the peer that is asked for again.
@@ -56,7 +59,122 @@ impl Reader {
             client,
             descriptor: None,
             manifests: None,
+            given: BTreeMap::new(),
         }
+    }
+
+    /// Whether the peer has an update stream.
+    pub(super) fn has_updates(&self) -> bool {
+        let features = self
+            .descriptor
+            .iter()
+            .flat_map(|known| &known.document.features);
+        features.into_iter().any(|feature| feature == UPDATES)
+    }
+
+    /// Where the peer's update stream is.
+    pub(super) fn updates(&self) -> Result<Url, Refusal> {
+        self.s2s("updates")
+    }
+
+    pub(super) fn link(&self) -> Link {
+        self.client.link()
+    }
+
+    /// What is had of the peer by manifests.
+    pub(super) fn copies(&self) -> Vec<Arc<DomainCopy>> {
+        let mut copies = self.shared.copies.copies(&self.peer.domain);
+        copies.retain(|copy| copy.signed.is_some());
+        copies
+    }
+
+    /// What is had of a domain by a manifest that the peer passed.
+    pub(super) fn copy(&self, domain: &DomainLabel) -> Option<Arc<DomainCopy>> {
+        self.shared.copies.copy(&self.peer.domain, domain)
+    }
+
+    /// The documents that a domain is made of.
+    pub(super) fn needed(&self, copy: &DomainCopy) -> Result<Vec<ManifestResource>, Refusal> {
+        let Some(signed) = &copy.signed else {
+            return Ok(Vec::new());
+        };
+        let parts = Parts::of(&signed.manifest, &self.peer.import.limits())?;
+        Ok(parts.resources().cloned().collect())
+    }
+
+    /// Whether we want a domain from this peer.
+    pub(super) fn wants(&self, domain: &DomainLabel) -> bool {
+        self.peer.import.domains.includes(domain, &self.peer.domain)
+    }
+
+    /// The document with a digest, if it is here.
+    pub(super) async fn body(&self, digest: &Digest) -> Result<Option<Bytes>, Refusal> {
+        match self.given.get(digest) {
+            Some(body) => Ok(Some(body.clone())),
+            None => Ok(self.shared.archive.blob(digest).await?),
+        }
+    }
+
+    /// Keeps a document that came on the stream until a manifest names it.
+    pub(super) fn give(&mut self, digest: Digest, body: Bytes) {
+        self.given.insert(digest, body);
+    }
+
+    /// # Errors
+    /// A document that patches made is larger than one may be.
+    pub(super) fn check_size(&self, id: &str, length: usize) -> Result<(), Refusal> {
+        let most = self.peer.import.max_bytes;
+        match length > most {
+            true => Err(Refusal::Limit(format!(
+                "{id} has {length} bytes by now; at most {most} are taken (max_bytes)"
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// Does work that takes long.
+    pub(super) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        Ok(self.shared.pool.run(work).await?)
+    }
+
+    /// Takes an entry of the manifests that came on the stream; whether what it
+    /// says is had now. What it names and did not come is fetched, and counted.
+    pub(super) async fn take_pushed(&mut self, entry: &[u8]) -> Result<bool, Refusal> {
+        let entry: Box<RawValue> = serde_json::from_slice(entry)
+            .map_err(|error| Refusal::Form(format!("the entry cannot be read: {error}")))?;
+        let Some((domain, entry)) = self.wanted(&entry) else {
+            return Ok(false);
+        };
+        let path = entry
+            .as_ref()
+            .map_or_else(|_| Vec::new(), |e| e.path.clone());
+        let taken = match entry {
+            Ok(entry) => self.take(entry, true).await,
+            Err(refusal) => Err(refusal),
+        };
+        self.given.clear();
+        let peer = &self.peer.domain;
+        match taken {
+            Ok(()) => {
+                self.shared.copies.confirm(peer, &domain);
+                self.shared.copies.synced(peer, SpokenProtocol::Altofed);
+                Ok(true)
+            }
+            Err(refusal) if refusal.is_absence() => Err(refusal),
+            Err(refusal) => {
+                self.refuse(&domain, &path, &refusal);
+                Ok(false)
+            }
+        }
+    }
+
+    fn refuse(&self, domain: &DomainLabel, path: &[DomainLabel], refusal: &Refusal) {
+        let (peer, code) = (&self.peer.domain, refusal.code());
+        tracing::warn!(%peer, %domain, reason = code, "refused: {refusal}");
+        self.shared.copies.refuse(peer, domain, path, refusal);
     }
 
     /// Reads the manifests that the peer passes, and what they name that is
@@ -143,7 +261,7 @@ impl Reader {
                 continue;
             }
             let (path, taken) = match entry {
-                Ok(entry) => (entry.path.clone(), self.take(entry).await),
+                Ok(entry) => (entry.path.clone(), self.take(entry, false).await),
                 Err(refusal) => (Vec::new(), Err(refusal)),
             };
             match taken {
@@ -157,9 +275,7 @@ impl Reader {
                 }
                 Err(refusal) => {
                     flawless = false;
-                    let code = refusal.code();
-                    tracing::warn!(%peer, %domain, reason = code, "refused: {refusal}");
-                    self.shared.copies.refuse(&peer, &domain, &path, &refusal);
+                    self.refuse(&domain, &path, &refusal);
                 }
             }
         }
@@ -195,18 +311,15 @@ impl Reader {
             domain: DomainLabel,
         }
         let Name { domain } = serde_json::from_str(entry.get()).ok()?;
-        let wanted = self
-            .peer
-            .import
-            .domains
-            .includes(&domain, &self.peer.domain);
+        let wanted = self.wants(&domain);
         let entry = serde_json::from_str(entry.get())
             .map_err(|error| Refusal::Form(format!("the entry cannot be read: {error}")));
         wanted.then_some((domain, entry))
     }
 
-    /// Takes what the peer passes of a domain.
-    async fn take(&self, entry: ManifestEntry) -> Result<(), Refusal> {
+    /// Takes what the peer passes of a domain. What it names should be here if
+    /// it was `pushed`.
+    async fn take(&self, entry: ManifestEntry, pushed: bool) -> Result<(), Refusal> {
         let peer = &self.peer.domain;
         let current = self.shared.copies.copy(peer, &entry.domain);
         let received = self.receive(entry).await?;
@@ -229,7 +342,7 @@ impl Reader {
         let known = current.as_ref().filter(|copy| copy.signed.is_some());
         let (import, bodies) = match known.filter(|copy| copy.digest == digest) {
             Some(copy) => (unchanged(copy), Vec::new()),
-            None => self.import(&received, known.cloned()).await?,
+            None => self.import(&received, known.cloned(), pushed).await?,
         };
         let name = CopyName {
             sender: peer.clone(),
@@ -267,6 +380,7 @@ impl Reader {
         &self,
         received: &Received,
         former: Option<Arc<DomainCopy>>,
+        pushed: bool,
     ) -> Result<(Import, Vec<Bytes>), Refusal> {
         let manifest = received.manifest.clone();
         let parts = Parts::of(&manifest, &self.peer.import.limits())?;
@@ -278,9 +392,17 @@ impl Reader {
                 continue;
             }
             let digest = resource.sha_256;
+            if let Some(body) = self.given.get(&digest) {
+                fetched.push(body.clone());
+                bodies.insert(digest, body.clone());
+                continue;
+            }
             let body = match self.shared.archive.blob(&digest).await? {
                 Some(body) => body,
                 None => {
+                    if pushed {
+                        self.shared.copies.count_unpushed();
+                    }
                     let url = self.s2s(&format!("blobs/{digest}"))?;
                     let limit = usize::try_from(resource.length).unwrap_or(usize::MAX);
                     let ask = Ask {

@@ -96,6 +96,8 @@ pub struct Parts {
     pub bodies: Arc<Bodies>,
     /// What clients follow.
     pub push: Arc<Push>,
+    /// What peers follow.
+    pub peer_push: Arc<Push>,
     /// The base of every URI that is handed out, without a slash at its end.
     pub base_url: String,
     /// Threads for CPU work.

@@ -38,6 +38,8 @@ pub struct NodeMetrics {
     pub bodies: Arc<Bodies>,
     /// What clients follow.
     pub push: Arc<Push>,
+    /// What peers follow.
+    pub peer_push: Arc<Push>,
     /// The connections.
     pub listener: ListenerStats,
 }
@@ -121,6 +123,18 @@ impl Collector for NodeMetrics {
             "altofed_http_unknown_streams",
             "Requests to control an update stream that is not there",
             push.misses(),
+        )?;
+        counter(
+            out,
+            "altofed_federation_unpushed_documents",
+            "Documents that pushed manifests named and that had to be fetched",
+            self.federation.unpushed(),
+        )?;
+        gauge(
+            out,
+            "altofed_federation_update_streams",
+            "Update streams that peers have open",
+            self.peer_push.open_streams() as u64,
         )?;
         let snapshot = self.snapshots.borrow().clone();
         gauge(

@@ -20,9 +20,11 @@ use crate::publish::{Resource, View};
 
 use super::access::{Caller, require};
 use super::app::App;
+use super::body;
 use super::conditional::{etag, not_modified};
-use super::negotiate::Coding;
+use super::negotiate::{Coding, has_type};
 use super::openapi::{Operation, Parameter, Route, content};
+use super::push::open_for_peer;
 use super::refusal::{Refused, Wording, bare, json, refused, respond};
 
 const DIGEST: Parameter = Parameter {
@@ -100,6 +102,25 @@ pub(super) fn routes() -> Vec<Route> {
                 ),
             ),
             routing::any(blob),
+        ),
+        route(
+            "/s2s/v1/updates",
+            Operation {
+                method: Method::POST,
+                request: vec![content::<serde_json::Value>(media::UPDATE_STREAM_PARAMS)],
+                ..get(
+                    "followDomains",
+                    "An update stream of the maps and manifests that the caller gets",
+                    Some(Scope::Peer),
+                    Vec::new(),
+                    (
+                        StatusCode::OK,
+                        "The events (RFC 8895)",
+                        vec![content::<serde_json::Value>(media::EVENT_STREAM)],
+                    ),
+                )
+            },
+            routing::any(updates),
         ),
         route(
             "/s2s/v1/peers",
@@ -222,6 +243,37 @@ async fn rendered(app: &App, view: &Arc<View>, resource: &Resource) -> Result<Bo
         .await;
     let body = body.ok().flatten().ok_or(())?;
     Ok(body.into_body())
+}
+
+async fn updates(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Response {
+    let answered = async {
+        let peer = require(&app, &caller, Scope::Peer)?.peer.clone();
+        if !has_type(request.headers(), media::UPDATE_STREAM_PARAMS) {
+            let detail = format!("the Content-Type must be {}", media::UPDATE_STREAM_PARAMS);
+            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Err(refused(Wording::Problem.refuse(status, "type", &detail)));
+        }
+        let limits = app.bodies_taken().query();
+        let content = body::read(request.into_body(), &limits, &app.clock).await;
+        let content = content.map_err(|error| {
+            let detail = error.to_string();
+            refused(Wording::Problem.refuse(error.status(), "body", &detail))
+        })?;
+        let (node, caller) = (app.clone(), caller.clone());
+        let allowed = move || {
+            let access = node.access();
+            let known = access.is_known(caller.principal());
+            known && access.require(caller.principal(), Scope::Peer).is_ok()
+        };
+        let federation = app.federation.clone();
+        let may = move |domain: &DomainLabel| federation.passes(peer.as_ref(), domain);
+        open_for_peer(&app, &content, Box::new(allowed), Arc::new(may)).await
+    };
+    answered.await.unwrap_or_else(|refused: Refused| *refused)
 }
 
 async fn peers(State(app): State<App>, Extension(caller): Extension<Caller>) -> Response {

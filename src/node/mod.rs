@@ -46,7 +46,7 @@ pub struct Node {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     quarantine: Option<Quarantine>,
     _pipeline: Task<()>,
-    _following: Task<()>,
+    _following: [Task<()>; 2],
     _server: Task<()>,
 }
 
@@ -176,6 +176,15 @@ impl Node {
             clock.clone(),
         );
         let push = Push::new(followed);
+        let (followed, following_peers) = Followed::start(
+            federation.exported(),
+            updates.subscribe(),
+            config.publish.max_rendered,
+            rendered.clone(),
+            pool.clone(),
+            clock.clone(),
+        );
+        let peer_push = Push::new(followed);
         let mut registry = Registry::default();
         let first_id = clock.wall().as_millisecond().unsigned_abs() << 20;
         let telemetry = Telemetry::new(&mut registry, first_id);
@@ -188,6 +197,7 @@ impl Node {
             store: opened.store.clone(),
             bodies: rendered.clone(),
             push: push.clone(),
+            peer_push: peer_push.clone(),
             listener: listener.stats(),
         }));
         let app = App::new(Parts {
@@ -201,6 +211,7 @@ impl Node {
             limits: limits_read,
             bodies: rendered,
             push,
+            peer_push,
             base_url: base_url.clone(),
             pool,
             clock: clock.clone(),
@@ -230,7 +241,7 @@ impl Node {
             snapshots: published.snapshots,
             quarantine: opened.quarantine.take(),
             _pipeline: pipeline,
-            _following: following,
+            _following: [following, following_peers],
             _server: Task::spawn("server", serving),
             config,
         })

@@ -276,6 +276,7 @@ async fn compile(
             generation,
             revision: present.standing.facts.revision,
             views,
+            manifests: BTreeMap::new(),
         };
         let former = Former {
             domain,

@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
+use crate::ident::DomainLabel;
+
 use super::name::ViewName;
 use super::view::View;
 
 /// All views at one moment. A request takes one and never sees two versions.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Snapshot {
     /// Counts the snapshots of this process, from 1.
     pub generation: u64,
@@ -15,6 +19,9 @@ pub struct Snapshot {
     pub revision: u64,
     /// The views by name.
     pub views: BTreeMap<ViewName, Arc<View>>,
+    /// What is sent to peers after the maps of a domain's view, as JSON; empty
+    /// in what clients are served from.
+    pub manifests: BTreeMap<DomainLabel, Bytes>,
 }
 
 impl Snapshot {

@@ -368,6 +368,11 @@ impl Followed {
 pub(super) struct Answers<'s>(&'s State);
 
 impl<'s> Answers<'s> {
+    /// The snapshot that all are at.
+    pub(super) fn snapshot(self) -> &'s Snapshot {
+        &self.0.snapshot
+    }
+
     pub(super) fn get(self, id: AnswerId) -> Option<&'s Answer> {
         self.0.answers.get(&id)
     }

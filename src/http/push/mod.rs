@@ -2,12 +2,14 @@
 //!
 //! [`Followed`] holds the histories of the answers that somebody follows. On it
 //! stand update streams (RFC 8895; `open`, `stream`, `control`) and the
-//! transport information publication service (RFC 9569; `tips`).
+//! transport information publication service (RFC 9569; `tips`). Peers have a
+//! stream of their own (`peers`), over what manifests were signed for.
 
 mod control;
 mod event;
 mod followed;
 mod open;
+mod peers;
 mod settings;
 mod stream;
 mod tips;
@@ -22,6 +24,7 @@ pub use settings::Settings;
 
 pub(super) use control::routes as control_routes;
 pub(super) use open::open;
+pub(super) use peers::open_for_peer;
 pub(super) use tips::{open as open_tips, routes as tips_routes, waiting_routes};
 
 use stream::Controlled;

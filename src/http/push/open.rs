@@ -22,8 +22,9 @@ use crate::http::app::App;
 use crate::http::refusal::{Refused, Wording, alto, bare, refused, respond};
 use crate::publish::{Kind, Query, QueryError, View, ViewName};
 
+use super::Push;
 use super::followed::Follower;
-use super::stream::{Controlled, Ids, Source, Stream, Substream};
+use super::stream::{Controlled, Ids, Rights, Source, Stream, Substream};
 
 /// A request for something of a view that is followed: how it is answered.
 pub(super) struct Asked<'a> {
@@ -56,6 +57,58 @@ pub(in crate::http) async fn open(
     opened.unwrap_or_else(|refused| *refused)
 }
 
+/// The response that is a stream of these substreams. `control` tells where it is
+/// controlled, given its name.
+pub(super) fn begin(
+    app: &App,
+    push: &Arc<Push>,
+    view: ViewName,
+    substreams: Vec<Substream>,
+    control: impl Fn(&str) -> Option<String>,
+    rights: Rights,
+) -> Result<Response, Refused> {
+    let active = substreams.iter().map(|s| (s.id.clone(), true));
+    let controlled = Arc::new(Controlled {
+        view,
+        ids: Ids {
+            ever: active.collect(),
+            ..Ids::default()
+        }
+        .into(),
+        woken: Notify::new(),
+    });
+    let open = push
+        .admit(controlled.clone())
+        .ok_or_else(|| full(StatusCode::SERVICE_UNAVAILABLE))?;
+    let first = ControlUpdate {
+        control_uri: Some(control(&open.name)),
+        ..ControlUpdate::default()
+    };
+    let stream = Stream::new(
+        push.followed().clone(),
+        controlled,
+        substreams,
+        &first,
+        app.drain.clone(),
+        rights,
+        open,
+    );
+    let pieces = futures_util::stream::unfold(stream, |mut stream| async move {
+        let piece = stream.next().await?;
+        Some((Ok::<_, Infallible>(piece), stream))
+    });
+    let mut response = respond(
+        StatusCode::OK,
+        media::EVENT_STREAM,
+        Body::from_stream(pieces),
+    );
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // nginx would hold events back until it has some kilobytes of them.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
 impl Asked<'_> {
     async fn open(&self, caller: &Caller, content: &[u8]) -> Result<Response, Refused> {
         let params = UpdateStreamParams::read(content).map_err(|error| mistaken(&error))?;
@@ -67,54 +120,24 @@ impl Asked<'_> {
             return Err(full(StatusCode::SERVICE_UNAVAILABLE));
         }
         let substreams = self.substreams(&params.add).await?;
-        let controlled = Arc::new(Controlled {
-            view: self.view.clone(),
-            ids: Ids {
-                ever: params.add.into_keys().map(|id| (id, true)).collect(),
-                ..Ids::default()
-            }
-            .into(),
-            woken: Notify::new(),
-        });
-        let open = push
-            .admit(controlled.clone())
-            .ok_or_else(|| full(StatusCode::SERVICE_UNAVAILABLE))?;
-        let base = &self.app.base_url;
-        let first = ControlUpdate {
-            control_uri: Some(Some(format!(
-                "{base}/views/{}/updates/{}",
-                self.view, open.name
-            ))),
-            ..ControlUpdate::default()
-        };
         let (app, caller, view) = (self.app.clone(), caller.clone(), self.view.clone());
-        let allowed = move || {
-            app.access()
-                .may_still_read(caller.principal(), view.as_str())
+        let rights = Rights {
+            allowed: Box::new(move || {
+                app.access()
+                    .may_still_read(caller.principal(), view.as_str())
+            }),
+            may: None,
         };
-        let stream = Stream::new(
-            push.followed().clone(),
-            controlled,
+        let base = &self.app.base_url;
+        let control = |name: &str| Some(format!("{base}/views/{}/updates/{name}", self.view));
+        begin(
+            self.app,
+            push,
+            self.view.clone(),
             substreams,
-            &first,
-            self.app.drain.clone(),
-            Box::new(allowed),
-            Box::new(open),
-        );
-        let pieces = futures_util::stream::unfold(stream, |mut stream| async move {
-            let piece = stream.next().await?;
-            Some((Ok::<_, Infallible>(piece), stream))
-        });
-        let mut response = respond(
-            StatusCode::OK,
-            media::EVENT_STREAM,
-            Body::from_stream(pieces),
-        );
-        let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        // nginx would hold events back until it has some kilobytes of them.
-        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-        Ok(response)
+            control,
+            rights,
+        )
     }
 
     /// The substreams that are asked for: all of them or none.
@@ -156,14 +179,14 @@ impl Asked<'_> {
             self.app.push.followed().find_tag(follower.id()).await;
             at = follower.look(|answer| answer.history.tagged(tag)).flatten();
         }
+        let source = Source::Answer {
+            follower,
+            patches: update.incremental_changes,
+            at,
+        };
         Ok(Substream {
             id: id.to_owned(),
-            follower,
-            source: Source::Answer {
-                patches: update.incremental_changes,
-            },
-            at,
-            told: None,
+            source,
         })
     }
 
@@ -177,15 +200,15 @@ impl Asked<'_> {
         let input = update.input.as_ref().map(value_text).unwrap_or_default();
         let params = TipsParams::read(input.as_bytes()).map_err(|error| mistaken(&error))?;
         let (follower, uri) = self.tips_view(view, &params).await?;
+        let source = Source::Summary {
+            follower,
+            uri,
+            tag: params.tag,
+            told: None,
+        };
         Ok(Substream {
             id: id.to_owned(),
-            follower,
-            source: Source::Summary {
-                uri,
-                tag: params.tag,
-            },
-            at: None,
-            told: None,
+            source,
         })
     }
 

@@ -13,30 +13,47 @@ use tokio::sync::{Notify, watch};
 use crate::alto::media;
 use crate::alto::tips::{TipsView, UpdatesGraphSummary};
 use crate::alto::update::ControlUpdate;
+use crate::ident::DomainLabel;
 use crate::publish::{Form, Kind, View, ViewName};
 use crate::runtime::{Drain, Moment};
 
-use super::event;
-use super::followed::{Answer, AnswerId, Answers, Followed, Follower};
+use super::followed::{Answer, Answers, Followed, Follower};
+use super::{Open, event};
 
 /// What a substream is sent.
 pub(super) enum Source {
     /// An answer: whole, then patches, whole again where patches are not wanted.
-    Answer { patches: bool },
+    Answer {
+        follower: Follower,
+        patches: bool,
+        /// The version that the client has.
+        at: Option<u64>,
+    },
     /// The summary of a TIPS view (RFC 9569 §6.3.3).
-    Summary { uri: String, tag: Option<String> },
+    Summary {
+        follower: Follower,
+        uri: String,
+        tag: Option<String>,
+        /// The summary that the client has.
+        told: Option<UpdatesGraphSummary>,
+    },
+    /// The manifest of a domain, always whole.
+    Manifest {
+        domain: DomainLabel,
+        told: Option<Bytes>,
+    },
+    /// Which domains the client gets, always whole.
+    Domains { told: Option<Bytes> },
 }
 
 /// A substream.
 pub(super) struct Substream {
     pub(super) id: String,
-    pub(super) follower: Follower,
     pub(super) source: Source,
-    /// The version that the client has.
-    pub(super) at: Option<u64>,
-    /// The summary that the client has.
-    pub(super) told: Option<UpdatesGraphSummary>,
 }
+
+/// Whether a peer gets a domain now.
+pub(super) type May = Box<dyn Fn(&DomainLabel) -> bool + Send + Sync>;
 
 /// What the control service has a stream do.
 pub(super) struct Command {
@@ -80,11 +97,17 @@ pub(super) struct Stream {
     pieces: VecDeque<Bytes>,
     /// When the client is sent a comment if there is nothing else.
     comment_at: Moment,
-    /// Whether the client may still read the view.
-    allowed: Box<dyn Fn() -> bool + Send + Sync>,
+    rights: Rights,
     closed: bool,
-    /// Held as long as the stream is open.
-    _open: Box<dyn Send + Sync>,
+    _open: Open,
+}
+
+/// What the client may have, asked again before it is sent anything.
+pub(super) struct Rights {
+    /// Whether it may still read what it follows.
+    pub(super) allowed: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Of which domains, for a peer.
+    pub(super) may: Option<May>,
 }
 
 /// What a substream is sent next.
@@ -95,6 +118,8 @@ enum Step {
     Whole { view: Arc<View>, to: u64 },
     /// A summary.
     Summary(UpdatesGraphSummary),
+    /// A document of the federation.
+    Document(Bytes),
     /// Nothing ever again.
     End(String),
 }
@@ -107,8 +132,8 @@ impl Stream {
         mut substreams: Vec<Substream>,
         first: &ControlUpdate,
         drain: Drain,
-        allowed: Box<dyn Fn() -> bool + Send + Sync>,
-        open: Box<dyn Send + Sync>,
+        rights: Rights,
+        open: Open,
     ) -> Self {
         sort(&mut substreams);
         let settings = followed.settings();
@@ -120,7 +145,7 @@ impl Stream {
             substreams,
             drain,
             pieces: [event::control(first)].into(),
-            allowed,
+            rights,
             closed: false,
             _open: open,
         }
@@ -140,8 +165,13 @@ impl Stream {
             self.arrived.mark_unchanged();
             if self.drain.is_draining() {
                 self.end_all("the server is going down; open the stream again");
-            } else if !(self.allowed)() {
+            } else if !(self.rights.allowed)() {
                 self.end_all("the client may no longer read the view");
+            } else if let Some(place) = self.forbidden() {
+                self.end(
+                    place,
+                    "the domain is no longer passed to this peer".to_owned(),
+                );
             } else if !self.obey() {
                 match self.step() {
                     Some((place, step)) => self.take(place, step).await,
@@ -149,6 +179,18 @@ impl Stream {
                 }
             }
         }
+    }
+
+    /// The first substream of a domain that the client gets no more.
+    fn forbidden(&self) -> Option<usize> {
+        let may = self.rights.may.as_ref()?;
+        self.followed.look(|answers| {
+            let mut substreams = self.substreams.iter();
+            substreams.position(|substream| {
+                let domain = substream.source.domain(answers);
+                domain.is_some_and(|domain| !may(domain))
+            })
+        })
     }
 
     /// Waits until there may be something to send.
@@ -201,7 +243,9 @@ impl Stream {
     fn step(&self) -> Option<(usize, Step)> {
         self.followed.look(|answers| {
             let mut behind = self.substreams.iter().enumerate();
-            behind.find_map(|(place, substream)| Some((place, substream.step(answers)?)))
+            let may = self.rights.may.as_ref();
+            behind
+                .find_map(|(place, substream)| Some((place, substream.source.step(answers, may)?)))
         })
     }
 
@@ -209,33 +253,34 @@ impl Stream {
         let Some(substream) = self.substreams.get_mut(place) else {
             return;
         };
-        match step {
-            Step::Patch { form, text, to } => {
-                substream.at = Some(to);
+        let id = substream.id.as_str();
+        match (step, &mut substream.source) {
+            (Step::Patch { form, text, to }, Source::Answer { at, .. }) => {
+                *at = Some(to);
                 self.pieces
-                    .extend(event::data(form.media_type(), &substream.id, &text));
+                    .extend(event::data(form.media_type(), id, &text));
             }
-            Step::Whole { view, to } => {
-                let kind = substream.follower.look(|answer| answer.kind.clone());
-                let (Some(kind), Ok(Ok(whole))) = (kind, substream.follower.whole(&view).await)
-                else {
+            (Step::Whole { view, to }, Source::Answer { follower, at, .. }) => {
+                let kind = follower.look(|answer| answer.kind.clone());
+                let (Some(kind), Ok(Ok(whole))) = (kind, follower.whole(&view).await) else {
                     let why = "the answer could not be worked out".to_owned();
                     return self.end(place, why);
                 };
-                substream.at = Some(to);
+                *at = Some(to);
                 self.pieces
-                    .extend(event::data(kind.media_type(), &substream.id, &whole));
+                    .extend(event::data(kind.media_type(), id, &whole));
             }
-            Step::Summary(summary) => {
-                let Source::Summary { uri, .. } = &substream.source else {
-                    return;
-                };
-                let (media_type, text) = tell(uri, substream.told, summary);
-                substream.told = Some(summary);
-                self.pieces
-                    .extend(event::data(media_type, &substream.id, &text));
+            (Step::Summary(summary), Source::Summary { uri, told, .. }) => {
+                let (media_type, text) = tell(uri, *told, summary);
+                *told = Some(summary);
+                self.pieces.extend(event::data(media_type, id, &text));
             }
-            Step::End(why) => self.end(place, why),
+            (Step::Document(text), Source::Manifest { told, .. } | Source::Domains { told }) => {
+                self.pieces.extend(event::data(media::JSON, id, &text));
+                *told = Some(text);
+            }
+            (Step::End(why), _) => self.end(place, why),
+            _ => {}
         }
     }
 
@@ -274,30 +319,70 @@ impl Drop for Stream {
     }
 }
 
-impl Substream {
-    /// What it is sent next, if it is behind.
-    fn step(&self, answers: Answers<'_>) -> Option<Step> {
-        let id: AnswerId = self.follower.id();
-        let answer = answers.get(id)?;
-        if let Some(why) = &answer.ended {
-            return Some(Step::End(why.clone()));
+impl Source {
+    /// The domain that it is of.
+    fn domain<'s>(&'s self, answers: Answers<'s>) -> Option<&'s DomainLabel> {
+        match self {
+            Source::Manifest { domain, .. } => Some(domain),
+            Source::Domains { .. } => None,
+            Source::Answer { follower, .. } | Source::Summary { follower, .. } => {
+                match &answers.get(follower.id())?.view {
+                    ViewName::Domain(domain) => Some(domain),
+                    ViewName::Merged => None,
+                }
+            }
         }
-        match &self.source {
-            Source::Summary { tag, .. } => {
-                let tag = tag.as_deref().filter(|_| self.told.is_none());
+    }
+
+    /// What it is sent next, if it is behind.
+    fn step(&self, answers: Answers<'_>, may: Option<&May>) -> Option<Step> {
+        match self {
+            Source::Manifest { domain, told } => {
+                let Some(manifest) = answers.snapshot().manifests.get(domain) else {
+                    return Some(Step::End("the domain is not here any more".to_owned()));
+                };
+                (told.as_ref() != Some(manifest)).then(|| Step::Document(manifest.clone()))
+            }
+            Source::Domains { told } => {
+                let domains = answers.snapshot().manifests.keys();
+                let domains: Vec<&DomainLabel> = domains
+                    .filter(|domain| may.is_none_or(|may| may(domain)))
+                    .collect();
+                let text = serde_json::json!({ "domains": domains }).to_string();
+                (told.as_deref() != Some(text.as_bytes())).then(|| Step::Document(text.into()))
+            }
+            Source::Summary {
+                follower,
+                tag,
+                told,
+                ..
+            } => {
+                let answer = answers.get(follower.id())?;
+                if let Some(why) = &answer.ended {
+                    return Some(Step::End(why.clone()));
+                }
+                let tag = tag.as_deref().filter(|_| told.is_none());
                 let mut summary = summary(answer, tag);
-                if let Some(told) = self.told {
+                if let Some(told) = told {
                     // The recommendation was for the client as it was then.
                     summary.start_edge_rec = told.start_edge_rec;
                 }
-                (self.told != Some(summary)).then_some(Step::Summary(summary))
+                (*told != Some(summary)).then_some(Step::Summary(summary))
             }
-            Source::Answer { patches } => {
+            Source::Answer {
+                follower,
+                patches,
+                at,
+            } => {
+                let answer = answers.get(follower.id())?;
+                if let Some(why) = &answer.ended {
+                    return Some(Step::End(why.clone()));
+                }
                 let history = &answer.history;
-                if self.at == Some(history.end()) {
+                if *at == Some(history.end()) {
                     return None;
                 }
-                let patch = self.at.filter(|_| *patches);
+                let patch = at.filter(|_| *patches);
                 let patch = patch.and_then(|at| history.next_patch(at));
                 Some(match patch {
                     Some((to, patch)) => Step::Patch {
@@ -311,6 +396,21 @@ impl Substream {
                     },
                 })
             }
+        }
+    }
+
+    /// What is sent before what depends on it (RFC 8895 §6.7.1): network maps,
+    /// other answers, then the manifests that cover them.
+    fn rank(&self) -> u8 {
+        match self {
+            Source::Answer { follower, .. } => {
+                let kind = follower.look(|answer| answer.kind.clone());
+                let depends = !matches!(kind, Some(Kind::NetworkMap | Kind::FilteredNetworkMap));
+                u8::from(depends)
+            }
+            Source::Summary { .. } => 1,
+            Source::Manifest { .. } => 2,
+            Source::Domains { .. } => 3,
         }
     }
 }
@@ -349,11 +449,6 @@ fn tell(
     (Form::Merge.media_type(), patch.to_string().into())
 }
 
-/// Puts network maps before what depends on them (RFC 8895 §6.7.1).
 fn sort(substreams: &mut [Substream]) {
-    substreams.sort_by_cached_key(|substream| {
-        let kind = substream.follower.look(|answer| answer.kind.clone());
-        let depends = !matches!(kind, Some(Kind::NetworkMap | Kind::FilteredNetworkMap));
-        (depends, substream.id.clone())
-    });
+    substreams.sort_by_cached_key(|substream| (substream.source.rank(), substream.id.clone()));
 }

@@ -1,0 +1,203 @@
+//! A peer's update stream: what it changes comes by itself, and only what
+//! changed.
+//!
+//! What comes is treated as if it had been fetched. A map that is rebuilt from
+//! patches waits until the manifest that names its digest has come; a manifest
+//! is taken as any is, except that what it names may be here already.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use crate::alto::media;
+use crate::alto::patch::merge_patch;
+use crate::alto::update::{AddUpdate, UpdateStreamParams};
+use crate::client::{DataEvent, StreamError, StreamEvent, UpdateStream};
+use crate::ident::{Digest, DomainLabel};
+
+use super::refusal::Refusal;
+use super::sync::Reader;
+
+/// The resources of the stream that are no maps.
+const DOMAINS: &str = "domains";
+const MANIFEST: &str = "manifest";
+
+/// The open stream of a peer, and what is followed on it.
+pub(super) struct Pushed {
+    stream: UpdateStream,
+    substreams: BTreeMap<String, Substream>,
+}
+
+/// What a substream is of.
+enum Substream {
+    /// The list of the domains that the peer passes.
+    Domains,
+    /// The manifest of a domain.
+    Manifest(DomainLabel),
+    /// A map, and the digest of what we have of it.
+    Map { id: String, digest: Digest },
+}
+
+/// What came of an event.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Nothing that others see.
+    Nothing,
+    /// A domain says something else, or was signed again.
+    Taken,
+    /// What is followed is not what is passed any more: read the peer, and open
+    /// another stream.
+    Reread,
+    /// The stream is no more: read the peer after a while.
+    Broken,
+}
+
+/// Why a stream cannot be gone on with.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    /// It ended, or its events make no sense.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// What came cannot be used.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// A patch does not fit what we have.
+    #[error("a change of {0} does not fit what is here")]
+    Unfit(String),
+}
+
+impl Pushed {
+    /// Opens the stream for everything that the peer was just read to pass.
+    pub(super) async fn open(reader: &Reader) -> Result<Self, Broken> {
+        let mut substreams = BTreeMap::from([("d".to_owned(), Substream::Domains)]);
+        let mut params = UpdateStreamParams::default();
+        params.add.insert("d".to_owned(), wanted(DOMAINS, None));
+        for (number, copy) in reader.copies().into_iter().enumerate() {
+            let domain = copy.domain.clone();
+            for (place, resource) in reader.needed(&copy)?.into_iter().enumerate() {
+                let name = format!("{number}-{place}");
+                let id = resource.resource_id.to_string();
+                let update = wanted(&id, Some(resource.tag.to_string()));
+                params.add.insert(name.clone(), update);
+                let digest = resource.sha_256;
+                substreams.insert(name, Substream::Map { id, digest });
+            }
+            let update = wanted(&format!("{domain}:{MANIFEST}"), None);
+            params.add.insert(number.to_string(), update);
+            substreams.insert(number.to_string(), Substream::Manifest(domain));
+        }
+        let stream = UpdateStream::open(&reader.link(), &reader.updates()?, &params).await?;
+        Ok(Self { stream, substreams })
+    }
+
+    /// The next event. Nothing is lost when the future is dropped.
+    pub(super) async fn next(&mut self) -> Result<StreamEvent, StreamError> {
+        self.stream.next().await
+    }
+
+    /// Takes an event in.
+    pub(super) async fn take(
+        &mut self,
+        event: StreamEvent,
+        reader: &mut Reader,
+    ) -> Result<Heard, Broken> {
+        let event = match event {
+            StreamEvent::Control(control) if control.stopped.is_empty() => {
+                return Ok(Heard::Nothing);
+            }
+            StreamEvent::Control(_) => return Ok(Heard::Reread),
+            StreamEvent::Data(event) => event,
+        };
+        match self.substreams.get_mut(&event.substream) {
+            None => Ok(Heard::Nothing),
+            Some(Substream::Domains) => self.domains(&event, reader),
+            Some(Substream::Map { id, digest }) => {
+                let body = rebuild(id, digest, event, reader).await?;
+                *digest = Digest::of(&body);
+                reader.give(*digest, body);
+                Ok(Heard::Nothing)
+            }
+            Some(Substream::Manifest(domain)) => {
+                let domain = domain.clone();
+                if !reader.take_pushed(&event.data).await? {
+                    return Ok(Heard::Reread);
+                }
+                Ok(match self.covers(&domain, reader)? {
+                    true => Heard::Taken,
+                    false => Heard::Reread,
+                })
+            }
+        }
+    }
+
+    /// Whether the domains that are passed are those that are followed.
+    fn domains(&self, event: &DataEvent, reader: &Reader) -> Result<Heard, Broken> {
+        #[derive(Deserialize)]
+        struct Passed {
+            domains: Vec<DomainLabel>,
+        }
+        let passed: Passed = serde_json::from_slice(&event.data)
+            .map_err(|error| Refusal::Form(format!("the list of domains: {error}")))?;
+        let wanted = passed.domains.iter().filter(|domain| reader.wants(domain));
+        let is_followed = |domain: &&DomainLabel| {
+            let mut all = self.substreams.values();
+            all.any(|one| matches!(one, Substream::Manifest(followed) if followed == *domain))
+        };
+        let unknown = wanted.clone().filter(|domain| !is_followed(domain)).count();
+        Ok(match unknown {
+            0 => Heard::Nothing,
+            _ => Heard::Reread,
+        })
+    }
+
+    /// Whether the maps that a domain's manifest names are followed, and as it
+    /// has them.
+    fn covers(&self, domain: &DomainLabel, reader: &Reader) -> Result<bool, Broken> {
+        let Some(copy) = reader.copy(domain) else {
+            return Ok(false);
+        };
+        let needed = reader.needed(&copy)?;
+        let have = |id: &str, sha_256: &Digest| {
+            let mut all = self.substreams.values();
+            all.any(|one| {
+                matches!(one, Substream::Map { id: map, digest } if map == id && digest == sha_256)
+            })
+        };
+        Ok(needed
+            .iter()
+            .all(|resource| have(resource.resource_id.as_str(), &resource.sha_256)))
+    }
+}
+
+/// A map after an event.
+async fn rebuild(
+    id: &str,
+    digest: &Digest,
+    event: DataEvent,
+    reader: &Reader,
+) -> Result<Bytes, Broken> {
+    if event.media_type != media::MERGE_PATCH {
+        // Lines that it was broken into are no part of it.
+        let text = event.data;
+        let body = reader.work(move || crate::alto::patch::compact(&text).into_owned());
+        return Ok(body.await?.into());
+    }
+    let unfit = || Broken::Unfit(id.to_owned());
+    let before = reader.body(digest).await?.ok_or_else(unfit)?;
+    let patched = reader
+        .work(move || merge_patch(&before, &event.data))
+        .await?;
+    let body = patched.map_err(|_| unfit())?;
+    reader.check_size(id, body.len())?;
+    Ok(body.into())
+}
+
+fn wanted(resource_id: &str, tag: Option<String>) -> AddUpdate {
+    AddUpdate {
+        resource_id: resource_id.to_owned(),
+        tag,
+        incremental_changes: true,
+        input: None,
+    }
+}

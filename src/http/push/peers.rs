@@ -1,0 +1,117 @@
+//! The update stream for peers: the maps of the domains that a peer gets, each
+//! as its manifest names it, and then the manifest.
+//!
+//! It is an update stream of RFC 8895 whose resources are the maps by their ids,
+//! `<domain>:manifest` for a domain's manifest, and `domains` for the list of
+//! what the peer gets. It is not controlled: who wants other substreams opens
+//! another.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use crate::alto::error::AltoError;
+use crate::alto::update::{AddUpdate, UpdateStreamParams};
+use crate::http::app::App;
+use crate::http::refusal::Refused;
+use crate::ident::DomainLabel;
+use crate::publish::{Query, ViewName};
+
+use super::open::{begin, full, mistaken};
+use super::stream::{May, Rights, Source, Substream};
+
+/// The list of the domains that a peer gets.
+const DOMAINS: &str = "domains";
+
+/// What a domain's manifest is called.
+const MANIFEST: &str = "manifest";
+
+/// Whether a peer gets a domain now.
+type MayHave = Arc<dyn Fn(&DomainLabel) -> bool + Send + Sync>;
+
+/// The answer to a peer's request for its update stream. `allowed` tells whether
+/// the peer is one still, `may` which domains it gets.
+///
+/// # Errors
+/// The request is mistaken, or there is no room.
+pub(in crate::http) async fn open_for_peer(
+    app: &App,
+    content: &[u8],
+    allowed: Box<dyn Fn() -> bool + Send + Sync>,
+    may: MayHave,
+) -> Result<Response, Refused> {
+    let params = UpdateStreamParams::read(content).map_err(|error| mistaken(&error))?;
+    if params.add.is_empty() {
+        return Err(mistaken(&AltoError::missing_field("add")));
+    }
+    let mut substreams = Vec::with_capacity(params.add.len());
+    for (id, update) in &params.add {
+        let source = source(app, update, &may).await?.ok_or_else(|| {
+            let field = format!("add/{id}/resource-id");
+            mistaken(&AltoError::invalid_value(field, &update.resource_id))
+        })?;
+        substreams.push(Substream {
+            id: id.clone(),
+            source,
+        });
+    }
+    let may: May = Box::new(move |domain| may(domain));
+    let rights = Rights {
+        allowed,
+        may: Some(may),
+    };
+    begin(
+        app,
+        &app.peer_push,
+        ViewName::Merged,
+        substreams,
+        |_| None,
+        rights,
+    )
+}
+
+/// What a peer is sent of a resource; none if it gets none of this id.
+async fn source(app: &App, update: &AddUpdate, may: &MayHave) -> Result<Option<Source>, Refused> {
+    let id = update.resource_id.as_str();
+    if id == DOMAINS {
+        return Ok(Some(Source::Domains { told: None }));
+    }
+    let named = id.split_once(':').and_then(|(label, path)| {
+        let domain = DomainLabel::new(label).ok()?;
+        Some((domain, path)).filter(|(domain, _)| may(domain))
+    });
+    let Some((domain, path)) = named else {
+        return Ok(None);
+    };
+    let followed = app.peer_push.followed();
+    let snapshot = followed.snapshot();
+    if !snapshot.manifests.contains_key(&domain) {
+        return Ok(None);
+    }
+    if path == MANIFEST {
+        return Ok(Some(Source::Manifest { domain, told: None }));
+    }
+    let name = ViewName::Domain(domain);
+    let resource = snapshot.view(&name).and_then(|view| {
+        let resource = view.catalog().get(path)?;
+        let is_map = resource.kind.accepts().is_none() && followed.offer().has(view, resource);
+        is_map.then_some(resource)
+    });
+    let Some(resource) = resource else {
+        return Ok(None);
+    };
+    let nobody = std::net::Ipv4Addr::UNSPECIFIED.into();
+    let follower = followed.follow(&name, Query::new(resource, b"", nobody), None);
+    let follower = follower.map_err(|_| full(StatusCode::SERVICE_UNAVAILABLE))?;
+    let mut at = None;
+    if let Some(tag) = &update.tag {
+        followed.find_tag(follower.id()).await;
+        at = follower.look(|answer| answer.history.tagged(tag)).flatten();
+    }
+    Ok(Some(Source::Answer {
+        follower,
+        patches: update.incremental_changes,
+        at,
+    }))
+}
