@@ -1,15 +1,16 @@
 //! `altofed query … watch`
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use clap::Args;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::alto::canonical::number_text;
 use crate::alto::patch::{PatchError, changes};
-use crate::client::{Catalog, Client, FollowSettings, Followed, Follower, News, Update};
+use crate::client::{
+    Catalog, Client, FollowSettings, Followed, Follower, News, Update, difference_lines,
+};
 use crate::runtime::{Clock, Pool};
 
 use super::Failure;
@@ -31,9 +32,6 @@ pub(super) struct Options {
 
 /// How many lines a change is told in; then they are counted.
 const MAX_LINES: usize = 20;
-
-/// How much of a value is shown.
-const MAX_SHOWN: usize = 60;
 
 fn json_text(text: &str) -> Result<Value, serde_json::Error> {
     serde_json::from_str(text)
@@ -113,7 +111,7 @@ pub(super) async fn run(
 
 /// Prints a change for people.
 fn table(time: &str, update: &Update, before: Option<&[u8]>) -> Result<(), Failure> {
-    let lines = lines(before.unwrap_or(b"{}"), &update.body)?;
+    let lines = difference_lines(before.unwrap_or(b"{}"), &update.body)?;
     let Update {
         resource_id, tag, ..
     } = update;
@@ -181,123 +179,9 @@ fn has_null(value: &Value) -> bool {
     }
 }
 
-/// What two documents differ in, a line for each value, apart from their `meta`.
-fn lines(old: &[u8], new: &[u8]) -> Result<Vec<String>, PatchError> {
-    let mut lines = Vec::new();
-    changes(old, new, |path, was, is| {
-        let path: Vec<String> = path.iter().map(|name| name.to_string()).collect();
-        let (was, is) = (leaves(&path, was), leaves(&path, is));
-        let places: BTreeSet<&Vec<String>> = was.keys().chain(is.keys()).collect();
-        for place in places {
-            tell(&mut lines, place, was.get(place), is.get(place));
-        }
-    })?;
-    Ok(lines)
-}
-
-/// The values inside a value that are no objects, by their paths.
-fn leaves(path: &[String], value: Option<&str>) -> BTreeMap<Vec<String>, Value> {
-    let mut found = BTreeMap::new();
-    let mut open: Vec<(Vec<String>, Value)> = value
-        .and_then(|text| serde_json::from_str(text).ok())
-        .map(|value| (path.to_vec(), value))
-        .into_iter()
-        .collect();
-    while let Some((path, value)) = open.pop() {
-        match value {
-            Value::Object(members) => open.extend(members.into_iter().map(|(name, value)| {
-                let mut path = path.clone();
-                path.push(name);
-                (path, value)
-            })),
-            leaf => {
-                found.insert(path, leaf);
-            }
-        }
-    }
-    found
-}
-
-/// Tells of one value, as people speak of it.
-fn tell(lines: &mut Vec<String>, path: &[String], was: Option<&Value>, is: Option<&Value>) {
-    let list = |value: Option<&Value>| -> BTreeSet<String> {
-        let elements = value.and_then(Value::as_array).into_iter().flatten();
-        elements.map(plain).collect()
-    };
-    let names: Vec<&str> = path.iter().map(String::as_str).collect();
-    match names.as_slice() {
-        ["meta", ..] => {}
-        ["network-map", pid, _] => {
-            let (was, is) = (list(was), list(is));
-            lines.extend(
-                was.difference(&is)
-                    .map(|prefix| format!("{pid} - {prefix}")),
-            );
-            lines.extend(
-                is.difference(&was)
-                    .map(|prefix| format!("{pid} + {prefix}")),
-            );
-        }
-        ["cost-map" | "endpoint-cost-map", src, dst] => {
-            lines.push(format!("{src} → {dst}  {} → {}", shown(was), shown(is)));
-        }
-        [_, place @ ..] => {
-            lines.push(format!(
-                "{}  {} → {}",
-                place.join(" "),
-                shown(was),
-                shown(is)
-            ));
-        }
-        [] => {}
-    }
-}
-
-fn shown(value: Option<&Value>) -> String {
-    let text = value.map_or("-".to_owned(), plain);
-    match text.char_indices().nth(MAX_SHOWN) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text,
-    }
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.escape_debug().to_string(),
-        Value::Number(number) => number_text(number.as_f64().unwrap_or(f64::NAN)),
-        other => other.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn costs_and_prefixes_are_told_as_people_speak_of_them() {
-        let told = |old: &str, new: &str| lines(old.as_bytes(), new.as_bytes()).expect("sound");
-        assert_eq!(
-            told(
-                r#"{"meta":{"x":1},"cost-map":{"a":{"b":10,"c":1},"b":{"a":2}}}"#,
-                r#"{"meta":{"x":2},"cost-map":{"a":{"b":12,"c":1},"n":{"a":0.5}}}"#,
-            ),
-            ["a → b  10 → 12", "b → a  2 → -", "n → a  - → 0.5"]
-        );
-        assert_eq!(
-            told(
-                r#"{"network-map":{"p":{"ipv4":["10.0.0.0/8","11.0.0.0/8"]},"q":{}}}"#,
-                r#"{"network-map":{"p":{"ipv4":["11.0.0.0/8"],"ipv6":["::/0"]}}}"#,
-            ),
-            ["p - 10.0.0.0/8", "p + ::/0"]
-        );
-        assert_eq!(
-            told(
-                r#"{"endpoint-properties":{"ipv4:192.0.2.1":{"m.pid":"a"}}}"#,
-                r#"{"endpoint-properties":{"ipv4:192.0.2.1":{"m.pid":"b"}}}"#,
-            ),
-            ["ipv4:192.0.2.1 m.pid  a → b"]
-        );
-    }
 
     #[test]
     fn a_script_is_told_a_merge_patch_unless_null_is_a_value() {

@@ -10,6 +10,7 @@
 mod address;
 mod catalog;
 mod decode;
+mod difference;
 mod follow;
 mod http;
 mod link;
@@ -23,6 +24,7 @@ mod update_stream;
 
 pub use address::{DeniedAddress, Reach};
 pub use catalog::{Catalog, Crawl, Offer};
+pub use difference::difference_lines;
 pub use follow::{FollowError, FollowSettings, Followed, Follower, How, Mode, News, Update};
 pub use http::{Client, ClientError, Options};
 pub use link::Link;

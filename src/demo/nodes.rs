@@ -138,8 +138,7 @@ fn peer(label: &str, base: &Url, secret: &str, import: &str, export: &str) -> St
          peer = {label:?}\n\
          [[peer]]\ndomain = {label:?}\ndirectory = \"{base}directory\"\ntoken = {secret:?}\n\
          allow_private_addresses = true\n\
-         import.domains = [{import:?}]\nexport.domains = [{export:?}]\n\
-         refresh.interval = \"1s\"\n"
+         import.domains = [{import:?}]\nexport.domains = [{export:?}]\n"
     );
     text
 }

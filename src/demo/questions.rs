@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use bytes::Bytes;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 
 use crate::alto::media;
 use crate::api::explain::Explanation;
-use crate::client::path_table;
-use crate::runtime::Clock;
+use crate::client::{FollowSettings, Followed, Follower, Mode, News, difference_lines, path_table};
+use crate::runtime::{Clock, Pool};
 
 use super::nodes::Member;
 
@@ -59,28 +60,81 @@ pub(super) async fn run(asker: &Member, other: &Member) -> anyhow::Result<()> {
     println!("   Content-Type: {}", media::MERGE_PATCH);
     println!("   {CHANGE}\n");
     let clock = Clock::system();
+    let mut watching = Watching::start(asker, &query, &clock).await?;
     let begun = clock.now();
     other.client.patch(&url, CHANGE).await?;
-    let after = loop {
-        let now = costs(asker, &query).await?;
-        if now[far] != before[far] {
-            break now;
-        }
-        if clock.now().since(begun) > PATIENCE {
-            bail!(
-                "the change was not seen at {name} within {} s",
-                PATIENCE.as_secs()
-            );
-        }
-        clock.sleep(Duration::from_millis(10)).await;
-    };
+    let (after, mode) = watching.until_changed(far).await?;
     println!(
-        "   {} ms later the answer of {name}'s node is:\n",
-        clock.now().since(begun).as_millis()
+        "   {} ms later a client that watches the answer at {name}'s node is told ({}):\n",
+        clock.now().since(begun).as_millis(),
+        mode.as_str()
     );
-    println!("{}\n", table(&after));
+    for line in difference_lines(&watching.before, &after)? {
+        println!("   {line}");
+    }
+    println!("\n{}\n", table(&costs(asker, &query).await?));
     println!("{}\n", explain(asker, client, far).await?);
     Ok(())
+}
+
+/// A client that is told when the answer changes.
+struct Watching {
+    follower: Follower,
+    /// The answer as it was.
+    before: Bytes,
+}
+
+impl Watching {
+    /// Follows the answer to a query of the endpoint cost service.
+    async fn start(asker: &Member, query: &Value, clock: &Clock) -> anyhow::Result<Self> {
+        let wanted = Followed {
+            resource_id: "endpointcost".to_owned(),
+            input: Some(query.clone()),
+        };
+        let mut follower = Follower::new(
+            asker.client.link(clock.clone()),
+            Pool::new(1)?,
+            asker.base.join("views/merged/directory")?,
+            vec![wanted],
+            FollowSettings::default(),
+        );
+        let before = next(&mut follower).await?.0;
+        Ok(Self { follower, before })
+    }
+
+    /// The answer once the cost to a cache is another, and how it came.
+    async fn until_changed(&mut self, cache: &str) -> anyhow::Result<(Bytes, Mode)> {
+        let cost = |answer: &Bytes| -> anyhow::Result<Value> {
+            let mut answer: Value = serde_json::from_slice(answer)?;
+            Ok(answer["endpoint-cost-map"][CLIENT.1][cache].take())
+        };
+        let before = cost(&self.before)?;
+        let changed = async {
+            loop {
+                let (answer, mode) = next(&mut self.follower).await?;
+                if cost(&answer)? != before {
+                    return anyhow::Ok((answer, mode));
+                }
+            }
+        };
+        let changed = tokio::time::timeout(PATIENCE, changed).await;
+        changed.with_context(|| format!("the change was not seen in {} s", PATIENCE.as_secs()))?
+    }
+}
+
+/// The next answer that a follower is told.
+async fn next(follower: &mut Follower) -> anyhow::Result<(Bytes, Mode)> {
+    loop {
+        match follower.next().await? {
+            News::Changed(updates) => {
+                let last = updates.into_iter().next_back();
+                let last = last.context("a change is of something")?;
+                return Ok((last.body, last.mode));
+            }
+            News::Following(_) => {}
+            News::Interrupted { error, .. } => return Err(error.into()),
+        }
+    }
 }
 
 fn query() -> Value {
