@@ -13,6 +13,7 @@ mod member;
 mod memory;
 mod poison;
 mod proxy;
+mod push;
 mod rogue;
 mod site;
 mod surface;
