@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use super::canonical::value_text;
 use super::error::AltoError;
 use super::json::{self, Tree};
 
@@ -104,7 +105,7 @@ impl UpdateStreamParams {
             Some(Value::Array(ids)) => {
                 let id = |id: Value| match id {
                     Value::String(id) => Ok(id),
-                    other => Err(AltoError::invalid_value("remove", other.to_string())),
+                    other => Err(AltoError::invalid_value("remove", value_text(&other))),
                 };
                 Some(ids.into_iter().map(id).collect::<Result<_, _>>()?)
             }
@@ -232,6 +233,12 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_wrong_id_to_remove_is_repeated_as_it_was_sent() {
+        let error = UpdateStreamParams::read(br#"{"remove":["a",7]}"#).expect_err("a number");
+        assert_eq!(error.value.as_deref(), Some("7"));
     }
 
     #[test]
