@@ -22,6 +22,7 @@ mod oracle;
 mod peer;
 mod rfc7285;
 mod rfc8189;
+mod rfc8895;
 mod rfc9274;
 mod rfc9439;
 mod serve;

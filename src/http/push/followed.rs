@@ -29,7 +29,8 @@ use super::tokens::unguessable;
 /// All that is followed.
 pub struct Followed {
     state: RwLock<State>,
-    /// Counts the snapshots that everything was brought to.
+    /// The generation of the snapshot that everything was brought to, or could
+    /// not be.
     arrived: watch::Sender<u64>,
     settings: watch::Receiver<Settings>,
     max_whole: usize,
@@ -98,15 +99,16 @@ impl Followed {
         pool: Pool,
         clock: Clock,
     ) -> (Arc<Self>, Task<()>) {
+        let snapshot = snapshots.borrow_and_update().clone();
         let followed = Arc::new(Self {
+            arrived: watch::Sender::new(snapshot.generation),
             state: RwLock::new(State {
-                snapshot: snapshots.borrow_and_update().clone(),
+                snapshot,
                 answers: HashMap::new(),
                 known: BTreeMap::new(),
                 names: HashMap::new(),
                 next: 0,
             }),
-            arrived: watch::Sender::new(0),
             settings,
             max_whole,
             bodies,
@@ -119,7 +121,10 @@ impl Followed {
             let mut tags: Option<Task<()>> = None;
             while snapshots.changed().await.is_ok() {
                 let snapshot = snapshots.borrow_and_update().clone();
-                if let Err(error) = this.advance(snapshot).await {
+                let generation = snapshot.generation;
+                let advanced = this.advance(snapshot).await;
+                this.arrived.send_replace(generation);
+                if let Err(error) = advanced {
                     tracing::error!(%error, "what is followed could not be brought forward");
                     continue;
                 }
@@ -145,9 +150,16 @@ impl Followed {
         self.settings.borrow().clone()
     }
 
-    /// Counts the snapshots that everything was brought to.
+    /// Changes when everything was brought to another snapshot.
     pub(super) fn arrived(&self) -> watch::Receiver<u64> {
         self.arrived.subscribe()
+    }
+
+    /// Waits until everything was brought to the snapshot of a generation, or
+    /// could not be: who has read from it is not to be shown an older one.
+    pub(super) async fn reach(&self, generation: u64) {
+        let mut arrived = self.arrived.subscribe();
+        drop(arrived.wait_for(|at| *at >= generation).await);
     }
 
     /// The snapshot that everything was brought to.
@@ -312,7 +324,6 @@ impl Followed {
             });
             advances.extend(done.await?);
         }
-        self.arrived.send_modify(|count| *count += 1);
         Ok(())
     }
 

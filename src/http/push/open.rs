@@ -145,6 +145,8 @@ impl Asked<'_> {
         &self,
         add: &BTreeMap<String, AddUpdate>,
     ) -> Result<Vec<Substream>, Refused> {
+        let generation = self.app.snapshot().generation;
+        self.app.push.followed().reach(generation).await;
         let mut substreams = Vec::with_capacity(add.len());
         for (id, update) in add {
             let field = format!("add/{id}/resource-id");

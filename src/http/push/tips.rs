@@ -120,7 +120,9 @@ pub(in crate::http) async fn open(
     let asked = Asked { app, view, client };
     let opened = async {
         let params = TipsParams::read(content).map_err(|error| mistaken(&error))?;
-        let snapshot = app.push.followed().snapshot();
+        let followed = app.push.followed();
+        followed.reach(app.snapshot().generation).await;
+        let snapshot = followed.snapshot();
         let view = snapshot.view(view).ok_or_else(gone)?;
         let opened = asked.tips_view(view, &params).await;
         // RFC 9569 §6.3 has 429 where RFC 8895 has 503.
