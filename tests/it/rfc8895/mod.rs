@@ -1,6 +1,17 @@
 //! RFC 8895, updates that a node sends as they come, by the sections of the RFC.
 
+mod control;
+mod directory;
+mod ends;
+mod errors;
+mod events;
+mod limits;
 mod opening;
+mod order;
+mod patches;
+mod python;
+mod resuming;
+mod slow;
 
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -8,14 +19,32 @@ use serde_json::{Map, Value, json};
 use crate::support::events::Events;
 use crate::support::{NOC, TestNode};
 
+/// Where streams of the node's own domain are opened.
+const UPDATES_OF_ISP_A: &str = "/views/isp-a/updates";
+
 /// A substream of a resource of the node's own domain.
 fn of(resource: &str) -> Value {
     json!({"resource-id": format!("isp-a:{resource}")})
 }
 
+/// A substream of one with parameters.
+fn asking(resource: &str, input: &Value) -> Value {
+    json!({"resource-id": format!("isp-a:{resource}"), "input": input})
+}
+
 /// Opens a stream of the node's own domain.
 async fn follow(node: &TestNode, add: Value) -> Events {
     node.follow("isp-a", add).await
+}
+
+/// What an update stream of the node's own domain is told in an error.
+async fn refused(node: &TestNode, body: &Value) -> (String, String, String) {
+    let answer = node.post(
+        UPDATES_OF_ISP_A,
+        crate::support::events::UPDATES,
+        body.to_string(),
+    );
+    crate::metro::fault(&answer.await)
 }
 
 /// A merge patch of a document by `noc`, which must succeed.
@@ -30,6 +59,38 @@ async fn cost(node: &TestNode, src: &str, dst: &str, cost: impl Into<Value>) {
     patch(node, "cost-maps/routingcost", &body).await;
 }
 
+/// Has a PID have these IPv4 prefixes and no other.
+async fn prefixes(node: &TestNode, pid: &str, prefixes: &[String]) {
+    let body = json!({"network-map": {pid: {"ipv4": prefixes}}});
+    patch(node, "network-map", &body).await;
+}
+
+/// Changes several documents at once.
+async fn transact(node: &TestNode, operations: Value) {
+    let body = json!({"operations": operations});
+    let request = node.n2s(NOC, Method::POST, "transaction", Some(&body));
+    let answer = request.send().await;
+    assert!(answer.status.is_success(), "{answer:?}");
+}
+
+/// The text of a full map of the node's own domain.
+async fn text(node: &TestNode, resource: &str) -> String {
+    let answer = node.get(&format!("/views/isp-a/{resource}")).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.text().to_owned()
+}
+
+/// The tag of a network map.
+fn vtag(map: &Value) -> &str {
+    map["meta"]["vtag"]["tag"].as_str().expect("a tag")
+}
+
+/// Prefixes `10.<second>.0.0/24`, `10.<second>.1.0/24`, …
+fn many(second: usize, count: usize) -> Vec<String> {
+    let prefix = |third| format!("10.{second}.{third}.0/24");
+    (0..count).map(prefix).collect()
+}
+
 /// Puts PIDs `p000`, `p001`, … of a prefix each, and costs between all of them.
 async fn mesh(node: &TestNode, pids: usize) {
     let name = |i: usize| format!("p{i:03}");
@@ -42,4 +103,12 @@ async fn mesh(node: &TestNode, pids: usize) {
     let costs: Map<String, Value> = (0..pids).map(|i| (name(i), row(i))).collect();
     node.put("cost-maps/routingcost", &json!({"cost-map": costs}))
         .await;
+}
+
+/// A value of the node's own metrics.
+async fn metric(node: &TestNode, name: &str) -> u64 {
+    let metrics = node.get("/metrics").await;
+    let of = |line: &str| line.strip_prefix(name)?.trim().parse().ok();
+    let value = metrics.text().lines().find_map(of);
+    value.unwrap_or_else(|| panic!("{name} is not in {}", metrics.text()))
 }

@@ -1,12 +1,12 @@
 //! Update streams as a client reads them, by the text of RFC 8895 alone.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use altofed::alto::canonical::value_text;
 use serde_json::{Value, json};
 
-use super::{Request, TestNode};
+use super::{Answer, Request, TestNode};
 
 pub const EVENTS: &str = "text/event-stream";
 pub const UPDATES: &str = "application/alto-updatestreamparams+json";
@@ -41,13 +41,24 @@ pub struct Events {
     response: reqwest::Response,
     lines: VecDeque<String>,
     rest: Vec<u8>,
-    /// The comments so far.
-    pub comments: usize,
+    /// The fields that lines had so far.
+    pub fields: BTreeSet<String>,
+    /// The longest line so far.
+    pub longest: usize,
+    /// The events so far.
+    pub count: usize,
+    /// Where the stream is controlled, once it said so.
+    pub control: String,
     /// What every substream has.
     pub documents: BTreeMap<String, Value>,
 }
 
 impl Request {
+    /// Sends it and reads no more than the status.
+    pub async fn status(self) -> u16 {
+        self.0.send().await.expect("an answer").status().as_u16()
+    }
+
     /// Sends it and reads the answer as an update stream.
     pub async fn open(self) -> Events {
         let response = self.0.send().await.expect("an answer");
@@ -57,7 +68,10 @@ impl Request {
             response,
             lines: VecDeque::new(),
             rest: Vec::new(),
-            comments: 0,
+            fields: BTreeSet::new(),
+            longest: 0,
+            count: 0,
+            control: String::new(),
             documents: BTreeMap::new(),
         }
     }
@@ -76,9 +90,16 @@ impl TestNode {
 impl Events {
     /// The next event; none when the stream has ended.
     pub async fn next(&mut self) -> Option<Event> {
+        // Comments come for ever.
+        let event = tokio::time::timeout(PATIENCE, self.event());
+        event.await.expect("an event in time")
+    }
+
+    async fn event(&mut self) -> Option<Event> {
         let (mut head, mut data) = (None, Vec::new());
         loop {
             let line = self.line().await?;
+            self.longest = self.longest.max(line.len());
             match line.split_once(": ").unwrap_or((&line, "")) {
                 ("", _) if line.is_empty() => {
                     let Some(head) = head.take() else {
@@ -92,13 +113,19 @@ impl Events {
                         substream: substream.to_owned(),
                         text: data.join("\n"),
                     };
+                    self.count += 1;
                     self.apply(&event);
                     return Some(event);
                 }
-                ("event", value) => head = Some(value.to_owned()),
-                ("data", value) => data.push(value.to_owned()),
-                _ if line.starts_with(':') => self.comments += 1,
-                other => panic!("no field of RFC 8895: {other:?}"),
+                _ if line.starts_with(':') => {}
+                (field, value) => {
+                    self.fields.insert(field.to_owned());
+                    match field {
+                        "event" => head = Some(value.to_owned()),
+                        "data" => data.push(value.to_owned()),
+                        _ => {}
+                    }
+                }
             }
         }
     }
@@ -120,6 +147,29 @@ impl Events {
         }
     }
 
+    /// Reads until a substream has a document with this canonical text.
+    pub async fn until_text(&mut self, substream: &str, wanted: &str) {
+        let has = |document: &Value| value_text(document) == wanted;
+        self.until(|documents| documents.get(substream).is_some_and(has))
+            .await;
+    }
+
+    /// Reads on to the end; the last control event that was there before it.
+    pub async fn end(&mut self) -> Value {
+        let mut last = Value::Null;
+        while let Some(event) = self.next().await {
+            if event.substream.is_empty() {
+                last = event.json();
+            }
+        }
+        last
+    }
+
+    /// Asks the stream's control service for something.
+    pub async fn ask(&self, node: &TestNode, body: &Value) -> Answer {
+        node.post(&self.control, UPDATES, body.to_string()).await
+    }
+
     /// The canonical text of what a substream has.
     pub fn text_of(&self, substream: &str) -> String {
         value_text(&self.documents[substream])
@@ -128,6 +178,9 @@ impl Events {
     fn apply(&mut self, event: &Event) {
         if event.substream.is_empty() {
             assert_eq!(event.media_type, CONTROL);
+            if let Some(uri) = event.json()["control-uri"].as_str() {
+                self.control = uri.to_owned();
+            }
             return;
         }
         let payload = event.json();
@@ -147,7 +200,8 @@ impl Events {
         }
     }
 
-    async fn line(&mut self) -> Option<String> {
+    /// The next line; none when the stream has ended.
+    pub async fn line(&mut self) -> Option<String> {
         loop {
             if let Some(line) = self.lines.pop_front() {
                 return Some(line);
