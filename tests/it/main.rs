@@ -25,6 +25,7 @@ mod rfc8189;
 mod rfc8895;
 mod rfc9274;
 mod rfc9439;
+mod rfc9569;
 mod serve;
 mod streaming;
 mod support;

@@ -184,20 +184,9 @@ impl Events {
             return;
         }
         let payload = event.json();
-        match event.media_type.as_str() {
-            super::MERGE_PATCH => {
-                let document = self.documents.get_mut(&event.substream);
-                json_patch::merge(document.expect("what is patched is there"), &payload);
-            }
-            JSON_PATCH => {
-                let operations = serde_json::from_value(payload).expect("an array of operations");
-                let operations: json_patch::Patch = operations;
-                let document = self.documents.get_mut(&event.substream);
-                let document = document.expect("what is patched is there");
-                json_patch::patch(document, &operations).expect("it fits");
-            }
-            _ => drop(self.documents.insert(event.substream.clone(), payload)),
-        }
+        let substream = event.substream.clone();
+        let document = self.documents.entry(substream).or_default();
+        patch(document, &event.media_type, payload);
     }
 
     /// The next line; none when the stream has ended.
@@ -215,5 +204,21 @@ impl Events {
                 self.lines.push_back(line.trim_end_matches('\n').to_owned());
             }
         }
+    }
+}
+
+/// What an item of a media type makes of a document: patches patch what must be
+/// there, all else takes its place.
+pub fn patch(document: &mut Value, media_type: &str, payload: Value) {
+    let patches = [super::MERGE_PATCH, JSON_PATCH].contains(&media_type);
+    assert!(!patches || document.is_object(), "nothing to patch");
+    match media_type {
+        super::MERGE_PATCH => json_patch::merge(document, &payload),
+        JSON_PATCH => {
+            let operations: json_patch::Patch =
+                serde_json::from_value(payload).expect("an array of operations");
+            json_patch::patch(document, &operations).expect("it fits");
+        }
+        _ => *document = payload,
     }
 }

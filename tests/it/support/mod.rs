@@ -1,8 +1,10 @@
 //! What the tests share: nodes on free ports, and a client for them.
 
 pub mod certificates;
+pub mod changes;
 pub mod events;
 mod program;
+pub mod tips;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -289,12 +291,22 @@ impl Request {
 
     /// Sends it and reads the whole answer.
     pub async fn send(self) -> Answer {
-        let response = self.0.send().await.expect("an answer");
-        Answer {
+        self.tried().await.expect("an answer")
+    }
+
+    /// Sends it and reads the whole answer, if it comes.
+    pub async fn tried(self) -> Result<Answer, reqwest::Error> {
+        let response = self.begin().await?;
+        Ok(Answer {
             status: response.status(),
             headers: response.headers().clone(),
-            body: response.bytes().await.expect("a body").to_vec(),
-        }
+            body: response.bytes().await?.to_vec(),
+        })
+    }
+
+    /// Sends it; the body of the answer is left to be read.
+    pub async fn begin(self) -> Result<reqwest::Response, reqwest::Error> {
+        self.0.send().await
     }
 }
 
