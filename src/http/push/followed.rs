@@ -253,12 +253,15 @@ impl Followed {
         Some(name)
     }
 
-    /// Follows the answer whose TIPS view has a name.
+    /// Follows the answer whose TIPS view has a name, unless it is no more.
     pub(super) fn named(self: &Arc<Self>, name: &str) -> Option<Follower> {
         let now = self.now();
         let mut state = self.write();
         let id = state.names.get(name).copied()?;
         let answer = state.answers.get_mut(&id)?;
+        if answer.ended.is_some() {
+            return None;
+        }
         answer.followers += 1;
         answer.used = now;
         Some(Follower {

@@ -154,6 +154,9 @@ async fn next_edge(
             let why = "the view has its input; leave it out";
             return Err(mistaken(&AltoError::invalid_value("input", why)));
         }
+        if params.tag.is_some() {
+            app.push.followed().find_tag(follower.id()).await;
+        }
         let told = follower.look(|answer| {
             let id = answer.view.resource_id(answer.query.path());
             (id.as_str() == params.resource_id).then(|| summary(answer, params.tag.as_deref()))

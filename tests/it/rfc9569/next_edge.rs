@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{COST_MAP_ID, MAP, node_with, of, refused, set_cost};
-use crate::metro::{COST_MAP, VALUE, fault};
+use super::{COST_MAP_ID, MAP, node_with, of, refused, set_cost, waiting};
+use crate::metro::{COST_MAP, VALUE, delete, fault};
 use crate::support::changes::Changes;
 use crate::support::events::TIPS_PARAMS;
 use crate::support::tips::Tips;
@@ -133,4 +133,24 @@ async fn a_view_that_is_not_there_has_none() {
     let body = of(MAP).to_string();
     let answer = node.post(&format!("{uri}/ug"), TIPS_PARAMS, body).await;
     refused(&answer, 404);
+}
+
+#[tokio::test]
+async fn a_view_whose_resource_is_gone_has_none_even_while_somebody_waits() {
+    let node = node_with("").await;
+    node.put(
+        "cost-maps/hopcount",
+        &json!({"cost-map": {"core": {"lab": 2}}}),
+    )
+    .await;
+    let id = "isp-a:costmap-hopcount";
+    let view = node.tips(&of(id)).await;
+    let poll = view.edge(&node, 1, 2);
+    let gone = async {
+        waiting(&node, 1).await;
+        delete(&node, "cost-maps/hopcount").await;
+    };
+    let (poll, ()) = tokio::join!(poll, gone);
+    refused(&poll, 404);
+    refused(&view.next_edge(&node, &of(id)).await, 404);
 }
