@@ -3,6 +3,7 @@
 mod access;
 mod alto_http;
 mod architecture;
+mod chaos;
 mod cli;
 mod client;
 mod configuration;
