@@ -422,7 +422,7 @@ fn the_demo_joins_ten_networks_asks_and_ends() {
         "switch   knows 10 of 10 networks",
         "POST http://127.0.0.1:",
         "over esnet-ashburn-geant-amsterdam",
-        "ms later the answer of DFN's node is",
+        "ms later a client that watches the answer at DFN's node is told (update stream)",
         "over esnet-ashburn-geant-london",
     ] {
         assert!(said.contains(words), "{words:?} is not in {said}");
