@@ -263,6 +263,21 @@ async fn what_was_held_back_for_many_versions_arrives_in_the_end() {
 }
 
 #[tokio::test]
+async fn who_was_away_for_some_versions_goes_on_from_what_it_has() {
+    let mut scene = Scene::new(17, "", |_| {}).await;
+    for away in 1..=heavier(10, 100) {
+        scene.all_have_it().await;
+        scene.wire.lead_to(None);
+        scene.wire.kill();
+        for _ in 0..away % 7 {
+            scene.change().await;
+        }
+        scene.wire.lead_to(Some(&scene.node.url));
+    }
+    scene.end().await;
+}
+
+#[tokio::test]
 async fn connections_that_die_while_all_is_sent_anew_are_tried_again() {
     let mut scene = Scene::new(5, "", |wire| {
         // The first answers are cut at every place.

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{COST_MAP_ID, MAP, node_with, of, set_cost, set_prefix};
-use crate::metro::{COSTS, ENDPOINT_COSTS, ENDPOINTS, MISSING, SYNTAX, VALUE, fault};
+use crate::metro::{COSTS, ENDPOINT_COSTS, ENDPOINTS, MISSING, SYNTAX, VALUE, fault, fill};
 use crate::support::changes::Changes;
 use crate::support::client_builder;
 use crate::support::events::{TIPS, TIPS_PARAMS};
@@ -38,6 +38,17 @@ async fn a_view_has_an_absolute_uri_and_a_summary_and_is_kept_by_no_cache() {
         })
     );
     assert_eq!(answer.header("cache-control"), "no-store");
+}
+
+#[tokio::test]
+async fn a_view_has_the_scheme_and_host_that_the_node_is_known_by() {
+    let mut node = TestNode::with("public_url = \"https://alto.example\"\n").await;
+    node.url = format!("http://{}", node.node().address());
+    fill(&node).await;
+    let view = node.tips(&of(MAP)).await;
+    let uri = view.uri.strip_prefix("https://alto.example/");
+    let path = uri.expect("the URL that is known");
+    assert_eq!(node.get(&format!("/{path}/ug/0/1")).await.status, 200);
 }
 
 #[tokio::test]
