@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::api::s2s::{Manifest, Scope, SpokenProtocol};
-use crate::client::{PeerClient, PeerError, StreamError, StreamEvent};
+use crate::client::{FollowError, News, PeerClient, PeerError, StreamError, StreamEvent, Update};
 use crate::ident::DomainLabel;
 use crate::publish::{Rendering, View};
 use crate::runtime::{Moment, Task, TaskError};
@@ -17,8 +17,8 @@ use crate::runtime::{Moment, Task, TaskError};
 use super::archive::{CopyName, PeerRow};
 use super::copy::DomainCopy;
 use super::manifest::resources;
-use super::plain::{self, Fetched, Plain, PlainSettings};
-use super::pushed::{Heard, Pushed};
+use super::plain::{self, Fetched, Following, Plain, PlainSettings};
+use super::pushed::{Broken, Heard, Pushed};
 use super::refusal::Refusal;
 use super::settings::{PeerSettings, Protocol};
 use super::shared::Shared;
@@ -59,7 +59,7 @@ async fn live(shared: Arc<Shared>, peer: Arc<PeerSettings>, nudge: Arc<Notify>) 
         session.may_listen = read.is_ok();
         if read.is_err() {
             // What a connection from before still brings tells nothing of now.
-            session.pushed = None;
+            session.open = None;
         }
         let now = shared.clock.now();
         let wait = match read {
@@ -104,6 +104,20 @@ async fn live(shared: Arc<Shared>, peer: Arc<PeerSettings>, nudge: Arc<Notify>) 
     }
 }
 
+/// What a peer pushes.
+enum Open {
+    /// The update stream of a peer of our kind.
+    Signed(Pushed),
+    /// The maps of a plain peer.
+    Plain(Following),
+}
+
+/// What came of it.
+enum Event {
+    Signed(Result<StreamEvent, StreamError>),
+    Plain(Result<News, FollowError>),
+}
+
 /// What is remembered of a peer from one reading to the next.
 struct Session {
     shared: Arc<Shared>,
@@ -113,7 +127,8 @@ struct Session {
     plain: Option<Box<Plain>>,
     /// When it was last found to be plain.
     probed: Option<Moment>,
-    pushed: Option<Pushed>,
+    /// What it pushes, if it is listened to.
+    open: Option<Open>,
     /// Whether it was just read, so that its update stream can be opened.
     may_listen: bool,
     /// How many update streams in a row broke before anything was taken.
@@ -129,40 +144,63 @@ impl Session {
             reader: None,
             plain: None,
             probed: None,
-            pushed: None,
+            open: None,
             may_listen: false,
             broken: 0,
         }
     }
 
-    /// The next event of the peer's update stream, which is opened if it is not
-    /// open; never if there is none. Nothing is lost when the future is dropped.
-    async fn event(&mut self) -> Result<StreamEvent, StreamError> {
-        if self.pushed.is_none() && std::mem::take(&mut self.may_listen) {
-            let reader = self.reader.as_ref();
-            if let Some(reader) = reader.filter(|r| self.peer.refresh.push && r.has_updates()) {
-                match Pushed::open(reader).await {
-                    Ok(pushed) => self.pushed = Some(pushed),
-                    Err(error) => {
-                        tracing::debug!(peer = %self.peer.domain, reason = %error, "no updates");
-                    }
+    /// The next event of what the peer pushes, which is opened if it is not open;
+    /// never if there is none. Nothing is lost when the future is dropped.
+    async fn event(&mut self) -> Event {
+        if std::mem::take(&mut self.may_listen) && self.open.is_none() && self.peer.refresh.push {
+            match self.listen().await {
+                Ok(open) => self.open = open,
+                Err(error) => {
+                    tracing::debug!(peer = %self.peer.domain, reason = %error, "no updates");
                 }
             }
         }
-        match &mut self.pushed {
-            Some(pushed) => pushed.next().await,
+        match &mut self.open {
+            Some(Open::Signed(pushed)) => Event::Signed(pushed.next().await),
+            Some(Open::Plain(following)) => Event::Plain(following.next().await),
             None => pending().await,
         }
     }
 
+    /// Opens what the peer offers, as it was just read.
+    async fn listen(&self) -> Result<Option<Open>, Broken> {
+        if let Some(plain) = &self.plain {
+            let open = |(client, pushed)| {
+                let (pool, directory) = (&self.shared.pool, &self.peer.directory);
+                Open::Plain(Following::new(client, pool, directory, pushed))
+            };
+            return Ok(self.client.as_ref().zip(plain.pushed()).map(open));
+        }
+        match self.reader.as_ref().filter(|reader| reader.has_updates()) {
+            Some(reader) => Ok(Some(Open::Signed(Pushed::open(reader).await?))),
+            None => Ok(None),
+        }
+    }
+
     /// Takes an event in. A stream that broke is no more.
-    async fn take(&mut self, event: Result<StreamEvent, StreamError>) -> Heard {
-        let (Some(pushed), Some(reader)) = (&mut self.pushed, &mut self.reader) else {
-            return Heard::Reread;
-        };
+    async fn take(&mut self, event: Event) -> Heard {
         let heard = match event {
-            Ok(event) => pushed.take(event, reader).await,
-            Err(error) => Err(error.into()),
+            Event::Signed(event) => self.take_signed(event).await,
+            Event::Plain(Ok(News::Changed(updates))) => self.take_updates(updates).await,
+            Event::Plain(Ok(News::Following(mode))) => {
+                tracing::debug!(peer = %self.peer.domain, by = mode.as_str(), "followed");
+                Ok(Heard::Nothing)
+            }
+            Event::Plain(Ok(News::Interrupted { error, .. })) => {
+                tracing::debug!(peer = %self.peer.domain, reason = %error, "interrupted");
+                Ok(Heard::Nothing)
+            }
+            Event::Plain(Err(error)) => {
+                self.open = None;
+                tracing::debug!(peer = %self.peer.domain, reason = %error, "no updates");
+                Ok(Heard::Nothing)
+            }
         };
         match heard {
             Ok(heard @ (Heard::Nothing | Heard::Broken)) => heard,
@@ -171,11 +209,11 @@ impl Session {
                 Heard::Taken
             }
             Ok(Heard::Reread) => {
-                self.pushed = None;
+                self.open = None;
                 Heard::Reread
             }
             Err(error) => {
-                self.pushed = None;
+                self.open = None;
                 self.broken += 1;
                 tracing::debug!(peer = %self.peer.domain, reason = %error, "the update stream broke");
                 Heard::Broken
@@ -183,11 +221,36 @@ impl Session {
         }
     }
 
+    async fn take_signed(
+        &mut self,
+        event: Result<StreamEvent, StreamError>,
+    ) -> Result<Heard, Broken> {
+        match (&mut self.open, &mut self.reader) {
+            (Some(Open::Signed(pushed)), Some(reader)) => pushed.take(event?, reader).await,
+            _ => Ok(Heard::Reread),
+        }
+    }
+
+    /// Makes a plain domain anew of what was pushed.
+    async fn take_updates(&mut self, updates: Vec<Update>) -> Result<Heard, Broken> {
+        let (Some(Open::Plain(following)), Some(plain), Some(client)) =
+            (&mut self.open, self.plain.as_deref(), &self.client)
+        else {
+            return Ok(Heard::Reread);
+        };
+        let Some(pushed) = following.take(updates) else {
+            return Ok(Heard::Nothing);
+        };
+        let pool = &self.shared.pool;
+        let fetched = plain::fetch_pushed(client, pool, plain, pushed).await?;
+        Ok(self.take_plain(fetched).await?)
+    }
+
     /// Has the next reading look at everything again, the files of
     /// certificates too.
     fn forget(&mut self) {
         self.client = None;
-        self.pushed = None;
+        self.open = None;
         self.reader = None;
         self.probed = None;
     }
@@ -233,6 +296,7 @@ impl Session {
         }
         reader.read().await?;
         self.plain = None;
+        self.open.take_if(|open| matches!(open, Open::Plain(_)));
         Ok(SpokenProtocol::Altofed)
     }
 
@@ -257,14 +321,14 @@ impl Session {
         };
         let former = self.plain.as_deref();
         let fetched = plain::fetch(client, &shared.pool, &settings, former).await?;
+        self.take_plain(fetched).await?;
+        let pushed = self.plain.as_deref().and_then(Plain::pushed);
+        let is_other = |open: &mut Open| match open {
+            Open::Signed(_) => true,
+            Open::Plain(following) => !following.is_of(pushed),
+        };
+        self.open.take_if(is_other);
         let wanted = peer.import.domains.includes(&peer.domain, &peer.domain);
-        if let Fetched::Changed(plain) = fetched {
-            if wanted {
-                keep_plain(&shared, &peer.domain, &plain).await?;
-                shared.copies.take(plain_copy(&peer.domain, &plain));
-            }
-            self.plain = Some(plain);
-        }
         let keep = |domain: &DomainLabel| wanted && *domain == peer.domain;
         let gone = shared.copies.retain(&peer.domain, keep);
         let name = |domain| CopyName {
@@ -274,6 +338,20 @@ impl Session {
         let gone = gone.into_iter().map(name);
         shared.archive.drop_copies(gone).await?;
         Ok(SpokenProtocol::Alto)
+    }
+
+    /// Takes what came of a plain domain.
+    async fn take_plain(&mut self, fetched: Fetched) -> Result<Heard, Refusal> {
+        let Fetched::Changed(plain) = fetched else {
+            return Ok(Heard::Nothing);
+        };
+        let (shared, domain) = (&self.shared, &self.peer.domain);
+        if self.peer.import.domains.includes(domain, domain) {
+            keep_plain(shared, domain, &plain).await?;
+            shared.copies.take(plain_copy(domain, &plain));
+        }
+        self.plain = Some(plain);
+        Ok(Heard::Taken)
     }
 }
 

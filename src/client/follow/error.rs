@@ -81,6 +81,10 @@ pub enum FollowError {
     /// too long; it is had anew.
     #[error("what depends on a network map has not fitted it for {0:?}")]
     Apart(Duration),
+    /// The server pushes not at all, or not in a way that works, and is not to be
+    /// asked again and again.
+    #[error("the server offers no update stream and no TIPS that works")]
+    NotPushed,
     /// The computation failed.
     #[error(transparent)]
     Pool(#[from] PoolError),
@@ -101,7 +105,10 @@ impl FollowError {
     pub fn is_final(&self) -> bool {
         matches!(
             self,
-            FollowError::NotOffered { .. } | FollowError::Input { .. } | FollowError::Over
+            FollowError::NotOffered { .. }
+                | FollowError::Input { .. }
+                | FollowError::NotPushed
+                | FollowError::Over
         )
     }
 

@@ -12,6 +12,7 @@ use super::board::Board;
 use super::error::FollowError;
 use super::plan::Plan;
 use super::version::{Kind, Piece, Version};
+use crate::client::catalog::Catalog;
 use crate::client::link::Link;
 use crate::ident::Tag;
 use crate::runtime::{Moment, Pool, Sleep, Task};
@@ -28,14 +29,15 @@ pub struct Followed {
 /// How following is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FollowSettings {
-    /// How often a server that cannot push is asked.
-    pub interval: Duration,
+    /// How often a server that cannot push is asked; `None` has the follower end
+    /// with [`FollowError::NotPushed`] instead.
+    pub interval: Option<Duration>,
 }
 
 impl Default for FollowSettings {
     fn default() -> Self {
         Self {
-            interval: Duration::from_secs(30),
+            interval: Some(Duration::from_secs(30)),
         }
     }
 }
@@ -155,6 +157,13 @@ impl Follower {
             news,
             _task: Task::spawn("follower", driver.run()),
         }
+    }
+
+    /// Whether a server whose directory, with those it delegates to, is this one
+    /// offers to push these resources, by an update stream or TIPS.
+    pub fn is_pushed(link: &Link, directory: &Url, catalog: &Catalog, wanted: &[Followed]) -> bool {
+        let plan = Plan::of(catalog, link, directory, wanted);
+        plan.is_ok_and(|plan| plan.stream.is_some() || plan.tips.is_some())
     }
 
     /// The next news. Nothing is lost when the future is dropped.
@@ -294,7 +303,13 @@ impl Driver {
                 (None, Some(offer)) => {
                     (Mode::Tips, until(reconsider, self.tips(&plan, offer)).await)
                 }
-                (None, None) => (Mode::Poll, until(reconsider, self.poll(&plan)).await),
+                (None, None) => match self.settings.interval {
+                    Some(interval) => {
+                        let end = until(reconsider, self.poll(&plan, interval)).await;
+                        (Mode::Poll, end)
+                    }
+                    None => return (None, FollowError::NotPushed),
+                },
             };
             match end {
                 Some(Err(error)) => return (Some(mode), error),

@@ -51,7 +51,11 @@ impl Plan {
         Self::of(&crawl.finish(), link, directory, wanted)
     }
 
-    fn of(
+    /// What a catalog offers for following these.
+    ///
+    /// # Errors
+    /// It does not have what is wanted.
+    pub(super) fn of(
         catalog: &Catalog,
         link: &Link,
         directory: &Url,

@@ -12,7 +12,7 @@ const SOON: Duration = Duration::from_secs(1);
 
 impl Driver {
     /// Asks for each resource in turn, bases before what depends on them.
-    pub(super) async fn poll(&mut self, plan: &Plan) -> End {
+    pub(super) async fn poll(&mut self, plan: &Plan, interval: Duration) -> End {
         let mut etags: Vec<Option<String>> = vec![None; plan.offers.len()];
         let mut begun = false;
         let is_base = |index: &usize| {
@@ -55,8 +55,8 @@ impl Driver {
                 }
             }
             let wait = match self.board.has_apart() {
-                true => SOON.min(self.settings.interval),
-                false => self.settings.interval,
+                true => SOON.min(interval),
+                false => interval,
             };
             self.link.clock().sleep(wait).await;
         }

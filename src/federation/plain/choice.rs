@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::alto::media;
@@ -19,6 +20,17 @@ pub(super) struct Source {
     pub(super) url: Url,
     /// Whether it is a filtered cost map, to be asked for all PIDs.
     pub(super) filtered: bool,
+}
+
+impl Source {
+    /// What it is asked with, if it is asked by POST.
+    pub(super) fn input(&self) -> Option<Value> {
+        let all = json!({
+            "cost-type": {"cost-metric": self.metric, "cost-mode": "numerical"},
+            "pids": {"srcs": [], "dsts": []},
+        });
+        self.filtered.then_some(all)
+    }
 }
 
 /// The sources of a domain's costs, one for each metric.
@@ -130,8 +142,6 @@ fn unfit(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use crate::client::Crawl;
 
     use super::*;

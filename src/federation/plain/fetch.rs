@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::Value;
 use url::Url;
 
 use crate::alto::media;
+use crate::alto::patch::compact;
 use crate::api::s2s::Ignored;
-use crate::client::{Answer, Ask, Catalog, Crawl, Document, Offer, PeerClient};
+use crate::client::{Answer, Ask, Catalog, Crawl, Document, Followed, Follower, Offer, PeerClient};
 use crate::compile::Interconnects;
 use crate::federation::import::assemble;
 use crate::federation::refusal::Refusal;
@@ -20,6 +21,7 @@ use crate::runtime::Pool;
 
 use super::choice::{Choice, Source};
 use super::documents::{Directory, Documents, Had, Mark};
+use super::follow::{Pushed, followed};
 use super::links::{Links, digest, links};
 use super::read::{self, Network, Read};
 
@@ -57,6 +59,7 @@ pub struct Plain {
     pub renamed: usize,
     settings: PlainSettings,
     documents: Documents,
+    pushed: Vec<Followed>,
 }
 
 /// What came of a fetch.
@@ -88,12 +91,37 @@ pub async fn fetch(
     settings: &PlainSettings,
     former: Option<&Plain>,
 ) -> Result<Fetched, Refusal> {
+    take(client, pool, settings, former, None).await
+}
+
+/// Makes the domain anew of what the server pushed, which is everything that
+/// `former` was made of but for its directories: nothing is asked for.
+///
+/// # Errors
+/// As for [`fetch`].
+pub(in crate::federation) async fn fetch_pushed(
+    client: &PeerClient,
+    pool: &Pool,
+    former: &Plain,
+    pushed: &Pushed,
+) -> Result<Fetched, Refusal> {
+    take(client, pool, &former.settings, Some(former), Some(pushed)).await
+}
+
+async fn take(
+    client: &PeerClient,
+    pool: &Pool,
+    settings: &PlainSettings,
+    former: Option<&Plain>,
+    pushed: Option<&Pushed>,
+) -> Result<Fetched, Refusal> {
     let serial = former.map_or(0, |former| former.view.origin().serial + 1);
     let former = former.filter(|former| former.settings == *settings);
     let server = Server {
         client,
         pool,
         settings,
+        pushed,
     };
     let known = former.map(|former| &former.documents);
     let crawled = server.crawl(known).await?;
@@ -126,10 +154,16 @@ pub async fn fetch(
     if known.is_some_and(|known| known.same(&documents)) {
         return Ok(Fetched::Unchanged);
     }
+    let mut wanted = followed(&offer.id, choice.sources.values());
+    let (link, directory) = (client.link(), &settings.directory);
+    if !Follower::is_pushed(&link, directory, &crawled.catalog, &wanted) {
+        wanted.clear();
+    }
     let now = client.clock().wall();
-    let plain = server
+    let mut plain = server
         .domain(documents, choice, former, serial, now)
         .await?;
+    plain.pushed = wanted;
     Ok(Fetched::Changed(Box::new(plain)))
 }
 
@@ -138,6 +172,8 @@ struct Server<'a> {
     client: &'a PeerClient,
     pool: &'a Pool,
     settings: &'a PlainSettings,
+    /// What is taken in place of an answer.
+    pushed: Option<&'a Pushed>,
 }
 
 /// What the directories of a server say.
@@ -180,7 +216,11 @@ impl Server<'_> {
                 max_bytes: Some(left),
                 ..Ask::new(&url, media::DIRECTORY)
             };
-            let directory = match self.get(ask, had).await? {
+            let found = match (self.pushed, had) {
+                (Some(_), Some(had)) => Found::Same(had.clone()),
+                _ => self.get(ask, had).await?,
+            };
+            let directory = match found {
                 Found::Same(had) => had,
                 Found::Other(mark, Document { place, body, .. }) => Had {
                     mark,
@@ -260,7 +300,11 @@ impl Server<'_> {
         had: Option<&Had<Arc<Network>>>,
     ) -> Result<Had<Arc<Network>>, Refusal> {
         let ask = self.ask(&offer.url, media::NETWORK_MAP);
-        let (mark, document) = match self.get(ask, had).await? {
+        let found = match self.pushed(&offer.id, None, &offer.url) {
+            Some(document) => self.found(document?, had).await?,
+            None => self.get(ask, had).await?,
+        };
+        let (mark, document) = match found {
             Found::Same(had) => return Ok(had),
             Found::Other(mark, document) => (mark, document),
         };
@@ -280,13 +324,12 @@ impl Server<'_> {
         had: Option<&Had<Costs>>,
     ) -> Result<Result<Had<Costs>, String>, Refusal> {
         let ask = self.ask(&source.url, media::COST_MAP);
-        let found = match source.filtered {
-            false => self.get(ask, had).await?,
-            true => {
-                let query = json!({
-                    "cost-type": {"cost-metric": source.metric, "cost-mode": "numerical"},
-                    "pids": {"srcs": [], "dsts": []},
-                });
+        let input = source.input();
+        let pushed = self.pushed(&source.id, input.as_ref(), &source.url);
+        let found = match (pushed, input) {
+            (Some(document), _) => self.found(document?, had).await?,
+            (None, None) => self.get(ask, had).await?,
+            (None, Some(query)) => {
                 let sent = media::COST_MAP_FILTER;
                 let document = self.client.post(ask, sent, &query).await?;
                 self.found(document, had).await?
@@ -330,24 +373,47 @@ impl Server<'_> {
         }
     }
 
-    /// Tells a document that came from one that came before.
+    /// What the server pushed of a resource, as an answer.
+    fn pushed(
+        &self,
+        id: &str,
+        input: Option<&Value>,
+        url: &Url,
+    ) -> Option<Result<Document, Refusal>> {
+        let body = self.pushed?.body(id, input)?;
+        let max_bytes = self.settings.limits.max_bytes;
+        Some(match body.len() > max_bytes {
+            true => Err(Refusal::Limit(format!(
+                "{id:?} has more than {max_bytes} bytes (max_bytes)"
+            ))),
+            false => Ok(Document {
+                place: url.clone(),
+                etag: None,
+                body: body.clone(),
+            }),
+        })
+    }
+
+    /// Tells a document that came from one that came before. White space between
+    /// tokens makes no difference: what is pushed has none.
     async fn found<T: Clone>(
         &self,
         document: Document,
         had: Option<&Had<T>>,
     ) -> Result<Found<T>, Refusal> {
         let body = document.body.clone();
-        let digest = self.pool.run(move || Digest::of(&body)).await?;
-        let mark = Mark {
-            etag: document.etag.clone(),
-            digest,
-        };
+        let digest = self.pool.run(move || Digest::of(&compact(&body))).await?;
+        let etag = document.etag.clone();
         Ok(match had {
+            // What is pushed has no entity tag; that of the same content is true of it.
             Some(had) if had.mark.digest == digest => Found::Same(Had {
-                mark,
+                mark: Mark {
+                    etag: etag.or_else(|| had.mark.etag.clone().filter(|_| self.pushed.is_some())),
+                    digest,
+                },
                 content: had.content.clone(),
             }),
-            _ => Found::Other(mark, document),
+            _ => Found::Other(Mark { etag, digest }, document),
         })
     }
 
@@ -425,11 +491,18 @@ impl Server<'_> {
             renamed: network.renamed,
             settings: self.settings.clone(),
             documents,
+            pushed: Vec::new(),
         })
     }
 }
 
 impl Plain {
+    /// What it was made of but for directories, if the server offers to push all of
+    /// that.
+    pub(in crate::federation) fn pushed(&self) -> Option<&[Followed]> {
+        Some(&*self.pushed).filter(|pushed| !pushed.is_empty())
+    }
+
     /// Whether the server had no costs in this metric.
     fn lacks(&self, metric: &MetricName) -> bool {
         let mut sources = self.documents.costs.keys();

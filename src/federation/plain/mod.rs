@@ -3,14 +3,18 @@
 //! [`fetch`] reads a server's directory, chooses a network map and the
 //! numerical cost maps over it (`choice`), reads those with suspicion (`read`),
 //! and makes a domain's view of them. What did not change costs a `304`, or the
-//! same bytes again where the server has no entity tags.
+//! same bytes again where the server has no entity tags. Where the server offers
+//! to push all of that, `follow` has what changes come by itself.
 
 mod choice;
 mod documents;
 mod fetch;
+mod follow;
 mod links;
 mod read;
 
+pub(super) use fetch::fetch_pushed;
 pub use fetch::{Fetched, Plain, PlainSettings, fetch};
+pub(super) use follow::Following;
 pub use links::{Links, digest, links};
 pub use read::pid_under;

@@ -1,0 +1,94 @@
+//! Following a plain server that offers to push: what changes comes by itself.
+
+use bytes::Bytes;
+use serde_json::Value;
+use url::Url;
+
+use crate::client::{FollowError, FollowSettings, Followed, Follower, News, PeerClient, Update};
+use crate::runtime::Pool;
+
+use super::choice::Source;
+
+/// The maps of a plain domain, followed.
+///
+/// A cut stream is taken up again by the follower, with what it has by then; it
+/// ends where nothing can be pushed, rather than ask again and again.
+#[derive(Debug)]
+pub(in crate::federation) struct Following {
+    follower: Follower,
+    pushed: Pushed,
+}
+
+/// What was pushed last of each map.
+#[derive(Debug)]
+pub(in crate::federation) struct Pushed {
+    wanted: Vec<Followed>,
+    bodies: Vec<Option<Bytes>>,
+}
+
+impl Following {
+    /// Begins to follow these maps of the server whose directory this is.
+    pub(in crate::federation) fn new(
+        client: &PeerClient,
+        pool: &Pool,
+        directory: &Url,
+        wanted: &[Followed],
+    ) -> Self {
+        let settings = FollowSettings { interval: None };
+        let (link, pool) = (client.link(), pool.clone());
+        Self {
+            follower: Follower::new(link, pool, directory.clone(), wanted.to_vec(), settings),
+            pushed: Pushed {
+                wanted: wanted.to_vec(),
+                bodies: vec![None; wanted.len()],
+            },
+        }
+    }
+
+    /// Whether these are the maps that are followed.
+    pub(in crate::federation) fn is_of(&self, wanted: Option<&[Followed]>) -> bool {
+        wanted == Some(&*self.pushed.wanted)
+    }
+
+    /// The next news. Nothing is lost when the future is dropped.
+    ///
+    /// # Errors
+    /// There will be none: the server does not push.
+    pub(in crate::federation) async fn next(&mut self) -> Result<News, FollowError> {
+        self.follower.next().await
+    }
+
+    /// Takes in what changed, and gives all there is of every map once there is.
+    pub(in crate::federation) fn take(&mut self, updates: Vec<Update>) -> Option<&Pushed> {
+        for update in updates {
+            if let Some(body) = self.pushed.bodies.get_mut(update.index) {
+                *body = Some(update.body);
+            }
+        }
+        let is_whole = self.pushed.bodies.iter().all(Option::is_some);
+        is_whole.then_some(&self.pushed)
+    }
+}
+
+impl Pushed {
+    /// What was pushed of a resource, asked with this input.
+    pub(super) fn body(&self, id: &str, input: Option<&Value>) -> Option<&Bytes> {
+        let mut all = self.wanted.iter().zip(&self.bodies);
+        let is_it =
+            |followed: &Followed| followed.resource_id == id && followed.input.as_ref() == input;
+        all.find(|(followed, _)| is_it(followed))?.1.as_ref()
+    }
+}
+
+/// What is followed of a domain: its network map, and the sources of its costs.
+pub(super) fn followed<'a>(map: &str, sources: impl Iterator<Item = &'a Source>) -> Vec<Followed> {
+    let map = Followed {
+        resource_id: map.to_owned(),
+        input: None,
+    };
+    let costs = sources.map(|source| Followed {
+        resource_id: source.id.clone(),
+        input: source.input(),
+    });
+    [map].into_iter().chain(costs).collect()
+}
