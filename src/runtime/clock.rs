@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::ops::{Add, Sub};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -173,21 +174,28 @@ impl ManualClock {
     /// Waits until some task sleeps until exactly `ahead` from now: the event by which a test
     /// knows that the code under test has reached its deadline, before it advances the clock.
     pub async fn sleeper(&self, ahead: Duration) {
+        self.sleeper_within(ahead..=ahead).await;
+    }
+
+    /// The same for a deadline that is set partly by chance: waits until some task sleeps until
+    /// a time in this range from now, and gives how far ahead the first such is.
+    pub async fn sleeper_within(&self, ahead: RangeInclusive<Duration>) -> Duration {
         loop {
             let mut registration = std::pin::pin!(self.0.registrations.notified());
             registration.as_mut().enable();
-            if self.has_sleeper(ahead) {
-                return;
+            if let Some(ahead) = self.first_sleeper(&ahead) {
+                return ahead;
             }
             registration.await;
         }
     }
 
-    fn has_sleeper(&self, ahead: Duration) -> bool {
+    fn first_sleeper(&self, ahead: &RangeInclusive<Duration>) -> Option<Duration> {
         let state = self.0.lock();
-        let deadline = state.now + ahead;
-        let mut at = state.sleepers.range((deadline, 0)..=(deadline, u64::MAX));
-        at.next().is_some()
+        let (first, last) = (state.now + *ahead.start(), state.now + *ahead.end());
+        let mut at = state.sleepers.range((first, 0)..=(last, u64::MAX));
+        at.next()
+            .map(|((deadline, _), _)| deadline.since(state.now))
     }
 }
 
@@ -390,9 +398,9 @@ mod tests {
         let (bells, order) = bells(1);
         let mut sleep = clock.sleep(SECOND);
         assert_eq!(poll(&mut sleep, &bells[0]), Poll::Pending);
-        assert!(hand.has_sleeper(SECOND));
+        assert!(hand.first_sleeper(&(SECOND..=SECOND)).is_some());
         drop(sleep);
-        assert!(!hand.has_sleeper(SECOND));
+        assert!(hand.first_sleeper(&(SECOND..=SECOND)).is_none());
         hand.advance(SECOND);
         assert!(order.lock().unwrap().is_empty());
     }

@@ -1,5 +1,6 @@
 //! Following a server that is not ours, by each of the ways there are.
 
+mod peer;
 mod poll;
 mod server;
 mod stream;

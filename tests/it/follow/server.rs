@@ -109,6 +109,12 @@ impl Server {
         Stream(send)
     }
 
+    /// Whether no request came since for anything but the directory.
+    pub fn is_idle(&mut self) -> bool {
+        let mut asked = std::iter::from_fn(|| self.asked.try_recv().ok());
+        asked.all(|got| got.path() == "/directory")
+    }
+
     /// The next request that came for anything but the directory.
     pub async fn asked(&mut self) -> Got {
         loop {
