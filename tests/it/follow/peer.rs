@@ -151,15 +151,15 @@ impl Node {
         .await;
     }
 
-    /// The next that the server is asked, once a wait of up to so long is over, by
-    /// chance up to half shorter.
-    async fn asks(&self, server: &mut Server, wait: Duration) -> Got {
+    /// The next that the server is asked after a pause that is by chance up to half
+    /// shorter than a second.
+    async fn asks(&self, server: &mut Server) -> Got {
         let mut asked = std::pin::pin!(server.asked());
         loop {
             tokio::select! {
                 biased;
                 got = &mut asked => return got,
-                ahead = self.hand.sleeper_within(wait / 2..=wait) => self.hand.advance(ahead),
+                ahead = self.hand.sleeper_within(SECOND / 2..=SECOND) => self.hand.advance(ahead),
             }
         }
     }
@@ -229,7 +229,7 @@ async fn a_stream_of_a_plain_peer_that_is_cut_is_opened_again_with_the_tags() {
     node.has(2.0).await;
     let next = server.stream(PATH);
     drop(stream);
-    let again = node.asks(&mut server, SECOND).await;
+    let again = node.asks(&mut server).await;
     assert_eq!(again.path(), PATH);
     let params: Value = serde_json::from_str(&again.body).expect("JSON");
     assert_eq!(params["add"]["0"]["tag"], "t1");
@@ -249,7 +249,7 @@ async fn what_is_pushed_and_cannot_be_used_does_not_fail_a_plain_peer() {
     stream.event(&format!("{MERGE_PATCH},1"), &wrong);
     server.document("/map", NETWORK_MAP, &map("t1", &["10.0.0.0/8"]));
     server.document("/costs", COST_MAP, &costs("t1", 4.0));
-    let read = node.asks(&mut server, SECOND).await;
+    let read = node.asks(&mut server).await;
     assert!(read.line.starts_with("GET /map "), "{}", read.line);
     node.has(4.0).await;
     assert!(node.is_well());
@@ -271,8 +271,15 @@ async fn a_plain_peer_that_does_not_push_is_read_each_interval() {
         }
         server.answer("/map", "304 Not Modified", &[("etag", "\"e1\"")], &json!(0));
         server.document("/costs", COST_MAP, &costs("t1", 2.0));
-        // Time stands still from here on, so that no request takes too long.
-        let reads = [node.asks(&mut server, INTERVAL).await, server.asked().await];
+        // Once it counts as read, the next reading is at most an interval away.
+        let mut changes = node.federation.changes();
+        while !node.is_well() {
+            soon(changes.changed()).await.expect("it runs");
+        }
+        let by_chance = INTERVAL * 9 / 10..=INTERVAL;
+        soon(node.hand.sleeper_within(by_chance)).await;
+        node.hand.advance(INTERVAL);
+        let reads = [server.asked().await, server.asked().await];
         for (read, path) in reads.iter().zip(["/map", "/costs"]) {
             assert_eq!(read.path(), path);
             assert!(read.head.contains("if-none-match: \"e1\""), "{}", read.head);
