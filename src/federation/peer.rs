@@ -107,7 +107,7 @@ async fn live(shared: Arc<Shared>, peer: Arc<PeerSettings>, nudge: Arc<Notify>) 
 /// What a peer pushes.
 enum Open {
     /// The update stream of a peer of our kind.
-    Signed(Pushed),
+    Signed(Box<Pushed>),
     /// The maps of a plain peer.
     Plain(Following),
 }
@@ -178,7 +178,7 @@ impl Session {
             return Ok(self.client.as_ref().zip(plain.pushed()).map(open));
         }
         match self.reader.as_ref().filter(|reader| reader.has_updates()) {
-            Some(reader) => Ok(Some(Open::Signed(Pushed::open(reader).await?))),
+            Some(reader) => Ok(Some(Open::Signed(Box::new(Pushed::open(reader).await?)))),
             None => Ok(None),
         }
     }
