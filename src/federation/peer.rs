@@ -5,18 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::rand;
-use bytes::Bytes;
 use tokio::sync::Notify;
 
-use crate::api::s2s::{Manifest, Scope, SpokenProtocol};
+use crate::api::s2s::SpokenProtocol;
 use crate::client::{FollowError, News, PeerClient, PeerError, StreamError, StreamEvent, Update};
 use crate::ident::DomainLabel;
-use crate::publish::{Rendering, View};
 use crate::runtime::{Moment, Task, TaskError};
 
 use super::archive::{CopyName, PeerRow};
-use super::copy::DomainCopy;
-use super::manifest::resources;
 use super::plain::{self, Fetched, Following, Plain, PlainSettings};
 use super::pushed::{Broken, Heard, Pushed};
 use super::refusal::Refusal;
@@ -78,7 +74,7 @@ async fn live(shared: Arc<Shared>, peer: Arc<PeerSettings>, nudge: Arc<Notify>) 
                 let failures = shared.copies.failed(&label, &refusal);
                 let code = refusal.code();
                 tracing::warn!(peer = %label, reason = code, failures, "not read: {refusal}");
-                back_off(failures, Some(&refusal))
+                back_off(failures, refusal.retry_after())
             }
         };
         shared.copies.next_attempt(&label, wait);
@@ -94,8 +90,8 @@ async fn live(shared: Arc<Shared>, peer: Arc<PeerSettings>, nudge: Arc<Notify>) 
             };
             match session.take(event).await {
                 Heard::Reread => break,
-                Heard::Broken => {
-                    let again = shared.clock.now() + back_off(session.broken, None);
+                Heard::Broken(asked) => {
+                    let again = shared.clock.now() + back_off(session.broken, asked);
                     until = until.min(again);
                 }
                 Heard::Nothing | Heard::Taken => {}
@@ -116,6 +112,8 @@ enum Open {
 enum Event {
     Signed(Result<StreamEvent, StreamError>),
     Plain(Result<News, FollowError>),
+    /// It could not be opened.
+    Unopened(Broken),
 }
 
 /// What is remembered of a peer from one reading to the next.
@@ -131,7 +129,8 @@ struct Session {
     open: Option<Open>,
     /// Whether it was just read, so that its update stream can be opened.
     may_listen: bool,
-    /// How many update streams in a row broke before anything was taken.
+    /// How many update streams in a row could not be opened, or broke before
+    /// anything was taken.
     broken: u32,
 }
 
@@ -156,9 +155,7 @@ impl Session {
         if std::mem::take(&mut self.may_listen) && self.open.is_none() && self.peer.refresh.push {
             match self.listen().await {
                 Ok(open) => self.open = open,
-                Err(error) => {
-                    tracing::debug!(peer = %self.peer.domain, reason = %error, "no updates");
-                }
+                Err(error) => return Event::Unopened(error),
             }
         }
         match &mut self.open {
@@ -186,6 +183,7 @@ impl Session {
     /// Takes an event in. A stream that broke is no more.
     async fn take(&mut self, event: Event) -> Heard {
         let heard = match event {
+            Event::Unopened(error) => Err(error),
             Event::Signed(event) => self.take_signed(event).await,
             Event::Plain(Ok(News::Changed(updates))) => self.take_updates(updates).await,
             Event::Plain(Ok(News::Following(mode))) => {
@@ -203,7 +201,7 @@ impl Session {
             }
         };
         match heard {
-            Ok(heard @ (Heard::Nothing | Heard::Broken)) => heard,
+            Ok(heard @ (Heard::Nothing | Heard::Broken(_))) => heard,
             Ok(Heard::Taken) => {
                 self.broken = 0;
                 Heard::Taken
@@ -216,7 +214,7 @@ impl Session {
                 self.open = None;
                 self.broken += 1;
                 tracing::debug!(peer = %self.peer.domain, reason = %error, "the update stream broke");
-                Heard::Broken
+                Heard::Broken(error.retry_after())
             }
         }
     }
@@ -347,8 +345,8 @@ impl Session {
         };
         let (shared, domain) = (&self.shared, &self.peer.domain);
         if self.peer.import.domains.includes(domain, domain) {
-            keep_plain(shared, domain, &plain).await?;
-            shared.copies.take(plain_copy(domain, &plain));
+            plain::keep(shared, domain, &plain).await?;
+            shared.copies.take(plain::copy(domain, &plain));
         }
         self.plain = Some(plain);
         Ok(Heard::Taken)
@@ -364,79 +362,14 @@ fn is_plain(refusal: &Refusal) -> bool {
     }
 }
 
-fn plain_copy(domain: &DomainLabel, plain: &Plain) -> DomainCopy {
-    DomainCopy {
-        domain: domain.clone(),
-        path: vec![domain.clone()],
-        serial: plain.view.origin().serial,
-        signed: None,
-        view: plain.view.clone(),
-        interconnects: plain.interconnects.clone(),
-        ours: plain.ours.clone(),
-        digest: plain.digest.clone(),
-        ignored: plain.ignored.clone(),
-        rewritten: Vec::new(),
-    }
-}
-
-/// Keeps a plain domain as it is read again after a restart: its maps as we
-/// write them, named by a manifest that nobody signed.
-async fn keep_plain(shared: &Shared, domain: &DomainLabel, plain: &Plain) -> Result<(), Refusal> {
-    let (view, owner) = (plain.view.clone(), domain.clone());
-    let made = shared.pool.run(move || unsigned(&owner, &view));
-    let (manifest, bodies) = made.await?;
-    let name = CopyName {
-        sender: domain.clone(),
-        domain: domain.clone(),
-    };
-    let path = [domain.clone()];
-    let archive = &shared.archive;
-    archive
-        .keep_copy(&name, &path, manifest, false, bodies)
-        .await?;
-    Ok(())
-}
-
-/// A manifest of a view that nobody signed, as a document, and the bodies that
-/// it names. Ordinal costs are left out: they are made of the others.
-fn unsigned(domain: &DomainLabel, view: &Arc<View>) -> (Bytes, Vec<Bytes>) {
-    let ordinal = format!("{domain}:ordinal-");
-    let mut stated = resources(view);
-    stated.retain(|resource| !resource.resource_id.as_str().starts_with(&ordinal));
-    let named = |id| stated.iter().any(|stated| stated.resource_id == id);
-    let bodies = view.catalog().iter().filter(|r| named(r.id.clone()));
-    let bodies = bodies.filter_map(|resource| {
-        let rendering = Rendering::new(view.clone(), resource)?;
-        rendering.finish(usize::MAX).1.map(Bytes::from)
-    });
-    let bodies = bodies.collect();
-    let received = view.origin().received;
-    let manifest = Manifest {
-        domain: domain.clone(),
-        serial: view.origin().serial,
-        issued: received,
-        next_update: received,
-        scope: Scope::None,
-        keys: Vec::new(),
-        interconnects: Default::default(),
-        resources: stated,
-    };
-    let text = serde_json::to_vec(&manifest).unwrap_or_default();
-    (text.into(), bodies)
-}
-
 /// How long to wait after this many failures in a row: twice as long each
 /// time, and by chance up to half of that less, so that those who failed
 /// together do not come back together. Not before the peer wants it.
-fn back_off(failures: u32, refusal: Option<&Refusal>) -> Duration {
+fn back_off(failures: u32, asked: Option<Duration>) -> Duration {
     let doubled = 1_u32
         .checked_shl(failures.saturating_sub(1))
         .unwrap_or(u32::MAX);
     let longest = FIRST_WAIT.saturating_mul(doubled).min(LONGEST_WAIT);
-    let asked = match refusal {
-        Some(Refusal::Client(PeerError::Status { retry_after, .. })) => *retry_after,
-        _ => None,
-    };
     let asked = asked.unwrap_or_default().min(LONGEST_WAIT);
     longest.mul_f64(0.5 + chance() / 2.0).max(asked)
 }
@@ -472,14 +405,7 @@ mod tests {
 
     #[test]
     fn a_peer_is_not_asked_before_it_wants_to_be_but_within_five_minutes() {
-        let wait = |seconds| {
-            let refusal = Refusal::Client(PeerError::Status {
-                url: String::new(),
-                status: 503,
-                retry_after: Some(Duration::from_secs(seconds)),
-            });
-            back_off(1, Some(&refusal))
-        };
+        let wait = |seconds| back_off(1, Some(Duration::from_secs(seconds)));
         assert_eq!(wait(30), Duration::from_secs(30));
         assert_eq!(wait(86_400), LONGEST_WAIT);
         assert!(wait(0) >= FIRST_WAIT / 2);

@@ -6,6 +6,7 @@
 //! is taken as any is, except that what it names may be here already.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -49,8 +50,9 @@ pub(super) enum Heard {
     /// What is followed is not what is passed any more: read the peer, and open
     /// another stream.
     Reread,
-    /// The stream is no more: read the peer after a while.
-    Broken,
+    /// The stream is no more: read the peer after a while, and not before it wants
+    /// to be.
+    Broken(Option<Duration>),
 }
 
 /// Why a stream cannot be gone on with.
@@ -65,6 +67,17 @@ pub(super) enum Broken {
     /// A patch does not fit what we have.
     #[error("a change of {0} does not fit what is here")]
     Unfit(String),
+}
+
+impl Broken {
+    /// How long the peer wants to be left alone, if it says so.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Broken::Stream(StreamError::Request(error)) => error.retry_after(),
+            Broken::Refused(refusal) => refusal.retry_after(),
+            Broken::Stream(_) | Broken::Unfit(_) => None,
+        }
+    }
 }
 
 impl Pushed {

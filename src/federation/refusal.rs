@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::alto::json::Faults;
 use crate::api::s2s::Reason;
@@ -138,6 +139,14 @@ impl Refusal {
             // Nothing came, or we failed ourselves.
             Refusal::Client(_) | Refusal::Store(_) | Refusal::Pool(_) | Refusal::Defect(_) => None,
             _ => Some(self.code()),
+        }
+    }
+
+    /// How long the peer wants to be left alone, if it says so.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Refusal::Client(error) => error.retry_after(),
+            _ => None,
         }
     }
 

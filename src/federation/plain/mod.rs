@@ -10,11 +10,13 @@ mod choice;
 mod documents;
 mod fetch;
 mod follow;
+mod keep;
 mod links;
 mod read;
 
 pub(super) use fetch::fetch_pushed;
 pub use fetch::{Fetched, Plain, PlainSettings, fetch};
 pub(super) use follow::Following;
+pub(super) use keep::{copy, keep};
 pub use links::{Links, digest, links};
 pub use read::pid_under;

@@ -1,8 +1,10 @@
 //! Peers follow each other by update streams: changes come by themselves.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -176,42 +178,35 @@ async fn a_domain_that_is_no_longer_exported_is_no_longer_pushed() {
     assert!(!c.has(1).await);
 }
 
+/// What becomes of a text that is passed on.
+type Alter = fn(&str) -> String;
+
 /// Passes bytes both ways between whoever connects and an address, once it is
-/// known, but has a pushed cost of 6.125 be 6.625.
-async fn lying() -> (SocketAddr, watch::Sender<Option<SocketAddr>>, Task<()>) {
+/// known, altered by the first function on the way there and by the second on the
+/// way back.
+async fn altered(
+    there: Alter,
+    back: Alter,
+) -> (SocketAddr, watch::Sender<Option<SocketAddr>>, Task<()>) {
     let (tell, to) = watch::channel(None::<SocketAddr>);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    let task = Task::spawn("liar", async move {
+    let task = Task::spawn("wire", async move {
         let mut passing = Vec::new();
         while let Ok((near, _)) = listener.accept().await {
             let mut to = to.clone();
-            passing.push(Task::spawn("lie", async move {
+            passing.push(Task::spawn("connection", async move {
                 let Ok(to) = to.wait_for(Option::is_some).await.map(|to| *to) else {
                     return;
                 };
                 let Ok(far) = TcpStream::connect(to.expect("it is some")).await else {
                     return;
                 };
-                let (mut near_in, mut near_out) = near.into_split();
-                let (mut far_in, mut far_out) = far.into_split();
-                let there = tokio::io::copy(&mut near_in, &mut far_out);
-                let back = async {
-                    let mut bytes = vec![0; 64 * 1024];
-                    while let Ok(count @ 1..) = far_in.read(&mut bytes).await {
-                        let text = String::from_utf8_lossy(&bytes[..count]).into_owned();
-                        let lie = match text.contains("event: application/merge-patch+json") {
-                            true => text.replace("6.125", "6.625").into_bytes(),
-                            false => bytes[..count].to_vec(),
-                        };
-                        if near_out.write_all(&lie).await.is_err() {
-                            return;
-                        }
-                    }
-                };
+                let (near_in, near_out) = near.into_split();
+                let (far_in, far_out) = far.into_split();
                 tokio::select! {
-                    _ = there => {}
-                    () = back => {}
+                    () = pass(near_in, far_out, there) => {}
+                    () = pass(far_in, near_out, back) => {}
                 }
             }));
         }
@@ -219,10 +214,20 @@ async fn lying() -> (SocketAddr, watch::Sender<Option<SocketAddr>>, Task<()>) {
     (address, tell, task)
 }
 
-#[tokio::test]
-async fn what_does_not_have_the_digest_of_its_manifest_is_fetched_and_counted() {
-    let (address, tell, _liar) = lying().await;
-    // Its URIs lead through the liar.
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, alter: Alter) {
+    let mut bytes = vec![0; 64 * 1024];
+    while let Ok(count @ 1..) = from.read(&mut bytes).await {
+        let text = alter(&String::from_utf8_lossy(&bytes[..count]));
+        if to.write_all(text.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Two nodes, of which the second reads the first through such a wire.
+async fn pair(there: Alter, back: Alter) -> (Member, Member, Task<()>) {
+    let (address, tell, wire) = altered(there, back).await;
+    // Its URIs lead through the wire.
     let more = format!("public_url = \"http://{address}\"\n");
     let mut a = Member::with(1, Clock::system(), &more).await;
     tell.send_replace(Some(a.address()));
@@ -236,10 +241,33 @@ async fn what_does_not_have_the_digest_of_its_manifest_is_fetched_and_counted() 
     b.join([seldom(1, &url)]);
     b.until_cost(1, Some(inside(1))).await;
     until_followed(&a, 1.0).await;
+    (a, b, wire)
+}
+
+#[tokio::test]
+async fn what_does_not_have_the_digest_of_its_manifest_is_fetched_and_counted() {
+    let lie = |text: &str| match text.contains("event: application/merge-patch+json") {
+        true => text.replace("6.125", "6.625"),
+        false => text.to_owned(),
+    };
+    let (a, b, _wire) = pair(str::to_owned, lie).await;
     a.costs(6.125).await;
     b.until_cost(1, Some(6.125)).await;
     assert!(metric(&b, "altofed_federation_unpushed", "").await > 0.0);
     // And it goes on.
+    a.costs(5.0).await;
+    b.until_cost(1, Some(5.0)).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_refused_is_asked_for_again_long_before_the_next_reading() {
+    static REFUSED: AtomicBool = AtomicBool::new(false);
+    let astray = |text: &str| match text.starts_with("POST /s2s/v1/updates ") {
+        true if !REFUSED.swap(true, Ordering::Relaxed) => text.replacen("updates", "upstate", 1),
+        _ => text.to_owned(),
+    };
+    let (a, b, _wire) = pair(astray, str::to_owned).await;
+    assert!(REFUSED.load(Ordering::Relaxed));
     a.costs(5.0).await;
     b.until_cost(1, Some(5.0)).await;
 }
