@@ -130,9 +130,7 @@ struct Scene {
 impl Scene {
     /// Clients of both kinds over a wire that `begin` has misbehave from the start.
     async fn new(seed: u64, more: &str, begin: impl FnOnce(&Wire)) -> Self {
-        // Clients that come back at once would be too many requests.
-        let more = format!("{more}[limits]\nrequests_per_second = 0\n");
-        let node = TestNode::with(&more).await;
+        let node = TestNode::with(more).await;
         let changes = Changes::begin(&node, seed, 10).await;
         let wire = Wire::to(&node.url).await;
         begin(&wire);

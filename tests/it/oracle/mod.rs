@@ -118,7 +118,7 @@ async fn compare(node: &TestNode, view: &str, world: &World, dice: &mut Dice, ro
 #[tokio::test]
 async fn the_ten_research_networks_are_answered_as_worked_out_by_hand() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/research-networks");
-    let node = TestNode::with("[limits]\nrequests_per_second = 0\n").await;
+    let node = TestNode::start().await;
     let mut dice = Dice::new(1);
     let mut former = None;
     for network in networks::RESEARCH {
@@ -139,7 +139,7 @@ async fn random_networks_are_answered_as_worked_out_by_hand() {
         Some(_) => 200,
         None => 25,
     };
-    let node = TestNode::with("[limits]\nrequests_per_second = 0\n").await;
+    let node = TestNode::start().await;
     let mut former = None;
     for seed in 0..count {
         let mut dice = Dice::new(seed);

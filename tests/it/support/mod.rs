@@ -211,8 +211,13 @@ fn config(directory: &Path, more: &str) -> Config {
 }
 
 /// The configuration of a test node, as it is written. `more` may begin with
-/// further keys of `[node]`.
+/// further keys of `[node]`. Unless it has limits of its own, the requests of a
+/// test may come from one caller as fast as its machine can.
 fn config_text(directory: &Path, more: &str) -> String {
+    let unlimited = match more.contains("[limits]") {
+        true => "\n",
+        false => "\n[limits]\nrequests_per_second = 0\n",
+    };
     let token = |name: &str, secret: &str, scopes: &str, rest: &str| {
         format!("[[token]]\nname = {name:?}\nsecret = {secret:?}\nscopes = {scopes}\n{rest}\n")
     };
@@ -222,7 +227,7 @@ fn config_text(directory: &Path, more: &str) -> String {
             directory.join("store")
         ),
         more.to_owned(),
-        "\n".to_owned(),
+        unlimited.to_owned(),
         token("noc", NOC, "[\"ingest\"]", "sources = [\"probe\"]"),
         token("noc2", NOC2, "[\"ingest\"]", ""),
         token("ops", OPS, "[\"ingest\", \"operate\", \"peer\"]", ""),
