@@ -186,6 +186,7 @@ impl View {
                     });
                 }
                 Ok(None) => return Err(self.malformed("an edge without an item")),
+                Err(PeerError::Timeout { .. }) => continue,
                 Err(error) => error,
             };
             tries += 1;
@@ -203,7 +204,6 @@ impl View {
                     status: 425 | 429 | 503,
                     ..
                 } => {}
-                PeerError::Timeout { .. } => continue,
                 error if !error.is_lasting() && tries < MAX_TRIES => {}
                 _ => return Err(error.into()),
             }

@@ -1,7 +1,9 @@
-//! Clients that follow a node over a wire that does its worst: in the end, and at
-//! every moment before, they have what the node answers or answered.
+//! Clients, our own among them, that follow a node over a wire that does its worst:
+//! in the end, and at every moment before, they have what the node answers or
+//! answered.
 
 mod follower;
+mod ours;
 mod puller;
 mod wire;
 
@@ -128,18 +130,21 @@ struct Scene {
 }
 
 impl Scene {
-    /// Clients of both kinds over a wire that `begin` has misbehave from the start.
+    /// Clients of all kinds over a wire that `begin` has misbehave from the start.
     async fn new(seed: u64, more: &str, begin: impl FnOnce(&Wire)) -> Self {
-        let node = TestNode::with(more).await;
+        let wire = Wire::new().await;
+        let more = format!("public_url = {:?}\n{more}", wire.url);
+        let node = TestNode::with(&more).await;
         let changes = Changes::begin(&node, seed, 10).await;
-        let wire = Wire::to(&node.url).await;
+        wire.lead_to(Some(&node.url));
         begin(&wire);
-        let (followed, pulled) = (Board::new(), Board::new());
-        let mut clients = vec![follower::follow(
-            &wire.url,
-            TARGETS.into(),
-            followed.clone(),
-        )];
+        let boards = [(); 4].map(|()| Board::new());
+        let [followed, pulled, streamed, viewed] = boards.clone();
+        let mut clients = vec![
+            follower::follow(&wire.url, TARGETS.into(), followed),
+            ours::stream(&wire.url, streamed),
+            ours::tips(&node, viewed).await,
+        ];
         for target in TARGETS {
             clients.push(puller::pull(&wire.url, target, pulled.clone()));
         }
@@ -147,7 +152,7 @@ impl Scene {
             node,
             wire,
             changes,
-            boards: vec![followed, pulled],
+            boards: boards.into(),
             answered: BTreeSet::new(),
             clients,
         };

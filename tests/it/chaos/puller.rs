@@ -30,8 +30,8 @@ async fn view(
     target: &Target,
     board: &Board,
 ) -> Result<(), reqwest::Error> {
-    let ask = async |path: &str, params: &Value| {
-        let request = Request::to(client, Method::POST, &format!("{url}{path}"));
+    let ask = async |uri: &str, params: &Value| {
+        let request = Request::to(client, Method::POST, uri);
         let request = request.typed(TIPS_PARAMS, params.to_string());
         request.tried().await
     };
@@ -41,20 +41,18 @@ async fn view(
     {
         params["tag"] = document["meta"]["vtag"]["tag"].clone();
     }
-    let opened = ask("/views/isp-a/tips", &params).await?;
+    let opened = ask(&format!("{url}/views/isp-a/tips"), &params).await?;
     if opened.status == 503 {
         // The server goes down.
         return Ok(());
     }
     let view = Tips::new(&opened.ok(TIPS));
     let (mut from, mut to) = view.recommended();
-    // The wire is not at the URI that the server tells.
-    let path = view.uri.splitn(4, '/').last().expect("a path").to_owned();
     if from != 0 {
         assert!(params["tag"].is_string(), "a patch of nothing");
     }
     loop {
-        let uri = format!("{url}/{path}/ug/{from}/{to}");
+        let uri = view.edge_uri(from, to);
         let edge: Answer = Request::to(client, Method::GET, &uri).tried().await?;
         match edge.status.as_u16() {
             200 => {
@@ -69,7 +67,7 @@ async fn view(
             410 => {
                 let mut params = target.params();
                 params.as_object_mut().expect("parameters").remove("input");
-                let told = ask(&format!("/{path}/ug"), &params).await?;
+                let told = ask(&format!("{}/ug", view.uri), &params).await?;
                 if told.status != 200 {
                     return Ok(());
                 }

@@ -30,12 +30,12 @@ struct State {
 }
 
 impl Wire {
-    /// A wire to a server at a URL.
-    pub async fn to(url: &str) -> Self {
+    /// A wire that leads nowhere yet.
+    pub async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let state = watch::Sender::new(State {
-            upstream: Some(upstream(url)),
+            upstream: None,
             held: false,
             bytewise: false,
             generation: 0,

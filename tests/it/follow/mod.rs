@@ -2,7 +2,7 @@
 
 mod peer;
 mod poll;
-mod server;
+pub mod server;
 mod stream;
 mod tips;
 mod watch;
@@ -14,6 +14,7 @@ use altofed::runtime::{Clock, ManualClock, Pool};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use server::Server;
+use url::Url;
 
 use crate::metro::{COST_MAP, NETWORK_MAP};
 use crate::peer::soon;
@@ -22,22 +23,23 @@ const MERGE_PATCH: &str = "application/merge-patch+json";
 const JSON_PATCH: &str = "application/json-patch+json";
 
 /// A follower under a clock that is moved by hand.
-struct Following {
-    follower: Follower,
-    hand: ManualClock,
+pub struct Following {
+    pub follower: Follower,
+    pub hand: ManualClock,
 }
 
 impl Following {
     fn new(server: &Server, ids: &[&str]) -> Self {
         let wanted = ids.iter().map(|id| (*id, None));
-        Self::with(server, wanted)
+        Self::of(&server.root, wanted)
     }
 
-    fn with<'a>(
-        server: &Server,
+    /// Follows resources of the directory at a URL, some of them with an input.
+    pub fn of<'a>(
+        directory: &Url,
         wanted: impl IntoIterator<Item = (&'a str, Option<Value>)>,
     ) -> Self {
-        let client = Client::new(&server.root, &Options::default()).expect("a client");
+        let client = Client::new(directory, &Options::default()).expect("a client");
         let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
         let followed = |(id, input): (&str, Option<Value>)| Followed {
             resource_id: id.to_owned(),
@@ -46,7 +48,7 @@ impl Following {
         let follower = Follower::new(
             client.link(clock),
             Pool::new(1).expect("a thread"),
-            server.root.clone(),
+            directory.clone(),
             wanted.into_iter().map(followed).collect(),
             FollowSettings::default(),
         );
@@ -101,7 +103,7 @@ fn ids(updates: &[Update]) -> Vec<&str> {
         .collect()
 }
 
-fn body(update: &Update) -> Value {
+pub fn body(update: &Update) -> Value {
     serde_json::from_slice(&update.body).expect("JSON")
 }
 

@@ -61,7 +61,7 @@ async fn a_resource_with_input_is_posted_to() {
     let filtered = json!({"f": {"uri": "/filtered", "media-type": COST_MAP, "accepts": "application/alto-costmapfilter+json"}});
     let mut server = Server::start(directory(filtered)).await;
     server.document("/filtered", COST_MAP, &costs("t", 4.0));
-    let mut following = Following::with(&server, [("f", Some(json!({"pids": {}})))]);
+    let mut following = Following::of(&server.root, [("f", Some(json!({"pids": {}})))]);
     following.following(Mode::Poll).await;
     assert_eq!(body(&following.changed().await[0]), costs("t", 4.0));
     let got = server.asked().await;
@@ -126,7 +126,7 @@ async fn what_cannot_be_followed_is_said_once_with_the_mend() {
         ("f", None, "give the input"),
         ("m", Some(json!({})), "leave the input out"),
     ] {
-        let mut following = Following::with(&server, [(id, input)]);
+        let mut following = Following::of(&server.root, [(id, input)]);
         let error = soon(following.follower.next()).await.expect_err(id);
         assert!(
             error.is_final() && error.to_string().contains(words),

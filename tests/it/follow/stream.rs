@@ -312,7 +312,7 @@ async fn a_resource_with_input_is_asked_with_it_and_without_a_tag() {
     let input = json!({"cost-type": {"cost-mode": "numerical", "cost-metric": "routingcost"}, "pids": {"srcs": ["a"], "dsts": []}});
     let stream = server.stream(PATH);
     let wanted = [("f", Some(input.clone())), ("f", Some(json!({"pids": 2})))];
-    let mut following = Following::with(&server, wanted);
+    let mut following = Following::of(&server.root, wanted);
     let substream =
         |input: &Value| json!({"resource-id": "f", "incremental-changes": false, "input": input});
     let add = json!({"add": {"0": substream(&input), "1": substream(&json!({"pids": 2}))}});

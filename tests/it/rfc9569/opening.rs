@@ -42,8 +42,7 @@ async fn a_view_has_an_absolute_uri_and_a_summary_and_is_kept_by_no_cache() {
 
 #[tokio::test]
 async fn a_view_has_the_scheme_and_host_that_the_node_is_known_by() {
-    let mut node = TestNode::with("public_url = \"https://alto.example\"\n").await;
-    node.url = format!("http://{}", node.node().address());
+    let node = TestNode::with("public_url = \"https://alto.example\"\n").await;
     fill(&node).await;
     let view = node.tips(&of(MAP)).await;
     let uri = view.uri.strip_prefix("https://alto.example/");

@@ -80,7 +80,7 @@ impl TestNode {
             .expect("a node");
         Self {
             clock,
-            url: node.base_url().to_owned(),
+            url: reached_at(&node, more),
             node: Some(node),
             data,
             more: more.to_owned(),
@@ -122,7 +122,7 @@ impl TestNode {
         let config = config(self.data.path(), &self.more);
         self.clock = clock.clone();
         let node = Node::start(config, clock).await.expect("a node");
-        self.url = node.base_url().to_owned();
+        self.url = reached_at(&node, &self.more);
         self.node = Some(node);
     }
 
@@ -201,6 +201,14 @@ impl TestNode {
         let answer = self.n2s(NOC, Method::PUT, path, Some(body)).send().await;
         assert!(answer.status.is_success(), "{path}: {answer:?}");
         answer
+    }
+}
+
+/// The URL of a node for who is beside it, whatever it is known by elsewhere.
+fn reached_at(node: &Node, more: &str) -> String {
+    match more.contains("public_url") {
+        true => format!("http://{}", node.address()),
+        false => node.base_url().to_owned(),
     }
 }
 
