@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use crate::alto::canonical::write_string;
 use crate::alto::media;
+use crate::alto::network::write_member_name;
 use crate::ident::Tag;
 
 /// The form of a patch.
@@ -50,7 +51,8 @@ pub(super) enum TagOf {
 }
 
 /// Writes a patch of a body: first what its `meta` says, where that changed,
-/// then the table, row by row.
+/// then the table, row by row. Names of rows and cells have nothing that JSON
+/// escapes.
 pub(super) struct PatchWriter {
     form: Form,
     /// The member with the table.
@@ -60,7 +62,7 @@ pub(super) struct PatchWriter {
     begun: bool,
     /// The row that is open in a merge patch.
     in_row: bool,
-    /// The other members of a merge patch.
+    /// The `meta` of a merge patch, until it is its turn.
     meta: Vec<u8>,
 }
 
@@ -69,7 +71,10 @@ impl PatchWriter {
         Self {
             form,
             member,
-            out: Vec::new(),
+            out: match form {
+                Form::Merge => vec![b'{'],
+                Form::Json => Vec::new(),
+            },
             begun: false,
             in_row: false,
             meta: Vec::new(),
@@ -195,38 +200,37 @@ impl PatchWriter {
     /// The patch; none if nothing differs.
     pub(super) fn finish(mut self) -> Option<Patch> {
         let differs = self.begun || !self.meta.is_empty();
-        let text = match self.form {
-            Form::Json => {
-                self.out.push(b']');
-                self.out
-            }
+        match self.form {
+            Form::Json => self.out.push(b']'),
             Form::Merge => {
-                let mut table = self.out;
                 if self.begun {
-                    table.push(b'}');
+                    self.out.push(b'}');
                 }
-                // Of the members, `meta` and the table, the smaller name comes
-                // first.
-                let mut parts = [table, self.meta];
-                if self.member > "meta" {
-                    parts.swap(0, 1);
-                }
-                let [first, second] = parts;
-                let mut text = Vec::with_capacity(first.len() + second.len() + 3);
-                text.push(b'{');
-                text.extend_from_slice(&first);
-                if !first.is_empty() && !second.is_empty() {
-                    text.push(b',');
-                }
-                text.extend_from_slice(&second);
-                text.push(b'}');
-                text
+                self.put_meta();
+                self.out.push(b'}');
             }
-        };
+        }
+        // It is kept long.
+        self.out.shrink_to_fit();
         differs.then_some(Patch {
             form: self.form,
-            text: text.into(),
+            text: self.out.into(),
         })
+    }
+
+    /// Puts `meta` into a merge patch, unless it is there.
+    fn put_meta(&mut self) {
+        if !self.meta.is_empty() {
+            self.part_members();
+            self.out.append(&mut self.meta);
+        }
+    }
+
+    /// Puts a comma after the members of a merge patch so far.
+    fn part_members(&mut self) {
+        if self.out.len() > 1 {
+            self.out.push(b',');
+        }
     }
 
     /// Begins the member for a row in a merge patch.
@@ -234,12 +238,16 @@ impl PatchWriter {
         if self.begun {
             self.out.push(b',');
         } else {
-            write_string(&mut self.out, self.member);
-            self.out.extend_from_slice(b":{");
+            // The smaller name comes first.
+            if self.member > "meta" {
+                self.put_meta();
+            }
+            self.part_members();
+            write_member_name(&mut self.out, self.member);
+            self.out.push(b'{');
         }
         self.begun = true;
-        write_string(&mut self.out, row);
-        self.out.push(b':');
+        write_member_name(&mut self.out, row);
     }
 
     /// Begins the member for a cell in a merge patch.
@@ -251,8 +259,7 @@ impl PatchWriter {
             self.out.push(b'{');
         }
         self.in_row = true;
-        write_string(&mut self.out, cell);
-        self.out.push(b':');
+        write_member_name(&mut self.out, cell);
     }
 
     /// Begins an operation of a JSON patch.
@@ -264,8 +271,7 @@ impl PatchWriter {
         self.out.extend_from_slice(b"\",\"path\":\"");
         for step in path {
             self.out.push(b'/');
-            // The characters that RFC 6901 escapes; no name has one that JSON
-            // does.
+            // The characters that RFC 6901 escapes.
             for byte in step.bytes() {
                 match byte {
                     b'~' => self.out.extend_from_slice(b"~0"),
