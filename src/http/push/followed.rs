@@ -524,7 +524,9 @@ impl Follower {
         let Some(query) = self.look(|answer| answer.query.clone()) else {
             return Ok(Err(QueryError::Gone));
         };
-        let whole = self.followed.whole(view, &query).await?;
+        // Boxed, since every stream has room for what it may wait for, and few
+        // wait for this.
+        let whole = Box::pin(self.followed.whole(view, &query)).await?;
         if let Ok(whole) = &whole {
             self.followed.note_whole(self.id, whole.len());
         }

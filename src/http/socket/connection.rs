@@ -83,19 +83,34 @@ impl Server {
         let wire = Wire::new(tcp, watchdog.clone());
         match &self.tls {
             None => self.drive(wire, peer, &settings, watchdog).await,
+            // Boxed, so that a plain connection has no room for what only TLS needs, several
+            // times what it needs itself.
             Some(tls) => {
-                let Some(stream) = self.handshake(tls, wire, &settings, accepted).await else {
-                    self.stats.add(|counts| counts.failed_handshakes += 1);
-                    return;
-                };
-                let peer = Peer {
-                    tls: true,
-                    certificate: certificate(&stream),
-                    ..peer
-                };
-                self.drive(stream, peer, &settings, watchdog).await;
+                let encrypted = self.encrypt(tls, wire, peer, &settings, watchdog, accepted);
+                Box::pin(encrypted).await;
             }
         }
+    }
+
+    async fn encrypt(
+        &self,
+        tls: &Tls,
+        wire: Wire,
+        peer: Peer,
+        settings: &Settings,
+        watchdog: Arc<Watchdog>,
+        accepted: Moment,
+    ) {
+        let Some(stream) = self.handshake(tls, wire, settings, accepted).await else {
+            self.stats.add(|counts| counts.failed_handshakes += 1);
+            return;
+        };
+        let peer = Peer {
+            tls: true,
+            certificate: certificate(&stream),
+            ..peer
+        };
+        self.drive(stream, peer, settings, watchdog).await;
     }
 
     /// The TLS session, unless it fails, takes too long or is overtaken by the drain.
