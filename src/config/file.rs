@@ -94,6 +94,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Config, ConfigError> {
         peers::settings(&node, file.federation, file.peer, &file.domain, &mut faults);
     check_bindings(&file.token, &federation, &mut faults);
     tokens.extend(of_peers);
+    check_shown(&tokens, &mut faults);
     let merge = peers::merge_policy(&node, file.merge, &file.domain, &mut faults);
     let access = match file.access {
         Some(access) => {
@@ -198,6 +199,26 @@ fn secret_of(settings: &TokenSettings) -> Result<Option<String>, String> {
         file: settings.secret_file.as_deref(),
     };
     stated.resolve()
+}
+
+/// By what is shown one principal is known, and no other.
+fn check_shown(tokens: &[Token], faults: &mut Vec<Fault>) {
+    for (at, token) in tokens.iter().enumerate() {
+        for earlier in &tokens[..at] {
+            let what = if token.secret.is_some() && token.secret == earlier.secret {
+                "secret"
+            } else if token.certificate.is_some() && token.certificate == earlier.certificate {
+                "client_cert_sha256"
+            } else {
+                continue;
+            };
+            let reason = format!(
+                "{} and {} have the same {what}, so that one passes for the other; give each its own",
+                earlier.name, token.name
+            );
+            faults.push(Fault::new(None, reason));
+        }
+    }
 }
 
 /// A token can only be bound to a peer that there is.
@@ -306,6 +327,34 @@ mod tests {
         let scope = token("secret = \"0123456789abcdef\"").replace("ingest", "admin");
         let error = parse(&format!("{NODE}{scope}")).expect_err("scope");
         assert!(error.contains("unknown variant `admin`"), "{error}");
+    }
+
+    #[test]
+    fn two_principals_never_show_the_same() {
+        let token = |name: &str, shown: &str| {
+            format!("[[token]]\nname = {name:?}\nscopes = [\"ingest\"]\n{shown}\n")
+        };
+        let [secret, other] = ["0", "1"].map(|digit| format!("secret = {:?}", digit.repeat(16)));
+        let certificate = format!("client_cert_sha256 = {:?}", "0A".repeat(32));
+        let spelt = certificate.replace("0A", "0a:").replace(":\"", "\"");
+        let sound = format!("{NODE}{}{}", token("a", &secret), token("b", &other));
+        assert!(parse(&sound).is_ok());
+        for (one, two, words) in [
+            (&secret, &secret, "a and b have the same secret"),
+            (
+                &certificate,
+                &spelt,
+                "a and b have the same client_cert_sha256",
+            ),
+        ] {
+            let text = format!("{NODE}{}{}", token("a", one), token("b", two));
+            let error = parse(&text).expect_err(words);
+            assert!(error.contains(words), "{error}");
+        }
+        let peer = "[[peer]]\ndomain = \"isp-b\"\ndirectory = \"https://b.example/d\"\n";
+        let text = format!("{NODE}{peer}{certificate}\n{}", token("a", &spelt));
+        let error = parse(&text).expect_err("the same");
+        assert!(error.contains("a and isp-b have the same"), "{error}");
     }
 
     #[test]
