@@ -17,6 +17,7 @@ use crate::http::refusal::{Refused, bare, refused};
 use crate::http::socket::Peer;
 
 use super::open::{Asked, full, mistaken};
+use super::settings::Settings;
 use super::stream::{Command, Controlled, Ids};
 
 const STREAM: Parameter = Parameter {
@@ -79,7 +80,9 @@ async fn control(
         )
         .await?;
         let params = UpdateStreamParams::read(&content).map_err(|error| mistaken(&error))?;
-        stream.ids().check(&params)?;
+        stream
+            .ids()
+            .check(&params, &app.push.followed().settings())?;
         let asked = Asked {
             app: &app,
             view: &stream.view,
@@ -96,31 +99,41 @@ async fn control(
 
 impl Ids {
     /// Whether what is asked for can be done.
-    fn check(&self, params: &UpdateStreamParams) -> Result<(), Refused> {
+    fn check(&self, params: &UpdateStreamParams, settings: &Settings) -> Result<(), Refused> {
         if self.closing {
             return Err(refused(bare(StatusCode::NOT_FOUND)));
         }
+        if let Some(mistake) = self.mistake(params) {
+            return Err(mistaken(&mistake));
+        }
+        let added = params.add.len();
+        let has_room = self.active() + added <= settings.max_substreams
+            && self.ever.len() + added <= settings.max_substreams_ever();
+        match has_room {
+            true => Ok(()),
+            false => Err(full(StatusCode::SERVICE_UNAVAILABLE)),
+        }
+    }
+
+    /// What no stream with these substreams can do.
+    fn mistake(&self, params: &UpdateStreamParams) -> Option<AltoError> {
         let list = |ids: Vec<&String>| serde_json::to_string(&ids).unwrap_or_default();
         let used = params.add.keys().filter(|id| self.ever.contains_key(*id));
         let used: Vec<&String> = used.collect();
         if !used.is_empty() {
-            return Err(mistaken(&AltoError::invalid_value("add", list(used))));
+            return Some(AltoError::invalid_value("add", list(used)));
         }
         let Some(remove) = &params.remove else {
-            return match params.add.is_empty() {
-                true => Err(mistaken(&AltoError::missing_field("add"))),
-                false => Ok(()),
-            };
+            let is_empty = params.add.is_empty();
+            return is_empty.then(|| AltoError::missing_field("add"));
         };
         if remove.is_empty() && !params.add.is_empty() {
-            return Err(mistaken(&AltoError::invalid_value("remove", "[]")));
+            return Some(AltoError::invalid_value("remove", "[]"));
         }
         let unknown = remove.iter().filter(|id| !self.ever.contains_key(*id));
         let unknown: Vec<&String> = unknown.collect();
-        match unknown.is_empty() {
-            true => Ok(()),
-            false => Err(mistaken(&AltoError::invalid_value("remove", list(unknown)))),
-        }
+        let all_known = unknown.is_empty();
+        (!all_known).then(|| AltoError::invalid_value("remove", list(unknown)))
     }
 
     fn active(&self) -> usize {
@@ -139,12 +152,7 @@ impl Controlled {
     ) -> Result<(), Refused> {
         let settings = app.push.followed().settings();
         let mut ids = self.ids();
-        ids.check(&params)?;
-        if ids.active() + add.len() > settings.max_substreams
-            || ids.ever.len() + add.len() > settings.max_substreams_ever()
-        {
-            return Err(full(StatusCode::SERVICE_UNAVAILABLE));
-        }
+        ids.check(&params, &settings)?;
         for substream in &add {
             ids.ever.insert(substream.id.clone(), true);
         }

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::http::bodies::{Bodies, Representation};
 use crate::http::negotiate::Coding;
+use crate::http::socket::{Client, Place, Shares};
 use crate::ident::Tag;
 use crate::publish::{
     History, HistoryLimits, Kind, Offer, Patch, Query, QueryError, Snapshot, View, ViewName,
@@ -47,6 +48,8 @@ struct State {
     /// The answers that have a TIPS view, by its name.
     names: HashMap<String, AnswerId>,
     next: u64,
+    /// Who was the first to follow the answers.
+    shares: Arc<Shares>,
 }
 
 /// Numbers the answers that are followed.
@@ -66,6 +69,7 @@ pub(super) struct Answer {
     used: Duration,
     /// The name of its TIPS view, if it has one.
     name: Option<String>,
+    _of_client: Option<Place>,
 }
 
 /// Follows an answer, which is kept as long.
@@ -108,6 +112,7 @@ impl Followed {
                 known: BTreeMap::new(),
                 names: HashMap::new(),
                 next: 0,
+                shares: Arc::default(),
             }),
             settings,
             max_whole,
@@ -189,6 +194,7 @@ impl Followed {
         view: &ViewName,
         query: Query,
         whole: Option<usize>,
+        client: Option<Client>,
     ) -> Result<Follower, Full> {
         let now = self.now();
         let settings = self.settings();
@@ -199,12 +205,13 @@ impl Followed {
         let id = match usable {
             Some(id) => id,
             None => {
-                if state.answers.len() >= settings.max_followed {
-                    state.forget(now, settings.history_age);
-                }
-                if state.answers.len() >= settings.max_followed {
-                    return Err(Full);
-                }
+                let place = match state.place(client, &settings) {
+                    Err(Full) => {
+                        state.forget(now, settings.history_age);
+                        state.place(client, &settings)?
+                    }
+                    Ok(place) => place,
+                };
                 let Some((source, resource)) = state.snapshot.view(view).and_then(|source| {
                     let resource = key.1.resource(source).ok()?;
                     Some((source.clone(), resource.clone()))
@@ -224,6 +231,7 @@ impl Followed {
                     followers: 0,
                     used: now,
                     name: None,
+                    _of_client: place,
                 };
                 state.answers.insert(id, answer);
                 state.known.insert(key, id);
@@ -416,6 +424,15 @@ impl State {
             })
         });
         behind.collect()
+    }
+
+    /// A place for an answer, of the client that is the first to follow it.
+    fn place(&self, client: Option<Client>, settings: &Settings) -> Result<Option<Place>, Full> {
+        if self.answers.len() >= settings.max_followed {
+            return Err(Full);
+        }
+        let take = |client| self.shares.take(client, settings.max_per_client);
+        client.map(|client| take(client).ok_or(Full)).transpose()
     }
 
     /// Forgets the answers that nobody has followed for a time, and those that

@@ -27,6 +27,7 @@ pub(super) use open::open;
 pub(super) use peers::open_for_peer;
 pub(super) use tips::{open as open_tips, routes as tips_routes, waiting_routes};
 
+use super::socket::{Client, Place, Shares};
 use stream::Controlled;
 
 /// What is pushed: the answers that are followed, and who follows them.
@@ -34,6 +35,8 @@ pub struct Push {
     followed: Arc<Followed>,
     streams: Mutex<HashMap<String, Arc<Controlled>>>,
     polls: AtomicUsize,
+    stream_shares: Arc<Shares>,
+    poll_shares: Arc<Shares>,
     misses: AtomicU64,
 }
 
@@ -41,10 +44,14 @@ pub struct Push {
 struct Open {
     push: Arc<Push>,
     name: String,
+    _of_client: Option<Place>,
 }
 
 /// A place among the requests that wait, given back when dropped.
-struct Poll(Arc<Push>);
+struct Poll {
+    push: Arc<Push>,
+    _of_client: Place,
+}
 
 impl Push {
     /// Nobody follows anything yet.
@@ -53,6 +60,8 @@ impl Push {
             followed,
             streams: Mutex::default(),
             polls: AtomicUsize::new(0),
+            stream_shares: Arc::default(),
+            poll_shares: Arc::default(),
             misses: AtomicU64::new(0),
         })
     }
@@ -78,18 +87,28 @@ impl Push {
         self.misses.load(Ordering::Relaxed)
     }
 
-    /// Opens a stream; none if as many are open as may be.
-    fn admit(self: &Arc<Self>, controlled: Arc<Controlled>) -> Option<Open> {
+    /// Opens a stream, of a client unless it is a peer's; none if as many are open
+    /// as may be.
+    fn admit(
+        self: &Arc<Self>,
+        controlled: Arc<Controlled>,
+        client: Option<Client>,
+    ) -> Option<Open> {
         let name = tokens::unguessable()?;
-        let max = self.followed.settings().max_streams;
+        let settings = self.followed.settings();
+        let of_client = match client {
+            Some(client) => Some(self.stream_shares.take(client, settings.max_per_client)?),
+            None => None,
+        };
         let mut streams = self.streams();
-        if streams.len() >= max {
+        if streams.len() >= settings.max_streams {
             return None;
         }
         streams.insert(name.clone(), controlled);
         Some(Open {
             push: self.clone(),
             name,
+            _of_client: of_client,
         })
     }
 
@@ -102,14 +121,18 @@ impl Push {
         stream
     }
 
-    /// Lets a request wait; none if as many wait as may.
-    fn wait(self: &Arc<Self>) -> Option<Poll> {
-        let max = self.followed.settings().max_polls;
-        let one_more = |count| (count < max).then_some(count + 1);
+    /// Lets a request of a client wait; none if as many wait as may.
+    fn wait(self: &Arc<Self>, client: Client) -> Option<Poll> {
+        let settings = self.followed.settings();
+        let of_client = self.poll_shares.take(client, settings.max_per_client)?;
+        let one_more = |count| (count < settings.max_polls).then_some(count + 1);
         let waiting = self
             .polls
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        waiting.ok().map(|_| Poll(self.clone()))
+        waiting.ok().map(|_| Poll {
+            push: self.clone(),
+            _of_client: of_client,
+        })
     }
 
     fn streams(&self) -> MutexGuard<'_, HashMap<String, Arc<Controlled>>> {
@@ -125,6 +148,6 @@ impl Drop for Open {
 
 impl Drop for Poll {
     fn drop(&mut self) {
-        self.0.polls.fetch_sub(1, Ordering::Relaxed);
+        self.push.polls.fetch_sub(1, Ordering::Relaxed);
     }
 }

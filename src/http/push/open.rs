@@ -20,6 +20,7 @@ use crate::alto::update::{AddUpdate, ControlUpdate, UpdateStreamParams};
 use crate::http::access::Caller;
 use crate::http::app::App;
 use crate::http::refusal::{Refused, Wording, alto, bare, refused, respond};
+use crate::http::socket::Client;
 use crate::publish::{Kind, Query, QueryError, View, ViewName};
 
 use super::Push;
@@ -57,11 +58,11 @@ pub(in crate::http) async fn open(
     opened.unwrap_or_else(|refused| *refused)
 }
 
-/// The response that is a stream of these substreams. `control` tells where it is
-/// controlled, given its name.
+/// The response that is a stream of these substreams, of a client unless it is a
+/// peer's. `control` tells where it is controlled, given its name.
 pub(super) fn begin(
     app: &App,
-    push: &Arc<Push>,
+    (push, client): (&Arc<Push>, Option<Client>),
     view: ViewName,
     substreams: Vec<Substream>,
     control: impl Fn(&str) -> Option<String>,
@@ -78,7 +79,7 @@ pub(super) fn begin(
         woken: Notify::new(),
     });
     let open = push
-        .admit(controlled.clone())
+        .admit(controlled.clone(), client)
         .ok_or_else(|| full(StatusCode::SERVICE_UNAVAILABLE))?;
     let first = ControlUpdate {
         control_uri: Some(control(&open.name)),
@@ -132,7 +133,7 @@ impl Asked<'_> {
         let control = |name: &str| Some(format!("{base}/views/{}/updates/{name}", self.view));
         begin(
             self.app,
-            push,
+            (push, Some(self.client.into())),
             self.view.clone(),
             substreams,
             control,
@@ -271,7 +272,7 @@ impl Asked<'_> {
                 Err(QueryError::Gone) => return Err(refused(bare(StatusCode::NOT_FOUND))),
             };
         }
-        let follower = followed.follow(self.view, query, whole);
+        let follower = followed.follow(self.view, query, whole, Some(self.client.into()));
         follower.map_err(|_| full(StatusCode::SERVICE_UNAVAILABLE))
     }
 }

@@ -63,7 +63,7 @@ pub(in crate::http) async fn open_for_peer(
     };
     begin(
         app,
-        &app.peer_push,
+        (&app.peer_push, None),
         ViewName::Merged,
         substreams,
         |_| None,
@@ -102,7 +102,7 @@ async fn source(app: &App, update: &AddUpdate, may: &MayHave) -> Result<Option<S
         return Ok(None);
     };
     let nobody = std::net::Ipv4Addr::UNSPECIFIED.into();
-    let follower = followed.follow(&name, Query::new(resource, b"", nobody), None);
+    let follower = followed.follow(&name, Query::new(resource, b"", nobody), None, None);
     let follower = follower.map_err(|_| full(StatusCode::SERVICE_UNAVAILABLE))?;
     let mut at = None;
     if let Some(tag) = &update.tag {

@@ -24,6 +24,11 @@ pub struct Settings {
     /// The requests that may wait for the next edge of a TIPS view at a time,
     /// above which a newcomer is answered 429.
     pub max_polls: usize,
+    /// How many of the streams, of the followed answers and of the waiting requests,
+    /// of each kind, are one client's (an IPv4 address or an IPv6 /64); peers are
+    /// not counted.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
+    pub max_per_client: usize,
     /// How long such a request waits before it is answered 503.
     #[serde(with = "duration::positive")]
     pub poll_timeout: Duration,
@@ -49,6 +54,7 @@ impl Default for Settings {
             max_substreams: 256,
             max_followed: 20_000,
             max_polls: 20_000,
+            max_per_client: 2_000,
             poll_timeout: Duration::from_secs(300),
             keep_alive: Duration::from_secs(15),
             history_bytes: 16 * 1024 * 1024,

@@ -25,6 +25,7 @@ use crate::http::conditional::not_modified;
 use crate::http::negotiate::accepts;
 use crate::http::openapi::{Operation, Parameter, Route, content};
 use crate::http::refusal::{Refused, Wording, alto, bare, refused, respond};
+use crate::http::socket::Peer;
 use crate::publish::{Item, Patch, View, ViewName};
 
 use super::followed::{Answer, Follower};
@@ -208,6 +209,7 @@ impl Found {
 async fn edge(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
+    Extension(peer): Extension<Peer>,
     Path((view, name, from, to)): Path<(String, String, String, String)>,
     request: Request,
 ) -> Response {
@@ -238,7 +240,7 @@ async fn edge(
                 Found::NotYet => {}
             }
             if waiting.is_none() {
-                waiting = app.push.wait();
+                waiting = app.push.wait(peer.client());
             }
             if waiting.is_none() {
                 return Err(full(StatusCode::TOO_MANY_REQUESTS));

@@ -1,16 +1,16 @@
 //! Which connections are let in.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::peer::Client;
 use super::settings::Settings;
+use super::shares::{self, Shares};
 use super::stats::ListenerStats;
 
 /// The connections let in, by client. Bounded by `max_connections`.
 #[derive(Debug)]
 pub(super) struct Admission {
-    open: Mutex<HashMap<Client, usize>>,
+    open: Arc<Shares>,
     stats: ListenerStats,
 }
 
@@ -18,7 +18,7 @@ pub(super) struct Admission {
 #[derive(Debug)]
 pub(super) struct Place {
     admission: Arc<Admission>,
-    client: Client,
+    _of_client: shares::Place,
 }
 
 /// Why a connection is not let in.
@@ -33,7 +33,7 @@ pub(super) enum Refused {
 impl Admission {
     pub fn new(stats: ListenerStats) -> Arc<Admission> {
         Arc::new(Admission {
-            open: Mutex::new(HashMap::new()),
+            open: Arc::default(),
             stats,
         })
     }
@@ -43,47 +43,31 @@ impl Admission {
         let decision = self.decide(client, settings);
         self.stats.add(|counts| {
             counts.accepted += 1;
-            match decision {
-                Ok(()) => counts.open += 1,
+            match &decision {
+                Ok(_) => counts.open += 1,
                 Err(Refused::Full) => counts.refused_full += 1,
                 Err(Refused::Client) => counts.refused_client += 1,
             }
         });
-        decision.map(|()| Place {
+        decision.map(|of_client| Place {
             admission: self.clone(),
-            client,
+            _of_client: of_client,
         })
     }
 
-    fn decide(&self, client: Client, settings: &Settings) -> Result<(), Refused> {
-        let mut open = self.lock();
-        let of_client = open.get(&client).copied().unwrap_or(0);
+    fn decide(&self, client: Client, settings: &Settings) -> Result<shares::Place, Refused> {
         // First, so that a client with its share learns that the fault is its own.
-        if of_client >= settings.max_connections_per_client {
-            return Err(Refused::Client);
-        }
+        let max = settings.max_connections_per_client;
+        let place = self.open.take(client, max).ok_or(Refused::Client)?;
         if self.stats.now().open >= settings.max_connections as u64 {
             return Err(Refused::Full);
         }
-        open.insert(client, of_client + 1);
-        Ok(())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Client, usize>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(place)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self.admission.lock();
-        match open.get_mut(&self.client) {
-            Some(of_client) if *of_client > 1 => *of_client -= 1,
-            _ => {
-                open.remove(&self.client);
-            }
-        }
-        drop(open);
         self.admission.stats.add(|counts| counts.open -= 1);
     }
 }
@@ -98,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_given_back_can_be_taken_again_and_nothing_of_its_client_stays() {
+    fn a_place_given_back_can_be_taken_again() {
         let admission = Admission::new(ListenerStats::default());
         let settings = Settings {
             max_connections: 3,
@@ -120,6 +104,5 @@ mod tests {
         assert_eq!((counts.refused_full, counts.refused_client), (1, 2));
         drop((second, third, fourth));
         assert_eq!(admission.stats.now().open, 0);
-        assert!(admission.lock().is_empty());
     }
 }

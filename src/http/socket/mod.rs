@@ -12,6 +12,7 @@ mod exchange;
 mod listener;
 mod peer;
 mod settings;
+mod shares;
 mod stats;
 mod tls;
 mod watchdog;
@@ -21,6 +22,7 @@ pub use listener::{ListenError, Listener};
 pub use peer::{Client, ClientCertificate, Peer};
 pub use settings::Settings;
 pub(super) use settings::at_least;
+pub(super) use shares::{Place, Shares};
 pub use stats::{Counts, ListenerStats};
 pub use tls::{ClientAuth, Tls, TlsError, TlsFiles};
 

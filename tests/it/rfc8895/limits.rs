@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{UPDATES_OF_ISP_A, cost, follow, of};
 use crate::metro::fill;
 use crate::support::events::UPDATES;
-use crate::support::{Answer, TestNode};
+use crate::support::{Answer, TestNode, client_elsewhere};
 
 /// The answer to a request to open a stream, which must not be a stream.
 async fn open(node: &TestNode, add: Value) -> Answer {
@@ -89,6 +89,29 @@ async fn above_the_answers_that_are_followed_a_newcomer_is_told_503() {
     full(&open(&node, json!({"costs": of("costmap-routingcost")})).await);
     // One that is followed already costs nothing more.
     follow(&node, several(0..1)).await.next_of("0").await;
+}
+
+#[tokio::test]
+async fn a_client_that_has_its_share_of_streams_leaves_those_of_others() {
+    let node = TestNode::with("[updates]\nmax_per_client = 2\n").await;
+    let _first = follow(&node, several(0..1)).await;
+    let _second = follow(&node, several(0..1)).await;
+    full(&open(&node, several(0..1)).await);
+    let request = node.request_by(&client_elsewhere(), Method::POST, UPDATES_OF_ISP_A);
+    let body = json!({"add": several(0..1)}).to_string();
+    request.typed(UPDATES, body).open().await.next_of("0").await;
+}
+
+#[tokio::test]
+async fn a_client_that_has_its_share_of_answers_may_follow_those_of_others() {
+    let node = TestNode::with("[updates]\nmax_per_client = 1\n").await;
+    fill(&node).await;
+    let both = json!({"map": of("networkmap"), "costs": of("costmap-routingcost")});
+    full(&open(&node, both.clone()).await);
+    let request = node.request_by(&client_elsewhere(), Method::POST, UPDATES_OF_ISP_A);
+    let map = json!({"add": {"map": of("networkmap")}}).to_string();
+    request.typed(UPDATES, map).open().await;
+    follow(&node, both).await.next_of("costs").await;
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use altofed::runtime::Clock;
 use jiff::Timestamp;
+use reqwest::Method;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -11,7 +12,7 @@ use tokio::net::TcpStream;
 use super::{COST_MAP_ID, MAP, node_with, of, refused, set_cost, set_prefix, waiting};
 use crate::metro::{delete, fill};
 use crate::support::tips::led_on;
-use crate::support::{MERGE_PATCH, TestNode};
+use crate::support::{MERGE_PATCH, TestNode, client_elsewhere};
 
 #[tokio::test]
 async fn the_next_edge_is_answered_when_it_comes() {
@@ -114,6 +115,27 @@ async fn too_many_who_wait_are_429_and_told_when_to_come_again() {
         set_cost(&node, 9).await;
     };
     let (poll, ()) = tokio::join!(view.edge(&node, 2, 3), change);
+    assert_eq!(poll.status, 200);
+}
+
+#[tokio::test]
+async fn a_client_that_has_its_share_of_waiting_requests_leaves_those_of_others() {
+    let node = node_with("[updates]\nmax_per_client = 1\n").await;
+    let view = node.tips(&of(COST_MAP_ID)).await;
+    let elsewhere = client_elsewhere();
+    let others = async {
+        waiting(&node, 1).await;
+        let full = view.edge(&node, 1, 2).await;
+        assert_eq!(full.status, 429, "{full:?}");
+        let change = async {
+            waiting(&node, 2).await;
+            set_cost(&node, 8).await;
+        };
+        let request = node.request_by(&elsewhere, Method::GET, &view.edge_uri(1, 2));
+        let (poll, ()) = tokio::join!(request.send(), change);
+        assert_eq!(poll.status, 200);
+    };
+    let (poll, ()) = tokio::join!(view.edge(&node, 1, 2), others);
     assert_eq!(poll.status, 200);
 }
 

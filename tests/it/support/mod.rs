@@ -249,6 +249,13 @@ pub fn plain_client() -> reqwest::Client {
     client_builder().build().expect("a client")
 }
 
+/// The same at another address than any other here.
+pub fn client_elsewhere() -> reqwest::Client {
+    let address = std::net::Ipv4Addr::new(127, 0, 0, 2);
+    let builder = client_builder().local_address(std::net::IpAddr::from(address));
+    builder.build().expect("a client")
+}
+
 /// What [`plain_client`] is made from.
 pub fn client_builder() -> reqwest::ClientBuilder {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
