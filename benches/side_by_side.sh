@@ -53,28 +53,33 @@ ALTOFED=target/release/altofed
 
 # --- Processes -----------------------------------------------------------------------------------
 
-node='' nginx='' naive=''
+node='' nginx='' naive='' sse='' chain=()
 stop() { # PID
   if [ -n "$1" ]; then
     kill "$1" 2> /dev/null || true
     wait "$1" || true
   fi
 }
-trap 'stop "$node"; stop "$nginx"; stop "$naive"' EXIT
+trap 'for each in "$node" "$nginx" "$naive" "$sse" "${chain[@]}"; do stop "$each"; done' EXIT
 
 free_port() {
   python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-# Starts a node over its store as it is; sets `node`, and `url` once it listens.
-start_node() {
-  : > "$DIR/node.out"
-  "$ALTOFED" serve --config "$DIR/node.toml" > "$DIR/node.out" 2> "$DIR/node.log" &
+# Starts a node by its configuration, over its store as it is; sets `node`, and `url` once it
+# listens: serve NAME
+serve() {
+  : > "$DIR/$1.out"
+  "$ALTOFED" serve --config "$DIR/$1.toml" > "$DIR/$1.out" 2> "$DIR/$1.log" &
   node=$!
-  until url=$(grep -o 'http://[0-9.:]*' "$DIR/node.out"); do
-    kill -0 "$node" || { cat "$DIR/node.log" >&2; exit 1; }
+  until url=$(grep -o 'http://[0-9.:]*' "$DIR/$1.out"); do
+    kill -0 "$node" || { cat "$DIR/$1.log" >&2; exit 1; }
     sleep 0.005
   done
+}
+
+start_node() {
+  serve node
 }
 
 fresh_node() {
@@ -144,6 +149,11 @@ listen = "127.0.0.1:0"
 data_dir = "$DIR/node"
 [limits]
 requests_per_second = 0
+[http]
+max_connections = 11000
+max_connections_per_client = 11000
+[updates]
+max_per_client = 11000
 [[token]]
 name = "noc"
 secret = "$TOKEN"
@@ -255,6 +265,147 @@ run 'resident with a million prefixes, most since a restart' MB 'at most 500' "$
 stop_node
 stop "$naive"
 naive=''
+
+# --- Update streams ------------------------------------------------------------------------------
+
+# What each stream takes of a server's memory, in KB: held PID BASE
+held() {
+  local before after
+  before=$(memory "$1" VmRSS)
+  coproc "$SPEED" streams "$2" "$STREAMS"
+  read -r _ <&"${COPROC[0]}"
+  # Each stream is sent a comment meanwhile.
+  sleep 20
+  after=$(memory "$1" VmRSS)
+  kill "$COPROC_PID"
+  calc "($after - $before) * 1000 / $STREAMS"
+}
+
+say "idle update streams"
+STREAMS=10000
+ulimit -S -n 12000
+mkdir -p "$DIR/small"
+"$SPEED" documents 10 "$DIR/small"
+for ((i = 0; i < RUNS; i++)); do
+  fresh_node
+  put_all small
+  port=$(free_port)
+  : > "$DIR/sse.out"
+  "$SPEED" sse "127.0.0.1:$port" > "$DIR/sse.out" &
+  sse=$!
+  until grep -q listening "$DIR/sse.out"; do
+    kill -0 "$sse"
+    sleep 0.1
+  done
+  ours=$(held "$node" "$url")
+  bare=$(held "$sse" "http://127.0.0.1:$port")
+  run 'memory of each of 10,000 idle update streams, beside a bare axum handler' KB '≤ 1.5' \
+    "$ours" "$bare"
+  stop "$sse"
+  sse=''
+  stop_node
+done
+
+say "a change to many streams"
+"$SPEED" documents 1000 "$DIR/maps"
+fresh_node
+put_all maps
+"$SPEED" change "$url" "$TOKEN" "$node" "$DIR/maps" >> "$RESULTS"
+stop_node
+"$SPEED" patch >> "$RESULTS"
+
+# --- Two hops ------------------------------------------------------------------------------------
+
+# Starts a node of a chain: hop DOMAIN PORT MAX_STREAMS [PEER PEER_PORT SECRET]...
+hop() {
+  local domain=$1
+  cat > "$DIR/$domain.toml" <<END
+[node]
+domain = "$domain"
+listen = "127.0.0.1:$2"
+data_dir = "$DIR/chain/$domain"
+[limits]
+requests_per_second = 0
+[updates]
+max_streams = $3
+[[token]]
+name = "noc"
+secret = "$TOKEN"
+scopes = ["ingest"]
+END
+  shift 3
+  while [ $# -gt 0 ]; do
+    cat >> "$DIR/$domain.toml" <<END
+[[token]]
+name = "$1"
+secret = "$3"
+scopes = ["peer"]
+peer = "$1"
+[[peer]]
+domain = "$1"
+directory = "http://127.0.0.1:$2/directory"
+token = "$3"
+allow_private_addresses = true
+import.domains = ["*"]
+export.domains = ["*"]
+refresh.interval = "1s"
+END
+    shift 3
+  done
+  serve "$domain"
+  chain+=("$node")
+  node=''
+}
+
+# Puts what a domain of the chain states: states NUMBER INTERCONNECT...
+states() {
+  local links
+  links=$(IFS=,; echo "${*:2}")
+  cat > "$DIR/chain/network-map.json" <<END
+{"network-map":{"core":{"ipv4":["10.$1.0.0/17"]},"edge":{"ipv4":["10.$1.128.0/17"]}}}
+END
+  echo '{"cost-map":{"core":{"edge":1},"edge":{"core":1}}}' > "$DIR/chain/cost-map.json"
+  echo "{\"interconnects\":{$links}}" > "$DIR/chain/interconnects.json"
+  put_all chain
+  put chain interconnects.json interconnects
+}
+
+# An interconnect as one side states it: link ID BORDER PEER PEER_BORDER
+link() {
+  echo "\"$1\":{\"border\":\"$2\",\"peer-domain\":\"$3\",\"peer-border\":\"$4\"," \
+    "\"relationship\":\"open\",\"costs\":{\"routingcost\":1}}"
+}
+
+# Prints the median and the 99th percentile, in ms, of the time that a cost takes from one end of a
+# chain of three nodes to the merged view of the other, where those who are asked by peers have so
+# many update streams: two_hops MAX_STREAMS
+two_hops() {
+  local ports from
+  ports=("$(free_port)" "$(free_port)" "$(free_port)")
+  rm -rf "$DIR/chain"
+  mkdir "$DIR/chain"
+  hop isp-a "${ports[0]}" "$1" isp-b "${ports[1]}" "$TOKEN-ab"
+  from=$url
+  states 1 "$(link ab edge isp-b core)"
+  hop isp-b "${ports[1]}" "$1" isp-a "${ports[0]}" "$TOKEN-ab" isp-c "${ports[2]}" "$TOKEN-bc"
+  states 2 "$(link ab core isp-a edge)" "$(link bc edge isp-c core)"
+  hop isp-c "${ports[2]}" 100 isp-b "${ports[1]}" "$TOKEN-bc"
+  states 3 "$(link bc core isp-b edge)"
+  "$SPEED" hops "$from" "$url" "$TOKEN"
+  for each in "${chain[@]}"; do stop "$each"; done
+  chain=()
+}
+
+say "two hops"
+for ((i = 0; i < RUNS; i++)); do
+  two_hops 100 > "$DIR/pushed"
+  two_hops 0 > "$DIR/polled"
+  read -r pushed_median pushed_p99 < "$DIR/pushed"
+  read -r polled_median polled_p99 < "$DIR/polled"
+  what='a cost from its PUT to the merged view two hops away'
+  run "$what: median, beside polling each second" ms recorded "$pushed_median" "$polled_median"
+  run "$what: 99th percentile, beside polling each second" ms recorded "$pushed_p99" "$polled_p99"
+done
 
 # --- Within one process --------------------------------------------------------------------------
 

@@ -41,10 +41,23 @@ pub fn network_document(pids: usize) -> Vec<u8> {
 
 /// A full cost map over the same PIDs; costs have two decimals.
 pub fn cost_document(pids: usize) -> Vec<u8> {
+    costs(pids, |cost| cost)
+}
+
+/// The same after one cost in a hundred changed, at random.
+pub fn changed_cost_document(pids: usize) -> Vec<u8> {
+    let mut random = Random(11);
+    costs(pids, |cost| match random.below(100) {
+        0 => price(&mut random),
+        _ => cost,
+    })
+}
+
+fn costs(pids: usize, mut as_it_is: impl FnMut(f64) -> f64) -> Vec<u8> {
     let mut random = Random(7);
     let mut row = |src: usize| {
         let mut cell = |dst: usize| {
-            let cost = random.below(100_000) as f64 / 100.0;
+            let cost = as_it_is(price(&mut random));
             format!("\"{}\":{cost}", name(dst))
         };
         let cells: Vec<String> = (0..pids).map(&mut cell).collect();
@@ -52,6 +65,10 @@ pub fn cost_document(pids: usize) -> Vec<u8> {
     };
     let rows: Vec<String> = (0..pids).map(&mut row).collect();
     format!("{{\"cost-map\":{{{}}}}}", rows.join(",")).into_bytes()
+}
+
+fn price(random: &mut Random) -> f64 {
+    random.below(100_000) as f64 / 100.0
 }
 
 /// The name of a PID.
@@ -203,12 +220,14 @@ impl Random {
     }
 }
 
-/// Writes `network-map.json` and `cost-map.json` of `pids` PIDs.
+/// Writes `network-map.json` and `cost-map.json` of `pids` PIDs, and `changed-costs.json`, the costs
+/// after one in a hundred changed.
 pub fn write_documents(pids: &str, directory: &Path) {
     let pids = pids.parse().expect("a number of PIDs");
     let write = |name, text| fs::write(directory.join(name), text).expect("a writable directory");
     write("network-map.json", network_document(pids));
     write("cost-map.json", cost_document(pids));
+    write("changed-costs.json", changed_cost_document(pids));
 }
 
 /// Reads a file that `benches/prefixes.py` wrote.

@@ -10,11 +10,16 @@ mod federation;
 mod filter;
 mod floor;
 mod hash;
+mod hops;
 mod merge;
 mod naive;
 mod pairs;
 mod parse;
+mod patch;
 mod process;
+mod sse;
+mod stream;
+mod streams;
 mod table;
 mod write;
 
@@ -28,10 +33,17 @@ fn main() {
         ["documents", pids, directory] => data::write_documents(pids, Path::new(directory)),
         ["federation", directory] => cells::write(Path::new(directory)),
         ["floor", directory] => floor::run(Path::new(directory)),
+        ["hops", from, to, token] => hops::run(from, to, token),
         ["merge"] => merge::run(),
         ["naive", directory, address] => naive::serve(Path::new(directory), address),
+        ["patch"] => patch::run(),
         ["parse", file] => pairs::visit(Path::new(file)),
         ["pairs", directory] => pairs::run(Path::new(directory)),
+        ["sse", address] => sse::serve(address),
+        ["streams", base, count] => streams::hold(base, count),
+        ["change", base, token, node, directory] => {
+            streams::change(base, token, node, Path::new(directory));
+        }
         ["table", file] => table::print(Path::new(file)),
         _ => divan::main(),
     }

@@ -37,12 +37,18 @@ pub fn visit(file: &Path) {
     println!("{taken:.6}");
 }
 
-/// How long work takes.
+/// Tells the seconds since now.
 #[expect(clippy::disallowed_methods, reason = "what is measured is real time")]
-pub fn seconds(work: impl FnOnce()) -> f64 {
+pub fn stopwatch() -> impl Fn() -> f64 {
     let begun = Instant::now();
+    move || begun.elapsed().as_secs_f64()
+}
+
+/// How long work takes.
+pub fn seconds(work: impl FnOnce()) -> f64 {
+    let elapsed = stopwatch();
     work();
-    begun.elapsed().as_secs_f64()
+    elapsed()
 }
 
 /// How long work takes at its fastest in some turns.

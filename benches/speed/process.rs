@@ -1,11 +1,11 @@
-//! What the system knows of this process.
+//! What the system knows of processes.
 
 use std::fs;
 use std::time::Duration;
 
-/// The CPU time it has used, in user and system mode together.
-pub fn cpu_time() -> Duration {
-    let stat = fs::read_to_string("/proc/self/stat").expect("Linux has it");
+/// The CPU time that a process has used, in user and system mode together; `self` is this one.
+pub fn cpu_time(process: &str) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).expect("Linux has it");
     // The name of the program is in parentheses and may have spaces.
     let (_, fields) = stat.rsplit_once(')').expect("a name");
     let ticks = |field: usize| -> u64 {
@@ -16,7 +16,7 @@ pub fn cpu_time() -> Duration {
     Duration::from_millis(10 * (ticks(11) + ticks(12)))
 }
 
-/// The memory it has resident, in bytes.
+/// The memory that this process has resident, in bytes.
 pub fn resident() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("Linux has it");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
