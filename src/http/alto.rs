@@ -23,7 +23,7 @@ use crate::publish::{Kind, Resource, View, ViewName, answer, directory};
 
 use super::access::Caller;
 use super::app::App;
-use super::bodies::{Effort, compress};
+use super::bodies::{Effort, compress, pack};
 use super::body;
 use super::conditional::{etag, not_modified};
 use super::negotiate::{Coding, accepts, coding, has_type, takes_identity};
@@ -428,7 +428,7 @@ async fn query(
     match answered {
         Err(error) => alto(StatusCode::BAD_REQUEST, &error),
         Ok(text) => {
-            let mut response = send_answer(&parts.headers, media_type, text.into());
+            let mut response = send_answer(app, &parts.headers, media_type, text.into()).await;
             mark_age(view, response.headers_mut());
             response
         }
@@ -480,11 +480,19 @@ fn answer_size(view: &View, kind: &Kind, request: usize) -> usize {
     }
 }
 
-fn send_answer(headers: &HeaderMap, media_type: &'static str, text: Bytes) -> Response {
+async fn send_answer(
+    app: &App,
+    headers: &HeaderMap,
+    media_type: &'static str,
+    text: Bytes,
+) -> Response {
     let Some(coding) = chosen(headers, text.len()) else {
         return bare(StatusCode::NOT_ACCEPTABLE);
     };
-    let text = compress(&text, coding, Effort::Each);
+    let text = match pack(&app.pool, text, coding).await {
+        Ok(text) => text,
+        Err(error) => return failed(&error),
+    };
     let mut response = respond(StatusCode::OK, media_type, text);
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

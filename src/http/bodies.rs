@@ -199,6 +199,21 @@ pub enum Effort {
     Each,
 }
 
+/// Compresses a body that is sent once, a large one on the pool.
+///
+/// # Errors
+/// Compressing panicked.
+pub async fn pack(pool: &Pool, body: Bytes, coding: Coding) -> Result<Bytes, PoolError> {
+    const LARGE: usize = 64 * 1024;
+    match coding != Coding::Identity && body.len() > LARGE {
+        true => {
+            pool.run(move || compress(&body, coding, Effort::Each))
+                .await
+        }
+        false => Ok(compress(&body, coding, Effort::Each)),
+    }
+}
+
 /// Compresses a body.
 pub fn compress(body: &Bytes, coding: Coding, effort: Effort) -> Bytes {
     let once = effort == Effort::Once;
@@ -212,4 +227,22 @@ pub fn compress(body: &Bytes, coding: Coding, effort: Effort) -> Bytes {
         Coding::Zstd => zstd::bulk::compress(body, if once { 6 } else { 1 }),
     };
     Bytes::from(compressed.expect("neither encoder fails when it writes to memory"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_is_packed_alike_wherever_that_is_done() {
+        let pool = Pool::new(1).expect("a thread");
+        for length in [100, 1 << 20] {
+            let body = Bytes::from(vec![b'7'; length]);
+            for coding in [Coding::Identity, Coding::Gzip, Coding::Zstd] {
+                let packed = pack(&pool, body.clone(), coding).await;
+                let same = compress(&body, coding, Effort::Each);
+                assert_eq!(packed.expect("it does not panic"), same, "{length}");
+            }
+        }
+    }
 }

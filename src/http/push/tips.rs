@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, ETAG, VARY};
 use axum::http::request::Parts;
@@ -20,13 +19,14 @@ use crate::alto::tips::{Edge, TipsParams, TipsView};
 use crate::http::access::Caller;
 use crate::http::alto::{VIEW, chosen, posted};
 use crate::http::app::App;
-use crate::http::bodies::{Effort, compress};
+use crate::http::bodies::pack;
 use crate::http::conditional::not_modified;
 use crate::http::negotiate::accepts;
 use crate::http::openapi::{Operation, Parameter, Route, content};
 use crate::http::refusal::{Refused, Wording, alto, bare, refused, respond};
 use crate::http::socket::Peer;
 use crate::publish::{Item, Patch, View, ViewName};
+use crate::runtime::PoolError;
 
 use super::followed::{Answer, Follower};
 use super::open::{Asked, full, mistaken};
@@ -232,10 +232,10 @@ async fn edge(
                 Found::Refused(status) => return Err(no_edge(status, &from, &to)),
                 Found::Whole(view) => {
                     let whole = whole(&follower, &view).await?;
-                    return send(&app, &parts, media_type, whole, (&name, edge));
+                    return send(&app, &parts, media_type, whole, (&name, edge)).await;
                 }
                 Found::Patch(Patch { form, text }) => {
-                    return send(&app, &parts, form.media_type(), text, (&name, edge));
+                    return send(&app, &parts, form.media_type(), text, (&name, edge)).await;
                 }
                 Found::NotYet => {}
             }
@@ -263,11 +263,13 @@ async fn whole(follower: &Follower, view: &Arc<View>) -> Result<Bytes, Refused> 
     match follower.whole(view).await {
         Ok(Ok(whole)) => Ok(whole),
         Ok(Err(_)) => Err(gone()),
-        Err(error) => {
-            tracing::error!(%error, "a snapshot could not be worked out");
-            Err(refused(bare(StatusCode::INTERNAL_SERVER_ERROR)))
-        }
+        Err(error) => Err(failed(&error)),
     }
+}
+
+fn failed(error: &PoolError) -> Refused {
+    tracing::error!(%error, "an edge could not be worked out");
+    refused(bare(StatusCode::INTERNAL_SERVER_ERROR))
 }
 
 /// The view of a name. The caller must be one who may read what it shows.
@@ -283,7 +285,7 @@ fn find(app: &App, caller: &Caller, view: &str, name: &str) -> Result<Follower, 
 }
 
 /// An edge, which is kept by whoever gets it: it never changes.
-fn send(
+async fn send(
     app: &App,
     parts: &Parts,
     media_type: &'static str,
@@ -303,8 +305,9 @@ fn send(
     let mut response = match not_modified(&parts.headers, &tag) {
         true => bare(StatusCode::NOT_MODIFIED),
         false => {
-            let body = Body::from(compress(&text, coding, Effort::Each));
-            let mut response = respond(StatusCode::OK, media_type, body);
+            let packed = pack(&app.pool, text, coding).await;
+            let packed = packed.map_err(|error| failed(&error))?;
+            let mut response = respond(StatusCode::OK, media_type, packed);
             if let Some(coding) = coding.name() {
                 let coding = HeaderValue::from_static(coding);
                 response.headers_mut().insert(CONTENT_ENCODING, coding);
