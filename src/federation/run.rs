@@ -42,7 +42,9 @@ pub struct Federation {
     nudges: Arc<Nudges>,
     /// The keys that counted at the start, shown until a manifest states them.
     keys: Vec<KeyDocument>,
-    _tasks: [Task<()>; 4],
+    /// Reads the peers, until the node goes down.
+    reading: Mutex<Option<Task<()>>>,
+    _tasks: [Task<()>; 3],
 }
 
 /// Why the federation did not start.
@@ -114,10 +116,10 @@ impl Federation {
         };
         let nudges = Arc::new(Nudges::default());
         let (exporting, exported) = watch::channel(Arc::default());
+        let reading = Task::spawn("peers", follow(shared.clone(), nudges.clone()));
         let tasks = [
             Task::spawn("exports", export(shared.clone(), issued.clone(), exporting)),
             Task::spawn("publisher", publisher.run()),
-            Task::spawn("peers", follow(shared.clone(), nudges.clone())),
             Task::spawn("ageing", age(shared.clone())),
         ];
         Ok(Self {
@@ -126,6 +128,7 @@ impl Federation {
             exported,
             nudges,
             keys: shown,
+            reading: Mutex::new(Some(reading)),
             _tasks: tasks,
         })
     }
@@ -220,6 +223,13 @@ impl Federation {
     /// watched.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.copies.changes()
+    }
+
+    /// Reads no peer any more. What they passed stays as it is.
+    pub async fn stop_reading(&self) {
+        if let Some(reading) = self.reading.lock().await.take() {
+            reading.cancel().await;
+        }
     }
 
     /// Reads a peer now, whatever was read before; false if there is none with

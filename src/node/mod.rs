@@ -39,6 +39,7 @@ pub struct Node {
     base_url: String,
     store: Store,
     ledger: Arc<Ledger>,
+    federation: Arc<Federation>,
     clock: Clock,
     signal: Signal,
     hot: Hot,
@@ -225,6 +226,7 @@ impl Node {
             base_url,
             store: opened.store,
             ledger,
+            federation,
             clock,
             signal,
             hot: Hot {
@@ -317,6 +319,8 @@ impl Node {
     /// # Errors
     /// The store failed at the last.
     pub async fn shutdown(self, within: Duration) -> Result<(), StoreError> {
+        // Peers that go down with this node are not missed.
+        self.federation.stop_reading().await;
         if let Err(Overrun { .. }) = self.signal.drain(&self.clock, within).await {
             tracing::warn!("some requests did not end in time and were cut");
         }
