@@ -133,7 +133,9 @@ impl Scene {
     /// Clients of all kinds over a wire that `begin` has misbehave from the start.
     async fn new(seed: u64, more: &str, begin: impl FnOnce(&Wire)) -> Self {
         let wire = Wire::new().await;
-        let more = format!("public_url = {:?}\n{more}", wire.url);
+        // A connection that is cut may be open at the node a while longer.
+        let roomy = "[http]\nmax_connections_per_client = 10000\n";
+        let more = format!("public_url = {:?}\n{more}{roomy}", wire.url);
         let node = TestNode::with(&more).await;
         let changes = Changes::begin(&node, seed, 10).await;
         wire.lead_to(Some(&node.url));
