@@ -3,11 +3,13 @@
 //!
 //! A [`Federation`] runs all of it. A task for each peer (`peer`) reads it with
 //! suspicion: by signed manifests (`sync`) where it has them, as a plain ALTO
-//! server (`plain`) where not; what changes comes on its update stream (`pushed`, `plain`). A manifest says what a domain's view is made of
-//! (`manifest`); its origin signs it (`jws`, `key`), relays pass it on as it
-//! is, and `trust` decides whose key counts. What it names is read whole or not
-//! at all (`import`). Of several copies of a domain the best is used (`copy`, `copies`),
-//! for as long as it counts; `archive` and `restore` carry it over a restart.
+//! server (`plain`) where not; what changes comes on its update stream
+//! (`pushed`, `plain`). A manifest says what a domain's view is made of
+//! (`manifest`); its origin signs it (`jws`, `key`), relays pass it on as it is,
+//! and `trust` decides whose key counts. What it names is read whole or not at
+//! all (`import`). Of several copies of a domain the best is used (`copy`,
+//! `copies`), for as long as it counts; `archive` and `restore` carry it over a
+//! restart.
 //!
 //! In the other direction `own` signs what our domain says, and `export` knows
 //! who may see what.
