@@ -89,7 +89,7 @@ fn no_outside_bytes_break_a_parser() {
     for (name, _) in TARGETS {
         // Two views are built, and all patches between them.
         let rounds = match name {
-            "delta" => rounds / 25,
+            "delta" => rounds / 10,
             _ => rounds,
         };
         let seeds = Path::new(env!("CARGO_MANIFEST_DIR"))
