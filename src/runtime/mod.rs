@@ -6,6 +6,7 @@
 //! * [`Task`] is a spawned future that ends with its owner.
 //! * [`Drain`] carries one shutdown signal to all servers; [`Signal`] waits for them.
 //! * [`Pool`] runs CPU work over a millisecond away from the threads that answer sockets.
+//! * [`Turns`] has the owners of such work take turns.
 //! * [`duration`] reads and writes durations in the configuration (`"10s"`).
 //!
 //! This module imports nothing of the crate.
@@ -16,12 +17,14 @@ mod drain;
 pub mod duration;
 mod pool;
 mod task;
+mod turns;
 
 pub use clock::{Clock, Elapsed, ManualClock, Moment, Sleep};
 pub use date::DateWatch;
 pub use drain::{Drain, Guard, Overrun, Signal};
 pub use pool::{Pool, PoolError};
 pub use task::{Task, TaskError};
+pub use turns::Turns;
 
 #[cfg(test)]
 pub(crate) mod testing {

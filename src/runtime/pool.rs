@@ -71,26 +71,38 @@ impl Pool {
         T: Send + 'static,
     {
         let (give, value) = oneshot::channel();
-        self.threads.spawn(move || {
-            if give.is_closed() {
-                return;
+        self.spawn(move || {
+            if !give.is_closed() {
+                // Nobody may be waiting any more.
+                let _ = give.send(attempt(work));
             }
-            // Left alone, a panic in spawned work aborts the process. `work` is consumed by the
-            // call, so nothing of it is seen again half changed.
-            let end = catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-                let message = panic_message(panic.as_ref());
-                tracing::error!(message, "computation panicked");
-                PoolError::Panicked { message }
-            });
-            // Nobody may be waiting any more.
-            let _ = give.send(end);
         });
-        value.await.unwrap_or_else(|_| {
-            Err(PoolError::Panicked {
-                message: "its thread ended without an answer".to_owned(),
-            })
-        })
+        value.await.unwrap_or_else(|_| Err(PoolError::gone()))
     }
+
+    /// Has `work`, which does not panic, done by one of the threads.
+    pub(super) fn spawn(&self, work: impl FnOnce() + Send + 'static) {
+        self.threads.spawn(work);
+    }
+}
+
+impl PoolError {
+    /// Work whose thread did not come back.
+    pub(super) fn gone() -> Self {
+        PoolError::Panicked {
+            message: "its thread ended without an answer".to_owned(),
+        }
+    }
+}
+
+/// The value of `work`. Left alone, a panic in spawned work aborts the process; `work` is consumed
+/// by the call, so nothing of it is seen again half changed.
+pub(super) fn attempt<T>(work: impl FnOnce() -> T) -> Result<T, PoolError> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let message = panic_message(panic.as_ref());
+        tracing::error!(message, "computation panicked");
+        PoolError::Panicked { message }
+    })
 }
 
 #[cfg(test)]
