@@ -38,8 +38,12 @@ impl Exchange {
         }
     }
 
-    /// Ties the exchange to the body of its response.
+    /// Ties the exchange to the body of its response. From now on it is the client's turn: one
+    /// whose window takes nothing is never asked for, so that its first piece would not count.
     pub fn answer(self, body: Body) -> Paced {
+        if self.multiplexed {
+            self.watchdog.gave_piece(self.number);
+        }
         Paced {
             body,
             rest: Bytes::new(),
