@@ -12,7 +12,7 @@ use altofed::alto::property::read_property_map;
 use altofed::ident::{DomainLabel, MetricName, PidName};
 use altofed::net::{Lpm, Matrix, PidIndex};
 use altofed::publish::{
-    Costs, Form, Lookup, NetworkMap, Origin, Patch, Properties, Query, View, ViewName,
+    Change, Costs, Form, Lookup, NetworkMap, Origin, Patch, Properties, Query, View, ViewName,
 };
 use serde_json::Value;
 
@@ -95,8 +95,12 @@ pub fn delta(bytes: &[u8]) {
                 continue;
             };
             let patch = |from: usize, to: usize| {
-                let patch = query.changes(&versions[from], &versions[to], forms);
-                patch.expect("both were answered")
+                let change = query.changes(&versions[from], &versions[to], forms, usize::MAX);
+                match change.expect("both were answered") {
+                    Change::Same => None,
+                    Change::Patch(patch) => Some(patch),
+                    Change::TooLong => panic!("no limit was set"),
+                }
             };
             let mut chained = tree(&answers[0]);
             for next in [1, 2] {

@@ -3,9 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, LazyLock};
 
-use altofed::alto::json;
-use altofed::alto::query::{ReadCostMapFilter, ReadEndpointCostParams};
-use altofed::publish::{View, endpoint_costs, filtered_cost_map};
+use altofed::publish::{Kind, Rendering, View};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 
@@ -24,11 +22,9 @@ static VIEW: LazyLock<Arc<View>> =
 fn cost_map(bencher: Bencher, (srcs, dsts): (usize, usize)) {
     let request = request("pids", srcs, dsts, |pid| format!("\"{}\"", data::name(pid)));
     let view = &*VIEW;
-    bencher.counter(ItemsCount::new(srcs * dsts)).bench(|| {
-        let filter = json::read(divan::black_box(&request), ReadCostMapFilter).expect("sound");
-        let selection = filter.query.select(view.capabilities()).expect("known");
-        filtered_cost_map(view, &filter, &selection)
-    });
+    bencher
+        .counter(ItemsCount::new(srcs * dsts))
+        .bench(|| answer(view, &Kind::FilteredCostMap, divan::black_box(&request)));
 }
 
 /// The same where only costs below 500 are wanted.
@@ -38,11 +34,9 @@ fn constrained_cost_map(bencher: Bencher, (srcs, dsts): (usize, usize)) {
     let constrained = b",\"constraints\":[\"lt 500\"]}";
     let request = [&request[..request.len() - 1], constrained].concat();
     let view = &*VIEW;
-    bencher.counter(ItemsCount::new(srcs * dsts)).bench(|| {
-        let filter = json::read(divan::black_box(&request), ReadCostMapFilter).expect("sound");
-        let selection = filter.query.select(view.capabilities()).expect("known");
-        filtered_cost_map(view, &filter, &selection)
-    });
+    bencher
+        .counter(ItemsCount::new(srcs * dsts))
+        .bench(|| answer(view, &Kind::FilteredCostMap, divan::black_box(&request)));
 }
 
 /// Between addresses, each in a PID of its own.
@@ -52,12 +46,15 @@ fn endpoint_cost(bencher: Bencher, (srcs, dsts): (usize, usize)) {
         format!("\"ipv4:10.{}.{}.1\"", pid / 256, pid % 256)
     });
     let view = &*VIEW;
+    bencher
+        .counter(ItemsCount::new(srcs * dsts))
+        .bench(|| answer(view, &Kind::EndpointCosts, divan::black_box(&request)));
+}
+
+fn answer(view: &Arc<View>, kind: &Kind, request: &[u8]) -> Vec<u8> {
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    bencher.counter(ItemsCount::new(srcs * dsts)).bench(|| {
-        let params = json::read(divan::black_box(&request), ReadEndpointCostParams).expect("sound");
-        let selection = params.query.select(view.capabilities()).expect("known");
-        endpoint_costs(view, &params, &selection, client).expect("sources and destinations")
-    });
+    let rendering = Rendering::query(view.clone(), kind, request, client);
+    rendering.expect("a sound request").write()
 }
 
 /// A query between PIDs drawn at random, each put into words by `item`.

@@ -3,11 +3,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use altofed::alto::json;
-use altofed::alto::query::ReadEndpointCostParams;
-use altofed::publish::{View, endpoint_costs};
+use altofed::publish::{Kind, Rendering, View};
 
 use crate::{data, process};
 
@@ -35,10 +34,8 @@ pub fn run(directory: &Path) {
 }
 
 /// Answers an endpoint cost request.
-pub fn answer(view: &View, request: &[u8]) -> Vec<u8> {
+pub fn answer(view: &Arc<View>, request: &[u8]) -> Vec<u8> {
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let params = json::read(request, ReadEndpointCostParams).expect("a sound request");
-    let selection = params.query.select(view.capabilities());
-    let selection = selection.expect("a known cost type");
-    endpoint_costs(view, &params, &selection, client).expect("sources and destinations")
+    let rendering = Rendering::query(view.clone(), &Kind::EndpointCosts, request, client);
+    rendering.expect("a sound request").write()
 }

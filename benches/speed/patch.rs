@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use altofed::ident::MetricName;
 use altofed::net::write_number;
-use altofed::publish::{Costs, Form, Query, View};
+use altofed::publish::{self, Costs, Form, Query, View};
 use bytes::Bytes;
 
 use crate::data;
@@ -36,8 +36,12 @@ impl Change {
     }
 
     fn patch(&self) -> Bytes {
-        let patch = self.query.changes(&self.old, &self.new, &[Form::Merge]);
-        patch.expect("both have it").expect("it changed").text
+        let forms = &[Form::Merge];
+        let change = self.query.changes(&self.old, &self.new, forms, usize::MAX);
+        match change.expect("both have it") {
+            publish::Change::Patch(patch) => patch.text,
+            other => panic!("it changed: {other:?}"),
+        }
     }
 }
 

@@ -170,6 +170,7 @@ impl CostTable {
 /// Writes costs row by row: sources in the order given, destinations in the
 /// order fixed at the start; pairs without a cost and rows without any are left
 /// out.
+#[derive(Debug)]
 pub struct GridWriter {
     /// `"dst":` of every destination, one after the other, and where each ends.
     keys: Vec<u8>,

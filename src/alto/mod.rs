@@ -5,6 +5,7 @@
 //! reading and locates every fault. Server and client share it all.
 
 pub mod canonical;
+pub mod condition;
 pub mod cost;
 pub mod endpoint;
 pub mod error;

@@ -67,6 +67,11 @@ impl AddressGroup {
         }
     }
 
+    /// The bytes of memory that the prefixes take.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&self.ipv4[..]) + size_of_val(&self.ipv6[..])
+    }
+
     fn is_sorted(&self) -> bool {
         self.ipv4.is_sorted() && self.ipv6.is_sorted()
     }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use serde::de::MapAccess;
 
+use super::condition::{Conditions, Interval, MAX_ALTERNATIVES, Operator, TooMany};
 use super::error::AltoError;
 use super::json::{ListOf, Once, Read, Step, StringBy, Walk, members, once, skip};
 use super::meta::{CostType, ReadCostType, StatedCostType, any_text};
@@ -46,47 +47,8 @@ pub struct CostSelection {
     pub wanted: Vec<CostType>,
     /// Whether answers are arrays, even of one.
     pub multi: bool,
-    /// What a pair must meet: all of one of these groups. Empty: nothing.
-    pub tests: Vec<Vec<Test>>,
-}
-
-/// A predicate on one cost type.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Test {
-    /// What is tested.
-    pub cost_type: CostType,
-    /// How it compares.
-    pub operator: Operator,
-    /// What it is compared with.
-    pub value: f64,
-}
-
-/// A comparison of RFC 7285 §11.3.2.3.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operator {
-    /// `gt`
-    Greater,
-    /// `lt`
-    Less,
-    /// `ge`
-    AtLeast,
-    /// `le`
-    AtMost,
-    /// `eq`
-    Equal,
-}
-
-impl Test {
-    /// Whether a cost passes; a pair without a cost does not.
-    pub fn passes(&self, cost: f64) -> bool {
-        match self.operator {
-            Operator::Greater => cost > self.value,
-            Operator::Less => cost < self.value,
-            Operator::AtLeast => cost >= self.value,
-            Operator::AtMost => cost <= self.value,
-            Operator::Equal => cost == self.value,
-        }
-    }
+    /// What a pair must meet.
+    pub conditions: Conditions,
 }
 
 /// A predicate as it is written, `[index] op number`.
@@ -145,7 +107,7 @@ impl CostQuery<'_> {
         Ok(CostSelection {
             wanted,
             multi,
-            tests: self.tests(&testable)?,
+            conditions: self.conditions(&testable)?,
         })
     }
 
@@ -164,42 +126,76 @@ impl CostQuery<'_> {
         }
     }
 
-    fn tests(&self, testable: &[CostType]) -> Result<Vec<Vec<Test>>, AltoError> {
-        const OR: &str = "or-constraints";
-        let groups = match (&self.constraints, &self.or_constraints) {
+    fn conditions(&self, testable: &[CostType]) -> Result<Conditions, AltoError> {
+        const ALL: &str = "constraints";
+        const ANY: &str = "or-constraints";
+        let testable = Testable::new(testable);
+        let (field, groups) = match (&self.constraints, &self.or_constraints) {
             (Some(_), Some(_)) => {
                 return Err(AltoError::invalid_value(
-                    OR,
+                    ANY,
                     "given beside constraints; give only one of the two",
                 ));
             }
-            (None, None) => return Ok(Vec::new()),
-            (Some(all), None) if all.is_empty() => return Ok(Vec::new()),
-            (Some(all), None) => vec![group("constraints", all, testable)?],
+            (None, None) => return Ok(Conditions::default()),
+            (Some(all), None) if all.is_empty() => return Ok(Conditions::default()),
+            (Some(all), None) => (ALL, vec![testable.group(ALL, all)?]),
             (None, Some(any)) if any.is_empty() || any.iter().any(Vec::is_empty) => {
-                return Err(AltoError::invalid_value(OR, "[]"));
+                return Err(AltoError::invalid_value(ANY, "[]"));
             }
-            (None, Some(any)) => any
-                .iter()
-                .map(|all| group(OR, all, testable))
-                .collect::<Result<_, _>>()?,
+            (None, Some(any)) => {
+                let groups = any.iter().map(|all| testable.group(ANY, all));
+                (ANY, groups.collect::<Result<_, _>>()?)
+            }
         };
-        Ok(groups)
+        Conditions::fold(testable.types, groups).map_err(|TooMany(count)| {
+            let why = format!(
+                "{count} alternatives are left when those on one metric are joined; at most \
+                 {MAX_ALTERNATIVES} are taken: ask for wider ranges, or in several requests"
+            );
+            AltoError::invalid_value(field, why)
+        })
     }
 }
 
-fn group(field: &str, all: &[Cow<'_, str>], testable: &[CostType]) -> Result<Vec<Test>, AltoError> {
-    let test = |text: &Cow<'_, str>| {
-        let predicate = Predicate::parse(text)?;
-        Some(Test {
-            cost_type: testable.get(predicate.index)?.clone(),
-            operator: predicate.operator,
-            value: predicate.value,
-        })
-    };
-    all.iter()
-        .map(|text| test(text).ok_or_else(|| AltoError::invalid_value(field, text.as_ref())))
-        .collect()
+/// The cost types that predicates may test.
+struct Testable {
+    /// Each once.
+    types: Vec<CostType>,
+    /// Of the types as they were stated, the places in `types`.
+    places: Vec<usize>,
+}
+
+impl Testable {
+    fn new(stated: &[CostType]) -> Self {
+        let mut types: Vec<CostType> = Vec::new();
+        let mut place = |stated: &CostType| {
+            let known = types.iter().position(|known| known == stated);
+            known.unwrap_or_else(|| {
+                types.push(stated.clone());
+                types.len() - 1
+            })
+        };
+        let places = stated.iter().map(&mut place).collect();
+        Self { types, places }
+    }
+
+    /// The intervals of a group of predicates.
+    fn group(
+        &self,
+        field: &str,
+        all: &[Cow<'_, str>],
+    ) -> Result<Vec<(usize, Interval)>, AltoError> {
+        let interval = |text: &Cow<'_, str>| {
+            let predicate = Predicate::parse(text)?;
+            let place = *self.places.get(predicate.index)?;
+            Some((place, Interval::of(predicate.operator, predicate.value)))
+        };
+        let wrong = |text: &Cow<'_, str>| AltoError::invalid_value(field, text.as_ref());
+        all.iter()
+            .map(|text| interval(text).ok_or_else(|| wrong(text)))
+            .collect()
+    }
 }
 
 /// The cost type of `cost-type`; a metric or mode that no cost type of the
@@ -608,14 +604,12 @@ mod tests {
         ))
         .expect("sound");
         assert!(!selection.multi);
-        assert_eq!(selection.tests.len(), 2);
-        assert!(
-            selection
-                .tests
-                .iter()
-                .flatten()
-                .all(|t| t.cost_type.cost_metric.as_str() == "hopcount")
-        );
+        let conditions = &selection.conditions;
+        assert_eq!(conditions.tests(), 2);
+        let [tested] = conditions.types() else {
+            panic!("one type is tested: {conditions:?}");
+        };
+        assert_eq!(tested.cost_metric.as_str(), "hopcount");
         let outside = format!(r#"{{"cost-type":{RC},"constraints":["le 1","[1] le 3"]}}"#);
         assert_eq!(
             error(&outside),
@@ -628,13 +622,29 @@ mod tests {
     }
 
     #[test]
+    fn more_alternatives_than_a_cell_is_tested_for_are_refused_with_the_limit() {
+        let apart: Vec<String> = (0..101).map(|n| format!("[\"eq {n}\"]")).collect();
+        let text = format!(
+            r#"{{"cost-type":{RC},"or-constraints":[{}]}}"#,
+            apart.join(",")
+        );
+        let (code, field, value) = error(&text);
+        assert_eq!(
+            (code, field.as_str()),
+            (ErrorCode::InvalidFieldValue, "or-constraints")
+        );
+        assert!(value.starts_with("101 alternatives"), "{value}");
+        assert!(value.contains("at most 100"), "{value}");
+    }
+
+    #[test]
     fn constraints_are_all_or_groups_of_them_but_not_both() {
         let with = |rest: &str| format!(r#"{{"cost-type":{RC},{rest}}}"#);
         assert!(
             select(&with(r#""constraints":[]"#))
                 .expect("no filter")
-                .tests
-                .is_empty()
+                .conditions
+                .is_none()
         );
         for bad in [
             r#""or-constraints":[]"#,

@@ -10,6 +10,7 @@ use axum::response::Response;
 use crate::auth::{Denied, Principal, Scope};
 
 use super::app::App;
+use super::limit;
 use super::refusal::{Refused, Wording, refused};
 use super::socket::Peer;
 
@@ -21,6 +22,15 @@ impl Caller {
     /// The principal, if the caller is one.
     pub(super) fn principal(&self) -> Option<&Arc<Principal>> {
         self.0.as_ref()
+    }
+
+    /// Who limits count the caller as: a principal wherever it calls from, else
+    /// the client at the other end.
+    pub(super) fn accounted(&self, peer: &Peer) -> limit::Caller {
+        match self.principal() {
+            Some(principal) => limit::Caller::Principal(principal.name.as_str().into()),
+            None => limit::Caller::Client(peer.client()),
+        }
     }
 }
 

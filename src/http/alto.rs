@@ -1,5 +1,7 @@
 //! The ALTO services: directories, maps, filtered maps, endpoint services.
 
+use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -19,26 +21,29 @@ use serde_json::Value;
 use crate::alto::error::AltoError;
 use crate::alto::media;
 use crate::ident::{Digest, Tag};
-use crate::publish::{Kind, Resource, View, ViewName, answer, directory};
+use crate::publish::{Exceeded, Kind, Rendering, Resource, View, ViewName, directory};
 
 use super::access::Caller;
+use super::answers::{SMALL, Unanswered};
 use super::app::App;
-use super::bodies::{Effort, compress, pack};
+use super::bodies::Representation;
 use super::body;
 use super::conditional::{etag, not_modified};
+use super::limit::Accounted;
 use super::negotiate::{Coding, accepts, coding, has_type, takes_identity};
 use super::openapi::{Operation, Parameter, Route, content};
+use super::packing::{Effort, compress};
 use super::push;
 use super::refusal::{Refused, Wording, alto, bare, method_not_allowed, options, refused, respond};
 use super::socket::Peer;
+use super::{limit, no_room};
 
 const GET: &str = "GET, HEAD, OPTIONS";
 const POST: &str = "POST, OPTIONS";
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
-/// Answers with at most this many costs are worked out where the request is
-/// handled, longer ones on the pool.
-const SMALL: usize = 20_000;
+/// Parameters over this many bytes are read on the pool.
+const SHORT: usize = 64 * 1024;
 
 /// Answers shorter than this are sent as they are.
 const WORTH_COMPRESSING: usize = 4 * 1024;
@@ -237,7 +242,7 @@ async fn resource_of_view(
         return bare(StatusCode::NOT_FOUND);
     };
     match resource.kind.accepts() {
-        None => map(&app, &caller, view, resource, &parts).await,
+        None => map(&app, (&caller, &peer), view, resource, &parts).await,
         Some(accepted) => {
             query(
                 &app,
@@ -256,7 +261,7 @@ async fn resource_of_view(
 /// A full map, by GET.
 async fn map(
     app: &App,
-    caller: &Caller,
+    (caller, peer): (&Caller, &Peer),
     view: &Arc<View>,
     resource: &Resource,
     parts: &Parts,
@@ -265,17 +270,14 @@ async fn map(
     if let Some(refusal) = refuse_get(app, caller, parts, view, media_type) {
         return refusal;
     }
-    let version = match app.bodies.version(view, resource).await {
+    let Some(coding) = chosen(&parts.headers, usize::MAX) else {
+        return bare(StatusCode::NOT_ACCEPTABLE);
+    };
+    let caller = caller.accounted(peer);
+    let version = match app.bodies.version(view, resource, &caller).await {
         Ok(Some(version)) => version,
         Ok(None) => return bare(StatusCode::NOT_FOUND),
-        Err(error) => return failed(&error),
-    };
-    let wanted = match app.bodies.is_streamed(version) {
-        true => Some(Coding::Identity),
-        false => chosen(&parts.headers, usize::MAX),
-    };
-    let Some(coding) = wanted else {
-        return bare(StatusCode::NOT_ACCEPTABLE);
+        Err(error) => return unanswered(&error, parts),
     };
     let marks = Marks {
         tag: version.tag.clone(),
@@ -285,18 +287,28 @@ async fn map(
     if let Some(response) = marks.unchanged(app, view, parts) {
         return response;
     }
-    match app.bodies.body(view, resource, version, coding).await {
-        Ok(Some(representation)) => {
-            let length = representation.length().unwrap_or(version.length);
-            let body = match parts.method == Method::HEAD {
-                true => Body::empty(),
-                false => representation.into_body(),
-            };
-            marks.response(app, view, parts, media_type, Some(length), body)
-        }
-        Ok(None) => bare(StatusCode::NOT_FOUND),
-        Err(error) => failed(&error),
+    let plain = (coding == Coding::Identity).then_some(version.length);
+    if parts.method == Method::HEAD && plain.is_some() {
+        return marks.response(app, view, parts, media_type, plain, Body::empty());
     }
+    let body = app
+        .bodies
+        .body(view, resource, version, coding, &caller)
+        .await;
+    let (length, body) = match body {
+        Ok(Some(Representation::Kept(chain))) => (Some(chain.length()), chain.send()),
+        Ok(Some(Representation::Streamed(rendering))) => {
+            match app.answers.room(&caller, &rendering.work(), coding).await {
+                Ok(room) => (plain, app.answers.stream(caller, *rendering, coding, room)),
+                Err(error) => return unanswered(&error, parts),
+            }
+        }
+        Ok(None) => return bare(StatusCode::NOT_FOUND),
+        Err(error) => return unanswered(&error, parts),
+    };
+    let mut response = marks.response(app, view, parts, media_type, length, body);
+    response.extensions_mut().insert(Accounted);
+    response
 }
 
 /// The refusal of a GET that cannot be answered, if it is one.
@@ -350,9 +362,13 @@ impl Marks {
         length: Option<u64>,
         content: Body,
     ) -> Response {
-        let content = match parts.method == Method::HEAD {
-            true => Body::empty(),
-            false => content,
+        let content = match (parts.method == Method::HEAD, length) {
+            (false, _) => content,
+            (true, Some(_)) => Body::empty(),
+            // One whose length is not known: an empty one would be said to have none.
+            (true, None) => {
+                Body::from_stream(futures_util::stream::empty::<Result<Bytes, Infallible>>())
+            }
         };
         let mut response = respond(StatusCode::OK, media_type, content);
         let headers = response.headers_mut();
@@ -407,31 +423,114 @@ async fn query(
     };
     match resource.kind {
         Kind::UpdateStream => {
-            return push::open(app, caller, peer.addr.ip(), name, &content).await;
+            return push::open(app, (caller, peer), name, &content).await;
         }
-        Kind::Tips => return push::open_tips(app, peer.addr.ip(), name, &content).await,
+        Kind::Tips => return push::open_tips(app, (caller, peer), name, &content).await,
         _ => {}
     }
-    let work = {
-        let (view, kind) = (view.clone(), resource.kind.clone());
-        let client = peer.addr.ip();
-        move |content: &Bytes| answer(&view, &kind, content, client)
+    let asked = Query {
+        app,
+        view,
+        caller: caller.accounted(peer),
+        parts: &parts,
     };
-    // A short request can ask for much: the size of its answer decides.
-    let answered = match answer_size(view, &resource.kind, content.len()) <= SMALL {
-        true => work(&content),
-        false => match app.pool.run(move || work(&content)).await {
-            Ok(answered) => answered,
-            Err(error) => return failed(&error),
-        },
-    };
-    match answered {
-        Err(error) => alto(StatusCode::BAD_REQUEST, &error),
-        Ok(text) => {
-            let mut response = send_answer(app, &parts.headers, media_type, text.into()).await;
+    match asked.answer(&resource.kind, content, peer.addr.ip()).await {
+        Ok(mut response) => {
             mark_age(view, response.headers_mut());
             response
         }
+        Err(refused) => *refused,
+    }
+}
+
+/// A query that is being answered.
+struct Query<'a> {
+    app: &'a App,
+    view: &'a Arc<View>,
+    caller: limit::Caller,
+    parts: &'a Parts,
+}
+
+impl Query<'_> {
+    async fn answer(
+        self,
+        kind: &Kind,
+        content: Bytes,
+        client: IpAddr,
+    ) -> Result<Response, Refused> {
+        let rendering = self.read(kind, content, client).await?;
+        let work = rendering.work();
+        let limits = self.app.limits.borrow().work();
+        if let Some(exceeded) = limits.exceeded(&work) {
+            return Err(too_much(&rendering, &exceeded));
+        }
+        let media_type = kind.media_type();
+        if SMALL.exceeded(&work).is_none() {
+            return self.send_whole(media_type, rendering.write().into()).await;
+        }
+        let coding = chosen(&self.parts.headers, usize::MAX)
+            .ok_or_else(|| refused(bare(StatusCode::NOT_ACCEPTABLE)))?;
+        let answers = &self.app.answers;
+        let room = answers.room(&self.caller, &work, coding).await;
+        let room = room.map_err(|error| refused(unanswered(&error, self.parts)))?;
+        let body = answers.stream(self.caller, rendering, coding, room);
+        Ok(answer(media_type, body, coding))
+    }
+
+    /// Reads the parameters: an answer of which nothing is worked out yet.
+    async fn read(
+        &self,
+        kind: &Kind,
+        content: Bytes,
+        client: IpAddr,
+    ) -> Result<Rendering, Refused> {
+        let is_short = content.len() <= SHORT;
+        let (view, kind) = (self.view.clone(), kind.clone());
+        let read = move || Rendering::query(view, &kind, &content, client);
+        let read = if is_short {
+            read()
+        } else {
+            let read = self.app.answers.run(self.view.name(), &self.caller, read);
+            read.await.map_err(|error| refused(failed(&error)))?
+        };
+        read.map_err(|error| refused(alto(StatusCode::BAD_REQUEST, &error)))
+    }
+
+    async fn send_whole(self, media_type: &'static str, text: Bytes) -> Result<Response, Refused> {
+        let coding = chosen(&self.parts.headers, text.len())
+            .ok_or_else(|| refused(bare(StatusCode::NOT_ACCEPTABLE)))?;
+        let packed = self
+            .app
+            .answers
+            .pack(self.view.name(), &self.caller, text, coding);
+        let packed = packed.await.map_err(|error| refused(failed(&error)))?;
+        Ok(answer(media_type, packed, coding))
+    }
+}
+
+/// An answer to a query, which no cache keeps.
+fn answer(media_type: &'static str, body: impl Into<Body>, coding: Coding) -> Response {
+    let mut response = respond(StatusCode::OK, media_type, body);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(coding) = coding.name() {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
+    }
+    response
+}
+
+/// The refusal of a query whose answer would take more than one may.
+pub(super) fn too_much(rendering: &Rendering, exceeded: &Exceeded) -> Refused {
+    let value = format!("{exceeded}: ask for less at once");
+    let error = AltoError::invalid_value(rendering.sized_by(), value);
+    refused(alto(StatusCode::BAD_REQUEST, &error))
+}
+
+/// The response where an answer cannot be had now.
+pub(super) fn unanswered(error: &Unanswered, parts: &Parts) -> Response {
+    match error {
+        Unanswered::NoRoom => no_room(parts),
+        Unanswered::Pool(error) => failed(error),
     }
 }
 
@@ -464,42 +563,6 @@ pub(super) async fn posted(
         let why = AltoError::syntax(error.to_string());
         refused(alto(error.status(), &why))
     })
-}
-
-/// A bound on the cells of an answer.
-fn answer_size(view: &View, kind: &Kind, request: usize) -> usize {
-    let pids = view.network().pids().len();
-    // An endpoint takes at least 12 bytes of a request, as in `"ipv6:::1",`.
-    let endpoints = request / 12;
-    match kind {
-        Kind::FilteredNetworkMap => view.network().prefix_count(),
-        Kind::FilteredCostMap => pids * pids,
-        Kind::EndpointProperties => endpoints,
-        Kind::EndpointCosts => (endpoints / 2) * (endpoints / 2),
-        Kind::NetworkMap | Kind::CostMap(_) | Kind::UpdateStream | Kind::Tips => 0,
-    }
-}
-
-async fn send_answer(
-    app: &App,
-    headers: &HeaderMap,
-    media_type: &'static str,
-    text: Bytes,
-) -> Response {
-    let Some(coding) = chosen(headers, text.len()) else {
-        return bare(StatusCode::NOT_ACCEPTABLE);
-    };
-    let text = match pack(&app.pool, text, coding).await {
-        Ok(text) => text,
-        Err(error) => return failed(&error),
-    };
-    let mut response = respond(StatusCode::OK, media_type, text);
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(coding) = coding.name() {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
-    }
-    response
 }
 
 /// The coding for a body of this length; `None` if the client takes none.

@@ -14,6 +14,7 @@ use crate::ingest::Ledger;
 use crate::publish::Snapshot;
 use crate::runtime::{Clock, Drain, Pool, duration};
 
+use super::answers::Answers;
 use super::bodies::Bodies;
 use super::body::BodyLimits;
 use super::limit;
@@ -92,6 +93,8 @@ pub struct Parts {
     pub body_settings: watch::Receiver<BodySettings>,
     /// How fast requests may come, and how long they may take.
     pub limits: watch::Receiver<limit::Settings>,
+    /// What works out large answers.
+    pub answers: Arc<Answers>,
     /// The bodies of full maps.
     pub bodies: Arc<Bodies>,
     /// What clients follow.

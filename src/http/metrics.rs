@@ -16,6 +16,7 @@ use crate::ingest::Ledger;
 use crate::publish::Snapshot;
 use crate::store::Store;
 
+use super::answers::Answers;
 use super::bodies::Bodies;
 use super::push::Push;
 use super::socket::ListenerStats;
@@ -34,6 +35,8 @@ pub struct NodeMetrics {
     pub ledger: Arc<Ledger>,
     /// Where they are kept.
     pub store: Store,
+    /// What works out large answers.
+    pub answers: Arc<Answers>,
     /// The bodies of full maps.
     pub bodies: Arc<Bodies>,
     /// What clients follow.
@@ -118,6 +121,36 @@ impl Collector for NodeMetrics {
         ] {
             gauge(out, name, help, count as u64)?;
         }
+        gauge(
+            out,
+            "altofed_http_followed_cells",
+            "Cells of the answers whose changes are kept",
+            push.followed().cells(),
+        )?;
+        gauge(
+            out,
+            "altofed_http_history_bytes",
+            "Bytes that histories of answers keep: patches, and data of views that were replaced",
+            push.followed().kept_bytes() as u64,
+        )?;
+        gauge(
+            out,
+            "altofed_http_answer_bytes",
+            "Bytes of answers in memory until their clients have taken them",
+            self.answers.flight().bytes(),
+        )?;
+        counter(
+            out,
+            "altofed_http_answers_refused",
+            "Requests that were answered 503 since there was no room for their answers",
+            self.answers.flight().refused(),
+        )?;
+        counter(
+            out,
+            "altofed_http_answer_cells",
+            "Cells that were read for large answers and full maps",
+            self.answers.cells(),
+        )?;
         counter(
             out,
             "altofed_http_unknown_streams",

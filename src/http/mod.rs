@@ -3,13 +3,14 @@
 //! The ground floor is `socket`: connections, TLS, and what every client owes.
 //!
 //! Above it, what all services share: who calls (`access`), what is told of requests
-//! (`telemetry`, `metrics`), limits (`limit`, `body`), representations (`negotiate`,
-//! `conditional`, `bodies`) and refusals (`refusal`).
+//! (`telemetry`, `metrics`), limits (`limit`, `body`), answers and their memory (`answers`), representations (`negotiate`,
+//! `conditional`, `bodies`, `packing`) and refusals (`refusal`).
 //!
 //! And one file for each service: `alto`, `explain`, `push`, `n2s`, `s2s`, `ops`; `openapi` describes them.
 
 mod access;
 mod alto;
+mod answers;
 mod app;
 mod bodies;
 pub mod body;
@@ -21,6 +22,7 @@ mod n2s;
 mod negotiate;
 mod openapi;
 mod ops;
+mod packing;
 mod push;
 mod refusal;
 mod s2s;
@@ -32,6 +34,7 @@ use axum::response::Response;
 use axum::{Router, middleware};
 
 pub use crate::alto::guard::{JsonGuard, TooDeep};
+pub use answers::Answers;
 pub use app::{App, BodySettings, Parts};
 pub use bodies::{Bodies, Settings as PublishSettings};
 pub use metrics::NodeMetrics;
@@ -42,7 +45,7 @@ pub use socket::{
 };
 pub use telemetry::Telemetry;
 
-use limit::{ConcurrencyLimit, RateLimit, RequestTimeout};
+use limit::{ConcurrencyLimit, Flight, RateLimit, RequestTimeout};
 use openapi::Route;
 use refusal::Wording;
 
@@ -82,6 +85,8 @@ pub fn router(app: App) -> Router {
     let load = middleware::from_fn_with_state(load, ConcurrencyLimit::apply);
     let time = RequestTimeout::new(settings.clone(), clock.clone(), refuse);
     let time = middleware::from_fn_with_state(time, RequestTimeout::apply);
+    let flight = app.answers.flight().clone();
+    let flight = middleware::from_fn_with_state(flight, Flight::apply);
     // A load balancer asks for health whatever the load.
     let health = openapi::router(ops::health_routes());
     // What waits by design is bounded by itself.
@@ -90,6 +95,7 @@ pub fn router(app: App) -> Router {
         .layer(time)
         .layer(load)
         .merge(openapi::router(push::waiting_routes()))
+        .layer(flight)
         .layer(rate)
         .merge(health)
         .layer(identify)
@@ -97,20 +103,19 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// Who a request is counted for: a principal wherever it calls from, else the
-/// client's address.
-fn counted_for(parts: &request::Parts) -> Option<limit::Caller> {
-    let caller = parts.extensions.get::<access::Caller>();
-    match caller.and_then(access::Caller::principal) {
-        Some(principal) => Some(limit::Caller::Principal(principal.name.as_str().into())),
-        None => {
-            let peer = parts.extensions.get::<Peer>()?;
-            Some(limit::Caller::Client(peer.client()))
-        }
-    }
+/// Who a request is counted for.
+pub fn counted_for(parts: &request::Parts) -> Option<limit::Caller> {
+    let caller = parts.extensions.get::<access::Caller>()?;
+    Some(caller.accounted(parts.extensions.get::<Peer>()?))
 }
 
-fn refuse(refusal: &limit::Refusal, parts: &request::Parts) -> Response {
+/// The response to a request whose answer finds no room in memory.
+fn no_room(parts: &request::Parts) -> Response {
+    limit::NoRoom.refusal().respond(refuse, parts)
+}
+
+/// The response to a request that a limit does not let through.
+pub fn refuse(refusal: &limit::Refusal, parts: &request::Parts) -> Response {
     let wording = Wording::of(parts.uri.path());
     wording.refuse(refusal.status, "limit", &refusal.reason.to_string())
 }

@@ -19,13 +19,18 @@ use crate::ident::{Digest, DomainLabel};
 use crate::publish::{Resource, View};
 
 use super::access::{Caller, require};
+use super::alto::unanswered;
+use super::answers::Unanswered;
 use super::app::App;
+use super::bodies::Representation;
 use super::body;
 use super::conditional::{etag, not_modified};
+use super::limit::{self, Accounted};
 use super::negotiate::{Coding, has_type};
 use super::openapi::{Operation, Parameter, Route, content};
 use super::push::open_for_peer;
 use super::refusal::{Refused, Wording, bare, json, refused, respond};
+use super::socket::Peer;
 
 const DIGEST: Parameter = Parameter {
     place: "path",
@@ -194,8 +199,11 @@ async fn manifests(
 async fn blob(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
+    Extension(client): Extension<Peer>,
     Path(digest): Path<String>,
+    request: Request,
 ) -> Response {
+    let (parts, _) = request.into_parts();
     let answered = async {
         let principal = require(&app, &caller, Scope::Peer)?;
         let none = || {
@@ -210,15 +218,17 @@ async fn blob(
             let status = StatusCode::INTERNAL_SERVER_ERROR;
             refused(Wording::Problem.refuse(status, "defect", detail))
         })?;
-        let (media_type, body) = match found.ok_or_else(none)? {
-            Blob::Bytes(media_type, bytes) => (media_type, Body::from(bytes)),
+        let (media_type, mut response) = match found.ok_or_else(none)? {
+            Blob::Bytes(media_type, bytes) => (media_type, respond(StatusCode::OK, OCTETS, bytes)),
             Blob::Resource(view, resource) => {
                 let media_type = resource.kind.media_type().to_owned();
-                let body = rendered(&app, &view, &resource).await;
-                (media_type, body.map_err(|()| none())?)
+                let body = rendered(&app, &view, &resource, caller.accounted(&client)).await;
+                let body = body.map_err(|error| refused(unanswered(&error, &parts)))?;
+                let mut response = respond(StatusCode::OK, OCTETS, body.ok_or_else(none)?);
+                response.extensions_mut().insert(Accounted);
+                (media_type, response)
             }
         };
-        let mut response = respond(StatusCode::OK, OCTETS, body);
         let headers = response.headers_mut();
         if let Ok(media_type) = HeaderValue::try_from(media_type) {
             headers.insert(CONTENT_TYPE, media_type);
@@ -234,20 +244,36 @@ async fn blob(
 }
 
 /// The body of a GET of a resource, as the bodies of all full maps are made.
-async fn rendered(app: &App, view: &Arc<View>, resource: &Resource) -> Result<Body, ()> {
-    let version = app.bodies.version(view, resource).await;
-    let version = version.ok().flatten().ok_or(())?;
+async fn rendered(
+    app: &App,
+    view: &Arc<View>,
+    resource: &Resource,
+    caller: limit::Caller,
+) -> Result<Option<Body>, Unanswered> {
+    let Some(version) = app.bodies.version(view, resource, &caller).await? else {
+        return Ok(None);
+    };
     let body = app
         .bodies
-        .body(view, resource, version, Coding::Identity)
-        .await;
-    let body = body.ok().flatten().ok_or(())?;
-    Ok(body.into_body())
+        .body(view, resource, version, Coding::Identity, &caller);
+    Ok(match body.await? {
+        None => None,
+        Some(Representation::Kept(chain)) => Some(chain.send()),
+        Some(Representation::Streamed(rendering)) => {
+            let work = rendering.work();
+            let room = app.answers.room(&caller, &work, Coding::Identity).await?;
+            Some(
+                app.answers
+                    .stream(caller, *rendering, Coding::Identity, room),
+            )
+        }
+    })
 }
 
 async fn updates(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
+    Extension(client): Extension<Peer>,
     request: Request,
 ) -> Response {
     let answered = async {
@@ -263,6 +289,7 @@ async fn updates(
             let detail = error.to_string();
             refused(Wording::Problem.refuse(error.status(), "body", &detail))
         })?;
+        let accounted = caller.accounted(&client);
         let (node, caller) = (app.clone(), caller.clone());
         let allowed = move || {
             let access = node.access();
@@ -271,7 +298,7 @@ async fn updates(
         };
         let federation = app.federation.clone();
         let may = move |domain: &DomainLabel| federation.passes(peer.as_ref(), domain);
-        open_for_peer(&app, &content, Box::new(allowed), Arc::new(may)).await
+        open_for_peer(&app, accounted, &content, Box::new(allowed), Arc::new(may)).await
     };
     answered.await.unwrap_or_else(|refused: Refused| *refused)
 }

@@ -10,6 +10,7 @@
 //!            http (alto, ops)        http (s2s)        answers
 //! ```
 
+mod lanes;
 mod pipeline;
 
 use std::net::SocketAddr;
@@ -24,13 +25,14 @@ use crate::compile::MergePolicy;
 use crate::config::Config;
 use crate::federation::{self, Federation, KeyError, SigningKey};
 use crate::http::{
-    App, Bodies, BodySettings, Followed, ListenError, Listener, NodeMetrics, Parts, Push, Settings,
-    Telemetry, Tls, TlsError, UpdateSettings, limit, router,
+    Answers, App, Bodies, BodySettings, Followed, ListenError, Listener, NodeMetrics, Parts, Push,
+    Settings, Telemetry, Tls, TlsError, UpdateSettings, limit, router,
 };
 use crate::ingest::{Ledger, LoadError, Rules};
-use crate::publish::Snapshot;
-use crate::runtime::{Clock, Drain, Overrun, Pool, PoolError, Signal, Task};
+use crate::publish::{Snapshot, ViewName};
+use crate::runtime::{Clock, Drain, Overrun, PoolError, Signal, Task};
 use crate::store::{Durability, Quarantine, Store, StoreError};
+use lanes::Lanes;
 
 /// A running node. Dropped, it stops at once; [`Node::shutdown`] lets requests end.
 pub struct Node {
@@ -120,7 +122,8 @@ impl Node {
         durability: Durability,
     ) -> Result<Self, StartError> {
         let tls = config.node.tls.as_ref().map(Tls::load).transpose()?;
-        let pool = Pool::new(config.node.threads)?;
+        let lanes = Lanes::start(config.node.threads)?;
+        let pool = lanes.facts.clone();
         let (directory, settings) = (config.node.data_dir.clone(), config.store.clone());
         let opened = tokio::task::spawn_blocking(move || {
             Store::open_with(&directory, &settings, durability)
@@ -145,7 +148,7 @@ impl Node {
             settings_read,
             own_read,
             &opened.store,
-            pool.clone(),
+            lanes.peers.clone(),
             clock.clone(),
         )
         .await?;
@@ -166,14 +169,23 @@ impl Node {
         let (limits, limits_read) = watch::channel(config.limits.clone());
         let (bodies, bodies_read) = watch::channel(config.bodies.clone());
         let (signal, drain) = Drain::new();
-        let rendered = Arc::new(Bodies::new(&config.publish, pool.clone()));
+        let flight = limit::Flight::new(
+            limits_read.clone(),
+            clock.clone(),
+            crate::http::counted_for,
+            crate::http::refuse,
+        );
+        let own_view = ViewName::Domain(config.federation.own.domain.clone());
+        let (ours, others) = (lanes.ours.clone(), lanes.others.clone());
+        let answers = Arc::new(Answers::new(own_view, ours, others, flight));
+        let rendered = Arc::new(Bodies::new(&config.publish, answers.clone()));
         let (updates, updates_read) = watch::channel(config.updates.clone());
         let (followed, following) = Followed::start(
             published.snapshots.clone(),
             updates_read,
             config.publish.max_rendered,
             rendered.clone(),
-            pool.clone(),
+            lanes.followed.clone(),
             clock.clone(),
         );
         let push = Push::new(followed);
@@ -182,7 +194,7 @@ impl Node {
             updates.subscribe(),
             config.publish.max_rendered,
             rendered.clone(),
-            pool.clone(),
+            lanes.peers.clone(),
             clock.clone(),
         );
         let peer_push = Push::new(followed);
@@ -196,6 +208,7 @@ impl Node {
             federation: federation.clone(),
             ledger: ledger.clone(),
             store: opened.store.clone(),
+            answers: answers.clone(),
             bodies: rendered.clone(),
             push: push.clone(),
             peer_push: peer_push.clone(),
@@ -210,6 +223,7 @@ impl Node {
             access: access_read,
             body_settings: bodies_read,
             limits: limits_read,
+            answers,
             bodies: rendered,
             push,
             peer_push,

@@ -104,6 +104,10 @@ impl Kind {
 
 /// The path and id suffix of a view's network map.
 pub(super) const NETWORK_MAP: &str = "networkmap";
+/// How many pairs a full map of ordinal costs may have: all of them are ranked at
+/// once. Filtered maps rank what is asked for.
+const MAX_RANKED: usize = 3_000_000;
+
 const UPDATES: &str = "updates";
 const TIPS: &str = "tips";
 
@@ -130,7 +134,8 @@ impl Catalog {
             let suffix = metric.as_str().replace('.', "_");
             let cost_map = |mode| Kind::CostMap(CostType::new(metric, mode));
             wanted.push((format!("costmap-{suffix}"), cost_map(CostMode::Numerical)));
-            if let Costs::Dense(_) = costs {
+            let pairs = costs.size().saturating_mul(costs.size());
+            if matches!(costs, Costs::Dense(_)) && pairs <= MAX_RANKED {
                 wanted.push((format!("ordinal-{suffix}"), cost_map(CostMode::Ordinal)));
             }
         }
@@ -178,5 +183,24 @@ pub(super) fn capabilities(costs: &BTreeMap<MetricName, Costs>) -> CostCapabilit
     CostCapabilities {
         max_cost_types: cost_types.len(),
         cost_types,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Matrix;
+
+    #[test]
+    fn a_full_ordinal_map_is_offered_up_to_three_million_pairs() {
+        for (pids, offered) in [(1732, true), (1733, false)] {
+            let metric = MetricName::new("routingcost").expect("a metric");
+            let costs = Costs::Dense(Arc::new(Matrix::new(pids, pids)));
+            let name = ViewName::parse("isp-a").expect("a name");
+            let costs = [(metric, costs)].into();
+            let catalog = Catalog::new(&name, &costs, None, |_| false);
+            assert_eq!(catalog.get("ordinal-routingcost").is_some(), offered);
+            assert!(catalog.get("costmap-routingcost").is_some());
+        }
     }
 }

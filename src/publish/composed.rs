@@ -8,6 +8,7 @@
 //! same for every *b*, so that a row of cells takes one addition and one
 //! comparison for each cell and *f*.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -117,6 +118,10 @@ impl Access {
             into: padded.into(),
             stride,
         }
+    }
+
+    fn bytes(&self) -> usize {
+        size_of_val(&*self.out) + size_of_val(&*self.into)
     }
 
     /// From a PID to each border.
@@ -288,6 +293,36 @@ fn in_lanes(out: &mut [f64], cells: impl Fn(usize) -> [f64; LANES]) {
 }
 
 impl Composed {
+    /// About how many bytes of memory it takes beside another, which may share parts with it.
+    pub(super) fn bytes_beside(&self, other: Option<&Composed>) -> usize {
+        let mut shared: HashSet<*const u8> = HashSet::new();
+        for part in other.iter().flat_map(|other| other.parts()) {
+            shared.insert(part.0);
+        }
+        let own = self.parts().filter(|(part, _)| shared.insert(*part));
+        own.map(|(_, bytes)| bytes).sum()
+    }
+
+    /// What it is made of and others may share: where it lies, and its bytes.
+    fn parts(&self) -> impl Iterator<Item = (*const u8, usize)> {
+        let matrices = self
+            .domains
+            .iter()
+            .filter_map(|domain| domain.costs.as_ref());
+        let matrices = matrices.map(|costs| (Arc::as_ptr(costs).cast(), costs.heap_bytes()));
+        let access = |access: &Arc<Access>| (Arc::as_ptr(access).cast(), access.bytes());
+        let across = self.across.iter().flat_map(move |across| {
+            let routes = (
+                Arc::as_ptr(&across.routes).cast(),
+                across.routes.heap_bytes(),
+            );
+            let other = across.other.iter().flat_map(|(_, other)| other.iter());
+            let all = across.select.iter().chain(other).map(access);
+            all.chain([routes])
+        });
+        matrices.chain(across)
+    }
+
     /// The domain of a PID, and the PID's place in it.
     fn place(&self, pid: usize) -> Option<(usize, usize)> {
         let next = self.domains.partition_point(|domain| domain.first <= pid);

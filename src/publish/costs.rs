@@ -38,12 +38,37 @@ impl Costs {
         }
     }
 
+    /// The costs from `src` to every PID where they lie in one matrix.
+    pub fn stated_row(&self, src: u32) -> Option<&[f64]> {
+        match self {
+            Costs::Dense(matrix) => Some(matrix.row(src as usize)),
+            Costs::Composed(_) => None,
+        }
+    }
+
     /// Writes the costs from each of `srcs` to each of `dsts` into `out`, row
     /// by row. An index that no PID has yields no cost.
     pub fn gather(&self, srcs: &[u32], dsts: &[u32], out: &mut Vec<f64>) {
         match self {
             Costs::Dense(matrix) => matrix.gather(srcs, dsts, out),
             Costs::Composed(composed) => composed.gather(srcs, dsts, out),
+        }
+    }
+
+    /// About how many bytes of memory they take.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Costs::Dense(matrix) => matrix.heap_bytes(),
+            Costs::Composed(composed) => composed.bytes_beside(None),
+        }
+    }
+
+    /// About how many bytes of memory they take beside others, which may share parts with them.
+    pub fn bytes_beside(&self, others: &Costs) -> usize {
+        match (self, others) {
+            _ if self.same(others) => 0,
+            (Costs::Composed(a), Costs::Composed(b)) => a.bytes_beside(Some(b)),
+            _ => self.bytes(),
         }
     }
 

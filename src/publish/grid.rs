@@ -1,76 +1,47 @@
-//! Tables of costs as they are answered, and what differs between two of them.
+//! What differs between two versions of a table of costs.
 
 use crate::alto::canonical::write_cost;
-use crate::alto::cost::GridWriter;
 use crate::alto::network::write_member_name;
 
-use super::costs::Costs;
 use super::patch::PatchWriter;
-use super::rank::Ranks;
-use super::selection::Selected;
+use super::table::{Block, Row, Table};
+use super::view::View;
 
-/// Costs from sources to destinations, both by name and in canonical order.
-pub(super) struct Grid<'a> {
-    pub(super) srcs: Vec<&'a str>,
-    pub(super) dsts: Vec<&'a str>,
-    pub(super) layers: Layers<'a>,
-    /// Whether a cell is an array of the layers' costs (RFC 8189 §4.1.3), even
-    /// of one.
-    pub(super) multi: bool,
+/// A table over one version of a view; it is prepared.
+#[derive(Clone, Copy)]
+pub(super) struct Grid<'g> {
+    pub(super) view: &'g View,
+    pub(super) table: &'g Table,
 }
 
-/// The costs of a grid, one layer for each cost type.
-pub(super) enum Layers<'a> {
-    /// All costs of a view in one metric, as ranks if there are some.
-    Full(&'a Costs, Option<Ranks>),
-    /// Selected ones.
-    Selected(Selected),
-}
-
-/// A row of a grid: one slice for each layer.
-struct Row<'r>(Vec<&'r [f64]>);
-
-impl Grid<'_> {
-    /// Writes the value of the data member.
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let mut writer = GridWriter::new(self.dsts.iter().copied());
-        let mut buffer = Vec::new();
-        for (row, src) in self.srcs.iter().enumerate() {
-            let Row(layers) = self.row(row, &mut buffer);
-            if self.multi {
-                writer.row_of_arrays(out, src, &layers);
-            } else if let Some(costs) = layers.first() {
-                writer.row(out, src, costs);
-            }
-        }
-        writer.finish(out);
+impl<'g> Grid<'g> {
+    fn row<'r>(self, row: usize, block: &'r mut Block) -> Row<'r>
+    where
+        'g: 'r,
+    {
+        self.table.row(self.view, row, block)
     }
 
-    fn row<'r>(&'r self, row: usize, buffer: &'r mut Vec<f64>) -> Row<'r> {
-        Row(match &self.layers {
-            Layers::Selected(selected) => selected.row(row).collect(),
-            Layers::Full(Costs::Dense(matrix), None) => vec![matrix.row(row)],
-            Layers::Full(costs, ranks) => {
-                costs.row(u32::try_from(row).unwrap_or(u32::MAX), buffer);
-                if let Some(ranks) = ranks {
-                    buffer.iter_mut().for_each(|cost| *cost = ranks.rank(*cost));
-                }
-                vec![&buffer[..]]
-            }
-        })
-    }
-
-    /// Writes what makes `new` of the grid. Both have the same cost types.
-    pub(super) fn changes(&self, new: &Grid<'_>, patch: &mut PatchWriter) {
-        if let (Layers::Full(a, _), Layers::Full(b, _)) = (&self.layers, &new.layers)
-            && a.same(b)
-            && self.srcs == new.srcs
-        {
+    /// Writes what makes `new` of the grid, until the patch is too long. Both
+    /// have the same cost types.
+    pub(super) fn changes(self, new: Grid<'_>, patch: &mut PatchWriter) {
+        if self.table.is_same(self.view, new.table, new.view) {
             return;
         }
-        let columns = (self.dsts != new.dsts).then(|| join(&self.dsts, &new.dsts));
-        let (mut before, mut after) = (Vec::new(), Vec::new());
-        for pair in join(&self.srcs, &new.srcs) {
+        let srcs = [
+            self.table.srcs.names(self.view),
+            new.table.srcs.names(new.view),
+        ];
+        let dsts = [
+            self.table.dsts.names(self.view),
+            new.table.dsts.names(new.view),
+        ];
+        let columns = (dsts[0] != dsts[1]).then(|| join(&dsts[0], &dsts[1]));
+        let (mut before, mut after) = (Block::default(), Block::default());
+        for pair in join(&srcs[0], &srcs[1]) {
+            if patch.is_too_long() {
+                return;
+            }
             let old_row = pair.old.map(|row| self.row(row, &mut before));
             let new_row = pair.new.map(|row| new.row(row, &mut after));
             let src = pair.name;
@@ -79,11 +50,13 @@ impl Grid<'_> {
             match (old_row, new_row) {
                 (None, None) => {}
                 (Some(_), None) => patch.remove_row(src),
-                (None, Some(row)) => patch.add_row(src, |out| new.write_row(&row, out)),
+                (None, Some(row)) => {
+                    patch.add_row(src, |out| new.write_row(&row, &dsts[1], out));
+                }
                 (Some(a), Some(b)) => {
                     match &columns {
                         None => a.differing(&b, |column| {
-                            new.write_change(&b, src, Some(column), new.dsts[column], patch);
+                            new.write_change(&b, src, Some(column), dsts[1][column], patch);
                         }),
                         Some(columns) => {
                             for column in columns {
@@ -102,7 +75,7 @@ impl Grid<'_> {
     /// Writes that a cell differs; `row` is of this grid, `column` none if it
     /// is there no more.
     fn write_change(
-        &self,
+        self,
         row: &Row<'_>,
         src: &str,
         column: Option<usize>,
@@ -115,9 +88,9 @@ impl Grid<'_> {
         }
     }
 
-    fn write_row(&self, row: &Row<'_>, out: &mut Vec<u8>) {
+    fn write_row(self, row: &Row<'_>, dsts: &[&str], out: &mut Vec<u8>) {
         let mut separator = b'{';
-        for (column, dst) in self.dsts.iter().enumerate() {
+        for (column, dst) in dsts.iter().enumerate() {
             if row.has_cost(column) {
                 out.push(separator);
                 write_member_name(out, dst);
@@ -128,8 +101,8 @@ impl Grid<'_> {
         out.push(b'}');
     }
 
-    fn write_cell(&self, row: &Row<'_>, column: usize, out: &mut Vec<u8>) {
-        if !self.multi {
+    fn write_cell(self, row: &Row<'_>, column: usize, out: &mut Vec<u8>) {
+        if !self.table.multi {
             return write_cost(out, row.0[0][column]);
         }
         for (place, layer) in row.0.iter().enumerate() {
@@ -141,14 +114,6 @@ impl Grid<'_> {
 }
 
 impl Row<'_> {
-    fn has_costs(&self) -> bool {
-        self.0.iter().any(|layer| layer.iter().any(|c| !c.is_nan()))
-    }
-
-    fn has_cost(&self, column: usize) -> bool {
-        self.0.iter().any(|layer| !layer[column].is_nan())
-    }
-
     /// Whether a column of this row says the same as one of another; a column
     /// that is not there says nothing.
     fn same(&self, column: Option<usize>, other: &Row<'_>, theirs: Option<usize>) -> bool {

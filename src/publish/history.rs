@@ -141,34 +141,64 @@ impl<S> History<S> {
         self.forget(now, limits);
     }
 
+    /// Adds a version to which no patch leads: whoever follows is sent it whole, and every version
+    /// before is forgotten.
+    pub fn restart(&mut self, snapshot: S, tag: Arc<OnceLock<Tag>>) {
+        let seq = self.end() + 1;
+        self.versions.clear();
+        self.versions.push_back(Version {
+            seq,
+            replaced: None,
+            snapshot: Some(snapshot),
+            tag,
+            patch: None,
+            shortcut: None,
+        });
+    }
+
     /// Forgets what is over the limits.
     pub fn forget(&mut self, now: Duration, limits: HistoryLimits) {
         loop {
-            let snapshots = self.versions.iter().filter(|v| v.snapshot.is_some());
-            let next = snapshots.clone().nth(1).map(|version| version.seq);
-            let Some(next) = next else { return };
+            let snapshots = self.snapshots().count();
             let oldest = self.versions.front().and_then(|version| version.replaced);
-            let bytes: usize = self.versions.iter().map(Version::bytes).sum();
-            let over = snapshots.count() > SNAPSHOTS
-                || bytes > limits.bytes
+            let over = snapshots > SNAPSHOTS
+                || self.bytes() > limits.bytes
                 || oldest.is_some_and(|replaced| now.saturating_sub(replaced) > limits.age);
-            if !over {
+            if !over || !self.forget_oldest() {
                 return;
             }
-            while self.start() < next {
-                self.versions.pop_front();
-            }
-            if let Some(first) = self.versions.front_mut() {
-                // What leads here starts from versions that are no more.
-                (first.patch, first.shortcut) = (None, None);
-            }
-            let start = self.start();
-            for version in &mut self.versions {
-                if version.seq < start + SPAN {
-                    version.shortcut = None;
-                }
+        }
+    }
+
+    /// Forgets the oldest versions, up to the next that is kept whole; whether there was one.
+    pub fn forget_oldest(&mut self) -> bool {
+        let mut kept = self.versions.iter().filter(|v| v.snapshot.is_some());
+        let Some(next) = kept.nth(1).map(|version| version.seq) else {
+            return false;
+        };
+        while self.start() < next {
+            self.versions.pop_front();
+        }
+        if let Some(first) = self.versions.front_mut() {
+            // What leads here starts from versions that are no more.
+            (first.patch, first.shortcut) = (None, None);
+        }
+        for version in &mut self.versions {
+            if version.seq < next + SPAN {
+                version.shortcut = None;
             }
         }
+        true
+    }
+
+    /// What versions are kept whole by, the oldest first.
+    pub fn snapshots(&self) -> impl Iterator<Item = &S> {
+        self.versions.iter().filter_map(|v| v.snapshot.as_ref())
+    }
+
+    /// The bytes of all patches.
+    pub fn bytes(&self) -> usize {
+        self.versions.iter().map(Version::bytes).sum()
     }
 
     /// How long the whole answer is.
@@ -363,6 +393,20 @@ mod tests {
         assert_eq!((history.start(), history.end()), (10, 10));
         assert_eq!(history.item(edge(0, 10)), Some(Item::Whole(&10)));
         assert_eq!(history.item(edge(9, 10)), None);
+    }
+
+    #[test]
+    fn a_version_without_a_patch_is_had_whole_and_what_was_before_is_forgotten() {
+        let mut history = history(&[(1, 1); 9], 100, LIMITS);
+        history.restart(11, tag(11));
+        assert_eq!((history.start(), history.end()), (11, 11));
+        assert_eq!((history.next_patch(10), history.bytes()), (None, 0));
+        assert_eq!(history.first_edge(Some(10)), edge(0, 11));
+        assert_eq!(history.item(edge(0, 11)), Some(Item::Whole(&11)));
+        let now = Duration::from_secs(20);
+        history.push((12, tag(12)), patch(5), None, now, LIMITS);
+        assert_eq!(history.next_patch(11), Some((12, &patch(5))));
+        assert_eq!(history.tagged("t11"), Some(11));
     }
 
     proptest! {

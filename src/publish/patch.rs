@@ -64,13 +64,29 @@ pub(super) struct PatchWriter {
     in_row: bool,
     /// The `meta` of a merge patch, until it is its turn.
     meta: Vec<u8>,
+    /// How many bytes the patch may have.
+    limit: usize,
+}
+
+/// What became of an answer from one version of a view to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing.
+    Same,
+    /// This makes the new one of the old one.
+    Patch(Patch),
+    /// A patch would be longer than one may be: the new one is to be sent
+    /// whole.
+    TooLong,
 }
 
 impl PatchWriter {
-    pub(super) fn new(form: Form, member: &'static str) -> Self {
+    /// A writer of a patch of at most `limit` bytes.
+    pub(super) fn new(form: Form, member: &'static str, limit: usize) -> Self {
         Self {
             form,
             member,
+            limit,
             out: match form {
                 Form::Merge => vec![b'{'],
                 Form::Json => Vec::new(),
@@ -197,8 +213,17 @@ impl PatchWriter {
         }
     }
 
-    /// The patch; none if nothing differs.
-    pub(super) fn finish(mut self) -> Option<Patch> {
+    /// Whether the patch is longer than it may be, so that the rest need not be
+    /// compared.
+    pub(super) fn is_too_long(&self) -> bool {
+        self.out.len() + self.meta.len() > self.limit
+    }
+
+    /// The patch, unless nothing differs or too much does.
+    pub(super) fn finish(mut self) -> Change {
+        if self.is_too_long() {
+            return Change::TooLong;
+        }
         let differs = self.begun || !self.meta.is_empty();
         match self.form {
             Form::Json => self.out.push(b']'),
@@ -210,9 +235,12 @@ impl PatchWriter {
                 self.out.push(b'}');
             }
         }
+        if !differs {
+            return Change::Same;
+        }
         // It is kept long.
         self.out.shrink_to_fit();
-        differs.then_some(Patch {
+        Change::Patch(Patch {
             form: self.form,
             text: self.out.into(),
         })

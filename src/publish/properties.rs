@@ -18,6 +18,8 @@ pub struct Properties {
     /// By place in the prefix table: all that holds for an address whose
     /// longest prefix this is.
     sets: Vec<BTreeMap<PropertyName, String>>,
+    /// The length of the longest value, in bytes.
+    longest: usize,
 }
 
 impl Properties {
@@ -57,7 +59,9 @@ impl Properties {
         let places = stated.iter().map(|(net, _)| *net).zip(0..);
         // Entities are the keys of a map, so that no prefix is there twice.
         let lpm = Lpm::build(places).unwrap_or_default();
+        let values = sets.iter().flat_map(BTreeMap::values);
         Self {
+            longest: values.map(String::len).max().unwrap_or(0),
             map,
             names,
             lpm,
@@ -73,6 +77,19 @@ impl Properties {
     /// The names of the properties that some endpoint has.
     pub fn names(&self) -> &BTreeSet<PropertyName> {
         &self.names
+    }
+
+    /// About how many bytes of memory they take.
+    pub fn bytes(&self) -> usize {
+        /// What a value takes where it is stated and where it is found, with its name.
+        const VALUE: usize = 200;
+        let values = self.sets.iter().flat_map(BTreeMap::values);
+        values.map(|value| VALUE + 2 * value.len()).sum()
+    }
+
+    /// The length of the longest value of an endpoint's property, in bytes.
+    pub fn longest(&self) -> usize {
+        self.longest
     }
 
     /// The value of a property at an address.

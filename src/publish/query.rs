@@ -9,18 +9,17 @@ use crate::alto::cost;
 use crate::alto::endpoint::{self, ReadEndpointPropertyParams};
 use crate::alto::error::AltoError;
 use crate::alto::json;
-use crate::alto::meta::{CostMode, CostType};
 use crate::alto::network::{self, AddressGroup, ReadNetworkMapFilter};
-use crate::alto::query::{ReadCostMapFilter, ReadEndpointCostParams};
+use crate::alto::query::ReadEndpointCostParams;
 use crate::ident::{Family, PidName};
 
 use super::catalog::{Kind, Resource};
-use super::endpoint::{Asked, endpoint_costs, endpoint_grid, endpoint_properties, itself};
-use super::filter::{Filtered, filtered, filtered_cost_map, filtered_costs, filtered_network_map};
-use super::grid::{Grid, Layers, join};
-use super::patch::{Form, Patch, PatchWriter, TagOf};
-use super::rank::Ranks;
-use super::rendering::{Rendering, ranks};
+use super::endpoint::Asked;
+use super::filter::Filtered;
+use super::grid::{Grid, join};
+use super::patch::{Change, Form, PatchWriter, TagOf};
+use super::rendering::{Rendering, endpoints_table, filtered_table};
+use super::table::Table;
 use super::view::View;
 
 /// A resource of a view, by its path in the catalog, with its parameters.
@@ -56,41 +55,6 @@ impl From<json::Faults> for QueryError {
     }
 }
 
-/// The body that answers a query by POST.
-///
-/// # Errors
-/// The error that RFC 7285 §8.5.2 wants.
-pub fn answer(
-    view: &View,
-    kind: &Kind,
-    input: &[u8],
-    client: IpAddr,
-) -> Result<Vec<u8>, AltoError> {
-    match kind {
-        Kind::FilteredNetworkMap => {
-            let filter = json::read(input, ReadNetworkMapFilter)?;
-            Ok(filtered_network_map(view, &filter))
-        }
-        Kind::FilteredCostMap => {
-            let filter = json::read(input, ReadCostMapFilter)?;
-            let selection = filter.query.select(view.capabilities())?;
-            Ok(filtered_cost_map(view, &filter, &selection))
-        }
-        Kind::EndpointProperties => {
-            let params = json::read(input, ReadEndpointPropertyParams)?;
-            endpoint_properties(view, &params)
-        }
-        Kind::EndpointCosts => {
-            let params = json::read(input, ReadEndpointCostParams)?;
-            let selection = params.query.select(view.capabilities())?;
-            endpoint_costs(view, &params, &selection, client)
-        }
-        Kind::NetworkMap | Kind::CostMap(_) | Kind::UpdateStream | Kind::Tips => {
-            Err(AltoError::syntax("the resource takes no query"))
-        }
-    }
-}
-
 impl Query {
     /// A resource with the body of a request for it, which is empty for a full
     /// map. `client` asks.
@@ -123,22 +87,43 @@ impl Query {
         view.catalog().get(&self.path).ok_or(QueryError::Gone)
     }
 
+    /// Whether it is for a full map of a view.
+    ///
+    /// # Errors
+    /// The view does not have the resource.
+    pub fn is_full_map(&self, view: &View) -> Result<bool, QueryError> {
+        Ok(self.resource(view)?.kind.accepts().is_none())
+    }
+
     /// The whole answer.
     ///
     /// # Errors
     /// The view cannot answer it.
     pub fn answer(&self, view: &Arc<View>) -> Result<Vec<u8>, QueryError> {
-        let resource = self.resource(view)?;
-        if resource.kind.accepts().is_some() {
-            return Ok(answer(view, &resource.kind, &self.input, self.client)?);
-        }
-        let rendering = Rendering::new(view.clone(), resource).ok_or(QueryError::Gone)?;
-        let (_, body) = rendering.finish(usize::MAX);
-        Ok(body.unwrap_or_default())
+        Ok(self.rendering(view)?.write())
     }
 
-    /// What makes the answer of `new` of that of `old`, in one of the forms;
-    /// none if they are the same. Costs and prefixes are compared, never text.
+    /// The whole answer, to be written.
+    ///
+    /// # Errors
+    /// The view cannot answer it.
+    pub fn rendering(&self, view: &Arc<View>) -> Result<Rendering, QueryError> {
+        let resource = self.resource(view)?;
+        let view = view.clone();
+        if resource.kind.accepts().is_none() {
+            return Rendering::new(view, resource).ok_or(QueryError::Gone);
+        }
+        Ok(Rendering::query(
+            view,
+            &resource.kind,
+            &self.input,
+            self.client,
+        )?)
+    }
+
+    /// What makes the answer of `new` of that of `old`, in one of the forms and
+    /// at most `limit` bytes. Costs and prefixes are compared, never text, and
+    /// a few rows of costs are in memory at a time.
     ///
     /// # Errors
     /// One of the views cannot answer it.
@@ -147,78 +132,60 @@ impl Query {
         old: &View,
         new: &View,
         forms: &[Form],
-    ) -> Result<Option<Patch>, QueryError> {
+        limit: usize,
+    ) -> Result<Change, QueryError> {
         let kind = &self.resource(new)?.kind;
         if self.resource(old)?.kind != *kind {
             return Err(QueryError::Gone);
         }
-        let form = match forms.contains(&Form::Merge) {
-            true => Form::Merge,
-            false => Form::Json,
+        let form = if forms.contains(&Form::Merge) {
+            Form::Merge
+        } else {
+            Form::Json
         };
-        let tag = new.network().tag();
-        let retagged = old.network().tag() != tag;
-        let mut patch = PatchWriter::new(form, cost::MEMBER);
+        let tag = (old.network().tag() != new.network().tag()).then(|| new.network().tag());
+        let of_map = |patch: &mut PatchWriter, tag_of| {
+            if let Some(tag) = tag {
+                patch.tag(tag_of, new.network_id().as_str(), tag);
+            }
+        };
+        let mut patch = PatchWriter::new(form, cost::MEMBER, limit);
         match kind {
             Kind::NetworkMap | Kind::FilteredNetworkMap => {
-                let leaves = |view| match kind {
-                    Kind::NetworkMap => Ok::<_, json::Faults>(Filtered {
-                        pids: (0..view_size(view)).collect(),
-                        families: Family::ALL.to_vec(),
-                    }),
-                    _ => Ok(filtered(
-                        view,
-                        &json::read(&self.input, ReadNetworkMapFilter)?,
-                    )),
-                };
-                let (before, after) = (
-                    Groups::new(old, leaves(old)?),
-                    Groups::new(new, leaves(new)?),
-                );
+                let before = Groups::new(old, self.filtered(old, kind)?);
+                let after = Groups::new(new, self.filtered(new, kind)?);
                 let form = match forms {
                     [only] => *only,
                     _ => before.shorter_form(&after),
                 };
-                patch = PatchWriter::new(form, network::MEMBER);
-                if retagged {
-                    patch.tag(TagOf::Itself, new.network_id().as_str(), tag);
-                }
+                patch = PatchWriter::new(form, network::MEMBER, limit);
+                of_map(&mut patch, TagOf::Itself);
                 before.changes(&after, form, &mut patch);
             }
             Kind::CostMap(cost_type) => {
-                if retagged {
-                    patch.tag(TagOf::Network, new.network_id().as_str(), tag);
-                }
-                let (before, after) = (full(old, cost_type)?, full(new, cost_type)?);
-                before.changes(&after, &mut patch);
+                of_map(&mut patch, TagOf::Network);
+                let full = |view: &View| match view.costs().get(&cost_type.cost_metric) {
+                    Some(_) => Ok(Table::full(view, cost_type)),
+                    None => Err(QueryError::Gone),
+                };
+                cost_changes((old, full(old)?), (new, full(new)?), &mut patch);
             }
             Kind::FilteredCostMap => {
-                if retagged {
-                    patch.tag(TagOf::Network, new.network_id().as_str(), tag);
-                }
-                let filter = json::read(&self.input, ReadCostMapFilter)?;
-                let grid = |view| {
-                    let selection = filter.query.select(View::capabilities(view))?;
-                    Ok::<_, AltoError>(filtered_costs(view, &filter, &selection))
-                };
-                grid(old)?.changes(&grid(new)?, &mut patch);
+                of_map(&mut patch, TagOf::Network);
+                let table = |view| filtered_table(view, &self.input);
+                cost_changes((old, table(old)?), (new, table(new)?), &mut patch);
             }
             Kind::EndpointCosts => {
-                patch = PatchWriter::new(form, endpoint::COSTS_MEMBER);
-                let params = json::read(&self.input, ReadEndpointCostParams)?;
-                let itself = itself(self.client);
-                let grid = |view| {
-                    let selection = params.query.select(View::capabilities(view))?;
-                    endpoint_grid(view, &params, &selection, &itself)
-                };
-                grid(old)?.changes(&grid(new)?, &mut patch);
+                patch = PatchWriter::new(form, endpoint::COSTS_MEMBER, limit);
+                let table = |view| endpoints_table(view, &self.input, self.client);
+                cost_changes((old, table(old)?), (new, table(new)?), &mut patch);
             }
             Kind::EndpointProperties => {
-                patch = PatchWriter::new(form, endpoint::PROPERTIES_MEMBER);
+                patch = PatchWriter::new(form, endpoint::PROPERTIES_MEMBER, limit);
                 let params = json::read(&self.input, ReadEndpointPropertyParams)?;
                 let (before, asked) = (Asked::new(old, &params)?, Asked::new(new, &params)?);
-                if retagged && asked.tells_pids() {
-                    patch.tag(TagOf::Network, new.network_id().as_str(), tag);
+                if asked.tells_pids() {
+                    of_map(&mut patch, TagOf::Network);
                 }
                 property_changes((&before, old), (&asked, new), &mut patch);
             }
@@ -226,44 +193,51 @@ impl Query {
         }
         Ok(patch.finish())
     }
+
+    /// The PIDs and families of a network map, full or filtered.
+    fn filtered(&self, view: &View, kind: &Kind) -> Result<Filtered, json::Faults> {
+        if *kind == Kind::NetworkMap {
+            return Ok(Filtered::all(view));
+        }
+        let filter = json::read(&self.input, ReadNetworkMapFilter)?;
+        Ok(Filtered::new(view, &filter))
+    }
 }
 
-fn view_size(view: &View) -> u32 {
-    u32::try_from(view.network().pids().len()).unwrap_or(u32::MAX)
-}
-
-/// All costs of a view of a type.
-fn full<'v>(view: &'v View, cost_type: &CostType) -> Result<Grid<'v>, QueryError> {
-    let costs = view.costs().get(&cost_type.cost_metric);
-    let costs = costs.ok_or(QueryError::Gone)?;
-    let names = view.network().pids().names().iter();
-    let names: Vec<&str> = names.map(PidName::as_str).collect();
-    let ranked = cost_type.cost_mode == CostMode::Ordinal;
-    let ranks: Option<Ranks> = ranked.then(|| ranks(costs, cost_type));
-    Ok(Grid {
-        srcs: names.clone(),
-        dsts: names,
-        layers: Layers::Full(costs, ranks),
-        multi: false,
-    })
+/// Writes what makes the costs of one version of a view of those of another.
+fn cost_changes(
+    (old, mut before): (&View, Table),
+    (new, mut after): (&View, Table),
+    patch: &mut PatchWriter,
+) {
+    if before.is_same(old, &after, new) {
+        return;
+    }
+    before.prepare_all(old);
+    after.prepare_all(new);
+    let grid = |view, table| Grid { view, table };
+    grid(old, &before).changes(grid(new, &after), patch);
 }
 
 fn property_changes(
-    (before, old): (&Asked<'_>, &View),
-    (asked, new): (&Asked<'_>, &View),
+    (before, old): (&Asked, &View),
+    (asked, new): (&Asked, &View),
     patch: &mut PatchWriter,
 ) {
     // Every endpoint has its row, if only an empty one.
-    for endpoint in &asked.endpoints {
+    for (text, addr) in &asked.endpoints {
+        if patch.is_too_long() {
+            return;
+        }
         for name in &asked.names {
-            let value = asked.value(new, endpoint, name);
+            let value = asked.value(new, *addr, name);
             match value {
-                value if value == before.value(old, endpoint, name) => {}
+                value if value == before.value(old, *addr, name) => {}
                 Some(value) => {
                     let write = |out: &mut Vec<u8>| write_string(out, value);
-                    patch.set_cell(&endpoint.text, name, write);
+                    patch.set_cell(text, name, write);
                 }
-                None => patch.remove_cell(&endpoint.text, name),
+                None => patch.remove_cell(text, name),
             }
         }
         patch.end_row();
@@ -320,6 +294,9 @@ impl<'v> Groups<'v> {
 
     fn changes(&self, new: &Groups<'v>, form: Form, patch: &mut PatchWriter) {
         for pid in join(&self.names, &new.names) {
+            if patch.is_too_long() {
+                return;
+            }
             match (pid.old, pid.new) {
                 (_, None) => patch.remove_row(pid.name),
                 (None, Some(n)) => {

@@ -1,24 +1,61 @@
 //! Ordinal costs, RFC 7285 §6.1.2.2: ranks made from numbers.
 
 /// The ranks of some costs: dense from 0, the best first, equal costs equal.
+#[derive(Debug)]
 pub(super) struct Ranks {
     /// The distinct costs, ascending.
     costs: Vec<f64>,
     more_is_better: bool,
 }
 
-impl Ranks {
-    /// Ranks over these costs; NaN is none.
-    pub(super) fn over(costs: impl IntoIterator<Item = f64>, more_is_better: bool) -> Self {
-        let mut costs: Vec<f64> = costs.into_iter().filter(|cost| !cost.is_nan()).collect();
-        costs.sort_unstable_by(f64::total_cmp);
-        costs.dedup();
+/// Costs that are to be ranked, as they come.
+#[derive(Debug)]
+pub(super) struct Ranking {
+    /// The first `distinct` are ascending and each there once.
+    costs: Vec<f64>,
+    distinct: usize,
+    more_is_better: bool,
+}
+
+impl Ranking {
+    /// Nothing seen yet.
+    pub(super) fn new(more_is_better: bool) -> Self {
         Self {
-            costs,
+            costs: Vec::new(),
+            distinct: 0,
             more_is_better,
         }
     }
 
+    /// Notes these costs; NaN is none.
+    pub(super) fn note(&mut self, costs: &[f64]) {
+        /// How many costs may wait at least: sorting fewer is not worth it.
+        const WAITING: usize = 64 * 1024;
+        self.costs
+            .extend(costs.iter().copied().filter(|cost| !cost.is_nan()));
+        // At least as many as were distinct, so that each is sorted seldom.
+        if self.costs.len() > 2 * self.distinct + WAITING {
+            self.sort();
+        }
+    }
+
+    /// The ranks over all that was noted.
+    pub(super) fn finish(mut self) -> Ranks {
+        self.sort();
+        Ranks {
+            costs: self.costs,
+            more_is_better: self.more_is_better,
+        }
+    }
+
+    fn sort(&mut self) {
+        self.costs.sort_unstable_by(f64::total_cmp);
+        self.costs.dedup();
+        self.distinct = self.costs.len();
+    }
+}
+
+impl Ranks {
     /// The rank of one of the costs; NaN for any other and for NaN.
     pub(super) fn rank(&self, cost: f64) -> f64 {
         match self.costs.binary_search_by(|known| known.total_cmp(&cost)) {
@@ -33,14 +70,31 @@ impl Ranks {
 mod tests {
     use super::*;
 
+    fn ranks(costs: &[f64], more_is_better: bool) -> Ranks {
+        let mut ranking = Ranking::new(more_is_better);
+        ranking.note(costs);
+        ranking.finish()
+    }
+
     #[test]
     fn ranks_are_dense_and_equal_costs_share_one() {
         let costs = [7.0, 1.5, f64::NAN, 7.0, 0.0];
         let ranks = |more| {
-            let ranks = Ranks::over(costs, more);
+            let ranks = ranks(&costs, more);
             costs.map(|cost| ranks.rank(cost))
         };
         assert_eq!(format!("{:?}", ranks(false)), "[2.0, 1.0, NaN, 2.0, 0.0]");
         assert_eq!(format!("{:?}", ranks(true)), "[0.0, 1.0, NaN, 0.0, 2.0]");
+    }
+
+    #[test]
+    fn costs_that_repeat_take_no_room() {
+        let mut ranking = Ranking::new(false);
+        for _ in 0..100 {
+            let costs: Vec<f64> = (0..10_000).map(|n| f64::from(n % 10)).collect();
+            ranking.note(&costs);
+            assert!(ranking.costs.len() < 80_000);
+        }
+        assert_eq!(ranking.finish().rank(9.0), 9.0);
     }
 }

@@ -131,6 +131,22 @@ impl View {
         &self.properties
     }
 
+    /// About how many bytes of memory it takes beside another view, which may share parts with it.
+    pub fn bytes_beside(&self, other: &View) -> usize {
+        let costs = |(metric, costs): (&MetricName, &Costs)| match other.costs.get(metric) {
+            Some(others) => costs.bytes_beside(others),
+            None => costs.bytes(),
+        };
+        let properties = if Arc::ptr_eq(&self.properties, &other.properties) {
+            0
+        } else {
+            self.properties.bytes()
+        };
+        self.network.bytes_beside(&other.network)
+            + self.costs.iter().map(costs).sum::<usize>()
+            + properties
+    }
+
     /// Its resources.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog

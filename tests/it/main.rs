@@ -3,6 +3,7 @@
 mod access;
 mod alto_http;
 mod architecture;
+mod budgets;
 mod chaos;
 mod cli;
 mod client;

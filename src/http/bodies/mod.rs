@@ -1,29 +1,33 @@
-//! The bodies of full maps: rendered once for each tag and coding, kept within
-//! a bound in bytes, streamed when they are too large to be kept.
+//! The bodies of full maps: rendered once for each content and coding, kept within a bound in
+//! bytes, written by rows while they are sent where they are too large to be kept.
 
-use std::io::Write;
+mod kept;
+mod once;
+
 use std::sync::Arc;
 
-use axum::body::Body;
 use bytes::Bytes;
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
 use serde::Deserialize;
-use tokio::sync::Mutex;
 
-use crate::ident::{ResourceId, Tag};
-use crate::publish::{Rendering, Resource, Version, View};
-use crate::runtime::{Pool, PoolError};
+use crate::ident::Sha256;
+use crate::publish::{Rendering, Resource, Version, View, ViewName};
 
+use super::answers::{Answers, Unanswered};
+use super::limit::Caller;
 use super::negotiate::Coding;
+use super::packing::{Effort, Packing};
+
+pub use kept::Chain;
+use kept::{Draft, Kept, Key};
+use once::Once;
 
 /// `[publish]`: how bodies are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// How many bytes of rendered bodies are kept in memory.
+    /// How many bytes of rendered bodies are kept in memory, those being sent counted.
     pub cache_bytes: u64,
-    /// Bodies over this many bytes are streamed and never kept.
+    /// Bodies over this many bytes are kept packed only, and else written while they are sent.
     pub max_rendered: usize,
 }
 
@@ -38,211 +42,262 @@ impl Default for Settings {
 
 /// A body to be sent.
 pub enum Representation {
-    /// All of it.
-    Whole(Bytes),
-    /// Too large to be held: written while it is sent, in the identity coding.
+    /// One that is kept.
+    Kept(Arc<Chain>),
+    /// One that is not: to be written while it is sent, and packed on the way.
     Streamed(Box<Rendering>),
 }
 
 /// The cache of bodies.
+#[derive(Debug)]
 pub struct Bodies {
-    kept: Cache<Key, Bytes, Weight>,
-    max_rendered: usize,
-    pool: Pool,
-    /// Held while a content is rendered for the first time, so that many who
-    /// ask at once have it rendered once.
-    first: Mutex<()>,
-}
-
-type Key = (ResourceId, Tag, Coding);
-
-#[derive(Clone)]
-struct Weight;
-
-impl Weighter<Key, Bytes> for Weight {
-    fn weight(&self, _: &Key, body: &Bytes) -> u64 {
-        body.len() as u64
-    }
+    kept: Arc<Kept>,
+    max_rendered: u64,
+    answers: Arc<Answers>,
+    /// Contents that are rendered for the first time, by where their marks are kept.
+    marking: Once<usize>,
+    making: Once<Key>,
 }
 
 impl Bodies {
-    /// A cache that renders on `pool`.
-    pub fn new(settings: &Settings, pool: Pool) -> Self {
+    /// A cache of what `answers` works out.
+    pub fn new(settings: &Settings, answers: Arc<Answers>) -> Self {
         Self {
-            kept: Cache::with_weighter(1000, settings.cache_bytes, Weight),
-            max_rendered: settings.max_rendered,
-            pool,
-            first: Mutex::new(()),
+            kept: Kept::new(settings.cache_bytes),
+            max_rendered: settings.max_rendered as u64,
+            answers,
+            marking: Once::default(),
+            making: Once::default(),
         }
     }
 
     /// The bytes kept now.
     pub fn kept_bytes(&self) -> u64 {
-        self.kept.weight()
+        self.kept.bytes()
     }
 
-    /// The marks of what a GET of this resource returns; `None` if it takes
-    /// parameters. The first to ask waits for the rendering.
+    /// What works them out.
+    pub(super) fn answers(&self) -> &Arc<Answers> {
+        &self.answers
+    }
+
+    /// The marks of what a GET of this resource returns; `None` if it takes parameters. The first
+    /// to ask has it rendered; others who ask for the same wait.
     ///
     /// # Errors
-    /// Rendering panicked.
-    pub async fn version<'r>(
+    /// There is no room for it, or rendering panicked.
+    pub(super) async fn version<'r>(
         &self,
         view: &Arc<View>,
         resource: &'r Resource,
-    ) -> Result<Option<&'r Version>, PoolError> {
+        caller: &Caller,
+    ) -> Result<Option<&'r Version>, Unanswered> {
+        self.marks(view, resource, caller, true).await
+    }
+
+    /// As [`Bodies::version`], of a content that is not about to be sent: its body is not kept.
+    ///
+    /// # Errors
+    /// There is no room for it, or rendering panicked.
+    pub(super) async fn version_alone<'r>(
+        &self,
+        view: &Arc<View>,
+        resource: &'r Resource,
+    ) -> Result<Option<&'r Version>, Unanswered> {
+        self.marks(view, resource, &Caller::Node, false).await
+    }
+
+    async fn marks<'r>(
+        &self,
+        view: &Arc<View>,
+        resource: &'r Resource,
+        caller: &Caller,
+        keep: bool,
+    ) -> Result<Option<&'r Version>, Unanswered> {
         if let Some(version) = resource.version.get() {
             return Ok(Some(version));
         }
-        let _first = self.first.lock().await;
-        if resource.version.get().is_none() {
-            let Some((version, body)) = self.render(view, resource).await? else {
-                return Ok(None);
-            };
-            if let Some(body) = body {
-                let key = (resource.id.clone(), version.tag.clone(), Coding::Identity);
-                self.kept.insert(key, body);
-            }
-            resource.version.get_or_init(|| version);
+        let _marking = self
+            .marking
+            .enter(&(Arc::as_ptr(&resource.version) as usize))
+            .await;
+        if resource.version.get().is_some() {
+            return Ok(resource.version.get());
         }
-        Ok(resource.version.get())
+        let Some(rendering) = Rendering::new(view.clone(), resource) else {
+            return Ok(None);
+        };
+        let is_short = rendering.work().bytes <= self.max_rendered;
+        let draft = (keep && is_short).then(|| self.kept.draft());
+        let (version, draft) = self.mark(caller, rendering, draft).await?;
+        if let Some(draft) = draft.filter(|_| version.length <= self.max_rendered) {
+            draft.keep(key(resource, &version, Coding::Identity));
+        }
+        Ok(Some(resource.version.get_or_init(|| version)))
     }
 
-    /// The body of a version in a coding. What is too large to be kept comes
-    /// in the identity coding whatever was asked.
+    /// The body of a version in a coding.
     ///
     /// # Errors
-    /// Rendering or compressing panicked.
-    pub async fn body(
+    /// There is no room for it, or rendering or packing panicked.
+    pub(super) async fn body(
         &self,
         view: &Arc<View>,
         resource: &Resource,
         version: &Version,
         coding: Coding,
-    ) -> Result<Option<Representation>, PoolError> {
-        if self.is_streamed(version) {
-            let rendering = Rendering::new(view.clone(), resource);
-            return Ok(rendering.map(|r| Representation::Streamed(Box::new(r))));
+        caller: &Caller,
+    ) -> Result<Option<Representation>, Unanswered> {
+        let key = key(resource, version, coding);
+        if let Some(chain) = self.kept.get(&key) {
+            return Ok(Some(Representation::Kept(chain)));
         }
-        let key = |coding| (resource.id.clone(), version.tag.clone(), coding);
-        let (plain, packed) = (key(Coding::Identity), key(coding));
-        let identity = self.kept.get_or_insert_async(&plain, async {
-            let rendered = self.render(view, resource).await?;
-            Ok::<_, PoolError>(rendered.and_then(|(_, body)| body).unwrap_or_default())
-        });
-        if coding == Coding::Identity {
-            return Ok(Some(Representation::Whole(identity.await?)));
+        let _making = self.making.enter(&key).await;
+        if let Some(chain) = self.kept.get(&key) {
+            return Ok(Some(Representation::Kept(chain)));
         }
-        let coded = self.kept.get_or_insert_async(&packed, async {
-            let identity = identity.await?;
-            self.pool
-                .run(move || compress(&identity, coding, Effort::Once))
-                .await
-        });
-        Ok(Some(Representation::Whole(coded.await?)))
+        let Some(rendering) = Rendering::new(view.clone(), resource) else {
+            return Ok(None);
+        };
+        let is_short = version.length <= self.max_rendered;
+        let made = match coding {
+            Coding::Identity if !is_short => None,
+            Coding::Identity => {
+                self.rendered(caller, rendering, coding, version.length)
+                    .await?
+            }
+            _ => match self.plain(view, resource, version, caller).await? {
+                Some(plain) => self.packed(view.name(), caller, &plain, coding).await?,
+                None => {
+                    self.rendered(caller, rendering, coding, version.length)
+                        .await?
+                }
+            },
+        };
+        if let Some(draft) = made {
+            return Ok(Some(Representation::Kept(draft.keep(key))));
+        }
+        let rendering = Rendering::new(view.clone(), resource);
+        Ok(rendering.map(|rendering| Representation::Streamed(Box::new(rendering))))
     }
 
-    /// Whether a version is too large to be kept.
-    pub fn is_streamed(&self, version: &Version) -> bool {
-        version.length > self.max_rendered as u64
-    }
-
-    async fn render(
+    /// The body as it is, if it can be kept.
+    async fn plain(
         &self,
         view: &Arc<View>,
         resource: &Resource,
-    ) -> Result<Option<(Version, Option<Bytes>)>, PoolError> {
-        let (view, resource, limit) = (view.clone(), resource.clone(), self.max_rendered);
-        let work = move || {
-            let (version, body) = Rendering::new(view, &resource)?.finish(limit);
-            Some((version, body.map(Bytes::from)))
+        version: &Version,
+        caller: &Caller,
+    ) -> Result<Option<Arc<Chain>>, Unanswered> {
+        if version.length > self.max_rendered {
+            return Ok(None);
+        }
+        let plain = self.body(view, resource, version, Coding::Identity, caller);
+        Ok(match Box::pin(plain).await? {
+            Some(Representation::Kept(chain)) => Some(chain),
+            _ => None,
+        })
+    }
+
+    /// The marks of a content, and its body in the draft if there is one and room for it.
+    async fn mark(
+        &self,
+        caller: &Caller,
+        rendering: Rendering,
+        mut draft: Option<Draft>,
+    ) -> Result<(Version, Option<Draft>), Unanswered> {
+        let work = rendering.work();
+        let _room = self.answers.room(caller, &work, Coding::Identity).await?;
+        let (mut rendering, mut hasher, mut length) = (Box::new(rendering), Sha256::new(), 0);
+        loop {
+            let hash = |hasher: &mut Sha256, text: Bytes| {
+                hasher.update(&text);
+                text
+            };
+            let step = self.answers.step(caller, rendering, hasher, hash).await?;
+            length += step.made.len() as u64;
+            draft = draft.and_then(|mut draft| draft.push(step.made).then_some(draft));
+            (rendering, hasher) = (step.rendering, step.state);
+            if !step.more {
+                break;
+            }
+        }
+        let digest = hasher.finish();
+        let version = Version {
+            tag: rendering.tag(digest),
+            digest,
+            length,
         };
-        self.pool.run(work).await
-    }
-}
-
-impl Representation {
-    /// Its length in bytes, if it is known before it is written.
-    pub fn length(&self) -> Option<u64> {
-        match self {
-            Representation::Whole(bytes) => Some(bytes.len() as u64),
-            Representation::Streamed(_) => None,
-        }
+        Ok((version, draft))
     }
 
-    /// The body to send.
-    pub fn into_body(self) -> Body {
-        const PIECE: usize = 64 * 1024;
-        match self {
-            Representation::Whole(bytes) => Body::from(bytes),
-            Representation::Streamed(mut rendering) => {
-                let mut more = true;
-                let pieces = std::iter::from_fn(move || {
-                    let mut piece = Vec::with_capacity(2 * PIECE);
-                    while more && piece.len() < PIECE {
-                        more = rendering.write_piece(&mut piece);
-                    }
-                    (!piece.is_empty()).then_some(Ok::<_, std::convert::Infallible>(piece))
-                });
-                Body::from_stream(futures_util::stream::iter(pieces))
+    /// A body in a coding; none if there is no room for it.
+    async fn rendered(
+        &self,
+        caller: &Caller,
+        rendering: Rendering,
+        coding: Coding,
+        length: u64,
+    ) -> Result<Option<Draft>, Unanswered> {
+        let work = rendering.work();
+        let _room = self.answers.room(caller, &work, coding).await?;
+        let mut draft = self.kept.draft();
+        let mut rendering = Box::new(rendering);
+        let mut packing = Packing::new(coding, effort(length));
+        loop {
+            let pack = |packing: &mut Packing, text| packing.pack(&text);
+            let step = self.answers.step(caller, rendering, packing, pack).await?;
+            if !draft.push(step.made) {
+                return Ok(None);
+            }
+            (rendering, packing) = (step.rendering, step.state);
+            if !step.more {
+                return Ok(draft.push(packing.finish()).then_some(draft));
             }
         }
     }
-}
 
-/// How hard to compress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effort {
-    /// A body that is sent many times.
-    Once,
-    /// A body that is sent once.
-    Each,
-}
-
-/// Compresses a body that is sent once, a large one on the pool.
-///
-/// # Errors
-/// Compressing panicked.
-pub async fn pack(pool: &Pool, body: Bytes, coding: Coding) -> Result<Bytes, PoolError> {
-    const LARGE: usize = 64 * 1024;
-    match coding != Coding::Identity && body.len() > LARGE {
-        true => {
-            pool.run(move || compress(&body, coding, Effort::Each))
-                .await
+    /// A kept body in another coding; none if there is no room for it.
+    async fn packed(
+        &self,
+        view: &ViewName,
+        caller: &Caller,
+        plain: &Chain,
+        coding: Coding,
+    ) -> Result<Option<Draft>, Unanswered> {
+        let mut draft = self.kept.draft();
+        let mut packing = Packing::new(coding, effort(plain.length()));
+        for piece in plain.pieces() {
+            let piece = piece.clone();
+            let pack = move || {
+                let packed = packing.pack(&piece);
+                (packing, packed)
+            };
+            let (more, packed) = self.answers.run(view, caller, pack).await?;
+            packing = more;
+            if !draft.push(packed) {
+                return Ok(None);
+            }
         }
-        false => Ok(compress(&body, coding, Effort::Each)),
+        Ok(draft.push(packing.finish()).then_some(draft))
     }
 }
 
-/// Compresses a body.
-pub fn compress(body: &Bytes, coding: Coding, effort: Effort) -> Bytes {
-    let once = effort == Effort::Once;
-    let compressed = match coding {
-        Coding::Identity => return body.clone(),
-        Coding::Gzip => {
-            let level = flate2::Compression::new(if once { 6 } else { 1 });
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
-            encoder.write_all(body).and_then(|()| encoder.finish())
-        }
-        Coding::Zstd => zstd::bulk::compress(body, if once { 6 } else { 1 }),
-    };
-    Bytes::from(compressed.expect("neither encoder fails when it writes to memory"))
+fn key(resource: &Resource, version: &Version, coding: Coding) -> Key {
+    Key {
+        id: resource.id.clone(),
+        tag: version.tag.clone(),
+        coding,
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_body_is_packed_alike_wherever_that_is_done() {
-        let pool = Pool::new(1).expect("a thread");
-        for length in [100, 1 << 20] {
-            let body = Bytes::from(vec![b'7'; length]);
-            for coding in [Coding::Identity, Coding::Gzip, Coding::Zstd] {
-                let packed = pack(&pool, body.clone(), coding).await;
-                let same = compress(&body, coding, Effort::Each);
-                assert_eq!(packed.expect("it does not panic"), same, "{length}");
-            }
-        }
+/// How hard a body of this length is packed that is sent many times. The longest ones change
+/// before it would pay.
+fn effort(length: u64) -> Effort {
+    const LONG: u64 = 16 * 1024 * 1024;
+    if length > LONG {
+        Effort::Long
+    } else {
+        Effort::Once
     }
 }

@@ -1,14 +1,16 @@
-//! Holding clients to a rate and the node to a load: three middlewares for a router.
+//! Holding clients to a rate and the node to a load: four middlewares for a router.
 //!
 //! * [`RateLimit`] holds each caller to a number of requests per second.
 //! * [`ConcurrencyLimit`] holds the node to a number of requests at a time.
 //! * [`RequestTimeout`] gives up requests that take too long.
+//! * [`Flight`] holds the answers in memory to a number of bytes.
 //!
 //! Each is a value made once and laid around routes with
 //! `axum::middleware::from_fn_with_state(value, Type::apply)`. Each refuses with the response
 //! that a given [`Refuse`] makes of a [`Refusal`], and adds `Retry-After` to it.
 
 mod concurrency;
+mod flight;
 mod rate;
 mod timeout;
 
@@ -21,9 +23,11 @@ use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
 use super::socket::at_least;
+use crate::publish::WorkLimits;
 use crate::runtime::duration;
 
 pub use concurrency::ConcurrencyLimit;
+pub use flight::{Accounted, Flight, NoRoom, Room};
 pub use rate::{Caller, CallerOf, RateLimit};
 pub use timeout::RequestTimeout;
 
@@ -46,6 +50,40 @@ pub struct Settings {
     /// answered 503.
     #[serde(with = "duration::positive")]
     pub request_timeout: Duration,
+    /// The cells that one answer to a query may read and test: pairs times the cost types that
+    /// are read and the comparisons made for each.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
+    pub max_answer_cells: u64,
+    /// About how many bytes one answer to a query may have.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
+    pub max_answer_bytes: u64,
+    /// The bytes of answers that may be in memory until their clients have taken them; bodies
+    /// that are kept (`publish.cache_bytes`) are not counted.
+    #[serde(deserialize_with = "at_least::<65536, _, _>")]
+    pub max_bytes_in_flight: u64,
+    /// How many of these bytes one caller may hold.
+    #[serde(deserialize_with = "at_least::<65536, _, _>")]
+    pub max_bytes_per_client: u64,
+    /// How long a request waits for room among these bytes before it is answered 503.
+    #[serde(with = "duration::positive")]
+    pub max_wait: Duration,
+}
+
+impl Settings {
+    /// What one answer to a query may take.
+    pub(in crate::http) fn work(&self) -> WorkLimits {
+        WorkLimits {
+            cells: self.max_answer_cells,
+            bytes: self.max_answer_bytes,
+            memory: self.max_bytes_per_client.min(self.max_bytes_waited_for()),
+        }
+    }
+
+    /// The bytes in flight that requests wait for. The rest is for small answers, which take room
+    /// at once or not at all.
+    fn max_bytes_waited_for(&self) -> u64 {
+        self.max_bytes_in_flight - self.max_bytes_in_flight / 8
+    }
 }
 
 /// Makes the response to a refused request.
@@ -71,6 +109,12 @@ pub enum Reason {
     /// Too many are under way.
     #[error("the server has all the requests under way that it can carry; try again shortly")]
     Overload,
+    /// Its answer finds no room.
+    #[error(
+        "the answers under way take all the memory that there is for them; take those that you \
+         asked for, and try again shortly"
+    )]
+    Memory,
     /// It took too long.
     #[error("the request took longer than the server allows; ask for less at once")]
     Timeout,
@@ -83,6 +127,11 @@ impl Default for Settings {
             burst: 1000,
             max_concurrent_requests: 1024,
             request_timeout: Duration::from_secs(30),
+            max_answer_cells: 16_000_000,
+            max_answer_bytes: 512 * 1024 * 1024,
+            max_bytes_in_flight: 256 * 1024 * 1024,
+            max_bytes_per_client: 64 * 1024 * 1024,
+            max_wait: Duration::from_secs(5),
         }
     }
 }
@@ -90,7 +139,7 @@ impl Default for Settings {
 impl Refusal {
     /// The response that `refuse` makes, with `Retry-After` in whole seconds, one at least
     /// (RFC 9110, section 10.2.3).
-    fn respond(&self, refuse: Refuse, parts: &Parts) -> Response {
+    pub(in crate::http) fn respond(&self, refuse: Refuse, parts: &Parts) -> Response {
         let mut response = refuse(self, parts);
         let seconds = self.retry_after.as_millis().div_ceil(1000).max(1);
         if let Ok(value) = HeaderValue::from_str(&seconds.to_string()) {
@@ -170,6 +219,8 @@ mod tests {
             "burst = 0",
             "max_concurrent_requests = 0",
             "request_timeout = \"0s\"",
+            "max_answer_cells = 0",
+            "max_bytes_in_flight = 1000",
         ] {
             assert!(read(text).is_err(), "{text}");
         }

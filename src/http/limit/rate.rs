@@ -36,6 +36,8 @@ pub enum Caller {
     Client(Client),
     /// An authenticated principal, wherever it calls from.
     Principal(Arc<str>),
+    /// The node itself, for what it keeps ready.
+    Node,
 }
 
 /// Tells who a request is counted for; none is for requests that no limit holds for.

@@ -15,10 +15,10 @@ use crate::api::n2s::WriteAnswer;
 use crate::auth::{Principal, Scope};
 use crate::http::access::{Caller, require};
 use crate::http::app::App;
-use crate::http::bodies::{Effort, compress};
 use crate::http::body;
 use crate::http::conditional::{condition, etag};
 use crate::http::negotiate::{Coding, coding, has_type};
+use crate::http::packing::{Effort, compress};
 use crate::http::refusal::{Refused, Wording, faulty, json, problem, refused, respond};
 use crate::ingest::{
     Changes, Document, DocumentPath, IdempotencyKey, Operation as Step, OperationKind, Outcome,

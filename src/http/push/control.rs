@@ -87,6 +87,7 @@ async fn control(
             app: &app,
             view: &stream.view,
             client: peer.addr.ip(),
+            caller: caller.accounted(&peer),
         };
         let add = asked.substreams(&params.add).await?;
         stream.command(&app, params, add)

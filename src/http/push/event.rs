@@ -11,26 +11,44 @@ const LINE: usize = 32 * 1024;
 /// Payloads up to this length are put into one piece with what is around them.
 const SMALL: usize = 8 * 1024;
 
+/// What begins a line of a payload.
+const DATA: &[u8] = b"\ndata: ";
+
 /// The comment that shows that a stream is alive (RFC 8895 §6.8).
 pub(super) const KEEP_ALIVE: Bytes = Bytes::from_static(b":\n\n");
+
+/// What ends a data event.
+pub(super) const END: Bytes = Bytes::from_static(b"\n\n");
 
 /// The pieces of a data event. `payload` is JSON without line breaks; large ones
 /// are not copied, since many streams are sent the same.
 pub(super) fn data(media_type: &str, substream: &str, payload: &Bytes) -> Vec<Bytes> {
-    let head = format!("event: {media_type},{substream}\ndata: ");
+    let head = begin(media_type, substream);
     if payload.len() <= SMALL {
-        let event = [head.as_bytes(), payload, b"\n\n"].concat();
+        let event = [&head, DATA, payload, &END[..]].concat();
         return vec![event.into()];
     }
-    let mut pieces = vec![Bytes::from(head)];
+    let mut pieces = vec![head];
+    pieces.extend(lines(payload));
+    pieces.push(END);
+    pieces
+}
+
+/// The first line of a data event; its [`lines`] follow, and its [`END`].
+pub(super) fn begin(media_type: &str, substream: &str) -> Bytes {
+    format!("event: {media_type},{substream}").into()
+}
+
+/// The lines of a part of a payload. Parts end between two tokens of JSON, where
+/// a line break means nothing (RFC 8259 §2).
+pub(super) fn lines(part: &Bytes) -> Vec<Bytes> {
+    let mut pieces = Vec::new();
     let mut begin = 0;
-    for end in breaks(payload) {
-        pieces.push(payload.slice(begin..end));
-        pieces.push(Bytes::from_static(b"\ndata: "));
+    for end in breaks(part).into_iter().chain([part.len()]) {
+        pieces.push(Bytes::from_static(DATA));
+        pieces.push(part.slice(begin..end));
         begin = end;
     }
-    pieces.push(payload.slice(begin..));
-    pieces.push(Bytes::from_static(b"\n\n"));
     pieces
 }
 
@@ -41,9 +59,8 @@ pub(super) fn control(update: &ControlUpdate) -> Bytes {
     format!("event: {media_type}\ndata: {payload}\n\n").into()
 }
 
-/// Where a long payload is broken: after a comma between values, where a line
-/// break means nothing (RFC 8259 §2). Where there is none for long, the line is
-/// longer.
+/// Where a long part is broken: after a comma between values. Where there is none
+/// for long, the line is longer.
 fn breaks(payload: &[u8]) -> Vec<usize> {
     let mut breaks = Vec::new();
     let mut strings = Strings::default();

@@ -7,20 +7,19 @@
 //! newer than its network map.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use bytes::Bytes;
 use rayon::prelude::*;
 use tokio::sync::watch;
 
-use crate::http::bodies::{Bodies, Representation};
-use crate::http::negotiate::Coding;
+use crate::http::bodies::Bodies;
 use crate::http::socket::{Client, Place, Shares};
 use crate::ident::Tag;
 use crate::publish::{
-    History, HistoryLimits, Kind, Offer, Patch, Query, QueryError, Snapshot, View, ViewName,
-    about_length,
+    Change, History, HistoryLimits, Kind, Offer, Patch, Query, QueryError, Snapshot, View,
+    ViewName, Work,
 };
 use crate::runtime::{Clock, Moment, Pool, PoolError, Task};
 
@@ -48,8 +47,13 @@ struct State {
     /// The answers that have a TIPS view, by its name.
     names: HashMap<String, AnswerId>,
     next: u64,
-    /// Who was the first to follow the answers.
+    /// Who was the first to follow the answers, and how many cells they have.
     shares: Arc<Shares>,
+    cell_shares: Arc<Shares>,
+    /// The cells of all answers.
+    cells: u64,
+    /// The bytes that the histories keep, of patches and of data.
+    kept: usize,
 }
 
 /// Numbers the answers that are followed.
@@ -69,7 +73,9 @@ pub(super) struct Answer {
     used: Duration,
     /// The name of its TIPS view, if it has one.
     name: Option<String>,
-    _of_client: Option<Place>,
+    /// How many cells it has.
+    cells: u64,
+    _of_client: Option<[Place; 2]>,
 }
 
 /// Follows an answer, which is kept as long.
@@ -78,9 +84,26 @@ pub(super) struct Follower {
     id: AnswerId,
 }
 
-/// As many answers are followed as may be.
+/// As many answers are followed as may be, or as many cells.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Full;
+
+/// What is to be followed.
+pub(super) struct Wanted<'a> {
+    pub(super) view: &'a ViewName,
+    pub(super) query: Query,
+    /// What the answer takes.
+    pub(super) work: Work,
+    /// Who follows it; none is counted if it is a peer.
+    pub(super) client: Option<Client>,
+}
+
+/// An answer, brought to another snapshot.
+struct Advanced {
+    advance: Advance,
+    /// How many cells it has there.
+    cells: u64,
+}
 
 /// What became of an answer from one snapshot to the next.
 enum Advance {
@@ -90,6 +113,8 @@ enum Advance {
         patch: Patch,
         shortcut: Option<Patch>,
     },
+    /// So much changed that it is sent whole.
+    Replaced(Arc<View>),
     Ended(String),
 }
 
@@ -113,6 +138,9 @@ impl Followed {
                 names: HashMap::new(),
                 next: 0,
                 shares: Arc::default(),
+                cell_shares: Arc::default(),
+                cells: 0,
+                kept: 0,
             }),
             settings,
             max_whole,
@@ -172,6 +200,11 @@ impl Followed {
         self.read().snapshot.clone()
     }
 
+    /// The bodies of full maps.
+    pub(super) fn bodies(&self) -> &Arc<Bodies> {
+        &self.bodies
+    }
+
     pub(super) fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -185,30 +218,40 @@ impl Followed {
         self.read().answers.len()
     }
 
+    /// The cells of all that is followed.
+    pub fn cells(&self) -> u64 {
+        self.read().cells
+    }
+
+    /// The bytes that the histories keep: patches, and the data of views that are not the newest.
+    pub fn kept_bytes(&self) -> usize {
+        self.read().kept
+    }
+
     /// Follows an answer of a view that the snapshot has.
     ///
     /// # Errors
-    /// As many are followed as may be.
-    pub(super) fn follow(
-        self: &Arc<Self>,
-        view: &ViewName,
-        query: Query,
-        whole: Option<usize>,
-        client: Option<Client>,
-    ) -> Result<Follower, Full> {
+    /// As much is followed as may be.
+    pub(super) fn follow(self: &Arc<Self>, wanted: Wanted<'_>) -> Result<Follower, Full> {
         let now = self.now();
         let settings = self.settings();
         let mut state = self.write();
+        let Wanted {
+            view,
+            query,
+            work,
+            client,
+        } = wanted;
         let key = (view.clone(), query);
         let known = state.known.get(&key).copied();
         let usable = known.filter(|id| state.answers[id].ended.is_none());
         let id = match usable {
             Some(id) => id,
             None => {
-                let place = match state.place(client, &settings) {
+                let place = match state.place(client, work.cells, &settings) {
                     Err(Full) => {
                         state.forget(now, settings.history_age);
-                        state.place(client, &settings)?
+                        state.place(client, work.cells, &settings)?
                     }
                     Ok(place) => place,
                 };
@@ -220,7 +263,7 @@ impl Followed {
                 };
                 let id = AnswerId(state.next);
                 state.next += 1;
-                let whole = whole.unwrap_or_else(|| about_length(&source, &resource));
+                let whole = usize::try_from(work.bytes).unwrap_or(usize::MAX);
                 let tag = tag_cell(&source, &resource.kind);
                 let answer = Answer {
                     view: view.clone(),
@@ -231,8 +274,10 @@ impl Followed {
                     followers: 0,
                     used: now,
                     name: None,
+                    cells: work.cells,
                     _of_client: place,
                 };
+                state.cells += work.cells;
                 state.answers.insert(id, answer);
                 state.known.insert(key, id);
                 id
@@ -278,28 +323,6 @@ impl Followed {
         })
     }
 
-    /// The whole answer as a version of the view has it.
-    ///
-    /// # Errors
-    /// The view cannot answer.
-    pub(super) async fn whole(
-        &self,
-        view: &Arc<View>,
-        query: &Query,
-    ) -> Result<Result<Bytes, QueryError>, PoolError> {
-        if let Ok(resource) = query.resource(view)
-            && let Some(version) = self.bodies.version(view, resource).await?
-        {
-            let body = self.bodies.body(view, resource, version, Coding::Identity);
-            if let Some(Representation::Whole(body)) = body.await? {
-                return Ok(Ok(body));
-            }
-        }
-        let (view, query) = (view.clone(), query.clone());
-        let body = self.pool.run(move || query.answer(&view)).await?;
-        Ok(body.map(Bytes::from))
-    }
-
     /// Notes how long an answer is.
     pub(super) fn note_whole(&self, id: AnswerId, length: usize) {
         if let Some(answer) = self.write().answers.get_mut(&id) {
@@ -309,28 +332,27 @@ impl Followed {
 
     /// Brings everything to a snapshot.
     async fn advance(&self, snapshot: Arc<Snapshot>) -> Result<(), PoolError> {
-        let mut advances: HashMap<AnswerId, Advance> = HashMap::new();
+        let mut advances: HashMap<AnswerId, Advanced> = HashMap::new();
+        // The patches that wait for the moment when all answers move.
+        let left = Arc::new(AtomicUsize::new(self.settings().max_history_bytes));
         loop {
             let work = {
                 let mut state = self.write();
                 let work = state.behind(&snapshot, &advances);
                 if work.is_empty() {
-                    let (now, limits) = (self.now(), self.settings().history());
-                    for (id, advance) in advances.drain() {
-                        if let Some(answer) = state.answers.get_mut(&id) {
-                            answer.advance(advance, now, limits);
-                        }
-                    }
-                    state.snapshot = snapshot;
-                    state.forget(now, limits.age);
+                    state.move_to(snapshot, advances, self.now(), &self.settings());
                     break;
                 }
                 work
             };
-            let offer = self.offer();
+            let terms = Terms {
+                offer: self.offer(),
+                settings: self.settings(),
+                left: left.clone(),
+            };
             let done = self.pool.run(move || {
                 let work = work.into_par_iter();
-                let done = work.map(|(id, work)| (id, work.advance(&offer)));
+                let done = work.map(|(id, work)| (id, work.advance(&terms)));
                 done.collect::<Vec<_>>()
             });
             advances.extend(done.await?);
@@ -348,7 +370,7 @@ impl Followed {
         };
         for (view, query, cell) in maps {
             if let Ok(resource) = query.resource(&view)
-                && let Ok(Some(version)) = self.bodies.version(&view, resource).await
+                && let Ok(Some(version)) = self.bodies.version_alone(&view, resource).await
             {
                 cell.get_or_init(|| version.tag.clone());
             }
@@ -360,7 +382,7 @@ impl Followed {
         let untagged = self.read().answers.get(&id).and_then(Answer::untagged);
         if let Some((view, query, cell)) = untagged
             && let Ok(resource) = query.resource(&view)
-            && let Ok(Some(version)) = self.bodies.version(&view, resource).await
+            && let Ok(Some(version)) = self.bodies.version_alone(&view, resource).await
         {
             cell.get_or_init(|| version.tag.clone());
         }
@@ -406,19 +428,20 @@ impl State {
     fn behind(
         &mut self,
         snapshot: &Arc<Snapshot>,
-        known: &HashMap<AnswerId, Advance>,
-    ) -> Vec<(AnswerId, Work)> {
+        known: &HashMap<AnswerId, Advanced>,
+    ) -> Vec<(AnswerId, Behind)> {
         let answers = self.answers.iter();
         let behind = answers.filter_map(|(id, answer)| {
             let old = answer.history.newest().filter(|_| answer.ended.is_none())?;
             let new = snapshot.view(&answer.view);
             let same = new.is_some_and(|new| Arc::ptr_eq(old, new));
             (!same && !known.contains_key(id)).then(|| {
-                let work = Work {
+                let work = Behind {
                     old: old.clone(),
                     new: new.cloned(),
                     shortcut_from: answer.history.shortcut_from().cloned(),
                     query: answer.query.clone(),
+                    cells: answer.cells,
                 };
                 (*id, work)
             })
@@ -426,13 +449,83 @@ impl State {
         behind.collect()
     }
 
-    /// A place for an answer, of the client that is the first to follow it.
-    fn place(&self, client: Option<Client>, settings: &Settings) -> Result<Option<Place>, Full> {
-        if self.answers.len() >= settings.max_followed {
+    /// A place for an answer of so many cells, of the client that is the first to follow it.
+    fn place(
+        &self,
+        client: Option<Client>,
+        cells: u64,
+        settings: &Settings,
+    ) -> Result<Option<[Place; 2]>, Full> {
+        if self.answers.len() >= settings.max_followed
+            || self.cells.saturating_add(cells) > settings.max_followed_cells
+        {
             return Err(Full);
         }
-        let take = |client| self.shares.take(client, settings.max_per_client);
+        let as_count = |cells: u64| usize::try_from(cells).unwrap_or(usize::MAX);
+        let take = |client| {
+            let most = as_count(settings.max_cells_per_client);
+            let place = self.shares.take(client, settings.max_per_client)?;
+            let cells = self.cell_shares.take_some(client, as_count(cells), most)?;
+            Some([place, cells])
+        };
         client.map(|client| take(client).ok_or(Full)).transpose()
+    }
+
+    /// Moves every answer to a snapshot, at one moment.
+    fn move_to(
+        &mut self,
+        snapshot: Arc<Snapshot>,
+        advances: HashMap<AnswerId, Advanced>,
+        now: Duration,
+        settings: &Settings,
+    ) {
+        for (id, Advanced { advance, cells }) in advances {
+            if let Some(answer) = self.answers.get_mut(&id) {
+                answer.advance(advance, now, settings.history());
+                answer.cells = cells;
+            }
+        }
+        self.snapshot = snapshot;
+        self.forget(now, settings.history_age);
+        self.bound(settings.max_history_bytes);
+    }
+
+    /// Forgets old versions, the oldest of every answer first, until the histories keep no more
+    /// than `most` bytes.
+    fn bound(&mut self, most: usize) {
+        loop {
+            self.kept = self.patches() + self.pinned();
+            if self.kept <= most {
+                return;
+            }
+            let mut forgot = false;
+            for answer in self.answers.values_mut() {
+                forgot |= answer.history.forget_oldest();
+            }
+            if !forgot {
+                return;
+            }
+        }
+    }
+
+    /// The bytes of all patches.
+    fn patches(&self) -> usize {
+        let histories = self.answers.values().map(|answer| &answer.history);
+        histories.map(History::bytes).sum()
+    }
+
+    /// The bytes of data that are in memory only since older versions are kept whole. Views are
+    /// shared by the answers of them.
+    fn pinned(&self) -> usize {
+        let histories = self.answers.values().map(|answer| &answer.history);
+        let views = histories.flat_map(History::snapshots);
+        let old: HashMap<*const View, &Arc<View>> =
+            views.map(|view| (Arc::as_ptr(view), view)).collect();
+        let bytes = |view: &&Arc<View>| match self.snapshot.view(view.name()) {
+            Some(newest) => view.bytes_beside(newest),
+            None => 0,
+        };
+        old.values().map(bytes).sum()
     }
 
     /// Forgets the answers that nobody has followed for a time, and those that
@@ -442,6 +535,7 @@ impl State {
             let unused = now.saturating_sub(answer.used) > age || answer.ended.is_some();
             answer.followers > 0 || !unused
         });
+        self.cells = self.answers.values().map(|answer| answer.cells).sum();
         let answers = &self.answers;
         self.known.retain(|_, id| answers.contains_key(id));
         self.names.retain(|_, id| answers.contains_key(id));
@@ -449,36 +543,90 @@ impl State {
 }
 
 /// An answer that is to be brought to another snapshot.
-struct Work {
+struct Behind {
     old: Arc<View>,
     new: Option<Arc<View>>,
     shortcut_from: Option<Arc<View>>,
     query: Query,
+    cells: u64,
 }
 
-impl Work {
-    fn advance(self, offer: &Offer) -> Advance {
+/// On which terms answers are brought forward.
+struct Terms {
+    offer: Offer,
+    settings: Settings,
+    /// The bytes that further patches may have.
+    left: Arc<AtomicUsize>,
+}
+
+impl Behind {
+    fn advance(self, terms: &Terms) -> Advanced {
+        let cells = self.cells_now();
+        let most = terms.settings.max_cells_per_client;
+        if cells > self.cells && cells > most {
+            let why = format!(
+                "the answer has grown to {cells} cells; at most {most} are followed \
+                 (updates.max_cells_per_client): follow a smaller one"
+            );
+            let advance = Advance::Ended(why);
+            return Advanced { advance, cells };
+        }
+        let advance = self.change(terms);
+        Advanced { advance, cells }
+    }
+
+    /// How many cells the answer has in the new view. Only another number of PIDs makes another
+    /// number of cells.
+    fn cells_now(&self) -> u64 {
+        let pids = |view: &View| view.network().pids().len();
+        match &self.new {
+            Some(new) if pids(new) != pids(&self.old) => {
+                let rendering = self.query.rendering(new);
+                rendering.map_or(self.cells, |rendering| rendering.work().cells)
+            }
+            _ => self.cells,
+        }
+    }
+
+    fn change(self, terms: &Terms) -> Advance {
         let Some(view) = self.new else {
             return Advance::Ended(format!("there is no view {} any more", self.old.name()));
         };
         let Ok(resource) = self.query.resource(&view) else {
             return Advance::Ended(QueryError::Gone.to_string());
         };
-        if !offer.has(&view, resource) {
+        if !terms.offer.has(&view, resource) {
             return Advance::Ended(
                 "the map has grown too large to be followed; follow a filtered one".into(),
             );
         }
-        let forms = offer.forms(&resource.kind);
-        let changes = |from: &Arc<View>| self.query.changes(from, &view, forms);
+        let forms = terms.offer.forms(&resource.kind);
+        let changes = |from: &Arc<View>| {
+            let most = terms.left.load(Ordering::Relaxed);
+            let most = most.min(terms.settings.history_bytes);
+            let change = self.query.changes(from, &view, forms, most);
+            if let Ok(Change::Patch(patch)) = &change {
+                let length = patch.text.len();
+                let less = |left: usize| Some(left.saturating_sub(length));
+                // Threads that end at once may take a little more than is left.
+                let _ = terms
+                    .left
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            }
+            change
+        };
         match changes(&self.old) {
             Err(error) => Advance::Ended(error.to_string()),
-            Ok(None) => Advance::Same(view),
-            Ok(Some(patch)) => {
+            Ok(Change::Same) => Advance::Same(view),
+            Ok(Change::TooLong) => Advance::Replaced(view),
+            Ok(Change::Patch(patch)) => {
                 let shortcut = self.shortcut_from.as_ref().map(changes);
                 Advance::Changed {
                     patch,
-                    shortcut: shortcut.and_then(Result::ok).flatten(),
+                    shortcut: match shortcut {
+                        Some(Ok(Change::Patch(shortcut))) => Some(shortcut),
+                        _ => None,
+                    },
                     view,
                 }
             }
@@ -497,6 +645,10 @@ impl Answer {
             } => {
                 let tag = tag_cell(&view, &self.kind);
                 self.history.push((view, tag), patch, shortcut, now, limits);
+            }
+            Advance::Replaced(view) => {
+                let tag = tag_cell(&view, &self.kind);
+                self.history.restart(view, tag);
             }
             Advance::Ended(why) => self.ended = Some(why),
         }
@@ -530,24 +682,9 @@ impl Follower {
         self.followed.look(|answers| answers.get(self.id).map(look))
     }
 
-    /// The whole answer as a version of the view has it.
-    ///
-    /// # Errors
-    /// The view cannot answer.
-    pub(super) async fn whole(
-        &self,
-        view: &Arc<View>,
-    ) -> Result<Result<Bytes, QueryError>, PoolError> {
-        let Some(query) = self.look(|answer| answer.query.clone()) else {
-            return Ok(Err(QueryError::Gone));
-        };
-        // Boxed, since every stream has room for what it may wait for, and few
-        // wait for this.
-        let whole = Box::pin(self.followed.whole(view, &query)).await?;
-        if let Ok(whole) = &whole {
-            self.followed.note_whole(self.id, whole.len());
-        }
-        Ok(whole)
+    /// Its query.
+    pub(super) fn query(&self) -> Option<Query> {
+        self.look(|answer| answer.query.clone())
     }
 }
 

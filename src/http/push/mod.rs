@@ -14,6 +14,7 @@ mod settings;
 mod stream;
 mod tips;
 mod tokens;
+mod whole;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

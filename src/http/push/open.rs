@@ -18,13 +18,15 @@ use crate::alto::media;
 use crate::alto::tips::TipsParams;
 use crate::alto::update::{AddUpdate, ControlUpdate, UpdateStreamParams};
 use crate::http::access::Caller;
+use crate::http::alto::too_much;
 use crate::http::app::App;
+use crate::http::limit;
 use crate::http::refusal::{Refused, Wording, alto, bare, refused, respond};
-use crate::http::socket::Client;
-use crate::publish::{Kind, Query, QueryError, View, ViewName};
+use crate::http::socket::{Client, Peer};
+use crate::publish::{Kind, Query, QueryError, View, ViewName, Work};
 
 use super::Push;
-use super::followed::Follower;
+use super::followed::{Follower, Wanted};
 use super::stream::{Controlled, Ids, Rights, Source, Stream, Substream};
 
 /// A request for something of a view that is followed: how it is answered.
@@ -32,6 +34,8 @@ pub(super) struct Asked<'a> {
     pub(super) app: &'a App,
     pub(super) view: &'a ViewName,
     pub(super) client: IpAddr,
+    /// Who limits count the caller as.
+    pub(super) caller: limit::Caller,
 }
 
 /// The refusal of a request for what the request says.
@@ -48,12 +52,16 @@ pub(super) fn full(status: StatusCode) -> Refused {
 /// The answer to a request for an update stream.
 pub(in crate::http) async fn open(
     app: &App,
-    caller: &Caller,
-    client: IpAddr,
+    (caller, peer): (&Caller, &Peer),
     view: &ViewName,
     content: &Bytes,
 ) -> Response {
-    let asked = Asked { app, view, client };
+    let asked = Asked {
+        app,
+        view,
+        client: peer.addr.ip(),
+        caller: caller.accounted(peer),
+    };
     let opened = asked.open(caller, content).await;
     opened.unwrap_or_else(|refused| *refused)
 }
@@ -62,7 +70,7 @@ pub(in crate::http) async fn open(
 /// peer's. `control` tells where it is controlled, given its name.
 pub(super) fn begin(
     app: &App,
-    (push, client): (&Arc<Push>, Option<Client>),
+    (push, client, caller): (&Arc<Push>, Option<Client>, limit::Caller),
     view: ViewName,
     substreams: Vec<Substream>,
     control: impl Fn(&str) -> Option<String>,
@@ -92,7 +100,7 @@ pub(super) fn begin(
         &first,
         app.drain.clone(),
         rights,
-        open,
+        (open, caller),
     );
     let pieces = futures_util::stream::unfold(stream, |mut stream| async move {
         let piece = stream.next().await?;
@@ -133,7 +141,7 @@ impl Asked<'_> {
         let control = |name: &str| Some(format!("{base}/views/{}/updates/{name}", self.view));
         begin(
             self.app,
-            (push, Some(self.client.into())),
+            (push, Some(self.client.into()), self.caller.clone()),
             self.view.clone(),
             substreams,
             control,
@@ -257,22 +265,40 @@ impl Asked<'_> {
         let posted = resource.kind.accepts().is_some();
         let input = input.filter(|_| posted).map(value_text).unwrap_or_default();
         let query = Query::new(resource, input.as_bytes(), self.client);
-        let mut whole = None;
-        if posted {
-            // What the resource itself would say of such parameters (RFC 8895
-            // §6.6, RFC 9569 §6.3).
-            let answered = followed.whole(view, &query).await;
-            let answered = answered.map_err(|error| {
-                tracing::error!(%error, "an answer could not be worked out");
-                refused(bare(StatusCode::INTERNAL_SERVER_ERROR))
-            })?;
-            whole = match answered {
-                Ok(answer) => Some(answer.len()),
-                Err(QueryError::Refused(error)) => return Err(mistaken(&error)),
-                Err(QueryError::Gone) => return Err(refused(bare(StatusCode::NOT_FOUND))),
-            };
-        }
-        let follower = followed.follow(self.view, query, whole, Some(self.client.into()));
+        let work = self.work(view, &query).await?;
+        let follower = followed.follow(Wanted {
+            view: self.view,
+            query,
+            work,
+            client: Some(self.client.into()),
+        });
         follower.map_err(|_| full(StatusCode::SERVICE_UNAVAILABLE))
+    }
+
+    /// What the answer takes, if there is one and not too much (RFC 8895 §6.6, RFC 9569 §6.3:
+    /// refused with what the resource itself would say of such parameters).
+    async fn work(&self, view: &Arc<View>, query: &Query) -> Result<Work, Refused> {
+        let (asked, reading) = (view.clone(), query.clone());
+        let read = move || reading.rendering(&asked);
+        let read = self.app.answers.run(view.name(), &self.caller, read).await;
+        let rendering = match read {
+            Ok(Ok(rendering)) => rendering,
+            Ok(Err(QueryError::Refused(error))) => return Err(mistaken(&error)),
+            Ok(Err(QueryError::Gone)) => return Err(refused(bare(StatusCode::NOT_FOUND))),
+            Err(error) => {
+                tracing::error!(%error, "an answer could not be worked out");
+                return Err(refused(bare(StatusCode::INTERNAL_SERVER_ERROR)));
+            }
+        };
+        let work = rendering.work();
+        if !query.is_full_map(view).unwrap_or(false) {
+            let settings = self.app.push.followed().settings();
+            let mut limits = self.app.limits.borrow().work();
+            limits.cells = limits.cells.min(settings.max_cells_per_client);
+            if let Some(exceeded) = limits.exceeded(&work) {
+                return Err(too_much(&rendering, &exceeded));
+            }
+        }
+        Ok(work)
     }
 }

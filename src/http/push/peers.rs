@@ -14,10 +14,12 @@ use axum::response::Response;
 use crate::alto::error::AltoError;
 use crate::alto::update::{AddUpdate, UpdateStreamParams};
 use crate::http::app::App;
+use crate::http::limit;
 use crate::http::refusal::Refused;
 use crate::ident::DomainLabel;
-use crate::publish::{Query, ViewName};
+use crate::publish::{Query, ViewName, Work};
 
+use super::followed::Wanted;
 use super::open::{begin, full, mistaken};
 use super::stream::{May, Rights, Source, Substream};
 
@@ -37,6 +39,7 @@ type MayHave = Arc<dyn Fn(&DomainLabel) -> bool + Send + Sync>;
 /// The request is mistaken, or there is no room.
 pub(in crate::http) async fn open_for_peer(
     app: &App,
+    caller: limit::Caller,
     content: &[u8],
     allowed: Box<dyn Fn() -> bool + Send + Sync>,
     may: MayHave,
@@ -63,7 +66,7 @@ pub(in crate::http) async fn open_for_peer(
     };
     begin(
         app,
-        (&app.peer_push, None),
+        (&app.peer_push, None, caller),
         ViewName::Merged,
         substreams,
         |_| None,
@@ -102,7 +105,17 @@ async fn source(app: &App, update: &AddUpdate, may: &MayHave) -> Result<Option<S
         return Ok(None);
     };
     let nobody = std::net::Ipv4Addr::UNSPECIFIED.into();
-    let follower = followed.follow(&name, Query::new(resource, b"", nobody), None, None);
+    let query = Query::new(resource, b"", nobody);
+    let work = snapshot
+        .view(&name)
+        .and_then(|view| query.rendering(view).ok())
+        .map_or_else(Work::default, |rendering| rendering.work());
+    let follower = followed.follow(Wanted {
+        view: &name,
+        query,
+        work,
+        client: None,
+    });
     let follower = follower.map_err(|_| full(StatusCode::SERVICE_UNAVAILABLE))?;
     let mut at = None;
     if let Some(tag) = &update.tag {

@@ -21,6 +21,10 @@ pub struct Settings {
     pub max_substreams: usize,
     /// The answers, each a resource with its parameters, whose changes are kept.
     pub max_followed: usize,
+    /// The cells that all these answers have together: pairs times cost types.
+    pub max_followed_cells: u64,
+    /// How many of these cells are of answers that one client was the first to follow.
+    pub max_cells_per_client: u64,
     /// The requests that may wait for the next edge of a TIPS view at a time,
     /// above which a newcomer is answered 429.
     pub max_polls: usize,
@@ -35,8 +39,12 @@ pub struct Settings {
     /// After how long without an event a stream is sent a comment.
     #[serde(with = "duration::positive")]
     pub keep_alive: Duration,
-    /// The bytes of patches that are kept of an answer.
+    /// The bytes of patches that are kept of an answer. A longer patch is not made: the answer
+    /// is sent whole.
     pub history_bytes: usize,
+    /// The bytes that all histories keep together: of patches, and of the data of views that
+    /// are not the newest any more.
+    pub max_history_bytes: usize,
     /// How long a version of an answer is kept after the next one came, and an
     /// answer after the last client followed it.
     #[serde(with = "duration::positive")]
@@ -53,11 +61,14 @@ impl Default for Settings {
             max_streams: 20_000,
             max_substreams: 256,
             max_followed: 20_000,
+            max_followed_cells: 40_000_000,
+            max_cells_per_client: 8_000_000,
             max_polls: 20_000,
             max_per_client: 2_000,
             poll_timeout: Duration::from_secs(300),
             keep_alive: Duration::from_secs(15),
             history_bytes: 16 * 1024 * 1024,
+            max_history_bytes: 128 * 1024 * 1024,
             history_age: Duration::from_secs(600),
             json_patches: true,
         }

@@ -13,11 +13,15 @@ use tokio::sync::{Notify, watch};
 use crate::alto::media;
 use crate::alto::tips::{TipsView, UpdatesGraphSummary};
 use crate::alto::update::ControlUpdate;
+use crate::http::bodies::Chain;
+use crate::http::limit::{Caller, Room};
+use crate::http::negotiate::Coding;
 use crate::ident::DomainLabel;
-use crate::publish::{Form, Kind, View, ViewName};
+use crate::publish::{Form, Kind, Rendering, View, ViewName};
 use crate::runtime::{Drain, Moment};
 
 use super::followed::{Answer, Answers, Followed, Follower};
+use super::whole::Whole;
 use super::{Open, event};
 
 /// What a substream is sent.
@@ -95,11 +99,25 @@ pub(super) struct Stream {
     drain: Drain,
     /// What is on its way.
     pieces: VecDeque<Bytes>,
+    /// The event that is not written to its end yet.
+    writing: Option<Writing>,
+    caller: Caller,
     /// When the client is sent a comment if there is nothing else.
     comment_at: Moment,
     rights: Rights,
     closed: bool,
     _open: Open,
+}
+
+/// The payload of an event that is written while it is sent.
+enum Writing {
+    /// One that is kept, from a piece on.
+    Kept { chain: Arc<Chain>, next: usize },
+    /// One that is written by rows.
+    Rows {
+        rendering: Box<Rendering>,
+        _room: Room,
+    },
 }
 
 /// What the client may have, asked again before it is sent anything.
@@ -133,7 +151,7 @@ impl Stream {
         first: &ControlUpdate,
         drain: Drain,
         rights: Rights,
-        open: Open,
+        (open, caller): (Open, Caller),
     ) -> Self {
         sort(&mut substreams);
         let settings = followed.settings();
@@ -145,6 +163,8 @@ impl Stream {
             substreams,
             drain,
             pieces: [event::control(first)].into(),
+            writing: None,
+            caller,
             rights,
             closed: false,
             _open: open,
@@ -157,6 +177,10 @@ impl Stream {
             if let Some(piece) = self.pieces.pop_front() {
                 self.comment_at = self.followed.moment() + self.followed.settings().keep_alive;
                 return Some(piece);
+            }
+            if let Some(writing) = self.writing.take() {
+                self.write_on(writing).await;
+                continue;
             }
             if self.closed {
                 return None;
@@ -261,14 +285,43 @@ impl Stream {
                     .extend(event::data(form.media_type(), id, &text));
             }
             (Step::Whole { view, to }, Source::Answer { follower, at, .. }) => {
-                let kind = follower.look(|answer| answer.kind.clone());
-                let (Some(kind), Ok(Ok(whole))) = (kind, follower.whole(&view).await) else {
-                    let why = "the answer could not be worked out".to_owned();
-                    return self.end(place, why);
+                let asked = follower.look(|answer| (answer.kind.clone(), answer.query.clone()));
+                let Some((kind, query)) = asked else {
+                    return self.end(place, "the answer is not here any more".to_owned());
+                };
+                // Boxed, since every stream has room for what it may wait for, and few wait
+                // for this.
+                let whole = self
+                    .followed
+                    .whole(&view, &query, &self.caller, Coding::Identity);
+                let whole = match Box::pin(whole).await {
+                    Ok(whole) => whole,
+                    Err(error) => return self.end(place, error.to_string()),
                 };
                 *at = Some(to);
-                self.pieces
-                    .extend(event::data(kind.media_type(), id, &whole));
+                let id = follower.id();
+                match whole {
+                    Whole::Text(text) => {
+                        self.followed.note_whole(id, text.len());
+                        let event = event::data(kind.media_type(), &substream.id, &text);
+                        self.pieces.extend(event);
+                    }
+                    Whole::Kept(chain) => {
+                        let length = usize::try_from(chain.length()).unwrap_or(usize::MAX);
+                        self.followed.note_whole(id, length);
+                        let head = event::begin(kind.media_type(), &substream.id);
+                        self.pieces.push_back(head);
+                        self.writing = Some(Writing::Kept { chain, next: 0 });
+                    }
+                    Whole::Rows(rendering, room) => {
+                        let head = event::begin(kind.media_type(), &substream.id);
+                        self.pieces.push_back(head);
+                        self.writing = Some(Writing::Rows {
+                            rendering,
+                            _room: room,
+                        });
+                    }
+                }
             }
             (Step::Summary(summary), Source::Summary { uri, told, .. }) => {
                 let (media_type, text) = tell(uri, *told, summary);
@@ -281,6 +334,43 @@ impl Stream {
             }
             (Step::End(why), _) => self.end(place, why),
             _ => {}
+        }
+    }
+
+    /// Writes the next part of an event. The stream ends in the middle of it where there can be
+    /// no more, since half an event means nothing to the client.
+    async fn write_on(&mut self, writing: Writing) {
+        if !(self.rights.allowed)() {
+            self.closed = true;
+            return;
+        }
+        match writing {
+            Writing::Kept { chain, next } => match chain.pieces().get(next) {
+                Some(piece) => {
+                    self.pieces.extend(event::lines(piece));
+                    let next = next + 1;
+                    self.writing = Some(Writing::Kept { chain, next });
+                }
+                None => self.pieces.push_back(event::END),
+            },
+            Writing::Rows { rendering, _room } => {
+                let answers = self.followed.bodies().answers().clone();
+                let as_it_is = |(): &mut (), text| text;
+                let step = Box::pin(answers.step(&self.caller, rendering, (), as_it_is));
+                let Ok(step) = step.await else {
+                    self.closed = true;
+                    return;
+                };
+                if !step.made.is_empty() {
+                    self.pieces.extend(event::lines(&step.made));
+                }
+                if step.more {
+                    let rendering = step.rendering;
+                    self.writing = Some(Writing::Rows { rendering, _room });
+                } else {
+                    self.pieces.push_back(event::END);
+                }
+            }
         }
     }
 

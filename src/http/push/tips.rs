@@ -1,12 +1,11 @@
 //! The transport information publication service, RFC 9569: views of answers
 //! whose versions and the patches between them are fetched as resources.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Path, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, ETAG, VARY};
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
@@ -17,20 +16,21 @@ use crate::alto::error::AltoError;
 use crate::alto::media;
 use crate::alto::tips::{Edge, TipsParams, TipsView};
 use crate::http::access::Caller;
-use crate::http::alto::{VIEW, chosen, posted};
+use crate::http::alto::{VIEW, chosen, posted, unanswered};
+use crate::http::answers::Unanswered;
 use crate::http::app::App;
-use crate::http::bodies::pack;
 use crate::http::conditional::not_modified;
-use crate::http::negotiate::accepts;
+use crate::http::limit::{self, Accounted};
+use crate::http::negotiate::{Coding, accepts};
 use crate::http::openapi::{Operation, Parameter, Route, content};
 use crate::http::refusal::{Refused, Wording, alto, bare, refused, respond};
 use crate::http::socket::Peer;
 use crate::publish::{Item, Patch, View, ViewName};
-use crate::runtime::PoolError;
 
 use super::followed::{Answer, Follower};
 use super::open::{Asked, full, mistaken};
 use super::stream::summary;
+use super::whole::{NoWhole, Whole};
 
 const NAME: Parameter = Parameter {
     place: "path",
@@ -114,11 +114,16 @@ pub(in crate::http) fn waiting_routes() -> Vec<Route> {
 /// The answer to a request for a TIPS view.
 pub(in crate::http) async fn open(
     app: &App,
-    client: IpAddr,
+    (caller, peer): (&Caller, &Peer),
     view: &ViewName,
     content: &Bytes,
 ) -> Response {
-    let asked = Asked { app, view, client };
+    let asked = Asked {
+        app,
+        view,
+        client: peer.addr.ip(),
+        caller: caller.accounted(peer),
+    };
     let opened = async {
         let params = TipsParams::read(content).map_err(|error| mistaken(&error))?;
         let followed = app.push.followed();
@@ -220,6 +225,13 @@ async fn edge(
             (Some(seq_i), Some(seq_j)) => Edge { seq_i, seq_j },
             _ => return Err(no_edge(StatusCode::NOT_FOUND, &from, &to)),
         };
+        let item = EdgeItem {
+            app: &app,
+            caller: caller.accounted(&peer),
+            parts: &parts,
+            name: &name,
+            edge,
+        };
         let mut arrived = app.push.followed().arrived();
         let mut waiting = None;
         let deadline = app.clock.now() + app.push.followed().settings().poll_timeout;
@@ -231,11 +243,11 @@ async fn edge(
             match found {
                 Found::Refused(status) => return Err(no_edge(status, &from, &to)),
                 Found::Whole(view) => {
-                    let whole = whole(&follower, &view).await?;
-                    return send(&app, &parts, media_type, whole, (&name, edge)).await;
+                    return item.send(&follower, Content::Whole(view), media_type).await;
                 }
                 Found::Patch(Patch { form, text }) => {
-                    return send(&app, &parts, form.media_type(), text, (&name, edge)).await;
+                    let content = Content::Text(text);
+                    return item.send(&follower, content, form.media_type()).await;
                 }
                 Found::NotYet => {}
             }
@@ -259,19 +271,6 @@ async fn edge(
     answered.await.unwrap_or_else(|refused: Refused| *refused)
 }
 
-async fn whole(follower: &Follower, view: &Arc<View>) -> Result<Bytes, Refused> {
-    match follower.whole(view).await {
-        Ok(Ok(whole)) => Ok(whole),
-        Ok(Err(_)) => Err(gone()),
-        Err(error) => Err(failed(&error)),
-    }
-}
-
-fn failed(error: &PoolError) -> Refused {
-    tracing::error!(%error, "an edge could not be worked out");
-    refused(bare(StatusCode::INTERNAL_SERVER_ERROR))
-}
-
 /// The view of a name. The caller must be one who may read what it shows.
 fn find(app: &App, caller: &Caller, view: &str, name: &str) -> Result<Follower, Refused> {
     let readable = app.access().may_read(caller.principal(), view);
@@ -284,47 +283,124 @@ fn find(app: &App, caller: &Caller, view: &str, name: &str) -> Result<Follower, 
     }
 }
 
-/// An edge, which is kept by whoever gets it: it never changes.
-async fn send(
-    app: &App,
-    parts: &Parts,
-    media_type: &'static str,
-    text: Bytes,
-    (name, Edge { seq_i, seq_j }): (&str, Edge),
-) -> Result<Response, Refused> {
-    if !accepts(&parts.headers, media_type) {
-        let why = format!("this edge is {media_type}; accept that too");
-        let error = AltoError::invalid_value("Accept", why);
-        return Err(refused(alto(StatusCode::UNSUPPORTED_MEDIA_TYPE, &error)));
-    }
-    let coding = chosen(&parts.headers, text.len())
-        .ok_or_else(|| refused(bare(StatusCode::NOT_ACCEPTABLE)))?;
-    let suffix = coding.name().map(|coding| format!("-{coding}"));
-    let tag = format!("\"{name}-{seq_i}-{seq_j}{}\"", suffix.unwrap_or_default());
-    let tag = HeaderValue::try_from(tag).unwrap_or_else(|_| HeaderValue::from_static("\"\""));
-    let mut response = match not_modified(&parts.headers, &tag) {
-        true => bare(StatusCode::NOT_MODIFIED),
-        false => {
-            let packed = pack(&app.pool, text, coding).await;
-            let packed = packed.map_err(|error| failed(&error))?;
-            let mut response = respond(StatusCode::OK, media_type, packed);
+/// An edge that is answered with.
+struct EdgeItem<'a> {
+    app: &'a App,
+    caller: limit::Caller,
+    parts: &'a Parts,
+    /// The name of the view.
+    name: &'a str,
+    edge: Edge,
+}
+
+/// What an edge holds.
+enum Content {
+    Text(Bytes),
+    /// The whole answer, as a version of the view has it.
+    Whole(Arc<View>),
+}
+
+impl EdgeItem<'_> {
+    /// The response, which is kept by whoever gets it: an edge never changes.
+    async fn send(
+        self,
+        follower: &Follower,
+        content: Content,
+        media_type: &'static str,
+    ) -> Result<Response, Refused> {
+        let headers = &self.parts.headers;
+        if !accepts(headers, media_type) {
+            let why = format!("this edge is {media_type}; accept that too");
+            let error = AltoError::invalid_value("Accept", why);
+            return Err(refused(alto(StatusCode::UNSUPPORTED_MEDIA_TYPE, &error)));
+        }
+        let length = match &content {
+            Content::Text(text) => text.len(),
+            Content::Whole(_) => usize::MAX,
+        };
+        let coding = chosen(headers, length);
+        let coding = coding.ok_or_else(|| refused(bare(StatusCode::NOT_ACCEPTABLE)))?;
+        let tag = self.tag(coding);
+        let mut response = if not_modified(headers, &tag) {
+            bare(StatusCode::NOT_MODIFIED)
+        } else {
+            let mut response = match content {
+                Content::Text(text) => self.text(follower, text, coding).await?,
+                Content::Whole(view) => self.whole(follower, &view, coding).await?,
+            };
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
             if let Some(coding) = coding.name() {
-                let coding = HeaderValue::from_static(coding);
-                response.headers_mut().insert(CONTENT_ENCODING, coding);
+                headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
             }
             response
-        }
-    };
-    let cache = match app.access().is_public() {
-        true => "public, max-age=31536000, immutable",
-        false => "private, max-age=31536000, immutable",
-    };
-    let headers = response.headers_mut();
-    headers.insert(ETAG, tag);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
-    let vary = "accept, accept-encoding, authorization";
-    headers.insert(VARY, HeaderValue::from_static(vary));
-    Ok(response)
+        };
+        let cache = if self.app.access().is_public() {
+            "public, max-age=31536000, immutable"
+        } else {
+            "private, max-age=31536000, immutable"
+        };
+        let headers = response.headers_mut();
+        headers.insert(ETAG, tag);
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
+        let vary = "accept, accept-encoding, authorization";
+        headers.insert(VARY, HeaderValue::from_static(vary));
+        Ok(response)
+    }
+
+    fn tag(&self, coding: Coding) -> HeaderValue {
+        let Edge { seq_i, seq_j } = self.edge;
+        let suffix = coding.name().map(|coding| format!("-{coding}"));
+        let suffix = suffix.unwrap_or_default();
+        let tag = format!("\"{}-{seq_i}-{seq_j}{suffix}\"", self.name);
+        HeaderValue::try_from(tag).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
+    }
+
+    async fn text(
+        &self,
+        follower: &Follower,
+        text: Bytes,
+        coding: Coding,
+    ) -> Result<Response, Refused> {
+        let view = follower
+            .look(|answer| answer.view.clone())
+            .ok_or_else(gone)?;
+        let packed = self
+            .app
+            .answers
+            .pack(&view, &self.caller, text, coding)
+            .await;
+        let packed = packed.map_err(|error| self.unanswered(&error.into()))?;
+        Ok(Response::new(packed.into()))
+    }
+
+    async fn whole(
+        &self,
+        follower: &Follower,
+        view: &Arc<View>,
+        coding: Coding,
+    ) -> Result<Response, Refused> {
+        let query = follower.query().ok_or_else(gone)?;
+        let followed = self.app.push.followed();
+        let whole = Box::pin(followed.whole(view, &query, &self.caller, coding));
+        let mut response = match whole.await {
+            Ok(Whole::Text(text)) => return self.text(follower, text, coding).await,
+            Ok(Whole::Kept(chain)) => Response::new(chain.send()),
+            Ok(Whole::Rows(rendering, room)) => {
+                let answers = &self.app.answers;
+                let caller = self.caller.clone();
+                Response::new(answers.stream(caller, *rendering, coding, room))
+            }
+            Err(NoWhole::Query(_)) => return Err(gone()),
+            Err(NoWhole::Unanswered(error)) => return Err(self.unanswered(&error)),
+        };
+        response.extensions_mut().insert(Accounted);
+        Ok(response)
+    }
+
+    fn unanswered(&self, error: &Unanswered) -> Refused {
+        refused(unanswered(error, self.parts))
+    }
 }
 
 /// A version number as it stands in a path.

@@ -1,37 +1,48 @@
-//! The bodies of full maps, written piece by piece.
+//! Answers on their way out, written piece by piece.
 //!
-//! A body is written whole into a buffer, into a hash, or into a stream when it
-//! is too large to be held; all three take the same pieces, so that they cannot
-//! differ.
+//! An answer is written whole into a buffer, into a hash, or into a stream when
+//! it is too large to be held; all take the same pieces, so that they cannot
+//! differ. Full maps and the answers to queries are written by the same code.
 
+mod costs;
+mod network;
+mod properties;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::alto::cost::GridWriter;
-use crate::alto::meta::{CostMode, CostType, VersionTag};
-use crate::ident::{PidName, Sha256};
+use crate::alto::endpoint::ReadEndpointPropertyParams;
+use crate::alto::error::AltoError;
+use crate::alto::json;
+use crate::alto::meta::VersionTag;
+use crate::alto::network::ReadNetworkMapFilter;
+use crate::alto::query::{ReadCostMapFilter, ReadEndpointCostParams};
+use crate::ident::{Digest, Sha256, Tag};
+
+use costs::{CostsBody, Member};
+use network::NetworkBody;
+use properties::PropertiesBody;
 
 use super::catalog::{Kind, Resource, Version};
 use super::costs::Costs;
-use super::network::write_group;
-use super::rank::Ranks;
+use super::endpoint::{Asked, endpoint_table};
+use super::filter::{Filtered, filtered_costs};
+use super::table::Table;
 use super::view::View;
+use super::work::Work;
 
 /// A body on its way out.
+#[derive(Debug)]
 pub struct Rendering {
     view: Arc<View>,
     body: Body,
-    /// How many pieces were written.
-    written: usize,
 }
 
+#[derive(Debug)]
 enum Body {
-    Network,
-    Costs {
-        cost_type: CostType,
-        grid: Option<GridWriter>,
-        ranks: Option<Ranks>,
-        row: Vec<f64>,
-    },
+    Network(NetworkBody),
+    Costs(Box<CostsBody>),
+    Properties(PropertiesBody),
 }
 
 impl Rendering {
@@ -39,83 +50,115 @@ impl Rendering {
     /// parameters.
     pub fn new(view: Arc<View>, resource: &Resource) -> Option<Self> {
         let body = match &resource.kind {
-            Kind::NetworkMap => Body::Network,
+            Kind::NetworkMap => Body::Network(NetworkBody::new(Filtered::all(&view))),
             Kind::CostMap(cost_type) => {
-                let costs = view.costs().get(&cost_type.cost_metric)?;
-                let names = view.network().pids().names();
-                Body::Costs {
-                    cost_type: cost_type.clone(),
-                    grid: Some(GridWriter::new(names.iter().map(PidName::as_str))),
-                    ranks: (cost_type.cost_mode == CostMode::Ordinal)
-                        .then(|| ranks(costs, cost_type)),
-                    row: Vec::new(),
-                }
+                view.costs().get(&cost_type.cost_metric)?;
+                let table = Table::full(&view, cost_type);
+                Body::Costs(Box::new(CostsBody::new(&view, table, Member::CostMap)))
             }
             _ => return None,
         };
-        Some(Self {
-            view,
-            body,
-            written: 0,
-        })
+        Some(Self { view, body })
     }
 
-    /// Writes the next piece; whether there are more.
+    /// The body that answers a query by POST; `client` asks.
+    ///
+    /// # Errors
+    /// The error that RFC 7285 §8.5.2 wants.
+    pub fn query(
+        view: Arc<View>,
+        kind: &Kind,
+        input: &[u8],
+        client: IpAddr,
+    ) -> Result<Self, AltoError> {
+        let body = match kind {
+            Kind::FilteredNetworkMap => {
+                let filter = json::read(input, ReadNetworkMapFilter)?;
+                Body::Network(NetworkBody::new(Filtered::new(&view, &filter)))
+            }
+            Kind::EndpointProperties => {
+                let params = json::read(input, ReadEndpointPropertyParams)?;
+                Body::Properties(PropertiesBody::new(Asked::new(&view, &params)?))
+            }
+            Kind::FilteredCostMap => {
+                let table = filtered_table(&view, input)?;
+                Body::Costs(Box::new(CostsBody::new(&view, table, Member::CostMap)))
+            }
+            Kind::EndpointCosts => {
+                let table = endpoints_table(&view, input, client)?;
+                Body::Costs(Box::new(CostsBody::new(
+                    &view,
+                    table,
+                    Member::EndpointCosts,
+                )))
+            }
+            Kind::NetworkMap | Kind::CostMap(_) | Kind::UpdateStream | Kind::Tips => {
+                return Err(AltoError::syntax("the resource takes no query"));
+            }
+        };
+        Ok(Self { view, body })
+    }
+
+    /// What it takes, before it is begun.
+    pub fn work(&self) -> Work {
+        match &self.body {
+            Body::Network(body) => body.work(&self.view),
+            Body::Costs(body) => body.work(&self.view),
+            Body::Properties(body) => body.work(&self.view),
+        }
+    }
+
+    /// The member of the request that makes the answer as large as it is.
+    pub fn sized_by(&self) -> &'static str {
+        match &self.body {
+            Body::Network(_) => "pids",
+            Body::Costs(body) => body.sized_by(),
+            Body::Properties(_) => "endpoints",
+        }
+    }
+
+    /// The view that it is of.
+    pub fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    /// The cells that were read so far; of what has none, the values.
+    pub fn cells_read(&self) -> u64 {
+        match &self.body {
+            Body::Network(body) => body.prefixes_written(),
+            Body::Costs(body) => body.cells_read(),
+            Body::Properties(body) => body.values_read(),
+        }
+    }
+
+    /// Does the next step, some ten thousand cells at most, and writes what comes
+    /// of it, which may be nothing; whether there are more steps.
     pub fn write_piece(&mut self, out: &mut Vec<u8>) -> bool {
-        let pids = self.view.network().pids();
-        let piece = self.written;
-        self.written += 1;
         match &mut self.body {
-            Body::Network => {
-                if piece == 0 {
-                    out.extend_from_slice(b"{\"meta\":{\"vtag\":");
-                    write_vtag(out, &self.view.vtag());
-                    out.extend_from_slice(b"},\"network-map\":");
-                    if pids.is_empty() {
-                        out.push(b'{');
-                    }
-                }
-                let index = u32::try_from(piece).unwrap_or(u32::MAX);
-                let member = pids.name(index).zip(self.view.network().group(index));
-                if let Some(member) = member {
-                    write_group(out, piece, member);
-                }
-                let more = piece + 1 < pids.len();
-                if !more {
-                    out.extend_from_slice(b"}}");
-                }
-                more
-            }
-            Body::Costs {
-                cost_type,
-                grid,
-                ranks,
-                row,
-            } => {
-                if piece == 0 {
-                    out.extend_from_slice(b"{\"cost-map\":");
-                }
-                let index = u32::try_from(piece).unwrap_or(u32::MAX);
-                let costs = self.view.costs().get(&cost_type.cost_metric);
-                if let (Some(src), Some(grid), Some(costs)) = (pids.name(index), &mut *grid, costs)
-                {
-                    costs.row(index, row);
-                    if let Some(ranks) = ranks {
-                        row.iter_mut().for_each(|cost| *cost = ranks.rank(*cost));
-                    }
-                    grid.row(out, src.as_str(), row);
-                }
-                let more = piece + 1 < pids.len();
-                if !more && let Some(grid) = grid.take() {
-                    grid.finish(out);
-                    out.extend_from_slice(b",\"meta\":{\"cost-type\":");
-                    cost_type.write(out);
-                    out.extend_from_slice(b",\"dependent-vtags\":[");
-                    write_vtag(out, &self.view.vtag());
-                    out.extend_from_slice(b"]}}");
-                }
-                more
-            }
+            Body::Network(body) => body.write_piece(&self.view, out),
+            Body::Costs(body) => body.write_piece(&self.view, out),
+            Body::Properties(body) => body.write_piece(&self.view, out),
+        }
+    }
+
+    /// Writes all that is left.
+    pub fn write(mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        while self.write_piece(&mut out) {}
+        out
+    }
+
+    /// The tag of the body, given its digest.
+    pub fn tag(&self, digest: Digest) -> Tag {
+        match &self.body {
+            // The one tag that is of the data member alone, so that a cost
+            // map's `dependent-vtags` do not depend on the `meta` around it.
+            Body::Network(_) => self.view.network().tag().clone(),
+            Body::Costs(body) => match body.costs(&self.view) {
+                Some(Costs::Composed(composed)) => composed.tag.clone(),
+                _ => digest.into(),
+            },
+            Body::Properties(_) => digest.into(),
         }
     }
 
@@ -141,17 +184,8 @@ impl Rendering {
             piece.clear();
         }
         let digest = hasher.finish();
-        let tag = match &self.body {
-            // The one tag that is of the data member alone, so that a cost
-            // map's `dependent-vtags` do not depend on the `meta` around it.
-            Body::Network => self.view.network().tag().clone(),
-            Body::Costs { cost_type, .. } => match self.view.costs().get(&cost_type.cost_metric) {
-                Some(Costs::Composed(composed)) => composed.tag.clone(),
-                _ => digest.into(),
-            },
-        };
         let version = Version {
-            tag,
+            tag: self.tag(digest),
             digest,
             length: length as u64,
         };
@@ -159,19 +193,32 @@ impl Rendering {
     }
 }
 
-/// Ranks over every cost of a metric.
-pub(super) fn ranks(costs: &Costs, cost_type: &CostType) -> Ranks {
-    let mut row = Vec::new();
-    let mut all = Vec::new();
-    for src in 0..u32::try_from(costs.size()).unwrap_or(u32::MAX) {
-        costs.row(src, &mut row);
-        all.extend_from_slice(&row);
-    }
-    Ranks::over(all, cost_type.cost_metric.more_is_better())
+/// The costs that the parameters of a filtered cost map select.
+///
+/// # Errors
+/// The error that RFC 7285 §8.5.2 wants.
+pub(super) fn filtered_table(view: &View, input: &[u8]) -> Result<Table, AltoError> {
+    let filter = json::read(input, ReadCostMapFilter)?;
+    let selection = filter.query.select(view.capabilities())?;
+    Ok(filtered_costs(view, &filter, selection))
+}
+
+/// The costs that the parameters of the endpoint cost service select.
+///
+/// # Errors
+/// The error that RFC 7285 §8.5.2 wants.
+pub(super) fn endpoints_table(
+    view: &View,
+    input: &[u8],
+    client: IpAddr,
+) -> Result<Table, AltoError> {
+    let params = json::read(input, ReadEndpointCostParams)?;
+    let selection = params.query.select(view.capabilities())?;
+    endpoint_table(view, &params, selection, client)
 }
 
 /// Writes a version tag as canonical JSON.
-pub(super) fn write_vtag(out: &mut Vec<u8>, vtag: &VersionTag) {
+fn write_vtag(out: &mut Vec<u8>, vtag: &VersionTag) {
     out.extend_from_slice(b"{\"resource-id\":\"");
     out.extend_from_slice(vtag.resource_id.as_str().as_bytes());
     out.extend_from_slice(b"\",\"tag\":");

@@ -245,8 +245,13 @@ async fn more_pairs_than_an_answer_may_have_are_refused_and_not_cut() {
         (0..count).map(text).collect()
     };
     let query =
-        json!({"cost-type": rc(), "endpoints": {"srcs": list(10, 2001), "dsts": list(11, 2000)}});
+        json!({"cost-type": rc(), "endpoints": {"srcs": list(10, 4001), "dsts": list(11, 4000)}});
     let answer = ENDPOINTS.ask(&node, &query).await;
-    let (code, field, _) = crate::metro::fault(&answer);
+    let (code, field, value) = crate::metro::fault(&answer);
     assert_eq!((code.as_str(), field.as_str()), (VALUE, "endpoints"));
+    assert!(
+        value.contains("16004000 cells to read; at most 16000000"),
+        "{value}"
+    );
+    assert!(value.contains("max_answer_cells"), "{value}");
 }

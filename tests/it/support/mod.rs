@@ -6,6 +6,7 @@ pub mod events;
 mod program;
 pub mod tips;
 
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -175,6 +176,25 @@ impl TestNode {
             .await
     }
 
+    /// The value of a metric.
+    pub async fn metric(&self, name: &str) -> f64 {
+        metric(self.get("/metrics").await.text(), name)
+    }
+
+    /// Waits until a metric has a value.
+    pub async fn until_metric(&self, name: &str, is: impl Fn(f64) -> bool) -> f64 {
+        crate::peer::soon(async {
+            loop {
+                let value = self.metric(name).await;
+                if is(value) {
+                    return value;
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+    }
+
     /// A request to the network-to-server API, with a body in the type that
     /// goes with the method.
     pub fn n2s(&self, secret: &str, method: Method, path: &str, body: Option<&Value>) -> Request {
@@ -202,6 +222,15 @@ impl TestNode {
         assert!(answer.status.is_success(), "{path}: {answer:?}");
         answer
     }
+}
+
+/// The value of a metric in the text of all.
+pub fn metric(text: &str, name: &str) -> f64 {
+    let value = text.lines().find_map(|line| {
+        let rest = line.strip_prefix(name)?;
+        rest.strip_prefix(' ')?.parse().ok()
+    });
+    value.unwrap_or_else(|| panic!("{name} is not in {text}"))
 }
 
 /// The URL of a node for who is beside it, whatever it is known by elsewhere.
@@ -353,6 +382,21 @@ impl Answer {
         self.headers
             .get(name)
             .map_or("", |value: &HeaderValue| value.to_str().expect("text"))
+    }
+
+    /// The body as it was before it was packed.
+    pub fn decoded(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        match self.header("content-encoding") {
+            "" => out.extend_from_slice(&self.body),
+            "gzip" => {
+                let read = flate2::read::GzDecoder::new(&self.body[..]).read_to_end(&mut out);
+                read.expect("gzip");
+            }
+            "zstd" => out = zstd::stream::decode_all(&self.body[..]).expect("zstd"),
+            other => panic!("coded as {other}"),
+        }
+        out
     }
 
     /// The JSON of an answer that must be 200 and of this media type.

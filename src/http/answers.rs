@@ -1,0 +1,233 @@
+//! Large answers: worked out in pieces on the pool while they are sent, their owners in turns.
+//!
+//! Nothing of an answer is in memory but a few rows. The next piece is begun when the client has
+//! taken the one before, so that what nobody reads costs nothing, and what nobody waits for any
+//! more ends.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::body::Body;
+use bytes::Bytes;
+
+use crate::publish::{Rendering, ViewName, Work, WorkLimits};
+use crate::runtime::{Pool, PoolError, Turns};
+
+use super::limit::{Caller, Flight, NoRoom, Room};
+use super::negotiate::Coding;
+use super::packing::{Effort, Packing, compress};
+
+/// About how many bytes a piece has, before it is packed.
+pub(super) const PIECE: usize = 64 * 1024;
+
+/// How many cells are read at most in one turn, but for the last row: some milliseconds.
+const CELLS: u64 = 256 * 1024;
+
+/// Answers that take no more are worked out where the request is handled, and sent whole; others
+/// are written by rows on the pool.
+pub(super) const SMALL: WorkLimits = WorkLimits {
+    cells: 20_000,
+    bytes: 512 * 1024,
+    memory: u64::MAX,
+};
+
+/// Works out answers in pieces.
+#[derive(Debug)]
+pub struct Answers {
+    /// The view of our own domain, which has threads of its own: its answers wait for no other's.
+    own: ViewName,
+    ours: Turns<Caller>,
+    others: Turns<Caller>,
+    flight: Flight,
+    cells: AtomicU64,
+}
+
+/// Why an answer cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unanswered {
+    /// A defect of the program.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// Other answers take the memory.
+    #[error("there is no room for the answer")]
+    NoRoom,
+}
+
+impl From<NoRoom> for Unanswered {
+    fn from(_: NoRoom) -> Self {
+        Unanswered::NoRoom
+    }
+}
+
+/// What came of one turn at an answer.
+pub(super) struct Step<S, T> {
+    pub(super) rendering: Box<Rendering>,
+    pub(super) state: S,
+    /// What was made of the piece.
+    pub(super) made: T,
+    /// Whether more is to be written.
+    pub(super) more: bool,
+}
+
+impl Answers {
+    /// Answers of the view `own` on threads of their own, all others on `others`; `flight` has
+    /// the memory.
+    pub fn new(own: ViewName, ours: Pool, others: Pool, flight: Flight) -> Self {
+        Self {
+            own,
+            ours: Turns::new(ours),
+            others: Turns::new(others),
+            flight,
+            cells: AtomicU64::new(0),
+        }
+    }
+
+    /// The cells that were read for answers since the start.
+    pub fn cells(&self) -> u64 {
+        self.cells.load(Ordering::Relaxed)
+    }
+
+    /// The memory of answers.
+    pub fn flight(&self) -> &Flight {
+        &self.flight
+    }
+
+    /// Room for an answer that is to be packed in a coding on the way.
+    ///
+    /// # Errors
+    /// There is none in time.
+    pub(super) async fn room(
+        &self,
+        caller: &Caller,
+        work: &Work,
+        coding: Coding,
+    ) -> Result<Room, Unanswered> {
+        let bytes = work.memory + 2 * PIECE as u64 + Packing::memory(coding);
+        Ok(self.flight.take(caller, bytes).await?)
+    }
+
+    /// Packs a body of a view that is sent once, a large one when it is the caller's turn.
+    ///
+    /// # Errors
+    /// Packing panicked.
+    pub(super) async fn pack(
+        &self,
+        view: &ViewName,
+        caller: &Caller,
+        body: Bytes,
+        coding: Coding,
+    ) -> Result<Bytes, PoolError> {
+        if coding == Coding::Identity || body.len() <= PIECE {
+            return Ok(compress(&body, coding, Effort::Each));
+        }
+        let pack = move || compress(&body, coding, Effort::Each);
+        self.run(view, caller, pack).await
+    }
+
+    /// Does `work` for an answer of a view when it is the caller's turn.
+    ///
+    /// # Errors
+    /// The work panicked.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        view: &ViewName,
+        caller: &Caller,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PoolError> {
+        let turns = if *view == self.own {
+            &self.ours
+        } else {
+            &self.others
+        };
+        turns.run(caller, work).await
+    }
+
+    /// Writes the next piece of an answer, and does something `with` it in the same turn.
+    ///
+    /// # Errors
+    /// Either panicked.
+    pub(super) async fn step<S: Send + 'static, T: Send + 'static>(
+        &self,
+        caller: &Caller,
+        mut rendering: Box<Rendering>,
+        mut state: S,
+        with: impl FnOnce(&mut S, Bytes) -> T + Send + 'static,
+    ) -> Result<Step<S, T>, PoolError> {
+        let view = rendering.view().name().clone();
+        let work = move || {
+            let (text, more, cells) = write_piece(&mut rendering);
+            let step = Step {
+                made: with(&mut state, text.into()),
+                rendering,
+                state,
+                more,
+            };
+            (step, cells)
+        };
+        let (step, cells) = self.run(&view, caller, work).await?;
+        self.cells.fetch_add(cells, Ordering::Relaxed);
+        Ok(step)
+    }
+
+    /// The body of an answer of which nothing is written yet, packed on the way. `room` is given
+    /// back when the client has taken it all, or is gone.
+    pub(super) fn stream(
+        self: &Arc<Self>,
+        caller: Caller,
+        rendering: Rendering,
+        coding: Coding,
+        room: Room,
+    ) -> Body {
+        let sending = Sending {
+            answers: self.clone(),
+            caller,
+            rendering: Some(Box::new(rendering)),
+            packing: Some(Packing::new(coding, Effort::Each)),
+        };
+        let pieces = futures_util::stream::try_unfold(sending, Sending::next);
+        room.hold(Body::from_stream(pieces))
+    }
+}
+
+/// Writes until there is a piece, or the turn is over: the text, whether there is more, and how
+/// many cells were read.
+fn write_piece(rendering: &mut Rendering) -> (Vec<u8>, bool, u64) {
+    let begun = rendering.cells_read();
+    let mut text = Vec::with_capacity(PIECE + PIECE / 8);
+    let mut more = true;
+    while more && text.len() < PIECE && rendering.cells_read() - begun < CELLS {
+        more = rendering.write_piece(&mut text);
+    }
+    text.shrink_to_fit();
+    (text, more, rendering.cells_read() - begun)
+}
+
+/// An answer on its way.
+struct Sending {
+    answers: Arc<Answers>,
+    caller: Caller,
+    /// None once all rows are written.
+    rendering: Option<Box<Rendering>>,
+    /// None once its end is written.
+    packing: Option<Packing>,
+}
+
+impl Sending {
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, PoolError> {
+        while let Some(packing) = self.packing.take() {
+            let Some(rendering) = self.rendering.take() else {
+                let end = packing.finish();
+                return Ok((!end.is_empty()).then_some((end, self)));
+            };
+            let pack = |packing: &mut Packing, text| packing.pack(&text);
+            let step = self.answers.step(&self.caller, rendering, packing, pack);
+            let step = step.await?;
+            self.rendering = step.more.then_some(step.rendering);
+            self.packing = Some(step.state);
+            if !step.made.is_empty() {
+                return Ok(Some((step.made, self)));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,130 @@
+//! Content codings, written piece by piece.
+
+use std::io::Write;
+
+use bytes::Bytes;
+use flate2::write::GzEncoder;
+
+use super::negotiate::Coding;
+
+/// How hard to compress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// A body that is sent many times.
+    Once,
+    /// A long body that is sent many times.
+    Long,
+    /// A body that is sent once.
+    Each,
+}
+
+impl Effort {
+    /// The level, of gzip and of zstd.
+    fn level(self) -> u8 {
+        match self {
+            Effort::Once => 6,
+            Effort::Long => 3,
+            Effort::Each => 1,
+        }
+    }
+}
+
+/// A body that is packed while it is written.
+pub(super) enum Packing {
+    Identity,
+    Gzip(GzEncoder<Vec<u8>>),
+    Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
+}
+
+impl Packing {
+    /// About how many bytes of memory it takes to pack a body.
+    pub(super) fn memory(coding: Coding) -> u64 {
+        match coding {
+            Coding::Identity => 0,
+            Coding::Gzip => 300 * 1024,
+            Coding::Zstd => 2 * 1024 * 1024,
+        }
+    }
+
+    /// Begins a body.
+    pub(super) fn new(coding: Coding, effort: Effort) -> Self {
+        match coding {
+            Coding::Identity => Packing::Identity,
+            Coding::Gzip => {
+                let level = flate2::Compression::new(effort.level().into());
+                Packing::Gzip(GzEncoder::new(Vec::new(), level))
+            }
+            Coding::Zstd => {
+                let encoder = zstd::stream::write::Encoder::new(Vec::new(), effort.level().into());
+                Packing::Zstd(encoder.expect("the levels are zstd's"))
+            }
+        }
+    }
+
+    /// Packs a piece: the bytes that come of it by now, which may be none.
+    pub(super) fn pack(&mut self, piece: &Bytes) -> Bytes {
+        let packed = match self {
+            Packing::Identity => return piece.clone(),
+            Packing::Gzip(encoder) => {
+                let written = encoder.write_all(piece);
+                written.map(|()| std::mem::take(encoder.get_mut()))
+            }
+            Packing::Zstd(encoder) => {
+                let written = encoder.write_all(piece);
+                written.map(|()| std::mem::take(encoder.get_mut()))
+            }
+        };
+        packed.expect(TO_MEMORY).into()
+    }
+
+    /// The end of the body.
+    pub(super) fn finish(self) -> Bytes {
+        let end = match self {
+            Packing::Identity => Ok(Vec::new()),
+            Packing::Gzip(encoder) => encoder.finish(),
+            Packing::Zstd(encoder) => encoder.finish(),
+        };
+        end.expect(TO_MEMORY).into()
+    }
+}
+
+const TO_MEMORY: &str = "neither encoder fails when it writes to memory";
+
+/// Packs a whole body.
+pub(super) fn compress(body: &Bytes, coding: Coding, effort: Effort) -> Bytes {
+    if coding == Coding::Identity {
+        return body.clone();
+    }
+    let mut packing = Packing::new(coding, effort);
+    let packed = packing.pack(body);
+    [packed, packing.finish()].concat().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn what_is_packed_in_pieces_is_unpacked_as_one_body() {
+        let body: Vec<u8> = (0..300_000_u32).flat_map(|n| n.to_le_bytes()).collect();
+        for coding in [Coding::Identity, Coding::Gzip, Coding::Zstd] {
+            let mut packing = Packing::new(coding, Effort::Each);
+            let pieces = body.chunks(70_000).map(Bytes::copy_from_slice);
+            let mut packed: Vec<Bytes> = pieces.map(|piece| packing.pack(&piece)).collect();
+            packed.push(packing.finish());
+            let packed = packed.concat();
+            let mut plain = Vec::new();
+            match coding {
+                Coding::Identity => plain = packed,
+                Coding::Gzip => {
+                    let mut decoder = flate2::read::GzDecoder::new(&packed[..]);
+                    decoder.read_to_end(&mut plain).expect("one member");
+                }
+                Coding::Zstd => plain = zstd::decode_all(&packed[..]).expect("one frame"),
+            }
+            assert_eq!(plain, body, "{coding:?}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Whole answers that followers are sent.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::http::answers::{SMALL, Unanswered};
+use crate::http::bodies::{Chain, Representation};
+use crate::http::limit::{Caller, Room};
+use crate::http::negotiate::Coding;
+use crate::publish::{Query, QueryError, Rendering, View};
+
+use super::followed::Followed;
+
+/// A whole answer.
+pub(super) enum Whole {
+    /// A small one.
+    Text(Bytes),
+    /// The body of a full map, which others are sent too.
+    Kept(Arc<Chain>),
+    /// One that is written by rows while it is sent.
+    Rows(Box<Rendering>, Room),
+}
+
+/// Why there is no whole answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoWhole {
+    /// The view cannot answer.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// It cannot be had now.
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
+}
+
+impl Followed {
+    /// The whole answer to a query as a version of the view has it, in a coding if it is long; it
+    /// is for `caller`.
+    ///
+    /// # Errors
+    /// The view cannot answer it, or there is no room for it.
+    pub(super) async fn whole(
+        &self,
+        view: &Arc<View>,
+        query: &Query,
+        caller: &Caller,
+        coding: Coding,
+    ) -> Result<Whole, NoWhole> {
+        let bodies = self.bodies();
+        let answers = bodies.answers();
+        let rendering = if query.is_full_map(view)? {
+            let resource = query.resource(view)?;
+            let version = bodies.version(view, resource, caller).await?;
+            let version = version.ok_or(QueryError::Gone)?;
+            match bodies.body(view, resource, version, coding, caller).await? {
+                Some(Representation::Kept(chain)) => return Ok(Whole::Kept(chain)),
+                Some(Representation::Streamed(rendering)) => rendering,
+                None => return Err(QueryError::Gone.into()),
+            }
+        } else {
+            let (asked, query) = (view.clone(), query.clone());
+            let read = move || query.rendering(&asked);
+            let read = answers.run(view.name(), caller, read).await;
+            Box::new(read.map_err(Unanswered::from)??)
+        };
+        let work = rendering.work();
+        if SMALL.exceeded(&work).is_none() {
+            return Ok(Whole::Text(rendering.write().into()));
+        }
+        let room = answers.room(caller, &work, coding).await?;
+        Ok(Whole::Rows(rendering, room))
+    }
+}

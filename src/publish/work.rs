@@ -1,0 +1,59 @@
+//! What an answer costs, known before it is begun.
+
+/// An upper bound on what an answer takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Work {
+    /// The cells that are read and tested: pairs of sources and destinations
+    /// times the cost types read and the comparisons made for each; for other
+    /// answers the values looked up.
+    pub cells: u64,
+    /// About how many bytes the body has.
+    pub bytes: u64,
+    /// The bytes of memory held while it is written, the view not counted.
+    pub memory: u64,
+}
+
+/// What one answer to a query may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkLimits {
+    /// See [`Work::cells`].
+    pub cells: u64,
+    /// See [`Work::bytes`].
+    pub bytes: u64,
+    /// See [`Work::memory`].
+    pub memory: u64,
+}
+
+impl WorkLimits {
+    /// What `work` is over, with what was asked and what may be; none if it is
+    /// within.
+    pub fn exceeded(&self, work: &Work) -> Option<Exceeded> {
+        let limits = [
+            ("max_answer_cells", "cells to read", work.cells, self.cells),
+            ("max_answer_bytes", "bytes to send", work.bytes, self.bytes),
+            (
+                "max_bytes_per_client",
+                "bytes of memory",
+                work.memory,
+                self.memory,
+            ),
+        ];
+        let over = limits.into_iter().find(|(_, _, asked, most)| asked > most);
+        over.map(|(limit, unit, asked, most)| Exceeded {
+            limit,
+            unit,
+            asked,
+            most,
+        })
+    }
+}
+
+/// A limit that an answer would exceed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{asked} {unit}; at most {most} are taken for one answer ({limit})")]
+pub struct Exceeded {
+    limit: &'static str,
+    unit: &'static str,
+    asked: u64,
+    most: u64,
+}

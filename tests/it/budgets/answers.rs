@@ -1,0 +1,170 @@
+//! Answers: their cost is known before they are begun, and ends with who wanted them.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::streaming::feed;
+use crate::support::{COST_FILTER, COST_PARAMS, TestNode, client_elsewhere, plain_client};
+
+const FILTERED: &str = "/views/isp-a/filtered-costmap";
+const ENDPOINTS: &str = "/views/isp-a/endpointcost";
+const CELLS: &str = "altofed_http_answer_cells_total";
+const BYTES: &str = "altofed_http_answer_bytes";
+
+/// A query for 6,250,000 costs, which no socket's buffers hold.
+fn six_million_costs() -> String {
+    let address = |n: usize| format!("ipv4:10.{}.{}.{}", n % 2, n % 100, n / 100);
+    let list = || (0..2500).map(address).collect::<Vec<_>>();
+    let endpoints = json!({"srcs": list(), "dsts": list()});
+    json!({"cost-type": routingcost("numerical"), "endpoints": endpoints}).to_string()
+}
+
+fn routingcost(mode: &str) -> Value {
+    json!({"cost-metric": "routingcost", "cost-mode": mode})
+}
+
+/// `or-constraints` without number cost what the intervals do that are left of them.
+#[tokio::test]
+async fn a_hundred_thousand_tests_of_one_metric_cost_what_one_does() {
+    let node = TestNode::start().await;
+    feed(&node, 40).await;
+    let ask = async |any: Vec<Value>| {
+        let query = json!({"cost-type": routingcost("numerical"), "or-constraints": any});
+        node.post(FILTERED, COST_FILTER, query.to_string()).await
+    };
+    let one = ask(vec![json!(["lt 100"])]).await;
+    let many = ask(vec![json!(["lt 100"]); 60_000]).await;
+    assert_eq!(many.status, 200);
+    assert!(one.body == many.body && one.body.len() > 1000);
+    let nested = (0..40_000).map(|n| json!([format!("lt {}", f64::from(n) / 400.0)]));
+    assert!(ask(nested.collect()).await.body == one.body);
+
+    let apart = (0..101).map(|n| json!([format!("eq {n}")])).collect();
+    let refused = ask(apart).await;
+    let (code, field, value) = crate::metro::fault(&refused);
+    assert_eq!(
+        (code.as_str(), field.as_str()),
+        ("E_INVALID_FIELD_VALUE", "or-constraints")
+    );
+    assert!(
+        value.contains("101 alternatives") && value.contains("at most 100"),
+        "{value}"
+    );
+}
+
+/// The limit counts what is read and tested, whatever the answer's size.
+#[tokio::test]
+async fn tests_count_to_what_an_answer_may_read() {
+    let node = TestNode::with("[limits]\nrequests_per_second = 0\nmax_answer_cells = 5000\n").await;
+    feed(&node, 40).await;
+    let ask = async |query: Value| node.post(FILTERED, COST_FILTER, query.to_string()).await;
+    // 41 × 41 pairs, since there is a PID `default` too.
+    let one = json!({"cost-type": routingcost("numerical"), "constraints": ["lt 0"]});
+    assert_eq!(ask(one).await.status, 200);
+    let two =
+        json!({"cost-type": routingcost("numerical"), "or-constraints": [["lt 0"], ["gt 1000"]]});
+    let refused = ask(two.clone()).await;
+    let (code, field, value) = crate::metro::fault(&refused);
+    assert_eq!(
+        (code.as_str(), field.as_str()),
+        ("E_INVALID_FIELD_VALUE", "pids")
+    );
+    assert!(
+        value.contains("5043 cells to read; at most 5000"),
+        "{value}"
+    );
+    // What is followed has the same limit.
+    let mut asked = json!({"resource-id": "isp-a:filtered-costmap", "input": two});
+    let tips = "/views/isp-a/tips";
+    let open = async |asked: &Value| {
+        let body = asked.to_string();
+        node.post(tips, crate::support::events::TIPS_PARAMS, body)
+            .await
+    };
+    assert_eq!(crate::metro::fault(&open(&asked).await).1, "pids");
+    asked["input"]["or-constraints"] = json!([["lt 0"]]);
+    assert_eq!(open(&asked).await.status, 200);
+    // Ranks are made in a pass of their own.
+    let ordinal = json!({"cost-type": routingcost("ordinal"), "constraints": ["lt 7"]});
+    assert_eq!(crate::metro::fault(&ask(ordinal).await).1, "pids");
+}
+
+/// Large answers have the bytes of small ones: both are written by the same pieces.
+#[tokio::test]
+async fn an_answer_in_pieces_is_the_whole_answer_and_is_coded_on_the_way() {
+    let node = TestNode::start().await;
+    feed(&node, 160).await;
+    let full = node.get("/views/isp-a/costmap-routingcost").await;
+    let query = json!({"cost-type": routingcost("numerical")}).to_string();
+    let plain = node.post(FILTERED, COST_FILTER, query.clone()).await;
+    assert_eq!(
+        plain.header("transfer-encoding"),
+        "chunked",
+        "it is not held whole"
+    );
+    assert!(plain.body == full.body);
+    for coding in ["gzip", "zstd"] {
+        let request = node
+            .request(Method::POST, FILTERED)
+            .header("accept-encoding", coding);
+        let packed = request.typed(COST_FILTER, query.clone()).send().await;
+        assert_eq!(packed.header("content-encoding"), coding);
+        assert!(packed.decoded() == full.body, "{coding}");
+    }
+    let ordinal = json!({"cost-type": routingcost("ordinal")}).to_string();
+    let ranked = node.post(FILTERED, COST_FILTER, ordinal).await;
+    let full = node.get("/views/isp-a/ordinal-routingcost").await;
+    assert!(ranked.body == full.body);
+}
+
+/// The rows of an answer are worked out as they are taken.
+#[tokio::test]
+async fn an_answer_ends_with_its_client() {
+    let node = TestNode::start().await;
+    feed(&node, 100).await;
+    let request = node.request(Method::POST, ENDPOINTS);
+    let mut answer = request
+        .typed(COST_PARAMS, six_million_costs())
+        .begin()
+        .await
+        .expect("begun");
+    assert_eq!(answer.status(), 200);
+    assert!(answer.chunk().await.expect("a piece").is_some());
+    assert!(node.metric(BYTES).await > 0.0);
+    drop(answer);
+    node.until_metric(BYTES, |bytes| bytes == 0.0).await;
+    let read = node.metric(CELLS).await;
+    assert!(
+        read > 0.0 && read < 3_000_000.0,
+        "{read} of 6,250,000 cells"
+    );
+    assert_eq!(node.metric(CELLS).await, read, "nothing more is read");
+}
+
+/// A caller that holds its share waits, then is told to come back; another is served.
+#[tokio::test]
+async fn answers_that_nobody_reads_leave_others_their_room() {
+    let limits = "[limits]\nrequests_per_second = 0\nmax_bytes_per_client = 700000\n\
+                  max_wait = \"50ms\"\n";
+    let node = TestNode::with(limits).await;
+    feed(&node, 100).await;
+    let ask = |client: &reqwest::Client| {
+        let request = node.request_by(client, Method::POST, ENDPOINTS);
+        request.typed(COST_PARAMS, six_million_costs()).begin()
+    };
+    let (here, elsewhere) = (plain_client(), client_elsewhere());
+    let unread = ask(&here).await.expect("an answer");
+    assert_eq!(unread.status(), 200);
+    let refused = ask(&here).await.expect("an answer");
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    assert!(node.metric("altofed_http_answers_refused_total").await >= 1.0);
+    let mut other = ask(&elsewhere).await.expect("an answer");
+    let mut taken = 0;
+    while taken < 10_000_000 {
+        taken += other.chunk().await.expect("a piece").expect("more").len();
+    }
+    drop((unread, other));
+    node.until_metric(BYTES, |bytes| bytes == 0.0).await;
+    assert_eq!(ask(&here).await.expect("an answer").status(), 200);
+}

@@ -1,0 +1,5 @@
+//! Budgets: what a client can make a node spend, each driven to its end.
+
+mod answers;
+mod followed;
+mod memory;
