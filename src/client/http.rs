@@ -150,6 +150,7 @@ fn hint(status: u16) -> &'static str {
         401 => "; give a token with --token-env",
         403 => "; the token may not read this",
         404 => "; check the URL",
+        503 => "; it is busy, or has just started: ask again shortly",
         _ => "",
     }
 }

@@ -95,6 +95,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Config, ConfigError> {
     check_bindings(&file.token, &federation, &mut faults);
     tokens.extend(of_peers);
     check_shown(&tokens, &mut faults);
+    let merge_patience = peers::merge_patience(file.merge.as_ref());
     let merge = peers::merge_policy(&node, file.merge, &file.domain, &mut faults);
     let access = match file.access {
         Some(access) => {
@@ -113,6 +114,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Config, ConfigError> {
         tokens,
         federation,
         merge,
+        merge_patience,
         priorities: file.source.into_iter().map(priority).collect(),
         http: file.http,
         limits: file.limits,

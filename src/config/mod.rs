@@ -12,6 +12,7 @@ mod secret;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use url::Url;
 
@@ -40,6 +41,8 @@ pub struct Config {
     pub federation: federation::Settings,
     /// `[merge]` and the rest of `[domain.NAME]`.
     pub merge: MergePolicy,
+    /// `merge.patience`: how long the answer to a write waits for the merged view.
+    pub merge_patience: Duration,
     /// `[http]`
     pub http: http::Settings,
     /// `[limits]`

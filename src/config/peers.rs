@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -18,6 +19,7 @@ use crate::federation::{
 use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName};
 use crate::net::MAX_DOMAINS;
 use crate::publish::Rule;
+use crate::runtime::duration;
 
 use super::Node;
 use super::report::Fault;
@@ -118,8 +120,16 @@ pub(super) struct MergeSection {
     select_by: Option<MetricName>,
     max_domains: Option<usize>,
     max_labels: Option<u64>,
+    patience: Option<Patience>,
     metric: BTreeMap<MetricName, MetricSection>,
 }
+
+/// `merge.patience`
+#[derive(Deserialize, Clone, Copy)]
+struct Patience(#[serde(with = "duration")] Duration);
+
+/// How long the answer to a write waits for the merged view if nothing is said.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// `[merge.metric.NAME]`
 #[derive(Deserialize)]
@@ -296,6 +306,12 @@ fn peer(node: &Node, section: PeerSection) -> Result<PeerSettings, String> {
         refresh: section.refresh,
         interconnects,
     })
+}
+
+/// How long the answer to a write waits for the merged view.
+pub(super) fn merge_patience(merge: Option<&Spanned<MergeSection>>) -> Duration {
+    let stated = merge.and_then(|merge| merge.get_ref().patience);
+    stated.map_or(PATIENCE, |stated| stated.0)
 }
 
 /// The policy of the merged view.

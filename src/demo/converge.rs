@@ -80,9 +80,13 @@ async fn knows_all(
 ) -> anyhow::Result<()> {
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
+        // As they are joined: the questions are put to the merged view.
+        let plan = snapshot
+            .view(&ViewName::Merged)
+            .and_then(|view| view.plan());
         let known = stated.iter().filter(|(label, view)| {
-            let seen = snapshot.view(&ViewName::Domain((*label).clone()));
-            seen.is_some_and(|seen| same(seen, view))
+            let joined = plan.and_then(|plan| plan.domain(label));
+            joined.is_some_and(|joined| same(&joined.view, view))
         });
         let known = known.count();
         bar.set_position(known as u64);

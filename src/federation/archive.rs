@@ -143,14 +143,14 @@ impl Archive {
         Ok((archive, facts))
     }
 
-    /// What peers passed last. A copy whose manifest is gone is dropped.
+    /// What a peer passed last. A copy whose manifest is gone is dropped.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn kept_copies(&self) -> Result<Vec<KeptCopy>, StoreError> {
+    pub async fn kept_copies(&self, sender: &DomainLabel) -> Result<Vec<KeptCopy>, StoreError> {
         let mut kept = Vec::new();
         for (name, row) in self.copies.lock().await.iter() {
-            let Some(newest) = row.manifests.first() else {
+            let Some(newest) = row.manifests.first().filter(|_| name.sender == *sender) else {
                 continue;
             };
             kept.extend(self.blobs.get(newest).await?.map(|manifest| KeptCopy {
@@ -498,7 +498,7 @@ mod tests {
             found.extend(blob.map(|_| serial));
         }
         assert_eq!(found, [3, 4, 5, 6]);
-        let copies = archive.kept_copies().await.expect("read");
+        let copies = archive.kept_copies(&label("isp-b")).await.expect("read");
         assert_eq!(copies.len(), 1);
         assert_eq!(copies[0].manifest, manifest(6, b"6"));
         assert_eq!(copies[0].path, [label("isp-c"), label("isp-b")]);
@@ -510,7 +510,8 @@ mod tests {
         let (archive, _) = Archive::open(&store).await.expect("opened");
         keep(&archive, 1).await;
         archive.drop_copies([name()]).await.expect("dropped");
-        assert!(archive.kept_copies().await.expect("read").is_empty());
+        let kept = archive.kept_copies(&label("isp-b")).await.expect("read");
+        assert!(kept.is_empty());
         let blob = archive.blob(&Digest::of(b"1")).await.expect("read");
         assert_eq!(blob, None);
     }

@@ -247,6 +247,19 @@ impl Copies {
         });
     }
 
+    /// A peer passes these domains.
+    pub(super) fn take_all(&self, peer: &DomainLabel, copies: Vec<DomainCopy>) {
+        if copies.is_empty() {
+            return;
+        }
+        self.change_peer(peer, |peer| {
+            for copy in copies {
+                peer.refused.remove(&copy.domain);
+                peer.copies.insert(copy.domain.clone(), Arc::new(copy));
+            }
+        });
+    }
+
     /// Something of a domain was refused; what was had of it before stays.
     pub(super) fn refuse(
         &self,

@@ -17,6 +17,7 @@ use super::archive::{Archive, CopyName};
 use super::copy::{DomainCopy, Imports, SignedManifest};
 use super::own::IssuedManifests;
 use super::refusal::Refusal;
+use super::restore::Restoring;
 use super::settings::Settings;
 
 /// The representation that a digest names.
@@ -47,6 +48,16 @@ impl Export {
             .into_iter()
             .chain(others)
             .collect()
+    }
+
+    /// Whether all is here that a caller gets.
+    pub(super) fn is_complete(&self, caller: Option<&DomainLabel>, restoring: &Restoring) -> bool {
+        let is_signed = !self.issued.is_empty() || !self.shows_own(caller);
+        let own = &self.settings.own.domain;
+        let wanted = |domain: &DomainLabel| {
+            domain != own && caller.is_some_and(|caller| self.exports(caller, domain))
+        };
+        is_signed && !restoring.awaits(wanted)
     }
 
     /// Whether a caller gets a domain.

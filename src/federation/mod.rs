@@ -9,7 +9,7 @@
 //! and `trust` decides whose key counts. What it names is read whole or not at
 //! all (`import`). Of several copies of a domain the best is used (`copy`,
 //! `copies`), for as long as it counts; `archive` and `restore` carry it over a
-//! restart.
+//! restart, which waits for none of it.
 //!
 //! In the other direction `own` signs what our domain says, and `export` knows
 //! who may see what.
@@ -46,7 +46,8 @@ pub use export::Blob;
 pub use key::{InvalidKey, KeyError, KeySettings, Keyring, OldKey, PublicKey, SigningKey};
 pub use own::{Issued, IssuedManifests, OwnDomain};
 pub use refusal::Refusal;
-pub use run::{Federation, StartError};
+pub use restore::Restoring;
+pub use run::{Federation, Incomplete, StartError};
 pub use settings::{
     BearerToken, Domains, ExportSettings, ImportSettings, Limits, OwnSettings, PeerSettings,
     PlainInterconnect, Protocol, RefreshSettings, Settings,

@@ -1,16 +1,17 @@
-//! What peers passed last, had again at the start.
+//! What peers passed last, restored after a start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use crate::api::s2s::{Manifest, ManifestEntry};
 use crate::ident::{Digest, DomainLabel};
 use crate::store::StoreError;
 
-use super::archive::{KeptCopy, PeerRow};
+use super::archive::{CopyName, KeptCopy, PeerRow};
 use super::copy::DomainCopy;
 use super::import::{Import, Parts, import};
 use super::manifest::{Reception, read_kept};
@@ -21,38 +22,87 @@ use super::shared::Shared;
 use super::sync::signed_copy;
 use super::trust::Via;
 
-/// Has again what the configured peers passed last. It is as old as it is, and
-/// counts only by the keys that count now; what cannot be had again is read
-/// from the peer.
+/// How far what peers passed before the node started is restored.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Restoring {
+    /// The copies of domains that are not used yet.
+    left: BTreeSet<CopyName>,
+    /// How many were kept, and how many of them were read.
+    kept: usize,
+    read: usize,
+    is_over: bool,
+}
+
+impl Restoring {
+    /// Nothing of this is restored yet.
+    pub(super) fn new(left: BTreeSet<CopyName>) -> Self {
+        Self {
+            kept: left.len(),
+            read: 0,
+            left,
+            is_over: false,
+        }
+    }
+
+    /// Whether all is restored that could be.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// How many copies of domains were read from the disk, and how many there are.
+    pub fn read(&self) -> (usize, usize) {
+        (self.read, self.kept)
+    }
+
+    /// Whether a copy of a domain may still come that is wanted.
+    pub(super) fn awaits(&self, wanted: impl Fn(&DomainLabel) -> bool) -> bool {
+        self.left.iter().any(|name| wanted(&name.domain))
+    }
+}
+
+/// Restores what the configured peers passed last, those of one peer together.
+/// It is as old as it is, and counts only by the keys that count now; what
+/// cannot be restored is read from the peer. `told` says how far it is.
 ///
 /// # Errors
 /// The store cannot be read.
 pub(super) async fn restore(
     shared: &Arc<Shared>,
     peers: &BTreeMap<DomainLabel, PeerRow>,
+    told: &watch::Sender<Restoring>,
 ) -> Result<(), StoreError> {
     let settings = shared.settings();
-    for (label, row) in peers {
-        shared.copies.restore(label, row.synced, row.protocol);
-    }
-    for kept in shared.archive.kept_copies().await? {
-        let (sender, domain) = (kept.name.sender.clone(), kept.name.domain.clone());
-        let (Some(peer), Some(row)) = (settings.peers.get(&sender), peers.get(&sender)) else {
-            continue;
-        };
-        let restored = match kept.signed {
-            true => signed(shared, peer, kept, row.synced).await,
-            false => unsigned(shared, peer, kept, row.synced).await,
-        };
-        match restored {
-            Ok(copy) => shared.copies.take(copy),
-            Err(refusal) => {
-                let reason = refusal.code();
-                tracing::warn!(peer = %sender, %domain, reason, "not had again: {refusal}");
+    for (label, peer) in &settings.peers {
+        let mut copies = Vec::new();
+        if let Some(row) = peers.get(label) {
+            for kept in shared.archive.kept_copies(label).await? {
+                let domain = kept.name.domain.clone();
+                let restored = match kept.signed {
+                    true => signed(shared, peer, kept, row.synced).await,
+                    false => unsigned(shared, peer, kept, row.synced).await,
+                };
+                told.send_modify(|told| told.read += 1);
+                match restored {
+                    Ok(copy) => copies.push(copy),
+                    Err(refusal) => {
+                        let reason = refusal.code();
+                        tracing::warn!(peer = %label, %domain, reason, "not restored: {refusal}");
+                    }
+                }
             }
         }
+        shared.copies.take_all(label, copies);
+        told.send_modify(|told| told.left.retain(|name| name.sender != *label));
     }
     Ok(())
+}
+
+/// Says that nothing more is restored.
+pub(super) fn end(told: &watch::Sender<Restoring>) {
+    told.send_modify(|told| {
+        told.left.clear();
+        told.is_over = true;
+    });
 }
 
 async fn signed(

@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, Notify, watch};
 use crate::api::s2s::{Descriptor, KeyDocument, ManifestEntry, OwnStatus, PeerList};
 use crate::ident::{Digest, DomainLabel};
 use crate::publish::{Snapshot, ViewName};
-use crate::runtime::{Clock, DateWatch, Pool, PoolError, Task};
+use crate::runtime::{Clock, DateWatch, Gate, Pool, PoolError, Task};
 use crate::store::{Store, StoreError};
 
 use super::archive::{Archive, Facts};
@@ -20,7 +20,7 @@ use super::key::{KeyError, Keyring};
 use super::own::{IssuedManifests, OwnDomain, Publisher};
 use super::peer::supervise;
 use super::refusal::Refusal;
-use super::restore::restore;
+use super::restore::{self, Restoring, restore};
 use super::settings::{PeerSettings, Settings};
 use super::shared::{Shared, Trust};
 
@@ -39,6 +39,7 @@ pub struct Federation {
     shared: Arc<Shared>,
     issued: watch::Receiver<IssuedManifests>,
     exported: watch::Receiver<Arc<Snapshot>>,
+    restoring: watch::Receiver<Restoring>,
     nudges: Arc<Nudges>,
     /// The keys that counted at the start, shown until a manifest states them.
     keys: Vec<KeyDocument>,
@@ -61,12 +62,18 @@ pub enum StartError {
     Pool(#[from] PoolError),
 }
 
+/// The manifests that a caller gets are not all there yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the node has just started and does not have all that it passes yet")]
+pub struct Incomplete;
+
 /// How each peer's task is told to read it now.
 type Nudges = std::sync::Mutex<BTreeMap<DomainLabel, Arc<Notify>>>;
 
 impl Federation {
-    /// Starts it: has again what peers passed last, and reads them. `own` is
-    /// what our domain says.
+    /// Starts it: signs what `own` says our domain says, then restores what peers
+    /// passed last, and then reads them. It comes back before anything is
+    /// restored; `gate` is where a test holds that.
     ///
     /// # Errors
     /// The signing key or the store cannot be read.
@@ -76,6 +83,7 @@ impl Federation {
         store: &Store,
         pool: Pool,
         clock: Clock,
+        gate: Gate,
     ) -> Result<Self, StartError> {
         let first = settings.borrow().clone();
         let files = first.own.keys.clone();
@@ -100,7 +108,13 @@ impl Federation {
             }),
         });
         shared.copies.set_peers(configured(&first).into_values());
-        restore(&shared, &peers).await?;
+        for (label, row) in &peers {
+            shared.copies.restore(label, row.synced, row.protocol);
+        }
+        let mut kept = shared.archive.names().await;
+        kept.retain(|name| first.peers.contains_key(&name.sender));
+        let restoring = Restoring::new(kept.into_iter().collect());
+        let (restoring, restoring_read) = watch::channel(restoring);
         let shown = keys.documents(clock.wall());
         let (issuing, issued) = watch::channel(IssuedManifests::default());
         let publisher = Publisher {
@@ -116,7 +130,18 @@ impl Federation {
         };
         let nudges = Arc::new(Nudges::default());
         let (exporting, exported) = watch::channel(Arc::default());
-        let reading = Task::spawn("peers", follow(shared.clone(), nudges.clone()));
+        let reading = Task::spawn("peers", {
+            let (shared, nudges) = (shared.clone(), nudges.clone());
+            async move {
+                gate.pass().await;
+                // A peer that is read meanwhile would be given what it had.
+                if let Err(error) = restore(&shared, &peers, &restoring).await {
+                    tracing::error!(reason = %error, "what peers passed is not restored");
+                }
+                restore::end(&restoring);
+                follow(shared, nudges).await;
+            }
+        });
         let tasks = [
             Task::spawn("exports", export(shared.clone(), issued.clone(), exporting)),
             Task::spawn("publisher", publisher.run()),
@@ -126,6 +151,7 @@ impl Federation {
             shared,
             issued,
             exported,
+            restoring: restoring_read,
             nudges,
             keys: shown,
             reading: Mutex::new(Some(reading)),
@@ -162,10 +188,25 @@ impl Federation {
         }
     }
 
+    /// How far what peers passed before the start is restored.
+    pub fn restoring(&self) -> watch::Receiver<Restoring> {
+        self.restoring.clone()
+    }
+
     /// The manifests that a caller gets: by the label of the peer that it is
-    /// bound to, if it is.
-    pub fn exports(&self, caller: Option<&DomainLabel>) -> Vec<ManifestEntry> {
-        self.export().entries(caller)
+    /// bound to, if it is. All of them or none: a domain that is not on the list
+    /// is dropped by who reads it.
+    ///
+    /// # Errors
+    /// Some are still to come since the node has just started.
+    pub fn exports(&self, caller: Option<&DomainLabel>) -> Result<Vec<ManifestEntry>, Incomplete> {
+        // Before what is restored: what is over is all there then.
+        let restoring = self.restoring.borrow().clone();
+        let export = self.export();
+        match export.is_complete(caller, &restoring) {
+            true => Ok(export.entries(caller)),
+            false => Err(Incomplete),
+        }
     }
 
     /// Whether a caller gets a domain: by the label of the peer that it is bound
@@ -235,10 +276,12 @@ impl Federation {
     /// Reads a peer now, whatever was read before; false if there is none with
     /// this label.
     pub fn refresh(&self, peer: &DomainLabel) -> bool {
-        let nudges = lock(&self.nudges);
         let is_peer = self.shared.settings().peers.contains_key(peer);
-        let nudge = nudges.get(peer).filter(|_| is_peer);
-        nudge.inspect(|nudge| nudge.notify_one()).is_some()
+        // One without a task yet is read as soon as it has one.
+        if let Some(nudge) = lock(&self.nudges).get(peer).filter(|_| is_peer) {
+            nudge.notify_one();
+        }
+        is_peer
     }
 
     /// Forgets which keys a domain has, and what was seen under them: the next
@@ -429,7 +472,8 @@ mod tests {
             });
             let (clock, hand) = Clock::manual(at(0));
             let pool = Pool::new(1).expect("a pool");
-            let started = Federation::start(settings_read, own_read, &store, pool, clock);
+            let gate = Gate::default();
+            let started = Federation::start(settings_read, own_read, &store, pool, clock, gate);
             Self {
                 federation: started.await.expect("it starts"),
                 hand,

@@ -36,6 +36,7 @@ use super::packing::{Effort, compress};
 use super::push;
 use super::refusal::{Refused, Wording, alto, bare, method_not_allowed, options, refused, respond};
 use super::socket::Peer;
+use super::views;
 use super::{limit, no_room};
 
 const GET: &str = "GET, HEAD, OPTIONS";
@@ -159,9 +160,13 @@ async fn root_directory(
         .keys()
         .filter(|name| **name != ViewName::Merged)
         .collect();
-    match snapshot.view(&ViewName::Merged) {
-        Some(view) => serve_directory(&app, &caller, &parts, view, &others),
-        None => bare(StatusCode::NOT_FOUND),
+    let name = ViewName::Merged;
+    match views::find(&app, &caller, &snapshot, &name, Wording::Alto) {
+        Ok(view) => {
+            let response = serve_directory(&app, &caller, &parts, view, &others);
+            views::marked(&snapshot, &name, response)
+        }
+        Err(refused) => *refused,
     }
 }
 
@@ -173,9 +178,15 @@ async fn view_directory(
 ) -> Response {
     let (parts, _) = request.into_parts();
     let snapshot = app.snapshot();
-    match ViewName::parse(&view).and_then(|name| snapshot.view(&name)) {
-        Some(view) => serve_directory(&app, &caller, &parts, view, &[]),
-        None => bare(StatusCode::NOT_FOUND),
+    let Some(name) = ViewName::parse(&view) else {
+        return bare(StatusCode::NOT_FOUND);
+    };
+    match views::find(&app, &caller, &snapshot, &name, Wording::Alto) {
+        Ok(view) => {
+            let response = serve_directory(&app, &caller, &parts, view, &[]);
+            views::marked(&snapshot, &name, response)
+        }
+        Err(refused) => *refused,
     }
 }
 
@@ -235,13 +246,17 @@ async fn resource_of_view(
 ) -> Response {
     let (parts, content) = request.into_parts();
     let snapshot = app.snapshot();
-    let Some(view) = ViewName::parse(&view).and_then(|name| snapshot.view(&name)) else {
+    let Some(name) = ViewName::parse(&view) else {
         return bare(StatusCode::NOT_FOUND);
+    };
+    let view = match views::find(&app, &caller, &snapshot, &name, Wording::Alto) {
+        Ok(view) => view,
+        Err(refused) => return *refused,
     };
     let Some(resource) = view.catalog().get(&resource) else {
         return bare(StatusCode::NOT_FOUND);
     };
-    match resource.kind.accepts() {
+    let response = match resource.kind.accepts() {
         None => map(&app, (&caller, &peer), view, resource, &parts).await,
         Some(accepted) => {
             query(
@@ -255,7 +270,8 @@ async fn resource_of_view(
             )
             .await
         }
-    }
+    };
+    views::marked(&snapshot, &name, response)
 }
 
 /// A full map, by GET.

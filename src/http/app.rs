@@ -18,6 +18,7 @@ use super::answers::Answers;
 use super::bodies::Bodies;
 use super::body::BodyLimits;
 use super::limit;
+use super::merging::Merging;
 use super::push::Push;
 use super::telemetry::Telemetry;
 
@@ -81,8 +82,12 @@ pub struct Parts {
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
     /// The facts of our domain that are not used.
     pub conflicts: watch::Receiver<Arc<Conflicts>>,
-    /// How the merged view was made.
-    pub merged: watch::Receiver<Arc<Merged>>,
+    /// How the merged view was made; none before it was made once.
+    pub merged: watch::Receiver<Option<Arc<Merged>>>,
+    /// How it follows what the domains state.
+    pub merging: watch::Receiver<Merging>,
+    /// How long the answer to a write waits for it.
+    pub patience: watch::Receiver<Duration>,
     /// The domains of others.
     pub federation: Arc<Federation>,
     /// The facts of our domain.
@@ -129,17 +134,6 @@ impl App {
     /// The access rules in force.
     pub(super) fn access(&self) -> Arc<Access> {
         self.0.access.borrow().clone()
-    }
-
-    /// Whether the node answers and takes writes, and if not why.
-    pub(super) fn ready(&self) -> Result<(), &'static str> {
-        if self.0.drain.is_draining() {
-            return Err("the node is going down");
-        }
-        match self.snapshot().views.is_empty() {
-            true => Err("nothing is published yet"),
-            false => Ok(()),
-        }
     }
 
     /// What a request's body may be.

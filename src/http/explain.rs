@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
@@ -13,12 +14,13 @@ use url::form_urlencoded;
 use crate::alto::media;
 use crate::api::explain::{End, Explanation, Hop};
 use crate::ident::{MetricName, TypedAddress};
-use crate::publish::{self, Snapshot, View, ViewName};
+use crate::publish::{self, Plan, View, ViewName};
 
 use super::access::Caller;
 use super::app::App;
 use super::openapi::{Operation, Parameter, Route, content};
 use super::refusal::{Refused, Wording, json, refused};
+use super::views;
 
 /// The route.
 pub(super) fn routes() -> Vec<Route> {
@@ -58,25 +60,22 @@ async fn explain(
         return Wording::Problem.denied(&denied);
     }
     let snapshot = app.snapshot();
-    match explained(&snapshot, request.uri().query(), app.clock.wall()) {
-        Ok(explanation) => json(StatusCode::OK, &explanation),
+    let name = ViewName::Merged;
+    let explained = views::find(&app, &caller, &snapshot, &name, Wording::Problem)
+        .and_then(|merged| explained(merged, request.uri().query(), app.clock.wall()));
+    match explained {
+        Ok(explanation) => views::marked(&snapshot, &name, json(StatusCode::OK, &explanation)),
         Err(refused) => *refused,
     }
 }
 
-fn explained(
-    snapshot: &Snapshot,
-    query: Option<&str>,
-    now: Timestamp,
-) -> Result<Explanation, Refused> {
+fn explained(merged: &View, query: Option<&str>, now: Timestamp) -> Result<Explanation, Refused> {
     let none = |detail: String| {
         let status = StatusCode::NOT_FOUND;
         refused(Wording::Problem.refuse(status, "path", &detail))
     };
     let asked: BTreeMap<_, _> =
         form_urlencoded::parse(query.unwrap_or_default().as_bytes()).collect();
-    let merged = snapshot.view(&ViewName::Merged);
-    let merged = merged.ok_or_else(|| none("nothing is published yet".into()))?;
     let place = |name: &str| -> Result<(u32, End), Refused> {
         let text = asked.get(name).ok_or_else(|| {
             let detail =
@@ -111,7 +110,7 @@ fn explained(
             "the merged view has no cost from {from} to {to}: {reason}"
         ))
     })?;
-    let hops = path.hops.into_iter().map(|hop| part(snapshot, hop, now));
+    let hops = path.hops.into_iter().map(|hop| part(plan, hop, now));
     Ok(Explanation {
         src: from,
         dst: to,
@@ -133,7 +132,9 @@ fn pid(view: &View, text: &str) -> Option<u32> {
         .or_else(|| network.pid_of(address()?))
 }
 
-fn part(snapshot: &Snapshot, hop: publish::Hop, now: Timestamp) -> Hop {
+/// A part of a path. A domain is as the merged view joins it, which its own view
+/// may be ahead of.
+fn part(plan: Option<&Arc<Plan>>, hop: publish::Hop, now: Timestamp) -> Hop {
     match hop {
         publish::Hop::Domain {
             domain,
@@ -141,8 +142,8 @@ fn part(snapshot: &Snapshot, hop: publish::Hop, now: Timestamp) -> Hop {
             to,
             costs,
         } => {
-            let view = snapshot.view(&ViewName::Domain(domain.clone()));
-            let origin = view.map(|view| view.origin());
+            let planned = plan.and_then(|plan| plan.domain(&domain));
+            let origin = planned.map(|planned| planned.view.origin());
             let received = origin.map_or(now, |origin| origin.received);
             Hop::Domain {
                 domain: domain.to_string(),

@@ -14,10 +14,12 @@ use crate::compile::{ConflictKind, Conflicts, MergeConflictKind, Merged};
 use crate::federation::Federation;
 use crate::ingest::Ledger;
 use crate::publish::Snapshot;
+use crate::runtime::Clock;
 use crate::store::Store;
 
 use super::answers::Answers;
 use super::bodies::Bodies;
+use super::merging::Merging;
 use super::push::Push;
 use super::socket::ListenerStats;
 
@@ -27,8 +29,12 @@ pub struct NodeMetrics {
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
     /// The facts that are not used.
     pub conflicts: watch::Receiver<Arc<Conflicts>>,
-    /// How the merged view was made.
-    pub merged: watch::Receiver<Arc<Merged>>,
+    /// How the merged view was made; none before it was made once.
+    pub merged: watch::Receiver<Option<Arc<Merged>>>,
+    /// How it follows what the domains state.
+    pub merging: watch::Receiver<Merging>,
+    /// The time.
+    pub clock: Clock,
     /// The domains of others.
     pub federation: Arc<Federation>,
     /// The facts.
@@ -223,7 +229,14 @@ impl Collector for NodeMetrics {
             let count = i64::try_from(conflicts.count(kind)).unwrap_or(i64::MAX);
             ConstGauge::new(count).encode(metric)?;
         }
+        self.encode_merging(out, snapshot.merged_revision())?;
         let merged = self.merged.borrow().clone();
+        let count_of = |kind| {
+            let count = merged
+                .as_ref()
+                .map_or(0, |merged| merged.conflicts.count(kind));
+            i64::try_from(count).unwrap_or(i64::MAX)
+        };
         let help = "What domains state and the merged view does not use, by kind";
         let kind = MetricType::Gauge;
         let mut family =
@@ -231,8 +244,7 @@ impl Collector for NodeMetrics {
         for kind in MergeConflictKind::ALL {
             let labels = [("kind", kind.as_str())];
             let metric = family.encode_family(&labels)?;
-            let count = i64::try_from(merged.conflicts.count(kind)).unwrap_or(i64::MAX);
-            ConstGauge::new(count).encode(metric)?;
+            ConstGauge::new(count_of(kind)).encode(metric)?;
         }
         self.encode_rejections(out)?;
         self.encode_peers(out)?;
@@ -249,6 +261,47 @@ impl Collector for NodeMetrics {
 }
 
 impl NodeMetrics {
+    /// How the merged view follows what the domains state.
+    fn encode_merging(&self, out: &mut DescriptorEncoder<'_>, revision: Option<u64>) -> Encoded {
+        let merging = self.merging.borrow().clone();
+        gauge(
+            out,
+            "altofed_publish_merged_revision",
+            "The revision that the merged view shows; 0 before it was made once",
+            revision.unwrap_or(0),
+        )?;
+        let now = self.clock.now();
+        let behind = merging.behind_since.map(|since| now.since(since));
+        for (name, help, time) in [
+            (
+                "altofed_publish_merged_lag_seconds",
+                "Since when something is stated that the merged view does not have; 0 if nothing",
+                behind,
+            ),
+            (
+                "altofed_publish_merge_duration_seconds",
+                "How long the merged view took to be made the last time",
+                merging.took,
+            ),
+        ] {
+            let gauge = ConstGauge::new(time.unwrap_or_default().as_secs_f64());
+            let metric = out.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            gauge.encode(metric)?;
+        }
+        let (read, kept) = self.federation.restoring().borrow().read();
+        let left = if self.federation.restoring().borrow().is_over() {
+            0
+        } else {
+            kept - read
+        };
+        gauge(
+            out,
+            "altofed_federation_restoring",
+            "Copies of domains that are still to be read from the disk after the start",
+            left as u64,
+        )
+    }
+
     /// What of the peers was not taken.
     fn encode_rejections(&self, out: &mut DescriptorEncoder<'_>) -> Encoded {
         let name = "altofed_import_rejected";

@@ -4,7 +4,7 @@
 //!
 //! Above it, what all services share: who calls (`access`), what is told of requests
 //! (`telemetry`, `metrics`), limits (`limit`, `body`), answers and their memory (`answers`), representations (`negotiate`,
-//! `conditional`, `bodies`, `packing`) and refusals (`refusal`).
+//! `conditional`, `bodies`, `packing`), views (`views`, `merging`) and refusals (`refusal`).
 //!
 //! And one file for each service: `alto`, `explain`, `push`, `n2s`, `s2s`, `ops`; `openapi` describes them.
 
@@ -17,6 +17,7 @@ pub mod body;
 mod conditional;
 mod explain;
 pub mod limit;
+mod merging;
 mod metrics;
 mod n2s;
 mod negotiate;
@@ -24,10 +25,12 @@ mod openapi;
 mod ops;
 mod packing;
 mod push;
+mod readiness;
 mod refusal;
 mod s2s;
 mod socket;
 mod telemetry;
+mod views;
 
 use axum::http::{StatusCode, Uri, request};
 use axum::response::Response;
@@ -37,6 +40,7 @@ pub use crate::alto::guard::{JsonGuard, TooDeep};
 pub use answers::Answers;
 pub use app::{App, BodySettings, Parts};
 pub use bodies::{Bodies, Settings as PublishSettings};
+pub use merging::Merging;
 pub use metrics::NodeMetrics;
 pub use push::{Followed, Push, Settings as UpdateSettings};
 pub use socket::{

@@ -1,18 +1,20 @@
 //! Health, metrics and the API's description.
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use axum::{Extension, routing};
 use prometheus_client::encoding::text::encode;
 use serde_json::Value;
+use url::form_urlencoded;
 
 use crate::alto::media;
 
 use super::access::Caller;
 use super::app::App;
-use super::openapi::{Content, Operation, Route, content};
+use super::openapi::{Content, Operation, Parameter, Route, content};
+use super::readiness::Readiness;
 use super::refusal::{Wording, respond};
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -29,6 +31,12 @@ pub(super) fn health_routes() -> Vec<Route> {
     };
     let not_ready = (StatusCode::SERVICE_UNAVAILABLE, "It does not", Vec::new());
     let ready = "Whether the node answers from what it knows and takes writes";
+    let verbose = Parameter {
+        place: "query",
+        name: "verbose",
+        description: "Lists what it is made of and what is still coming",
+        kind: "string",
+    };
     vec![
         Route {
             path: "/livez",
@@ -42,7 +50,10 @@ pub(super) fn health_routes() -> Vec<Route> {
         },
         Route {
             path: "/readyz",
-            operations: vec![get("readyz", ready, vec![text("It does"), not_ready])],
+            operations: vec![Operation {
+                parameters: vec![verbose],
+                ..get("readyz", ready, vec![text("It does"), not_ready])
+            }],
             varied: false,
             handler: routing::any(readyz),
         },
@@ -101,13 +112,19 @@ async fn livez() -> Response {
     respond(StatusCode::OK, TEXT, "live\n")
 }
 
-async fn readyz(State(app): State<App>) -> Response {
-    match app.ready() {
-        Ok(()) => respond(StatusCode::OK, TEXT, "ready\n"),
-        Err(reason) => {
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            Wording::Problem.later(status, "ready", reason, 1)
-        }
+async fn readyz(State(app): State<App>, request: Request) -> Response {
+    let readiness = Readiness::of(&app);
+    let query = request.uri().query().unwrap_or_default();
+    let status = match readiness.is_ready() {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    if form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "verbose") {
+        return respond(status, TEXT, readiness.text());
+    }
+    match readiness.first_lack() {
+        None => respond(status, TEXT, "ready\n"),
+        Some(lack) => Wording::Problem.later(status, "ready", lack, 1),
     }
 }
 

@@ -188,12 +188,18 @@ async fn manifests(
     request: Request,
 ) -> Response {
     match require(&app, &caller, Scope::Peer) {
-        Ok(principal) => {
-            let entries = app.federation.exports(principal.peer.as_ref());
-            tagged(request.headers(), &entries, "private, no-cache")
-        }
+        Ok(principal) => match app.federation.exports(principal.peer.as_ref()) {
+            Ok(entries) => tagged(request.headers(), &entries, "private, no-cache"),
+            Err(incomplete) => starting(&incomplete.to_string()),
+        },
         Err(refused) => *refused,
     }
+}
+
+/// A refusal of what is not there yet since the node has just started.
+fn starting(detail: &str) -> Response {
+    const RETRY: u64 = 2;
+    Wording::Problem.later(StatusCode::SERVICE_UNAVAILABLE, "starting", detail, RETRY)
 }
 
 async fn blob(
@@ -313,7 +319,9 @@ async fn peers(State(app): State<App>, Extension(caller): Extension<Caller>) -> 
 async fn conflicts(State(app): State<App>, Extension(caller): Extension<Caller>) -> Response {
     match require(&app, &caller, Scope::Operate) {
         Ok(_) => {
-            let merged = app.merged.borrow().clone();
+            let Some(merged) = app.merged.borrow().clone() else {
+                return starting("the domains have not been joined yet since the start");
+            };
             let total =
                 |kind: MergeConflictKind| (kind.as_str().to_owned(), merged.conflicts.count(kind));
             let list = ConflictList {

@@ -7,6 +7,8 @@ use crate::runtime::{Pool, PoolError};
 pub(super) struct Lanes {
     /// Reads what is written to us, and compiles and publishes it.
     pub(super) facts: Pool,
+    /// Joins all domains into the merged view.
+    pub(super) joins: Pool,
     /// Reads and checks what peers pass, and what they are sent.
     pub(super) peers: Pool,
     /// Answers of our own domain's view.
@@ -25,6 +27,7 @@ impl Lanes {
     pub(super) fn start(threads: usize) -> Result<Self, PoolError> {
         Ok(Self {
             facts: Pool::new(threads)?,
+            joins: Pool::new(threads)?,
             peers: Pool::new(threads)?,
             ours: Pool::new(threads)?,
             others: Pool::new(threads)?,

@@ -4,13 +4,17 @@
 //! http (n2s) → ingest::Ledger → store      durable, then
 //!                  │ durable facts
 //!                  ▼           imports
-//!            pipeline (compile) ◄──── federation ◄──── peers
+//!  merger ◄──► pipeline ◄──────────────── federation ◄──── peers
 //!                  │ Arc<Snapshot>  ────► │ our domain, signed
 //!                  ▼                own   ▼
 //!            http (alto, ops)        http (s2s)        answers
 //! ```
+//!
+//! Our domain is compiled and published by itself. The merger joins it with the
+//! others beside that, and nothing of ours waits for it.
 
 mod lanes;
+mod merger;
 mod pipeline;
 
 use std::net::SocketAddr;
@@ -30,7 +34,7 @@ use crate::http::{
 };
 use crate::ingest::{Ledger, LoadError, Rules};
 use crate::publish::{Snapshot, ViewName};
-use crate::runtime::{Clock, Drain, Overrun, PoolError, Signal, Task};
+use crate::runtime::{Clock, Drain, Gate, Overrun, PoolError, Signal, Task};
 use crate::store::{Durability, Quarantine, Store, StoreError};
 use lanes::Lanes;
 
@@ -48,7 +52,7 @@ pub struct Node {
     tls: Option<Tls>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     quarantine: Option<Quarantine>,
-    _pipeline: Task<()>,
+    _pipeline: [Task<()>; 2],
     _following: [Task<()>; 2],
     _server: Task<()>,
 }
@@ -63,6 +67,31 @@ struct Hot {
     updates: watch::Sender<UpdateSettings>,
     federation: watch::Sender<Arc<federation::Settings>>,
     merge: watch::Sender<Arc<MergePolicy>>,
+    patience: watch::Sender<Duration>,
+}
+
+/// What a node stands on beside its configuration: other than by default in tests.
+pub struct Ground {
+    /// The time.
+    pub clock: Clock,
+    /// How the store keeps what it is told.
+    pub durability: Durability,
+    /// What is restored of peers waits here,
+    pub restoring: Gate,
+    /// and here each merge.
+    pub merging: Gate,
+}
+
+impl Ground {
+    /// The ground that nodes stand on, at a time.
+    pub fn at(clock: Clock) -> Self {
+        Self {
+            clock,
+            durability: Durability::Real,
+            restoring: Gate::default(),
+            merging: Gate::default(),
+        }
+    }
 }
 
 /// Why a node did not start.
@@ -103,24 +132,26 @@ pub enum ReloadError {
 }
 
 impl Node {
-    /// Starts a node: opens its store, publishes what is there, listens.
+    /// Starts a node: opens its store, publishes our own view, listens. What peers
+    /// passed is restored after that, and the merged view is made then.
     ///
     /// # Errors
     /// It cannot start; nothing runs then.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
-        Self::start_with(config, clock, Durability::Real).await
+        Self::start_on(config, Ground::at(clock)).await
     }
 
-    /// As [`Node::start`], with a store that keeps what it is told as
-    /// `durability` has it.
+    /// As [`Node::start`], on other ground.
     ///
     /// # Errors
     /// It cannot start; nothing runs then.
-    pub async fn start_with(
-        config: Config,
-        clock: Clock,
-        durability: Durability,
-    ) -> Result<Self, StartError> {
+    pub async fn start_on(config: Config, ground: Ground) -> Result<Self, StartError> {
+        let Ground {
+            clock,
+            durability,
+            restoring,
+            merging,
+        } = ground;
         let tls = config.node.tls.as_ref().map(Tls::load).transpose()?;
         let lanes = Lanes::start(config.node.threads)?;
         let pool = lanes.facts.clone();
@@ -150,16 +181,18 @@ impl Node {
             &opened.store,
             lanes.peers.clone(),
             clock.clone(),
+            restoring,
         )
         .await?;
         let federation = Arc::new(federation);
         let (merge, merge_read) = watch::channel(Arc::new(config.merge.clone()));
         let others = pipeline::Others {
             imports: federation.imported(),
+            restoring: federation.restoring(),
             merge: merge_read,
         };
         let (pipeline, published) =
-            pipeline::start(domain, inputs, others, own, pool.clone(), clock.clone()).await?;
+            pipeline::start(domain, inputs, others, own, &lanes, merging, clock.clone());
 
         let listener = Listener::bind(config.node.listen).await?;
         let address = listener.local_addr();
@@ -168,6 +201,7 @@ impl Node {
         let (http, http_read) = watch::channel(config.http.clone());
         let (limits, limits_read) = watch::channel(config.limits.clone());
         let (bodies, bodies_read) = watch::channel(config.bodies.clone());
+        let (patience, patience_read) = watch::channel(config.merge_patience);
         let (signal, drain) = Drain::new();
         let flight = limit::Flight::new(
             limits_read.clone(),
@@ -205,6 +239,8 @@ impl Node {
             snapshots: published.snapshots.clone(),
             conflicts: published.conflicts.clone(),
             merged: published.merged.clone(),
+            merging: published.merging.clone(),
+            clock: clock.clone(),
             federation: federation.clone(),
             ledger: ledger.clone(),
             store: opened.store.clone(),
@@ -218,6 +254,8 @@ impl Node {
             snapshots: published.snapshots.clone(),
             conflicts: published.conflicts,
             merged: published.merged,
+            merging: published.merging,
+            patience: patience_read,
             federation: federation.clone(),
             ledger: ledger.clone(),
             access: access_read,
@@ -252,6 +290,7 @@ impl Node {
                 updates,
                 federation: federation_settings,
                 merge,
+                patience,
             },
             tls,
             snapshots: published.snapshots,
@@ -312,6 +351,7 @@ impl Node {
         self.hot.limits.send_replace(config.limits.clone());
         self.hot.bodies.send_replace(config.bodies.clone());
         self.hot.updates.send_replace(config.updates.clone());
+        self.hot.patience.send_replace(config.merge_patience);
         self.config = config;
         Ok(())
     }

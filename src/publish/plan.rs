@@ -132,6 +132,11 @@ impl Plan {
         Some(Path { hops, total })
     }
 
+    /// A domain, by its label.
+    pub fn domain(&self, label: &DomainLabel) -> Option<&PlannedDomain> {
+        self.domains.iter().find(|domain| domain.label == *label)
+    }
+
     /// Whether there is no cost between the PIDs because `max_labels` did not
     /// suffice to say which path is the best.
     pub fn is_unsettled(&self, src: u32, dst: u32) -> bool {

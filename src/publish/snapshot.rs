@@ -17,7 +17,8 @@ pub struct Snapshot {
     pub generation: u64,
     /// The revision of our own facts that it shows.
     pub revision: u64,
-    /// The views by name.
+    /// The views by name. That of our domain is always there; the merged one may
+    /// be of an older revision.
     pub views: BTreeMap<ViewName, Arc<View>>,
     /// What is sent to peers after the maps of a domain's view, as JSON; empty
     /// in what clients are served from.
@@ -28,5 +29,12 @@ impl Snapshot {
     /// The view with this name.
     pub fn view(&self, name: &ViewName) -> Option<&Arc<View>> {
         self.views.get(name)
+    }
+
+    /// The revision of our own facts that the merged view shows; none before it
+    /// was made once.
+    pub fn merged_revision(&self) -> Option<u64> {
+        let merged = self.view(&ViewName::Merged)?;
+        Some(merged.origin().serial)
     }
 }

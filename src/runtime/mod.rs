@@ -5,6 +5,7 @@
 //! * [`DateWatch`] tells when the date was set against the monotonic time.
 //! * [`Task`] is a spawned future that ends with its owner.
 //! * [`Drain`] carries one shutdown signal to all servers; [`Signal`] waits for them.
+//! * [`Gate`] holds work where a test wants it, so that slowness is an event and no sleep.
 //! * [`Pool`] runs CPU work over a millisecond away from the threads that answer sockets.
 //! * [`Turns`] has the owners of such work take turns.
 //! * [`duration`] reads and writes durations in the configuration (`"10s"`).
@@ -15,6 +16,7 @@ mod clock;
 mod date;
 mod drain;
 pub mod duration;
+mod gate;
 mod pool;
 mod task;
 mod turns;
@@ -22,6 +24,7 @@ mod turns;
 pub use clock::{Clock, Elapsed, ManualClock, Moment, Sleep};
 pub use date::DateWatch;
 pub use drain::{Drain, Guard, Overrun, Signal};
+pub use gate::Gate;
 pub use pool::{Pool, PoolError};
 pub use task::{Task, TaskError};
 pub use turns::Turns;

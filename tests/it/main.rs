@@ -18,6 +18,7 @@ mod fuzz;
 mod golden;
 mod hostile;
 mod incremental;
+mod merging;
 mod metro;
 mod n2s;
 mod oracle;

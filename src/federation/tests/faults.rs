@@ -41,7 +41,7 @@ const BLOBS: &str = "/s2s/v1/blobs/";
 
 /// The body of the manifests that a node passes to anybody.
 fn passed(node: &Node) -> Vec<u8> {
-    serde_json::to_vec(&node.federation.exports(None)).expect("JSON")
+    serde_json::to_vec(&node.federation.exports(None).expect("all")).expect("JSON")
 }
 
 #[tokio::test]

@@ -14,12 +14,14 @@ use crate::api::s2s::{ImportStatus, PeerState, PeerStatus};
 use crate::ident::{Digest, DomainLabel};
 use crate::publish::Rendering;
 use crate::runtime::testing::soon;
-use crate::runtime::{Clock, ManualClock, Pool, Task};
+use crate::runtime::{Clock, Gate, ManualClock, Pool, Task};
 use crate::store::{Opened, Store};
 
 use super::super::settings::{BearerToken, Domains};
 use super::super::testing::{at, domain_view_with, label, links, peer, settings};
-use super::super::{Blob, DomainCopy, Federation, Keyring, OwnDomain, Settings, SigningKey};
+use super::super::{
+    Blob, DomainCopy, Federation, Keyring, OwnDomain, Restoring, Settings, SigningKey,
+};
 
 /// An answer of the server.
 #[derive(Clone, Debug)]
@@ -122,7 +124,8 @@ impl Node {
         let (own, own_read) = watch::channel(says(name, 5.0));
         let (settings, settings_read) = watch::channel(Arc::new(settings));
         let pool = Pool::new(1).expect("a pool");
-        let federation = Federation::start(settings_read, own_read, &store, pool, clock.clone());
+        let (clock, gate) = (clock.clone(), Gate::default());
+        let federation = Federation::start(settings_read, own_read, &store, pool, clock, gate);
         let federation = Arc::new(federation.await.expect("it starts"));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -144,6 +147,10 @@ impl Node {
         soon(issued.wait_for(|issued| !issued.is_empty()))
             .await
             .expect("it signs");
+        let mut restoring = node.federation.restoring();
+        soon(restoring.wait_for(Restoring::is_over))
+            .await
+            .expect("it restores");
         node
     }
 
@@ -411,11 +418,12 @@ async fn reply(desk: &Desk, base: &str, path: &str, caller: Option<&DomainLabel>
         media_type: "application/json".to_owned(),
         body: body.into(),
     };
-    let missing = || Reply {
-        status: 404,
+    let without_body = |status| Reply {
+        status,
         media_type: "text/plain".to_owned(),
         body: Bytes::new(),
     };
+    let missing = || without_body(404);
     let Some(federation) = desk.federation.get() else {
         return missing();
     };
@@ -423,7 +431,10 @@ async fn reply(desk: &Desk, base: &str, path: &str, caller: Option<&DomainLabel>
         return json(serde_json::to_vec(&federation.descriptor(base)).expect("JSON"));
     }
     if path == "/s2s/v1/manifests" {
-        return json(serde_json::to_vec(&federation.exports(caller)).expect("JSON"));
+        return match federation.exports(caller) {
+            Ok(entries) => json(serde_json::to_vec(&entries).expect("JSON")),
+            Err(_) => without_body(503),
+        };
     }
     let digest = path.strip_prefix("/s2s/v1/blobs/");
     let Some(digest) = digest.and_then(|text| text.parse().ok()) else {

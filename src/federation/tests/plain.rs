@@ -103,7 +103,7 @@ async fn a_plain_peer_is_read_linked_as_configured_and_not_passed_on() {
     assert_eq!(theirs.peer_domain, label("isp-a"));
     let c = Node::start(&time, "isp-c").await;
     a.reads(&c, "own", "*");
-    let passed = a.federation.exports(Some(&label("isp-c")));
+    let passed = a.federation.exports(Some(&label("isp-c"))).expect("all");
     assert!(passed.iter().all(|entry| entry.domain == label("isp-a")));
     b.tamper(plain(6.0));
     a.read_until("isp-b", |it| cost(it, "isp-b") == Some(6.0))

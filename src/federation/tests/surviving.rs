@@ -38,7 +38,7 @@ async fn what_peers_passed_is_there_after_a_restart_and_ages_on() {
 async fn keys_and_serials_are_known_after_a_restart() {
     let time = Time::new();
     let (a, b) = joined(&time).await;
-    let old = serde_json::to_vec(&b.federation.exports(None)).expect("JSON");
+    let old = serde_json::to_vec(&b.federation.exports(None).expect("all")).expect("JSON");
     b.say(&time, 6.0).await;
     a.read_until("isp-b", |it| cost(it, "isp-b") == Some(6.0))
         .await;

@@ -29,7 +29,7 @@ use crate::runtime::duration;
 pub use concurrency::ConcurrencyLimit;
 pub use flight::{Accounted, Flight, NoRoom, Room};
 pub use rate::{Caller, CallerOf, RateLimit};
-pub use timeout::RequestTimeout;
+pub use timeout::{Deadline, RequestTimeout};
 
 /// The limits on requests. All are hot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -30,6 +30,20 @@ pub struct RequestTimeout {
     refuse: Refuse,
 }
 
+/// When a request will be given up, for who waits in it for something that it can do without.
+#[derive(Clone, Debug)]
+pub struct Deadline {
+    within: Duration,
+    last: Arc<Mutex<Moment>>,
+}
+
+impl Deadline {
+    /// As it is if no more of the request's body is read.
+    pub fn at(&self) -> Moment {
+        *lock(&self.last) + self.within
+    }
+}
+
 /// A request's body that notes when a piece of it is read.
 struct Noted {
     body: Body,
@@ -58,7 +72,7 @@ impl RequestTimeout {
         next: Next,
     ) -> Response {
         let within = limit.settings.borrow().request_timeout;
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let asked = parts.clone();
         let last = Arc::new(Mutex::new(limit.clock.now()));
         let body = Body::new(Noted {
@@ -66,6 +80,11 @@ impl RequestTimeout {
             clock: limit.clock.clone(),
             last: last.clone(),
         });
+        let deadline = Deadline {
+            within,
+            last: last.clone(),
+        };
+        parts.extensions.insert(deadline);
         let mut response = pin!(next.run(Request::from_parts(parts, body)));
         loop {
             let deadline = *lock(&last) + within;

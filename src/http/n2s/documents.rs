@@ -25,7 +25,8 @@ use crate::ingest::{
     Reader, Write, read_operation, read_transaction, union_document,
 };
 
-use super::{Query, bad_request, failed, going_down, marked, refuse, revision_number, unchanged};
+use super::publication::Publication;
+use super::{Query, bad_request, failed, marked, refuse, revision_number, unchanged};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -256,8 +257,9 @@ async fn parsed<T: Send + 'static>(
     let read = reading.await.map_err(|error| failed(&error))?;
     read.map_err(|faults| refused(faulty(&faults)))
 }
-/// Does a write, and answers when it is durable and published. `request` is
-/// what an idempotency key stands for.
+/// Does a write, and answers when it is durable and our own view shows it; a
+/// warning says so if the merged view does not yet. `request` is what an
+/// idempotency key stands for.
 async fn write(
     app: &App,
     principal: &Principal,
@@ -286,16 +288,15 @@ async fn write(
         .write(write)
         .await
         .map_err(|refusal| refused(refuse(&refusal)))?;
-    if !query.dry_run {
-        let mut snapshots = app.snapshots.clone();
-        let published = snapshots
-            .wait_for(|snapshot| snapshot.revision >= outcome.revision)
-            .await;
-        if published.is_err() {
-            return Err(refused(going_down()));
-        }
+    if query.dry_run {
+        return Ok(answer(outcome, parts));
     }
-    Ok(answer(outcome, parts))
+    let publication = Publication::of(app, parts, outcome.revision).await?;
+    let mut outcome = outcome;
+    outcome.warnings.extend(publication.warning.clone());
+    let mut response = answer(outcome, parts);
+    publication.mark(&mut response);
+    Ok(response)
 }
 
 fn idempotency_key(

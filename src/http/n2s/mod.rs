@@ -2,6 +2,8 @@
 //! and here what they share.
 
 mod documents;
+mod prefer;
+mod publication;
 mod reports;
 mod routes;
 

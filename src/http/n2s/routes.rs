@@ -81,7 +81,7 @@ pub(in crate::http) fn routes() -> Vec<Route> {
                 id: "postTransaction",
                 summary: "Change several documents as one revision, all or none",
                 scope: Some(Scope::Ingest),
-                parameters: vec![SOURCE, DRY_RUN, IF_MATCH, KEY],
+                parameters: vec![SOURCE, DRY_RUN, IF_MATCH, KEY, PREFER],
                 request: vec![content::<TransactionDocument>(media::JSON)],
                 responses: written(),
             }],
@@ -123,7 +123,7 @@ pub(in crate::http) fn routes() -> Vec<Route> {
                 id: "restoreRevision",
                 summary: "State the facts of all sources as they were after a revision, as a new revision",
                 scope: Some(Scope::Operate),
-                parameters: vec![REVISION, DRY_RUN, IF_MATCH, KEY],
+                parameters: vec![REVISION, DRY_RUN, IF_MATCH, KEY, PREFER],
                 request: Vec::new(),
                 responses: written(),
             }],
@@ -202,10 +202,19 @@ const KEY: Parameter = header(
     "A repeat with the same key within a day gets the first answer",
 );
 
+const PREFER: Parameter = header(
+    "Prefer",
+    "`wait=N`: waits up to N seconds until the merged view shows the write (RFC 7240)",
+);
+
 fn written() -> Vec<(StatusCode, &'static str, Vec<Content>)> {
     let answer = || vec![content::<WriteAnswer>(media::JSON)];
     vec![
-        (StatusCode::OK, "Done, durable and published", answer()),
+        (
+            StatusCode::OK,
+            "Done, durable and shown by our own view; a warning says if the merged one follows",
+            answer(),
+        ),
         (
             StatusCode::CREATED,
             "A document is there that was not before",
@@ -229,7 +238,7 @@ fn document_route(
     handler: routing::MethodRouter<App>,
 ) -> Route {
     let with = |more: &[Parameter]| [parameters, more].concat();
-    let write = [SOURCE, DRY_RUN, IF_MATCH, IF_NONE_MATCH, KEY];
+    let write = [SOURCE, DRY_RUN, IF_MATCH, IF_NONE_MATCH, KEY, PREFER];
     let [get, put, patch, delete] = ids;
     Route {
         path,

@@ -9,6 +9,7 @@ use std::slice::from_ref;
 use super::links::{Link, inside, label};
 use super::member::{Join, Member, STRANGER, secret};
 use super::rogue::{Rogue, Says, Signed, blob, key};
+use super::site::{PATIENCE, glance};
 use crate::support::{OPS, command};
 
 /// The labels of the domains that a caller gets.
@@ -302,5 +303,40 @@ async fn operators_see_peers_and_paths_by_the_program() {
     };
     while !made.contains(&shown().await) {
         a.until_state(2, PeerState::Synced, "").await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_link_to_a_plain_domain_costs_from_us_changes_by_a_reload() {
+    let [mut a, mut b] = [Member::start(1).await, Member::start(2).await];
+    for member in [&a, &b] {
+        member.states(&[]).await;
+    }
+    b.join([Join::to(1, &a.url)]);
+    let link = |cost: u8| {
+        format!(
+            "protocol = \"alto\"\n[[peer.interconnect]]\nid = \"x\"\nborder = \"core\"\n\
+             peer_border = \"core\"\ncosts = {{ routingcost = {cost} }}\n\
+             reverse_costs = {{ routingcost = 1 }}\n"
+        )
+    };
+    for cost in [5, 7] {
+        let more = link(cost);
+        let base = format!("{}/views/isp-b", b.url);
+        a.join([Join {
+            more: &more,
+            ..Join::to(2, &base)
+        }]);
+        let wanted = Some(f64::from(cost));
+        let there = async || {
+            let costs = a.costs_of("merged").await?;
+            costs.get("isp-a:core")?.get("isp-b:core").copied()
+        };
+        let came = tokio::time::timeout(PATIENCE, async {
+            while there().await != wanted {
+                glance().await;
+            }
+        });
+        came.await.expect("the cost from us is another");
     }
 }

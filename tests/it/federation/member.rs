@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use altofed::config::Config;
-use altofed::node::Node;
+use altofed::node::{Ground, Node};
 use altofed::runtime::Clock;
 use tempfile::TempDir;
 
 use super::links::{Link, label};
 use super::proxy::Proxy;
 use super::site::Site;
-use crate::support::OPS;
+use crate::support::{OPS, until_joined};
 
 /// The secret of a token of scope `peer` that is bound to no peer.
 pub const STRANGER: &str = "stranger-secret-0123456789";
@@ -137,6 +137,7 @@ impl Member {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let config = parse(&own_section(number, listen, data.path(), more));
         let node = Node::start(config, clock.clone()).await.expect("a node");
+        until_joined(&node).await;
         Self {
             site: Site::new(number, format!("http://{}", node.address())),
             node: Some(node),
@@ -166,7 +167,8 @@ impl Member {
         self.data.path()
     }
 
-    fn node(&self) -> &Node {
+    /// The node itself.
+    pub fn node(&self) -> &Node {
         self.node.as_ref().expect("it runs")
     }
 
@@ -193,11 +195,13 @@ impl Member {
         self.nudge();
     }
 
-    /// Reads its configuration again, and with that all its peers at once.
+    /// Reads its configuration again if it runs, and with that all its peers at
+    /// once.
     pub fn nudge(&mut self) {
         let config = self.config();
-        let node = self.node.as_mut().expect("it runs");
-        node.reload(config).expect("a sound configuration");
+        if let Some(node) = &mut self.node {
+            node.reload(config).expect("a sound configuration");
+        }
     }
 
     /// Stops and starts again with other configuration beside its peers.
@@ -223,8 +227,14 @@ impl Member {
 
     /// The same under another clock.
     pub async fn start_again_at(&mut self, clock: Clock) {
-        self.clock = clock.clone();
-        let node = Node::start(self.config(), clock).await.expect("a node");
+        self.start_again_on(Ground::at(clock)).await;
+        until_joined(self.node()).await;
+    }
+
+    /// The same on other ground, as soon as it listens.
+    pub async fn start_again_on(&mut self, ground: Ground) {
+        self.clock = ground.clock.clone();
+        let node = Node::start_on(self.config(), ground).await.expect("a node");
         self.node = Some(node);
     }
 }

@@ -16,5 +16,6 @@ mod proxy;
 mod push;
 mod rogue;
 mod site;
+mod starting;
 mod surface;
 mod tls;

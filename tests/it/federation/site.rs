@@ -73,9 +73,31 @@ impl Site {
         Request::to(&self.http, method, &format!("{}{path}", self.url))
     }
 
-    /// GET with every right of an operator.
+    /// GET with every right of an operator; of what the domains are joined to, once
+    /// they are.
     pub async fn get(&self, path: &str) -> Answer {
+        if ["/directory", "/views/merged/", "/s2s/v1/conflicts"]
+            .iter()
+            .any(|joined| path.starts_with(joined))
+        {
+            self.until_joined().await;
+        }
         self.request(Method::GET, path).token(OPS).send().await
+    }
+
+    /// Waits until the merged view has all that the domain views have.
+    pub async fn until_joined(&self) {
+        let came = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let path = "/readyz?verbose";
+                let answer = self.request(Method::GET, path).token(OPS).send().await;
+                if answer.status == 200 && !answer.text().contains("behind") {
+                    return;
+                }
+                glance().await;
+            }
+        });
+        came.await.expect("the domains are joined");
     }
 
     /// A document that must be there.
@@ -113,6 +135,9 @@ impl Site {
     /// The routing cost from the core of one domain to the edge of another, by
     /// addresses.
     pub async fn endpoint_cost(&self, view: &str, from: u8, to: u8) -> Answer {
+        if view == "merged" {
+            self.until_joined().await;
+        }
         let path = format!("/views/{view}/endpointcost");
         let query = json!({
             "cost-type": {"cost-mode": "numerical", "cost-metric": "routingcost"},

@@ -12,7 +12,7 @@ use altofed::federation::{
 use altofed::ident::DomainLabel;
 use altofed::net::PidIndex;
 use altofed::publish::{Lookup, NetworkMap, Origin, Properties, View, ViewName};
-use altofed::runtime::{Clock, ManualClock, Pool};
+use altofed::runtime::{Clock, Gate, ManualClock, Pool};
 use altofed::store::Store;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -108,7 +108,8 @@ impl Node {
         let opened = Store::open(&files.path().join("store"), &small).expect("opened");
         let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
         let pool = Pool::new(1).expect("a thread");
-        let federation = Federation::start(configured, said, &opened.store, pool, clock);
+        let gate = Gate::default();
+        let federation = Federation::start(configured, said, &opened.store, pool, clock, gate);
         Self {
             federation: federation.await.expect("it starts"),
             hand,

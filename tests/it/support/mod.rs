@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use altofed::config::Config;
-use altofed::node::Node;
+use altofed::node::{Ground, Node};
 use altofed::runtime::Clock;
 use altofed::store::Durability;
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -74,11 +74,21 @@ impl TestNode {
     }
 
     async fn run(more: &str, clock: Clock, durability: Durability) -> Self {
+        let ground = Ground {
+            durability,
+            ..Ground::at(clock)
+        };
+        let node = Self::on(ground, more).await;
+        node.joined().await;
+        node
+    }
+
+    /// A node on this ground, as soon as it listens.
+    pub async fn on(ground: Ground, more: &str) -> Self {
         let data = TempDir::new().expect("a directory");
         let config = config(data.path(), more);
-        let node = Node::start_with(config, clock.clone(), durability)
-            .await
-            .expect("a node");
+        let clock = ground.clock.clone();
+        let node = Node::start_on(config, ground).await.expect("a node");
         Self {
             clock,
             url: reached_at(&node, more),
@@ -89,11 +99,16 @@ impl TestNode {
         }
     }
 
+    /// Waits until the node has its merged view.
+    async fn joined(&self) {
+        until_joined(self.node.as_ref().expect("it runs")).await;
+    }
+
     /// Waits until the node has signed what it says: until then it writes to
     /// its disk by itself.
     pub async fn signed(&self) {
         let manifests = || self.request(Method::GET, "/s2s/v1/manifests").token(OPS);
-        while manifests().send().await.text() == "[]" {
+        while manifests().send().await.status != 200 {
             tokio::task::yield_now().await;
         }
     }
@@ -125,6 +140,7 @@ impl TestNode {
         let node = Node::start(config, clock).await.expect("a node");
         self.url = reached_at(&node, &self.more);
         self.node = Some(node);
+        self.joined().await;
     }
 
     /// Stops the node in good order and starts it again with another
@@ -233,6 +249,13 @@ pub fn metric(text: &str, name: &str) -> f64 {
     value.unwrap_or_else(|| panic!("{name} is not in {text}"))
 }
 
+/// Waits until a node has its merged view.
+pub async fn until_joined(node: &Node) {
+    let mut snapshots = node.snapshots();
+    let joined = snapshots.wait_for(|snapshot| snapshot.merged_revision().is_some());
+    drop(joined.await.expect("it runs"));
+}
+
 /// The URL of a node for who is beside it, whatever it is known by elsewhere.
 fn reached_at(node: &Node, more: &str) -> String {
     match more.contains("public_url") {
@@ -255,6 +278,11 @@ fn config_text(directory: &Path, more: &str) -> String {
         true => "\n",
         false => "\n[limits]\nrequests_per_second = 0\n",
     };
+    // The time that a merge takes says nothing in a test.
+    let patient = match more.contains("[merge]") {
+        true => "",
+        false => "[merge]\npatience = \"1h\"\n",
+    };
     let token = |name: &str, secret: &str, scopes: &str, rest: &str| {
         format!("[[token]]\nname = {name:?}\nsecret = {secret:?}\nscopes = {scopes}\n{rest}\n")
     };
@@ -265,6 +293,7 @@ fn config_text(directory: &Path, more: &str) -> String {
         ),
         more.to_owned(),
         unlimited.to_owned(),
+        patient.to_owned(),
         token("noc", NOC, "[\"ingest\"]", "sources = [\"probe\"]"),
         token("noc2", NOC2, "[\"ingest\"]", ""),
         token("ops", OPS, "[\"ingest\", \"operate\", \"peer\"]", ""),

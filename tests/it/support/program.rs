@@ -1,7 +1,8 @@
 //! The real program, as an operator runs it.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -79,6 +80,7 @@ impl Program {
                 .find(|word| word.starts_with("http"))
         });
         let url = url.expect("where it listens").to_owned();
+        wait_ready(&url);
         Ok(Self { child, log, url })
     }
 
@@ -133,6 +135,24 @@ impl Program {
         let status = self.child.wait().expect("its status");
         let log = self.log.to_end();
         End { status, log }
+    }
+}
+
+/// Waits until the node at a URL is ready, or is no more. One with TLS is not
+/// asked.
+fn wait_ready(url: &str) {
+    let Some(address) = url.strip_prefix("http://") else {
+        return;
+    };
+    let status = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line)?;
+        Ok(line)
+    };
+    while status().is_ok_and(|line| line.contains(" 503 ")) {
+        std::thread::yield_now();
     }
 }
 

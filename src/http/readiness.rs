@@ -1,0 +1,121 @@
+//! Whether the node is ready, and what is still coming.
+
+use super::app::App;
+
+/// What it takes for a node to be ready.
+pub(super) struct Readiness(Vec<Check>);
+
+/// A part of it.
+struct Check {
+    /// Whether the node can be ready with this.
+    holds: bool,
+    what: &'static str,
+    /// How it stands, for people.
+    state: String,
+}
+
+impl Readiness {
+    /// How things stand now.
+    pub(super) fn of(app: &App) -> Self {
+        Self(vec![
+            serving(app),
+            own_view(app),
+            restored(app),
+            merged_view(app),
+        ])
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.first_lack().is_none()
+    }
+
+    /// Why the node is not ready.
+    pub(super) fn first_lack(&self) -> Option<&str> {
+        let lack = self.0.iter().find(|check| !check.holds)?;
+        Some(&lack.state)
+    }
+
+    /// All of it, a line for each part.
+    pub(super) fn text(&self) -> String {
+        let line = |Check { holds, what, state }: &Check| {
+            let mark = if *holds { '+' } else { '-' };
+            format!("[{mark}] {what}: {state}\n")
+        };
+        let mut text: String = self.0.iter().map(line).collect();
+        text += if self.is_ready() {
+            "ready\n"
+        } else {
+            "not ready\n"
+        };
+        text
+    }
+}
+
+fn serving(app: &App) -> Check {
+    let holds = !app.drain.is_draining();
+    let state = match holds {
+        true => "requests are answered",
+        false => "the node is going down",
+    };
+    Check {
+        holds,
+        what: "serving",
+        state: state.to_owned(),
+    }
+}
+
+/// It is there before the node listens.
+fn own_view(app: &App) -> Check {
+    let (published, durable) = (app.snapshot().revision, app.ledger.durable());
+    let state = match durable.borrow().facts.revision {
+        newest if newest == published => format!("revision {published}"),
+        newest => format!("revision {published}; {newest} is being compiled"),
+    };
+    Check {
+        holds: true,
+        what: "own view",
+        state,
+    }
+}
+
+fn restored(app: &App) -> Check {
+    let restoring = app.federation.restoring().borrow().clone();
+    let (read, kept) = restoring.read();
+    let state = match restoring.is_over() {
+        true => "what peers passed before the start is restored".to_owned(),
+        false => format!(
+            "what peers passed before the start is being restored: {read} of {kept} copies of \
+             domains"
+        ),
+    };
+    Check {
+        holds: restoring.is_over(),
+        what: "peers",
+        state,
+    }
+}
+
+fn merged_view(app: &App) -> Check {
+    let (snapshot, merging) = (app.snapshot(), app.merging.borrow().clone());
+    let Some(revision) = snapshot.merged_revision() else {
+        return Check {
+            holds: false,
+            what: "merged view",
+            state: "the merged view has not been made yet".to_owned(),
+        };
+    };
+    let state = match merging.behind_since {
+        None => format!("revision {revision}"),
+        Some(since) => format!(
+            "revision {revision}, behind for {:.1} s: revision {} and what peers pass now is \
+             being joined",
+            app.clock.now().since(since).as_secs_f64(),
+            snapshot.revision,
+        ),
+    };
+    Check {
+        holds: true,
+        what: "merged view",
+        state,
+    }
+}

@@ -1,0 +1,121 @@
+//! The merger: joins what all domains state into the merged view, one time after
+//! the other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::compile::{Domain, MergePolicy, Merged, merged_view};
+use crate::federation::Imports;
+use crate::ident::Digest;
+use crate::runtime::{Clock, Gate, Moment, Pool};
+
+use super::pipeline::OwnCompiled;
+
+/// What there is to be joined at one moment.
+pub(super) struct Present {
+    pub(super) own: Arc<OwnCompiled>,
+    pub(super) imports: Arc<Imports>,
+    pub(super) policy: Arc<MergePolicy>,
+    /// Whether what peers passed before the start is among the imports, or is not
+    /// to come.
+    pub(super) is_complete: bool,
+}
+
+/// The merged view, and what it was made of.
+pub(super) struct Made {
+    pub(super) of: Arc<Present>,
+    pub(super) merged: Arc<Merged>,
+    /// When it was begun, and how long it took.
+    pub(super) begun: Moment,
+    pub(super) took: Duration,
+}
+
+/// Joins what is there once all that was there before the start is, and then
+/// whatever is another. One merge is brought to its end before the next begins;
+/// what comes meanwhile is taken together then.
+pub(super) async fn run(
+    mut presents: watch::Receiver<Arc<Present>>,
+    made: watch::Sender<Option<Arc<Made>>>,
+    gate: Gate,
+    pool: Pool,
+    clock: Clock,
+) {
+    if presents.wait_for(|it| it.is_complete).await.is_err() {
+        return;
+    }
+    let mut former: Option<Arc<Merged>> = None;
+    loop {
+        let of = presents.borrow_and_update().clone();
+        let begun = clock.now();
+        gate.pass().await;
+        let (present, before) = (of.clone(), former.clone());
+        match pool.run(move || present.join(before.as_deref())).await {
+            Ok(merged) => {
+                let merged = Arc::new(merged);
+                former = Some(merged.clone());
+                let took = clock.now().since(begun);
+                made.send_replace(Some(Arc::new(Made {
+                    of,
+                    merged,
+                    begun,
+                    took,
+                })));
+            }
+            // What was published stays.
+            Err(error) => tracing::error!(%error, "the domains could not be joined"),
+        }
+        if presents.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Present {
+    /// Whether it would be joined to the same.
+    pub(super) fn is_same(&self, other: &Present) -> bool {
+        Arc::ptr_eq(&self.own, &other.own)
+            && Arc::ptr_eq(&self.imports, &other.imports)
+            && Arc::ptr_eq(&self.policy, &other.policy)
+            && self.is_complete == other.is_complete
+    }
+
+    fn join(&self, former: Option<&Merged>) -> Merged {
+        let mut domains = vec![self.our_domain()];
+        domains.extend(self.imports.values().map(|imported| Domain {
+            label: imported.copy.domain.clone(),
+            view: imported.copy.view.clone(),
+            interconnects: imported.copy.interconnects.clone(),
+            digest: imported.copy.digest.clone(),
+        }));
+        merged_view(&domains, &self.policy, former)
+    }
+
+    /// Our domain as the merged view has it: with our links to plain domains,
+    /// which are configured with the peers and not stated as facts.
+    fn our_domain(&self) -> Domain {
+        let compiled = &self.own.compiled;
+        let mut interconnects = compiled.interconnects.clone();
+        let mut digest = compiled.digest.clone();
+        for imported in self.imports.values() {
+            if imported.copy.ours.is_empty() {
+                continue;
+            }
+            let stated = imported.copy.ours.iter();
+            let stated = stated.map(|(id, link)| (id.clone(), link.clone()));
+            Arc::make_mut(&mut interconnects).extend(stated);
+            let parts = [
+                digest.as_str().as_bytes(),
+                imported.copy.digest.as_str().as_bytes(),
+            ];
+            digest = Digest::of_parts(&parts).into();
+        }
+        Domain {
+            label: self.own.standing.policy.domain.clone(),
+            view: compiled.view.clone(),
+            interconnects,
+            digest,
+        }
+    }
+}
