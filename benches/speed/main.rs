@@ -11,6 +11,7 @@ mod filter;
 mod floor;
 mod hash;
 mod hops;
+mod hub;
 mod merge;
 mod naive;
 mod pairs;
@@ -34,6 +35,7 @@ fn main() {
         ["federation", directory] => cells::write(Path::new(directory)),
         ["floor", directory] => floor::run(Path::new(directory)),
         ["hops", from, to, token] => hops::run(from, to, token),
+        ["hub", program, neighbours] => hub::run(program, neighbours),
         ["merge"] => merge::run(),
         ["naive", directory, address] => naive::serve(Path::new(directory), address),
         ["patch"] => patch::run(),

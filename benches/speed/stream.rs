@@ -80,11 +80,31 @@ impl Base<'_> {
         header.expect("it has one").1.to_owned()
     }
 
+    /// A document that is not empty, as who has a token gets it.
+    pub async fn get(self, path: &str, token: &str) -> String {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nauthorization: Bearer {token}\r\nconnection: close\r\n"
+        );
+        let (mut tcp, mut answer) = self.send(&request, b"").await;
+        tcp.read_to_end(&mut answer).await.expect("an answer");
+        String::from_utf8(answer).expect("text")
+    }
+
     /// Opens an update stream, and reads its first event.
     pub async fn open(self, path: &str, params: &str) -> Stream {
+        self.open_with(path, params, "").await
+    }
+
+    /// The same for who has a token.
+    pub async fn open_as(self, path: &str, params: &str, token: &str) -> Stream {
+        let shown = format!("authorization: Bearer {token}\r\n");
+        self.open_with(path, params, &shown).await
+    }
+
+    async fn open_with(self, path: &str, params: &str, headers: &str) -> Stream {
         let request = format!(
             "POST {path} HTTP/1.1\r\naccept: text/event-stream\r\n\
-             content-type: application/alto-updatestreamparams+json\r\n"
+             content-type: application/alto-updatestreamparams+json\r\n{headers}"
         );
         let (tcp, answer) = self.send(&request, params.as_bytes()).await;
         let mut stream = Stream {
