@@ -1,12 +1,12 @@
 //! What peers pass to us, which copy of a domain is used, and for how long.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::api::s2s::{ImportStatus, PeerState, PeerStatus, Reason, SpokenProtocol};
 use crate::ident::DomainLabel;
@@ -135,6 +135,31 @@ impl Peer {
         }
     }
 
+    /// Shows where it stands; whether that is elsewhere than before.
+    fn show(&mut self, now: Moment, wall: Timestamp) -> bool {
+        let state = self.state(now);
+        if state == self.shown.0 {
+            return false;
+        }
+        let (peer, reason) = (&self.settings.domain, self.failure());
+        let reason = reason.map(|failure| failure.reason.code.clone());
+        tracing::info!(%peer, state = state.as_str(), reason, "peer");
+        self.shown = (state, wall);
+        true
+    }
+
+    /// The time until it, or what it passes, becomes stale or expired, if it will.
+    fn next_change(&self, now: Moment, wall: Timestamp) -> Option<Duration> {
+        let synced = self.synced.as_ref()?;
+        let (age, refresh) = (synced.age(now), &self.settings.refresh);
+        let limits = [refresh.stale_after, refresh.expire_after];
+        let limits = limits.map(|limit| limit.saturating_sub(age));
+        let ends = self.copies.values().filter_map(|copy| copy.next_update());
+        let ends = ends.map(|end| end.duration_since(wall).try_into().unwrap_or_default());
+        let left = limits.into_iter().chain(ends);
+        left.filter(|left: &Duration| !left.is_zero()).min()
+    }
+
     /// Synced, stale or expired, of a domain that it passes.
     fn copy_state(&self, copy: &DomainCopy, now: Moment, wall: Timestamp) -> PeerState {
         let over = copy.next_update().is_some_and(|end| end <= wall);
@@ -145,12 +170,19 @@ impl Peer {
     }
 }
 
+/// All peers, by label.
+type Peers = BTreeMap<DomainLabel, Peer>;
+
 /// All peers.
 #[derive(Debug)]
 pub(super) struct Copies {
     clock: Clock,
-    peers: Mutex<BTreeMap<DomainLabel, Peer>>,
+    peers: Mutex<Peers>,
     used: watch::Sender<Arc<Imports>>,
+    /// When it is looked next which copies became stale or expired.
+    look: Mutex<Moment>,
+    /// Something does so sooner.
+    sooner: Notify,
     rejections: Rejections,
     /// How many documents a pushed manifest named that had not come.
     unpushed: AtomicU64,
@@ -161,9 +193,11 @@ pub(super) struct Copies {
 impl Copies {
     pub(super) fn new(clock: Clock) -> Self {
         Self {
-            clock,
             peers: Mutex::default(),
             used: watch::channel(Arc::default()).0,
+            look: Mutex::new(clock.now()),
+            sooner: Notify::new(),
+            clock,
             rejections: Rejections::new(),
             unpushed: AtomicU64::new(0),
             changes: watch::channel(0).0,
@@ -199,7 +233,7 @@ impl Copies {
             before: before.try_into().unwrap_or_default(),
             wall,
         };
-        self.change_peer(peer, |peer| {
+        self.change_age(peer, |peer| {
             peer.synced = Some(synced);
             peer.protocol = Some(spoken);
         });
@@ -212,7 +246,7 @@ impl Copies {
             before: Duration::ZERO,
             wall: self.clock.wall(),
         };
-        self.change_peer(peer, |peer| {
+        self.change_age(peer, |peer| {
             peer.synced = Some(synced);
             peer.protocol = Some(spoken);
             peer.failure = None;
@@ -241,9 +275,11 @@ impl Copies {
 
     /// A peer passes a domain.
     pub(super) fn take(&self, copy: DomainCopy) {
-        self.change_peer(&copy.sender().clone(), |peer| {
-            peer.refused.remove(&copy.domain);
-            peer.copies.insert(copy.domain.clone(), Arc::new(copy));
+        let domain = copy.domain.clone();
+        self.change_copies(&copy.sender().clone(), |peer| {
+            peer.refused.remove(&domain);
+            peer.copies.insert(domain.clone(), Arc::new(copy));
+            vec![domain]
         });
     }
 
@@ -252,11 +288,13 @@ impl Copies {
         if copies.is_empty() {
             return;
         }
-        self.change_peer(peer, |peer| {
+        self.change_copies(peer, |peer| {
+            let domains = copies.iter().map(|copy| copy.domain.clone()).collect();
             for copy in copies {
                 peer.refused.remove(&copy.domain);
                 peer.copies.insert(copy.domain.clone(), Arc::new(copy));
             }
+            domains
         });
     }
 
@@ -290,7 +328,7 @@ impl Copies {
         peer: &DomainLabel,
         keep: impl Fn(&DomainLabel) -> bool,
     ) -> Vec<DomainLabel> {
-        let gone = self.change_peer(peer, |peer| {
+        let gone = self.change_copies(peer, |peer| {
             let copies = peer.copies.keys().chain(peer.refused.keys());
             let gone: Vec<_> = copies.filter(|label| !keep(label)).cloned().collect();
             peer.copies.retain(|label, _| keep(label));
@@ -309,7 +347,6 @@ impl Copies {
         });
     }
 
-    /// What a peer passes of a domain.
     /// Counts a document that a pushed manifest named and that had not come.
     pub(super) fn count_unpushed(&self) {
         self.unpushed.fetch_add(1, Ordering::Relaxed);
@@ -328,6 +365,7 @@ impl Copies {
             .collect()
     }
 
+    /// What is had of a domain from a peer.
     pub(super) fn copy(&self, peer: &DomainLabel, domain: &DomainLabel) -> Option<Arc<DomainCopy>> {
         self.lock().get(peer)?.copies.get(domain).cloned()
     }
@@ -335,25 +373,22 @@ impl Copies {
     /// Looks which copies became stale or expired, and returns when the next
     /// one will.
     pub(super) fn age(&self) -> Duration {
+        let (now, wall) = (self.clock.now(), self.clock.wall());
         if self.settle(|_| {}).1 {
             self.changes.send_modify(|count| *count += 1);
         }
-        let (now, wall) = (self.clock.now(), self.clock.wall());
-        let mut next = LONGEST_LOOK;
-        for peer in self.lock().values() {
-            if let Some(synced) = &peer.synced {
-                let (age, refresh) = (synced.age(now), &peer.settings.refresh);
-                for limit in [refresh.stale_after, refresh.expire_after] {
-                    let left = limit.saturating_sub(age);
-                    next = if left.is_zero() { next } else { next.min(left) };
-                }
-            }
-            for end in peer.copies.values().filter_map(|copy| copy.next_update()) {
-                let left: Duration = end.duration_since(wall).try_into().unwrap_or_default();
-                next = if left.is_zero() { next } else { next.min(left) };
-            }
-        }
+        let peers = self.lock();
+        let next = peers
+            .values()
+            .filter_map(|peer| peer.next_change(now, wall));
+        let next = next.min().unwrap_or(LONGEST_LOOK).min(LONGEST_LOOK);
+        *lock(&self.look) = now + next;
         next
+    }
+
+    /// Comes back when a copy becomes stale or expired before it was to be looked.
+    pub(super) async fn sooner(&self) {
+        self.sooner.notified().await;
     }
 
     /// Counts the changes of what stands in the status.
@@ -385,7 +420,7 @@ impl Copies {
         };
         let status = |peer: &Peer| {
             let labels = peer.copies.keys().chain(peer.refused.keys());
-            let labels: std::collections::BTreeSet<_> = labels.collect();
+            let labels: BTreeSet<_> = labels.collect();
             let domains = labels.into_iter().map(|label| {
                 let copy = peer.copies.get(label);
                 let refused = peer.refused.get(label);
@@ -429,73 +464,163 @@ impl Copies {
         peers.values().map(status).collect()
     }
 
+    /// Changes something of a peer that its copies do not depend on.
     fn change_peer<T>(&self, label: &DomainLabel, work: impl FnOnce(&mut Peer) -> T) -> Option<T> {
-        // A peer that is no longer configured may still be finishing.
-        self.change(|peers| peers.get_mut(label).map(work))
+        let done = {
+            let mut peers = self.lock();
+            // A peer that is no longer configured may still be finishing.
+            let peer = peers.get_mut(label)?;
+            let done = work(peer);
+            peer.show(self.clock.now(), self.clock.wall());
+            done
+        };
+        self.changes.send_modify(|count| *count += 1);
+        Some(done)
+    }
+
+    /// Changes what is had of a peer: of the domains that are returned.
+    fn change_copies(
+        &self,
+        label: &DomainLabel,
+        work: impl FnOnce(&mut Peer) -> Vec<DomainLabel>,
+    ) -> Option<Vec<DomainLabel>> {
+        let changed = {
+            let mut peers = self.lock();
+            let peer = peers.get_mut(label)?;
+            let changed = work(peer);
+            self.choose(&mut peers, label, &changed);
+            changed
+        };
+        self.changes.send_modify(|count| *count += 1);
+        Some(changed)
+    }
+
+    /// Changes when a peer was read.
+    fn change_age(&self, label: &DomainLabel, work: impl FnOnce(&mut Peer)) {
+        {
+            let mut peers = self.lock();
+            let Some(peer) = peers.get_mut(label) else {
+                return;
+            };
+            let now = self.clock.now();
+            let freshness = |peer: &Peer| Some(peer.freshness(peer.synced.as_ref()?, now));
+            let before = freshness(peer);
+            work(peer);
+            let changed = match before == freshness(peer) {
+                true => Vec::new(),
+                false => peer.copies.keys().cloned().collect(),
+            };
+            self.choose(&mut peers, label, &changed);
+        }
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Chooses anew of these domains, since a peer or what is had of it changed.
+    fn choose(&self, peers: &mut Peers, label: &DomainLabel, domains: &[DomainLabel]) {
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        if let Some(peer) = peers.get_mut(label) {
+            peer.show(now, wall);
+            let next = peer.next_change(now, wall).map(|left| now + left);
+            if next.is_some_and(|next| next < *lock(&self.look)) {
+                self.sooner.notify_one();
+            }
+        }
+        // Sent before the lock is given up, so that no older choice follows.
+        self.used.send_if_modified(|used| {
+            let mut is_other = false;
+            for domain in domains {
+                let best = best(peers, domain, now, wall);
+                is_other |= replace(used, domain, best);
+            }
+            is_other
+        });
     }
 
     /// Changes something, and tells who watches.
-    fn change<T>(&self, work: impl FnOnce(&mut BTreeMap<DomainLabel, Peer>) -> T) -> T {
+    fn change<T>(&self, work: impl FnOnce(&mut Peers) -> T) -> T {
         let (done, _) = self.settle(work);
+        self.sooner.notify_one();
         self.changes.send_modify(|count| *count += 1);
         done
     }
 
-    /// Changes something and works out anew where the peers stand and what is
+    /// Changes something and works out anew where all peers stand and what is
     /// used; whether either is another now.
-    fn settle<T>(&self, work: impl FnOnce(&mut BTreeMap<DomainLabel, Peer>) -> T) -> (T, bool) {
+    fn settle<T>(&self, work: impl FnOnce(&mut Peers) -> T) -> (T, bool) {
         let (now, wall) = (self.clock.now(), self.clock.wall());
         let mut peers = self.lock();
         let done = work(&mut peers);
         let mut moved = false;
-        for (label, peer) in peers.iter_mut() {
-            let state = peer.state(now);
-            if state != peer.shown.0 {
-                let reason = peer.failure().map(|failure| failure.reason.code.clone());
-                tracing::info!(peer = %label, state = state.as_str(), reason, "peer");
-                peer.shown = (state, wall);
-                moved = true;
-            }
+        for peer in peers.values_mut() {
+            moved |= peer.show(now, wall);
         }
-        // Sent before the lock is given up, so that no older choice follows.
-        let used = choose(&peers, now, wall);
-        moved |= self.used.send_if_modified(|before| {
-            let same = before.len() == used.len()
-                && before.iter().zip(&used).all(|((a, before), (b, now))| {
-                    a == b && Arc::ptr_eq(&before.copy, &now.copy) && before.stale == now.stale
-                });
+        let chosen = choose(&peers, now, wall);
+        moved |= self.used.send_if_modified(|used| {
+            let same = used.len() == chosen.len()
+                && used
+                    .iter()
+                    .zip(&chosen)
+                    .all(|((a, before), (b, now))| a == b && before.is_same(now));
             if !same {
-                *before = Arc::new(used);
+                *used = Arc::new(chosen);
             }
             !same
         });
         (done, moved)
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<DomainLabel, Peer>> {
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Peers> {
+        lock(&self.peers)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How long at most until the copies are looked at again: the date may jump.
 pub(super) const LONGEST_LOOK: Duration = Duration::from_secs(30);
 
 /// The best copy of each domain.
-fn choose(peers: &BTreeMap<DomainLabel, Peer>, now: Moment, wall: Timestamp) -> Imports {
-    let mut used: Imports = BTreeMap::new();
-    for peer in peers.values() {
-        for (label, copy) in &peer.copies {
-            let state = peer.copy_state(copy, now, wall);
-            let best = used.get(label);
-            let is_better = best.is_none_or(|best| copy.rank() > best.copy.rank());
-            if state != PeerState::Expired && is_better {
-                let imported = Imported {
-                    copy: copy.clone(),
-                    stale: state == PeerState::Stale,
-                };
-                used.insert(label.clone(), imported);
-            }
+fn choose(peers: &Peers, now: Moment, wall: Timestamp) -> Imports {
+    let domains = peers.values().flat_map(|peer| peer.copies.keys());
+    let domains: BTreeSet<&DomainLabel> = domains.collect();
+    let best = domains.into_iter().filter_map(|domain| {
+        let best = best(peers, domain, now, wall)?;
+        Some((domain.clone(), best))
+    });
+    best.collect()
+}
+
+/// The best copy of a domain.
+fn best(peers: &Peers, domain: &DomainLabel, now: Moment, wall: Timestamp) -> Option<Imported> {
+    let copies = peers.values().filter_map(|peer| {
+        let copy = peer.copies.get(domain)?;
+        let state = peer.copy_state(copy, now, wall);
+        (state != PeerState::Expired).then_some((copy, state))
+    });
+    let (copy, state) = copies.max_by(|(a, _), (b, _)| a.rank().cmp(&b.rank()))?;
+    Some(Imported {
+        copy: copy.clone(),
+        stale: state == PeerState::Stale,
+    })
+}
+
+/// Has this copy of a domain used; whether it is another than was.
+fn replace(used: &mut Arc<Imports>, domain: &DomainLabel, best: Option<Imported>) -> bool {
+    match (used.get(domain), best) {
+        (None, None) => false,
+        (Some(before), Some(best)) if before.is_same(&best) => false,
+        (_, Some(best)) => {
+            Arc::make_mut(used).insert(domain.clone(), best);
+            true
+        }
+        (Some(_), None) => {
+            Arc::make_mut(used).remove(domain);
+            true
         }
     }
-    used
 }
+
+#[cfg(test)]
+mod tests;

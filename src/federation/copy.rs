@@ -60,6 +60,13 @@ pub struct Imported {
     pub stale: bool,
 }
 
+impl Imported {
+    /// Whether it is the same copy, of the same age.
+    pub(super) fn is_same(&self, other: &Imported) -> bool {
+        Arc::ptr_eq(&self.copy, &other.copy) && self.stale == other.stale
+    }
+}
+
 /// The domains that are used.
 pub type Imports = BTreeMap<DomainLabel, Imported>;
 

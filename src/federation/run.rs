@@ -409,7 +409,6 @@ fn configured(settings: &Settings) -> BTreeMap<DomainLabel, Arc<PeerSettings>> {
 /// Sees to it that what grows old is seen as such, and tells when the date by
 /// which manifests count was set.
 async fn age(shared: Arc<Shared>) {
-    let mut changes = shared.copies.changes();
     let mut date = DateWatch::new(shared.clock.clone());
     loop {
         if let Some(jump) = date.jump() {
@@ -419,12 +418,11 @@ async fn age(shared: Arc<Shared>) {
                  peers' here and ours there: see that it is kept by NTP"
             );
         }
-        changes.mark_unchanged();
         let now = shared.clock.now();
         let next = now + shared.copies.age();
         tokio::select! {
             () = shared.clock.sleep_until(next) => {}
-            _changed = changes.changed() => {}
+            () = shared.copies.sooner() => {}
         }
     }
 }

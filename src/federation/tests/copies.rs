@@ -27,7 +27,7 @@ fn copies(peers: &[&str]) -> (Copies, ManualClock) {
 }
 
 /// A copy that came along a path; it counts for six hours from `issued`.
-fn copy(path: &[&str], serial: u64, issued: Timestamp) -> DomainCopy {
+pub(in crate::federation) fn copy(path: &[&str], serial: u64, issued: Timestamp) -> DomainCopy {
     let domain = label(path[0]);
     let key = SigningKey::generate().expect("a key");
     let signer = Signer {
@@ -154,6 +154,7 @@ fn a_signed_domain_leaves_when_its_origin_is_silent_though_the_relay_speaks() {
     assert!(used(&copies).is_some());
     hand.advance(MINUTE / 2);
     sync(&copies, "isp-b");
+    copies.age();
     assert_eq!(used(&copies), None);
     let status = &copies.status()[0];
     assert_eq!(status.state, PeerState::Synced);

@@ -1,7 +1,7 @@
 //! The federation as a whole: nodes that read each other over real sockets, and
 //! what is in them.
 
-mod copies;
+pub(super) mod copies;
 mod faults;
 mod import;
 mod node;
