@@ -8,9 +8,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use altofed::federation::SigningKey;
 use altofed::ident::Digest;
+use altofed::runtime::Clock;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::join_all;
@@ -47,7 +49,7 @@ async fn measure(program: &Path, count: usize) {
     // The last one to be read is passed to all others.
     let mut passed = 0;
     while passed < count {
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        Clock::system().sleep(Duration::from_millis(200)).await;
         passed = base
             .get("/s2s/v1/manifests", &secret(0))
             .await

@@ -16,6 +16,7 @@ use crate::api::s2s::SpokenProtocol;
 use crate::ident::{Digest, DomainLabel};
 use crate::store::{Blobs, Store, StoreError, Table};
 
+use super::holdings::{Holdings, named};
 use super::manifest::Highest;
 use super::trust::{KeySet, KnownKeys};
 
@@ -37,7 +38,14 @@ const COPIES: Table = Table::new("federation-copies");
 pub struct Archive {
     store: Store,
     blobs: Blobs,
-    copies: Mutex<BTreeMap<CopyName, CopyRow>>,
+    kept: Mutex<Kept>,
+}
+
+/// What is kept of copies.
+struct Kept {
+    rows: BTreeMap<CopyName, CopyRow>,
+    /// What the manifests name; read when it is first needed.
+    holdings: Option<Holdings>,
 }
 
 /// Which peer passes which domain.
@@ -138,7 +146,10 @@ impl Archive {
         let archive = Self {
             blobs: store.blobs().clone(),
             store: store.clone(),
-            copies: Mutex::new(copies),
+            kept: Mutex::new(Kept {
+                rows: copies,
+                holdings: None,
+            }),
         };
         Ok((archive, facts))
     }
@@ -149,7 +160,7 @@ impl Archive {
     /// The store cannot be read.
     pub async fn kept_copies(&self, sender: &DomainLabel) -> Result<Vec<KeptCopy>, StoreError> {
         let mut kept = Vec::new();
-        for (name, row) in self.copies.lock().await.iter() {
+        for (name, row) in &self.kept.lock().await.rows {
             let Some(newest) = row.manifests.first().filter(|_| name.sender == *sender) else {
                 continue;
             };
@@ -255,29 +266,33 @@ impl Archive {
         bodies: impl IntoIterator<Item = Bytes>,
     ) -> Result<(), StoreError> {
         // Held until the row is there: what no row names is swept away.
-        let mut copies = self.copies.lock().await;
+        let mut kept = self.kept.lock().await;
+        let Kept { rows, holdings } = &mut *kept;
+        let holdings = self.read(rows, holdings).await?;
         for body in bodies {
             self.blobs.put(body).await?;
         }
-        let newest = self.blobs.put(manifest).await?;
-        let mut manifests = copies
+        let newest = self.blobs.put(manifest.clone()).await?;
+        let mut manifests = rows
             .get(name)
             .map_or(Vec::new(), |row| row.manifests.clone());
         manifests.retain(|manifest| *manifest != newest);
         manifests.insert(0, newest);
-        let full = manifests.len() > KEPT_MANIFESTS;
-        manifests.truncate(KEPT_MANIFESTS);
+        let oldest = manifests.split_off(KEPT_MANIFESTS.min(manifests.len()));
         let row = CopyRow {
             path: path.to_vec(),
             manifests,
             signed,
         };
         self.write(name, Some(&row)).await?;
-        copies.insert(name.clone(), row);
-        match full {
-            true => self.sweep(&copies).await,
-            false => Ok(()),
-        }
+        rows.insert(name.clone(), row);
+        let documents = match holdings.has(&newest) {
+            true => Vec::new(),
+            false => named(&manifest),
+        };
+        holdings.add(name, newest, documents);
+        let loose = oldest.iter().flat_map(|old| holdings.remove(name, old));
+        self.blobs.remove(loose.collect()).await
     }
 
     /// Drops what is kept of these copies.
@@ -288,24 +303,26 @@ impl Archive {
         &self,
         names: impl IntoIterator<Item = CopyName>,
     ) -> Result<(), StoreError> {
-        let mut copies = self.copies.lock().await;
-        let mut any = false;
+        let mut kept = self.kept.lock().await;
+        let Kept { rows, holdings } = &mut *kept;
+        let mut loose = Vec::new();
         for name in names {
-            if copies.contains_key(&name) {
-                self.write(&name, None).await?;
-                copies.remove(&name);
-                any = true;
+            if !rows.contains_key(&name) {
+                continue;
+            }
+            let holdings = self.read(rows, holdings).await?;
+            self.write(&name, None).await?;
+            let gone = rows.remove(&name).map(|row| row.manifests);
+            for manifest in gone.unwrap_or_default() {
+                loose.extend(holdings.remove(&name, &manifest));
             }
         }
-        match any {
-            true => self.sweep(&copies).await,
-            false => Ok(()),
-        }
+        self.blobs.remove(loose).await
     }
 
     /// The names of the copies that are kept.
     pub async fn names(&self) -> Vec<CopyName> {
-        self.copies.lock().await.keys().cloned().collect()
+        self.kept.lock().await.rows.keys().cloned().collect()
     }
 
     /// A blob.
@@ -316,51 +333,43 @@ impl Archive {
         self.blobs.get(digest).await
     }
 
-    /// The media type of the representation with a digest, if one of the last
-    /// manifests of this copy names it.
+    /// The copies one of whose last manifests names the representation with a
+    /// digest, and its media type.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn named(
+    pub async fn named(&self, digest: &Digest) -> Result<Vec<(CopyName, String)>, StoreError> {
+        let mut kept = self.kept.lock().await;
+        let Kept { rows, holdings } = &mut *kept;
+        let holdings = self.read(rows, holdings).await?;
+        Ok(holdings.holders(digest))
+    }
+
+    /// What the manifests of these rows name. Blobs that nothing names are what a
+    /// crash left.
+    async fn read<'k>(
         &self,
-        name: &CopyName,
-        digest: &Digest,
-    ) -> Result<Option<String>, StoreError> {
-        let copies = self.copies.lock().await;
-        let manifests = copies.get(name).map_or(&[][..], |row| &row.manifests);
-        for manifest in manifests {
-            let resources = self.resources(manifest).await?;
-            let found = resources.into_iter().find(|(found, _)| found == digest);
-            if let Some((_, media_type)) = found {
-                return Ok(Some(media_type));
+        rows: &BTreeMap<CopyName, CopyRow>,
+        holdings: &'k mut Option<Holdings>,
+    ) -> Result<&'k mut Holdings, StoreError> {
+        if holdings.is_none() {
+            let mut read = Holdings::default();
+            for (name, row) in rows {
+                for manifest in &row.manifests {
+                    let documents = match read.has(manifest) {
+                        true => Vec::new(),
+                        false => {
+                            let text = self.blobs.get(manifest).await?;
+                            text.map_or(Vec::new(), |text| named(&text))
+                        }
+                    };
+                    read.add(name, *manifest, documents);
+                }
             }
+            self.blobs.retain(read.blobs()).await?;
+            *holdings = Some(read);
         }
-        Ok(None)
-    }
-
-    /// Drops the blobs that nothing names.
-    async fn sweep(&self, copies: &BTreeMap<CopyName, CopyRow>) -> Result<(), StoreError> {
-        let mut kept = HashSet::new();
-        for manifest in copies.values().flat_map(|row| &row.manifests) {
-            if kept.insert(*manifest) {
-                let resources = self.resources(manifest).await?;
-                kept.extend(resources.into_iter().map(|(digest, _)| digest));
-            }
-        }
-        self.blobs.retain(kept).await
-    }
-
-    /// The resources that a kept manifest names.
-    async fn resources(&self, manifest: &Digest) -> Result<Vec<(Digest, String)>, StoreError> {
-        let Some(text) = self.blobs.get(manifest).await? else {
-            return Ok(Vec::new());
-        };
-        let manifest = super::manifest::read_kept(&text);
-        let resources = manifest.map_or(Vec::new(), |manifest| manifest.resources);
-        Ok(resources
-            .into_iter()
-            .map(|resource| (resource.sha_256, resource.media_type))
-            .collect())
+        Ok(holdings.get_or_insert_default())
     }
 
     async fn write(&self, name: &CopyName, row: Option<&CopyRow>) -> Result<(), StoreError> {
@@ -418,7 +427,8 @@ mod tests {
             "domain": "isp-c", "serial": serial, "scope": "any", "keys": [],
             "issued": at(0), "next-update": at(6), "interconnects": {},
             "resources": [{
-                "resource-id": "isp-c:networkmap", "media-type": "text/plain", "tag": "t",
+                "resource-id": "isp-c:networkmap", "tag": "t",
+                "media-type": "application/alto-networkmap+json",
                 "length": body.len(), "sha-256": Digest::of(body),
             }],
         });
@@ -492,9 +502,12 @@ mod tests {
         let mut found = Vec::new();
         for serial in 1..=6_u64 {
             let digest = Digest::of(serial.to_string().as_bytes());
-            let named = archive.named(&name(), &digest).await.expect("read");
+            let named = archive.named(&digest).await.expect("read");
             let blob = archive.blob(&digest).await.expect("read");
-            assert_eq!(named.is_some(), blob.is_some());
+            assert_eq!(
+                named.first().map(|(name, _)| name.clone()),
+                blob.as_ref().map(|_| name())
+            );
             found.extend(blob.map(|_| serial));
         }
         assert_eq!(found, [3, 4, 5, 6]);

@@ -3,22 +3,27 @@
 //! A caller that is bound to a configured peer gets the domains that its
 //! `export` names; any other gets ours alone. Nothing goes back to whom it came from or came
 //! through, and nothing to whom its origin's scope leaves out.
+//!
+//! What each peer gets is a set, brought forward when the settings change or a
+//! domain does: whoever asks afterwards looks it up.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use tokio::sync::watch;
 
 use crate::api::s2s::ManifestEntry;
 use crate::ident::{Digest, DomainLabel};
-use crate::publish::{Rendering, Resource, View};
+use crate::publish::{Rendering, Resource, Snapshot, View, ViewName};
 use crate::runtime::Pool;
 
-use super::archive::{Archive, CopyName};
-use super::copy::{DomainCopy, Imports, SignedManifest};
-use super::own::IssuedManifests;
+use super::archive::Archive;
+use super::copy::{DomainCopy, Imports};
+use super::own::{Issued, IssuedManifests};
 use super::refusal::Refusal;
 use super::restore::Restoring;
-use super::settings::Settings;
+use super::settings::{PeerSettings, Settings};
 
 /// The representation that a digest names.
 #[derive(Debug, Clone)]
@@ -29,74 +34,246 @@ pub enum Blob {
     Bytes(String, Bytes),
 }
 
+/// The domains that a caller gets: the same set, by `Arc`, until it is another.
+pub type Passed = Arc<BTreeSet<DomainLabel>>;
+
+/// What is passed on, from moment to moment.
+#[derive(Debug)]
+pub(super) struct Exports {
+    settings: watch::Receiver<Arc<Settings>>,
+    issued: watch::Receiver<IssuedManifests>,
+    used: watch::Receiver<Arc<Imports>>,
+    last: Mutex<Arc<Export>>,
+}
+
+impl Exports {
+    /// Of what is used, and of ours.
+    pub(super) fn new(
+        settings: watch::Receiver<Arc<Settings>>,
+        issued: watch::Receiver<IssuedManifests>,
+        used: watch::Receiver<Arc<Imports>>,
+    ) -> Self {
+        let first = Export::of(
+            settings.borrow().clone(),
+            issued.borrow().clone(),
+            used.borrow().clone(),
+            None,
+        );
+        Self {
+            settings,
+            issued,
+            used,
+            last: Mutex::new(Arc::new(first)),
+        }
+    }
+
+    /// What is passed on now.
+    pub(super) fn now(&self) -> Arc<Export> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let settings = self.settings.borrow().clone();
+        let issued = self.issued.borrow().clone();
+        let imports = self.used.borrow().clone();
+        let is_last = Arc::ptr_eq(&settings, &last.settings)
+            && Arc::ptr_eq(&issued, &last.issued)
+            && Arc::ptr_eq(&imports, &last.imports);
+        if !is_last {
+            *last = Arc::new(Export::of(settings, issued, imports, Some(&last)));
+        }
+        last.clone()
+    }
+
+    /// Publishes what peers may get, whenever that changes.
+    pub(super) async fn publish(self: Arc<Self>, publishing: watch::Sender<Arc<Snapshot>>) {
+        let (mut settings, mut issued, mut used) = (
+            self.settings.clone(),
+            self.issued.clone(),
+            self.used.clone(),
+        );
+        let mut are_settings_open = true;
+        let mut generation = 0;
+        let mut published: Option<Arc<Export>> = None;
+        loop {
+            settings.mark_unchanged();
+            issued.mark_unchanged();
+            used.mark_unchanged();
+            let export = self.now();
+            if !published.is_some_and(|former| former.is_same(&export)) {
+                generation += 1;
+                publishing.send_replace(Arc::new(export.snapshot(generation)));
+            }
+            published = Some(export);
+            tokio::select! {
+                changed = settings.changed(), if are_settings_open => {
+                    are_settings_open = changed.is_ok();
+                }
+                changed = issued.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+                changed = used.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// What is passed on, at one moment.
+#[derive(Debug)]
 pub(super) struct Export {
-    pub(super) settings: Arc<Settings>,
-    pub(super) issued: IssuedManifests,
-    pub(super) imports: Arc<Imports>,
+    settings: Arc<Settings>,
+    issued: IssuedManifests,
+    imports: Arc<Imports>,
+    /// Every domain that some peer may get.
+    domains: BTreeMap<DomainLabel, Exported>,
+    /// The domains that each peer gets.
+    passed: BTreeMap<DomainLabel, Passed>,
+    /// Those that a caller gets that is bound to no peer.
+    passed_to_others: Passed,
+}
+
+/// A domain that some peer may get.
+#[derive(Debug, Clone)]
+struct Exported {
+    origin: Origin,
+    entry: Arc<ManifestEntry>,
+    /// The entry as it is written.
+    text: Bytes,
+}
+
+/// Where a domain is from.
+#[derive(Debug, Clone)]
+enum Origin {
+    /// It is our own.
+    Own(Arc<Issued>),
+    /// A peer passed it, by a manifest.
+    Import(Arc<DomainCopy>),
 }
 
 impl Export {
-    /// The manifests that a caller gets: by the label of the peer that it is
+    /// What is passed on of this. Of `former` is taken what is the same, so that the
+    /// work is that of what changed.
+    fn of(
+        settings: Arc<Settings>,
+        issued: IssuedManifests,
+        imports: Arc<Imports>,
+        former: Option<&Export>,
+    ) -> Self {
+        let own = &settings.own.domain;
+        let former = former.filter(|former| former.settings.own.domain == *own);
+        let known = |domain: &DomainLabel| former.and_then(|former| former.domains.get(domain));
+        let mut changed = Vec::new();
+        let mut domains = BTreeMap::new();
+        let origins = issued.first().cloned().map(Origin::Own).into_iter();
+        let others = imports.values().map(|imported| imported.copy.clone());
+        let others = others.filter(|copy| copy.signed.is_some());
+        for origin in origins.chain(others.map(Origin::Import)) {
+            let domain = origin.domain().clone();
+            let same = known(&domain).filter(|known| known.origin.is_same(&origin));
+            let exported = same.cloned().unwrap_or_else(|| {
+                changed.push(domain.clone());
+                Exported::new(origin, own)
+            });
+            domains.insert(domain, exported);
+        }
+        let before = former.into_iter().flat_map(|former| former.domains.keys());
+        changed.extend(
+            before
+                .filter(|domain| !domains.contains_key(*domain))
+                .cloned(),
+        );
+        let passed = settings.peers.iter().map(|(label, peer)| {
+            let may = |domain: &DomainLabel| match domains.get(domain) {
+                _ if domain == own => shows_own(&settings, Some(peer)),
+                Some(exported) => exported.is_for(peer, own),
+                None => false,
+            };
+            let known = former.and_then(|former| former.passed_to(label, &settings));
+            let all = [own].into_iter().chain(domains.keys());
+            (label.clone(), set(known, all, &changed, may))
+        });
+        let known = former.filter(|former| former.settings.own.scope == settings.own.scope);
+        let known = known.map(|former| former.passed_to_others.clone());
+        let may = |domain: &DomainLabel| domain == own && shows_own(&settings, None);
+        Self {
+            passed: passed.collect(),
+            passed_to_others: set(known, [own].into_iter(), &[], may),
+            domains,
+            issued,
+            imports,
+            settings: settings.clone(),
+        }
+    }
+
+    /// The domains that a peer gets, if they were chosen by the same rules.
+    fn passed_to(&self, peer: &DomainLabel, settings: &Settings) -> Option<Passed> {
+        let (before, now) = (self.settings.peers.get(peer)?, settings.peers.get(peer)?);
+        let same = before.export == now.export && self.settings.own.scope == settings.own.scope;
+        self.passed.get(peer).filter(|_| same).cloned()
+    }
+
+    /// Whether all peers get what they get by another.
+    fn is_same(&self, other: &Export) -> bool {
+        let domains = self.domains.iter().zip(&other.domains);
+        let passed = self.passed.iter().zip(&other.passed);
+        self.domains.len() == other.domains.len()
+            && self.passed.len() == other.passed.len()
+            && Arc::ptr_eq(&self.passed_to_others, &other.passed_to_others)
+            && domains
+                .into_iter()
+                .all(|((a, before), (b, now))| a == b && Arc::ptr_eq(&before.entry, &now.entry))
+            && passed
+                .into_iter()
+                .all(|((a, before), (b, now))| a == b && Arc::ptr_eq(before, now))
+    }
+
+    /// The domains that a caller gets: by the label of the peer that it is
     /// bound to, if it is.
-    pub(super) fn entries(&self, caller: Option<&DomainLabel>) -> Vec<ManifestEntry> {
-        let ours = self.ours().filter(|_| self.shows_own(caller));
-        let others = self
-            .shown(caller)
-            .map(|(copy, signed)| self.entry(copy, signed));
-        ours.map(|(entry, _)| entry)
-            .into_iter()
-            .chain(others)
-            .collect()
+    pub(super) fn passed(&self, caller: Option<&DomainLabel>) -> &Passed {
+        let peer = caller.and_then(|caller| self.passed.get(caller));
+        peer.unwrap_or(&self.passed_to_others)
     }
 
     /// Whether all is here that a caller gets.
     pub(super) fn is_complete(&self, caller: Option<&DomainLabel>, restoring: &Restoring) -> bool {
-        let is_signed = !self.issued.is_empty() || !self.shows_own(caller);
         let own = &self.settings.own.domain;
+        let is_signed = !self.issued.is_empty() || !self.passed(caller).contains(own);
+        let peer = caller.and_then(|caller| self.settings.peers.get(caller));
         let wanted = |domain: &DomainLabel| {
-            domain != own && caller.is_some_and(|caller| self.exports(caller, domain))
+            domain != own && peer.is_some_and(|peer| peer.export.domains.includes(domain, own))
         };
         is_signed && !restoring.awaits(wanted)
     }
 
-    /// Whether a caller gets a domain.
-    pub(super) fn passes(&self, caller: Option<&DomainLabel>, domain: &DomainLabel) -> bool {
-        match *domain == self.settings.own.domain {
-            true => self.shows_own(caller),
-            false => self.shown(caller).any(|(copy, _)| copy.domain == *domain),
-        }
-    }
-
-    /// All that somebody may get: each manifest with the view that it is of.
-    pub(super) fn all(&self) -> Vec<(ManifestEntry, Arc<View>)> {
-        let others = self.imports.values().filter_map(|imported| {
-            let copy = &*imported.copy;
-            let entry = self.entry(copy, copy.signed.as_ref()?);
-            Some((entry, copy.view.clone()))
+    /// The manifests that a caller gets, ours first.
+    pub(super) fn entries(&self, caller: Option<&DomainLabel>) -> Vec<ManifestEntry> {
+        let own = &self.settings.own.domain;
+        let passed = self.passed(caller);
+        let ours = passed.get(own).into_iter();
+        let others = passed.iter().filter(|domain| *domain != own);
+        let entries = ours.chain(others).filter_map(|domain| {
+            let exported = self.domains.get(domain)?;
+            Some(ManifestEntry::clone(&exported.entry))
         });
-        self.ours().into_iter().chain(others).collect()
+        entries.collect()
     }
 
-    fn ours(&self) -> Option<(ManifestEntry, Arc<View>)> {
-        let own = &self.settings.own.domain;
-        let issued = self.issued.first()?;
-        let entry = ManifestEntry {
-            domain: own.clone(),
-            serial: issued.manifest.serial,
-            path: vec![own.clone()],
-            manifest: issued.text.clone(),
-        };
-        Some((entry, issued.view.clone()))
-    }
-
-    fn entry(&self, copy: &DomainCopy, signed: &SignedManifest) -> ManifestEntry {
-        let own = &self.settings.own.domain;
-        ManifestEntry {
-            domain: copy.domain.clone(),
-            serial: copy.serial,
-            path: copy.path.iter().chain([own]).cloned().collect(),
-            manifest: signed.text.to_string(),
+    /// All that somebody may get, as peers that follow it are sent it.
+    fn snapshot(&self, generation: u64) -> Snapshot {
+        let domains = || self.domains.iter();
+        let views = domains().map(|(domain, exported)| {
+            let name = ViewName::Domain(domain.clone());
+            (name, exported.origin.view().clone())
+        });
+        let manifests = domains().map(|(domain, it)| (domain.clone(), it.text.clone()));
+        Snapshot {
+            generation,
+            views: views.collect(),
+            manifests: manifests.collect(),
+            ..Snapshot::default()
         }
     }
 
@@ -112,78 +289,158 @@ impl Export {
         archive: &Archive,
         pool: &Pool,
     ) -> Result<Option<Blob>, Refusal> {
-        let issued = self.issued.iter().filter(|_| self.shows_own(caller));
-        for issued in issued {
-            let named = |r: &&Resource| {
-                let stated = issued.manifest.resources.iter();
-                let mut stated = stated.filter(|stated| stated.sha_256 == *digest);
-                stated.any(|stated| stated.resource_id == r.id)
-            };
-            if let Some(resource) = issued.view.catalog().iter().find(named) {
-                let blob = Blob::Resource(issued.view.clone(), resource.clone());
-                return Ok(Some(blob));
-            }
+        let passed = self.passed(caller);
+        if passed.contains(&self.settings.own.domain)
+            && let Some(blob) = self.own_blob(digest)
+        {
+            return Ok(Some(blob));
         }
-        for (copy, signed) in self.shown(caller) {
-            let name = CopyName {
-                sender: copy.sender().clone(),
-                domain: copy.domain.clone(),
-            };
-            let Some(media_type) = archive.named(&name, digest).await? else {
-                continue;
-            };
-            if let Some(bytes) = archive.blob(digest).await? {
+        for (name, media_type) in archive.named(digest).await? {
+            let used = self.imports.get(&name.domain);
+            let is_used = used.is_some_and(|used| *used.copy.sender() == name.sender);
+            if is_used
+                && passed.contains(&name.domain)
+                && let Some(bytes) = archive.blob(digest).await?
+            {
                 return Ok(Some(Blob::Bytes(media_type, bytes)));
             }
-            // Ordinal costs are not fetched: what we make of the numerical
-            // ones is the same, or it is nothing.
-            let stated = signed.manifest.resources.iter();
-            let mut stated = stated.filter(|stated| stated.sha_256 == *digest);
-            let id = stated.next().map(|stated| &stated.resource_id);
-            let resource = copy.view.catalog().iter().find(|r| Some(&r.id) == id);
-            if let Some(resource) = resource.cloned() {
-                let (view, made) = (copy.view.clone(), resource.clone());
-                let is_same = pool.run(move || has_digest(&view, &made)).await?;
-                if is_same.as_ref() == Some(digest) {
-                    return Ok(Some(Blob::Resource(copy.view.clone(), resource)));
-                }
+        }
+        for domain in passed.iter() {
+            let Some((view, resource)) = self.made(domain, digest) else {
+                continue;
+            };
+            let made = (view.clone(), resource.clone());
+            let found = pool.run(move || digest_of(&made.0, &made.1)).await?;
+            if found.as_ref() == Some(digest) {
+                return Ok(Some(Blob::Resource(view, resource)));
             }
         }
         Ok(None)
     }
 
-    fn shows_own(&self, caller: Option<&DomainLabel>) -> bool {
-        let own = &self.settings.own;
-        match caller.filter(|caller| self.settings.peers.contains_key(*caller)) {
-            Some(peer) => own.scope.admits(peer, true) && self.exports(peer, &own.domain),
-            None => own.scope.admits_anybody(),
-        }
-    }
-
-    fn exports(&self, caller: &DomainLabel, domain: &DomainLabel) -> bool {
-        let peer = self.settings.peers.get(caller);
-        let own = &self.settings.own.domain;
-        peer.is_some_and(|peer| peer.export.domains.includes(domain, own))
-    }
-
-    /// The domains of others that a caller gets.
-    fn shown<'a>(
-        &'a self,
-        caller: Option<&'a DomainLabel>,
-    ) -> impl Iterator<Item = (&'a DomainCopy, &'a SignedManifest)> + 'a {
-        let copies = self.imports.values().map(|imported| &*imported.copy);
-        copies.filter_map(move |copy| {
-            let (caller, signed) = (caller?, copy.signed.as_ref()?);
-            let may = self.exports(caller, &copy.domain)
-                && !copy.path.contains(caller)
-                && signed.manifest.scope.admits(caller, false);
-            may.then_some((copy, signed))
+    fn own_blob(&self, digest: &Digest) -> Option<Blob> {
+        self.issued.iter().find_map(|issued| {
+            let named = |resource: &&Resource| {
+                let mut stated = issued.manifest.resources.iter();
+                stated.any(|it| it.sha_256 == *digest && it.resource_id == resource.id)
+            };
+            let resource = issued.view.catalog().iter().find(named)?;
+            Some(Blob::Resource(issued.view.clone(), resource.clone()))
         })
+    }
+
+    /// The resource of a domain of others that its manifest has with a digest. We
+    /// may make another of it: ordinal costs are not fetched, and what we make of
+    /// the numerical ones is the same, or it is nothing.
+    fn made(&self, domain: &DomainLabel, digest: &Digest) -> Option<(Arc<View>, Resource)> {
+        let Origin::Import(copy) = &self.domains.get(domain)?.origin else {
+            return None;
+        };
+        let mut stated = copy.signed.as_ref()?.manifest.resources.iter();
+        let stated = stated.find(|stated| stated.sha_256 == *digest)?;
+        let mut resources = copy.view.catalog().iter();
+        let resource = resources.find(|resource| resource.id == stated.resource_id)?;
+        Some((copy.view.clone(), resource.clone()))
     }
 }
 
+impl Exported {
+    fn new(origin: Origin, own: &DomainLabel) -> Self {
+        let entry = match &origin {
+            Origin::Own(issued) => ManifestEntry {
+                domain: own.clone(),
+                serial: issued.manifest.serial,
+                path: vec![own.clone()],
+                manifest: issued.text.clone(),
+            },
+            Origin::Import(copy) => ManifestEntry {
+                domain: copy.domain.clone(),
+                serial: copy.serial,
+                path: copy.path.iter().chain([own]).cloned().collect(),
+                manifest: copy
+                    .signed
+                    .as_ref()
+                    .map_or(String::new(), |signed| signed.text.to_string()),
+            },
+        };
+        Self {
+            origin,
+            text: serde_json::to_vec(&entry).unwrap_or_default().into(),
+            entry: Arc::new(entry),
+        }
+    }
+
+    /// Whether a peer gets it, if it is of others.
+    fn is_for(&self, peer: &PeerSettings, own: &DomainLabel) -> bool {
+        let Origin::Import(copy) = &self.origin else {
+            return false;
+        };
+        let scope = copy.signed.as_ref().map(|signed| &signed.manifest.scope);
+        peer.export.domains.includes(&copy.domain, own)
+            && !copy.path.contains(&peer.domain)
+            && scope.is_some_and(|scope| scope.admits(&peer.domain, false))
+    }
+}
+
+impl Origin {
+    fn domain(&self) -> &DomainLabel {
+        match self {
+            Origin::Own(issued) => &issued.manifest.domain,
+            Origin::Import(copy) => &copy.domain,
+        }
+    }
+
+    fn view(&self) -> &Arc<View> {
+        match self {
+            Origin::Own(issued) => &issued.view,
+            Origin::Import(copy) => &copy.view,
+        }
+    }
+
+    fn is_same(&self, other: &Origin) -> bool {
+        match (self, other) {
+            (Origin::Own(a), Origin::Own(b)) => Arc::ptr_eq(a, b),
+            (Origin::Import(a), Origin::Import(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+/// Whether a caller gets our own domain.
+fn shows_own(settings: &Settings, caller: Option<&PeerSettings>) -> bool {
+    let own = &settings.own;
+    match caller {
+        Some(peer) => {
+            own.scope.admits(&peer.domain, true)
+                && peer.export.domains.includes(&own.domain, &own.domain)
+        }
+        None => own.scope.admits_anybody(),
+    }
+}
+
+/// Those of the domains that a caller may have. If they were chosen before by the
+/// same rules, `known` has them, and only those that changed are looked at.
+fn set<'a>(
+    known: Option<Passed>,
+    all: impl Iterator<Item = &'a DomainLabel>,
+    changed: &[DomainLabel],
+    may: impl Fn(&DomainLabel) -> bool,
+) -> Passed {
+    let Some(mut passed) = known else {
+        return Arc::new(all.filter(|domain| may(domain)).cloned().collect());
+    };
+    for domain in changed {
+        match (may(domain), passed.contains(domain)) {
+            (true, false) => drop(Arc::make_mut(&mut passed).insert(domain.clone())),
+            (false, true) => drop(Arc::make_mut(&mut passed).remove(domain)),
+            _ => {}
+        }
+    }
+    passed
+}
+
 /// The digest of what a GET of a resource returns.
-fn has_digest(view: &Arc<View>, resource: &Resource) -> Option<Digest> {
+fn digest_of(view: &Arc<View>, resource: &Resource) -> Option<Digest> {
     if let Some(version) = resource.version.get() {
         return Some(version.digest);
     }
@@ -192,206 +449,4 @@ fn has_digest(view: &Arc<View>, resource: &Resource) -> Option<Digest> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::api::s2s::Scope;
-    use crate::compile::Interconnects;
-    use crate::federation::copy::Imported;
-    use crate::federation::manifest::{Signed, Statement, content_digest, resources};
-    use crate::federation::own::Issued;
-    use crate::federation::settings::Domains;
-    use crate::federation::testing::{
-        at, domain_view, domain_view_with, label, peer, settings, small_store,
-    };
-    use crate::federation::trust::Signer;
-    use crate::federation::{Keyring, SigningKey};
-
-    fn statement(view: &Arc<View>, domain: &str, scope: &Scope) -> (Arc<Issued>, Signer) {
-        let ring = Keyring::new(SigningKey::generate().expect("a key"), Vec::new());
-        let statement = Statement {
-            domain: &label(domain),
-            resources: resources(view),
-            interconnects: &Interconnects::new(),
-            scope,
-            keys: ring.documents(at(0)),
-        };
-        let Signed {
-            manifest,
-            text,
-            fingerprint,
-        } = statement.sign(1, at(0), ring.signer(at(0)));
-        let issued = Issued {
-            manifest,
-            text,
-            fingerprint,
-            view: view.clone(),
-        };
-        let signer = Signer {
-            key: *ring.signer(at(0)).public(),
-            trust: crate::api::s2s::KeyTrust::Direct,
-        };
-        (Arc::new(issued), signer)
-    }
-
-    fn imported(path: &[&str], scope: Scope) -> (DomainLabel, Imported) {
-        let view = domain_view(path[0]);
-        let (issued, signer) = statement(&view, path[0], &scope);
-        let copy = DomainCopy {
-            domain: label(path[0]),
-            path: path.iter().map(|name| label(name)).collect(),
-            serial: 1,
-            digest: content_digest(&issued.manifest),
-            signed: Some(SignedManifest {
-                manifest: Arc::new(issued.manifest.clone()),
-                text: issued.text.clone().into(),
-                fingerprint: issued.fingerprint,
-                signer,
-            }),
-            view,
-            interconnects: Arc::default(),
-            ours: Arc::default(),
-            ignored: Vec::new(),
-            rewritten: Vec::new(),
-        };
-        let imported = Imported {
-            copy: Arc::new(copy),
-            stale: false,
-        };
-        (label(path[0]), imported)
-    }
-
-    /// What `isp-a` has of `isp-b`, and through it of `isp-c` and `isp-d`; its
-    /// peers are `isp-b`, `isp-e` and `isp-f`.
-    fn export(scope: Scope) -> Export {
-        let mut settings = settings();
-        for (name, export) in [("isp-b", "*"), ("isp-e", "*"), ("isp-f", "own")] {
-            let mut peer = peer(name, "https://alto.example/");
-            peer.export.domains = Domains::try_from(vec![export.to_owned()]).expect("a choice");
-            settings.peers.insert(label(name), peer);
-        }
-        let imports = [
-            imported(&["isp-b"], Scope::Any),
-            imported(&["isp-c", "isp-e", "isp-b"], Scope::Any),
-            imported(&["isp-d", "isp-b"], scope),
-        ];
-        Export {
-            settings: Arc::new(settings),
-            issued: [statement(&domain_view("isp-a"), "isp-a", &Scope::Any).0].into(),
-            imports: Arc::new(BTreeMap::from(imports)),
-        }
-    }
-
-    fn seen(export: &Export, caller: Option<&str>) -> Vec<String> {
-        let caller = caller.map(label);
-        let entries = export.entries(caller.as_ref());
-        entries
-            .iter()
-            .map(|entry| entry.domain.to_string())
-            .collect()
-    }
-
-    #[test]
-    fn nothing_goes_back_to_whom_it_came_from_or_came_through() {
-        let export = export(Scope::Any);
-        assert_eq!(seen(&export, Some("isp-b")), ["isp-a"]);
-        assert_eq!(seen(&export, Some("isp-e")), ["isp-a", "isp-b", "isp-d"]);
-        let entries = export.entries(Some(&label("isp-e")));
-        let path: Vec<_> = entries[2].path.iter().map(DomainLabel::as_str).collect();
-        assert_eq!(path, ["isp-d", "isp-b", "isp-a"]);
-    }
-
-    #[test]
-    fn a_caller_gets_what_its_export_names_and_an_unbound_one_ours_alone() {
-        let export = export(Scope::Any);
-        assert_eq!(seen(&export, Some("isp-f")), ["isp-a"]);
-        assert_eq!(seen(&export, None), ["isp-a"]);
-        assert_eq!(seen(&export, Some("isp-x")), ["isp-a"], "it is no peer");
-    }
-
-    #[test]
-    fn what_is_out_of_scope_is_not_passed_on() {
-        let only = |name| Scope::Only([label(name)].into());
-        assert_eq!(
-            seen(&export(Scope::None), Some("isp-e")),
-            ["isp-a", "isp-b"]
-        );
-        let some = export(only("isp-e"));
-        assert_eq!(seen(&some, Some("isp-e")), ["isp-a", "isp-b", "isp-d"]);
-        let others = export(only("isp-f"));
-        assert_eq!(seen(&others, Some("isp-e")), ["isp-a", "isp-b"]);
-        let mut ours = export(Scope::Any);
-        for (scope, peers, anybody) in [(Scope::None, 1, 1), (only("isp-e"), 0, 0)] {
-            Arc::make_mut(&mut ours.settings).own.scope = scope;
-            assert_eq!(seen(&ours, Some("isp-b")).len(), peers);
-            assert_eq!(seen(&ours, None).len(), anybody);
-        }
-    }
-
-    #[test]
-    fn plain_domains_are_not_passed_on() {
-        let mut export = export(Scope::Any);
-        let imports = Arc::make_mut(&mut export.imports);
-        let plain = imports.get_mut(&label("isp-d")).expect("there");
-        Arc::make_mut(&mut plain.copy).signed = None;
-        assert_eq!(seen(&export, Some("isp-e")), ["isp-a", "isp-b"]);
-    }
-
-    #[tokio::test]
-    async fn a_blob_is_for_who_may_see_a_manifest_that_names_it() {
-        let (_directory, store) = small_store();
-        let (archive, _) = Archive::open(&store).await.expect("opened");
-        let pool = Pool::new(1).expect("a pool");
-        let mut export = export(Scope::Any);
-        let d = export.imports[&label("isp-d")].copy.clone();
-        let signed = d.signed.as_ref().expect("signed");
-        let name = CopyName {
-            sender: label("isp-b"),
-            domain: label("isp-d"),
-        };
-        let text = Bytes::from(signed.text.to_string());
-        let map = d.view.catalog().get("networkmap").expect("a map");
-        let (version, body) = Rendering::new(d.view.clone(), map)
-            .expect("a map")
-            .finish(usize::MAX);
-        let body = Bytes::from(body.expect("a body"));
-        archive
-            .keep_copy(&name, &d.path, text, true, [body.clone()])
-            .await
-            .expect("kept");
-        let ask = async |export: &Export, caller: Option<&str>, digest: Digest| {
-            let caller = caller.map(label);
-            let blob = export.blob(caller.as_ref(), &digest, &archive, &pool);
-            match blob.await.expect("read") {
-                Some(Blob::Bytes(_, bytes)) => Some(bytes),
-                Some(Blob::Resource(view, resource)) => {
-                    let rendering = Rendering::new(view, &resource)?;
-                    rendering.finish(usize::MAX).1.map(Bytes::from)
-                }
-                None => None,
-            }
-        };
-        let e = Some("isp-e");
-        assert_eq!(ask(&export, e, version.digest).await, Some(body));
-        assert_eq!(ask(&export, Some("isp-f"), version.digest).await, None);
-        assert_eq!(ask(&export, Some("isp-b"), version.digest).await, None);
-        assert_eq!(ask(&export, None, version.digest).await, None);
-        // Ordinal costs are made, and are what was signed.
-        let stated = signed.manifest.resources.iter();
-        for resource in stated.filter(|r| r.resource_id.as_str().contains("ordinal")) {
-            let body = ask(&export, e, resource.sha_256).await.expect("made");
-            assert_eq!(Digest::of(&body), resource.sha_256);
-        }
-        // Ours are seen by all who may, also those of the manifests before.
-        let before = resources(&export.issued[0].view)[0].clone();
-        let newer = domain_view_with("isp-a", 9.0);
-        let newer = statement(&newer, "isp-a", &Scope::Any).0;
-        export.issued = [newer, export.issued[0].clone()].into();
-        for caller in [None, e, Some("isp-f")] {
-            let body = ask(&export, caller, before.sha_256).await.expect("kept");
-            assert_eq!(Digest::of(&body), before.sha_256);
-        }
-        assert_eq!(ask(&export, e, Digest::ZERO).await, None);
-    }
-}
+mod tests;

@@ -18,6 +18,7 @@ mod archive;
 mod copies;
 mod copy;
 mod export;
+mod holdings;
 mod import;
 mod jws;
 mod key;
@@ -42,7 +43,7 @@ mod tests;
 use std::time::Duration;
 
 pub use copy::{DomainCopy, Imported, Imports, SignedManifest};
-pub use export::Blob;
+pub use export::{Blob, Passed};
 pub use key::{InvalidKey, KeyError, KeySettings, Keyring, OldKey, PublicKey, SigningKey};
 pub use own::{Issued, IssuedManifests, OwnDomain};
 pub use refusal::Refusal;

@@ -8,14 +8,14 @@ use tokio::sync::{Mutex, Notify, watch};
 
 use crate::api::s2s::{Descriptor, KeyDocument, ManifestEntry, OwnStatus, PeerList};
 use crate::ident::{Digest, DomainLabel};
-use crate::publish::{Snapshot, ViewName};
+use crate::publish::Snapshot;
 use crate::runtime::{Clock, DateWatch, Gate, Pool, PoolError, Task};
 use crate::store::{Store, StoreError};
 
 use super::archive::{Archive, Facts};
 use super::copies::Copies;
 use super::copy::Imports;
-use super::export::{Blob, Export};
+use super::export::{Blob, Exports, Passed};
 use super::key::{KeyError, Keyring};
 use super::own::{IssuedManifests, OwnDomain, Publisher};
 use super::peer::supervise;
@@ -38,6 +38,7 @@ const FEATURES: [&str; 1] = [UPDATES];
 pub struct Federation {
     shared: Arc<Shared>,
     issued: watch::Receiver<IssuedManifests>,
+    exports: Arc<Exports>,
     exported: watch::Receiver<Arc<Snapshot>>,
     restoring: watch::Receiver<Restoring>,
     nudges: Arc<Nudges>,
@@ -123,7 +124,7 @@ impl Federation {
             keys_of: first.own.keys.clone(),
             pool,
             clock,
-            settings,
+            settings: settings.clone(),
             own,
             issued: issuing,
             serial,
@@ -142,14 +143,17 @@ impl Federation {
                 follow(shared, nudges).await;
             }
         });
+        let exports = Exports::new(settings, issued.clone(), shared.copies.used());
+        let exports = Arc::new(exports);
         let tasks = [
-            Task::spawn("exports", export(shared.clone(), issued.clone(), exporting)),
+            Task::spawn("exports", exports.clone().publish(exporting)),
             Task::spawn("publisher", publisher.run()),
             Task::spawn("ageing", age(shared.clone())),
         ];
         Ok(Self {
             shared,
             issued,
+            exports,
             exported,
             restoring: restoring_read,
             nudges,
@@ -202,17 +206,17 @@ impl Federation {
     pub fn exports(&self, caller: Option<&DomainLabel>) -> Result<Vec<ManifestEntry>, Incomplete> {
         // Before what is restored: what is over is all there then.
         let restoring = self.restoring.borrow().clone();
-        let export = self.export();
+        let export = self.exports.now();
         match export.is_complete(caller, &restoring) {
             true => Ok(export.entries(caller)),
             false => Err(Incomplete),
         }
     }
 
-    /// Whether a caller gets a domain: by the label of the peer that it is bound
+    /// The domains that a caller gets: by the label of the peer that it is bound
     /// to, if it is.
-    pub fn passes(&self, caller: Option<&DomainLabel>, domain: &DomainLabel) -> bool {
-        self.export().passes(caller, domain)
+    pub fn passed(&self, caller: Option<&DomainLabel>) -> Passed {
+        self.exports.now().passed(caller).clone()
     }
 
     /// What some peer may get, each domain as its manifest has it, and each later
@@ -231,7 +235,8 @@ impl Federation {
         digest: &Digest,
     ) -> Result<Option<Blob>, Refusal> {
         let (archive, pool) = (&self.shared.archive, &self.shared.pool);
-        self.export().blob(caller, digest, archive, pool).await
+        let export = self.exports.now();
+        export.blob(caller, digest, archive, pool).await
     }
 
     /// How things stand with the peers, and what we said last.
@@ -296,14 +301,6 @@ impl Federation {
             .for_each(|nudge| nudge.notify_one());
         Ok(forgotten)
     }
-
-    fn export(&self) -> Export {
-        Export {
-            settings: self.shared.settings(),
-            issued: self.issued.borrow().clone(),
-            imports: self.shared.copies.used().borrow().clone(),
-        }
-    }
 }
 
 /// A peer that is being read.
@@ -348,50 +345,6 @@ async fn follow(shared: Arc<Shared>, nudges: Arc<Nudges>) {
             return pending().await;
         }
         lock(&nudges).values().for_each(|nudge| nudge.notify_one());
-    }
-}
-
-/// Publishes what peers may get, whenever that changes.
-async fn export(
-    shared: Arc<Shared>,
-    mut issued: watch::Receiver<IssuedManifests>,
-    exporting: watch::Sender<Arc<Snapshot>>,
-) {
-    let mut used = shared.copies.used();
-    let mut generation = 0;
-    loop {
-        let export = Export {
-            settings: shared.settings(),
-            issued: issued.borrow_and_update().clone(),
-            imports: used.borrow_and_update().clone(),
-        };
-        generation += 1;
-        let mut snapshot = Snapshot {
-            generation,
-            ..Snapshot::default()
-        };
-        for (entry, view) in export.all() {
-            let text = serde_json::to_vec(&entry).unwrap_or_default();
-            let name = ViewName::Domain(entry.domain.clone());
-            snapshot.manifests.insert(entry.domain, text.into());
-            snapshot.views.insert(name, view);
-        }
-        let is_same = exporting.borrow().manifests == snapshot.manifests;
-        if !is_same {
-            exporting.send_replace(Arc::new(snapshot));
-        }
-        tokio::select! {
-            changed = issued.changed() => {
-                if changed.is_err() {
-                    return;
-                }
-            }
-            changed = used.changed() => {
-                if changed.is_err() {
-                    return;
-                }
-            }
-        }
     }
 }
 

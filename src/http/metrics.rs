@@ -175,6 +175,12 @@ impl Collector for NodeMetrics {
             "Update streams that peers have open",
             self.peer_push.open_streams() as u64,
         )?;
+        counter(
+            out,
+            "altofed_federation_update_looks",
+            "Substreams of peers that were looked at for something to send",
+            self.peer_push.followed().looks(),
+        )?;
         let snapshot = self.snapshots.borrow().clone();
         gauge(
             out,

@@ -303,8 +303,8 @@ async fn updates(
             known && access.require(caller.principal(), Scope::Peer).is_ok()
         };
         let federation = app.federation.clone();
-        let may = move |domain: &DomainLabel| federation.passes(peer.as_ref(), domain);
-        open_for_peer(&app, accounted, &content, Box::new(allowed), Arc::new(may)).await
+        let may = move || federation.passed(peer.as_ref());
+        open_for_peer(&app, accounted, &content, Box::new(allowed), Box::new(may)).await
     };
     answered.await.unwrap_or_else(|refused: Refused| *refused)
 }

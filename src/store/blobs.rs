@@ -92,6 +92,30 @@ impl Blobs {
         .await
     }
 
+    /// Drops these blobs.
+    ///
+    /// # Errors
+    /// [`Io`](StoreError::Io); some may be dropped.
+    pub async fn remove(&self, digests: Vec<Digest>) -> Result<(), StoreError> {
+        if digests.is_empty() {
+            return Ok(());
+        }
+        let blobs = self.clone();
+        blocking(move || {
+            for digest in &digests {
+                let path = blobs.path(digest);
+                match fs::remove_file(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(StoreError::io(format!("remove {}", path.display()))(error));
+                    }
+                    _ => {}
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
     fn remove_where(&self, is_due: impl Fn(&Path) -> bool) -> Result<(), StoreError> {
         let failed = || StoreError::io(format!("clear {}", self.directory.display()));
         let entries = match fs::read_dir(&self.directory) {
@@ -182,6 +206,19 @@ mod tests {
         let kept = blobs.put(Bytes::from_static(b"a")).await.expect("kept");
         let gone = blobs.put(Bytes::from_static(b"b")).await.expect("kept");
         blobs.retain(HashSet::from([kept])).await.expect("cleared");
+        assert!(blobs.get(&kept).await.expect("read").is_some());
+        assert!(blobs.get(&gone).await.expect("read").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_blob_that_is_removed_is_gone_and_one_that_is_not_there_is_no_fault() {
+        let (_directory, blobs) = blobs();
+        let kept = blobs.put(Bytes::from_static(b"a")).await.expect("kept");
+        let gone = blobs.put(Bytes::from_static(b"b")).await.expect("kept");
+        blobs
+            .remove(vec![Digest::ZERO, gone])
+            .await
+            .expect("removed");
         assert!(blobs.get(&kept).await.expect("read").is_some());
         assert!(blobs.get(&gone).await.expect("read").is_none());
     }

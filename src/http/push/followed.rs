@@ -7,7 +7,7 @@
 //! newer than its network map.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ use crate::publish::{
 };
 use crate::runtime::{Clock, Moment, Pool, PoolError, Task};
 
+use super::follower::Follower;
+use super::moves::{AnswerId, Moved, Moves};
 use super::settings::Settings;
 use super::tokens::unguessable;
 
@@ -38,10 +40,13 @@ pub struct Followed {
     pool: Pool,
     clock: Clock,
     begun: Moment,
+    looks: AtomicU64,
 }
 
 struct State {
     snapshot: Arc<Snapshot>,
+    /// What moved with the last snapshots.
+    moves: Moves,
     answers: HashMap<AnswerId, Answer>,
     known: BTreeMap<(ViewName, Query), AnswerId>,
     /// The answers that have a TIPS view, by its name.
@@ -55,10 +60,6 @@ struct State {
     /// The bytes that the histories keep, of patches and of data.
     kept: usize,
 }
-
-/// Numbers the answers that are followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct AnswerId(u64);
 
 /// An answer that is followed.
 pub(super) struct Answer {
@@ -76,12 +77,6 @@ pub(super) struct Answer {
     /// How many cells it has.
     cells: u64,
     _of_client: Option<[Place; 2]>,
-}
-
-/// Follows an answer, which is kept as long.
-pub(super) struct Follower {
-    followed: Arc<Followed>,
-    id: AnswerId,
 }
 
 /// As many answers are followed as may be, or as many cells.
@@ -133,6 +128,7 @@ impl Followed {
             arrived: watch::Sender::new(snapshot.generation),
             state: RwLock::new(State {
                 snapshot,
+                moves: Moves::default(),
                 answers: HashMap::new(),
                 known: BTreeMap::new(),
                 names: HashMap::new(),
@@ -148,6 +144,7 @@ impl Followed {
             pool,
             begun: clock.now(),
             clock,
+            looks: AtomicU64::new(0),
         });
         let this = followed.clone();
         let task = Task::spawn("updates", async move {
@@ -228,6 +225,16 @@ impl Followed {
         self.read().kept
     }
 
+    /// How often a substream was looked at for something to send.
+    pub fn looks(&self) -> u64 {
+        self.looks.load(Ordering::Relaxed)
+    }
+
+    /// Counts a look at a substream.
+    pub(super) fn count_look(&self) {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Follows an answer of a view that the snapshot has.
     ///
     /// # Errors
@@ -287,10 +294,7 @@ impl Followed {
             answer.followers += 1;
             answer.used = now;
         }
-        Ok(Follower {
-            followed: self.clone(),
-            id,
-        })
+        Ok(Follower::new(self.clone(), id))
     }
 
     /// The name of the TIPS view of an answer, which it is given when it is first
@@ -317,10 +321,7 @@ impl Followed {
         }
         answer.followers += 1;
         answer.used = now;
-        Some(Follower {
-            followed: self.clone(),
-            id,
-        })
+        Some(Follower::new(self.clone(), id))
     }
 
     /// Notes how long an answer is.
@@ -401,6 +402,15 @@ impl Followed {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// One follows an answer no more.
+    pub(super) fn leave(&self, id: AnswerId) {
+        let now = self.now();
+        if let Some(answer) = self.write().answers.get_mut(&id) {
+            answer.followers = answer.followers.saturating_sub(1);
+            answer.used = now;
+        }
+    }
+
     /// Looks at several answers at one moment.
     pub(super) fn look<T>(&self, look: impl FnOnce(Answers<'_>) -> T) -> T {
         look(Answers(&self.read()))
@@ -415,6 +425,11 @@ impl<'s> Answers<'s> {
     /// The snapshot that all are at.
     pub(super) fn snapshot(self) -> &'s Snapshot {
         &self.0.snapshot
+    }
+
+    /// What moved with the last snapshots.
+    pub(super) fn moves(self) -> &'s Moves {
+        &self.0.moves
     }
 
     pub(super) fn get(self, id: AnswerId) -> Option<&'s Answer> {
@@ -479,30 +494,36 @@ impl State {
         now: Duration,
         settings: &Settings,
     ) {
+        let mut moved = Moved::between(&self.snapshot.manifests, &snapshot.manifests);
         for (id, Advanced { advance, cells }) in advances {
             if let Some(answer) = self.answers.get_mut(&id) {
-                answer.advance(advance, now, settings.history());
+                if answer.advance(advance, now, settings.history()) {
+                    moved.answers.push(id);
+                }
                 answer.cells = cells;
             }
         }
         self.snapshot = snapshot;
         self.forget(now, settings.history_age);
-        self.bound(settings.max_history_bytes);
+        self.bound(settings.max_history_bytes, &mut moved);
+        self.moves.push(moved);
     }
 
     /// Forgets old versions, the oldest of every answer first, until the histories keep no more
-    /// than `most` bytes.
-    fn bound(&mut self, most: usize) {
+    /// than `most` bytes. Their summaries are others then.
+    fn bound(&mut self, most: usize, moved: &mut Moved) {
         loop {
             self.kept = self.patches() + self.pinned();
             if self.kept <= most {
                 return;
             }
-            let mut forgot = false;
-            for answer in self.answers.values_mut() {
-                forgot |= answer.history.forget_oldest();
+            let before = moved.answers.len();
+            for (id, answer) in &mut self.answers {
+                if answer.history.forget_oldest() {
+                    moved.answers.push(*id);
+                }
             }
-            if !forgot {
+            if moved.answers.len() == before {
                 return;
             }
         }
@@ -635,9 +656,13 @@ impl Behind {
 }
 
 impl Answer {
-    fn advance(&mut self, advance: Advance, now: Duration, limits: HistoryLimits) {
+    /// Brings it forward; whether there is something for who follows it.
+    fn advance(&mut self, advance: Advance, now: Duration, limits: HistoryLimits) -> bool {
         match advance {
-            Advance::Same(view) => self.history.renew(view),
+            Advance::Same(view) => {
+                self.history.renew(view);
+                return false;
+            }
             Advance::Changed {
                 view,
                 patch,
@@ -652,6 +677,7 @@ impl Answer {
             }
             Advance::Ended(why) => self.ended = Some(why),
         }
+        true
     }
 
     /// The newest version, if it has a tag that is not known yet.
@@ -670,30 +696,4 @@ fn tag_cell(view: &View, kind: &Kind) -> Arc<OnceLock<Tag>> {
         cell.get_or_init(|| view.network().tag().clone());
     }
     cell
-}
-
-impl Follower {
-    pub(super) fn id(&self) -> AnswerId {
-        self.id
-    }
-
-    /// Looks at the answer.
-    pub(super) fn look<T>(&self, look: impl FnOnce(&Answer) -> T) -> Option<T> {
-        self.followed.look(|answers| answers.get(self.id).map(look))
-    }
-
-    /// Its query.
-    pub(super) fn query(&self) -> Option<Query> {
-        self.look(|answer| answer.query.clone())
-    }
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        let now = self.followed.now();
-        if let Some(answer) = self.followed.write().answers.get_mut(&self.id) {
-            answer.followers = answer.followers.saturating_sub(1);
-            answer.used = now;
-        }
-    }
 }

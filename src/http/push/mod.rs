@@ -5,9 +5,12 @@
 //! transport information publication service (RFC 9569; `tips`). Peers have a
 //! stream of their own (`peers`), over what manifests were signed for.
 
+mod behind;
 mod control;
 mod event;
 mod followed;
+mod follower;
+mod moves;
 mod open;
 mod peers;
 mod settings;

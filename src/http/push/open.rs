@@ -26,7 +26,8 @@ use crate::http::socket::{Client, Peer};
 use crate::publish::{Kind, Query, QueryError, View, ViewName, Work};
 
 use super::Push;
-use super::followed::{Follower, Wanted};
+use super::followed::Wanted;
+use super::follower::Follower;
 use super::stream::{Controlled, Ids, Rights, Source, Stream, Substream};
 
 /// A request for something of a view that is followed: how it is answered.

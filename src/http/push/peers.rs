@@ -6,8 +6,6 @@
 //! what the peer gets. It is not controlled: who wants other substreams opens
 //! another.
 
-use std::sync::Arc;
-
 use axum::http::StatusCode;
 use axum::response::Response;
 
@@ -21,7 +19,7 @@ use crate::publish::{Query, ViewName, Work};
 
 use super::followed::Wanted;
 use super::open::{begin, full, mistaken};
-use super::stream::{May, Rights, Source, Substream};
+use super::stream::{May, Passed, Rights, Source, Substream};
 
 /// The list of the domains that a peer gets.
 const DOMAINS: &str = "domains";
@@ -29,11 +27,8 @@ const DOMAINS: &str = "domains";
 /// What a domain's manifest is called.
 const MANIFEST: &str = "manifest";
 
-/// Whether a peer gets a domain now.
-type MayHave = Arc<dyn Fn(&DomainLabel) -> bool + Send + Sync>;
-
 /// The answer to a peer's request for its update stream. `allowed` tells whether
-/// the peer is one still, `may` which domains it gets.
+/// the peer is one still, `may` which domains it gets now.
 ///
 /// # Errors
 /// The request is mistaken, or there is no room.
@@ -42,15 +37,16 @@ pub(in crate::http) async fn open_for_peer(
     caller: limit::Caller,
     content: &[u8],
     allowed: Box<dyn Fn() -> bool + Send + Sync>,
-    may: MayHave,
+    may: May,
 ) -> Result<Response, Refused> {
     let params = UpdateStreamParams::read(content).map_err(|error| mistaken(&error))?;
     if params.add.is_empty() {
         return Err(mistaken(&AltoError::missing_field("add")));
     }
+    let passed = may();
     let mut substreams = Vec::with_capacity(params.add.len());
     for (id, update) in &params.add {
-        let source = source(app, update, &may).await?.ok_or_else(|| {
+        let source = source(app, update, &passed).await?.ok_or_else(|| {
             let field = format!("add/{id}/resource-id");
             mistaken(&AltoError::invalid_value(field, &update.resource_id))
         })?;
@@ -59,7 +55,6 @@ pub(in crate::http) async fn open_for_peer(
             source,
         });
     }
-    let may: May = Box::new(move |domain| may(domain));
     let rights = Rights {
         allowed,
         may: Some(may),
@@ -75,14 +70,14 @@ pub(in crate::http) async fn open_for_peer(
 }
 
 /// What a peer is sent of a resource; none if it gets none of this id.
-async fn source(app: &App, update: &AddUpdate, may: &MayHave) -> Result<Option<Source>, Refused> {
+async fn source(app: &App, update: &AddUpdate, passed: &Passed) -> Result<Option<Source>, Refused> {
     let id = update.resource_id.as_str();
     if id == DOMAINS {
         return Ok(Some(Source::Domains { told: None }));
     }
     let named = id.split_once(':').and_then(|(label, path)| {
         let domain = DomainLabel::new(label).ok()?;
-        Some((domain, path)).filter(|(domain, _)| may(domain))
+        Some((domain, path)).filter(|(domain, _)| passed.contains(domain))
     });
     let Some((domain, path)) = named else {
         return Ok(None);

@@ -4,7 +4,7 @@
 //! substream has come; when the client takes more, it is sent what is then the
 //! next patch on the shortest way to the newest version, or all of that.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -20,7 +20,9 @@ use crate::ident::DomainLabel;
 use crate::publish::{Form, Kind, Rendering, View, ViewName};
 use crate::runtime::{Drain, Moment};
 
-use super::followed::{Answer, Answers, Followed, Follower};
+use super::behind::{Behind, Watched};
+use super::followed::{Answer, Answers, Followed};
+use super::follower::Follower;
 use super::whole::Whole;
 use super::{Open, event};
 
@@ -56,8 +58,11 @@ pub(super) struct Substream {
     pub(super) source: Source,
 }
 
-/// Whether a peer gets a domain now.
-pub(super) type May = Box<dyn Fn(&DomainLabel) -> bool + Send + Sync>;
+/// The domains that a peer gets: the same ones, by `Arc`, until they are others.
+pub(super) type Passed = Arc<BTreeSet<DomainLabel>>;
+
+/// Tells which domains a peer gets now.
+pub(super) type May = Box<dyn Fn() -> Passed + Send + Sync>;
 
 /// What the control service has a stream do.
 pub(super) struct Command {
@@ -94,7 +99,14 @@ impl Controlled {
 pub(super) struct Stream {
     followed: Arc<Followed>,
     controlled: Arc<Controlled>,
+    /// In the order of dependency.
     substreams: Vec<Substream>,
+    behind: Behind,
+    /// How many moves of what is followed were looked at.
+    seen: u64,
+    /// The domains that the client was last seen to get, all of which it may still
+    /// follow; none unless it is a peer.
+    passed: Option<Passed>,
     arrived: watch::Receiver<u64>,
     drain: Drain,
     /// What is on its way.
@@ -124,7 +136,7 @@ enum Writing {
 pub(super) struct Rights {
     /// Whether it may still read what it follows.
     pub(super) allowed: Box<dyn Fn() -> bool + Send + Sync>,
-    /// Of which domains, for a peer.
+    /// Which domains it gets, for a peer.
     pub(super) may: Option<May>,
 }
 
@@ -156,6 +168,9 @@ impl Stream {
         sort(&mut substreams);
         let settings = followed.settings();
         Self {
+            behind: behind(&substreams),
+            seen: followed.look(|answers| answers.moves().count()),
+            passed: None,
             arrived: followed.arrived(),
             comment_at: followed.moment() + settings.keep_alive,
             followed,
@@ -205,16 +220,26 @@ impl Stream {
         }
     }
 
-    /// The first substream of a domain that the client gets no more.
-    fn forbidden(&self) -> Option<usize> {
-        let may = self.rights.may.as_ref()?;
-        self.followed.look(|answers| {
+    /// The first substream of a domain that the client gets no more. They are
+    /// looked at when the domains that it gets are others.
+    fn forbidden(&mut self) -> Option<usize> {
+        let passed = self.rights.may.as_ref()?();
+        let known = self.passed.as_ref();
+        if known.is_some_and(|known| Arc::ptr_eq(known, &passed)) {
+            return None;
+        }
+        let found = self.followed.look(|answers| {
             let mut substreams = self.substreams.iter();
             substreams.position(|substream| {
                 let domain = substream.source.domain(answers);
-                domain.is_some_and(|domain| !may(domain))
+                domain.is_some_and(|domain| !passed.contains(domain))
             })
-        })
+        });
+        if found.is_none() {
+            self.passed = Some(passed);
+            self.behind.relist();
+        }
+        found
     }
 
     /// Waits until there may be something to send.
@@ -247,6 +272,7 @@ impl Stream {
         self.substreams.extend(command.add);
         sort(&mut self.substreams);
         self.substreams.retain(|s| !command.remove.contains(&s.id));
+        self.behind = behind(&self.substreams);
         if !started.is_empty() {
             self.pieces.push_back(event::control(&ControlUpdate {
                 started,
@@ -264,12 +290,30 @@ impl Stream {
 
     /// The first substream, in the order of dependency, that is behind, and what
     /// it is sent.
-    fn step(&self) -> Option<(usize, Step)> {
-        self.followed.look(|answers| {
-            let mut behind = self.substreams.iter().enumerate();
-            let may = self.rights.may.as_ref();
-            behind
-                .find_map(|(place, substream)| Some((place, substream.source.step(answers, may)?)))
+    fn step(&mut self) -> Option<(usize, Step)> {
+        let Self {
+            followed,
+            substreams,
+            behind,
+            seen,
+            passed,
+            ..
+        } = self;
+        followed.look(|answers| {
+            match answers.moves().since(*seen) {
+                Some(moves) => behind.follow(moves),
+                None => behind.all(),
+            }
+            *seen = answers.moves().count();
+            while let Some(place) = behind.first() {
+                followed.count_look();
+                let source = substreams.get(place).map(|substream| &substream.source);
+                match source.and_then(|source| source.step(answers, passed.as_deref())) {
+                    Some(step) => return Some((place, step)),
+                    None => behind.is_level(place),
+                }
+            }
+            None
         })
     }
 
@@ -377,6 +421,7 @@ impl Stream {
     /// Ends a substream, and the stream with the last one.
     fn end(&mut self, place: usize, why: String) {
         let substream = self.substreams.remove(place);
+        self.behind = behind(&self.substreams);
         {
             let mut ids = self.controlled.ids();
             ids.ever.insert(substream.id.clone(), false);
@@ -410,6 +455,17 @@ impl Drop for Stream {
 }
 
 impl Source {
+    /// What it is of.
+    fn watched(&self) -> Watched<'_> {
+        match self {
+            Source::Answer { follower, .. } | Source::Summary { follower, .. } => {
+                Watched::Answer(follower.id())
+            }
+            Source::Manifest { domain, .. } => Watched::Manifest(domain),
+            Source::Domains { .. } => Watched::Domains,
+        }
+    }
+
     /// The domain that it is of.
     fn domain<'s>(&'s self, answers: Answers<'s>) -> Option<&'s DomainLabel> {
         match self {
@@ -425,7 +481,7 @@ impl Source {
     }
 
     /// What it is sent next, if it is behind.
-    fn step(&self, answers: Answers<'_>, may: Option<&May>) -> Option<Step> {
+    fn step(&self, answers: Answers<'_>, passed: Option<&BTreeSet<DomainLabel>>) -> Option<Step> {
         match self {
             Source::Manifest { domain, told } => {
                 let Some(manifest) = answers.snapshot().manifests.get(domain) else {
@@ -436,7 +492,7 @@ impl Source {
             Source::Domains { told } => {
                 let domains = answers.snapshot().manifests.keys();
                 let domains: Vec<&DomainLabel> = domains
-                    .filter(|domain| may.is_none_or(|may| may(domain)))
+                    .filter(|domain| passed.is_none_or(|passed| passed.contains(*domain)))
                     .collect();
                 let text = serde_json::json!({ "domains": domains }).to_string();
                 (told.as_deref() != Some(text.as_bytes())).then(|| Step::Document(text.into()))
@@ -537,6 +593,15 @@ fn tell(
     }
     let patch = serde_json::json!({"tips-view-summary": {"updates-graph-summary": changed}});
     (Form::Merge.media_type(), patch.to_string().into())
+}
+
+/// Of these substreams all may be behind.
+fn behind(substreams: &[Substream]) -> Behind {
+    Behind::all_of(
+        substreams
+            .iter()
+            .map(|substream| substream.source.watched()),
+    )
 }
 
 fn sort(substreams: &mut [Substream]) {

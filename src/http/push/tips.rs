@@ -27,7 +27,8 @@ use crate::http::refusal::{Refused, Wording, alto, bare, refused, respond};
 use crate::http::socket::Peer;
 use crate::publish::{Item, Patch, View, ViewName};
 
-use super::followed::{Answer, Follower};
+use super::followed::Answer;
+use super::follower::Follower;
 use super::open::{Asked, full, mistaken};
 use super::stream::summary;
 use super::whole::{NoWhole, Whole};

@@ -6,6 +6,7 @@ mod converge;
 mod crash;
 mod faults;
 mod forgeries;
+mod hub;
 mod keys;
 mod life;
 mod links;

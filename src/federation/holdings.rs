@@ -1,0 +1,209 @@
+//! Which manifests are kept, and which documents they name: a document is found,
+//! and dropped with the last manifest that names it, without reading the others.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::alto::media;
+use crate::ident::Digest;
+
+use super::archive::CopyName;
+use super::manifest::read_kept;
+
+/// How many documents of one manifest can be kept. No domain has as many maps.
+const MAX_NAMED: usize = 1000;
+
+/// The manifests that are kept, by digest.
+#[derive(Debug, Default)]
+pub(super) struct Holdings {
+    manifests: HashMap<Digest, Held>,
+    /// The manifests that name a document.
+    documents: HashMap<Digest, BTreeSet<Digest>>,
+}
+
+/// A manifest that is kept.
+#[derive(Debug)]
+struct Held {
+    named: Vec<Named>,
+    /// The copies that it is kept for.
+    copies: BTreeSet<CopyName>,
+}
+
+/// A document that a manifest names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) digest: Digest,
+    pub(super) media_type: Arc<str>,
+}
+
+impl Holdings {
+    /// Whether a manifest is kept for some copy.
+    pub(super) fn has(&self, manifest: &Digest) -> bool {
+        self.manifests.contains_key(manifest)
+    }
+
+    /// A manifest that names these documents is kept for a copy.
+    pub(super) fn add(&mut self, copy: &CopyName, manifest: Digest, named: Vec<Named>) {
+        let held = self.manifests.entry(manifest).or_insert_with(|| {
+            for document in &named {
+                let naming = self.documents.entry(document.digest).or_default();
+                naming.insert(manifest);
+            }
+            Held {
+                named,
+                copies: BTreeSet::new(),
+            }
+        });
+        held.copies.insert(copy.clone());
+    }
+
+    /// A manifest is not kept for a copy any more; the blobs that nothing needs now
+    /// are returned.
+    pub(super) fn remove(&mut self, copy: &CopyName, manifest: &Digest) -> Vec<Digest> {
+        let Some(held) = self.manifests.get_mut(manifest) else {
+            return Vec::new();
+        };
+        held.copies.remove(copy);
+        if !held.copies.is_empty() {
+            return Vec::new();
+        }
+        let named = self.manifests.remove(manifest).map(|held| held.named);
+        let mut loose = vec![*manifest];
+        for document in named.unwrap_or_default() {
+            let digest = document.digest;
+            if let Some(naming) = self.documents.get_mut(&digest) {
+                naming.remove(manifest);
+                if naming.is_empty() {
+                    self.documents.remove(&digest);
+                    loose.push(digest);
+                }
+            }
+        }
+        // A manifest may name another as a document.
+        loose.retain(|digest| !self.has(digest) && !self.documents.contains_key(digest));
+        loose
+    }
+
+    /// The copies whose manifests name a document, and its media type.
+    pub(super) fn holders(&self, document: &Digest) -> Vec<(CopyName, String)> {
+        let naming = self.documents.get(document).into_iter().flatten();
+        let held = naming.filter_map(|manifest| self.manifests.get(manifest));
+        let copies = held.flat_map(|held| {
+            let mut named = held.named.iter();
+            let named = named.find(|named| named.digest == *document);
+            let media_type = named.map_or("", |named| &named.media_type);
+            let copies = held.copies.iter();
+            copies.map(|copy| (copy.clone(), media_type.to_owned()))
+        });
+        copies.collect()
+    }
+
+    /// Every blob that is needed.
+    pub(super) fn blobs(&self) -> HashSet<Digest> {
+        let manifests = self.manifests.keys();
+        manifests.chain(self.documents.keys()).copied().collect()
+    }
+}
+
+/// The documents that are kept of what a manifest names: its network map and
+/// its numerical costs.
+pub(super) fn named(manifest: &[u8]) -> Vec<Named> {
+    let Some(manifest) = read_kept(manifest) else {
+        return Vec::new();
+    };
+    let ordinal = format!("{}:ordinal-", manifest.domain);
+    let maps = manifest.resources.into_iter().filter(|resource| {
+        matches!(
+            resource.media_type.as_str(),
+            media::NETWORK_MAP | media::COST_MAP
+        ) && !resource.resource_id.as_str().starts_with(&ordinal)
+    });
+    let named = maps.map(|resource| Named {
+        digest: resource.sha_256,
+        media_type: resource.media_type.into(),
+    });
+    named.take(MAX_NAMED).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::federation::testing::label;
+    use proptest::prelude::*;
+
+    fn copy(number: u8) -> CopyName {
+        CopyName {
+            sender: label(&format!("p{number}")),
+            domain: label("isp-c"),
+        }
+    }
+
+    /// The digest of a blob: a manifest and a document may be the same one.
+    fn blob(number: u8) -> Digest {
+        Digest::of(&[number])
+    }
+
+    /// What a manifest names.
+    fn documents(manifest: u8) -> Vec<Named> {
+        let media_type: Arc<str> = media::COST_MAP.into();
+        let numbers = [manifest + 1, manifest + 2, 9];
+        let named = numbers.map(|number| Named {
+            digest: blob(number),
+            media_type: media_type.clone(),
+        });
+        named.into()
+    }
+
+    #[test]
+    fn a_document_is_loose_with_the_last_manifest_that_names_it() {
+        let mut holdings = Holdings::default();
+        for (number, manifest) in [(1, 20), (2, 20), (1, 21)] {
+            holdings.add(&copy(number), blob(manifest), documents(manifest));
+        }
+        let holders = |holdings: &Holdings, number| -> Vec<CopyName> {
+            let holders = holdings.holders(&blob(number)).into_iter();
+            holders.map(|(copy, _)| copy).collect()
+        };
+        assert_eq!(holders(&holdings, 22).len(), 3);
+        assert_eq!(holders(&holdings, 23), [copy(1)]);
+        assert_eq!(holdings.remove(&copy(1), &blob(20)), []);
+        // It names the other manifest, and what both name is needed by that.
+        assert_eq!(holdings.remove(&copy(2), &blob(20)), [blob(20)]);
+        assert_eq!(holdings.remove(&copy(2), &blob(20)), []);
+        let mut loose = holdings.remove(&copy(1), &blob(21));
+        loose.sort_unstable();
+        let mut all = [21, 22, 23, 9].map(blob);
+        all.sort_unstable();
+        assert_eq!(loose, all);
+        assert!(holdings.blobs().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_loose_is_what_is_needed_no_more(
+            steps in proptest::collection::vec((any::<bool>(), 0..4u8, 0..12u8), 1..60),
+        ) {
+            let mut holdings = Holdings::default();
+            let mut kept = BTreeSet::new();
+            for (adds, number, manifest) in steps {
+                let before = holdings.blobs();
+                let mut loose = Vec::new();
+                if adds {
+                    kept.insert((number, manifest));
+                    holdings.add(&copy(number), blob(manifest), documents(manifest));
+                } else {
+                    kept.remove(&(number, manifest));
+                    loose = holdings.remove(&copy(number), &blob(manifest));
+                }
+                let needed = kept.iter().flat_map(|(_, manifest)| {
+                    let named = documents(*manifest).into_iter().map(|named| named.digest);
+                    named.chain([blob(*manifest)])
+                });
+                let needed: HashSet<Digest> = needed.collect();
+                prop_assert_eq!(&holdings.blobs(), &needed);
+                let gone: HashSet<Digest> = before.difference(&needed).copied().collect();
+                prop_assert_eq!(loose.into_iter().collect::<HashSet<_>>(), gone);
+            }
+        }
+    }
+}
