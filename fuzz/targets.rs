@@ -106,6 +106,7 @@ fn cost_map(bytes: &[u8]) {
     let costs = || ReadCosts {
         check: metric.check(),
         max_name: 64,
+        max_pids: 10_000,
         max_cells: 100_000,
     };
     let reader = ReadResponse {

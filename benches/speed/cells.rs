@@ -47,7 +47,7 @@ pub fn write(directory: &Path) {
     write("federation.json", federation.to_string().into_bytes());
     let costs = composed.domains.iter().flat_map(|domain| {
         let costs = domain.costs.as_ref().expect("each has routingcost");
-        (0..domain.pids).flat_map(|src| costs.row(src).iter().copied())
+        (0..domain.pids).flat_map(|src| costs.cells(src, &mut Vec::new()).to_vec())
     });
     write("costs.f64", bytes(costs));
     let ways = across.routes.from.iter().flat_map(|from| &from.cost);

@@ -105,13 +105,15 @@ pub fn adverse(domains: usize, borders: usize, links: usize) -> Vec<Domain> {
     let anything = |random: &mut Random| {
         let mut costs = Matrix::new(borders, borders);
         for a in 0..borders {
-            for cost in costs.row_mut(a) {
-                match random.below(300) {
-                    0 => *cost = random.below(100_000) as f64 / 1000.0,
-                    1..9 => *cost = 0.0,
-                    _ => {}
+            costs.edit_row(a, |row| {
+                for cost in row {
+                    match random.below(300) {
+                        0 => *cost = random.below(100_000) as f64 / 1000.0,
+                        1..9 => *cost = 0.0,
+                        _ => {}
+                    }
                 }
-            }
+            });
         }
         costs
     };
@@ -246,20 +248,19 @@ pub fn changed(domain: &Domain, number: usize, src: usize, dst: usize) -> Domain
 /// The lengths of the shortest paths over lines between PIDs that are near.
 fn shortest_paths(site: &Site) -> Matrix {
     let pids = site.len();
-    let mut lengths = Matrix::new(pids, pids);
-    for a in 0..pids {
-        lengths.set(a, a, 0.0);
-        for b in 0..pids {
+    let mut lengths = vec![vec![f64::NAN; pids]; pids];
+    for (a, row) in lengths.iter_mut().enumerate() {
+        for (b, cell) in row.iter_mut().enumerate() {
             let length = distance(site[a], site[b]);
             if length < 20.0 || a.abs_diff(b) == 1 {
-                lengths.set(a, b, length);
+                *cell = length;
             }
         }
+        row[a] = 0.0;
     }
     for via in 0..pids {
-        let onward = lengths.row(via).to_vec();
-        for a in 0..pids {
-            let row = lengths.row_mut(a);
+        let onward = lengths[via].clone();
+        for row in &mut lengths {
             let first = row[via];
             for (length, then) in row.iter_mut().zip(&onward) {
                 let sum = first + then;
@@ -269,17 +270,17 @@ fn shortest_paths(site: &Site) -> Matrix {
             }
         }
     }
-    lengths
+    Matrix::from_cells(pids, pids, lengths.concat()).expect("a square")
 }
 
 /// What paths of these lengths cost.
 fn along(lengths: &Matrix, name: &str) -> Matrix {
     let mut costs = lengths.clone();
     for a in 0..costs.rows() {
-        costs
-            .row_mut(a)
-            .iter_mut()
-            .for_each(|length| *length = cost(name, *length));
+        costs.edit_row(a, |row| {
+            row.iter_mut()
+                .for_each(|length| *length = cost(name, *length));
+        });
     }
     costs
 }

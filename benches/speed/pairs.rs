@@ -202,7 +202,7 @@ fn cost_map() {
         },
         || {
             numbers.clear();
-            for &cost in table.rows().flat_map(|(_, row)| row) {
+            for (_, cost) in table.rows().flat_map(|(_, row)| row.costs()) {
                 assert!(write_number(&mut numbers, cost));
             }
         },

@@ -87,8 +87,10 @@ fn compare(old: &View, new: &View, mut changed: impl FnMut(f64)) {
     else {
         unreachable!("a domain's costs are dense");
     };
+    let (mut before, mut after) = (Vec::new(), Vec::new());
     for src in 0..new.rows() {
-        for (before, after) in old.row(src).iter().zip(new.row(src)) {
+        let before = old.cells(src, &mut before);
+        for (before, after) in before.iter().zip(new.cells(src, &mut after)) {
             if before.to_bits() != after.to_bits() {
                 changed(*after);
             }

@@ -1,23 +1,24 @@
 //! Cost maps, RFC 7285 §11.2.3: read straight into a matrix and written
 //! straight from one.
 
-use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
+mod read;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::de::MapAccess;
+use super::canonical::write_cost;
+use super::network::write_member_name;
+use crate::ident::PidName;
+use crate::net::{Matrix, PidIndex, Row};
 
-use super::canonical::{number_text, write_cost};
-use super::json::{FaultKind, MapOf, OrNull, Read, Walk, members, value};
-use super::network::{pid_name, write_member_name};
-use crate::ident::{PidName, ValueCheck};
-use crate::net::{Matrix, PidIndex};
+pub use read::{ReadCostPatch, ReadCosts};
 
 /// The name of the data member.
 pub const MEMBER: &str = "cost-map";
 
 /// Costs as one party states them: a matrix with the names of its rows
-/// (sources) and columns (destinations), both in canonical order.
+/// (sources) and columns (destinations), both in canonical order. No row and no
+/// column is without costs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CostTable {
     /// The sources.
@@ -28,9 +29,17 @@ pub struct CostTable {
     pub cells: Arc<Matrix>,
 }
 
-/// Changes to a cost table (RFC 7396): a source with `None` loses its row, a
-/// pair with `None` its cost.
-pub type CostPatch = BTreeMap<PidName, Option<BTreeMap<PidName, Option<f64>>>>;
+/// Changes to a row: costs by the place of the destination, NaN for one that goes.
+type Changes = Box<[(u32, f64)]>;
+
+/// Changes to a cost table (RFC 7396).
+#[derive(Debug, Clone, Default)]
+pub struct CostPatch {
+    /// The sources that change; `None` is one that loses all costs.
+    rows: BTreeMap<PidName, Option<Changes>>,
+    /// The destinations that are named.
+    dsts: Vec<PidName>,
+}
 
 impl CostTable {
     /// A table without costs.
@@ -42,129 +51,155 @@ impl CostTable {
         }
     }
 
+    /// The costs of a matrix from each of `srcs` to each of `dsts`; sources and
+    /// destinations without any are left out.
+    pub fn of(srcs: &Arc<PidIndex>, dsts: &Arc<PidIndex>, cells: &Arc<Matrix>) -> Self {
+        let mut used = vec![false; dsts.len()];
+        for (column, _) in (0..cells.rows()).flat_map(|row| cells.row(row).costs()) {
+            used[column] = true;
+        }
+        let is_full = |row: usize| !cells.row(row).is_empty();
+        if used.iter().all(|used| *used) && (0..srcs.len()).all(is_full) {
+            return Self {
+                srcs: srcs.clone(),
+                dsts: dsts.clone(),
+                cells: cells.clone(),
+            };
+        }
+        let names = dsts.names().iter().zip(&used).filter(|(_, used)| **used);
+        let kept = PidIndex::new(names.map(|(name, _)| name.clone()).collect());
+        let places = dsts.names().iter().map(|name| kept.get(name.as_str()));
+        let places: Vec<Option<u32>> = places.collect();
+        let rows = srcs.names().iter().enumerate();
+        let rows = rows.filter(|(row, _)| is_full(*row));
+        let width = kept.len();
+        let rows = rows.map(|(row, src)| (src.clone(), cells.row(row).moved(&places, width)));
+        Self::new(rows, kept)
+    }
+
+    /// A table of these rows, sorted by source, over these destinations.
+    fn new(rows: impl Iterator<Item = (PidName, Row)>, dsts: PidIndex) -> Self {
+        let (srcs, rows): (Vec<PidName>, Vec<Row>) = rows.unzip();
+        let srcs = Arc::new(PidIndex::new(srcs));
+        let cells = Arc::new(Matrix::from_rows(dsts.len(), rows));
+        let same = *srcs == dsts;
+        Self {
+            dsts: if same { srcs.clone() } else { Arc::new(dsts) },
+            srcs,
+            cells,
+        }
+    }
+
     /// The cost of a pair.
     pub fn get(&self, src: &str, dst: &str) -> Option<f64> {
         let (src, dst) = (self.srcs.get(src)?, self.dsts.get(dst)?);
         self.cells.get(src as usize, dst as usize)
     }
 
-    /// Every source with its row of costs, parallel to `dsts`.
-    pub fn rows(&self) -> impl Iterator<Item = (&PidName, &[f64])> + '_ {
+    /// Every source with its costs; their columns are places in `dsts`.
+    pub fn rows(&self) -> impl Iterator<Item = (&PidName, &Row)> + '_ {
         let rows = (0..self.cells.rows()).map(|row| self.cells.row(row));
         self.srcs.names().iter().zip(rows)
     }
 
     /// How many pairs have a cost.
     pub fn len(&self) -> usize {
-        let costs = |row: &[f64]| row.iter().filter(|cost| !cost.is_nan()).count();
-        self.rows().map(|(_, row)| costs(row)).sum()
+        self.cells.count()
     }
 
     /// Whether no pair has a cost.
     pub fn is_empty(&self) -> bool {
-        self.rows()
-            .all(|(_, row)| row.iter().all(|cost| cost.is_nan()))
+        self.rows().all(|(_, row)| row.is_empty())
     }
 
-    /// The table with the patch applied.
+    /// The table with the patch applied. What the patch does not name is shared
+    /// with this one, unless destinations come or go.
     pub fn patched(&self, patch: &CostPatch) -> Self {
-        let mut rows: BTreeMap<&PidName, BTreeMap<&PidName, f64>> = BTreeMap::new();
-        let mut grown = false;
-        for (src, row) in patch {
-            grown |= self.srcs.get(src.as_str()).is_none();
-            let dsts = row.iter().flat_map(BTreeMap::keys);
-            grown |= dsts
-                .into_iter()
-                .any(|dst| self.dsts.get(dst.as_str()).is_none());
-        }
-        if !grown && let Some(patched) = self.patched_in_place(patch) {
-            return patched;
-        }
-        for (src, row) in self.rows() {
-            let stated = self.dsts.names().iter().zip(row.iter().copied());
-            rows.insert(src, stated.filter(|(_, cost)| !cost.is_nan()).collect());
-        }
-        for (src, change) in patch {
-            let Some(change) = change else {
-                rows.remove(src);
-                continue;
+        let srcs = grown(&self.srcs, patch.sources());
+        let dsts = grown(&self.dsts, patch.destinations());
+        let moved = self.dsts.names().iter();
+        let moved = moved.map(|dst| dsts.get(dst.as_str()));
+        let moved: Vec<Option<u32>> = moved.collect();
+        let places = patch.dsts.iter().map(|dst| dsts.get(dst.as_str()));
+        let places: Vec<Option<u32>> = places.collect();
+        let mut cells = Vec::new();
+        let rows = srcs.names().iter().map(|src| {
+            let before = self.srcs.get(src.as_str());
+            let before = before.map_or(Row::NONE, |row| self.cells.row(row as usize));
+            let before = match Arc::ptr_eq(&dsts, &self.dsts) {
+                true => before.clone(),
+                false => before.moved(&moved, dsts.len()),
             };
-            let row = rows.entry(src).or_default();
-            for (dst, cost) in change {
-                match cost {
-                    Some(cost) => row.insert(dst, *cost),
-                    None => row.remove(dst),
-                };
-            }
-        }
-        Self::from_rows(&rows)
-    }
-
-    /// The table of these rows; rows and columns without costs are left out.
-    pub fn from_rows(rows: &BTreeMap<&PidName, BTreeMap<&PidName, f64>>) -> Self {
-        let stated = || rows.iter().filter(|(_, row)| !row.is_empty());
-        let srcs = PidIndex::new(stated().map(|(src, _)| (*src).clone()).collect());
-        let names = stated().flat_map(|(_, row)| row.keys().map(|dst| (*dst).clone()));
-        let dsts = PidIndex::new(names.collect());
-        let mut cells = Matrix::new(srcs.len(), dsts.len());
-        for (index, (_, row)) in stated().enumerate() {
-            for (dst, cost) in row {
-                if let Some(column) = dsts.get(dst.as_str()) {
-                    cells.set(index, column as usize, *cost);
+            let Some(change) = patch.rows.get(src) else {
+                return before;
+            };
+            let Some(change) = change else {
+                return Row::default();
+            };
+            before.copy_to(dsts.len(), &mut cells);
+            for (place, cost) in change {
+                if let Some(place) = places[*place as usize] {
+                    cells[place as usize] = *cost;
                 }
             }
+            Row::of(&cells)
+        });
+        let cells = Matrix::from_rows(dsts.len(), rows.collect());
+        let none_is_unused =
+            !patch.removes() && (0..srcs.len()).all(|src| !cells.row(src).is_empty());
+        let cells = Arc::new(cells);
+        match none_is_unused {
+            true => Self { srcs, dsts, cells },
+            false => Self::of(&srcs, &dsts, &cells),
         }
-        Self::new(srcs, dsts, cells)
-    }
-
-    fn new(srcs: PidIndex, dsts: PidIndex, cells: Matrix) -> Self {
-        let srcs = Arc::new(srcs);
-        let same = *srcs == dsts;
-        Self {
-            dsts: if same { srcs.clone() } else { Arc::new(dsts) },
-            srcs,
-            cells: Arc::new(cells),
-        }
-    }
-
-    /// The patched table when it keeps its rows and columns; `None` when a row
-    /// or column would be left without any cost.
-    fn patched_in_place(&self, patch: &CostPatch) -> Option<Self> {
-        let mut cells = Matrix::clone(&self.cells);
-        let mut removed = false;
-        for (src, change) in patch {
-            let row = cells.row_mut(self.srcs.get(src.as_str())? as usize);
-            let change = change.as_ref()?;
-            for (dst, cost) in change {
-                removed |= cost.is_none();
-                row[self.dsts.get(dst.as_str())? as usize] = cost.map_or(f64::NAN, |c| c + 0.0);
-            }
-        }
-        let mut used = vec![false; cells.cols()];
-        for row in (0..cells.rows()).take_while(|_| removed) {
-            let row = cells.row(row);
-            if row.iter().all(|cost| cost.is_nan()) {
-                return None;
-            }
-            used.iter_mut()
-                .zip(row)
-                .for_each(|(used, cost)| *used |= !cost.is_nan());
-        }
-        (!removed || used.into_iter().all(|used| used)).then(|| Self {
-            srcs: self.srcs.clone(),
-            dsts: self.dsts.clone(),
-            cells: Arc::new(cells),
-        })
     }
 
     /// Writes `{"src": {"dst": cost, …}, …}` as canonical JSON.
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut grid = GridWriter::new(self.dsts.names().iter().map(PidName::as_str));
         for (src, row) in self.rows() {
-            grid.row(out, src.as_str(), row);
+            grid.costs(out, src.as_str(), row);
         }
         grid.finish(out);
     }
+}
+
+impl CostPatch {
+    /// The sources that may have costs after it.
+    fn sources(&self) -> impl Iterator<Item = &PidName> {
+        let rows = self.rows.iter().filter(|(_, row)| row.is_some());
+        rows.map(|(src, _)| src)
+    }
+
+    /// The destinations that it sets costs to.
+    fn destinations(&self) -> impl Iterator<Item = &PidName> {
+        let mut set = vec![false; self.dsts.len()];
+        for (place, cost) in self.cells() {
+            set[*place as usize] |= !cost.is_nan();
+        }
+        let named = self.dsts.iter().zip(set);
+        named.filter(|(_, set)| *set).map(|(dst, _)| dst)
+    }
+
+    /// Whether it takes costs away.
+    fn removes(&self) -> bool {
+        self.rows.values().any(Option::is_none) || self.cells().any(|(_, cost)| cost.is_nan())
+    }
+
+    fn cells(&self) -> impl Iterator<Item = &(u32, f64)> {
+        self.rows.values().flatten().flatten()
+    }
+}
+
+/// The index, with the names that it has not.
+fn grown<'p>(index: &Arc<PidIndex>, named: impl Iterator<Item = &'p PidName>) -> Arc<PidIndex> {
+    let is_new = |name: &&PidName| index.get(name.as_str()).is_none();
+    let new: BTreeSet<&PidName> = named.filter(is_new).collect();
+    if new.is_empty() {
+        return index.clone();
+    }
+    let names = index.names().iter().chain(new).cloned();
+    Arc::new(PidIndex::new(names.collect()))
 }
 
 /// Writes costs row by row: sources in the order given, destinations in the
@@ -217,6 +252,33 @@ impl GridWriter {
         });
     }
 
+    /// Writes the costs of a row of as many columns as there are destinations.
+    pub fn costs(&mut self, out: &mut Vec<u8>, src: &str, row: &Row) {
+        let mut separator = b'{';
+        for (column, cost) in row.costs() {
+            let Some(&end) = self.ends.get(column) else {
+                break;
+            };
+            let start = column.checked_sub(1).map_or(0, |before| self.ends[before]);
+            if separator == b'{' {
+                self.begin_row(out, src);
+            }
+            out.push(separator);
+            out.extend_from_slice(&self.keys[start..end]);
+            write_cost(out, cost);
+            separator = b',';
+        }
+        if separator == b',' {
+            out.push(b'}');
+        }
+    }
+
+    fn begin_row(&mut self, out: &mut Vec<u8>, src: &str) {
+        out.push(if self.begun { b',' } else { b'{' });
+        self.begun = true;
+        write_member_name(out, src);
+    }
+
     /// Ends the object.
     pub fn finish(self, out: &mut Vec<u8>) {
         let end: &[u8] = if self.begun { b"}" } else { b"{}" };
@@ -233,19 +295,18 @@ impl GridWriter {
     ) {
         let mut separator = b'{';
         let mut start = 0;
-        for (column, &end) in self.ends.iter().enumerate().take(columns) {
-            let key = &self.keys[start..end];
-            start = end;
+        for column in 0..columns.min(self.ends.len()) {
+            let end = self.ends[column];
             if !present(column) {
+                start = end;
                 continue;
             }
             if separator == b'{' {
-                out.push(if self.begun { b',' } else { b'{' });
-                self.begun = true;
-                write_member_name(out, src);
+                self.begin_row(out, src);
             }
             out.push(separator);
-            out.extend_from_slice(key);
+            out.extend_from_slice(&self.keys[start..end]);
+            start = end;
             write(out, column);
             separator = b',';
         }
@@ -255,271 +316,32 @@ impl GridWriter {
     }
 }
 
-/// Reads the value of `cost-map` into a matrix.
-///
-/// Each row is expected to name its destinations in the order of the rows
-/// before, which costs one comparison a cell; any other order costs a look-up.
-pub struct ReadCosts {
-    /// Which numbers are costs.
-    pub check: ValueCheck,
-    /// The longest PID name that is taken, at most 64.
-    pub max_name: usize,
-    /// How many cells the matrix may have, 8 bytes each.
-    pub max_cells: usize,
-}
-
-impl<'de> Read<'de> for ReadCosts {
-    type Output = CostTable;
-    const WANTED: &'static str = "an object of source PIDs";
-
-    fn object<A: MapAccess<'de>>(
-        self,
-        walk: &mut Walk<'de>,
-        mut map: A,
-    ) -> Result<Option<CostTable>, A::Error> {
-        let mut table = Building::default();
-        members(walk, &mut map, |walk, key, map| {
-            let src = pid_name(walk, key, self.max_name);
-            let row = ReadRow {
-                reader: &self,
-                table: &mut table,
-            };
-            let row = value(walk, map, row)?;
-            if let (Some(src), Some(row)) = (src, row)
-                && table.rows.insert(src, row).is_some()
-            {
-                walk.duplicate();
-            }
-            Ok(())
-        })?;
-        let cells = table.rows.len().saturating_mul(table.columns.len());
-        if table.full || cells > self.max_cells {
-            walk.fault(
-                FaultKind::Limit,
-                format!(
-                    "more than {} pairs of PIDs; the limit is max_cells",
-                    self.max_cells
-                ),
-            );
-            return Ok(None);
-        }
-        Ok(Some(table.finish()))
-    }
-}
-
-/// A table whose columns are still in the order in which they were met.
-#[derive(Default)]
-struct Building {
-    columns: Vec<PidName>,
-    /// The names of the columns one after the other, and where each ends: read
-    /// for each cell, they stay in the processor's nearest cache like this.
-    text: String,
-    ends: Vec<usize>,
-    places: HashMap<PidName, usize>,
-    /// The cells of the rows, one row after the other as they were met, and
-    /// where each row's are. A row has no cells for columns met after it.
-    cells: Vec<f64>,
-    rows: BTreeMap<PidName, Range<usize>>,
-    full: bool,
-}
-
-impl Building {
-    /// The column of this destination, which is most often the one after the last.
-    #[inline]
-    fn column(
-        &mut self,
-        walk: &mut Walk<'_>,
-        expected: usize,
-        key: &str,
-        max_name: usize,
-    ) -> Option<usize> {
-        if self.name(expected) == Some(key) {
-            return Some(expected);
-        }
-        if let Some(&place) = self.places.get(key) {
-            return Some(place);
-        }
-        let name = pid_name(walk, key, max_name)?;
-        self.text.push_str(key);
-        self.ends.push(self.text.len());
-        self.columns.push(name.clone());
-        self.places.insert(name, self.columns.len() - 1);
-        Some(self.columns.len() - 1)
-    }
-
-    /// The name of a column.
-    #[inline]
-    fn name(&self, column: usize) -> Option<&str> {
-        let start = match column.checked_sub(1) {
-            Some(before) => *self.ends.get(before)?,
-            None => 0,
-        };
-        self.text.get(start..*self.ends.get(column)?)
-    }
-
-    /// Makes room for cells before `end`, unless there would be too many.
-    #[inline]
-    fn reach(&mut self, end: usize, max_cells: usize) {
-        if end > max_cells {
-            self.full = true;
-        } else if end > self.cells.len() {
-            self.cells.resize(end, f64::NAN);
-        }
-    }
-
-    /// Sorts the columns, and leaves out rows and columns without costs.
-    fn finish(mut self) -> CostTable {
-        let mut used = vec![false; self.columns.len()];
-        let cells = |range: &Range<usize>| self.cells.get(range.clone()).unwrap_or_default();
-        let rows: Vec<_> = self
-            .rows
-            .into_iter()
-            .filter(|(_, range)| cells(range).iter().any(|cost| !cost.is_nan()))
-            .inspect(|(_, range)| {
-                used.iter_mut()
-                    .zip(cells(range))
-                    .for_each(|(used, cost)| *used |= !cost.is_nan());
-            })
-            .collect();
-        let names = self.columns.iter().zip(&used).filter(|(_, used)| **used);
-        let dsts = PidIndex::new(names.map(|(name, _)| name.clone()).collect());
-        let order: Vec<usize> = dsts
-            .names()
-            .iter()
-            .filter_map(|name| self.places.get(name.as_str()).copied())
-            .collect();
-        let width = order.len();
-        let in_order = order.iter().copied().eq(0..self.columns.len())
-            && rows.len() * width == self.cells.len()
-            && (0..)
-                .zip(&rows)
-                .all(|(row, (_, range))| range.start == row * width);
-        if in_order {
-            self.cells.shrink_to_fit();
-        } else {
-            let mut sorted = Vec::with_capacity(rows.len() * width);
-            for (_, range) in &rows {
-                let row = cells(range);
-                let cost = |&place: &usize| row.get(place).copied().unwrap_or(f64::NAN);
-                sorted.extend(order.iter().map(cost));
-            }
-            self.cells = sorted;
-        }
-        let srcs = PidIndex::new(rows.into_iter().map(|(src, _)| src).collect());
-        match Matrix::from_cells(srcs.len(), dsts.len(), self.cells) {
-            Some(cells) => CostTable::new(srcs, dsts, cells),
-            None => CostTable::empty(),
-        }
-    }
-}
-
-struct ReadRow<'r> {
-    reader: &'r ReadCosts,
-    table: &'r mut Building,
-}
-
-impl<'de> Read<'de> for ReadRow<'_> {
-    type Output = Range<usize>;
-    const WANTED: &'static str = "an object of destination PIDs";
-
-    fn object<A: MapAccess<'de>>(
-        self,
-        walk: &mut Walk<'de>,
-        mut map: A,
-    ) -> Result<Option<Range<usize>>, A::Error> {
-        let Self { reader, table } = self;
-        let start = table.cells.len();
-        table.reach(start + table.columns.len(), reader.max_cells);
-        let mut expected = 0;
-        members(walk, &mut map, |walk, key, map| {
-            let place = table.column(walk, expected, key, reader.max_name);
-            let cost = value(walk, map, ReadCost(reader.check))?;
-            let Some(place) = place else { return Ok(()) };
-            expected = place + 1;
-            table.reach(start + expected, reader.max_cells);
-            let Some(cell) = table.cells.get_mut(start + place) else {
-                return Ok(());
-            };
-            if !cell.is_nan() {
-                walk.duplicate();
-            }
-            if let Some(cost) = cost {
-                *cell = cost;
-            }
-            Ok(())
-        })?;
-        Ok(Some(start..table.cells.len()))
-    }
-}
-
-/// Reads one cost.
-struct ReadCost(ValueCheck);
-
-impl<'de> Read<'de> for ReadCost {
-    type Output = f64;
-    const WANTED: &'static str = "a number (leave a pair without a cost out)";
-
-    #[inline]
-    fn number(self, walk: &mut Walk<'de>, number: f64) -> Option<f64> {
-        match self.0.check(number) {
-            Ok(()) => Some(number),
-            Err(reason) => {
-                refuse(walk, number, reason);
-                None
-            }
-        }
-    }
-}
-
-/// Apart and cold, so that reading a sound cost is little enough to be inlined.
-#[cold]
-fn refuse(walk: &mut Walk<'_>, number: f64, reason: &str) {
-    walk.invalid(&number_text(number), reason);
-}
-
-/// Reads a merge patch of a cost table: like the table, with `null` for a
-/// source or pair that is to go.
-pub struct ReadCostPatch {
-    /// Which numbers are costs.
-    pub check: ValueCheck,
-    /// The longest PID name that is taken, at most 64.
-    pub max_name: usize,
-}
-
-impl<'de> Read<'de> for ReadCostPatch {
-    type Output = CostPatch;
-    const WANTED: &'static str = "an object of source PIDs";
-
-    fn object<A: MapAccess<'de>>(
-        self,
-        walk: &mut Walk<'de>,
-        map: A,
-    ) -> Result<Option<CostPatch>, A::Error> {
-        let name = |walk: &mut Walk<'de>, key: &str| pid_name(walk, key, self.max_name);
-        let cell = || OrNull(ReadCost(self.check));
-        let row = || OrNull(MapOf::new(name, cell));
-        MapOf::new(name, row).object(walk, map)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::alto::json::{Fault, Faults, read};
-    use crate::ident::MetricName;
+    use crate::ident::{MetricName, ValueCheck};
     use proptest::prelude::*;
 
     fn hopcount() -> ValueCheck {
         MetricName::new("hopcount").expect("valid").check()
     }
 
-    fn table(text: &str) -> Result<CostTable, Faults> {
-        let reader = ReadCosts {
+    fn reader() -> ReadCosts {
+        ReadCosts {
             check: hopcount(),
             max_name: 10,
+            max_pids: 20,
             max_cells: 100,
-        };
-        read(text.as_bytes(), reader)
+        }
+    }
+
+    fn table(text: &str) -> Result<CostTable, Faults> {
+        read(text.as_bytes(), reader())
+    }
+
+    fn patch(text: &str) -> CostPatch {
+        read(text.as_bytes(), ReadCostPatch(reader())).expect("sound")
     }
 
     fn canonical(table: &CostTable) -> String {
@@ -528,13 +350,8 @@ mod tests {
         String::from_utf8(out).expect("text")
     }
 
-    fn patched(text: &str, patch: &str) -> String {
-        let reader = ReadCostPatch {
-            check: hopcount(),
-            max_name: 10,
-        };
-        let patch = read(patch.as_bytes(), reader).expect("sound");
-        canonical(&table(text).expect("sound").patched(&patch))
+    fn patched(text: &str, change: &str) -> String {
+        canonical(&table(text).expect("sound").patched(&patch(change)))
     }
 
     #[test]
@@ -564,15 +381,66 @@ mod tests {
         );
     }
 
+    /// A document of this many rows, with the same costs in each.
+    fn rows(rows: usize, cells: usize) -> String {
+        let row: Vec<String> = (0..cells).map(|i| format!(r#""q{i}":1"#)).collect();
+        let row = row.join(",");
+        let rows: Vec<String> = (0..rows).map(|i| format!(r#""p{i}":{{{row}}}"#)).collect();
+        format!("{{{}}}", rows.join(","))
+    }
+
     #[test]
-    fn a_table_that_would_grow_beyond_the_limit_is_refused() {
-        let rows = |n: usize| {
-            let row = |i: usize| format!(r#""p{i}":{{"q{i}":1}}"#);
-            format!("{{{}}}", (0..n).map(row).collect::<Vec<_>>().join(","))
+    fn more_costs_than_the_limit_are_refused_with_its_name() {
+        assert_eq!(table(&rows(10, 10)).expect("sound").len(), 100);
+        let faults = table(&rows(12, 9)).expect_err("too many");
+        assert!(
+            faults.to_string().contains("more than 100 costs"),
+            "{faults}"
+        );
+        assert!(faults.over_limit());
+    }
+
+    #[test]
+    fn more_pids_than_the_limit_are_refused_with_its_name() {
+        assert!(table(&rows(20, 1)).is_ok());
+        assert!(table(&rows(1, 20)).is_ok());
+        for text in [rows(21, 1), rows(1, 21), rows(100_000, 0), rows(1, 100_000)] {
+            let faults = table(&text).expect_err("too many");
+            assert!(faults.to_string().contains("max_pids"), "{faults}");
+            assert!(faults.over_limit());
+        }
+    }
+
+    #[test]
+    fn a_table_takes_memory_by_its_costs() {
+        const SIZE: usize = 3_000;
+        let diagonal: Vec<String> = (0..SIZE)
+            .map(|i| format!(r#""p{i}":{{"p{}":1}}"#, SIZE - 1 - i))
+            .collect();
+        let text = format!("{{{}}}", diagonal.join(","));
+        let reader = ReadCosts {
+            max_pids: SIZE,
+            max_cells: SIZE,
+            ..reader()
         };
-        assert!(table(&rows(10)).is_ok());
-        assert!(table(&rows(11)).is_err());
-        assert!(table(&rows(10_000)).is_err());
+        let table = read(text.as_bytes(), reader).expect("sound");
+        assert_eq!(table.len(), SIZE);
+        assert!(table.cells.heap_bytes() <= SIZE * 64);
+        assert_eq!(table.get("p0", "p2999"), Some(1.0));
+        let patched = table.patched(&patch(r#"{"new":{"p0":2}}"#));
+        assert_eq!(patched.len(), SIZE + 1);
+        assert!(patched.cells.heap_bytes() <= (SIZE + 1) * 64);
+    }
+
+    #[test]
+    fn a_patch_of_a_cell_shares_all_other_rows() {
+        let before = table(&rows(9, 9)).expect("sound");
+        let after = before.patched(&patch(r#"{"p3":{"q4":7}}"#));
+        assert_eq!(after.get("p3", "q4"), Some(7.0));
+        for row in 0..9 {
+            let shared = before.cells.row(row).shares(after.cells.row(row));
+            assert_eq!(shared, row != 3);
+        }
     }
 
     #[test]

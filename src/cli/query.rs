@@ -239,14 +239,9 @@ async fn costs(
     };
     let dsts = names(&map.costs.dsts);
     if options.json {
-        let row = |(src, row): (&crate::ident::PidName, &[f64])| {
-            let costs = dsts.iter().zip(row).filter(|(_, cost)| !cost.is_nan());
-            (
-                src.to_string(),
-                costs
-                    .map(|(dst, cost)| (dst, *cost))
-                    .collect::<BTreeMap<_, _>>(),
-            )
+        let row = |(src, row): (&crate::ident::PidName, &crate::net::Row)| {
+            let costs = row.costs().map(|(column, cost)| (&dsts[column], cost));
+            (src.to_string(), costs.collect::<BTreeMap<_, _>>())
         };
         let rows: BTreeMap<String, _> = map.costs.rows().map(row).collect();
         say(json!({"dependent-vtags": map.meta.dependent_vtags, "costs": rows}))?;
@@ -256,13 +251,8 @@ async fn costs(
     header.extend(dsts.iter().map(String::as_str));
     let mut table = table(&header);
     for (src, row) in map.costs.rows() {
-        let cells = row.iter().map(|&cost| {
-            if cost.is_nan() {
-                "-".into()
-            } else {
-                number_text(cost)
-            }
-        });
+        let cell = |column| row.get(column).map_or_else(|| "-".into(), number_text);
+        let cells = (0..dsts.len()).map(cell);
         table.add_row(std::iter::once(src.to_string()).chain(cells));
     }
     align_right(&mut table, 1..dsts.len() + 1);

@@ -19,7 +19,7 @@ use super::http::{Client, ClientError, sound};
 /// How many prefixes of a map are taken.
 const MAX_PREFIXES: usize = 20_000_000;
 
-/// How many cells of a cost map are taken: 800 MB.
+/// How many costs of a cost map are taken: 800 MB where most pairs have one.
 const MAX_CELLS: usize = 100_000_000;
 
 /// A network map that a server sent.
@@ -115,6 +115,7 @@ impl Client {
             data: ReadCosts {
                 check: ValueCheck::Finite,
                 max_name: 64,
+                max_pids: usize::MAX,
                 max_cells: MAX_CELLS,
             },
         };

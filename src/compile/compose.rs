@@ -60,8 +60,6 @@ struct KnownAccess {
     borders: Vec<u32>,
     scale: f64,
     rule: Rule,
-    /// Whether it is of the metric that paths are selected by.
-    selects: bool,
     access: Arc<Access>,
 }
 
@@ -78,7 +76,11 @@ const ALGORITHM: &[u8] = b"altofed merge 1\n";
 pub fn merged_view(domains: &[Domain], policy: &MergePolicy, former: Option<&Merged>) -> Merged {
     let (domains, mut conflicts) = usable(domains);
     let domains = &domains[..];
-    let (standings, confirmed, link_conflicts) = interconnects(domains);
+    let composed = offered(domains)
+        .iter()
+        .filter(|metric| policy.rule(metric).is_some())
+        .count();
+    let (standings, confirmed, link_conflicts) = interconnects(domains, composed);
     let borders = borders(domains.len(), &confirmed);
     let join = Join {
         domains,
@@ -163,6 +165,13 @@ fn usable(domains: &[Domain]) -> (Vec<&Domain>, MergeConflicts) {
     (usable, conflicts)
 }
 
+/// The metrics that some domain has, and routingcost.
+fn offered(domains: &[&Domain]) -> BTreeSet<MetricName> {
+    let metrics = domains.iter().flat_map(|domain| domain.view.costs().keys());
+    let metrics = metrics.cloned();
+    metrics.chain([MetricName::routingcost()]).collect()
+}
+
 /// The PIDs of each domain where confirmed interconnects start or end.
 fn borders(domains: usize, confirmed: &[Confirmed<'_>]) -> Vec<Vec<u32>> {
     let mut borders = vec![BTreeSet::new(); domains];
@@ -196,7 +205,7 @@ struct Join<'a> {
 impl Join<'_> {
     fn between(&self, former: Option<&Merged>) -> Between {
         let select = self.measured(&self.policy.select_by, Rule::Add);
-        let offered = self.offered();
+        let offered = offered(self.domains);
         let others = offered.iter().filter(|m| **m != self.policy.select_by);
         let others: Vec<Measured> = others
             .filter_map(|metric| Some(self.measured(metric, self.policy.rule(metric)?)))
@@ -214,12 +223,12 @@ impl Join<'_> {
         let selected = Across {
             rule: Rule::Add,
             routes: routes.routes.clone(),
-            select: self.accesses(&select, true, former, &mut accesses),
+            select: self.accesses(&select, former, &mut accesses),
             other: None,
         };
         let mut across = BTreeMap::new();
         for (place, measured) in others.iter().enumerate() {
-            let access = self.accesses(measured, false, former, &mut accesses);
+            let access = self.accesses(measured, former, &mut accesses);
             let in_metric = Across {
                 rule: measured.rule,
                 other: Some((place, access)),
@@ -251,19 +260,7 @@ impl Join<'_> {
             };
             (metric, Costs::Composed(Arc::new(composed)))
         };
-        self.offered().into_iter().map(composed).collect()
-    }
-
-    /// The metrics that some domain has, and routingcost.
-    fn offered(&self) -> BTreeSet<MetricName> {
-        let metrics = self
-            .domains
-            .iter()
-            .flat_map(|domain| domain.view.costs().keys());
-        metrics
-            .cloned()
-            .chain([MetricName::routingcost()])
-            .collect()
+        offered(self.domains).into_iter().map(composed).collect()
     }
 
     fn matrix(&self, domain: &Domain, metric: &MetricName) -> Option<Arc<Matrix>> {
@@ -312,7 +309,6 @@ impl Join<'_> {
     fn accesses(
         &self,
         measured: &Measured,
-        selects: bool,
         former: Option<&Merged>,
         known: &mut BTreeMap<DomainLabel, Accesses>,
     ) -> Arc<[Arc<Access>]> {
@@ -333,11 +329,9 @@ impl Join<'_> {
                     && before.borders == *borders
                     && before.scale == scale
                     && before.rule == measured.rule
-                    && before.selects == selects
             });
             same.cloned().unwrap_or_else(|| {
-                let none = if selects { f64::INFINITY } else { f64::NAN };
-                let access = access(measured.rule, matrix.as_deref(), scale, pids, borders, none);
+                let access = access(measured.rule, matrix.as_deref(), scale, pids, borders);
                 KnownAccess {
                     access: Arc::new(access),
                     matrix,
@@ -345,7 +339,6 @@ impl Join<'_> {
                     borders: borders.clone(),
                     scale,
                     rule: measured.rule,
-                    selects,
                 }
             })
         });

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::alto::cost::CostTable;
-use crate::ident::{MetricName, SourceName};
-use crate::net::{Matrix, PidIndex};
+use crate::ident::{MetricName, PidName, SourceName};
+use crate::net::{Matrix, PidIndex, Row};
 
 use super::conflict::{Conflict, ConflictKind, Conflicts};
 use super::facts::{Facts, Policy};
@@ -50,47 +50,79 @@ struct Join<'a> {
 
 impl<'a> Join<'a> {
     fn add(&mut self, source: &'a SourceName, table: &'a CostTable) {
-        let columns: Vec<Option<u32>> = table
-            .dsts
-            .names()
-            .iter()
-            .map(|dst| self.pids.get(dst.as_str()))
-            .collect();
+        let dsts = table.dsts.names().iter();
+        let columns: Vec<Option<u32>> = dsts.map(|dst| self.pids.get(dst.as_str())).collect();
         for (src, row) in table.rows() {
-            let place = self.pids.get(src.as_str());
-            let stated = table.dsts.names().iter().zip(&columns).zip(row);
-            for ((dst, column), &cost) in stated.filter(|(_, cost)| !cost.is_nan()) {
-                let (Some(place), Some(column)) = (place, *column) else {
-                    let unknown = if place.is_none() { src } else { dst };
-                    self.conflicts.add(ConflictKind::Dangling, || Conflict {
-                        kind: ConflictKind::Dangling,
-                        subject: format!("{} {src} {dst}", self.metric),
-                        kept: None,
-                        dropped: source.clone(),
-                        detail: format!("no network map has PID {unknown}"),
-                    });
-                    continue;
-                };
-                let cell = &mut self.cells.row_mut(place as usize)[column as usize];
-                if cell.is_nan() {
-                    *cell = cost;
-                } else if *cell != cost {
-                    let (used, placed) = (*cell, &self.placed);
-                    self.conflicts.add(ConflictKind::Cost, || {
-                        let first = placed
-                            .iter()
-                            .find(|(_, t)| t.get(src.as_str(), dst.as_str()).is_some());
-                        Conflict {
-                            kind: ConflictKind::Cost,
-                            subject: format!("{} {src} {dst}", self.metric),
-                            kept: first.map(|(source, _)| (*source).clone()),
-                            dropped: source.clone(),
-                            detail: format!("{used} is used, {cost} is not"),
-                        }
-                    });
+            let Some(place) = self.pids.get(src.as_str()) else {
+                for (column, _) in row.costs() {
+                    self.dangles(source, table, src, column, src);
                 }
+                continue;
+            };
+            for (column, _) in row.costs().filter(|(column, _)| columns[*column].is_none()) {
+                let dst = &table.dsts.names()[column];
+                self.dangles(source, table, src, column, dst);
             }
+            let row = row.moved(&columns, self.pids.len());
+            let place = place as usize;
+            let row = match self.cells.row(place).is_empty() {
+                true => row,
+                false => self.joined(place, &row, source),
+            };
+            self.cells.set_row(place, row);
         }
         self.placed.push((source, table));
+    }
+
+    /// The costs from a PID so far with those of a weaker source.
+    fn joined(&mut self, src: usize, weaker: &Row, source: &SourceName) -> Row {
+        let mut cells = Vec::new();
+        self.cells.row(src).copy_to(self.pids.len(), &mut cells);
+        for (dst, cost) in weaker.costs() {
+            let used = &mut cells[dst];
+            if used.is_nan() {
+                *used = cost;
+            } else if *used != cost {
+                let used = *used;
+                self.differs((src, dst), (used, cost), source);
+            }
+        }
+        Row::of(&cells)
+    }
+
+    /// Notes that a source states a cost of a PID that is not there.
+    fn dangles(
+        &mut self,
+        source: &SourceName,
+        table: &CostTable,
+        src: &PidName,
+        column: usize,
+        unknown: &PidName,
+    ) {
+        self.conflicts.add(ConflictKind::Dangling, || Conflict {
+            kind: ConflictKind::Dangling,
+            subject: format!("{} {src} {}", self.metric, table.dsts.names()[column]),
+            kept: None,
+            dropped: source.clone(),
+            detail: format!("no network map has PID {unknown}"),
+        });
+    }
+
+    /// Notes that a source states another cost than is used.
+    fn differs(&mut self, pair: (usize, usize), (used, cost): (f64, f64), source: &SourceName) {
+        let (pids, placed) = (self.pids.names(), &self.placed);
+        let (src, dst) = (&pids[pair.0], &pids[pair.1]);
+        self.conflicts.add(ConflictKind::Cost, || {
+            let states =
+                |(_, table): &&(_, &CostTable)| table.get(src.as_str(), dst.as_str()).is_some();
+            let first = placed.iter().find(states);
+            Conflict {
+                kind: ConflictKind::Cost,
+                subject: format!("{} {src} {dst}", self.metric),
+                kept: first.map(|(source, _)| (*source).clone()),
+                dropped: source.clone(),
+                detail: format!("{used} is used, {cost} is not"),
+            }
+        });
     }
 }

@@ -76,16 +76,20 @@ struct Room {
     work: usize,
 }
 
-/// Some hundred MB, and some seconds on two cores.
+/// The most borders, and some seconds on two cores.
 const ROOM: Room = Room {
     borders: 4096,
     work: 1 << 30,
 };
 
+/// How many bytes the table of ways may take.
+const MAX_TABLE: usize = 1 << 30;
+
 /// All interconnects, and those that are used, by id and then by the domain
-/// where they start.
+/// where they start. Costs between domains are composed in so many `metrics`.
 pub(super) fn interconnects<'d>(
     domains: &[&'d Domain],
+    metrics: usize,
 ) -> (
     Vec<InterconnectStanding>,
     Vec<Confirmed<'d>>,
@@ -134,13 +138,14 @@ pub(super) fn interconnects<'d>(
         }
     }
     confirmed.sort_by(|a, b| (a.id, a.from.0).cmp(&(b.id, b.from.0)));
-    let used = ROOM.used(&confirmed);
+    let room = Room::over(metrics);
+    let used = room.used(&confirmed);
     confirmed.retain(|link| used.contains(&(link.from.0, link.id)));
     let mut standings = Vec::with_capacity(judged.len());
     for (place, id, here, mut state, mut detail) in judged {
         if state == InterconnectState::Confirmed && !used.contains(&(place, id)) {
             state = InterconnectState::Excess;
-            detail = format!("there are too many: at most {} borders", ROOM.borders);
+            detail = format!("there are too many: at most {} borders", room.borders);
         }
         let domain = domains[place];
         let kind = match state {
@@ -169,6 +174,17 @@ pub(super) fn interconnects<'d>(
 }
 
 impl Room {
+    /// The room for ways that are measured in so many metrics.
+    fn over(metrics: usize) -> Self {
+        /// A cost and a rank; and a measure in each metric but the selecting one.
+        const WAY: usize = size_of::<f64>() + size_of::<u32>();
+        let pair = WAY + size_of::<f64>() * metrics.saturating_sub(1);
+        Self {
+            borders: ROOM.borders.min((MAX_TABLE / pair).isqrt()),
+            ..ROOM
+        }
+    }
+
     /// The interconnects that there is room for, by the domains where they start:
     /// the first of each domain before the second of any, so that a domain that
     /// declares many crowds out only its own. `confirmed` is in order of id.
@@ -287,6 +303,17 @@ mod tests {
         assert_eq!(used(room(9), &ends), [true, true, false, true, true]);
         assert_eq!(used(room(5), &ends), [true, false, false, true, false]);
         assert_eq!(used(room(0), &ends), [false; 5]);
+    }
+
+    #[test]
+    fn the_table_of_ways_is_bounded_however_many_metrics_there_are() {
+        assert_eq!(Room::over(1).borders, 4096);
+        assert_eq!(Room::over(6).borders, 4096);
+        for metrics in [7, 32, 1000] {
+            let borders = Room::over(metrics).borders;
+            assert!(borders * borders * (12 + 8 * (metrics - 1)) <= MAX_TABLE);
+            assert!(borders > 100);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::ident::{Digest, MetricName, Sha256};
-use crate::net::{Effort, Link, Matrix, Topology, Way};
+use crate::net::{Effort, Link, Matrix, Row, Topology, Way};
 use crate::publish::{Access, Routes, RoutesFrom, Rule};
 
 use super::facts::{Interconnect, Relationship};
@@ -76,47 +76,35 @@ fn segment(rule: Rule, matrix: Option<&Matrix>, scale: f64, a: u32, b: u32) -> f
 }
 
 /// What it takes to get from the PIDs of a domain to its borders and back.
-/// `none` stands for no cost.
 pub(super) fn access(
     rule: Rule,
     matrix: Option<&Matrix>,
     scale: f64,
     pids: usize,
     borders: &[u32],
-    none: f64,
 ) -> Access {
-    let missing = [f64::NAN].repeat(pids);
-    let row = |pid: usize| match matrix {
-        Some(matrix) => matrix.row(pid),
-        None => &missing,
-    };
-    let count = borders.len();
-    let mut out = Vec::with_capacity(pids * count);
-    for a in 0..pids {
-        let row = row(a);
-        out.extend(borders.iter().map(|&b| row[b as usize]));
-    }
-    let mut into = Vec::with_capacity(pids * count);
-    for &a in borders {
-        into.extend_from_slice(row(a as usize));
-    }
-    to_measures(rule, scale, none, &mut out);
-    to_measures(rule, scale, none, &mut into);
-    for (place, border) in borders.iter().map(|border| *border as usize).enumerate() {
-        if row(border)[border].is_nan() {
-            out[border * count + place] = rule.identity();
-            into[place * pids + border] = rule.identity();
+    let width = Access::width(pids);
+    let mut pairs = Vec::new();
+    let mut row = |border: u32, costs: &mut dyn Iterator<Item = (usize, f64)>| {
+        pairs.clear();
+        let costs = costs.map(|(pid, cost)| (pid as u32, rule.measure(cost * scale)));
+        pairs.extend(costs);
+        if let Err(place) = pairs.binary_search_by_key(&border, |(pid, _)| *pid) {
+            pairs.insert(place, (border, rule.identity()));
         }
-    }
-    Access::new(pids, count, out, &into)
-}
-
-/// Puts the measures in the place of costs.
-fn to_measures(rule: Rule, scale: f64, none: f64, costs: &mut [f64]) {
-    for cost in costs {
-        let measure = rule.measure(*cost * scale);
-        *cost = if measure.is_nan() { none } else { measure };
-    }
+        Row::from_pairs(width, &pairs)
+    };
+    let nothing = Matrix::new(0, 0);
+    let matrix = matrix.unwrap_or(&nothing);
+    let out = borders.iter().map(|&border| {
+        let cost = |pid: usize| Some((pid, matrix.get(pid, border as usize)?));
+        row(border, &mut (0..pids).filter_map(cost))
+    });
+    let out = out.collect();
+    let into = borders.iter();
+    let into = into.map(|&border| row(border, &mut matrix.row(border as usize).costs()));
+    let into = into.collect();
+    Access::new(out, into)
 }
 
 /// A missing measure of the metric that ways are selected by.
@@ -398,6 +386,23 @@ mod tests {
             .iter()
             .filter(|from| from.unsettled.is_empty())
             .count()
+    }
+
+    #[test]
+    fn access_takes_memory_by_the_costs_that_lead_to_borders() {
+        const PIDS: usize = 5_000;
+        let borders: Vec<u32> = (0..1_000).map(|border| border * 5).collect();
+        let mut costs = Matrix::new(PIDS, PIDS);
+        for border in &borders {
+            costs.set(*border as usize, PIDS - 1, 1.0);
+        }
+        let access = access(Rule::Add, Some(&costs), 1.0, PIDS, &borders);
+        let measures = borders.len() * 3;
+        assert!(
+            access.heap_bytes() <= measures * 64,
+            "{}",
+            access.heap_bytes()
+        );
     }
 
     #[test]

@@ -286,24 +286,21 @@ pub fn square(what: &str, table: &CostTable, pids: &PidIndex) -> Result<Costs, R
         return Ok(Costs::Dense(table.cells.clone()));
     }
     let place = |name: &PidName| {
-        pids.get(name.as_str())
-            .map(|place| place as usize)
-            .ok_or_else(|| {
-                Refusal::Content(format!(
-                    "{what} has costs of {name}, which is no PID of the network map"
-                ))
-            })
+        pids.get(name.as_str()).ok_or_else(|| {
+            Refusal::Content(format!(
+                "{what} has costs of {name}, which is no PID of the network map"
+            ))
+        })
     };
-    let columns = table.dsts.names().iter().map(place);
-    let columns = columns.collect::<Result<Vec<usize>, Refusal>>()?;
+    let columns = table.dsts.names().iter().map(|dst| place(dst).map(Some));
+    let columns = columns.collect::<Result<Vec<_>, Refusal>>()?;
     let mut matrix = Matrix::new(pids.len(), pids.len());
     for (src, costs) in table.rows() {
-        let row = matrix.row_mut(place(src)?);
-        for (&column, &cost) in columns.iter().zip(costs) {
-            if let Some(cell) = row.get_mut(column) {
-                *cell = cost;
-            }
-        }
+        let costs = match *table.dsts == *pids {
+            true => costs.clone(),
+            false => costs.moved(&columns, pids.len()),
+        };
+        matrix.set_row(place(src)? as usize, costs);
     }
     Ok(Costs::Dense(Arc::new(matrix)))
 }
@@ -342,6 +339,7 @@ fn read_costs(
     let reader = ReadCosts {
         check: metric.check(),
         max_name: domain.max_pid_len(),
+        max_pids: limits.max_pids,
         max_cells: limits.max_cells,
     };
     let (meta, table) = response(resource, body, cost::MEMBER, reader)?;

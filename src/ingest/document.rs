@@ -258,7 +258,7 @@ fn cost_rows(table: &CostTable) -> Vec<Vec<u8>> {
     let mut rows = Vec::with_capacity(table.srcs.len() + 2);
     for (src, costs) in table.rows() {
         let mut out = Vec::new();
-        grid.row(&mut out, src.as_str(), costs);
+        grid.costs(&mut out, src.as_str(), costs);
         // The head has the brace that opens the object.
         if rows.is_empty() && !out.is_empty() {
             out.remove(0);

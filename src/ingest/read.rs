@@ -31,7 +31,7 @@ pub struct Limits {
     pub max_pids: usize,
     /// Prefixes of all sources together.
     pub max_prefixes: usize,
-    /// Cells of one cost map, 8 bytes each.
+    /// Costs of one cost map.
     pub max_cells: usize,
     /// Entities with properties, of one source.
     pub max_entities: usize,
@@ -124,14 +124,7 @@ impl Reader<'_> {
             DocumentPath::CostMap(metric) => Document::Costs(Arc::new(read_below(
                 at,
                 bytes,
-                Wrapped::document(
-                    member,
-                    ReadCosts {
-                        check: metric.check(),
-                        max_name: self.domain.max_pid_len(),
-                        max_cells: self.limits.max_cells,
-                    },
-                ),
+                Wrapped::document(member, self.costs(metric)),
             )?)),
             DocumentPath::Properties => Document::Properties(Arc::new(read_below(
                 at,
@@ -172,10 +165,7 @@ impl Reader<'_> {
                 Patch::Network(read_below(at, bytes, Wrapped::patch(member, inner))?)
             }
             DocumentPath::CostMap(metric) => {
-                let inner = ReadCostPatch {
-                    check: metric.check(),
-                    max_name,
-                };
+                let inner = ReadCostPatch(self.costs(metric));
                 Patch::Costs(read_below(at, bytes, Wrapped::patch(member, inner))?)
             }
             DocumentPath::Properties => {
@@ -197,6 +187,15 @@ impl Reader<'_> {
         let max_name = self.domain.max_pid_len();
         let name = |walk: &mut Walk<'_>, key: &str| pid_name(walk, key, max_name);
         read_below(at, bytes, MapOf::new(name, || ListOf::new(any_prefix)))
+    }
+
+    fn costs(&self, metric: &MetricName) -> ReadCosts {
+        ReadCosts {
+            check: metric.check(),
+            max_name: self.domain.max_pid_len(),
+            max_pids: self.limits.max_pids,
+            max_cells: self.limits.max_cells,
+        }
     }
 
     fn groups(&self) -> ReadGroups {

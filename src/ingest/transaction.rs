@@ -201,11 +201,11 @@ fn changed(
                 _ => Arc::new(CostTable::empty()),
             };
             let patched = table.patched(&patch);
-            let cells = patched.srcs.len().saturating_mul(patched.dsts.len());
-            if cells > reader.limits.max_cells {
+            let (cells, limit) = (patched.len(), reader.limits.max_cells);
+            if cells > limit {
                 walk.fault(
-                    FaultKind::Value(None),
-                    format!("{cells} pairs of PIDs; the limit is max_cells"),
+                    FaultKind::Limit,
+                    format!("{cells} costs; at most {limit} are taken (max_cells)"),
                 );
             }
             Document::Costs(Arc::new(patched))
@@ -442,10 +442,17 @@ fn dangling(
         for src in table.srcs.names().iter().filter(|src| unknown(src)) {
             found(path(), &[member, src.as_str()], src);
         }
-        for dst in table.dsts.names().iter().filter(|dst| unknown(dst)) {
-            let states = |src: &&PidName| table.get(src.as_str(), dst.as_str()).is_some();
-            if let Some(src) = table.srcs.names().iter().find(states) {
-                found(path(), &[member, src.as_str(), dst.as_str()], dst);
+        let dsts = table.dsts.names();
+        let mut left: Vec<bool> = dsts.iter().map(unknown).collect();
+        if !left.contains(&true) {
+            continue;
+        }
+        for (src, row) in table.rows() {
+            for (column, _) in row.costs() {
+                if std::mem::take(&mut left[column]) {
+                    let dst = &dsts[column];
+                    found(path(), &[member, src.as_str(), dst.as_str()], dst);
+                }
             }
         }
     }

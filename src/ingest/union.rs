@@ -1,11 +1,9 @@
 //! What all sources state together, as documents.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::alto::cost::CostTable;
 use crate::compile::{union_costs, union_interconnects, union_properties};
-use crate::ident::PidName;
 
 use super::document::{Document, DocumentPath};
 use super::transaction::Standing;
@@ -32,14 +30,7 @@ pub fn union_document(standing: &Standing, path: &DocumentPath) -> Option<Docume
         DocumentPath::CostMap(metric) => {
             let pids = union.pids();
             let (matrix, _) = union_costs(facts, policy, metric, pids);
-            let rows: BTreeMap<&PidName, BTreeMap<&PidName, f64>> = (0..)
-                .zip(pids.names())
-                .map(|(index, src)| {
-                    let stated = pids.names().iter().zip(matrix.row(index).iter().copied());
-                    (src, stated.filter(|(_, cost)| !cost.is_nan()).collect())
-                })
-                .collect();
-            Document::Costs(Arc::new(CostTable::from_rows(&rows)))
+            Document::Costs(Arc::new(CostTable::of(pids, pids, &matrix)))
         }
         DocumentPath::Properties => {
             Document::Properties(Arc::new(union_properties(facts, policy, union).0))

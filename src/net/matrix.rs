@@ -1,54 +1,60 @@
 //! The cost matrix: what it costs to go from each source to each destination.
 
-/// Costs from `rows` sources to `cols` destinations, row by row in one allocation.
-///
-/// A cell is a cost or, as NaN, no cost at all. Reading outside the matrix finds no cost, since an
-/// index without a cell has none; writing outside it is a mistake of the program and panics, as
-/// writing outside a slice does.
-#[derive(Debug, Clone)]
-pub struct Matrix {
-    rows: usize,
-    cols: usize,
-    cells: Vec<f64>,
-}
+use super::row::Row;
 
-/// One cell that two matrices hold differently; `None` is no cost.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Change {
-    /// The source.
-    pub row: usize,
-    /// The destination.
-    pub col: usize,
-    /// The cost before.
-    pub old: Option<f64>,
-    /// The cost now.
-    pub new: Option<f64>,
+/// Costs from `rows` sources to `cols` destinations, row by row.
+///
+/// A cell is a cost or, as NaN, no cost at all. A matrix takes memory by its costs, not by its
+/// size: see [`Row`]. Rows are shared between the clones of a matrix, and between matrices over
+/// the same destinations.
+///
+/// Reading outside the matrix finds no cost, since an index without a cell has none; writing
+/// outside it is a mistake of the program and panics, as writing outside a slice does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matrix {
+    cols: usize,
+    rows: Box<[Row]>,
 }
 
 impl Matrix {
-    /// A matrix without any cost, of `rows` × `cols` × 8 bytes. The caller bounds the size.
+    /// A matrix without any cost, of `rows` × 24 bytes. The caller bounds the number of rows.
+    pub fn new(rows: usize, cols: usize) -> Matrix {
+        Matrix {
+            cols,
+            rows: vec![Row::default(); rows].into(),
+        }
+    }
+
+    /// A matrix of these rows, which have `cols` columns each.
     ///
     /// # Panics
     ///
-    /// When no allocation can be that large (more than `isize::MAX` bytes).
-    pub fn new(rows: usize, cols: usize) -> Matrix {
+    /// When a row was made for another number of columns and holds all of them.
+    pub fn from_rows(cols: usize, rows: Vec<Row>) -> Matrix {
+        for row in &rows {
+            row.check_width(cols);
+        }
         Matrix {
-            rows,
             cols,
-            // A product that overflows must reach the allocator as too much, not wrap to little.
-            cells: vec![f64::NAN; rows.saturating_mul(cols)],
+            rows: rows.into(),
         }
     }
 
     /// A matrix of these cells, row by row; `None` unless there are `rows × cols`.
-    pub fn from_cells(rows: usize, cols: usize, mut cells: Vec<f64>) -> Option<Matrix> {
-        cells.iter_mut().for_each(|cost| *cost += 0.0); // −0 is 0
-        (rows.checked_mul(cols) == Some(cells.len())).then_some(Matrix { rows, cols, cells })
+    pub fn from_cells(rows: usize, cols: usize, cells: Vec<f64>) -> Option<Matrix> {
+        let fits = rows.checked_mul(cols) == Some(cells.len());
+        fits.then(|| Matrix {
+            cols,
+            rows: match cols {
+                0 => vec![Row::default(); rows].into(),
+                _ => cells.chunks(cols).map(Row::of).collect(),
+            },
+        })
     }
 
     /// The number of sources.
     pub fn rows(&self) -> usize {
-        self.rows
+        self.rows.len()
     }
 
     /// The number of destinations.
@@ -56,44 +62,73 @@ impl Matrix {
         self.cols
     }
 
-    /// The bytes held on the heap.
+    /// How many cells have a cost.
+    pub fn count(&self) -> usize {
+        self.rows.iter().map(Row::count).sum()
+    }
+
+    /// The bytes held on the heap, whoever shares them.
     pub fn heap_bytes(&self) -> usize {
-        self.cells.capacity() * size_of::<f64>()
+        let rows = self.rows.iter().map(Row::heap_bytes).sum::<usize>();
+        self.rows.len() * size_of::<Row>() + rows
+    }
+
+    /// The bytes held on the heap beside another matrix, which may share rows with this one.
+    pub fn bytes_beside(&self, other: &Matrix) -> usize {
+        let pairs = self.rows.iter().zip(&other.rows);
+        let shared = pairs.filter(|(row, others)| row.shares(others));
+        let shared: usize = shared.map(|(row, _)| row.heap_bytes()).sum();
+        self.heap_bytes() - shared
     }
 
     /// The cost from `row` to `col`, if there is one.
     pub fn get(&self, row: usize, col: usize) -> Option<f64> {
-        cost(self.row(row), col)
+        self.rows.get(row)?.get(col)
     }
 
     /// Sets the cost from `row` to `col`, a finite number; NaN takes the cost away. A negative
-    /// zero is stored as zero.
+    /// zero is stored as zero. Takes time in proportion to the columns: see [`Matrix::edit_row`].
     ///
     /// # Panics
     ///
     /// When the matrix has no such cell.
     pub fn set(&mut self, row: usize, col: usize, cost: f64) {
-        // −0 + 0 is 0, and every other number stays as it is.
-        self.row_mut(row)[col] = cost + 0.0;
+        self.edit_row(row, |cells| cells[col] = cost);
     }
 
-    /// The costs from `row`, NaN where there is none; empty when the matrix has no such row.
-    pub fn row(&self, row: usize) -> &[f64] {
-        if row < self.rows {
-            &self.cells[row * self.cols..][..self.cols]
-        } else {
-            &[]
-        }
-    }
-
-    /// The costs from `row`, to be filled with finite numbers, and NaN for no cost.
+    /// Changes the costs from `row`: `edit` is given all of them, NaN where there is none.
     ///
     /// # Panics
     ///
     /// When the matrix has no such row.
-    pub fn row_mut(&mut self, row: usize) -> &mut [f64] {
-        assert!(row < self.rows, "row {row} of a matrix of {}", self.rows);
-        &mut self.cells[row * self.cols..][..self.cols]
+    pub fn edit_row(&mut self, row: usize, edit: impl FnOnce(&mut [f64])) {
+        let mut cells = Vec::new();
+        self.row(row).copy_to(self.cols, &mut cells);
+        edit(&mut cells);
+        self.set_row(row, Row::of(&cells));
+    }
+
+    /// Puts a row, which has the matrix's columns, in the place of another.
+    ///
+    /// # Panics
+    ///
+    /// When the matrix has no such row, or as [`Matrix::from_rows`] does.
+    pub fn set_row(&mut self, row: usize, costs: Row) {
+        costs.check_width(self.cols);
+        self.rows[row] = costs;
+    }
+
+    /// The costs from `row`; none when the matrix has no such row.
+    #[inline]
+    pub fn row(&self, row: usize) -> &Row {
+        self.rows.get(row).unwrap_or(Row::NONE)
+    }
+
+    /// The costs from `row`, NaN where there is none. They are the matrix's own cells where it
+    /// holds all of the row, and are written into `scratch` else.
+    #[inline]
+    pub fn cells<'m>(&'m self, row: usize, scratch: &'m mut Vec<f64>) -> &'m [f64] {
+        self.row(row).cells(self.cols, scratch)
     }
 
     /// Replaces the content of `out` by the costs from each of `srcs` to each of `dsts`: for the
@@ -103,43 +138,9 @@ impl Matrix {
         out.clear();
         out.reserve(srcs.len() * dsts.len());
         for &src in srcs {
-            let row = self.row(src as usize);
-            out.extend(
-                dsts.iter()
-                    .map(|&dst| row.get(dst as usize).copied().unwrap_or(f64::NAN)),
-            );
+            self.row(src as usize).gather(dsts, out);
         }
     }
-
-    /// The cells that differ from `old` to `new`, row by row. Where only one of the two has a cell,
-    /// the other one has no cost there.
-    pub fn changes<'a>(old: &'a Matrix, new: &'a Matrix) -> impl Iterator<Item = Change> + 'a {
-        (0..old.rows.max(new.rows)).flat_map(move |row| {
-            let (before, after) = (old.row(row), new.row(row));
-            (0..before.len().max(after.len())).filter_map(move |col| {
-                let (old, new) = (cost(before, col), cost(after, col));
-                (old != new).then_some(Change { row, col, old, new })
-            })
-        })
-    }
-}
-
-/// Two matrices are equal when they have the same shape, the same costs, and none in the same cells.
-impl PartialEq for Matrix {
-    fn eq(&self, other: &Matrix) -> bool {
-        (self.rows, self.cols) == (other.rows, other.cols)
-            && self
-                .cells
-                .iter()
-                .zip(&other.cells)
-                .all(|(a, b)| a == b || (a.is_nan() && b.is_nan()))
-    }
-}
-
-impl Eq for Matrix {}
-
-fn cost(row: &[f64], col: usize) -> Option<f64> {
-    row.get(col).copied().filter(|cost| !cost.is_nan())
 }
 
 #[cfg(test)]
@@ -147,11 +148,8 @@ mod tests {
     use super::*;
 
     fn matrix(rows: &[&[f64]]) -> Matrix {
-        let mut matrix = Matrix::new(rows.len(), rows[0].len());
-        for (at, row) in rows.iter().enumerate() {
-            matrix.row_mut(at).copy_from_slice(row);
-        }
-        matrix
+        let cells = rows.concat();
+        Matrix::from_cells(rows.len(), rows[0].len(), cells).expect("a rectangle")
     }
 
     const NO: f64 = f64::NAN;
@@ -160,7 +158,7 @@ mod tests {
     fn a_new_matrix_has_no_cost() {
         let matrix = Matrix::new(2, 3);
         assert_eq!((matrix.rows(), matrix.cols()), (2, 3));
-        assert_eq!(matrix.row(1).len(), 3);
+        assert_eq!(matrix.cells(1, &mut Vec::new()).len(), 3);
         assert!((0..2).all(|row| (0..3).all(|col| matrix.get(row, col).is_none())));
     }
 
@@ -170,6 +168,7 @@ mod tests {
         costs.set(1, 2, 7.5);
         assert_eq!(costs, matrix(&[&[NO, NO, NO], &[NO, NO, 7.5]]));
         assert_eq!(costs.get(1, 2), Some(7.5));
+        assert_eq!(costs.count(), 1);
         costs.set(1, 2, f64::NAN);
         assert_eq!(costs, Matrix::new(2, 3));
     }
@@ -180,22 +179,30 @@ mod tests {
         assert_eq!(matrix.get(0, 2), None);
         assert_eq!(matrix.get(2, 0), None);
         assert_eq!(matrix.get(usize::MAX, usize::MAX), None);
-        assert!(matrix.row(2).is_empty());
+        assert_eq!(matrix.row(2), &Row::default());
     }
 
     #[test]
-    #[should_panic(expected = "row 2 of a matrix of 2")]
+    #[should_panic(expected = "the len is 2 but the index is 2")]
     fn writing_outside_panics() {
         Matrix::new(2, 2).set(2, 0, 1.0);
     }
 
     #[test]
+    #[should_panic(expected = "a row of 2 columns in a matrix of 3")]
+    fn a_row_over_other_destinations_is_not_taken() {
+        Matrix::from_rows(3, vec![Row::of(&[1.0, 2.0])]);
+    }
+
+    #[test]
     fn a_matrix_may_have_no_rows_or_no_columns() {
-        for (rows, cols) in [(0, 0), (0, 4), (4, 0), (0, usize::MAX), (usize::MAX, 0)] {
+        for (rows, cols) in [(0, 0), (0, 4), (4, 0), (0, usize::MAX)] {
             let matrix = Matrix::new(rows, cols);
             assert_eq!((matrix.rows(), matrix.cols()), (rows, cols));
             assert_eq!(matrix.get(0, 0), None);
-            assert_eq!(matrix.heap_bytes(), 0);
+            let cells = Vec::new();
+            let of_cells = Matrix::from_cells(rows, cols, cells).expect("no cells");
+            assert_eq!(of_cells, matrix);
         }
     }
 
@@ -203,7 +210,7 @@ mod tests {
     fn negative_zero_is_stored_as_zero() {
         let mut matrix = Matrix::new(1, 1);
         matrix.set(0, 0, -0.0);
-        assert!(matrix.row(0)[0].is_sign_positive());
+        assert!(matrix.get(0, 0).is_some_and(f64::is_sign_positive));
     }
 
     #[test]
@@ -238,39 +245,29 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_the_cells_that_differ_row_by_row() {
-        let old = matrix(&[&[1.0, NO, 3.0], &[NO, 5.0, -0.0]]);
-        let new = matrix(&[&[1.0, 2.0, 3.5], &[NO, NO, 0.0]]);
-        let changes: Vec<_> = Matrix::changes(&old, &new).collect();
-        let change = |row, col, old, new| Change { row, col, old, new };
-        assert_eq!(
-            changes,
-            [
-                change(0, 1, None, Some(2.0)),
-                change(0, 2, Some(3.0), Some(3.5)),
-                change(1, 1, Some(5.0), None),
-            ]
-        );
-        assert_eq!(Matrix::changes(&old, &old).next(), None);
+    fn a_matrix_takes_memory_by_its_costs() {
+        const SIZE: usize = 5_000;
+        let headers = SIZE * size_of::<Row>();
+        let mut matrix = Matrix::new(SIZE, SIZE);
+        assert_eq!(matrix.heap_bytes(), headers);
+        for row in 0..SIZE {
+            matrix.set(row, SIZE - 1 - row, 1.0);
+        }
+        assert!(matrix.heap_bytes() <= headers + SIZE * 40);
+        let full = Matrix::from_cells(30, 40, vec![1.0; 30 * 40]).expect("a rectangle");
+        let most = 30 * (40 * 8 + 16 + size_of::<Row>());
+        assert!(full.heap_bytes() <= most, "{}", full.heap_bytes());
     }
 
     #[test]
-    fn a_cell_of_only_one_matrix_changes_from_or_to_no_cost() {
-        let small = matrix(&[&[1.0]]);
-        let large = matrix(&[&[1.0, 2.0], &[NO, 4.0]]);
-        let change = |row, col, old, new| Change { row, col, old, new };
-        assert!(
-            Matrix::changes(&small, &large)
-                .eq([change(0, 1, None, Some(2.0)), change(1, 1, None, Some(4.0)),])
-        );
-        assert!(
-            Matrix::changes(&large, &small)
-                .eq([change(0, 1, Some(2.0), None), change(1, 1, Some(4.0), None),])
-        );
-    }
-
-    #[test]
-    fn a_cell_takes_eight_bytes() {
-        assert_eq!(Matrix::new(30, 40).heap_bytes(), 30 * 40 * 8);
+    fn a_clone_shares_the_rows_that_stay() {
+        let old = matrix(&[&[1.0, 2.0], &[3.0, 4.0]]);
+        let mut new = old.clone();
+        new.set(0, 1, 9.0);
+        assert!(old.row(1).shares(new.row(1)));
+        assert!(!old.row(0).shares(new.row(0)));
+        let beside = new.bytes_beside(&old);
+        assert!(beside < new.heap_bytes() && beside > new.row(0).heap_bytes());
+        assert_eq!(old.get(0, 1), Some(2.0));
     }
 }

@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::ident::Tag;
-use crate::net::Matrix;
+use crate::net::{Matrix, Row};
 
 use super::routes::Routes;
 use super::rule::Rule;
@@ -52,8 +52,7 @@ pub struct Across {
     pub rule: Rule,
     /// The ways between borders.
     pub routes: Arc<Routes>,
-    /// By domain, the access in the metric that ways are selected by; infinite
-    /// where there is none.
+    /// By domain, the access in the metric that ways are selected by.
     pub select: Arc<[Arc<Access>]>,
     /// Of any other metric: its place in the measures of the routes, and by
     /// domain the access in it.
@@ -61,17 +60,13 @@ pub struct Across {
 }
 
 /// What it takes to get from the PIDs of a domain to its borders and back, as
-/// measures of one metric.
+/// measures of one metric; a missing one is NaN. It takes memory by its measures.
 #[derive(Debug)]
 pub struct Access {
-    borders: usize,
-    /// From each PID to each border, PID by PID.
-    out: Box<[f64]>,
-    /// From each border to each PID, border by border.
-    into: Box<[f64]>,
-    /// How much of `into` is one border's: its PIDs, and what completes the
-    /// last group of [`LANES`].
-    stride: usize,
+    /// Border by border, from each PID to it.
+    out: Box<[Row]>,
+    /// Border by border, from it to each PID.
+    into: Box<[Row]>,
 }
 
 /// How many cells are computed together: what fits into registers.
@@ -99,47 +94,47 @@ const NO_LEAD: Lead = Lead {
 };
 
 impl Access {
-    /// The access of so many PIDs: `out` from each PID to each border, PID by
-    /// PID; `into` from each border to each PID, border by border.
-    ///
-    /// # Panics
-    /// There is not one measure for each pair.
-    pub fn new(pids: usize, borders: usize, out: Vec<f64>, into: &[f64]) -> Self {
-        assert_eq!((out.len(), into.len()), (pids * borders, pids * borders));
-        let stride = pids.next_multiple_of(LANES);
-        let mut padded = Vec::with_capacity(borders * stride);
-        for row in into.chunks(pids.max(1)) {
-            padded.extend_from_slice(row);
-            padded.resize(padded.len().next_multiple_of(LANES), f64::NAN);
-        }
+    /// The access over borders: by border, from each PID to it, and from it to
+    /// each PID.
+    pub fn new(out: Vec<Row>, into: Vec<Row>) -> Self {
         Self {
-            borders,
             out: out.into(),
-            into: padded.into(),
-            stride,
+            into: into.into(),
         }
     }
 
-    fn bytes(&self) -> usize {
-        size_of_val(&*self.out) + size_of_val(&*self.into)
+    /// How many columns the rows have that fit together as [`LANES`]: the PIDs,
+    /// and what completes the last group of them.
+    pub fn width(pids: usize) -> usize {
+        pids.next_multiple_of(LANES)
     }
 
-    /// From a PID to each border.
-    fn outward(&self, pid: usize) -> &[f64] {
-        &self.out[pid * self.borders..][..self.borders]
+    /// The bytes held on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        let rows = self.out.iter().chain(&self.into);
+        rows.map(|row| row.heap_bytes() + size_of::<Row>()).sum()
+    }
+
+    /// From a PID to each border that it has access to.
+    fn outward(&self, pid: usize) -> impl Iterator<Item = (usize, f64)> {
+        let all = self.out.iter().enumerate();
+        all.filter_map(move |(border, row)| Some((border, row.get(pid)?)))
     }
 
     /// From a border to a PID.
     fn inward(&self, border: usize, pid: usize) -> f64 {
-        self.into[border * self.stride + pid]
+        self.into[border].get(pid).unwrap_or(f64::NAN)
     }
 
     /// From a border to [`LANES`] PIDs.
     #[inline(always)]
-    fn lanes(&self, border: usize, first: usize) -> &[f64; LANES] {
-        const NOWHERE: &[f64; LANES] = &[f64::NAN; LANES];
-        let row = self.into.get(border * self.stride + first..);
-        row.and_then(<[f64]>::first_chunk).unwrap_or(NOWHERE)
+    fn lanes<'r>(
+        &'r self,
+        border: usize,
+        first: usize,
+        scratch: &'r mut [f64; LANES],
+    ) -> &'r [f64; LANES] {
+        self.into[border].lanes(first, scratch)
     }
 }
 
@@ -167,12 +162,10 @@ impl Across {
             return;
         }
         leads.extend((0..entries.len()).map(|to| Lead { to, ..NO_LEAD }));
-        let tables = routes.cost.chunks(self.routes.borders());
-        let tables = tables.zip(routes.rank.chunks(self.routes.borders()));
-        for ((exit, access), (costs, ranks)) in
-            self.select[from].outward(a).iter().enumerate().zip(tables)
-        {
-            let ways = costs[entries.clone()].iter().zip(&ranks[entries.clone()]);
+        for (exit, access) in self.select[from].outward(a) {
+            let first = exit * self.routes.borders();
+            let table = first + entries.start..first + entries.end;
+            let ways = routes.cost[table.clone()].iter().zip(&routes.rank[table]);
             for (lead, (cost, rank)) in leads.iter_mut().zip(ways) {
                 let cost = access + cost;
                 if cost < lead.cost || (cost == lead.cost && *rank < lead.rank) {
@@ -182,10 +175,11 @@ impl Across {
         }
         leads.retain(|lead| lead.cost < f64::INFINITY);
         if let Some((metric, access)) = &self.other {
-            let (first, ways) = (access[from].outward(a), &routes.measures[*metric]);
+            let ways = &routes.measures[*metric];
             for lead in leads.iter_mut() {
+                let first = access[from].out[lead.from].get(a).unwrap_or(f64::NAN);
                 let way = ways[lead.from * self.routes.borders() + entries.start + lead.to];
-                lead.other = self.rule.compose(first[lead.from], way);
+                lead.other = self.rule.compose(first, way);
             }
         }
         leads.sort_unstable_by_key(|lead| lead.rank);
@@ -208,8 +202,9 @@ impl Across {
     fn starts(&self, from: usize, a: usize, starts: &mut Vec<f64>) {
         starts.clear();
         starts.resize(self.routes.borders(), f64::INFINITY);
-        let tables = self.routes.from[from].cost.chunks(starts.len().max(1));
-        for (access, costs) in self.select[from].outward(a).iter().zip(tables) {
+        let ways = &self.routes.from[from].cost;
+        for (exit, access) in self.select[from].outward(a) {
+            let costs = &ways[exit * starts.len()..][..starts.len()];
             for (least, cost) in starts.iter_mut().zip(costs) {
                 let cost = access + cost;
                 *least = if cost < *least { cost } else { *least };
@@ -233,8 +228,10 @@ fn least(starts: &[f64], select: &Access, b: usize) -> f64 {
 fn fill_selected(starts: &[f64], select: &Access, out: &mut [f64]) {
     in_lanes(out, |first| {
         let mut least = [f64::INFINITY; LANES];
+        let mut scratch = [f64::NAN; LANES];
         for (border, start) in starts.iter().enumerate() {
-            for (least, access) in least.iter_mut().zip(select.lanes(border, first)) {
+            let access = select.lanes(border, first, &mut scratch);
+            for (least, access) in least.iter_mut().zip(access) {
                 let cost = start + access;
                 *least = if cost < *least { cost } else { *least };
             }
@@ -259,8 +256,11 @@ fn fill_by(leads: &[Lead], select: &Access, by: &Access, out: &mut [f64], rule: 
     in_lanes(out, |first| {
         let mut least = [f64::INFINITY; LANES];
         let mut measures = [f64::NAN.to_bits(); LANES];
+        let mut scratch = [[f64::NAN; LANES]; 2];
+        let [of_select, of_other] = &mut scratch;
         for lead in leads {
-            let (access, then) = (select.lanes(lead.to, first), by.lanes(lead.to, first));
+            let access = select.lanes(lead.to, first, of_select);
+            let then = by.lanes(lead.to, first, of_other);
             for lane in 0..LANES {
                 let cost = lead.cost + access[lane];
                 let measure = rule.join(lead.other, then[lane]).to_bits();
@@ -310,7 +310,7 @@ impl Composed {
             .iter()
             .filter_map(|domain| domain.costs.as_ref());
         let matrices = matrices.map(|costs| (Arc::as_ptr(costs).cast(), costs.heap_bytes()));
-        let access = |access: &Arc<Access>| (Arc::as_ptr(access).cast(), access.bytes());
+        let access = |access: &Arc<Access>| (Arc::as_ptr(access).cast(), access.heap_bytes());
         let across = self.across.iter().flat_map(move |across| {
             let routes = (
                 Arc::as_ptr(&across.routes).cast(),
@@ -469,7 +469,7 @@ impl Inside {
         match &self.costs {
             None => out.fill(f64::NAN),
             Some(costs) => {
-                out.copy_from_slice(costs.row(a));
+                costs.row(a).fill(out);
                 if self.scale != 1.0 {
                     out.iter_mut().for_each(|cost| *cost *= self.scale);
                 }

@@ -9,7 +9,7 @@ use super::composed::Composed;
 /// Costs between the PIDs of a view, by index; NaN where there is none.
 #[derive(Debug, Clone)]
 pub enum Costs {
-    /// Every pair in one matrix: a domain's own costs.
+    /// One matrix, which takes memory by its costs: a domain's own.
     Dense(Arc<Matrix>),
     /// Made of the matrices of domains, a cell computed when asked.
     Composed(Arc<Composed>),
@@ -24,13 +24,11 @@ impl Costs {
         }
     }
 
-    /// Writes the costs from `src` to every PID into `out`.
+    /// Writes the costs from `src` to every PID into `out`, NaN where there is
+    /// none.
     pub fn row(&self, src: u32, out: &mut Vec<f64>) {
         match self {
-            Costs::Dense(matrix) => {
-                out.clear();
-                out.extend_from_slice(matrix.row(src as usize));
-            }
+            Costs::Dense(matrix) => matrix.row(src as usize).copy_to(matrix.cols(), out),
             Costs::Composed(composed) => {
                 out.resize(composed.size, f64::NAN);
                 composed.fill_row(src as usize, out);
@@ -38,10 +36,10 @@ impl Costs {
         }
     }
 
-    /// The costs from `src` to every PID where they lie in one matrix.
+    /// The costs from `src` to every PID where they lie in memory as they are.
     pub fn stated_row(&self, src: u32) -> Option<&[f64]> {
         match self {
-            Costs::Dense(matrix) => Some(matrix.row(src as usize)),
+            Costs::Dense(matrix) => matrix.row(src as usize).full(),
             Costs::Composed(_) => None,
         }
     }
@@ -68,6 +66,7 @@ impl Costs {
         match (self, others) {
             _ if self.same(others) => 0,
             (Costs::Composed(a), Costs::Composed(b)) => a.bytes_beside(Some(b)),
+            (Costs::Dense(a), Costs::Dense(b)) => a.bytes_beside(b),
             _ => self.bytes(),
         }
     }

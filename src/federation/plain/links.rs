@@ -6,7 +6,7 @@ use crate::api::s2s::Ignored;
 use crate::compile::{Interconnect, Interconnects};
 use crate::federation::PlainInterconnect;
 use crate::ident::{DomainLabel, InterconnectId, Sha256, Tag};
-use crate::publish::{NetworkMap, View};
+use crate::publish::{Costs, NetworkMap, View};
 
 use super::read::pid_under;
 
@@ -63,18 +63,21 @@ pub fn links(
 pub fn digest(view: &View, links: &Interconnects) -> Tag {
     let mut hasher = Sha256::new();
     hasher.update(view.network().tag().as_str().as_bytes());
-    let (mut row, mut bytes) = (Vec::new(), Vec::new());
+    let mut bytes = Vec::new();
     for (metric, costs) in view.costs() {
         hasher.update(metric.as_str().as_bytes());
         hasher.update(b"\n");
-        for src in (0..).take(costs.size()) {
-            costs.row(src, &mut row);
+        // A plain domain's costs are its own.
+        let Costs::Dense(matrix) = costs else {
+            continue;
+        };
+        for row in (0..matrix.rows()).map(|row| matrix.row(row)) {
             bytes.clear();
-            // There is one way to have no cost, whatever the bits of a NaN.
-            let cells = row
-                .iter()
-                .map(|&cost| if cost.is_nan() { f64::NAN } else { cost });
-            cells.for_each(|cost| bytes.extend_from_slice(&cost.to_le_bytes()));
+            bytes.extend_from_slice(&(row.count() as u64).to_le_bytes());
+            for (column, cost) in row.costs() {
+                bytes.extend_from_slice(&(column as u64).to_le_bytes());
+                bytes.extend_from_slice(&cost.to_le_bytes());
+            }
             hasher.update(&bytes);
         }
     }

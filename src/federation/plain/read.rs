@@ -107,6 +107,7 @@ pub(super) fn costs(
         data: ReadCosts {
             check: source.metric.check(),
             max_name: 64,
+            max_pids: limits.max_pids,
             max_cells: limits.max_cells,
         },
     };
@@ -145,14 +146,19 @@ fn under(domain: &DomainLabel, table: &CostTable) -> Result<CostTable, Refusal> 
         (PidIndex::new(names), places)
     };
     let ((srcs, rows), (dsts, columns)) = (named(&table.srcs), named(&table.dsts));
-    let mut cells = Vec::new();
-    table.cells.gather(&rows, &columns, &mut cells);
-    let cells = Matrix::from_cells(rows.len(), columns.len(), cells)
-        .ok_or_else(|| Refusal::Content("two PIDs are cut to one name".to_owned()))?;
+    if rows.len() < table.srcs.len() || columns.len() < table.dsts.len() {
+        return Err(Refusal::Content("two PIDs are cut to one name".to_owned()));
+    }
+    let mut places = vec![None; columns.len()];
+    for (place, column) in (0..).zip(columns) {
+        places[column as usize] = Some(place);
+    }
+    let rows = rows.into_iter().map(|row| table.cells.row(row as usize));
+    let rows = rows.map(|row| row.moved(&places, places.len()));
     Ok(CostTable {
+        cells: Arc::new(Matrix::from_rows(places.len(), rows.collect())),
         srcs: Arc::new(srcs),
         dsts: Arc::new(dsts),
-        cells: Arc::new(cells),
     })
 }
 

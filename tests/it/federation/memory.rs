@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::slice::from_ref;
 
 use altofed::api::s2s::PeerState;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::links::inside;
+use super::links::{inside, network_map};
 use super::member::{Join, own_section};
 use super::poison::{bomb, chunked, endless};
 use super::rogue::{Rogue, Says, blob, key};
@@ -20,13 +21,86 @@ const MB: u64 = 1024 * 1024;
 /// What a peer's answer may cost: some copies of the largest body.
 const GROWTH: u64 = 48 * MB;
 
+/// How many PIDs a domain may have.
+const PIDS: usize = 5_000;
+
+/// The metrics of a sparse domain.
+const METRICS: [&str; 4] = ["routingcost", "hopcount", "delay-ow", "bw-available"];
+
+/// As many PIDs as a domain may have, and a cost between two of them in each
+/// metric.
+fn sparse_maps(number: u8) -> (Value, Value) {
+    let mut map = network_map(number);
+    for pid in 2..PIDS {
+        map["network-map"][format!("p{pid}")] = json!({});
+    }
+    (map, json!({"cost-map": {"core": {"edge": inside(number)}}}))
+}
+
+/// A node in a process of its own that has these peers.
+async fn serve(directory: &TempDir, peers: &str) -> (Program, Site) {
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let text = own_section(1, listen, directory.path(), "") + peers;
+    let config = config_path(directory.path());
+    std::fs::write(&config, text).expect("a file");
+    let serve = move || Program::run(&config, &["--json"]);
+    let program = tokio::task::spawn_blocking(serve).await.expect("no panic");
+    let program = program.unwrap_or_else(|end| panic!("{}", end.log));
+    let site = Site::new(1, program.url.clone());
+    (program, site)
+}
+
+#[tokio::test]
+async fn sparse_maps_take_memory_by_their_costs_whoever_states_them() {
+    let key = key();
+    let rogue = Rogue::start(2, &key).await;
+    rogue.passes(&[]);
+    let directory = TempDir::new().expect("a directory");
+    let join = Join::to(2, &rogue.url).text(1);
+    let (program, a) = serve(&directory, &join).await;
+    a.states(&[]).await;
+    let before = program.peak_resident();
+
+    // Of a peer.
+    let (map, costs) = sparse_maps(2);
+    let costs = costs["cost-map"].to_string();
+    let says = Says {
+        network_map: map["network-map"].to_string(),
+        cost_map: costs.clone(),
+        more: METRICS[1..]
+            .iter()
+            .map(|metric| (*metric, costs.replace(".25", "")))
+            .collect(),
+        ..Says::sound(2)
+    };
+    rogue.passes(&[says.signed(&key)]);
+    a.until_cost(2, Some(inside(2))).await;
+    let grown = program.peak_resident() - before;
+    assert!(grown < GROWTH, "{} MB", grown / MB);
+
+    // Of our own, and all of both views read.
+    let (map, mut costs) = sparse_maps(1);
+    a.put("network-map", &map).await;
+    for metric in METRICS {
+        costs["cost-map"]["core"]["edge"] = json!(1);
+        a.put(&format!("cost-maps/{metric}"), &costs).await;
+    }
+    for view in ["isp-a", "isp-b", "merged"] {
+        for metric in METRICS {
+            let map = a.get(&format!("/views/{view}/costmap-{metric}")).await;
+            assert_eq!(map.status, 200, "{map:?}");
+        }
+    }
+    let grown = program.peak_resident() - before;
+    assert!(grown < 2 * GROWTH, "{} MB", grown / MB);
+}
+
 #[tokio::test]
 async fn ten_gigabytes_a_bomb_and_deep_json_cost_a_node_a_few_megabytes() {
     let directory = TempDir::new().expect("a directory");
-    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let keys = [key(), key(), key(), key(), key()];
     let mut rogues = Vec::new();
-    let mut text = own_section(1, listen, directory.path(), "");
+    let mut text = String::new();
     for (number, key) in (2..).zip(&keys) {
         let rogue = Rogue::start(number, key).await;
         rogue.passes(&[Says::sound(number).signed(key)]);
@@ -37,12 +111,7 @@ async fn ten_gigabytes_a_bomb_and_deep_json_cost_a_node_a_few_megabytes() {
         text += &join.text(1);
         rogues.push(rogue);
     }
-    std::fs::write(config_path(directory.path()), text).expect("a file");
-    let config = config_path(directory.path());
-    let serve = move || Program::run(&config, &["--json"]);
-    let program = tokio::task::spawn_blocking(serve).await.expect("no panic");
-    let program = program.unwrap_or_else(|end| panic!("{}", end.log));
-    let a = Site::new(1, program.url.clone());
+    let (program, a) = serve(&directory, &text).await;
     a.states(&[]).await;
     let own = a.own_answers().await;
     for number in 2..=6 {

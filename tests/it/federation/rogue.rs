@@ -38,6 +38,8 @@ pub struct Says {
     pub scope: Scope,
     pub network_map: String,
     pub cost_map: String,
+    /// Its costs in further metrics.
+    pub more: Vec<(&'static str, String)>,
     pub links: Vec<Link>,
 }
 
@@ -53,6 +55,7 @@ impl Says {
             scope: Scope::Any,
             network_map: member(network_map(number), "network-map"),
             cost_map: member(cost_map(number, inside(number)), "cost-map"),
+            more: Vec::new(),
             links: Vec::new(),
         }
     }
@@ -98,12 +101,14 @@ impl Says {
              \"network-map\":{}}}",
             self.network_map
         );
-        let cost_map = format!(
-            "{{\"meta\":{{\"cost-type\":{{\"cost-metric\":\"routingcost\",\
-             \"cost-mode\":\"numerical\"}},\"dependent-vtags\":[{{\"resource-id\":\"{id}\",\
-             \"tag\":\"{tag}\"}}]}},\"cost-map\":{}}}",
-            self.cost_map
-        );
+        let cost_map = |(metric, costs): (&str, &str)| {
+            let text = format!(
+                "{{\"meta\":{{\"cost-type\":{{\"cost-metric\":{metric:?},\
+                 \"cost-mode\":\"numerical\"}},\"dependent-vtags\":[{{\"resource-id\":\"{id}\",\
+                 \"tag\":\"{tag}\"}}]}},\"cost-map\":{costs}}}"
+            );
+            (format!("costmap-{metric}"), text)
+        };
         let resource = |path: &str, media_type: &str, tag: Tag, body: &str| ManifestResource {
             resource_id: ResourceId::new(&format!("{domain}:{path}")).expect("an id"),
             media_type: media_type.to_owned(),
@@ -111,7 +116,19 @@ impl Says {
             length: body.len() as u64,
             sha_256: Digest::of(body.as_bytes()),
         };
-        let costs = Tag::from(Digest::of(cost_map.as_bytes()));
+        let all = [("routingcost", &*self.cost_map)].into_iter();
+        let all = all.chain(self.more.iter().map(|(metric, costs)| (*metric, &**costs)));
+        let cost_maps: Vec<(String, String)> = all.map(cost_map).collect();
+        let mut resources = vec![resource(
+            "networkmap",
+            NETWORK_MAP,
+            tag.clone(),
+            &network_map,
+        )];
+        for (path, text) in &cost_maps {
+            let tag = Tag::from(Digest::of(text.as_bytes()));
+            resources.push(resource(path, COST_MAP, tag, text));
+        }
         let label = DomainLabel::new(&domain).expect("a label");
         let mut links = interconnects(self.number, &self.links);
         let manifest = Manifest {
@@ -123,13 +140,17 @@ impl Says {
             keys: documents(key),
             interconnects: serde_json::from_value(links["interconnects"].take())
                 .expect("interconnects"),
-            resources: vec![
-                resource("networkmap", NETWORK_MAP, tag, &network_map),
-                resource("costmap-routingcost", COST_MAP, costs, &cost_map),
-            ],
+            resources,
         };
         let text = jws(key, &serde_json::to_vec(&manifest).expect("JSON"));
-        let [network, costs] = [network_map, cost_map].map(String::into_bytes);
+        let texts = [network_map]
+            .into_iter()
+            .chain(cost_maps.into_iter().map(|(_, text)| text));
+        let bodies = manifest
+            .resources
+            .iter()
+            .cloned()
+            .zip(texts.map(String::into_bytes));
         Signed {
             entry: ManifestEntry {
                 domain: label.clone(),
@@ -137,10 +158,7 @@ impl Says {
                 path: vec![label],
                 manifest: text,
             },
-            bodies: vec![
-                (manifest.resources[0].clone(), network),
-                (manifest.resources[1].clone(), costs),
-            ],
+            bodies: bodies.collect(),
         }
     }
 }
