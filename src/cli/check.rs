@@ -35,6 +35,7 @@ pub(super) fn run(options: &ConfigOptions) -> Result<(), Failure> {
             "listen": format!("{scheme}://{}", node.listen),
             "data-dir": node.data_dir,
             "tokens": tokens,
+            "warnings": config.merge.warnings(),
         }))?;
         return Ok(());
     }
@@ -57,6 +58,9 @@ pub(super) fn run(options: &ConfigOptions) -> Result<(), Failure> {
         say(format_args!(
             "  token    none: nobody can feed this node; add a [[token]] with scope ingest"
         ))?;
+    }
+    for warning in config.merge.warnings() {
+        say(format_args!("  warning  {warning}"))?;
     }
     Ok(())
 }

@@ -37,8 +37,16 @@ pub enum MergeConflictKind {
     OutsidePrefix,
     /// A prefix equal to or inside one that we ourselves state.
     OwnPrefix,
-    /// A prefix inside what another domain may speak for.
+    /// A prefix shorter than a domain may state without configured prefixes.
+    ShortPrefix,
+    /// A prefix inside what is configured for another domain, or one that covers that: then that
+    /// part of it does not count.
     ForeignPrefix,
+    /// A prefix inside space that is never another network's, or one that covers some: then that
+    /// part of it does not count.
+    SpecialPrefix,
+    /// A prefix in private space: taken, or treated as one of space that is never another network's.
+    PrivatePrefix,
     /// A prefix that a domain of higher preference states too.
     EqualPrefix,
     /// A prefix inside one of another domain: the longest match decides.
@@ -63,11 +71,14 @@ pub enum MergeConflictKind {
 
 impl MergeConflictKind {
     /// Every kind.
-    pub const ALL: [MergeConflictKind; 13] = [
+    pub const ALL: [MergeConflictKind; 16] = [
         MergeConflictKind::DefaultPrefix,
         MergeConflictKind::OutsidePrefix,
         MergeConflictKind::OwnPrefix,
+        MergeConflictKind::ShortPrefix,
         MergeConflictKind::ForeignPrefix,
+        MergeConflictKind::SpecialPrefix,
+        MergeConflictKind::PrivatePrefix,
         MergeConflictKind::EqualPrefix,
         MergeConflictKind::OverlappingPrefix,
         MergeConflictKind::Property,
@@ -85,7 +96,10 @@ impl MergeConflictKind {
             MergeConflictKind::DefaultPrefix => "default-prefix",
             MergeConflictKind::OutsidePrefix => "outside-prefix",
             MergeConflictKind::OwnPrefix => "own-prefix",
+            MergeConflictKind::ShortPrefix => "short-prefix",
             MergeConflictKind::ForeignPrefix => "foreign-prefix",
+            MergeConflictKind::SpecialPrefix => "special-prefix",
+            MergeConflictKind::PrivatePrefix => "private-prefix",
             MergeConflictKind::EqualPrefix => "equal-prefix",
             MergeConflictKind::OverlappingPrefix => "overlapping-prefix",
             MergeConflictKind::Property => "property",
@@ -104,6 +118,7 @@ impl MergeConflictKind {
 pub struct MergeConflicts {
     listed: Vec<MergeConflict>,
     counts: BTreeMap<MergeConflictKind, BTreeMap<DomainLabel, u64>>,
+    totals: BTreeMap<MergeConflictKind, u64>,
 }
 
 impl MergeConflicts {
@@ -118,13 +133,15 @@ impl MergeConflicts {
         domain: &DomainLabel,
         describe: impl FnOnce() -> (Option<DomainLabel>, String, String),
     ) {
-        let listed = self.count(kind);
+        let total = self.totals.entry(kind).or_default();
+        *total += 1;
+        let is_listed = *total <= Self::LIMIT;
         let counts = self.counts.entry(kind).or_default();
         match counts.get_mut(domain) {
             Some(count) => *count += 1,
             None => drop(counts.insert(domain.clone(), 1)),
         }
-        if listed < Self::LIMIT {
+        if is_listed {
             let (other, subject, detail) = describe();
             self.listed.push(MergeConflict {
                 kind,
@@ -142,6 +159,7 @@ impl MergeConflicts {
         for (kind, counts) in &other.counts {
             self.counts.insert(*kind, counts.clone());
         }
+        self.totals.extend(&other.totals);
     }
 
     /// The listed ones.
@@ -156,13 +174,11 @@ impl MergeConflicts {
 
     /// How many of a kind there are.
     pub fn count(&self, kind: MergeConflictKind) -> u64 {
-        self.counts
-            .get(&kind)
-            .map_or(0, |counts| counts.values().sum())
+        self.totals.get(&kind).copied().unwrap_or_default()
     }
 
     /// How many there are in all.
     pub fn total(&self) -> u64 {
-        self.counts.values().flat_map(BTreeMap::values).sum()
+        self.totals.values().sum()
     }
 }

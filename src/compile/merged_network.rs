@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use crate::alto::network::AddressGroup;
 use crate::ident::{DomainLabel, Family, PidName, Tag};
 use crate::net::{Lpm, PidIndex};
@@ -11,7 +13,7 @@ use super::compose::Domain;
 use super::domain::{DEFAULT_PID, everything};
 use super::merge_conflict::MergeConflicts;
 use super::policy::MergePolicy;
-use super::prefixes::surviving_prefixes;
+use super::prefixes::{Survivors, surviving_prefixes};
 
 /// The network map of the merged view, and what it was made of.
 #[derive(Debug)]
@@ -49,10 +51,15 @@ impl MergedNetwork {
             && former.inputs == inputs
             && former.policy.own == policy.own
             && former.policy.domains == policy.domains
+            && former.policy.private_prefixes == policy.private_prefixes
         {
             return former.clone();
         }
-        let (groups, conflicts) = surviving_prefixes(domains, policy);
+        let Survivors {
+            groups,
+            default: of_default,
+            conflicts,
+        } = surviving_prefixes(domains, policy);
         let sizes: Vec<usize> = groups.iter().map(Vec::len).collect();
         let mut names = Vec::with_capacity(sizes.iter().sum());
         for domain in domains {
@@ -62,7 +69,7 @@ impl MergedNetwork {
         let mut groups: Vec<Arc<AddressGroup>> = groups.into_iter().flatten().collect();
         let (mut lookup, missing) = match domains {
             [only] if only.label == policy.own => as_stated(only),
-            _ => joined(&groups),
+            _ => joined(&groups, &of_default),
         };
         let mut default_place = names.len();
         if missing.iter().any(Option::is_some)
@@ -73,6 +80,9 @@ impl MergedNetwork {
             default_place = names.partition_point(|name| *name < default);
             let index = default_place as u32;
             let mut group = AddressGroup::default();
+            for net in of_default {
+                group.insert(net);
+            }
             for family in missing.into_iter().flatten() {
                 group.insert(everything(family));
                 lookup.uncovered[family as usize] = Some(index);
@@ -105,7 +115,7 @@ impl MergedNetwork {
     }
 }
 
-/// Families that have prefixes, none of which covers all addresses.
+/// Families that have prefixes, and addresses that belong to none of their PIDs.
 type Missing = [Option<Family>; 2];
 
 /// The prefix table of a domain that is alone: its PIDs keep their order.
@@ -119,15 +129,19 @@ fn as_stated(domain: &Domain) -> (Lookup, Missing) {
     (lookup, missing)
 }
 
-/// The prefix table of these groups.
-fn joined(groups: &[Arc<AddressGroup>]) -> (Lookup, Missing) {
+/// The prefix table of these groups, and of prefixes that belong to none of them.
+fn joined(groups: &[Arc<AddressGroup>], of_default: &[IpNet]) -> (Lookup, Missing) {
     let places = (0..).zip(groups);
     let prefixes = places.flat_map(|(place, group)| group.prefixes().map(move |net| (net, place)));
+    let nobodys = of_default.iter().map(|net| (*net, Lpm::NONE));
     // Of equal prefixes only one survived.
-    let lpm = Lpm::build(prefixes).unwrap_or_default();
+    let lpm = Lpm::build(prefixes.chain(nobodys)).unwrap_or_default();
     let missing = Family::ALL.map(|family| {
-        let present = !lpm.is_empty(family);
-        (present && !lpm.covers(family)).then_some(family)
+        let has = |group: &Arc<AddressGroup>| match family {
+            Family::V4 => !group.ipv4.is_empty(),
+            Family::V6 => !group.ipv6.is_empty(),
+        };
+        (groups.iter().any(has) && !lpm.covers(family)).then_some(family)
     });
     let lookup = Lookup {
         lpm: Arc::new(lpm),

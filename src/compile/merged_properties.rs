@@ -3,13 +3,14 @@
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use crate::alto::property::{Entity, PropertyMap};
+use crate::alto::property::{Entity, PropertyMap, PropertySet};
 use crate::publish::Properties;
 
+use super::claims::{self, Mark, by_strength};
 use super::compose::Domain;
-use super::merge_conflict::{MergeConflictKind, MergeConflicts};
+use super::merge_conflict::MergeConflicts;
 use super::policy::MergePolicy;
-use super::prefixes::{Claim, Others, by_strength, judge};
+use super::property_claims::Stated;
 
 /// The properties of the merged view, and what they were made of.
 #[derive(Debug)]
@@ -63,63 +64,54 @@ impl MergedProperties {
 }
 
 fn join(domains: &[&Domain], policy: &MergePolicy) -> (PropertyMap, MergeConflicts) {
+    let marks = marks(domains, policy);
+    let mut stated = Stated::new(domains);
     let mut conflicts = MergeConflicts::default();
-    let mut claims = Vec::new();
-    for (domain, of) in domains.iter().enumerate() {
-        let own = of.label == policy.own;
-        if own {
-            // What others may not speak for.
-            let stated = of.view.network().groups();
-            let prefixes = stated.flat_map(|(_, group)| group.prefixes());
-            claims.extend(prefixes.map(|net| Claim {
-                net,
-                domain,
-                place: 0,
-            }));
-            continue;
-        }
-        for (place, entity) in of.view.properties().map().keys().enumerate() {
-            if let Entity::Prefix(net) = *entity {
-                claims.push(Claim { net, domain, place });
-            }
-        }
-    }
-    let mut refused: Vec<Vec<usize>> = vec![Vec::new(); domains.len()];
-    judge(domains, policy, claims, Others::Share, |claim, verdict| {
-        if let Err(refusal) = verdict {
-            refused[claim.domain].push(claim.place);
-            let label = &domains[claim.domain].label;
-            conflicts.add(MergeConflictKind::Property, label, || {
-                let subject = Entity::Prefix(claim.net).to_string();
-                (refusal.other.cloned(), subject, refusal.detail())
-            });
-        }
-    });
+    stated.drop_refused(policy, &marks, &mut conflicts);
     let mut joined = PropertyMap::new();
     for place in by_strength(domains, policy) {
-        let domain = domains[place];
-        refused[place].sort_unstable();
-        for (at, (entity, set)) in domain.view.properties().map().iter().enumerate() {
-            if refused[place].binary_search(&at).is_ok() {
-                continue;
-            }
+        for (entity, set) in stated.kept(place) {
             let entity = match entity {
                 Entity::Prefix(_) => entity.clone(),
-                Entity::Pid(pid) => match domain.label.qualify(pid) {
+                Entity::Pid(pid) => match domains[place].label.qualify(pid) {
                     Ok(pid) => Entity::Pid(pid),
                     Err(_) => continue,
                 },
             };
-            match joined.entry(entity) {
-                Entry::Vacant(entry) => drop(entry.insert(set.clone())),
-                Entry::Occupied(mut entry) => {
-                    for (name, value) in set {
-                        let known = entry.get_mut().entry(name.clone());
-                        known.or_insert_with(|| value.clone());
-                    }
-                }
+            join_set(joined.entry(entity), set);
+        }
+    }
+    for cut in stated.cut_out(policy, &marks, &mut conflicts) {
+        join_set(joined.entry(Entity::Prefix(cut.net)), &cut.set);
+    }
+    (joined, conflicts)
+}
+
+/// Adds the properties that an entity does not have yet.
+fn join_set(entry: Entry<'_, Entity, PropertySet>, set: &PropertySet) {
+    match entry {
+        Entry::Vacant(entry) => drop(entry.insert(set.clone())),
+        Entry::Occupied(mut entry) => {
+            for (name, value) in set {
+                let known = entry.get_mut().entry(name.clone());
+                known.or_insert_with(|| value.clone());
             }
         }
     }
-    (joined, conflicts)
+}
+
+/// What others may not say anything about, each after those around it: what the policy has, and
+/// what we ourselves state.
+fn marks<'d>(domains: &[&'d Domain], policy: &'d MergePolicy) -> Vec<Mark<'d>> {
+    let mut marks = claims::marks(policy);
+    marks.retain(|mark| !mark.is_open());
+    if let Some(own) = domains.iter().find(|domain| domain.label == policy.own) {
+        let groups = own.view.network().groups();
+        let stated = groups.flat_map(|(_, group)| group.prefixes());
+        let ours = stated.filter(|net| net.prefix_len() > 0);
+        marks.extend(ours.map(|net| Mark::ours(net, &own.label)));
+    }
+    // A stable sort: of equal ones those of nobody stand first.
+    marks.sort_by_key(|mark| mark.net);
+    marks
 }

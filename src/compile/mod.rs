@@ -6,6 +6,7 @@
 //! interconnects, under a [`MergePolicy`]. What did not
 //! change is shared with the former result, by `Arc`.
 
+mod claims;
 mod compose;
 mod conflict;
 mod costs;
@@ -20,7 +21,9 @@ mod pids;
 mod policy;
 mod prefixes;
 mod properties;
+mod property_claims;
 mod routes;
+mod space;
 #[cfg(test)]
 mod tests;
 

@@ -8,6 +8,8 @@ use crate::ident::{DomainLabel, MetricName};
 use crate::net::{Effort, MAX_DOMAINS};
 use crate::publish::Rule;
 
+use super::claims::idle_blocks;
+
 /// How domains are joined into one view.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MergePolicy {
@@ -24,6 +26,8 @@ pub struct MergePolicy {
     /// How metrics are composed between domains, where not as [`Rule::of`] has
     /// it.
     pub compose: BTreeMap<MetricName, Rule>,
+    /// Whether other domains may speak for private space (RFC 1918, RFC 6598, RFC 4193).
+    pub private_prefixes: bool,
     /// What is decided about single domains.
     pub domains: BTreeMap<DomainLabel, DomainPolicy>,
 }
@@ -31,7 +35,8 @@ pub struct MergePolicy {
 /// What the operator decides about a domain.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DomainPolicy {
-    /// What it may speak for; everything but what others state if absent.
+    /// What it may speak for, and no other domain but ours; if absent, all that is configured for
+    /// no other and not shorter than /8, or /16 of IPv6.
     pub prefixes: Option<Vec<IpNet>>,
     /// Of equal prefixes the domain with the higher preference keeps it; we
     /// ourselves come before all others.
@@ -49,8 +54,14 @@ impl MergePolicy {
             max_domains: 8,
             max_labels: 1_000_000,
             compose: BTreeMap::new(),
+            private_prefixes: true,
             domains: BTreeMap::new(),
         }
+    }
+
+    /// What is decided to no effect, for people.
+    pub fn warnings(&self) -> Vec<String> {
+        idle_blocks(self)
     }
 
     /// How a metric is composed between domains, if it is.

@@ -121,6 +121,7 @@ pub(super) struct MergeSection {
     max_domains: Option<usize>,
     max_labels: Option<u64>,
     patience: Option<Patience>,
+    private_prefixes: Option<bool>,
     metric: BTreeMap<MetricName, MetricSection>,
 }
 
@@ -330,6 +331,7 @@ pub(super) fn merge_policy(
         select_by: merge.select_by.unwrap_or(defaults.select_by),
         max_domains: merge.max_domains.unwrap_or(defaults.max_domains),
         max_labels: merge.max_labels.unwrap_or(defaults.max_labels),
+        private_prefixes: merge.private_prefixes.unwrap_or(defaults.private_prefixes),
         compose: rules
             .map(|(metric, section)| (metric, section.compose))
             .collect(),

@@ -50,9 +50,12 @@ impl Default for Lpm {
 }
 
 impl Lpm {
+    /// The value of addresses without a match: whose longest prefix has it, has none.
+    pub const NONE: u32 = NONE;
+
     /// Builds the table of `prefixes` and their values. A prefix counts without its host bits.
     ///
-    /// The value `u32::MAX` is none: an address has no match when it is the longest prefix's.
+    /// An address has no match when its longest prefix's value is [`Self::NONE`].
     ///
     /// # Errors
     ///

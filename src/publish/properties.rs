@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use serde_json::Value;
 
-use crate::alto::property::{Entity, PropertyMap, text_value};
+use crate::alto::property::{Entity, PropertyMap, PropertySet, text_value};
 use crate::ident::PropertyName;
 use crate::net::Lpm;
 
@@ -25,17 +26,14 @@ pub struct Properties {
 impl Properties {
     /// The properties of a map, ready to be asked by address. A prefix has the
     /// properties stated for it, and of those it is not stated to have the
-    /// ones of the longest prefix around it that has them (RFC 9240 §5.1.4).
+    /// ones of the longest prefix around it that has them (RFC 9240 §6.1.3). A
+    /// value of `null` is none, and ends the inheritance.
     pub fn new(map: PropertyMap) -> Self {
-        let mut stated: Vec<(IpNet, BTreeMap<PropertyName, String>)> = Vec::new();
-        for (entity, set) in &map {
-            if let Entity::Prefix(net) = entity {
-                let texts = set
-                    .iter()
-                    .map(|(name, value)| (name.clone(), text_value(value)));
-                stated.push((*net, texts.collect()));
-            }
-        }
+        let prefixes = map.iter().filter_map(|(entity, set)| match entity {
+            Entity::Prefix(net) => Some((*net, set)),
+            Entity::Pid(_) => None,
+        });
+        let mut stated: Vec<(IpNet, &PropertySet)> = prefixes.collect();
         // Sorted by address, then length, a prefix comes after all around it.
         stated.sort_unstable_by_key(|(net, _)| *net);
         let mut sets: Vec<BTreeMap<PropertyName, String>> = Vec::with_capacity(stated.len());
@@ -51,7 +49,12 @@ impl Properties {
                 .last()
                 .map(|&outer| sets[outer].clone())
                 .unwrap_or_default();
-            inherited.extend(set.clone());
+            for (name, value) in *set {
+                match value {
+                    Value::Null => drop(inherited.remove(name)),
+                    value => drop(inherited.insert(name.clone(), text_value(value))),
+                }
+            }
             sets.push(inherited);
             around.push(place);
         }
@@ -109,7 +112,7 @@ mod tests {
     fn an_address_inherits_each_property_from_the_longest_prefix_that_has_it() {
         let map = read(
             br#"{"ipv4:10.0.0.0/8":{"priv:a":"1","priv:b":"1"},"ipv4:10.1.0.0/16":{"priv:b":"2"},
-                "ipv4:10.1.0.9":{"priv:c":true},"ipv6:::/0":{"priv:a":6},"pid:x":{"priv:p":"x"}}"#,
+                "ipv4:10.1.0.9":{"priv:c":true},"ipv4:10.1.1.0/24":{"priv:b":null},"ipv6:::/0":{"priv:a":6},"pid:x":{"priv:p":"x"}}"#,
             read_property_map(),
         )
         .expect("sound");
@@ -124,6 +127,8 @@ mod tests {
         assert_eq!(get("10.1.0.1", "priv:a").as_deref(), Some("1"));
         assert_eq!(get("10.1.0.9", "priv:c").as_deref(), Some("true"));
         assert_eq!(get("10.1.0.9", "priv:b").as_deref(), Some("2"));
+        assert_eq!(get("10.1.1.1", "priv:b"), None, "null is no value");
+        assert_eq!(get("10.1.1.1", "priv:a").as_deref(), Some("1"));
         assert_eq!(get("11.0.0.1", "priv:a"), None);
         assert_eq!(get("2001:db8::1", "priv:a").as_deref(), Some("6"));
         assert_eq!(properties.names().len(), 3);

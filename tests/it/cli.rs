@@ -116,6 +116,28 @@ fn check_says_whether_a_node_can_run() {
 }
 
 #[test]
+fn check_says_which_configured_prefixes_are_never_taken() {
+    let directory = TempDir::new().expect("a directory");
+    let policy = "[merge]\nprivate_prefixes = false\n[domain.isp-b]\n\
+        prefixes = [\"169.254.0.0/17\", \"10.1.0.0/16\", \"198.51.100.0/24\", \"0.0.0.0/1\"]\n";
+    write_config(directory.path(), policy);
+    let config = config_path(directory.path());
+    let said = done(&["check", "--config", path(&config)]);
+    let stated = done_json(&["check", "--json", "--config", path(&config)]);
+    let warnings = stated["warnings"].as_array().expect("warnings");
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    for warning in warnings {
+        assert!(said.contains(warning.as_str().expect("text")), "{said}");
+    }
+    let link_local = "169.254.0.0/17 of domain isp-b is never taken: 169.254.0.0/16 is link-local";
+    assert!(said.contains(link_local), "{said}");
+    assert!(
+        said.contains("10.1.0.0/16 of domain isp-b is never taken"),
+        "{said}"
+    );
+}
+
+#[test]
 fn check_says_where_a_configuration_is_wrong_and_the_mend() {
     let directory = TempDir::new().expect("a directory");
     let config = config_path(directory.path());

@@ -69,6 +69,9 @@ enum Change {
     Scale(Index, f64),
     SelectBy(&'static str),
     MaxDomains(usize),
+    /// A block that is configured for a domain, or was.
+    Block(Index, &'static str),
+    PrivatePrefixes(bool),
     Nothing,
 }
 
@@ -76,18 +79,21 @@ fn change() -> impl Strategy<Value = Change> {
     let index = any::<Index>;
     let name = || prop::sample::select(METRICS.to_vec());
     let few = || (0..4_u8).prop_map(f64::from);
-    let prefix = prop::sample::select(vec![
-        "10.0.0.0/8",
-        "10.1.0.0/16",
-        "0.0.0.0/0",
-        "2001:db8::/32",
-    ]);
+    let prefix = || {
+        prop::sample::select(vec![
+            "10.0.0.0/8",
+            "10.1.0.0/16",
+            "20.0.0.0/8",
+            "0.0.0.0/0",
+            "2001:db8::/32",
+        ])
+    };
     prop_oneof![
         4 => (index(), name(), index(), prop::option::of(few()))
             .prop_map(|(d, m, c, cost)| Change::Cell(d, m, c, cost)),
         1 => (index(), name()).prop_map(|(d, m)| Change::Metric(d, m)),
         1 => index().prop_map(Change::Presence),
-        1 => (index(), index(), prefix).prop_map(|(d, p, net)| Change::Prefix(d, p, net)),
+        1 => (index(), index(), prefix()).prop_map(|(d, p, net)| Change::Prefix(d, p, net)),
         1 => (index(), index(), name(), few()).prop_map(|(d, l, m, cost)| Change::Link(d, l, m, cost)),
         1 => (index(), index(), prop::sample::select(vec![Relationship::Open, Relationship::Peer]))
             .prop_map(|(d, l, r)| Change::Relationship(d, l, r)),
@@ -95,6 +101,8 @@ fn change() -> impl Strategy<Value = Change> {
         1 => (index(), prop_oneof![Just(1.0), Just(0.5)]).prop_map(|(d, s)| Change::Scale(d, s)),
         1 => prop::sample::select(vec!["routingcost", "hopcount"]).prop_map(Change::SelectBy),
         1 => (2..7_usize).prop_map(Change::MaxDomains),
+        1 => (index(), prefix()).prop_map(|(d, net)| Change::Block(d, net)),
+        1 => any::<bool>().prop_map(Change::PrivatePrefixes),
         1 => Just(Change::Nothing),
     ]
 }
@@ -157,6 +165,14 @@ impl Change {
             }
             Change::SelectBy(name) => world.select_by = name,
             Change::MaxDomains(max) => world.max_domains = *max,
+            Change::Block(domain, net) => {
+                let label = world.domains[domain.index(count)].label;
+                let blocks = world.blocks.entry(label).or_default();
+                if !blocks.remove(net) {
+                    blocks.insert(net);
+                }
+            }
+            Change::PrivatePrefixes(taken) => world.private_prefixes = *taken,
             Change::Nothing => {}
         }
     }
@@ -236,6 +252,8 @@ fn two() -> World {
         max_domains: 8,
         scale: [].into(),
         cash: false,
+        blocks: [].into(),
+        private_prefixes: true,
     }
 }
 

@@ -1,8 +1,10 @@
 //! The merged view, held against an enumeration of all paths and against
 //! itself.
 
+mod authority;
 mod brute;
 mod incremental;
 mod paths;
 mod prefixes;
+mod properties;
 mod world;

@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use serde_json::json;
-
-use crate::alto::property::{Entity, PropertyMap};
+use crate::alto::property::PropertyMap;
 use crate::compile::{
     Domain, DomainPolicy, InterconnectState, MergeConflictKind, MergePolicy, Merged, Relationship,
     merged_view,
 };
-use crate::ident::PropertyName;
 
 use super::paths::{cell, index};
 use super::world::{Stated, StatedLink, label, metric, net};
@@ -119,25 +116,25 @@ fn a_domain_speaks_only_for_what_is_configured() {
 
 #[test]
 fn what_we_state_is_no_others_nor_is_a_part_of_it() {
-    let own = Stated::new("us", &[&["10.1.0.0/16", "0.0.0.0/0"]]);
+    let own = Stated::new("us", &[&["23.1.0.0/16", "0.0.0.0/0"]]);
     let other = Stated::new(
         "x",
         &[
-            &["10.1.0.0/16", "10.1.2.0/24", "10.0.0.0/8"],
-            &["10.2.0.0/16"],
+            &["23.1.0.0/16", "23.1.2.0/24", "23.0.0.0/8"],
+            &["23.2.0.0/16"],
         ],
     );
     let merged = merge(&[own, other], &policy());
-    assert_eq!(group(&merged, "x:p0"), ["10.0.0.0/8"]);
-    assert_eq!(group(&merged, "x:p1"), ["10.2.0.0/16"]);
-    assert_eq!(pid(&merged, "10.1.2.3").as_deref(), Some("us:p0"));
-    assert_eq!(pid(&merged, "10.9.2.3").as_deref(), Some("x:p0"));
+    assert_eq!(group(&merged, "x:p0"), ["23.0.0.0/8"]);
+    assert_eq!(group(&merged, "x:p1"), ["23.2.0.0/16"]);
+    assert_eq!(pid(&merged, "23.1.2.3").as_deref(), Some("us:p0"));
+    assert_eq!(pid(&merged, "23.9.2.3").as_deref(), Some("x:p0"));
     assert_eq!(
         listed(&merged),
         [
-            one(MergeConflictKind::OwnPrefix, "x", "10.1.0.0/16"),
-            one(MergeConflictKind::OwnPrefix, "x", "10.1.2.0/24"),
-            one(MergeConflictKind::OverlappingPrefix, "us", "10.1.0.0/16"),
+            one(MergeConflictKind::OwnPrefix, "x", "23.1.0.0/16"),
+            one(MergeConflictKind::OwnPrefix, "x", "23.1.2.0/24"),
+            one(MergeConflictKind::OverlappingPrefix, "us", "23.1.0.0/16"),
         ]
     );
 }
@@ -150,15 +147,207 @@ fn what_another_may_speak_for_is_not_to_be_taken_even_while_it_is_away() {
     may_speak_for(&mut policy, "y", &["203.0.113.0/24"]);
     let merged = merge(&[own, other], &policy);
     assert_eq!(group(&merged, "x:p0"), ["203.0.112.0/22"]);
-    let [conflict] = merged.conflicts.listed() else {
+    assert_eq!(pid(&merged, "203.0.112.1").as_deref(), Some("x:p0"));
+    assert_eq!(pid(&merged, "203.0.113.1").as_deref(), Some("default"));
+    assert_eq!(group(&merged, "default"), ["0.0.0.0/0", "203.0.113.0/24"]);
+    let [dropped, cut] = merged.conflicts.listed() else {
         panic!("{:?}", merged.conflicts.listed());
     };
-    assert_eq!(conflict.kind, MergeConflictKind::ForeignPrefix);
-    assert_eq!(conflict.other, Some(label("y")));
+    for conflict in [dropped, cut] {
+        assert_eq!(conflict.kind, MergeConflictKind::ForeignPrefix);
+        assert_eq!(conflict.other, Some(label("y")));
+    }
+    let why = "203.0.113.0/24 is configured for another domain";
     assert_eq!(
-        conflict.detail,
-        "203.0.113.0/24 is configured for another domain"
+        (&*dropped.subject, &*dropped.detail),
+        ("203.0.113.0/25", why)
     );
+    assert_eq!(cut.subject, "203.0.112.0/22");
+    assert_eq!(cut.detail, format!("{why}, and is cut out of it"));
+}
+
+#[test]
+fn a_configured_block_is_answered_by_its_domain_alone_or_by_default() {
+    let own = Stated::new("us", &[&["192.0.2.0/24"]]);
+    let wide = Stated::new("m", &[&["20.76.0.0/14"]]);
+    let half = Stated::new("h", &[&["20.77.0.0/17"]]);
+    let mut policy = policy();
+    may_speak_for(&mut policy, "h", &["20.77.0.0/16"]);
+    let merged = merge(&[own.clone(), wide.clone(), half], &policy);
+    assert_eq!(pid(&merged, "20.77.5.5").as_deref(), Some("h:p0"));
+    assert_eq!(pid(&merged, "20.77.200.1").as_deref(), Some("default"));
+    assert_eq!(pid(&merged, "20.76.0.1").as_deref(), Some("m:p0"));
+    assert_eq!(group(&merged, "default"), ["0.0.0.0/0", "20.77.0.0/16"]);
+    assert_eq!(group(&merged, "m:p0"), ["20.76.0.0/14"]);
+    let whole = Stated::new("h", &[&["20.77.0.0/16"]]);
+    let merged = merge(&[own.clone(), wide.clone(), whole], &policy);
+    assert_eq!(group(&merged, "default"), ["0.0.0.0/0"]);
+    assert_eq!(merged.conflicts.count(MergeConflictKind::ForeignPrefix), 0);
+    let merged = merge(&[own, wide], &policy);
+    assert_eq!(pid(&merged, "20.77.5.5").as_deref(), Some("default"));
+    assert_eq!(
+        listed(&merged),
+        [one(MergeConflictKind::ForeignPrefix, "m", "20.76.0.0/14")]
+    );
+}
+
+#[test]
+fn where_nobody_else_answers_our_own_prefix_of_all_addresses_does() {
+    let own = Stated::new("us", &[&["0.0.0.0/0"]]);
+    let wide = Stated::new("m", &[&["20.76.0.0/14"]]);
+    let mut policy = policy();
+    may_speak_for(&mut policy, "h", &["20.77.0.0/16"]);
+    let merged = merge(&[own, wide], &policy);
+    assert_eq!(pid(&merged, "20.77.5.5").as_deref(), Some("us:p0"));
+    assert_eq!(group(&merged, "us:p0"), ["0.0.0.0/0", "20.77.0.0/16"]);
+    assert_eq!(merged.view.network().pids().get("default"), None);
+}
+
+#[test]
+fn of_configured_blocks_the_longest_wins_and_equal_ones_are_shared() {
+    let own = Stated::new("us", &[&["192.0.2.0/24"]]);
+    let outer = Stated::new("o", &[&["20.0.0.0/8", "20.77.5.0/24"]]);
+    let inner = Stated::new("i", &[&["20.77.0.0/16"]]);
+    let shared = Stated::new("j", &[&["20.77.0.0/16", "20.77.6.0/24"]]);
+    let mut policy = policy();
+    may_speak_for(&mut policy, "o", &["20.0.0.0/8"]);
+    may_speak_for(&mut policy, "i", &["20.77.0.0/16"]);
+    may_speak_for(&mut policy, "j", &["20.77.0.0/16"]);
+    let merged = merge(&[own.clone(), outer.clone(), inner, shared], &policy);
+    assert_eq!(pid(&merged, "20.77.5.5").as_deref(), Some("i:p0"));
+    assert_eq!(pid(&merged, "20.77.6.5").as_deref(), Some("j:p0"));
+    assert_eq!(pid(&merged, "20.1.5.5").as_deref(), Some("o:p0"));
+    let foreign = one(MergeConflictKind::ForeignPrefix, "o", "20.77.5.0/24");
+    assert!(listed(&merged).contains(&foreign));
+    let merged = merge(&[own, outer], &policy);
+    assert_eq!(pid(&merged, "20.77.5.5").as_deref(), Some("default"));
+}
+
+#[test]
+fn a_block_that_its_domain_covers_by_a_shorter_prefix_is_its_own_among_others() {
+    // `d` states one prefix over two blocks; that of `f` between them is not its own.
+    let own = Stated::new("us", &[&["192.0.2.0/24"]]);
+    let d = Stated::new("d", &[&["20.64.0.0/10"]]);
+    let mut policy = policy();
+    may_speak_for(&mut policy, "d", &["20.0.0.0/8", "20.77.0.0/16"]);
+    may_speak_for(&mut policy, "f", &["20.72.0.0/13"]);
+    let merged = merge(&[own, d], &policy);
+    assert_eq!(pid(&merged, "20.65.0.1").as_deref(), Some("d:p0"));
+    assert_eq!(pid(&merged, "20.73.0.1").as_deref(), Some("default"));
+    assert_eq!(pid(&merged, "20.77.0.1").as_deref(), Some("d:p0"));
+    assert_eq!(group(&merged, "d:p0"), ["20.64.0.0/10", "20.77.0.0/16"]);
+}
+
+#[test]
+fn nothing_shorter_than_8_or_16_counts_without_configured_prefixes() {
+    let own = Stated::new("us", &[&["192.0.2.0/24"]]);
+    let short = ["0.0.0.0/1", "128.0.0.0/1", "20.0.0.0/7", "2000::/15"];
+    let other = Stated::new("x", &[&short, &["20.0.0.0/8", "2001::/16"]]);
+    let domains = [own, other];
+    let merged = merge(&domains, &policy());
+    assert_eq!(group(&merged, "x:p0"), Vec::<String>::new());
+    assert_eq!(group(&merged, "x:p1"), ["20.0.0.0/8", "2001::/16"]);
+    let kind = MergeConflictKind::ShortPrefix;
+    assert_eq!(listed(&merged), short.map(|net| one(kind, "x", net)));
+    let mut policy = policy();
+    may_speak_for(&mut policy, "x", &["0.0.0.0/0", "2000::/3"]);
+    let merged = merge(&domains, &policy);
+    assert_eq!(merged.conflicts.count(kind), 0);
+    assert_eq!(pid(&merged, "21.0.0.1").as_deref(), Some("x:p0"));
+}
+
+#[test]
+fn space_that_is_nobodys_is_cut_out_of_whatever_covers_it() {
+    let own = Stated::new("us", &[&["192.0.2.0/24"]]);
+    let inside = [
+        "127.0.0.0/8",
+        "169.254.169.254/32",
+        "0.0.0.0/32",
+        "239.0.0.0/8",
+        "255.255.255.255/32",
+        "::/128",
+        "::1/128",
+        "::ffff:20.0.0.0/104",
+        "64:ff9b::/96",
+        "64:ff9b:1:7::/64",
+        "fe80::/64",
+        "ff02::1/128",
+    ];
+    let covering = ["64.0.0.0/2", "128.0.0.0/1", "::/8"];
+    let other = Stated::new("x", &[&inside, &covering, &["198.51.100.0/24"]]);
+    let mut policy = policy();
+    may_speak_for(&mut policy, "x", &["0.0.0.0/0", "::/0"]);
+    let merged = merge(&[own, other], &policy);
+    assert_eq!(group(&merged, "x:p0"), Vec::<String>::new());
+    let mut stated = covering;
+    stated.sort_by_key(|text| net(text));
+    assert_eq!(group(&merged, "x:p1"), stated);
+    for addr in [
+        "127.0.0.1",
+        "169.254.1.1",
+        "224.0.0.1",
+        "240.0.0.1",
+        "::",
+        "::1",
+        "::ffff:20.1.1.1",
+        "64:ff9b::1",
+        "64:ff9b:1::1",
+    ] {
+        assert_eq!(pid(&merged, addr).as_deref(), Some("default"), "{addr}");
+    }
+    for addr in ["126.0.0.1", "169.1.1.1", "64:ff9b:2::1"] {
+        assert_eq!(pid(&merged, addr).as_deref(), Some("x:p1"), "{addr}");
+    }
+    // Each of those inside, and each piece of those around.
+    let kind = MergeConflictKind::SpecialPrefix;
+    assert_eq!(merged.conflicts.count(kind), 12 + 1 + 3 + 4);
+    let details = merged
+        .conflicts
+        .listed()
+        .iter()
+        .map(|conflict| &conflict.detail);
+    let cut = "127.0.0.0/8 is loopback (RFC 1122), and is cut out of it";
+    assert!(details.into_iter().any(|detail| detail == cut));
+}
+
+#[test]
+fn private_space_is_taken_and_listed_or_cut_out() {
+    let own = Stated::new("us", &[&["192.168.1.0/24"]]);
+    let claims = ["10.1.0.0/16", "172.0.0.0/8", "fd00:1::/32"];
+    let other = Stated::new("x", &[&claims, &["198.51.100.0/24"]]);
+    let domains = [own, other];
+    let mut policy = policy();
+    let kind = MergeConflictKind::PrivatePrefix;
+    let listed_ones = claims.map(|net| one(kind, "x", net));
+    let merged = merge(&domains, &policy);
+    assert_eq!(listed(&merged), listed_ones);
+    assert_eq!(group(&merged, "x:p0"), claims);
+    assert_eq!(pid(&merged, "172.16.0.1").as_deref(), Some("x:p0"));
+    policy.private_prefixes = false;
+    let merged = merged_view(
+        &domains.each_ref().map(Stated::domain),
+        &policy,
+        Some(&merged),
+    );
+    assert_eq!(listed(&merged), listed_ones);
+    assert_eq!(group(&merged, "x:p0"), ["172.0.0.0/8"]);
+    assert_eq!(group(&merged, "us:p0"), ["192.168.1.0/24"]);
+    assert_eq!(pid(&merged, "172.16.0.1").as_deref(), Some("default"));
+    assert_eq!(pid(&merged, "172.32.0.1").as_deref(), Some("x:p0"));
+    assert_eq!(pid(&merged, "10.1.0.1").as_deref(), Some("default"));
+}
+
+#[test]
+fn a_prefix_of_which_nothing_is_left_leaves_its_addresses_to_default() {
+    let own = Stated::new("us", &[&["2001:db8::/32"]]);
+    let other = Stated::new("x", &[&["20.76.0.0/16"]]);
+    let mut policy = policy();
+    may_speak_for(&mut policy, "y", &["20.76.0.0/17"]);
+    may_speak_for(&mut policy, "z", &["20.76.128.0/17"]);
+    let merged = merge(&[own, other], &policy);
+    for addr in ["20.76.0.1", "20.76.255.1", "8.8.8.8"] {
+        assert_eq!(pid(&merged, addr).as_deref(), Some("default"), "{addr}");
+    }
 }
 
 #[test]
@@ -184,17 +373,17 @@ fn of_equal_prefixes_the_preferred_domain_keeps_it_and_then_the_first_label() {
 #[test]
 fn the_longest_prefix_decides_and_the_overlap_is_listed_once() {
     let own = Stated::new("us", &[]);
-    let wide = Stated::new("wide", &[&["10.0.0.0/8"], &["10.1.0.0/16"]]);
-    let narrow = Stated::new("narrow", &[&["10.1.2.0/24", "10.1.2.0/25"]]);
+    let wide = Stated::new("wide", &[&["23.0.0.0/8"], &["23.1.0.0/16"]]);
+    let narrow = Stated::new("narrow", &[&["23.1.2.0/24", "23.1.2.0/25"]]);
     let merged = merge(&[own, wide, narrow], &policy());
-    assert_eq!(pid(&merged, "10.1.2.1").as_deref(), Some("narrow:p0"));
-    assert_eq!(pid(&merged, "10.1.3.1").as_deref(), Some("wide:p1"));
+    assert_eq!(pid(&merged, "23.1.2.1").as_deref(), Some("narrow:p0"));
+    assert_eq!(pid(&merged, "23.1.3.1").as_deref(), Some("wide:p1"));
     assert_eq!(
         listed(&merged),
         [one(
             MergeConflictKind::OverlappingPrefix,
             "narrow",
-            "10.1.2.0/24"
+            "23.1.2.0/24"
         )]
     );
 }
@@ -332,69 +521,4 @@ fn a_domain_that_cannot_be_joined_is_left_out_and_reported() {
     let merged = merged_view(&[again, own], &policy(), None);
     assert_eq!(merged.view.network().pids().len(), 1);
     assert_eq!(merged.conflicts.count(MergeConflictKind::Domain), 1);
-}
-
-#[test]
-fn properties_join_where_the_domain_may_speak_for_the_prefix() {
-    let stated = |entities: &[(&str, &str)]| {
-        let name = PropertyName::new("priv:n").expect("a name");
-        let entities = entities.iter().map(|(entity, value)| {
-            let entity = Entity::parse(entity).expect("an entity");
-            (entity, BTreeMap::from([(name.clone(), json!(value))]))
-        });
-        entities.collect::<PropertyMap>()
-    };
-    let domain = |label, prefixes: &[&'static str], properties| {
-        Stated::new(label, &[prefixes]).domain_with(properties, [None; 2], None)
-    };
-    let domains = [
-        domain(
-            "us",
-            &["10.0.0.0/8"],
-            stated(&[("pid:p0", "us"), ("ipv4:172.16.0.0/12", "us")]),
-        ),
-        domain(
-            "x",
-            &["192.0.2.0/24"],
-            stated(&[
-                ("pid:p0", "x"),
-                ("ipv4:10.1.0.0/16", "x"),
-                ("ipv4:0.0.0.0/0", "x"),
-                ("ipv4:172.16.0.0/12", "x"),
-                ("ipv4:192.0.2.0/25", "x"),
-                ("ipv4:198.51.100.1", "x"),
-            ]),
-        ),
-        domain(
-            "y",
-            &[],
-            stated(&[("ipv4:192.0.2.0/25", "y"), ("ipv4:198.51.100.0/24", "y")]),
-        ),
-    ];
-    let mut policy = policy();
-    may_speak_for(&mut policy, "y", &["198.51.100.0/24", "192.0.2.0/24"]);
-    let merged = merged_view(&domains, &policy, None);
-    let get = |address: &str| {
-        let address = address.parse().expect("an address");
-        merged
-            .view
-            .properties()
-            .get(address, "priv:n")
-            .map(str::to_owned)
-    };
-    assert_eq!(get("10.1.0.1"), None);
-    assert_eq!(get("172.16.0.1").as_deref(), Some("us"));
-    assert_eq!(get("192.0.2.1").as_deref(), Some("y"));
-    assert_eq!(get("198.51.100.1").as_deref(), Some("y"));
-    let entities: Vec<_> = merged
-        .view
-        .properties()
-        .map()
-        .keys()
-        .map(ToString::to_string)
-        .collect();
-    assert!(
-        entities.contains(&"pid:us:p0".to_owned()) && entities.contains(&"pid:x:p0".to_owned())
-    );
-    assert_eq!(merged.conflicts.count(MergeConflictKind::Property), 4);
 }

@@ -1,6 +1,6 @@
 //! Small random federations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -182,6 +182,9 @@ pub(super) struct World {
     /// Whether policy composes `priv:cash` by adding and `delay-ow:p95` not at
     /// all.
     pub(super) cash: bool,
+    /// By domain, what it may speak for; everything if absent.
+    pub(super) blocks: BTreeMap<&'static str, BTreeSet<&'static str>>,
+    pub(super) private_prefixes: bool,
 }
 
 impl World {
@@ -198,6 +201,11 @@ impl World {
                 ..DomainPolicy::default()
             };
             policy.domains.insert(label(domain), of_domain);
+        }
+        policy.private_prefixes = self.private_prefixes;
+        for (domain, blocks) in &self.blocks {
+            let of_domain = policy.domains.entry(label(domain)).or_default();
+            of_domain.prefixes = Some(blocks.iter().map(|text| net(text)).collect());
         }
         policy
     }
@@ -356,6 +364,8 @@ pub(super) fn world() -> impl Strategy<Value = World> {
                 max_domains,
                 scale,
                 cash,
+                blocks: BTreeMap::new(),
+                private_prefixes: true,
             },
         )
 }

@@ -3,15 +3,18 @@
 //! touched.
 
 use std::io::Write;
+use std::net::IpAddr;
 use std::slice::from_ref;
 
 use altofed::api::s2s::{PeerState, PeerStatus};
 use altofed::compile::MergeConflictKind;
+use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::links::{Link, inside, label};
 use super::member::{Join, Member};
 use super::rogue::{Rogue, Says, blob, key};
+use super::site::glance;
 use crate::metro::{COST_MAP, DIRECTORY, NETWORK_MAP};
 use crate::peer::server::{Reply, Server, answer, head, ok};
 use crate::support::JSON;
@@ -80,6 +83,79 @@ async fn prefixes_that_a_domain_may_not_claim_are_dropped_and_listed() {
     assert_eq!(merged["network-map"]["isp-b:more"], json!({}));
     assert_eq!(across(&a, 3).await, sound);
     assert_eq!(a.own_answers().await, before);
+}
+
+/// The PID that a client finds for an address in the published merged map.
+async fn found(a: &Member, address: &str) -> String {
+    let address: IpAddr = address.parse().expect("an address");
+    let map: Value = a.read("/views/merged/networkmap").await;
+    let pids = map["network-map"].as_object().expect("PIDs");
+    let prefixes = pids.iter().flat_map(|(pid, groups)| {
+        let of_pid = groups.as_object().expect("groups").values();
+        let texts = of_pid.flat_map(|group| group.as_array().expect("prefixes"));
+        texts.map(move |text| {
+            let text = text.as_str().expect("a prefix");
+            (text.parse::<IpNet>().expect("a prefix"), pid)
+        })
+    });
+    let longest = prefixes
+        .filter(|(net, _)| net.contains(&address))
+        .max_by_key(|(net, _)| net.prefix_len());
+    longest.map_or_else(String::new, |(_, pid)| pid.clone())
+}
+
+#[tokio::test]
+async fn who_covers_a_configured_block_does_not_answer_for_it() {
+    let (wide_key, honest_key) = (key(), key());
+    let wide = Rogue::start(2, &wide_key).await;
+    let honest = Rogue::start(3, &honest_key).await;
+    let claims = [
+        "10.2.0.0/15",
+        "0.0.0.0/1",
+        "128.0.0.0/1",
+        "127.0.0.0/8",
+        "169.254.169.254/32",
+    ];
+    wide.passes(&[Says::claiming(2, &claims)
+        .linked(LINKS[0])
+        .signed(&wide_key)]);
+    honest.passes(&[Says::sound(3).linked(LINKS[1]).signed(&honest_key)]);
+    let mut a = Member::start(1).await;
+    a.states(&LINKS).await;
+    let policy = "[domain.isp-c]\nprefixes = [\"10.3.0.0/16\"]\n";
+    a.join_under(policy, [Join::to(2, &wide.url)]);
+    a.until_cost(2, Some(inside(2))).await;
+    assert_eq!(found(&a, "10.2.0.1").await, "isp-b:core");
+    // It is gone.
+    assert_eq!(found(&a, "10.3.128.1").await, "default");
+    assert_eq!(across(&a, 3).await, json!({}));
+    for address in ["127.0.0.1", "169.254.169.254", "8.8.8.8", "192.0.2.1"] {
+        assert_eq!(found(&a, address).await, "default", "{address}");
+    }
+    let cut = a.conflicts(MergeConflictKind::ForeignPrefix).await;
+    assert_eq!(cut, ["isp-b 10.2.0.0/15"]);
+    let short = a.conflicts(MergeConflictKind::ShortPrefix).await;
+    assert_eq!(short, ["isp-b 0.0.0.0/1", "isp-b 128.0.0.0/1"]);
+    let special = a.conflicts(MergeConflictKind::SpecialPrefix).await;
+    assert_eq!(special, ["isp-b 127.0.0.0/8", "isp-b 169.254.169.254/32"]);
+    let private = a.conflicts(MergeConflictKind::PrivatePrefix).await;
+    let sound = ["10.2.0.0/15", "10.2.0.0/17", "10.2.128.0/17"];
+    assert_eq!(private, sound.map(|net| format!("isp-b {net}")));
+    let metrics = a.get("/metrics").await;
+    let counted = "altofed_compile_merge_conflicts{kind=\"short-prefix\"} 2";
+    assert!(metrics.text().contains(counted), "{}", metrics.text());
+
+    a.join_under(policy, [Join::to(2, &wide.url), Join::to(3, &honest.url)]);
+    a.until_cost(3, Some(inside(3))).await;
+    assert_eq!(found(&a, "10.3.128.1").await, "isp-c:edge");
+    a.join_under(
+        &format!("{policy}[merge]\nprivate_prefixes = false\n"),
+        [Join::to(2, &wide.url), Join::to(3, &honest.url)],
+    );
+    while found(&a, "10.3.128.1").await != "default" {
+        glance().await;
+    }
+    assert_eq!(found(&a, "10.1.0.1").await, "isp-a:core");
 }
 
 #[tokio::test]

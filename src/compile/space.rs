@@ -1,0 +1,98 @@
+//! Address space that is not any one network's.
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::ident::Family;
+
+/// A range of addresses that the registries set apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Space {
+    pub(super) net: IpNet,
+    /// What it is called, for people.
+    pub(super) name: &'static str,
+    pub(super) kind: SpaceKind,
+}
+
+/// Whose a range is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SpaceKind {
+    /// Each host's or nobody's, so that no other network answers for it.
+    Special,
+    /// Any network's that wants it.
+    Private,
+}
+
+/// Every range that is set apart. Space for documentation is ordinary: examples use it.
+pub(super) const SPACES: [Space; 16] = [
+    special(v4([0, 0, 0, 0], 8), "this host (RFC 1122)"),
+    special(v4([127, 0, 0, 0], 8), "loopback (RFC 1122)"),
+    special(v4([169, 254, 0, 0], 16), "link-local (RFC 3927)"),
+    special(v4([224, 0, 0, 0], 4), "multicast (RFC 5771)"),
+    special(v4([240, 0, 0, 0], 4), "reserved (RFC 1112)"),
+    private(v4([10, 0, 0, 0], 8), "private (RFC 1918)"),
+    private(v4([172, 16, 0, 0], 12), "private (RFC 1918)"),
+    private(v4([192, 168, 0, 0], 16), "private (RFC 1918)"),
+    private(v4([100, 64, 0, 0], 10), "shared (RFC 6598)"),
+    // The unspecified and the loopback address, and IPv4-compatible ones.
+    special(v6([0; 8], 96), "this host (RFC 4291)"),
+    special(
+        v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96),
+        "IPv4-mapped (RFC 4291)",
+    ),
+    special(
+        v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96),
+        "translated IPv4 (RFC 6052)",
+    ),
+    special(
+        v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48),
+        "translated IPv4 (RFC 8215)",
+    ),
+    private(
+        v6([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7),
+        "unique local (RFC 4193)",
+    ),
+    special(
+        v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),
+        "link-local (RFC 4291)",
+    ),
+    special(v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8), "multicast (RFC 4291)"),
+];
+
+const fn special(net: IpNet, name: &'static str) -> Space {
+    Space {
+        net,
+        name,
+        kind: SpaceKind::Special,
+    }
+}
+
+const fn private(net: IpNet, name: &'static str) -> Space {
+    Space {
+        net,
+        name,
+        kind: SpaceKind::Private,
+    }
+}
+
+const fn v4([a, b, c, d]: [u8; 4], len: u8) -> IpNet {
+    IpNet::V4(Ipv4Net::new_assert(
+        std::net::Ipv4Addr::new(a, b, c, d),
+        len,
+    ))
+}
+
+const fn v6([a, b, c, d, e, f, g, h]: [u16; 8], len: u8) -> IpNet {
+    IpNet::V6(Ipv6Net::new_assert(
+        std::net::Ipv6Addr::new(a, b, c, d, e, f, g, h),
+        len,
+    ))
+}
+
+/// The shortest prefix of a family that a domain may state without the operator's word: nobody
+/// was ever given more.
+pub(super) fn shortest(family: Family) -> u8 {
+    match family {
+        Family::V4 => 8,
+        Family::V6 => 16,
+    }
+}
