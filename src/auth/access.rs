@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use crate::ident::{DomainLabel, SourceName};
 
+use super::credential::Credential;
 use super::settings::{AccessSettings, QueryAccess, Scope};
 use super::token::Token;
 
 /// The access rules in force.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
     settings: AccessSettings,
-    tokens: Vec<(Token, Arc<Principal>)>,
+    /// One for each credential.
+    principals: Vec<Arc<Principal>>,
 }
 
-/// A caller we know.
+/// A caller we know, by one credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     /// Its name, which is also the source of the facts it writes.
@@ -25,6 +27,8 @@ pub struct Principal {
     pub sources: Vec<SourceName>,
     /// The peer that it is.
     pub peer: Option<DomainLabel>,
+    /// What it showed.
+    credential: Credential,
 }
 
 /// Why a caller may not, RFC 6750 §3.1.
@@ -36,7 +40,10 @@ pub enum Denied {
     /// The `Authorization` header is not of the form `Bearer TOKEN`.
     #[error("the Authorization header must be of the form `Bearer TOKEN`")]
     Malformed,
-    /// The token is none of ours.
+    /// There is more than one `Authorization` header.
+    #[error("there is more than one Authorization header; send the one that counts")]
+    Repeated,
+    /// The token or certificate is none of ours, or no longer.
     #[error("the token is not known; it may have been replaced")]
     Unknown,
     /// The principal lacks the scope.
@@ -47,69 +54,72 @@ pub enum Denied {
 impl Access {
     /// The rules of these settings and tokens.
     pub fn new(settings: AccessSettings, tokens: Vec<Token>) -> Self {
-        let principal = |token: &Token| Principal {
-            name: token.name.clone(),
-            scopes: token.scopes.clone(),
-            sources: token.sources.clone(),
-            peer: token.peer.clone(),
-        };
+        let principals = tokens.into_iter().flat_map(|token| {
+            let secret = token.secret.map(Credential::Secret);
+            let certificate = token.certificate.map(Credential::Certificate);
+            let credentials = secret.into_iter().chain(certificate);
+            let principals = credentials.map(|credential| Principal {
+                name: token.name.clone(),
+                scopes: token.scopes.clone(),
+                sources: token.sources.clone(),
+                peer: token.peer.clone(),
+                credential,
+            });
+            principals.map(Arc::new).collect::<Vec<_>>()
+        });
         Self {
+            principals: principals.collect(),
             settings,
-            tokens: tokens
-                .into_iter()
-                .map(|token| {
-                    let principal = Arc::new(principal(&token));
-                    (token, principal)
-                })
-                .collect(),
         }
     }
 
-    /// Who the caller is: by its `Authorization` header, else by the SHA-256
-    /// of its client certificate. A caller that shows nothing is nobody.
+    /// Who shows this credential. An unknown certificate makes a caller nobody, and so
+    /// does none.
     ///
     /// # Errors
-    /// The header is malformed or its token unknown.
+    /// The token is not known.
     pub fn authenticate(
         &self,
-        authorization: Option<&str>,
-        certificate: Option<&[u8; 32]>,
+        shown: Option<&Credential>,
     ) -> Result<Option<Arc<Principal>>, Denied> {
-        let Some(header) = authorization else {
-            let shown = |token: &Token| token.certificate.as_ref() == certificate;
-            let known = self
-                .tokens
-                .iter()
-                .find(|(token, _)| certificate.is_some() && shown(token));
-            return Ok(known.map(|(_, principal)| principal.clone()));
+        let Some(shown) = shown else {
+            return Ok(None);
         };
-        let (scheme, token) = header.trim().split_once(' ').ok_or(Denied::Malformed)?;
-        let shown = token.trim();
-        if !scheme.eq_ignore_ascii_case("bearer") || shown.is_empty() {
-            return Err(Denied::Malformed);
+        match (self.find(shown), shown) {
+            (Some(principal), _) => Ok(Some(principal.clone())),
+            (None, Credential::Certificate(_)) => Ok(None),
+            (None, Credential::Secret(_)) => Err(Denied::Unknown),
         }
-        // Every token is compared, so that the time taken does not tell which.
-        let is_shown = |token: &Token| token.secret.as_ref().is_some_and(|s| s.is(shown));
-        let known = self.tokens.iter().fold(None, |found, (token, principal)| {
-            if is_shown(token) {
-                Some(principal)
-            } else {
-                found
-            }
-        });
-        known.cloned().map(Some).ok_or(Denied::Unknown)
     }
 
-    /// Whether the caller has a scope.
+    /// The caller by the present rules, if it is still who it was when it was
+    /// authenticated: what it showed then is known today, and means the same principal.
+    /// Nobody is always nobody.
     ///
     /// # Errors
-    /// It has not, or it is nobody.
-    pub fn require<'p>(
+    /// Its credential is no longer known, or somebody else's.
+    pub fn present(
         &self,
-        caller: Option<&'p Arc<Principal>>,
+        caller: Option<&Arc<Principal>>,
+    ) -> Result<Option<&Arc<Principal>>, Denied> {
+        let Some(caller) = caller else {
+            return Ok(None);
+        };
+        let known = self.find(&caller.credential);
+        let same = known.filter(|known| known.name == caller.name);
+        same.map(Some).ok_or(Denied::Unknown)
+    }
+
+    /// The caller by the present rules, if it has a scope now.
+    ///
+    /// # Errors
+    /// It has not, or it is nobody, or no longer known.
+    pub fn require(
+        &self,
+        caller: Option<&Arc<Principal>>,
         scope: Scope,
-    ) -> Result<&'p Arc<Principal>, Denied> {
-        match caller {
+    ) -> Result<&Arc<Principal>, Denied> {
+        match self.present(caller)? {
             None => Err(Denied::Missing(scope)),
             Some(principal) if principal.scopes.contains(&scope) => Ok(principal),
             Some(_) => Err(Denied::Scope(scope)),
@@ -120,8 +130,9 @@ impl Access {
     /// or `operate` may read every view; others what is open to all.
     ///
     /// # Errors
-    /// It may not.
+    /// It may not, or it is no longer known.
     pub fn may_read(&self, caller: Option<&Arc<Principal>>, view: &str) -> Result<(), Denied> {
+        self.present(caller)?;
         let listed = |name: &String| name == "*" || name.eq_ignore_ascii_case(view);
         let open =
             self.settings.query == QueryAccess::Open && self.settings.views.iter().any(listed);
@@ -129,18 +140,6 @@ impl Access {
             return Ok(());
         }
         self.require(caller, Scope::Query).map(|_| ())
-    }
-
-    /// Whether a caller is still who it was when it was authenticated, and may
-    /// read this view: its token may have been taken away since.
-    pub fn may_still_read(&self, caller: Option<&Arc<Principal>>, view: &str) -> bool {
-        self.is_known(caller) && self.may_read(caller, view).is_ok()
-    }
-
-    /// Whether a caller is still who it was when it was authenticated; nobody is
-    /// always nobody.
-    pub fn is_known(&self, caller: Option<&Arc<Principal>>) -> bool {
-        caller.is_none_or(|caller| self.tokens.iter().any(|(_, one)| one == caller))
     }
 
     /// Whether the caller may read `/metrics`.
@@ -160,9 +159,25 @@ impl Access {
         self.settings.query == QueryAccess::Open
             && self.settings.views.iter().any(|name| name == "*")
     }
+
+    fn find(&self, shown: &Credential) -> Option<&Arc<Principal>> {
+        // All are compared, so that the time taken does not tell which.
+        self.principals.iter().fold(None, |found, principal| {
+            if principal.credential.is(shown) {
+                Some(principal)
+            } else {
+                found
+            }
+        })
+    }
 }
 
 impl Principal {
+    /// Whether two callers showed the same credential and are the same principal.
+    pub fn is_same(&self, other: &Principal) -> bool {
+        self.name == other.name && self.credential.is(&other.credential)
+    }
+
     /// Whether it may write facts of this source.
     pub fn may_write_for(&self, source: &SourceName) -> bool {
         self.name == *source || self.sources.contains(source)
@@ -172,7 +187,7 @@ impl Principal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::TokenSettings;
+    use crate::auth::{Secret, TokenSettings};
 
     fn token(name: &str, secret: &str, scopes: &[Scope]) -> Token {
         let settings = TokenSettings {
@@ -209,43 +224,69 @@ mod tests {
         )
     }
 
+    fn secret(text: &str) -> Option<Credential> {
+        Some(Credential::Secret(Secret::new(text)))
+    }
+
+    fn caller(access: &Access, text: &str) -> Option<Arc<Principal>> {
+        access.authenticate(secret(text).as_ref()).expect("known")
+    }
+
     #[test]
     fn a_caller_is_known_by_token_or_certificate_or_is_nobody() {
         let access = access(QueryAccess::Open, &["*"]);
-        let name = |header, cert| {
-            let known = access.authenticate(header, cert);
+        let name = |shown: Option<Credential>| {
+            let known = access.authenticate(shown.as_ref());
             known.map(|p| p.map(|p| p.name.to_string()))
         };
-        assert_eq!(name(None, None), Ok(None));
+        let certificate = |byte| Some(Credential::Certificate([byte; 32]));
+        assert_eq!(name(None), Ok(None));
+        assert_eq!(name(secret("aaaaaaaaaaaaaaaa")), Ok(Some("noc".into())));
+        assert_eq!(name(secret("bbbbbbbbbbbbbbbb")), Ok(Some("cdn".into())));
+        assert_eq!(name(certificate(7)), Ok(Some("cert".into())));
+        assert_eq!(name(certificate(8)), Ok(None));
+        assert_eq!(name(secret("nonsense")), Err(Denied::Unknown));
+    }
+
+    #[test]
+    fn a_caller_is_who_it_was_while_what_it_showed_is_known() {
+        let before = access(QueryAccess::Open, &["*"]);
+        let noc = caller(&before, "aaaaaaaaaaaaaaaa");
+        let with = |tokens: Vec<Token>| Access::new(AccessSettings::default(), tokens);
+        let rotated = with(vec![token("noc", "dddddddddddddddd", &[Scope::Ingest])]);
+        assert_eq!(rotated.present(noc.as_ref()), Err(Denied::Unknown));
+        assert_eq!(rotated.may_read(noc.as_ref(), "any"), Err(Denied::Unknown));
+        let moved = with(vec![token("cdn", "aaaaaaaaaaaaaaaa", &[Scope::Ingest])]);
+        assert_eq!(moved.present(noc.as_ref()), Err(Denied::Unknown));
+        // What it may do is what the rules say now.
+        let lesser = with(vec![token("noc", "aaaaaaaaaaaaaaaa", &[Scope::Query])]);
+        assert!(lesser.present(noc.as_ref()).is_ok());
         assert_eq!(
-            name(Some("Bearer aaaaaaaaaaaaaaaa"), None),
-            Ok(Some("noc".into()))
+            lesser.require(noc.as_ref(), Scope::Ingest),
+            Err(Denied::Scope(Scope::Ingest))
         );
-        assert_eq!(
-            name(Some("bearer  bbbbbbbbbbbbbbbb"), None),
-            Ok(Some("cdn".into()))
-        );
-        assert_eq!(name(None, Some(&[7; 32])), Ok(Some("cert".into())));
-        assert_eq!(name(None, Some(&[8; 32])), Ok(None));
-        assert_eq!(
-            name(Some("Bearer nonsense"), Some(&[7; 32])),
-            Err(Denied::Unknown)
-        );
-        for malformed in ["", "Bearer", "Bearer ", "Basic aaaa", "aaaaaaaaaaaaaaaa"] {
-            assert_eq!(
-                name(Some(malformed), None),
-                Err(Denied::Malformed),
-                "{malformed:?}"
-            );
-        }
+        assert_eq!(rotated.present(None), Ok(None));
+    }
+
+    #[test]
+    fn a_principal_with_two_credentials_keeps_one_when_the_other_changes() {
+        let both = |secret: &str| {
+            let token = Token {
+                certificate: Some([9; 32]),
+                ..token("noc", secret, &[Scope::Ingest])
+            };
+            Access::new(AccessSettings::default(), vec![token])
+        };
+        let (before, after) = (both("aaaaaaaaaaaaaaaa"), both("dddddddddddddddd"));
+        let by_secret = caller(&before, "aaaaaaaaaaaaaaaa");
+        let certificate = Credential::Certificate([9; 32]);
+        let by_certificate = before.authenticate(Some(&certificate)).expect("known");
+        assert!(after.present(by_secret.as_ref()).is_err());
+        assert!(after.present(by_certificate.as_ref()).is_ok());
     }
 
     #[test]
     fn views_are_read_as_configured() {
-        let caller = |access: &Access, secret: &str| {
-            let header = format!("Bearer {secret}");
-            access.authenticate(Some(&header), None).expect("known")
-        };
         let open = access(QueryAccess::Open, &["merged"]);
         assert_eq!(open.may_read(None, "merged"), Ok(()));
         assert_eq!(
@@ -270,9 +311,7 @@ mod tests {
     #[test]
     fn a_principal_writes_for_itself_and_the_sources_it_lists() {
         let access = access(QueryAccess::Open, &["*"]);
-        let caller = access
-            .authenticate(Some("Bearer aaaaaaaaaaaaaaaa"), None)
-            .expect("known");
+        let caller = caller(&access, "aaaaaaaaaaaaaaaa");
         let noc = access
             .require(caller.as_ref(), Scope::Ingest)
             .expect("scope");

@@ -1,13 +1,16 @@
 //! Who a caller is and what it may do.
 //!
-//! A caller shows a bearer token (RFC 6750) or a TLS client certificate; either
-//! makes it a [`Principal`] with scopes. [`Access`] decides what a principal,
-//! or a caller that is none, may do.
+//! A caller shows a [`Credential`], a bearer token (RFC 6750) or a TLS client
+//! certificate; either makes it a [`Principal`] with scopes. [`Access`] decides what
+//! a principal, or a caller that is none, may do now: what lasts, such as a stream,
+//! asks again when the rules change.
 
 mod access;
+mod credential;
 mod settings;
 mod token;
 
 pub use access::{Access, Denied, Principal};
+pub use credential::{Credential, Secret};
 pub use settings::{AccessSettings, QueryAccess, Scope, TokenSettings};
-pub use token::{Secret, Token};
+pub use token::Token;

@@ -23,7 +23,7 @@ use crate::alto::media;
 use crate::ident::{Digest, Tag};
 use crate::publish::{Exceeded, Kind, Rendering, Resource, View, ViewName, directory};
 
-use super::access::Caller;
+use super::access::{Caller, require_view};
 use super::answers::{SMALL, Unanswered};
 use super::app::App;
 use super::bodies::Representation;
@@ -154,6 +154,9 @@ async fn root_directory(
     request: Request,
 ) -> Response {
     let (parts, _) = request.into_parts();
+    if let Err(refused) = require_view(&app, &caller, ViewName::Merged.as_str()) {
+        return *refused;
+    }
     let snapshot = app.snapshot();
     let others: Vec<&ViewName> = snapshot
         .views
@@ -161,7 +164,7 @@ async fn root_directory(
         .filter(|name| **name != ViewName::Merged)
         .collect();
     let name = ViewName::Merged;
-    match views::find(&app, &caller, &snapshot, &name, Wording::Alto) {
+    match views::find(&app, &snapshot, &name, Wording::Alto) {
         Ok(view) => {
             let response = serve_directory(&app, &caller, &parts, view, &others);
             views::marked(&snapshot, &name, response)
@@ -177,11 +180,14 @@ async fn view_directory(
     request: Request,
 ) -> Response {
     let (parts, _) = request.into_parts();
+    if let Err(refused) = require_view(&app, &caller, &view) {
+        return *refused;
+    }
     let snapshot = app.snapshot();
     let Some(name) = ViewName::parse(&view) else {
         return bare(StatusCode::NOT_FOUND);
     };
-    match views::find(&app, &caller, &snapshot, &name, Wording::Alto) {
+    match views::find(&app, &snapshot, &name, Wording::Alto) {
         Ok(view) => {
             let response = serve_directory(&app, &caller, &parts, view, &[]);
             views::marked(&snapshot, &name, response)
@@ -199,7 +205,7 @@ fn serve_directory(
     view: &View,
     delegated: &[&ViewName],
 ) -> Response {
-    if let Some(refusal) = refuse_get(app, caller, parts, view, media::DIRECTORY) {
+    if let Some(refusal) = refuse_get(parts, media::DIRECTORY) {
         return refusal;
     }
     let access = app.access();
@@ -245,11 +251,14 @@ async fn resource_of_view(
     request: Request,
 ) -> Response {
     let (parts, content) = request.into_parts();
+    if let Err(refused) = require_view(&app, &caller, &view) {
+        return *refused;
+    }
     let snapshot = app.snapshot();
     let Some(name) = ViewName::parse(&view) else {
         return bare(StatusCode::NOT_FOUND);
     };
-    let view = match views::find(&app, &caller, &snapshot, &name, Wording::Alto) {
+    let view = match views::find(&app, &snapshot, &name, Wording::Alto) {
         Ok(view) => view,
         Err(refused) => return *refused,
     };
@@ -283,7 +292,7 @@ async fn map(
     parts: &Parts,
 ) -> Response {
     let media_type = resource.kind.media_type();
-    if let Some(refusal) = refuse_get(app, caller, parts, view, media_type) {
+    if let Some(refusal) = refuse_get(parts, media_type) {
         return refusal;
     }
     let Some(coding) = chosen(&parts.headers, usize::MAX) else {
@@ -328,19 +337,7 @@ async fn map(
 }
 
 /// The refusal of a GET that cannot be answered, if it is one.
-fn refuse_get(
-    app: &App,
-    caller: &Caller,
-    parts: &Parts,
-    view: &View,
-    media_type: &str,
-) -> Option<Response> {
-    if let Err(denied) = app
-        .access()
-        .may_read(caller.principal(), view.name().as_str())
-    {
-        return Some(Wording::Alto.denied(&denied));
-    }
+fn refuse_get(parts: &Parts, media_type: &str) -> Option<Response> {
     match parts.method {
         Method::GET | Method::HEAD => {}
         Method::OPTIONS => return Some(options(GET)),
@@ -559,8 +556,7 @@ pub(super) async fn posted(
     view: &str,
     (given, taken): (Option<&str>, &str),
 ) -> Result<Bytes, Refused> {
-    let readable = app.access().may_read(caller.principal(), view);
-    readable.map_err(|denied| refused(Wording::Alto.denied(&denied)))?;
+    require_view(app, caller, view)?;
     match parts.method {
         Method::POST => {}
         Method::OPTIONS => return Err(refused(options(POST))),
@@ -575,10 +571,13 @@ pub(super) async fn posted(
         return Err(refused(alto(StatusCode::UNSUPPORTED_MEDIA_TYPE, &error)));
     }
     let content = body::read(content, &app.bodies_taken().query(), &app.clock).await;
-    content.map_err(|error| {
+    let content = content.map_err(|error| {
         let why = AltoError::syntax(error.to_string());
         refused(alto(error.status(), &why))
-    })
+    })?;
+    // The body may have taken long.
+    require_view(app, caller, view)?;
+    Ok(content)
 }
 
 /// The coding for a body of this length; `None` if the client takes none.

@@ -61,7 +61,7 @@ async fn explain(
     }
     let snapshot = app.snapshot();
     let name = ViewName::Merged;
-    let explained = views::find(&app, &caller, &snapshot, &name, Wording::Problem)
+    let explained = views::find(&app, &snapshot, &name, Wording::Problem)
         .and_then(|merged| explained(merged, request.uri().query(), app.clock.wall()));
     match explained {
         Ok(explanation) => views::marked(&snapshot, &name, json(StatusCode::OK, &explanation)),

@@ -115,7 +115,7 @@ impl Wording {
     pub(super) fn denied(self, denied: &Denied) -> Response {
         let (status, challenge) = match denied {
             Denied::Missing(scope) => (StatusCode::UNAUTHORIZED, challenge(None, Some(*scope))),
-            Denied::Malformed => (
+            Denied::Malformed | Denied::Repeated => (
                 StatusCode::BAD_REQUEST,
                 challenge(Some(("invalid_request", denied)), None),
             ),

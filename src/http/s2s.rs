@@ -12,7 +12,7 @@ use axum::{Extension, routing};
 
 use crate::alto::media;
 use crate::api::s2s::{ConflictList, Descriptor, ManifestEntry, PeerList};
-use crate::auth::Scope;
+use crate::auth::{Access, Scope};
 use crate::compile::MergeConflictKind;
 use crate::federation::Blob;
 use crate::ident::{Digest, DomainLabel};
@@ -296,15 +296,15 @@ async fn updates(
             refused(Wording::Problem.refuse(error.status(), "body", &detail))
         })?;
         let accounted = caller.accounted(&client);
-        let (node, caller) = (app.clone(), caller.clone());
-        let allowed = move || {
-            let access = node.access();
-            let known = access.is_known(caller.principal());
-            known && access.require(caller.principal(), Scope::Peer).is_ok()
+        let (opener, bound) = (caller.clone(), peer.clone());
+        let allowed = move |access: &Access| {
+            let now = access.require(opener.principal(), Scope::Peer);
+            now.is_ok_and(|now| now.peer == bound)
         };
         let federation = app.federation.clone();
         let may = move || federation.passed(peer.as_ref());
-        open_for_peer(&app, accounted, &content, Box::new(allowed), Box::new(may)).await
+        let caller = (&caller, accounted);
+        open_for_peer(&app, caller, &content, Box::new(allowed), Box::new(may)).await
     };
     answered.await.unwrap_or_else(|refused: Refused| *refused)
 }

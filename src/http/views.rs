@@ -7,7 +7,6 @@ use axum::response::Response;
 
 use crate::publish::{Snapshot, View, ViewName};
 
-use super::access::Caller;
 use super::app::App;
 use super::refusal::{Refused, Wording, refused};
 
@@ -18,14 +17,13 @@ const REVISION: HeaderName = HeaderName::from_static("altofed-revision");
 /// When who asked for a view that is still to come may ask again.
 const RETRY: u64 = 2;
 
-/// The view with a name.
+/// The view with a name, which the caller may read: that is asked before.
 ///
 /// # Errors
 /// There is none: it is still to come, so that it is refused for now, or it is
 /// not found.
 pub(super) fn find<'s>(
     app: &App,
-    caller: &Caller,
     snapshot: &'s Snapshot,
     name: &ViewName,
     wording: Wording,
@@ -43,8 +41,6 @@ pub(super) fn find<'s>(
         let response = wording.refuse(StatusCode::NOT_FOUND, "path", &detail);
         return Err(refused(response));
     }
-    let readable = app.access().may_read(caller.principal(), name.as_str());
-    readable.map_err(|denied| refused(wording.denied(&denied)))?;
     let detail = "the node has just started and is still making this view; ask again shortly";
     let status = StatusCode::SERVICE_UNAVAILABLE;
     Err(refused(wording.later(status, "starting", detail, RETRY)))

@@ -339,10 +339,8 @@ impl Node {
         if let (Some(tls), Some(files)) = (&self.tls, &config.node.tls) {
             tls.reload(files)?;
         }
-        self.hot
-            .access
-            .send_replace(Arc::new(config.access_rules()));
-        // What is sent here is compiled, so only what is another is sent.
+        // Who reads these has work with it, so only what is another is sent.
+        replace(&self.hot.access, config.access_rules());
         replace(&self.hot.rules, config.rules());
         replace(&self.hot.merge, config.merge.clone());
         let federation = Arc::new(config.federation.clone());

@@ -102,7 +102,7 @@ async fn read_document(
             )
         }
         _ => {
-            let source = query.source(principal)?;
+            let source = query.source(&principal)?;
             let facts = standing.facts.sources.get(&source);
             let document = facts.and_then(|facts| Document::of(facts, &path));
             let known = facts.and_then(|facts| Document::stated(facts, &path));
@@ -152,7 +152,7 @@ async fn write_document(
     parts: &Parts,
     content: Body,
 ) -> Result<Response, Refused> {
-    let principal = require(app, caller, Scope::Ingest)?;
+    require(app, caller, Scope::Ingest)?;
     let types: &[&str] = match kind {
         OperationKind::Delete => &[],
         OperationKind::MergePatch => &[media::MERGE_PATCH],
@@ -167,7 +167,8 @@ async fn write_document(
     .await?;
     let target = path.to_string();
     let request = [kind.as_str().as_bytes(), target.as_bytes(), &content[..]];
-    write(app, principal, parts, Changes::Document(read), &request).await
+    let caller = (caller, Scope::Ingest);
+    write(app, caller, parts, Changes::Document(read), &request).await
 }
 
 pub(super) async fn transaction(
@@ -177,14 +178,14 @@ pub(super) async fn transaction(
 ) -> Response {
     let (parts, content) = request.into_parts();
     let answered = async {
-        let principal = require(&app, &caller, Scope::Ingest)?;
+        require(&app, &caller, Scope::Ingest)?;
         let content = receive(&app, &parts, content, &[media::JSON]).await?;
         let bytes = content.clone();
         let read: Vec<Step> = parsed(&app, move |reader| read_transaction(reader, &bytes)).await?;
         let request = [&b"transaction"[..], &content[..]];
         write(
             &app,
-            principal,
+            (&caller, Scope::Ingest),
             &parts,
             Changes::Transaction(read),
             &request,
@@ -202,10 +203,11 @@ pub(super) async fn restore(
 ) -> Response {
     let (parts, _) = request.into_parts();
     let answered = async {
-        let principal = require(&app, &caller, Scope::Operate)?;
+        require(&app, &caller, Scope::Operate)?;
         let number = revision_number(&revision)?;
         let request = [&b"restore"[..], revision.as_bytes()];
-        write(&app, principal, &parts, Changes::Restore(number), &request).await
+        let caller = (&caller, Scope::Operate);
+        write(&app, caller, &parts, Changes::Restore(number), &request).await
     };
     answered.await.unwrap_or_else(|refused| *refused)
 }
@@ -257,22 +259,25 @@ async fn parsed<T: Send + 'static>(
     let read = reading.await.map_err(|error| failed(&error))?;
     read.map_err(|faults| refused(faulty(&faults)))
 }
+
 /// Does a write, and answers when it is durable and our own view shows it; a
-/// warning says so if the merged view does not yet. `request` is what an
-/// idempotency key stands for.
+/// warning says so if the merged view does not yet. The caller must have the
+/// scope still: its body may have taken long. `request` is what an idempotency
+/// key stands for.
 async fn write(
     app: &App,
-    principal: &Principal,
+    (caller, scope): (&Caller, Scope),
     parts: &Parts,
     change: Changes,
     request: &[&[u8]],
 ) -> Result<Response, Refused> {
+    let principal = require(app, caller, scope)?;
     let query = Query::of(parts, &["source", "dry-run"])?;
-    let source = query.source(principal)?;
+    let source = query.source(&principal)?;
     let mut marks: Vec<&[u8]> = vec![source.as_str().as_bytes()];
     marks.extend(request);
     let key = match (query.dry_run, parts.headers.get(IDEMPOTENCY_KEY)) {
-        (false, Some(text)) => Some(idempotency_key(principal, text, &marks)?),
+        (false, Some(text)) => Some(idempotency_key(&principal, text, &marks)?),
         _ => None,
     };
     let write = Write {

@@ -9,7 +9,7 @@ use axum::routing;
 use crate::alto::error::AltoError;
 use crate::alto::media;
 use crate::alto::update::UpdateStreamParams;
-use crate::http::access::Caller;
+use crate::http::access::{Caller, require_view};
 use crate::http::alto::{VIEW, posted};
 use crate::http::app::App;
 use crate::http::openapi::{Operation, Parameter, Route, content};
@@ -65,10 +65,11 @@ async fn control(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let answered = async {
-        // The URI alone says which stream it is (RFC 8895 §7.1).
+        require_view(&app, &caller, &view)?;
+        // The URI says which stream it is (RFC 8895 §7.1); it is of use to who opened it.
         let gone = || refused(bare(StatusCode::NOT_FOUND));
         let stream = app.push.stream(&name).ok_or_else(gone)?;
-        if !view.eq_ignore_ascii_case(stream.view.as_str()) {
+        if !view.eq_ignore_ascii_case(stream.view.as_str()) || !stream.opener.is_same(&caller) {
             return Err(gone());
         }
         let content = posted(

@@ -17,6 +17,7 @@ use crate::alto::error::AltoError;
 use crate::alto::media;
 use crate::alto::tips::TipsParams;
 use crate::alto::update::{AddUpdate, ControlUpdate, UpdateStreamParams};
+use crate::auth::Access;
 use crate::http::access::Caller;
 use crate::http::alto::too_much;
 use crate::http::app::App;
@@ -71,6 +72,7 @@ pub(in crate::http) async fn open(
 /// peer's. `control` tells where it is controlled, given its name.
 pub(super) fn begin(
     app: &App,
+    opener: &Caller,
     (push, client, caller): (&Arc<Push>, Option<Client>, limit::Caller),
     view: ViewName,
     substreams: Vec<Substream>,
@@ -80,6 +82,7 @@ pub(super) fn begin(
     let active = substreams.iter().map(|s| (s.id.clone(), true));
     let controlled = Arc::new(Controlled {
         view,
+        opener: opener.clone(),
         ids: Ids {
             ever: active.collect(),
             ..Ids::default()
@@ -130,18 +133,15 @@ impl Asked<'_> {
             return Err(full(StatusCode::SERVICE_UNAVAILABLE));
         }
         let substreams = self.substreams(&params.add).await?;
-        let (app, caller, view) = (self.app.clone(), caller.clone(), self.view.clone());
-        let rights = Rights {
-            allowed: Box::new(move || {
-                app.access()
-                    .may_still_read(caller.principal(), view.as_str())
-            }),
-            may: None,
-        };
+        let (opener, view) = (caller.clone(), self.view.clone());
+        let allowed =
+            move |access: &Access| access.may_read(opener.principal(), view.as_str()).is_ok();
+        let rights = Rights::new(self.app.access.clone(), Box::new(allowed), None);
         let base = &self.app.base_url;
         let control = |name: &str| Some(format!("{base}/views/{}/updates/{name}", self.view));
         begin(
             self.app,
+            caller,
             (push, Some(self.client.into()), self.caller.clone()),
             self.view.clone(),
             substreams,

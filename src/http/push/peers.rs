@@ -11,6 +11,7 @@ use axum::response::Response;
 
 use crate::alto::error::AltoError;
 use crate::alto::update::{AddUpdate, UpdateStreamParams};
+use crate::http::access::Caller;
 use crate::http::app::App;
 use crate::http::limit;
 use crate::http::refusal::Refused;
@@ -19,7 +20,7 @@ use crate::publish::{Query, ViewName, Work};
 
 use super::followed::Wanted;
 use super::open::{begin, full, mistaken};
-use super::stream::{May, Passed, Rights, Source, Substream};
+use super::stream::{Allowed, May, Passed, Rights, Source, Substream};
 
 /// The list of the domains that a peer gets.
 const DOMAINS: &str = "domains";
@@ -34,9 +35,9 @@ const MANIFEST: &str = "manifest";
 /// The request is mistaken, or there is no room.
 pub(in crate::http) async fn open_for_peer(
     app: &App,
-    caller: limit::Caller,
+    (opener, caller): (&Caller, limit::Caller),
     content: &[u8],
-    allowed: Box<dyn Fn() -> bool + Send + Sync>,
+    allowed: Allowed,
     may: May,
 ) -> Result<Response, Refused> {
     let params = UpdateStreamParams::read(content).map_err(|error| mistaken(&error))?;
@@ -55,12 +56,10 @@ pub(in crate::http) async fn open_for_peer(
             source,
         });
     }
-    let rights = Rights {
-        allowed,
-        may: Some(may),
-    };
+    let rights = Rights::new(app.access.clone(), allowed, Some(may));
     begin(
         app,
+        opener,
         (&app.peer_push, None, caller),
         ViewName::Merged,
         substreams,

@@ -13,6 +13,8 @@ use tokio::sync::{Notify, watch};
 use crate::alto::media;
 use crate::alto::tips::{TipsView, UpdatesGraphSummary};
 use crate::alto::update::ControlUpdate;
+use crate::auth::Access;
+use crate::http::access;
 use crate::http::bodies::Chain;
 use crate::http::limit::{Caller, Room};
 use crate::http::negotiate::Coding;
@@ -74,6 +76,8 @@ pub(super) struct Command {
 /// The end of a stream that its control service holds.
 pub(super) struct Controlled {
     pub(super) view: ViewName,
+    /// Who opened it, and alone controls it.
+    pub(super) opener: access::Caller,
     pub(super) ids: Mutex<Ids>,
     pub(super) woken: Notify,
 }
@@ -132,12 +136,44 @@ enum Writing {
     },
 }
 
-/// What the client may have, asked again before it is sent anything.
+/// Whether a client may still read what it follows, by the rules in force.
+pub(in crate::http) type Allowed = Box<dyn Fn(&Access) -> bool + Send + Sync>;
+
+/// What the client may have, asked again when the rules change and before it is sent
+/// anything.
 pub(super) struct Rights {
-    /// Whether it may still read what it follows.
-    pub(super) allowed: Box<dyn Fn() -> bool + Send + Sync>,
-    /// Which domains it gets, for a peer.
-    pub(super) may: Option<May>,
+    access: watch::Receiver<Arc<Access>>,
+    allowed: Allowed,
+    /// By the rules that were seen last.
+    held: bool,
+    /// Of which domains, for a peer.
+    may: Option<May>,
+}
+
+impl Rights {
+    /// What is `allowed` by the rules in force, and each later set of them.
+    pub(super) fn new(
+        mut access: watch::Receiver<Arc<Access>>,
+        allowed: Allowed,
+        may: Option<May>,
+    ) -> Self {
+        // The rules may have changed since the client was let in.
+        access.mark_changed();
+        Self {
+            access,
+            allowed,
+            held: true,
+            may,
+        }
+    }
+
+    /// Whether the client may still read what it follows.
+    fn hold(&mut self) -> bool {
+        if self.held && self.access.has_changed().is_ok_and(|changed| changed) {
+            self.held = (self.allowed)(&self.access.borrow_and_update());
+        }
+        self.held
+    }
 }
 
 /// What a substream is sent next.
@@ -189,6 +225,9 @@ impl Stream {
     /// The next piece for the client; none when the stream has ended.
     pub(super) async fn next(&mut self) -> Option<Bytes> {
         loop {
+            if !self.closed && !self.rights.hold() {
+                self.cut();
+            }
             if let Some(piece) = self.pieces.pop_front() {
                 self.comment_at = self.followed.moment() + self.followed.settings().keep_alive;
                 return Some(piece);
@@ -204,8 +243,6 @@ impl Stream {
             self.arrived.mark_unchanged();
             if self.drain.is_draining() {
                 self.end_all("the server is going down; open the stream again");
-            } else if !(self.rights.allowed)() {
-                self.end_all("the client may no longer read the view");
             } else if let Some(place) = self.forbidden() {
                 self.end(
                     place,
@@ -253,6 +290,7 @@ impl Stream {
                 self.closed |= arrived.is_err();
             }
             () = controlled.woken.notified() => {}
+            Ok(()) = self.rights.access.changed() => self.rights.access.mark_changed(),
             _ = self.drain.draining() => {}
             () = clock.sleep_until(self.comment_at) => self.pieces.push_back(event::KEEP_ALIVE),
         }
@@ -384,10 +422,6 @@ impl Stream {
     /// Writes the next part of an event. The stream ends in the middle of it where there can be
     /// no more, since half an event means nothing to the client.
     async fn write_on(&mut self, writing: Writing) {
-        if !(self.rights.allowed)() {
-            self.closed = true;
-            return;
-        }
         match writing {
             Writing::Kept { chain, next } => match chain.pieces().get(next) {
                 Some(piece) => {
@@ -432,6 +466,18 @@ impl Stream {
             description: Some(why),
             ..ControlUpdate::default()
         }));
+    }
+
+    /// Ends the stream of a client that may no longer read what it follows. What was on
+    /// its way is not sent: whoever is cut off in the midst of an event gets none of it,
+    /// since only an empty line makes it one.
+    fn cut(&mut self) {
+        let whole = self.pieces.is_empty() && self.writing.is_none();
+        self.end_all("the client may no longer read this, or what it showed was replaced");
+        if !whole {
+            self.pieces.clear();
+            self.writing = None;
+        }
     }
 
     fn end_all(&mut self, why: &str) {

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use crate::alto::error::AltoError;
 use crate::alto::media;
 use crate::alto::tips::{Edge, TipsParams, TipsView};
-use crate::http::access::Caller;
+use crate::http::access::{Caller, require_view};
 use crate::http::alto::{VIEW, chosen, posted, unanswered};
 use crate::http::answers::Unanswered;
 use crate::http::app::App;
@@ -234,10 +234,13 @@ async fn edge(
             edge,
         };
         let mut arrived = app.push.followed().arrived();
+        let mut access = app.access.clone();
         let mut waiting = None;
         let deadline = app.clock.now() + app.push.followed().settings().poll_timeout;
         loop {
             arrived.mark_unchanged();
+            access.mark_unchanged();
+            require_view(&app, &caller, &view)?;
             let found =
                 follower.look(|answer| (Found::look(answer, edge), answer.kind.media_type()));
             let (found, media_type) = found.ok_or_else(gone)?;
@@ -261,11 +264,9 @@ async fn edge(
             tokio::select! {
                 biased;
                 arrived = arrived.changed() => arrived.map_err(|_| later())?,
+                rules = access.changed() => rules.map_err(|_| later())?,
                 _ = app.drain.draining() => return Err(later()),
                 () = app.clock.sleep_until(deadline) => return Err(later()),
-            }
-            if !app.access().may_still_read(caller.principal(), &view) {
-                return Err(gone());
             }
         }
     };
@@ -274,8 +275,7 @@ async fn edge(
 
 /// The view of a name. The caller must be one who may read what it shows.
 fn find(app: &App, caller: &Caller, view: &str, name: &str) -> Result<Follower, Refused> {
-    let readable = app.access().may_read(caller.principal(), view);
-    readable.map_err(|denied| refused(Wording::Alto.denied(&denied)))?;
+    require_view(app, caller, view)?;
     let follower = app.push.followed().named(name).ok_or_else(gone)?;
     let here = follower.look(|answer| view.eq_ignore_ascii_case(answer.view.as_str()));
     match here {

@@ -42,7 +42,7 @@ async fn a_caller_that_asks_too_often_is_told_when_to_come_back() {
 }
 
 /// Begins a PUT of `length` bytes, and comes back when the node waits for them.
-async fn begin_put(node: &TestNode, length: usize) -> TcpStream {
+pub async fn begin_put(node: &TestNode, length: usize) -> TcpStream {
     let address = node.url.trim_start_matches("http://").to_owned();
     let mut stream = TcpStream::connect(&address).await.expect("it listens");
     let head = format!(
@@ -58,7 +58,7 @@ async fn begin_put(node: &TestNode, length: usize) -> TcpStream {
 }
 
 /// The head of the answer.
-async fn head(stream: &mut TcpStream) -> String {
+pub async fn head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.expect("an answer"));

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::support::{CDN, NOC, NOC2, TestNode};
 
 /// The node's configuration with a text replaced.
-fn changed(node: &TestNode, more: &str, from: &str, to: &str) -> Config {
+pub fn changed(node: &TestNode, more: &str, from: &str, to: &str) -> Config {
     let text = node.config_text(more);
     assert!(text.contains(from), "{text}");
     let text = text.replace(from, to);

@@ -92,6 +92,22 @@ async fn wrong_credentials_are_refused_even_where_none_are_needed() {
 }
 
 #[tokio::test]
+async fn of_two_headers_none_counts() {
+    let node = TestNode::start().await;
+    for (first, second) in [(NOC, "no-such-token-0123"), (NOC, CDN), (NOC, NOC)] {
+        for path in ["/n2s/v1/revisions", "/directory"] {
+            let twice = node.request(Method::GET, path).token(first).token(second);
+            challenged(&twice.send().await, 400, "invalid_request", "");
+            let joined = format!("Bearer {first}, Bearer {second}");
+            let joined = node
+                .request(Method::GET, path)
+                .header("authorization", &joined);
+            challenged(&joined.send().await, 400, "invalid_request", "");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_secret_that_is_nearly_right_is_wrong() {
     let node = TestNode::start().await;
     for shown in [

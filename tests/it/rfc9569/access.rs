@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use super::{COST_MAP_ID, node_with, of, refused, set_cost, waiting};
+use super::{COST_MAP_ID, node_with, of, refused, waiting};
 use crate::support::events::{TIPS, TIPS_PARAMS};
 use crate::support::tips::Tips;
 use crate::support::{CDN, MERGE_PATCH, NOC};
@@ -64,7 +64,6 @@ async fn who_may_no_longer_read_the_view_is_told_nothing_of_what_comes() {
     waiting(&node, 1).await;
     let closed = node.config_with(TOKENS);
     node.node().reload(closed).expect("hot");
-    set_cost(&node, 7).await;
     let answer = poll.await.expect("it ran").expect("an answer");
-    assert_eq!(answer.status(), 404);
+    assert_eq!(answer.status(), 401);
 }

@@ -56,7 +56,7 @@ fn refused(answer: &Answer, status: u16) {
 }
 
 /// Comes back when so many requests wait for an edge.
-async fn waiting(node: &TestNode, count: usize) {
+pub async fn waiting(node: &TestNode, count: usize) {
     let wanted = format!("altofed_http_tips_polls {count}\n");
     let counted = async {
         while !node.get("/metrics").await.text().contains(&wanted) {

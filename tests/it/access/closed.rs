@@ -1,0 +1,99 @@
+//! Of views that a caller may not read it does not learn which there are.
+
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+use serde_json::json;
+
+use crate::metro::fill;
+use crate::support::events::{TIPS_PARAMS, UPDATES};
+use crate::support::{Answer, CDN, COST_PARAMS, NOC, TestNode};
+
+/// Paths below a view, one of each kind, and the types of what is posted to them.
+const PATHS: [(&str, &str); 14] = [
+    ("directory", ""),
+    ("networkmap", ""),
+    ("costmap-routingcost", ""),
+    ("filtered-networkmap", COST_PARAMS),
+    ("filtered-costmap", COST_PARAMS),
+    ("endpointprop", COST_PARAMS),
+    ("endpointcost", COST_PARAMS),
+    ("no-such-resource", COST_PARAMS),
+    ("explain?src=core&dst=east", ""),
+    ("updates", UPDATES),
+    ("updates/0123456789abcdef0123456789abcdef", UPDATES),
+    ("tips", TIPS_PARAMS),
+    ("tips/0123456789abcdef0123456789abcdef/ug", TIPS_PARAMS),
+    ("tips/0123456789abcdef0123456789abcdef/ug/0/1", ""),
+];
+
+/// All that an answer tells, but for what differs between any two.
+fn told(answer: &Answer) -> (u16, HeaderMap, Vec<u8>) {
+    let mut headers = answer.headers.clone();
+    for own in ["x-request-id", "date"] {
+        headers.remove(own);
+    }
+    (answer.status.as_u16(), headers, answer.body.clone())
+}
+
+async fn asked(
+    node: &TestNode,
+    secret: Option<&str>,
+    (method, view): (&Method, &str),
+    (path, media_type): (&str, &str),
+) -> Answer {
+    let request = node.request(method.clone(), &format!("/views/{view}/{path}"));
+    let request = match secret {
+        Some(secret) => request.token(secret),
+        None => request,
+    };
+    let body = json!({"pids": []}).to_string();
+    request.typed(media_type, body).send().await
+}
+
+#[tokio::test]
+async fn a_view_that_there_is_not_answers_as_one_that_is_closed() {
+    const METHODS: [Method; 5] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::OPTIONS,
+        Method::DELETE,
+    ];
+    let node = TestNode::with("[access]\nviews = [\"merged\"]\n").await;
+    fill(&node).await;
+    for (secret, status) in [(None, 401), (Some(NOC), 403)] {
+        let map = asked(&node, secret, (&Method::GET, "isp-z"), PATHS[1]).await;
+        assert_eq!(map.status, status);
+        for asks in PATHS {
+            for method in &METHODS {
+                let closed = asked(&node, secret, (method, "isp-a"), asks).await;
+                let told_nothing = ![200, 404].contains(&closed.status.as_u16());
+                assert!(told_nothing, "{method} {asks:?}: {closed:?}");
+                for view in ["isp-z", "no_label", "a-label-that-is-much-too-long"] {
+                    let unknown = asked(&node, secret, (method, view), asks).await;
+                    assert_eq!(told(&unknown), told(&closed), "{method} {view} {asks:?}");
+                }
+            }
+        }
+    }
+    // Who may read every view learns what there is, and what a view that is open has.
+    for view in ["isp-z", "merged"] {
+        let path = format!("/views/{view}/no-such-resource");
+        let known = node.request(Method::GET, &path).token(CDN).send().await;
+        assert_eq!(known.status, 404);
+    }
+    assert_eq!(node.get("/views/merged/no-such-resource").await.status, 404);
+    let open = TestNode::start().await;
+    assert_eq!(open.get("/views/isp-z/networkmap").await.status, 404);
+}
+
+#[tokio::test]
+async fn where_nothing_is_open_the_merged_view_is_closed_for_explain_too() {
+    let node = TestNode::with("[access]\nviews = []\n").await;
+    fill(&node).await;
+    for path in ["/views/merged/explain?src=core&dst=east", "/directory"] {
+        assert_eq!(node.get(path).await.status, 401, "{path}");
+        let known = node.request(Method::GET, path).token(CDN).send().await;
+        assert_ne!(known.status, 401, "{path}");
+    }
+}
