@@ -98,6 +98,7 @@ impl Collector for NodeMetrics {
             ("idle", counts.overdue_idle),
             ("write", counts.overdue_write),
             ("close", counts.overdue_close),
+            ("certificate", counts.lapsed_proofs),
         ];
         let help = "Connections refused or cut, by reason";
         let kind = MetricType::Counter;

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -21,6 +22,7 @@ use tower::Service;
 
 use super::exchange::{Exchange, Paced};
 use super::peer::{ClientCertificate, Peer};
+use super::proof::Proof;
 use super::settings::{MIN_HEADER_BYTES, Settings};
 use super::stats::ListenerStats;
 use super::tls::Tls;
@@ -101,7 +103,9 @@ impl Server {
         watchdog: Arc<Watchdog>,
         accepted: Moment,
     ) {
-        let Some(stream) = self.handshake(tls, wire, settings, accepted).await else {
+        let mut terms = tls.terms();
+        let config = terms.borrow_and_update().config.clone();
+        let Some(stream) = self.handshake(config, wire, settings, accepted).await else {
             self.stats.add(|counts| counts.failed_handshakes += 1);
             return;
         };
@@ -110,13 +114,21 @@ impl Server {
             certificate: certificate(&stream),
             ..peer
         };
-        self.drive(stream, peer, settings, watchdog).await;
+        let proof = Proof::new(&stream, terms, self.clock.clone());
+        tokio::select! {
+            biased;
+            () = proof.lapsed() => {
+                tracing::debug!(client = %peer.client(), "the client's certificate counts no more");
+                self.stats.add(|counts| counts.lapsed_proofs += 1);
+            }
+            () = self.drive(stream, peer.clone(), settings, watchdog) => {}
+        }
     }
 
     /// The TLS session, unless it fails, takes too long or is overtaken by the drain.
     async fn handshake(
         &self,
-        tls: &Tls,
+        config: Arc<ServerConfig>,
         wire: Wire,
         settings: &Settings,
         accepted: Moment,
@@ -124,7 +136,7 @@ impl Server {
         let limit = settings.handshake_timeout.min(settings.header_timeout);
         tokio::select! {
             biased;
-            session = TlsAcceptor::from(tls.current()).accept(wire) => session
+            session = TlsAcceptor::from(config).accept(wire) => session
                 .inspect_err(|error| tracing::debug!(%error, "TLS handshake failed"))
                 .ok(),
             () = self.clock.sleep_until(accepted + limit) => None,

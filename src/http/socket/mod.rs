@@ -11,12 +11,14 @@ mod connection;
 mod exchange;
 mod listener;
 mod peer;
+mod proof;
 mod settings;
 mod shares;
 mod stats;
 mod tls;
 mod watchdog;
 mod wire;
+mod x509;
 
 pub use listener::{ListenError, Listener};
 pub use peer::{Client, ClientCertificate, Peer};

@@ -33,6 +33,9 @@ pub struct Counts {
     pub overdue_write: u64,
     /// Connections cut since they did not end after this side asked them to.
     pub overdue_close: u64,
+    /// TLS connections cut since the client's certificate expired or its authority is no longer
+    /// believed.
+    pub lapsed_proofs: u64,
 }
 
 impl ListenerStats {

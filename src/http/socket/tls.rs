@@ -43,7 +43,14 @@ pub enum ClientAuth {
 
 /// The TLS configuration in force: a handle whose clones share one configuration.
 #[derive(Clone, Debug)]
-pub struct Tls(Arc<watch::Sender<Arc<ServerConfig>>>);
+pub struct Tls(Arc<watch::Sender<Terms>>);
+
+/// A configuration, and its judge of client certificates.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    pub config: Arc<ServerConfig>,
+    pub clients: Arc<dyn ClientCertVerifier>,
+}
 
 /// Why files do not make a TLS configuration.
 #[derive(Debug, thiserror::Error)]
@@ -125,7 +132,8 @@ impl Tls {
     }
 
     /// Reads the files anew and has connections accepted from now on use them. Those that are
-    /// open go on with what they have.
+    /// open go on with the certificate that they were shown, and end if what their client
+    /// proved is worth nothing any more.
     ///
     /// # Errors
     /// [`TlsError`]; what was in force stays so.
@@ -134,23 +142,26 @@ impl Tls {
         Ok(())
     }
 
-    /// The configuration in force.
-    pub fn current(&self) -> Arc<ServerConfig> {
-        self.0.borrow().clone()
+    /// The configuration in force, and each later one.
+    pub(super) fn terms(&self) -> watch::Receiver<Terms> {
+        self.0.subscribe()
     }
 }
 
-fn configuration(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
+fn configuration(files: &TlsFiles) -> Result<Terms, TlsError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let identity = identity(files, &provider)?;
     let clients = verifier(files, &provider)?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Versions)?
-        .with_client_cert_verifier(clients)
+        .with_client_cert_verifier(clients.clone())
         .with_cert_resolver(Arc::new(identity));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok(Terms {
+        config: Arc::new(config),
+        clients,
+    })
 }
 
 /// The server's certificate chain and key.

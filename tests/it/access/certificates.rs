@@ -1,9 +1,12 @@
 //! Callers that are known by their TLS client certificate.
 
 use reqwest::Method;
+use serde_json::json;
 use tempfile::TempDir;
 
+use crate::peer::soon;
 use crate::support::certificates::{self, Authority, Identity, authority, client};
+use crate::support::events::UPDATES;
 use crate::support::{CDN, NOC, TestNode};
 
 /// A node with TLS; the principal `collector` is known by this certificate.
@@ -67,6 +70,40 @@ async fn a_certificate_of_an_authority_that_is_not_believed_is_refused() {
     let url = format!("{}/views/merged/networkmap", node.url);
     assert!(forged.get(&url).send().await.is_err());
     assert!(client(&authority, None).get(&url).send().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_certificate_that_opened_it() {
+    let (files, authority) = (TempDir::new().expect("a directory"), authority("ours"));
+    let known = Identity::new(&authority, &["collector"]);
+    let mut node = node(&files, &authority, &known).await;
+    let collector = client(&authority, Some(&known));
+    let map = "{\"network-map\":{\"ams\":{}}}";
+    let put = node.request_by(&collector, Method::PUT, "/n2s/v1/network-map");
+    assert_eq!(put.typed("application/json", map).send().await.status, 201);
+    let open = |caller: &reqwest::Client| {
+        let add = json!({"add": {"map": {"resource-id": "isp-a:networkmap"}}}).to_string();
+        let request = node.request_by(caller, Method::POST, "/views/isp-a/updates");
+        request.typed(UPDATES, add).open()
+    };
+    let nobody = client(&authority, None);
+    let (mut shown, mut plain) = (open(&collector).await, open(&nobody).await);
+    for events in [&mut shown, &mut plain] {
+        events.next_of("map").await;
+    }
+    let path = |file: &str| files.path().join(file);
+    let (cert, key, ca) = (path("cert.pem"), path("key.pem"), path("ca.pem"));
+    std::fs::write(&ca, certificates::authority("another").pem()).expect("a file");
+    let config = node.config_with(&format!(
+        "tls = {{ cert = {cert:?}, key = {key:?}, client_ca = {ca:?} }}\n"
+    ));
+    node.node().reload(config).expect("sound files");
+    soon(shown.broken()).await;
+    let map = json!({"network-map": {"fra": {}}});
+    let put = node.request_by(&nobody, Method::PUT, "/n2s/v1/network-map");
+    let put = put.token(NOC).typed("application/json", map.to_string());
+    assert_eq!(put.send().await.status, 201);
+    assert_eq!(plain.next().await.expect("an event").substream, "map");
 }
 
 #[tokio::test]

@@ -165,6 +165,13 @@ impl Events {
         last
     }
 
+    /// Reads on until the connection breaks.
+    pub async fn broken(&mut self) {
+        while let Ok(chunk) = self.response.chunk().await {
+            assert!(chunk.is_some(), "the stream ended in good order");
+        }
+    }
+
     /// Asks the stream's control service for something.
     pub async fn ask(&self, node: &TestNode, body: &Value) -> Answer {
         node.post(&self.control, UPDATES, body.to_string()).await

@@ -99,8 +99,14 @@ fn authority(name: &str) -> Authority {
 }
 
 fn client_identity(authority: &Authority) -> Identity {
+    dated_identity(authority, 4000)
+}
+
+/// A client's certificate that is valid to the first second of a year.
+fn dated_identity(authority: &Authority, year: i32) -> Identity {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
+    params.not_after = rcgen::date_time_ymd(year, 1, 1);
     let name = &mut params.distinguished_name;
     name.push(DnType::CommonName, "node.isp-b.example");
     let cert = params.signed_by(&key, authority).unwrap();
@@ -361,6 +367,121 @@ fn a_bad_file_is_named_with_the_mend() {
         ..names
     };
     assert!(load(&empty_ca).contains("holds a private key, but no certificate"));
+}
+
+/// A site under mutual TLS in a year, whose clock stands still.
+async fn site_in(tls: &Tls, year: i16) -> Site {
+    let settings = Settings {
+        idle_timeout: 100 * 3600 * SECOND,
+        ..Settings::default()
+    };
+    let site = Site::with(whoami(), settings, Some(tls.clone())).await;
+    let date = jiff::civil::date(year, 12, 31).at(23, 0, 0, 0);
+    let date = date.to_zoned(jiff::tz::TimeZone::UTC).unwrap();
+    site.hand.set_date(date.timestamp());
+    site
+}
+
+async fn lapsed(site: &Site, count: u64) -> Counts {
+    let counts = site.until(|counts| counts.lapsed_proofs >= count);
+    counts.await
+}
+
+#[tokio::test]
+async fn a_connection_ends_when_the_clients_certificate_expires() {
+    let files = Files::new();
+    let tls = Tls::load(&files.mutual(ClientAuth::Optional)).unwrap();
+    let site = site_in(&tls, 2098).await;
+    let identity = |year| Some(dated_identity(&files.authority, year));
+    let mut ending = files
+        .connect(&site, "node.example", identity(2099))
+        .await
+        .unwrap();
+    let mut lasting = files
+        .connect(&site, "node.example", identity(2200))
+        .await
+        .unwrap();
+    let mut nobody = files.connect(&site, "node.example", None).await.unwrap();
+    for client in [&mut ending, &mut lasting, &mut nobody] {
+        ask(client).await;
+    }
+    // Midnight is the certificate's last second.
+    site.hand.advance(3600 * SECOND);
+    assert!(ask(&mut ending).await.contains("Some"));
+    site.pass(SECOND).await;
+    assert_eq!(rest(&mut ending).await, "");
+    assert_eq!(lapsed(&site, 1).await.lapsed_proofs, 1);
+    for client in [&mut lasting, &mut nobody] {
+        ask(client).await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_not_resumed_with_a_certificate_that_has_expired() {
+    let files = Files::new();
+    let tls = Tls::load(&files.mutual(ClientAuth::Optional)).unwrap();
+    let site = site_in(&tls, 2098).await;
+    let identity = dated_identity(&files.authority, 2099);
+    let config = Arc::new(client_config(files.roots(), Some(identity)));
+    let connect = async || {
+        let tcp = TcpStream::connect(site.addr).await.unwrap();
+        let name = ServerName::try_from("node.example").unwrap();
+        let connected = soon(TlsConnector::from(config.clone()).connect(name, tcp)).await;
+        connected.unwrap()
+    };
+    let mut first = connect().await;
+    ask(&mut first).await;
+    let mut again = connect().await;
+    assert!(ask(&mut again).await.contains("Some"));
+    let kind = again.get_ref().1.handshake_kind();
+    assert_eq!(kind, Some(rustls::HandshakeKind::Resumed));
+    site.hand.advance(3601 * SECOND);
+    lapsed(&site, 2).await;
+    let mut late = connect().await;
+    assert_eq!(rest(&mut late).await, "");
+    lapsed(&site, 3).await;
+}
+
+#[tokio::test]
+async fn connections_end_whose_authority_is_believed_no_more_and_no_others() {
+    let files = Files::new();
+    let other = authority("another CA");
+    let both = files.authority.pem() + &other.pem();
+    files.write("ca.pem", &both);
+    let optional = files.mutual(ClientAuth::Optional);
+    let tls = Tls::load(&optional).unwrap();
+    let site = site_in(&tls, 2030).await;
+    let identity = |authority| Some(client_identity(authority));
+    let mut ours = files
+        .connect(&site, "node.example", identity(&files.authority))
+        .await
+        .unwrap();
+    let mut theirs = files
+        .connect(&site, "node.example", identity(&other))
+        .await
+        .unwrap();
+    let mut nobody = files.connect(&site, "node.example", None).await.unwrap();
+    for client in [&mut ours, &mut theirs, &mut nobody] {
+        ask(client).await;
+    }
+    // The same authorities read again end nothing.
+    tls.reload(&optional).unwrap();
+    assert!(ask(&mut theirs).await.contains("Some"));
+    files.write("ca.pem", &files.authority.pem());
+    tls.reload(&optional).unwrap();
+    assert_eq!(rest(&mut theirs).await, "");
+    assert_eq!(lapsed(&site, 1).await.lapsed_proofs, 1);
+    for client in [&mut ours, &mut nobody] {
+        ask(client).await;
+    }
+    // Where each client must show one, who has shown none goes.
+    tls.reload(&files.mutual(ClientAuth::Required)).unwrap();
+    assert_eq!(rest(&mut nobody).await, "");
+    ask(&mut ours).await;
+    // And where none is asked for, none is believed.
+    tls.reload(&files.names()).unwrap();
+    assert_eq!(rest(&mut ours).await, "");
+    assert_eq!(lapsed(&site, 3).await.lapsed_proofs, 3);
 }
 
 #[test]

@@ -1,0 +1,95 @@
+//! What a client proved of itself in a TLS handshake, and for how long that holds.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rustls::HandshakeKind;
+use rustls_pki_types::{CertificateDer, UnixTime};
+use tokio::sync::watch;
+use tokio_rustls::server::TlsStream;
+
+use super::tls::Terms;
+use super::x509::not_after;
+use crate::runtime::Clock;
+
+/// The longest sleep, in case that somebody sets the system's date.
+const LOOK_AGAIN: Duration = Duration::from_secs(3600);
+
+/// The certificates that a client showed, or none. They were believed when the connection
+/// began; whether they still are is asked again when one of them expires and when the
+/// authorities are read anew.
+pub(super) struct Proof {
+    chain: Vec<CertificateDer<'static>>,
+    terms: watch::Receiver<Terms>,
+    clock: Clock,
+    /// The session was resumed, which does not look at the certificate again.
+    resumed: bool,
+}
+
+impl Proof {
+    /// What the client of a session proved, by terms that were current when it began.
+    pub fn new<I>(stream: &TlsStream<I>, terms: watch::Receiver<Terms>, clock: Clock) -> Self {
+        let (_, session) = stream.get_ref();
+        let chain = session.peer_certificates().unwrap_or_default();
+        Self {
+            chain: chain.to_vec(),
+            terms,
+            clock,
+            resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
+        }
+    }
+
+    /// Comes back when the proof does not hold any more.
+    pub async fn lapsed(mut self) {
+        if self.resumed && !self.holds() {
+            return;
+        }
+        let mut due = self.next_expiry();
+        loop {
+            let asked_again = tokio::select! {
+                changed = self.terms.changed() => match changed {
+                    Ok(()) => true,
+                    // There are no other terms to come: the listener ends.
+                    Err(_) => std::future::pending().await,
+                },
+                () = sleep_towards(due, &self.clock) => false,
+            };
+            let expired = due.is_some_and(|due| due <= self.clock.wall());
+            if (asked_again || expired) && !self.holds() {
+                return;
+            }
+            if expired {
+                due = self.next_expiry();
+            }
+        }
+    }
+
+    /// Whether a client that showed this would be let in now.
+    fn holds(&mut self) -> bool {
+        let clients = self.terms.borrow_and_update().clients.clone();
+        let Some((leaf, issuers)) = self.chain.split_first() else {
+            return !clients.client_auth_mandatory();
+        };
+        let since_epoch = self.clock.wall().duration_since(Timestamp::UNIX_EPOCH);
+        let now = UnixTime::since_unix_epoch(since_epoch.unsigned_abs());
+        clients.offer_client_auth() && clients.verify_client_cert(leaf, issuers, now).is_ok()
+    }
+
+    /// When the next of the certificates has expired: each is valid to the end of its last
+    /// second.
+    fn next_expiry(&self) -> Option<Timestamp> {
+        let now = self.clock.wall();
+        let ends = self.chain.iter().filter_map(|der| not_after(der));
+        let expiries = ends.filter_map(|end| end.checked_add(Duration::from_secs(1)).ok());
+        expiries.filter(|expiry| *expiry > now).min()
+    }
+}
+
+async fn sleep_towards(due: Option<Timestamp>, clock: &Clock) {
+    let Some(due) = due else {
+        return std::future::pending().await;
+    };
+    let rest = due.duration_since(clock.wall());
+    let rest = Duration::try_from(rest).unwrap_or_default();
+    clock.sleep(rest.min(LOOK_AGAIN)).await;
+}
