@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::auth::{Credential, Denied, Principal, Scope};
 
 use super::app::App;
-use super::limit;
+use super::limit::{self, Guesses, Refuse};
 use super::refusal::{Refused, Wording, refused};
 use super::socket::Peer;
 
@@ -65,34 +67,86 @@ pub(super) fn require_view(app: &App, caller: &Caller, view: &str) -> Result<(),
     readable.map_err(|denied| refused(Wording::Alto.denied(&denied)))
 }
 
+/// Who finds out who calls: the app, and the count of those who guess.
+#[derive(Clone)]
+pub(super) struct Doorman {
+    pub(super) app: App,
+    pub(super) guesses: Guesses,
+    pub(super) refuse: Refuse,
+}
+
 /// Finds out who calls. Wrong credentials are refused everywhere, so that a
 /// caller learns of them at once.
-pub(super) async fn identify(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let principal = shown(&request).and_then(|shown| app.access().authenticate(shown.as_ref()));
-    match principal {
+pub(super) async fn identify(
+    State(doorman): State<Doorman>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match doorman.recognise(&parts) {
         Ok(principal) => {
             let caller = Caller(principal);
-            request.extensions_mut().insert(caller.clone());
-            let mut response = next.run(request).await;
+            parts.extensions.insert(caller.clone());
+            let mut response = next.run(Request::from_parts(parts, body)).await;
             response.extensions_mut().insert(caller);
             response
         }
-        Err(denied) => Wording::of(request.uri().path()).denied(&denied),
+        Err(refused) => *refused,
     }
 }
 
-/// What a request shows: the token in its `Authorization` header, else its client
-/// certificate.
-fn shown(request: &Request) -> Result<Option<Credential>, Denied> {
-    let mut headers = request.headers().get_all(AUTHORIZATION).iter();
-    if let Some(header) = headers.next() {
-        if headers.next().is_some() {
-            return Err(Denied::Repeated);
+impl Doorman {
+    /// The principal that calls: by the token in the `Authorization` header, else by the
+    /// client certificate. A caller that shows neither is nobody.
+    fn recognise(&self, parts: &Parts) -> Result<Option<Arc<Principal>>, Refused> {
+        let access = self.app.access();
+        let peer = parts.extensions.get::<Peer>();
+        let token = match token(&parts.headers) {
+            Ok(None) => {
+                let certificate = peer.and_then(|peer| peer.certificate.as_ref());
+                let shown = certificate.map(|shown| Credential::Certificate(shown.sha256));
+                // An unknown certificate is no guess: nobody guesses certificates.
+                return Ok(access.authenticate(shown.as_ref()).unwrap_or_default());
+            }
+            Ok(Some(token)) => Ok(token),
+            Err(denied) => Err(denied),
+        };
+        let look = || match &token {
+            Ok(token) => access.authenticate(Some(token)),
+            Err(denied) => Err(denied.clone()),
+        };
+        let telemetry = &self.app.telemetry;
+        let looked = match peer {
+            Some(peer) => self.guesses.look(peer.client(), token.as_ref().ok(), look),
+            None => Ok(look()),
+        };
+        match looked {
+            Ok(Ok(principal)) => Ok(principal),
+            Ok(Err(denied)) => {
+                let kind = match denied {
+                    Denied::Malformed | Denied::Repeated => "malformed",
+                    _ => "unknown",
+                };
+                telemetry.wrong_credentials(kind);
+                Err(refused(Wording::of(parts.uri.path()).denied(&denied)))
+            }
+            Err(refusal) => {
+                telemetry.wrong_credentials("limited");
+                Err(refused(refusal.respond(self.refuse, parts)))
+            }
         }
-        let text = header.to_str().map_err(|_| Denied::Malformed)?;
-        return Credential::bearer(text).map(Some);
     }
-    let peer = request.extensions().get::<Peer>();
-    let certificate = peer.and_then(|peer| peer.certificate.as_ref());
-    Ok(certificate.map(|certificate| Credential::Certificate(certificate.sha256)))
+}
+
+/// The token in the `Authorization` header, if there is such a header.
+fn token(headers: &HeaderMap) -> Result<Option<Credential>, Denied> {
+    let mut headers = headers.get_all(AUTHORIZATION).iter();
+    let Some(header) = headers.next() else {
+        return Ok(None);
+    };
+    if headers.next().is_some() {
+        return Err(Denied::Repeated);
+    }
+    let text = header.to_str().map_err(|_| Denied::Malformed)?;
+    Credential::bearer(text).map(Some)
 }

@@ -49,7 +49,8 @@ pub use socket::{
 };
 pub use telemetry::Telemetry;
 
-use limit::{ConcurrencyLimit, Flight, RateLimit, RequestTimeout};
+use access::Doorman;
+use limit::{ConcurrencyLimit, Flight, Guesses, RateLimit, RequestTimeout};
 use openapi::Route;
 use refusal::Wording;
 
@@ -81,8 +82,13 @@ pub fn description() -> serde_json::Value {
 /// The whole API.
 pub fn router(app: App) -> Router {
     let observe = middleware::from_fn_with_state(app.clone(), telemetry::observe);
-    let identify = middleware::from_fn_with_state(app.clone(), access::identify);
     let (settings, clock) = (&app.limits, &app.clock);
+    let doorman = Doorman {
+        app: app.clone(),
+        guesses: Guesses::new(settings.clone(), clock.clone()),
+        refuse,
+    };
+    let identify = middleware::from_fn_with_state(doorman, access::identify);
     let rate = RateLimit::new(settings.clone(), clock.clone(), counted_for, refuse);
     let rate = middleware::from_fn_with_state(rate, RateLimit::apply);
     let load = ConcurrencyLimit::new(settings.clone(), refuse);

@@ -28,6 +28,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct Telemetry {
     requests: Family<RequestLabels, Counter>,
     seconds: Family<ServiceLabels, Histogram>,
+    wrong_credentials: Family<ReasonLabels, Counter>,
     /// The id of the next request, counted from a start that differs between
     /// runs of a node.
     next_id: Arc<AtomicU64>,
@@ -44,6 +45,11 @@ struct ServiceLabels {
     service: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
 impl Telemetry {
     /// Measures into `registry`; request ids are counted from `first_id`.
     pub fn new(registry: &mut Registry, first_id: u64) -> Self {
@@ -51,6 +57,7 @@ impl Telemetry {
         let telemetry = Self {
             requests: Family::default(),
             seconds: Family::new_with_constructor(buckets),
+            wrong_credentials: Family::default(),
             next_id: Arc::new(AtomicU64::new(first_id)),
         };
         registry.register(
@@ -63,7 +70,18 @@ impl Telemetry {
             "Time from a request's head to its response's, by service",
             telemetry.seconds.clone(),
         );
+        registry.register(
+            "altofed_http_wrong_credentials",
+            "Requests refused for what they showed: unknown, malformed, or limited and not looked at",
+            telemetry.wrong_credentials.clone(),
+        );
         telemetry
+    }
+
+    /// Counts a request that was refused for what it showed.
+    pub(super) fn wrong_credentials(&self, reason: &'static str) {
+        let labels = ReasonLabels { reason };
+        self.wrong_credentials.get_or_create(&labels).inc();
     }
 }
 

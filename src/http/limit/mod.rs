@@ -1,16 +1,19 @@
-//! Holding clients to a rate and the node to a load: four middlewares for a router.
+//! Holding clients to a rate and the node to a load: four middlewares for a router, and a
+//! limit for the one that finds out who calls.
 //!
+//! * [`Guesses`] holds each client to a number of wrong credentials.
 //! * [`RateLimit`] holds each caller to a number of requests per second.
 //! * [`ConcurrencyLimit`] holds the node to a number of requests at a time.
 //! * [`RequestTimeout`] gives up requests that take too long.
 //! * [`Flight`] holds the answers in memory to a number of bytes.
 //!
-//! Each is a value made once and laid around routes with
+//! Each middleware is a value made once and laid around routes with
 //! `axum::middleware::from_fn_with_state(value, Type::apply)`. Each refuses with the response
 //! that a given [`Refuse`] makes of a [`Refusal`], and adds `Retry-After` to it.
 
 mod concurrency;
 mod flight;
+mod guesses;
 mod rate;
 mod timeout;
 
@@ -28,6 +31,7 @@ use crate::runtime::duration;
 
 pub use concurrency::ConcurrencyLimit;
 pub use flight::{Accounted, Flight, NoRoom, Room};
+pub use guesses::Guesses;
 pub use rate::{Caller, CallerOf, RateLimit};
 pub use timeout::{Deadline, RequestTimeout};
 
@@ -43,6 +47,10 @@ pub struct Settings {
     /// The requests that a caller may make at once after a pause.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub burst: u32,
+    /// The wrong credentials that one client may show in a minute, above which what it shows is
+    /// not looked at and answered 429, unless it was right from there before; 0 for no limit. The
+    /// default lets a person mistype and a few machines run with a token that was replaced.
+    pub wrong_credentials_per_minute: u32,
     /// The requests that may be under way at a time, above which a newcomer is answered 503.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_concurrent_requests: usize,
@@ -106,6 +114,12 @@ pub enum Reason {
     /// Its caller makes too many.
     #[error("too many requests from this caller; spread them out")]
     Rate,
+    /// Its client has shown too many wrong credentials.
+    #[error(
+        "too many wrong credentials were shown from this address; for now nothing is looked at but \
+         what was right from here before"
+    )]
+    Guesses,
     /// Too many are under way.
     #[error("the server has all the requests under way that it can carry; try again shortly")]
     Overload,
@@ -125,6 +139,7 @@ impl Default for Settings {
         Settings {
             requests_per_second: 500,
             burst: 1000,
+            wrong_credentials_per_minute: 30,
             max_concurrent_requests: 1024,
             request_timeout: Duration::from_secs(30),
             max_answer_cells: 16_000_000,

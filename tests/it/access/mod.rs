@@ -2,6 +2,7 @@
 
 mod certificates;
 mod closed;
+mod guesses;
 mod limits;
 mod reload;
 mod rotation;

@@ -272,11 +272,12 @@ fn config(directory: &Path, more: &str) -> Config {
 
 /// The configuration of a test node, as it is written. `more` may begin with
 /// further keys of `[node]`. Unless it has limits of its own, the requests of a
-/// test may come from one caller as fast as its machine can.
+/// test, and its wrong credentials, may come from one caller as fast as its machine
+/// can.
 fn config_text(directory: &Path, more: &str) -> String {
     let unlimited = match more.contains("[limits]") {
         true => "\n",
-        false => "\n[limits]\nrequests_per_second = 0\n",
+        false => "\n[limits]\nrequests_per_second = 0\nwrong_credentials_per_minute = 0\n",
     };
     // The time that a merge takes says nothing in a test.
     let patient = match more.contains("[merge]") {

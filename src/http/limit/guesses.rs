@@ -1,0 +1,423 @@
+//! A limit on wrong credentials, for each client.
+//!
+//! A client that has shown too many is not listened to for a while: what it shows is not
+//! looked at, so that the right guess looks like all others. Who showed from the same
+//! address what is right before is looked at all the same, since an address may stand for
+//! many callers, and one that guesses must not lock out the rest.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::StatusCode;
+use lru::LruCache;
+use tokio::sync::{Notify, watch};
+
+use super::{Reason, Refusal, Settings, lock};
+use crate::auth::Credential;
+use crate::http::Client;
+use crate::runtime::{Clock, Moment, Task};
+
+/// What a limit per minute is a limit of, and how often the log tells of wrong credentials.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The clients with wrong credentials that are remembered one by one. All further ones
+/// share one limit.
+const MAX_CLIENTS: usize = 65_536;
+
+/// The pairs of a client and a credential that was right there: those shown last.
+const MAX_RIGHT: usize = 65_536;
+
+/// The clients that the log names at a time; the others are told as a number.
+const MAX_LINES: usize = 20;
+
+/// Holds each client to a number of wrong credentials.
+#[derive(Clone, Debug)]
+pub struct Guesses(Arc<Told>);
+
+/// What is counted, and the task that logs it; what is left is logged when it is dropped.
+#[derive(Debug)]
+struct Told {
+    counted: Arc<Counted>,
+    _teller: Task<()>,
+}
+
+#[derive(Debug)]
+struct Counted {
+    settings: watch::Receiver<Settings>,
+    clock: Clock,
+    wrong: Mutex<Wrong>,
+    right: Mutex<LruCache<(Client, Credential), ()>>,
+    /// Wakes the teller when there is something to tell.
+    any: Notify,
+}
+
+/// The wrong credentials of all clients.
+#[derive(Debug, Default)]
+struct Wrong {
+    clients: HashMap<Client, OfClient>,
+    rest: OfClient,
+}
+
+/// The wrong credentials of a client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct OfClient {
+    /// When as many as there are allowed again as after a pause (GCRA's theoretical
+    /// arrival time).
+    rested: Option<Moment>,
+    /// How many were wrong since the log told of it, and how many were not looked at.
+    wrong: u64,
+    refused: u64,
+}
+
+/// What the log tells of one client, or of all that it does not name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Line {
+    client: Option<Client>,
+    clients: usize,
+    wrong: u64,
+    refused: u64,
+}
+
+impl Guesses {
+    /// Counts nothing yet.
+    pub fn new(settings: watch::Receiver<Settings>, clock: Clock) -> Guesses {
+        let counted = Arc::new(Counted {
+            settings,
+            clock,
+            wrong: Mutex::default(),
+            right: Mutex::new(LruCache::unbounded()),
+            any: Notify::new(),
+        });
+        let teller = Task::spawn("wrong credentials", tell(counted.clone()));
+        Guesses(Arc::new(Told {
+            counted,
+            _teller: teller,
+        }))
+    }
+
+    /// Looks at what a client shows, unless it has shown too much that was wrong.
+    ///
+    /// # Errors
+    /// [`Err`] with the refusal if it is not looked at, `Ok(Err)` if it is wrong.
+    pub fn look<T, E>(
+        &self,
+        client: Client,
+        shown: Option<&Credential>,
+        look: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Result<T, E>, Refusal> {
+        let counted = &self.0.counted;
+        let pair = shown.map(|shown| (client, shown.clone()));
+        let was_right = pair
+            .as_ref()
+            .is_some_and(|pair| lock(&counted.right).get(pair).is_some());
+        if !was_right {
+            counted.admit(client)?;
+        }
+        let looked = look();
+        match (&looked, pair) {
+            (Ok(_), Some(pair)) if !was_right => counted.remember_right(pair),
+            (Ok(_), _) => {}
+            (Err(_), pair) => {
+                if let Some(pair) = pair.filter(|_| was_right) {
+                    lock(&counted.right).pop(&pair);
+                }
+                counted.count_wrong(client);
+            }
+        }
+        Ok(looked)
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.counted.tell();
+    }
+}
+
+impl Counted {
+    fn admit(&self, client: Client) -> Result<(), Refusal> {
+        let Some(limit) = Limit::of(&self.settings.borrow()) else {
+            return Ok(());
+        };
+        let now = self.clock.now();
+        let mut wrong = lock(&self.wrong);
+        let Some(of_client) = wrong.known(client) else {
+            return Ok(());
+        };
+        limit.admit(of_client, now).map_err(|retry_after| {
+            of_client.refused += 1;
+            self.any.notify_one();
+            Refusal {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                retry_after,
+                reason: Reason::Guesses,
+            }
+        })
+    }
+
+    fn remember_right(&self, pair: (Client, Credential)) {
+        let mut right = lock(&self.right);
+        right.put(pair, ());
+        if right.len() > MAX_RIGHT {
+            right.pop_lru();
+        }
+    }
+
+    fn count_wrong(&self, client: Client) {
+        let limit = Limit::of(&self.settings.borrow());
+        let now = self.clock.now();
+        let mut wrong = lock(&self.wrong);
+        let of_client = wrong.of(client);
+        of_client.wrong += 1;
+        if let Some(limit) = limit {
+            limit.take(of_client, now);
+        }
+        self.any.notify_one();
+    }
+
+    /// Logs what there is to tell.
+    fn tell(&self) {
+        let lines = lock(&self.wrong).lines(self.clock.now());
+        for line in lines {
+            let (wrong, refused) = (line.wrong, line.refused);
+            match line.client {
+                Some(client) => {
+                    tracing::warn!(%client, wrong, refused, "wrong credentials were shown");
+                }
+                None => {
+                    let clients = line.clients;
+                    tracing::warn!(clients, wrong, refused, "wrong credentials were shown");
+                }
+            }
+        }
+    }
+}
+
+/// Tells of wrong credentials once in a minute, as long as there are any.
+async fn tell(counted: Arc<Counted>) {
+    loop {
+        counted.any.notified().await;
+        counted.clock.sleep(MINUTE).await;
+        counted.tell();
+    }
+}
+
+impl Wrong {
+    fn known(&mut self, client: Client) -> Option<&mut OfClient> {
+        match self.clients.len() >= MAX_CLIENTS {
+            true => Some(self.clients.get_mut(&client).unwrap_or(&mut self.rest)),
+            false => self.clients.get_mut(&client),
+        }
+    }
+
+    fn of(&mut self, client: Client) -> &mut OfClient {
+        if self.clients.len() >= MAX_CLIENTS {
+            return self.clients.get_mut(&client).unwrap_or(&mut self.rest);
+        }
+        self.clients.entry(client).or_default()
+    }
+
+    /// What there is to tell, the worst first, and no more of it; clients are forgotten that
+    /// are as good as new.
+    fn lines(&mut self, now: Moment) -> Vec<Line> {
+        let all = self
+            .clients
+            .iter_mut()
+            .map(|(client, of)| (Some(*client), of));
+        let all = all.chain([(None, &mut self.rest)]);
+        let told = all.filter(|(_, of)| of.wrong + of.refused > 0);
+        let mut lines: Vec<Line> = told
+            .map(|(client, of)| Line {
+                client,
+                clients: 1,
+                wrong: std::mem::take(&mut of.wrong),
+                refused: std::mem::take(&mut of.refused),
+            })
+            .collect();
+        self.clients
+            .retain(|_, of| of.rested.is_some_and(|at| at > now));
+        lines.sort_by_key(|line| {
+            std::cmp::Reverse((line.client.is_some(), line.wrong + line.refused))
+        });
+        let unnamed = lines.split_off(lines.len().min(MAX_LINES));
+        lines.extend(unnamed.into_iter().reduce(|one, other| Line {
+            client: None,
+            clients: one.clients + other.clients,
+            wrong: one.wrong + other.wrong,
+            refused: one.refused + other.refused,
+        }));
+        lines
+    }
+}
+
+/// So many wrong credentials at once after a pause, and then one as often as fills a
+/// minute with them.
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    every: Duration,
+}
+
+impl Limit {
+    fn of(settings: &Settings) -> Option<Limit> {
+        let per_minute = settings.wrong_credentials_per_minute;
+        (per_minute > 0).then(|| Limit {
+            every: MINUTE / per_minute,
+        })
+    }
+
+    /// Whether another may be looked at, or when.
+    fn admit(self, of_client: &OfClient, now: Moment) -> Result<(), Duration> {
+        let owed = of_client.rested.map_or(Duration::ZERO, |at| at.since(now));
+        match (owed + self.every).checked_sub(MINUTE) {
+            None | Some(Duration::ZERO) => Ok(()),
+            Some(wait) => Err(wait),
+        }
+    }
+
+    fn take(self, of_client: &mut OfClient, now: Moment) {
+        let from = of_client.rested.filter(|at| *at > now).unwrap_or(now);
+        of_client.rested = Some(from + self.every);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Bench, SECOND};
+    use super::*;
+    use crate::auth::Secret;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    const SETTINGS: u32 = 6;
+
+    fn bench() -> (Bench, Guesses) {
+        let bench = Bench::new(Settings {
+            wrong_credentials_per_minute: SETTINGS,
+            ..Settings::default()
+        });
+        let guesses = Guesses::new(bench.settings.subscribe(), bench.clock.clone());
+        (bench, guesses)
+    }
+
+    fn client(number: u32) -> Client {
+        Client::from(IpAddr::from(Ipv4Addr::from(number)))
+    }
+
+    fn secret(text: &str) -> Credential {
+        Credential::Secret(Secret::new(text))
+    }
+
+    /// Shows a secret, of which `right` is right: whether it was looked at and right, or
+    /// when it may be shown again.
+    fn show(guesses: &Guesses, from: u32, text: &str) -> Result<bool, Duration> {
+        let look = || match text {
+            "right" => Ok(()),
+            _ => Err(()),
+        };
+        let looked = guesses.look(client(from), Some(&secret(text)), look);
+        looked
+            .map(|looked| looked.is_ok())
+            .map_err(|refusal| refusal.retry_after)
+    }
+
+    fn lines(guesses: &Guesses) -> Vec<Line> {
+        let counted = &guesses.0.counted;
+        let now = counted.clock.now();
+        lock(&counted.wrong).lines(now)
+    }
+
+    #[tokio::test]
+    async fn after_some_wrong_ones_nothing_is_looked_at_until_time_has_passed() {
+        let (bench, guesses) = bench();
+        for _ in 0..SETTINGS {
+            assert_eq!(show(&guesses, 1, "wrong"), Ok(false));
+        }
+        for text in ["wrong", "right"] {
+            assert_eq!(show(&guesses, 1, text), Err(10 * SECOND), "{text}");
+        }
+        assert_eq!(show(&guesses, 2, "right"), Ok(true), "another client");
+        bench.hand.advance(10 * SECOND);
+        assert_eq!(show(&guesses, 1, "wrong"), Ok(false));
+        assert_eq!(show(&guesses, 1, "wrong"), Err(10 * SECOND));
+        bench.hand.advance(10 * SECOND);
+        assert_eq!(show(&guesses, 1, "right"), Ok(true));
+    }
+
+    #[tokio::test]
+    async fn what_was_right_from_an_address_is_looked_at_while_others_guess_there() {
+        let (_bench, guesses) = bench();
+        assert_eq!(show(&guesses, 1, "right"), Ok(true));
+        for _ in 0..2 * SETTINGS {
+            let _ = show(&guesses, 1, "wrong");
+        }
+        assert_eq!(show(&guesses, 1, "right"), Ok(true));
+        // Once it is wrong it is no better than any other guess.
+        let replaced = guesses.look(client(1), Some(&secret("right")), || Err::<(), _>(()));
+        assert_eq!(replaced, Ok(Err(())));
+        assert!(show(&guesses, 1, "right").is_err());
+    }
+
+    #[tokio::test]
+    async fn headers_that_show_nothing_count_too_and_zero_is_no_limit() {
+        let (bench, guesses) = bench();
+        let malformed = || guesses.look(client(1), None, || Err::<(), _>(()));
+        for _ in 0..SETTINGS {
+            assert_eq!(malformed(), Ok(Err(())));
+        }
+        assert!(malformed().is_err());
+        let none = Settings {
+            wrong_credentials_per_minute: 0,
+            ..Settings::default()
+        };
+        bench.settings.send_replace(none);
+        for _ in 0..100 {
+            assert_eq!(malformed(), Ok(Err(())));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_log_has_a_line_for_each_client_and_minute_and_a_bounded_number() {
+        let (bench, guesses) = bench();
+        for _ in 0..100 {
+            let _ = show(&guesses, 7, "wrong");
+        }
+        let line = Line {
+            client: Some(client(7)),
+            clients: 1,
+            wrong: 6,
+            refused: 94,
+        };
+        assert_eq!(lines(&guesses), [line]);
+        assert_eq!(lines(&guesses), []);
+        bench.hand.advance(MINUTE + SECOND);
+        assert_eq!(lines(&guesses), []);
+        assert!(lock(&guesses.0.counted.wrong).clients.is_empty());
+
+        for from in 0..1000 {
+            let _ = show(&guesses, from, "wrong");
+            let _ = show(&guesses, from % 5, "wrong");
+        }
+        let told = lines(&guesses);
+        assert_eq!(told.len(), MAX_LINES + 1);
+        let worst: Vec<_> = told[..5].iter().map(|line| line.client).collect();
+        assert!((0..5).all(|from| worst.contains(&Some(client(from)))));
+        assert_eq!(told[MAX_LINES].client, None);
+        assert_eq!(told[MAX_LINES].clients, 980);
+        let all: u64 = told.iter().map(|line| line.wrong + line.refused).sum();
+        assert_eq!(all, 2000);
+    }
+
+    #[tokio::test]
+    async fn clients_are_remembered_up_to_a_number_and_the_rest_share_one_limit() {
+        let (_bench, guesses) = bench();
+        for from in 0..u32::try_from(MAX_CLIENTS).expect("a number") {
+            let _ = show(&guesses, from, "wrong");
+        }
+        for from in 0..SETTINGS {
+            assert_eq!(show(&guesses, 1_000_000 + from, "wrong"), Ok(false));
+        }
+        assert!(show(&guesses, 2_000_000, "wrong").is_err());
+        assert_eq!(show(&guesses, 3, "wrong"), Ok(false), "one of its own");
+        assert_eq!(lock(&guesses.0.counted.wrong).clients.len(), MAX_CLIENTS);
+    }
+}
