@@ -50,7 +50,8 @@ pub use socket::{
 pub use telemetry::Telemetry;
 
 use access::Doorman;
-use limit::{ConcurrencyLimit, Flight, Guesses, RateLimit, RequestTimeout};
+use limit::{ConcurrencyLimit, Flight, Guesses, RateLimit, Reason, RequestTimeout};
+use n2s::IDEMPOTENCY_KEY;
 use openapi::Route;
 use refusal::Wording;
 
@@ -127,7 +128,16 @@ fn no_room(parts: &request::Parts) -> Response {
 /// The response to a request that a limit does not let through.
 pub fn refuse(refusal: &limit::Refusal, parts: &request::Parts) -> Response {
     let wording = Wording::of(parts.uri.path());
-    wording.refuse(refusal.status, "limit", &refusal.reason.to_string())
+    let mut detail = refusal.reason.to_string();
+    // What this request did not do, the one that it repeats may have done.
+    if refusal.reason == Reason::Timeout && parts.headers.contains_key(IDEMPOTENCY_KEY) {
+        detail += "; one before it with the same Idempotency-Key may be under way still";
+    }
+    let kind = match refusal.reason {
+        Reason::Unfinished => "unfinished",
+        _ => "limit",
+    };
+    wording.refuse(refusal.status, kind, &detail)
 }
 
 async fn nothing_here(uri: Uri) -> Response {

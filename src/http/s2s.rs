@@ -17,6 +17,7 @@ use crate::compile::MergeConflictKind;
 use crate::federation::Blob;
 use crate::ident::{Digest, DomainLabel};
 use crate::publish::{Resource, View};
+use crate::runtime::Threshold;
 
 use super::access::{Caller, require};
 use super::alto::unanswered;
@@ -338,10 +339,13 @@ async fn conflicts(State(app): State<App>, Extension(caller): Extension<Caller>)
 async fn forget_key(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
+    Extension(threshold): Extension<Threshold>,
     Path(domain): Path<String>,
 ) -> Response {
     let answered = async {
         require(&app, &caller, Scope::Operate)?;
+        // From here on it is done, or may be.
+        threshold.cross();
         let known = match DomainLabel::new(&domain) {
             Ok(domain) => app.federation.forget_key(&domain).await,
             Err(_) => Ok(false),

@@ -75,6 +75,10 @@ impl Telemetry {
             "Requests refused for what they showed: unknown, malformed, or limited and not looked at",
             telemetry.wrong_credentials.clone(),
         );
+        for reason in ["unknown", "malformed", "limited"] {
+            let labels = ReasonLabels { reason };
+            drop(telemetry.wrong_credentials.get_or_create(&labels));
+        }
         telemetry
     }
 

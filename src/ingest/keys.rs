@@ -1,4 +1,7 @@
 //! Idempotency keys: a repeated request within a day gets the first answer.
+//!
+//! Each principal has a share of keys. Who has used its share up is refused further keys
+//! until its oldest expires, and nobody else is.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -6,21 +9,27 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ident::{Digest, Sha256};
+use crate::ident::{Digest, Sha256, SourceName};
 
 use super::ledger::Outcome;
 
 /// How long an answer is kept.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How many are kept; requests with further keys are refused until older ones
-/// expire.
-const MAX_KEYS: usize = 100_000;
+/// How many expired answers are forgotten with each that is kept: more than one, so that
+/// all are in time, and few enough for what the store takes at once without a revision.
+const FORGOTTEN_AT_ONCE: usize = 16;
+
+/// The largest answer that is kept as it was, in bytes of the store. A hundred thousand of
+/// them are 100 MB.
+const MAX_ANSWER: usize = 1024;
 
 /// The key of a request, and a mark of the request it was given with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
-    /// Of the caller and the key's text.
+    /// Who gave it, and whose share it is of.
+    pub principal: SourceName,
+    /// Of the principal and the key's text.
     pub key: Digest,
     /// Of everything the request asks.
     pub request: Digest,
@@ -28,9 +37,10 @@ pub struct IdempotencyKey {
 
 impl IdempotencyKey {
     /// The key `text` of `principal` for a request of these parts.
-    pub fn new(principal: &str, text: &str, request: &[&[u8]]) -> Self {
+    pub fn new(principal: &SourceName, text: &str, request: &[&[u8]]) -> Self {
         Self {
-            key: digest(&[principal.as_bytes(), text.as_bytes()]),
+            principal: principal.clone(),
+            key: digest(&[principal.as_str().as_bytes(), text.as_bytes()]),
             request: digest(request),
         }
     }
@@ -46,23 +56,26 @@ fn digest(parts: &[&[u8]]) -> Digest {
     hasher.finish()
 }
 
-/// An answer as it is kept in the store.
+/// An answer as it is kept, here and in the store.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Kept {
+struct Kept {
     /// The digest of the request, in hex.
     request: String,
     /// When it was given.
     time: Timestamp,
     /// The answer.
-    pub(super) answer: Outcome,
+    answer: Outcome,
+    /// Whose share it is of; of nobody's if an earlier altofed kept it.
+    #[serde(default)]
+    principal: Option<SourceName>,
 }
 
 /// The answers of the last day.
 #[derive(Default)]
 pub(super) struct Keys {
-    answers: HashMap<Vec<u8>, Kept>,
-    /// The keys by age.
-    order: VecDeque<(Timestamp, Vec<u8>)>,
+    answers: HashMap<Digest, Kept>,
+    /// The keys of each principal by age.
+    shares: HashMap<Option<SourceName>, VecDeque<(Timestamp, Digest)>>,
 }
 
 /// What is known of a key.
@@ -73,103 +86,175 @@ pub(super) enum Known {
     Answered(Outcome),
     /// The key was given with another request.
     Other,
-    /// No further keys are taken for now.
-    Full,
+    /// The principal's share is used up for so long.
+    Full(Duration),
+}
+
+/// An answer about to be kept: what is to be made durable with it, and then remembered.
+pub(super) struct Keeping {
+    /// The changes of the stored table.
+    pub(super) rows: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    key: Digest,
+    kept: Kept,
+    expired: Vec<(Option<SourceName>, usize)>,
 }
 
 impl Keys {
     /// The answers that the store has.
     pub(super) fn load(rows: Vec<(Vec<u8>, Vec<u8>)>) -> Self {
-        let mut loaded: Vec<(Vec<u8>, Kept)> = rows
+        let mut loaded: Vec<(Digest, Kept)> = rows
             .into_iter()
-            .filter_map(|(key, value)| Some((key, serde_json::from_slice(&value).ok()?)))
+            .filter_map(|(key, value)| {
+                let key = Digest::from_bytes(key.try_into().ok()?);
+                Some((key, serde_json::from_slice(&value).ok()?))
+            })
             .collect();
         loaded.sort_by_key(|(_, kept)| kept.time);
-        let order = loaded.iter().map(|(key, kept)| (kept.time, key.clone()));
-        Self {
-            order: order.collect(),
-            answers: loaded.into_iter().collect(),
+        let mut keys = Self::default();
+        for (key, kept) in loaded {
+            keys.remember(key, kept);
         }
+        keys
     }
 
-    /// What is known of a key now.
-    pub(super) fn find(&self, key: &IdempotencyKey, now: Timestamp) -> Known {
-        match self.answers.get(key.key.as_bytes().as_slice()) {
-            Some(kept) if expired(kept.time, now) => Known::New,
+    /// What is known of a key now. `share` is how many keys of a day a principal may have.
+    pub(super) fn find(&self, key: &IdempotencyKey, share: usize, now: Timestamp) -> Known {
+        match self.answers.get(&key.key) {
+            Some(kept) if expired(kept.time, now) => {}
             Some(kept) if kept.request == key.request.to_string() => {
-                Known::Answered(kept.answer.clone())
+                return Known::Answered(kept.answer.clone());
             }
-            Some(_) => Known::Other,
-            None if self.answers.len() >= MAX_KEYS && !self.has_expired(now) => Known::Full,
-            None => Known::New,
+            Some(_) => return Known::Other,
+            None => {}
         }
+        let none = VecDeque::new();
+        let used = self.shares.get(&Some(key.principal.clone()));
+        let used = used.unwrap_or(&none);
+        let old = used.partition_point(|(time, _)| expired(*time, now));
+        let Some(more) = (used.len() - old).checked_sub(share) else {
+            return Known::New;
+        };
+        // The one whose end makes room.
+        let end = used.get(old + more);
+        Known::Full(end.map_or(KEPT, |(time, _)| until_expired(*time, now)))
     }
 
-    /// Keeps an answer, and forgets up to a hundred that are over a day old.
-    /// The changes to be made to the stored table are returned.
-    pub(super) fn keep(
-        &mut self,
+    /// The answer to be kept under a key, and a few that are over a day old to be
+    /// forgotten.
+    pub(super) fn keeping(
+        &self,
         key: &IdempotencyKey,
         answer: &Outcome,
         now: Timestamp,
-    ) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
-        let mut changes = Vec::new();
-        while changes.len() < 100 && self.has_expired(now) {
-            let Some((time, old)) = self.order.pop_front() else {
-                break;
-            };
-            // A key that was given again after its day has a newer answer.
-            if self.answers.get(&old).is_some_and(|kept| kept.time == time) {
-                self.answers.remove(&old);
-                changes.push((old, None));
-            }
-        }
+    ) -> Keeping {
         let kept = Kept {
             request: key.request.to_string(),
             time: now,
             answer: answer.clone(),
+            principal: Some(key.principal.clone()),
         };
-        let name = key.key.as_bytes().to_vec();
-        changes.retain(|(old, _)| *old != name);
-        changes.push((name.clone(), Some(stored(&kept))));
-        self.order.push_back((now, name.clone()));
-        self.answers.insert(name, kept);
-        changes
+        let (kept, row) = stored(kept);
+        let mut keeping = Keeping {
+            rows: Vec::new(),
+            key: key.key,
+            kept,
+            expired: Vec::new(),
+        };
+        let mut room = FORGOTTEN_AT_ONCE;
+        for (principal, used) in &self.shares {
+            let old = used.iter().take_while(|(time, _)| expired(*time, now));
+            let old: Vec<_> = old.take(room).collect();
+            room -= old.len();
+            for (time, name) in &old {
+                // A key that was given again after its day has a newer answer.
+                let kept = self.answers.get(name);
+                if *name != key.key && kept.is_some_and(|kept| kept.time == *time) {
+                    keeping.rows.push((name.as_bytes().to_vec(), None));
+                }
+            }
+            keeping.expired.push((principal.clone(), old.len()));
+        }
+        keeping.rows.push((key.key.as_bytes().to_vec(), Some(row)));
+        keeping
     }
 
-    fn has_expired(&self, now: Timestamp) -> bool {
-        self.order
-            .front()
-            .is_some_and(|(time, _)| expired(*time, now))
+    /// Remembers an answer that the store has been given, and no longer those that it
+    /// forgets.
+    pub(super) fn keep(&mut self, keeping: Keeping) {
+        for (principal, count) in keeping.expired {
+            if let Some(used) = self.shares.get_mut(&principal) {
+                used.drain(..count);
+                if used.is_empty() {
+                    self.shares.remove(&principal);
+                }
+            }
+        }
+        for (name, value) in &keeping.rows {
+            if let (None, Ok(name)) = (value, name.as_slice().try_into()) {
+                self.answers.remove(&Digest::from_bytes(name));
+            }
+        }
+        self.remember(keeping.key, keeping.kept);
+    }
+
+    fn remember(&mut self, key: Digest, kept: Kept) {
+        let used = self.shares.entry(kept.principal.clone()).or_default();
+        used.push_back((kept.time, key));
+        self.answers.insert(key, kept);
     }
 }
 
-/// An answer as the store keeps it. One that is too long for a row of the
-/// store is kept without its warnings.
-fn stored(kept: &Kept) -> Vec<u8> {
-    let text = serde_json::to_vec(kept).unwrap_or_default();
-    if text.len() <= crate::store::MAX_VALUE {
-        return text;
+/// An answer as it is kept, and its row in the store. Of one that is too long the warnings
+/// are left out and, if need be, what changed; the revision has that.
+fn stored(mut kept: Kept) -> (Kept, Vec<u8>) {
+    let text = |kept: &Kept| serde_json::to_vec(kept).unwrap_or_default();
+    let mut row = text(&kept);
+    let revision = kept.answer.revision;
+    for shorten in [
+        |answer: &mut Outcome| answer.warnings.clear(),
+        |answer: &mut Outcome| answer.changed.clear(),
+    ] {
+        if row.len() <= MAX_ANSWER {
+            break;
+        }
+        shorten(&mut kept.answer);
+        let note = format!(
+            "the first answer was too long to be kept whole; /n2s/v1/revisions/{revision} says \
+             what changed"
+        );
+        kept.answer.warnings = vec![note];
+        row = text(&kept);
     }
-    let mut short = kept.clone();
-    short.answer.warnings.clear();
-    serde_json::to_vec(&short).unwrap_or_default()
+    (kept, row)
 }
 
 fn expired(time: Timestamp, now: Timestamp) -> bool {
     now.duration_since(time) > KEPT.try_into().unwrap_or(jiff::SignedDuration::MAX)
 }
 
+fn until_expired(time: Timestamp, now: Timestamp) -> Duration {
+    let age = Duration::try_from(now.duration_since(time)).unwrap_or_default();
+    KEPT.saturating_sub(age) + Duration::from_secs(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+
+    const SHARE: usize = 1_000;
 
     fn at(hours: i64) -> Timestamp {
         Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(hours)
     }
 
+    fn key_of(principal: &str, text: &str, request: &[u8]) -> IdempotencyKey {
+        let principal = SourceName::new(principal).expect("valid");
+        IdempotencyKey::new(&principal, text, &[b"put", request])
+    }
+
     fn key(text: &str, request: &[u8]) -> IdempotencyKey {
-        IdempotencyKey::new("noc", text, &[b"put", request])
+        key_of("noc", text, request)
     }
 
     fn outcome(revision: u64) -> Outcome {
@@ -182,8 +267,23 @@ mod tests {
         }
     }
 
-    fn answered(keys: &Keys, key: &IdempotencyKey, now: Timestamp) -> Option<Outcome> {
-        match keys.find(key, now) {
+    /// The stored table.
+    type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
+    fn keep(keys: &mut Keys, rows: &mut Rows, key: &IdempotencyKey, answer: Outcome, hour: i64) {
+        let keeping = keys.keeping(key, &answer, at(hour));
+        assert!(keeping.rows.len() <= FORGOTTEN_AT_ONCE + 1);
+        for (name, value) in keeping.rows.clone() {
+            match value {
+                Some(value) => rows.insert(name, value),
+                None => rows.remove(&name),
+            };
+        }
+        keys.keep(keeping);
+    }
+
+    fn answered(keys: &Keys, key: &IdempotencyKey, hour: i64) -> Option<Outcome> {
+        match keys.find(key, SHARE, at(hour)) {
             Known::Answered(outcome) => Some(outcome),
             _ => None,
         }
@@ -191,101 +291,158 @@ mod tests {
 
     #[test]
     fn a_repeat_within_a_day_gets_the_first_answer_and_later_none() {
-        let mut keys = Keys::default();
+        let (mut keys, mut rows) = (Keys::default(), Rows::new());
         let asked = key("a", b"x");
-        assert!(matches!(keys.find(&asked, at(0)), Known::New));
-        keys.keep(&asked, &outcome(7), at(0));
-        assert_eq!(answered(&keys, &asked, at(24)), Some(outcome(7)));
-        assert!(matches!(keys.find(&asked, at(25)), Known::New));
+        assert!(matches!(keys.find(&asked, SHARE, at(0)), Known::New));
+        keep(&mut keys, &mut rows, &asked, outcome(7), 0);
+        assert_eq!(answered(&keys, &asked, 24), Some(outcome(7)));
+        assert!(matches!(keys.find(&asked, SHARE, at(25)), Known::New));
+    }
+
+    #[test]
+    fn what_was_not_handed_to_the_store_is_not_remembered() {
+        let keys = Keys::default();
+        let asked = key("a", b"x");
+        drop(keys.keeping(&asked, &outcome(7), at(0)));
+        assert!(matches!(keys.find(&asked, SHARE, at(0)), Known::New));
     }
 
     #[test]
     fn a_key_given_with_another_request_or_by_another_caller_is_another_matter() {
-        let mut keys = Keys::default();
-        keys.keep(&key("a", b"x"), &outcome(1), at(0));
-        assert!(matches!(keys.find(&key("a", b"y"), at(1)), Known::Other));
-        let other = IdempotencyKey::new("probe", "a", &[b"put", b"x"]);
-        assert!(matches!(keys.find(&other, at(1)), Known::New));
+        let (mut keys, mut rows) = (Keys::default(), Rows::new());
+        keep(&mut keys, &mut rows, &key("a", b"x"), outcome(1), 0);
+        let find = |key: &IdempotencyKey| keys.find(key, SHARE, at(1));
+        assert!(matches!(find(&key("a", b"y")), Known::Other));
+        assert!(matches!(find(&key_of("probe", "a", b"x")), Known::New));
         // The parts of a request are told apart, not only their concatenation.
-        let shifted = IdempotencyKey::new("noc", "a", &[b"pu", b"tx"]);
-        assert!(matches!(keys.find(&shifted, at(1)), Known::Other));
+        let noc = SourceName::new("noc").expect("valid");
+        let shifted = IdempotencyKey::new(&noc, "a", &[b"pu", b"tx"]);
+        assert!(matches!(find(&shifted), Known::Other));
     }
 
     #[test]
     fn an_answer_given_again_outlives_the_first_ones_day() {
-        let mut keys = Keys::default();
+        let (mut keys, mut rows) = (Keys::default(), Rows::new());
         for n in 0..150_u8 {
-            keys.keep(&key("older", &[n]), &outcome(0), at(0));
-            keys.keep(&key(&format!("k{n}"), b"x"), &outcome(0), at(0));
+            keep(&mut keys, &mut rows, &key("older", &[n]), outcome(0), 0);
+            keep(
+                &mut keys,
+                &mut rows,
+                &key(&format!("k{n}"), b"x"),
+                outcome(0),
+                0,
+            );
         }
         let asked = key("k149", b"x");
-        keys.keep(&asked, &outcome(1), at(30));
-        keys.keep(&key("next", b"x"), &outcome(2), at(31));
-        keys.keep(&key("last", b"x"), &outcome(3), at(31));
-        assert_eq!(answered(&keys, &asked, at(32)), Some(outcome(1)));
+        keep(&mut keys, &mut rows, &asked, outcome(1), 30);
+        for n in 0..50 {
+            keep(
+                &mut keys,
+                &mut rows,
+                &key(&format!("next{n}"), b"x"),
+                outcome(2),
+                31,
+            );
+        }
+        assert_eq!(answered(&keys, &asked, 32), Some(outcome(1)));
+        assert_eq!((keys.answers.len(), rows.len()), (51, 51));
     }
 
     #[test]
     fn what_is_stored_is_what_is_known_after_a_restart() {
-        let mut keys = Keys::default();
-        let mut rows = std::collections::BTreeMap::new();
+        let (mut keys, mut rows) = (Keys::default(), Rows::new());
         for (n, hour) in [(0_u8, 0), (1, 30), (2, 31)] {
-            for (name, value) in keys.keep(&key("k", &[n]), &outcome(u64::from(n)), at(hour)) {
-                match value {
-                    Some(value) => rows.insert(name, value),
-                    None => rows.remove(&name),
-                };
-            }
-            for (name, value) in keys.keep(&key(&format!("k{n}"), b"x"), &outcome(9), at(hour)) {
-                match value {
-                    Some(value) => rows.insert(name, value),
-                    None => rows.remove(&name),
-                };
-            }
+            keep(
+                &mut keys,
+                &mut rows,
+                &key("k", &[n]),
+                outcome(u64::from(n)),
+                hour,
+            );
+            keep(
+                &mut keys,
+                &mut rows,
+                &key(&format!("k{n}"), b"x"),
+                outcome(9),
+                hour,
+            );
         }
         let loaded = Keys::load(rows.into_iter().collect());
-        assert_eq!(answered(&loaded, &key("k", &[2]), at(32)), Some(outcome(2)));
-        assert_eq!(
-            answered(&loaded, &key("k1", b"x"), at(32)),
-            Some(outcome(9))
-        );
-        assert!(
-            matches!(loaded.find(&key("k0", b"x"), at(32)), Known::New),
-            "it is over a day old"
-        );
+        assert_eq!(answered(&loaded, &key("k", &[2]), 32), Some(outcome(2)));
+        assert_eq!(answered(&loaded, &key("k1", b"x"), 32), Some(outcome(9)));
+        let old = loaded.find(&key("k0", b"x"), SHARE, at(32));
+        assert!(matches!(old, Known::New), "it is over a day old");
+        let used = loaded.find(&key("new", b"x"), 3, at(32));
+        assert!(matches!(used, Known::Full(_)), "three of its keys are kept");
     }
 
     #[test]
-    fn an_answer_too_long_for_a_row_is_kept_without_its_warnings() {
-        let mut keys = Keys::default();
+    fn what_an_earlier_altofed_kept_is_known_and_is_of_nobodys_share() {
+        let asked = key("a", b"x");
+        let row = serde_json::json!({
+            "request": asked.request.to_string(), "time": at(0), "answer": outcome(7),
+        });
+        let row = (asked.key.as_bytes().to_vec(), row.to_string().into_bytes());
+        let keys = Keys::load(vec![row]);
+        assert_eq!(answered(&keys, &asked, 1), Some(outcome(7)));
+        assert!(matches!(keys.find(&key("b", b"x"), 1, at(1)), Known::New));
+    }
+
+    #[test]
+    fn an_answer_that_is_too_long_is_kept_short_and_says_so() {
+        let (mut keys, mut rows) = (Keys::default(), Rows::new());
         let mut long = outcome(3);
         long.warnings = vec!["w".repeat(5000)];
-        let rows = keys.keep(&key("a", b"x"), &long, at(0));
-        let (_, value) = rows.into_iter().next_back().expect("one row");
-        let value = value.expect("it is set");
-        assert!(value.len() <= crate::store::MAX_VALUE);
-        let kept: Kept = serde_json::from_slice(&value).expect("our own text");
-        assert_eq!((kept.answer.revision, kept.answer.warnings.len()), (3, 0));
+        keep(&mut keys, &mut rows, &key("a", b"x"), long.clone(), 0);
+        long.changed = (0..500).map(|n| format!("cost-maps/priv:{n}")).collect();
+        keep(&mut keys, &mut rows, &key("b", b"x"), long, 0);
+        assert!(rows.values().all(|row| row.len() <= MAX_ANSWER));
+        let loaded = Keys::load(rows.into_iter().collect());
+        for (text, changed) in [("a", 1), ("b", 0)] {
+            let kept = answered(&keys, &key(text, b"x"), 1).expect("kept");
+            assert_eq!((kept.revision, kept.changed.len()), (3, changed));
+            assert!(kept.warnings[0].contains("/n2s/v1/revisions/3"), "{kept:?}");
+            // Before and after a restart it is the same answer.
+            assert_eq!(answered(&loaded, &key(text, b"x"), 1), Some(kept));
+        }
     }
 
     #[test]
-    fn no_further_key_is_taken_when_all_places_are_taken() {
-        let mut keys = Keys::default();
-        for n in 0..MAX_KEYS as u64 {
-            keys.answers.insert(
-                n.to_be_bytes().to_vec(),
-                Kept {
-                    request: String::new(),
-                    time: at(0),
-                    answer: outcome(n),
-                },
+    fn who_has_used_its_share_up_waits_for_its_oldest_key_and_nobody_else_does() {
+        let (mut keys, mut rows) = (Keys::default(), Rows::new());
+        for hour in 0..5 {
+            keep(
+                &mut keys,
+                &mut rows,
+                &key(&format!("k{hour}"), b"x"),
+                outcome(0),
+                hour,
             );
-            keys.order.push_back((at(0), n.to_be_bytes().to_vec()));
         }
-        assert!(matches!(keys.find(&key("new", b"x"), at(1)), Known::Full));
+        let find = |key: &IdempotencyKey, share, hour| keys.find(key, share, at(hour));
+        let Known::Full(wait) = find(&key("new", b"x"), 5, 6) else {
+            panic!("the share is used up");
+        };
+        assert_eq!(wait, Duration::from_secs(18 * 3600 + 1));
+        // With a share that is less than is used, enough must go.
+        let Known::Full(wait) = find(&key("new", b"x"), 3, 6) else {
+            panic!("the share is used up");
+        };
+        assert_eq!(wait, Duration::from_secs(20 * 3600 + 1));
+        assert!(matches!(find(&key("new", b"x"), 6, 6), Known::New));
+        assert!(matches!(
+            find(&key_of("probe", "new", b"x"), 0, 6),
+            Known::Full(KEPT)
+        ));
+        assert!(matches!(find(&key("k0", b"x"), 5, 6), Known::Answered(_)));
+        assert!(matches!(find(&key("k0", b"y"), 5, 6), Known::Other));
+        assert!(matches!(
+            find(&key_of("probe", "new", b"x"), 5, 6),
+            Known::New
+        ));
         assert!(
-            matches!(keys.find(&key("new", b"x"), at(25)), Known::New),
-            "the old ones can go"
+            matches!(find(&key("new", b"x"), 5, 25), Known::New),
+            "the oldest is old"
         );
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use crate::alto::json::Faults;
 use crate::compile::{Facts, Policy};
 use crate::ident::{SourceName, Tag};
-use crate::runtime::{Clock, Pool, PoolError, Task};
+use crate::runtime::{Clock, Pool, PoolError, Task, Threshold};
 use crate::store::{Commit, Opened, Record, Store, StoreError, Submitted, Table};
 
 use super::condition::Condition;
@@ -83,6 +83,8 @@ pub struct Write {
     pub key: Option<IdempotencyKey>,
     /// Whether nothing is to be kept.
     pub dry_run: bool,
+    /// Crossed when its turn has come: until then it may be given up.
+    pub threshold: Threshold,
 }
 
 /// What a write changes.
@@ -128,9 +130,25 @@ pub enum Refusal {
     /// The idempotency key was used for another request.
     #[error("this Idempotency-Key was given with another request; use a new one for a new request")]
     KeyReused,
-    /// Too many idempotency keys are kept.
-    #[error("too many Idempotency-Keys were used in the last day; repeat without one, or later")]
-    KeysFull,
+    /// The principal has used its share of idempotency keys up.
+    #[error(
+        "{principal} has used {share} Idempotency-Keys within a day, as many as a principal may \
+         (ingest.max_keys); write without one, or when the oldest expires"
+    )]
+    KeysFull {
+        /// Who.
+        principal: SourceName,
+        /// How many it may use.
+        share: usize,
+        /// Until the oldest expires.
+        wait: Duration,
+    },
+    /// It would be more than can be stored.
+    #[error("nothing was changed: {0}")]
+    TooMuch(StoreError),
+    /// Nobody waited for it any more when its turn came; nothing was changed.
+    #[error("the write was given up before its turn came; nothing was changed")]
+    GivenUp,
     /// There is nothing at this path.
     #[error("{0}")]
     NotFound(String),
@@ -219,8 +237,8 @@ impl Ledger {
         Tag::new(&format!("r{revision}")).expect("a letter and digits are a tag")
     }
 
-    /// Does a write, and answers when it is durable. It is done to its end even
-    /// if nobody waits for the answer any more.
+    /// Does a write, and answers when it is durable. If it was not given up before its turn
+    /// came, it is done to its end even if nobody waits for the answer any more.
     ///
     /// # Errors
     /// It was refused, and nothing changed; or the store failed, and the node
@@ -238,17 +256,27 @@ impl Ledger {
             Changes::Restore(revision) => self.documents_of(*revision).await?,
             _ => Replacements::new(),
         };
-        let now = self.clock.wall();
         let mut state = self.state.lock().await;
+        if !write.dry_run && !write.threshold.cross() {
+            return Err(Refusal::GivenUp);
+        }
+        let now = self.clock.wall();
         if let Some(key) = &write.key {
-            match state.keys.find(key, now) {
+            let share = self.rules.borrow().limits.max_keys;
+            match state.keys.find(key, share, now) {
                 Known::New => {}
                 Known::Answered(outcome) => {
                     drop(state);
                     return self.when_durable(outcome).await;
                 }
                 Known::Other => return Err(Refusal::KeyReused),
-                Known::Full => return Err(Refusal::KeysFull),
+                Known::Full(wait) => {
+                    return Err(Refusal::KeysFull {
+                        principal: key.principal.clone(),
+                        share,
+                        wait,
+                    });
+                }
             }
         }
         let current = subject_tag(&state.standing, &write);
@@ -284,17 +312,13 @@ impl Ledger {
         if write.dry_run {
             return Ok(outcome);
         }
-        let kept = write
-            .key
-            .map(|key| state.keys.keep(&key, &outcome, now))
-            .unwrap_or_default();
-        let table: Vec<_> = kept
-            .into_iter()
-            .map(|(key, value)| (KEYS, key, value))
-            .collect();
+        let keeping = write.key.map(|key| state.keys.keeping(&key, &outcome, now));
+        let rows = keeping.iter().flat_map(|keeping| keeping.rows.clone());
+        let table: Vec<_> = rows.map(|(key, value)| (KEYS, key, value)).collect();
         if applied.changed.is_empty() {
-            if !table.is_empty() {
+            if let Some(keeping) = keeping {
                 self.store.put(table).await?;
+                state.keys.keep(keeping);
             }
             drop(state);
             return self.when_durable(outcome).await;
@@ -317,6 +341,7 @@ impl Ledger {
             documents,
             table,
         };
+        commit.check(state.stated.len()).map_err(Refusal::TooMuch)?;
         let place = self
             .accepted
             .reserve()
@@ -331,6 +356,10 @@ impl Ledger {
         });
         state.standing = applied.standing;
         state.stated = account.stated;
+        // Only now: an answer that is remembered is one that the store was given.
+        if let Some(keeping) = keeping {
+            state.keys.keep(keeping);
+        }
         drop(state);
         match acknowledged.await {
             Ok(Ok(())) => {

@@ -39,6 +39,8 @@ pub struct Limits {
     pub max_interconnects: usize,
     /// Operations of one transaction.
     pub max_operations: usize,
+    /// Idempotency keys of one principal in a day.
+    pub max_keys: usize,
 }
 
 impl Limits {
@@ -51,6 +53,7 @@ impl Limits {
             max_entities: usize::MAX,
             max_interconnects: usize::MAX,
             max_operations: usize::MAX,
+            max_keys: usize::MAX,
         }
     }
 }
@@ -64,6 +67,7 @@ impl Default for Limits {
             max_entities: 1_000_000,
             max_interconnects: 10_000,
             max_operations: 1_000,
+            max_keys: 100_000,
         }
     }
 }

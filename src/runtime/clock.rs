@@ -177,6 +177,23 @@ impl ManualClock {
         self.sleeper_within(ahead..=ahead).await;
     }
 
+    /// The same for as many tasks.
+    pub async fn sleepers(&self, ahead: Duration, count: usize) {
+        loop {
+            let mut registration = std::pin::pin!(self.0.registrations.notified());
+            registration.as_mut().enable();
+            let asleep = {
+                let state = self.0.lock();
+                let at = state.now + ahead;
+                state.sleepers.range((at, 0)..=(at, u64::MAX)).count()
+            };
+            if asleep >= count {
+                return;
+            }
+            registration.await;
+        }
+    }
+
     /// The same for a deadline that is set partly by chance: waits until some task sleeps until
     /// a time in this range from now, and gives how far ahead the first such is.
     pub async fn sleeper_within(&self, ahead: RangeInclusive<Duration>) -> Duration {

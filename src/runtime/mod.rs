@@ -7,6 +7,7 @@
 //! * [`Drain`] carries one shutdown signal to all servers; [`Signal`] waits for them.
 //! * [`Gate`] holds work where a test wants it, so that slowness is an event and no sleep.
 //! * [`Pool`] runs CPU work over a millisecond away from the threads that answer sockets.
+//! * [`Threshold`] decides between doing a request to its end and giving it up.
 //! * [`Turns`] has the owners of such work take turns.
 //! * [`duration`] reads and writes durations in the configuration (`"10s"`).
 //!
@@ -19,6 +20,7 @@ pub mod duration;
 mod gate;
 mod pool;
 mod task;
+mod threshold;
 mod turns;
 
 pub use clock::{Clock, Elapsed, ManualClock, Moment, Sleep};
@@ -27,6 +29,7 @@ pub use drain::{Drain, Guard, Overrun, Signal};
 pub use gate::Gate;
 pub use pool::{Pool, PoolError};
 pub use task::{Task, TaskError};
+pub use threshold::Threshold;
 pub use turns::Turns;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use super::Table;
+use super::{MAX_BODY, MAX_CHANGES, MAX_DOCUMENTS, MAX_NAME, StoreError, Table};
 
 /// One revision to be committed: all of it is stored, or nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +16,28 @@ pub struct Commit {
 }
 
 impl Commit {
+    /// Whether it is within the limits of a store with `present` documents.
+    ///
+    /// # Errors
+    /// [`TooLarge`](StoreError::TooLarge): the store would refuse it.
+    pub fn check(&self, present: usize) -> Result<(), StoreError> {
+        let names = self.documents.iter().map(|(name, _)| name.len());
+        let sizes = [
+            ("the body", self.body.len(), MAX_BODY),
+            ("the name of a document", names.max().unwrap_or(0), MAX_NAME),
+            (
+                "the set of documents",
+                present + self.documents.len(),
+                MAX_DOCUMENTS,
+            ),
+            ("the set of changed rows", self.table.len(), MAX_CHANGES),
+        ];
+        match sizes.into_iter().find(|(_, size, limit)| size > limit) {
+            Some((what, size, limit)) => Err(StoreError::TooLarge { what, size, limit }),
+            None => Ok(()),
+        }
+    }
+
     /// Roughly the memory it takes, in bytes.
     pub(super) fn size(&self) -> usize {
         let rows = self

@@ -184,20 +184,7 @@ impl Ledger {
             });
         }
         let present = self.head.as_ref().map_or(0, |head| head.documents.len());
-        let longest = commit
-            .documents
-            .iter()
-            .map(|(name, _)| name.len())
-            .max()
-            .unwrap_or(0);
-        limit("the body", commit.body.len(), MAX_BODY)?;
-        limit("the name of a document", longest, MAX_NAME)?;
-        limit(
-            "the set of documents",
-            present + commit.documents.len(),
-            MAX_DOCUMENTS,
-        )?;
-        limit("the set of changed rows", commit.table.len(), MAX_CHANGES)?;
+        commit.check(present)?;
         let changes = commit.table.iter().cloned();
         changes
             .map(|(table, key, value)| RowChange::new(table.name(), key, value))
@@ -313,11 +300,4 @@ struct Staged {
 /// What the changes take in a pending value.
 pub(super) fn encoded_length(changes: &[RowChange]) -> usize {
     changes.iter().map(|change| change.encode().len()).sum()
-}
-
-fn limit(what: &'static str, size: usize, limit: usize) -> Result<(), StoreError> {
-    match size > limit {
-        true => Err(StoreError::TooLarge { what, size, limit }),
-        false => Ok(()),
-    }
 }

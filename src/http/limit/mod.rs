@@ -129,9 +129,19 @@ pub enum Reason {
          asked for, and try again shortly"
     )]
     Memory,
-    /// It took too long.
-    #[error("the request took longer than the server allows; ask for less at once")]
+    /// It took too long, and nothing was changed.
+    #[error(
+        "the request took longer than the server allows and was given up before it changed \
+         anything; ask for less at once, or later"
+    )]
     Timeout,
+    /// It took too long, and is done to its end.
+    #[error(
+        "the change took longer than the server waits for; it is under way, and will be done or \
+         refused. A repeat with the same Idempotency-Key is told how it ended; without one, read \
+         what is there now"
+    )]
+    Unfinished,
 }
 
 impl Default for Settings {

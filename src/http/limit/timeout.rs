@@ -15,12 +15,13 @@ use http_body::{Frame, SizeHint};
 use tokio::sync::watch;
 
 use super::{Reason, Refusal, Refuse, Settings, lock};
-use crate::runtime::{Clock, Moment};
+use crate::runtime::{Clock, Moment, Threshold};
 
 /// When a request that took too long may try again.
 const TIMEOUT_RETRY: Duration = Duration::from_secs(5);
 
-/// Gives up requests that take too long. The time runs from the last piece of the request's body
+/// Gives up requests that take too long, unless they have crossed their [`Threshold`], an
+/// extension of every request: those are done to their end, and answered so. The time runs from the last piece of the request's body
 /// that was read to the head of the response: a body that does not come is its reader's to
 /// refuse (see [`body`](crate::http::body)), and a response on its way is the connection's to watch.
 #[derive(Clone, Debug)]
@@ -41,6 +42,15 @@ impl Deadline {
     /// As it is if no more of the request's body is read.
     pub fn at(&self) -> Moment {
         *lock(&self.last) + self.within
+    }
+}
+
+/// Gives a request up when it is dropped.
+struct GivenUp(Threshold);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.give_up();
     }
 }
 
@@ -65,7 +75,8 @@ impl RequestTimeout {
         }
     }
 
-    /// The middleware: 503 for a request that takes too long; its handler is dropped.
+    /// The middleware: 503 for a request that takes too long; its handler is dropped. A client
+    /// that goes away gives its request up too.
     pub async fn apply(
         State(limit): State<RequestTimeout>,
         request: Request,
@@ -73,6 +84,8 @@ impl RequestTimeout {
     ) -> Response {
         let within = limit.settings.borrow().request_timeout;
         let (mut parts, body) = request.into_parts();
+        let threshold = GivenUp(Threshold::default());
+        parts.extensions.insert(threshold.0.clone());
         let asked = parts.clone();
         let last = Arc::new(Mutex::new(limit.clock.now()));
         let body = Body::new(Noted {
@@ -100,7 +113,10 @@ impl RequestTimeout {
         let refusal = Refusal {
             status: StatusCode::SERVICE_UNAVAILABLE,
             retry_after: TIMEOUT_RETRY,
-            reason: Reason::Timeout,
+            reason: match threshold.0.give_up() {
+                true => Reason::Timeout,
+                false => Reason::Unfinished,
+            },
         };
         refusal.respond(limit.refuse, &asked)
     }
@@ -134,9 +150,9 @@ mod tests {
     use super::*;
     use crate::runtime::Task;
     use crate::runtime::testing::soon;
-    use axum::Router;
     use axum::middleware::from_fn_with_state;
     use axum::routing::post;
+    use axum::{Extension, Router};
     use futures_util::stream;
     use std::convert::Infallible;
     use tower::ServiceExt;
@@ -164,6 +180,40 @@ mod tests {
         let refused = soon(asking.join()).await.unwrap().unwrap();
         let expected = (503, Some("5".into()), "/do Timeout".into());
         assert_eq!(told(refused).await, expected);
+    }
+
+    #[tokio::test]
+    async fn what_is_done_to_its_end_is_not_said_to_be_given_up() {
+        let bench = Bench::new(Settings::default());
+        let (send, mut thresholds) = tokio::sync::mpsc::channel::<Threshold>(1);
+        let limit = RequestTimeout::new(bench.settings.subscribe(), bench.clock.clone(), refuse);
+        let stuck = async move |Extension(threshold): Extension<Threshold>| -> String {
+            send.send(threshold).await.unwrap();
+            std::future::pending().await
+        };
+        let router = Router::new().route("/do", post(stuck));
+        let router = router.layer(from_fn_with_state(limit, RequestTimeout::apply));
+        for (crosses, reason) in [(true, "/do Unfinished"), (false, "/do Timeout")] {
+            let asking = router.clone().oneshot(request("as", "x"));
+            let asking = Task::spawn("asking", asking);
+            let threshold = soon(thresholds.recv()).await.unwrap();
+            if crosses {
+                assert!(threshold.cross());
+            }
+            soon(bench.hand.sleeper(30 * SECOND)).await;
+            bench.hand.advance(30 * SECOND);
+            let refused = told(soon(asking.join()).await.unwrap().unwrap()).await;
+            assert_eq!(refused, (503, Some("5".into()), reason.into()));
+            assert_eq!(threshold.cross(), crosses);
+        }
+        // Who goes away gives up.
+        let mut asking = Box::pin(router.oneshot(request("as", "x")));
+        let threshold = tokio::select! {
+            _ = &mut asking => panic!("it is stuck"),
+            threshold = thresholds.recv() => threshold.unwrap(),
+        };
+        drop(asking);
+        assert!(!threshold.cross());
     }
 
     #[tokio::test]

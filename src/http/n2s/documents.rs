@@ -24,11 +24,12 @@ use crate::ingest::{
     Changes, Document, DocumentPath, IdempotencyKey, Operation as Step, OperationKind, Outcome,
     Reader, Write, read_operation, read_transaction, union_document,
 };
+use crate::runtime::Threshold;
 
 use super::publication::Publication;
 use super::{Query, bad_request, failed, marked, refuse, revision_number, unchanged};
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(in crate::http) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 pub(super) async fn cost_map(
     app: State<App>,
@@ -276,16 +277,18 @@ async fn write(
     let source = query.source(&principal)?;
     let mut marks: Vec<&[u8]> = vec![source.as_str().as_bytes()];
     marks.extend(request);
-    let key = match (query.dry_run, parts.headers.get(IDEMPOTENCY_KEY)) {
-        (false, Some(text)) => Some(idempotency_key(&principal, text, &marks)?),
-        _ => None,
+    let key = match query.dry_run {
+        false => idempotency_key(&principal, parts, &marks)?,
+        true => None,
     };
+    let threshold = parts.extensions.get::<Threshold>();
     let write = Write {
         principal: principal.name.clone(),
         source,
         condition: condition(&parts.headers),
         key,
         dry_run: query.dry_run,
+        threshold: threshold.cloned().unwrap_or_default(),
         change,
     };
     let outcome = app
@@ -306,12 +309,21 @@ async fn write(
 
 fn idempotency_key(
     principal: &Principal,
-    text: &HeaderValue,
+    parts: &Parts,
     request: &[&[u8]],
-) -> Result<IdempotencyKey, Refused> {
+) -> Result<Option<IdempotencyKey>, Refused> {
+    let mut given = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(text) = given.next() else {
+        return Ok(None);
+    };
+    if given.next().is_some() {
+        return Err(bad_request(
+            "there is more than one Idempotency-Key; give the one that the request has",
+        ));
+    }
     match text.to_str() {
         Ok(text) if !text.is_empty() && text.len() <= 255 => {
-            Ok(IdempotencyKey::new(principal.name.as_str(), text, request))
+            Ok(Some(IdempotencyKey::new(&principal.name, text, request)))
         }
         _ => Err(bad_request(
             "the Idempotency-Key must have 1 to 255 printable ASCII characters",

@@ -7,6 +7,7 @@ mod publication;
 mod reports;
 mod routes;
 
+pub(super) use documents::IDEMPOTENCY_KEY;
 pub(super) use routes::routes;
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, ETAG, VARY};
@@ -125,11 +126,14 @@ fn refuse(refusal: &Refusal) -> Response {
         Refusal::NoDocument(..) => (StatusCode::NOT_FOUND, "document"),
         Refusal::NotFound(_) => (StatusCode::NOT_FOUND, "revision"),
         Refusal::Gone(_) => (StatusCode::GONE, "revision"),
-        Refusal::KeysFull => {
-            let detail = refusal.to_string();
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            return Wording::Problem.later(status, "idempotency-key", &detail, 3600);
+        Refusal::KeysFull { wait, .. } => {
+            let (detail, wait) = (refusal.to_string(), wait.as_secs());
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            return Wording::Problem.later(status, "idempotency-key", &detail, wait);
         }
+        Refusal::TooMuch(_) => (StatusCode::UNPROCESSABLE_ENTITY, "limit"),
+        // Nobody waits for it.
+        Refusal::GivenUp => (StatusCode::SERVICE_UNAVAILABLE, "limit"),
         Refusal::Store(error) => {
             tracing::error!(%error, "a write could not be made durable");
             return going_down();
@@ -140,7 +144,8 @@ fn refuse(refusal: &Refusal) -> Response {
 }
 
 fn going_down() -> Response {
-    let detail = "the node cannot keep what it is told and is going down; try again later";
+    let detail = "the node is going down; whether the write was kept is known when it is back: \
+                  repeat it then, with the same Idempotency-Key if it had one";
     Wording::Problem.later(StatusCode::SERVICE_UNAVAILABLE, "store", detail, 10)
 }
 

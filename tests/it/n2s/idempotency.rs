@@ -176,6 +176,68 @@ async fn a_key_that_is_used_again_after_a_day_is_kept_for_another() {
 }
 
 #[tokio::test]
+async fn who_has_used_its_share_of_keys_up_is_refused_more_and_nobody_else_is() {
+    let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
+    let mut node = TestNode::clocked(clock, "[ingest]\nmax_keys = 3\n").await;
+    let hour = Duration::from_secs(3600);
+    for key in ["a", "b", "c"] {
+        let written = put(&node, NOC, key, &map("10.0.0.0/8")).await;
+        assert!(written.status.is_success(), "{written:?}");
+        hand.advance(hour);
+    }
+    for restarted in [false, true] {
+        let full = put(&node, NOC, "d", &map("11.0.0.0/8")).await;
+        let detail = full.problem(429, &[])["detail"].to_string();
+        assert!(
+            detail.contains("noc has used 3 Idempotency-Keys"),
+            "{detail}"
+        );
+        assert!(detail.contains("ingest.max_keys"), "{detail}");
+        let seconds: u64 = full.header("retry-after").parse().expect("seconds");
+        assert_eq!(seconds, 21 * 3600 + 1);
+        // Repeats, writes without a key, and others' keys are taken.
+        assert_eq!(put(&node, NOC, "a", &map("10.0.0.0/8")).await.status, 201);
+        node.put("network-map", &map("10.0.0.0/8")).await;
+        let key = format!("other {restarted}");
+        let other = put(&node, NOC2, &key, &map("12.0.0.0/8")).await;
+        assert!(other.status.is_success(), "{other:?}");
+        node.restart().await;
+    }
+    hand.advance(Duration::from_secs(21 * 3600 + 1));
+    put(&node, NOC, "d", &map("11.0.0.0/8")).await.ok(JSON);
+    let more = node.config_with("[ingest]\nmax_keys = 4\n");
+    put(&node, NOC, "e", &map("11.0.0.0/8"))
+        .await
+        .problem(429, &[]);
+    node.node().reload(more).expect("hot");
+    put(&node, NOC, "e", &map("11.0.0.0/8")).await.ok(JSON);
+}
+
+#[tokio::test]
+async fn a_day_of_keys_that_change_nothing_is_forgotten_without_a_failure() {
+    let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
+    let node = TestNode::clocked(clock, "").await;
+    for key in 0..150 {
+        put(&node, NOC, &key.to_string(), &map("10.0.0.0/8")).await;
+    }
+    hand.advance(Duration::from_secs(25 * 3600));
+    for key in 0..20 {
+        let key = format!("next {key}");
+        put(&node, NOC, &key, &map("10.0.0.0/8")).await.ok(JSON);
+    }
+}
+
+#[tokio::test]
+async fn two_keys_are_none() {
+    let node = TestNode::start().await;
+    let request = node.n2s(NOC, Method::PUT, "network-map", Some(&map("10.0.0.0/8")));
+    let request = request
+        .header("idempotency-key", "a")
+        .header("idempotency-key", "b");
+    request.send().await.problem(400, &[]);
+}
+
+#[tokio::test]
 async fn a_key_that_is_no_key_is_refused() {
     let node = TestNode::start().await;
     for key in ["", &"k".repeat(256)] {

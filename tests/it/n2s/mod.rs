@@ -7,6 +7,7 @@ mod idempotency;
 mod merge_patch;
 mod revisions;
 mod sources;
+mod timeouts;
 mod transactions;
 
 use reqwest::Method;

@@ -73,6 +73,11 @@ impl TestNode {
         Self::run("", clock, durability).await
     }
 
+    /// The same with more configuration.
+    pub async fn failing_with(more: &str, clock: Clock, durability: Durability) -> Self {
+        Self::run(more, clock, durability).await
+    }
+
     async fn run(more: &str, clock: Clock, durability: Durability) -> Self {
         let ground = Ground {
             durability,
