@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode};
+use axum::extract::State;
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
 use axum::{Extension, routing};
 use jiff::Timestamp;
@@ -20,6 +20,7 @@ use super::access::Caller;
 use super::app::App;
 use super::openapi::{Operation, Parameter, Route, content};
 use super::refusal::{Refused, Wording, json, refused};
+use super::socket::Peer;
 use super::views;
 
 /// The route.
@@ -53,7 +54,8 @@ pub(super) fn routes() -> Vec<Route> {
 async fn explain(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    request: Request,
+    Extension(peer): Extension<Peer>,
+    uri: Uri,
 ) -> Response {
     let access = app.access();
     if let Err(denied) = access.may_read(caller.principal(), ViewName::Merged.as_str()) {
@@ -61,11 +63,22 @@ async fn explain(
     }
     let snapshot = app.snapshot();
     let name = ViewName::Merged;
-    let explained = views::find(&app, &snapshot, &name, Wording::Problem)
-        .and_then(|merged| explained(merged, request.uri().query(), app.clock.wall()));
-    match explained {
-        Ok(explanation) => views::marked(&snapshot, &name, json(StatusCode::OK, &explanation)),
-        Err(refused) => *refused,
+    let merged = match views::find(&app, &snapshot, &name, Wording::Problem) {
+        Ok(merged) => merged.clone(),
+        Err(refused) => return *refused,
+    };
+    // The way is searched for again, which takes as many labels as it took the merge.
+    let now = app.clock.wall();
+    let work = move || explained(&merged, uri.query(), now);
+    let caller = caller.accounted(&peer);
+    match app.answers.run(&name, &caller, work).await {
+        Ok(Ok(explanation)) => views::marked(&snapshot, &name, json(StatusCode::OK, &explanation)),
+        Ok(Err(refused)) => *refused,
+        Err(error) => {
+            tracing::error!(%error, "a path could not be explained");
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            Wording::Problem.refuse(status, "defect", "the path could not be explained")
+        }
     }
 }
 
