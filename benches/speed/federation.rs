@@ -32,7 +32,7 @@ pub fn policy() -> MergePolicy {
     MergePolicy::new(label(0))
 }
 
-fn metric(name: &str) -> MetricName {
+pub fn metric(name: &str) -> MetricName {
     MetricName::new(name).expect("a metric")
 }
 
@@ -122,6 +122,37 @@ pub fn adverse(domains: usize, borders: usize, links: usize) -> Vec<Domain> {
         .collect()
 }
 
+/// The domains of a graph of peers: links between any two, costs at random. The first PIDs are
+/// borders; as many again are not.
+pub fn graph(domains: usize, links: usize, borders: usize) -> Vec<Domain> {
+    let pids = 2 * borders.max(2);
+    let size = Size {
+        domains,
+        pids,
+        borders,
+    };
+    let mut random = Random(7);
+    let mut wires = Wires::new(size);
+    for link in 0..links {
+        let a = link % domains;
+        let b = (a + 1 + random.below(domains as u64 - 1) as usize) % domains;
+        let [e, f] = [0, 1].map(|_| random.below(borders as u64) as usize);
+        let length = 1.0 + random.below(100) as f64;
+        wires.join([(a, e), (b, f)], [Relationship::Open; 2], |name| {
+            cost(name, length)
+        });
+    }
+    let each = wires.links.into_iter().enumerate();
+    each.map(|(number, links)| {
+        let site: Site = (0..pids)
+            .map(|_| [0, 1].map(|_| random.below(20) as f64))
+            .collect();
+        let paths = shortest_paths(&site);
+        domain(number, links, METRICS.map(|name| along(&paths, name)))
+    })
+    .collect()
+}
+
 /// Interconnects as they are made.
 struct Wires {
     links: Vec<Interconnects>,
@@ -201,6 +232,11 @@ fn network(number: usize, pids: usize) -> Arc<NetworkMap> {
         Arc::new(group)
     };
     let groups: Vec<_> = (0..pids).map(group).collect();
+    let names = (0..pids).map(pid).collect();
+    Arc::new(mapped(Arc::new(PidIndex::new(names)), groups))
+}
+
+fn mapped(pids: Arc<PidIndex>, groups: Vec<Arc<AddressGroup>>) -> NetworkMap {
     let prefixes = (0..).zip(&groups);
     let prefixes =
         prefixes.flat_map(|(place, group)| group.prefixes().map(move |net| (net, place)));
@@ -208,12 +244,7 @@ fn network(number: usize, pids: usize) -> Arc<NetworkMap> {
         lpm: Arc::new(Lpm::build(prefixes).expect("each prefix once")),
         ..Lookup::default()
     };
-    let names = (0..pids).map(pid).collect();
-    Arc::new(NetworkMap::new(
-        Arc::new(PidIndex::new(names)),
-        groups,
-        lookup,
-    ))
+    NetworkMap::new(pids, groups, lookup)
 }
 
 fn view(number: usize, network: Arc<NetworkMap>, costs: BTreeMap<MetricName, Costs>) -> Arc<View> {
@@ -241,6 +272,20 @@ pub fn changed(domain: &Domain, number: usize, src: usize, dst: usize) -> Domain
     Domain {
         view: view(number, domain.view.network().clone(), costs),
         digest: Digest::of(tag.as_bytes()).into(),
+        ..domain.clone()
+    }
+}
+
+/// The domain with one more prefix in its last PID.
+pub fn grown(domain: &Domain, number: usize) -> Domain {
+    let before = domain.view.network();
+    let mut groups: Vec<_> = before.groups().map(|(_, group)| group.clone()).collect();
+    let last = groups.last_mut().expect("a PID");
+    Arc::make_mut(last).insert("203.0.113.0/24".parse().expect("a prefix"));
+    let network = Arc::new(mapped(before.pids().clone(), groups));
+    Domain {
+        view: view(number, network, domain.view.costs().clone()),
+        digest: Digest::of(format!("{} grown", domain.digest).as_bytes()).into(),
         ..domain.clone()
     }
 }

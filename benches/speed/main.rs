@@ -9,6 +9,7 @@ mod data;
 mod federation;
 mod filter;
 mod floor;
+mod graph;
 mod hash;
 mod hops;
 mod hub;
@@ -34,6 +35,7 @@ fn main() {
         ["documents", pids, directory] => data::write_documents(pids, Path::new(directory)),
         ["federation", directory] => cells::write(Path::new(directory)),
         ["floor", directory] => floor::run(Path::new(directory)),
+        ["graph"] => graph::run(),
         ["hops", from, to, token] => hops::run(from, to, token),
         ["hub", program, neighbours] => hub::run(program, neighbours),
         ["merge"] => merge::run(),
