@@ -340,13 +340,23 @@ pub struct Ignored {
 
 /// What the merged view could not take as it is: `/s2s/v1/conflicts`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub struct ConflictList {
     /// The first thousand of each kind.
     pub conflicts: Vec<MergeConflict>,
     /// How many there are of each kind.
     pub totals: BTreeMap<String, u64>,
-    /// All interconnects that domains declare, and whether they are used.
+    /// Interconnects that domains declare, and whether they are used: at most
+    /// ten thousand, those of our own domain and to it before all others.
     pub interconnects: Vec<InterconnectStanding>,
+    /// How many there are.
+    #[serde(default)]
+    pub interconnect_total: u64,
+}
+
+impl ConflictList {
+    /// How many interconnects are listed; peers declare up to a million.
+    pub const INTERCONNECTS: usize = 10_000;
 }
 
 #[cfg(test)]

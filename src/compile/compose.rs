@@ -1,24 +1,22 @@
 //! The merged view: domains' views joined into one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use crate::ident::{Digest, DomainLabel, MetricName, PidName, Sha256, Tag};
-use crate::net::Matrix;
 use crate::publish::{
-    Access, Across, Composed, Costs, Crossing, Inside, Origin, Plan, PlannedDomain, Rule, View,
-    ViewName,
+    Across, Composed, Costs, Inside, Origin, Plan, PlannedDomain, Rule, View, ViewName,
 };
 
 use super::facts::Interconnects;
-use super::links::{Confirmed, InterconnectStanding, interconnects};
+use super::links::{InterconnectStanding, LinkPlan};
+use super::measures::{Former, Measured, matrix};
 use super::merge_conflict::{MergeConflictKind, MergeConflicts};
 use super::merged_network::MergedNetwork;
 use super::merged_properties::MergedProperties;
+use super::metrics::Offered;
 use super::policy::MergePolicy;
-use super::routes::{FULL_SHARES, Measured, RoutePlan, access};
+use super::routes::{FULL_SHARES, RoutePlan};
 
 /// What one domain states.
 #[derive(Debug, Clone)]
@@ -40,27 +38,14 @@ pub struct Merged {
     pub view: Arc<View>,
     /// What domains state and the view does not use.
     pub conflicts: MergeConflicts,
-    /// All interconnects that domains declare.
-    pub interconnects: Vec<InterconnectStanding>,
+    /// All interconnects that domains declare, those of our own domain and to it first.
+    pub interconnects: Arc<[InterconnectStanding]>,
+    labels: Vec<DomainLabel>,
+    links: Arc<LinkPlan>,
     network: Arc<MergedNetwork>,
     properties: Arc<MergedProperties>,
     routes: Arc<RoutePlan>,
-    /// What was worked out for each domain, to be shared with the next.
-    accesses: BTreeMap<DomainLabel, Accesses>,
-}
-
-/// The access of a domain in each metric that is composed.
-type Accesses = BTreeMap<MetricName, KnownAccess>;
-
-/// An access and what it was made of.
-#[derive(Debug, Clone)]
-struct KnownAccess {
-    matrix: Option<Arc<Matrix>>,
-    pids: usize,
-    borders: Vec<u32>,
-    scale: f64,
-    rule: Rule,
-    access: Arc<Access>,
+    measures: Measures,
 }
 
 /// Names the way of composing in the tags of composed costs: another way that
@@ -76,17 +61,14 @@ const ALGORITHM: &[u8] = b"altofed merge 1\n";
 pub fn merged_view(domains: &[Domain], policy: &MergePolicy, former: Option<&Merged>) -> Merged {
     let (domains, mut conflicts) = usable(domains);
     let domains = &domains[..];
-    let composed = offered(domains)
-        .iter()
-        .filter(|metric| policy.rule(metric).is_some())
-        .count();
-    let (standings, confirmed, link_conflicts) = interconnects(domains, composed);
-    let borders = borders(domains.len(), &confirmed);
+    let offered = Offered::new(domains, policy);
+    let known = former.map(|former| &former.links);
+    let links = LinkPlan::new(domains, policy, offered.composed(policy), known);
     let join = Join {
         domains,
         policy,
-        borders: &borders,
-        confirmed: &confirmed,
+        metrics: &offered.metrics,
+        links: &links,
     };
     let (network, between) = rayon::join(
         || MergedNetwork::new(domains, policy, former.map(|former| &former.network)),
@@ -102,11 +84,12 @@ pub fn merged_view(domains: &[Domain], policy: &MergePolicy, former: Option<&Mer
 
     conflicts.append(&network.conflicts);
     conflicts.append(&properties.conflicts);
-    conflicts.append(&link_conflicts);
+    conflicts.append(&links.conflicts);
+    conflicts.append(&offered.conflicts);
     join.add_unsettled(&between.routes, &mut conflicts);
     let plan = Plan {
         domains: join.planned(&network.first),
-        crossings: join.crossings(),
+        crossings: links.crossings.clone(),
         topology: between.routes.topology.clone(),
         effort: policy.effort(),
         selected: between.selected,
@@ -123,11 +106,13 @@ pub fn merged_view(domains: &[Domain], policy: &MergePolicy, former: Option<&Mer
     Merged {
         view: Arc::new(view.with_plan(Arc::new(plan))),
         conflicts,
-        interconnects: standings,
+        interconnects: links.standings.clone(),
+        labels: domains.iter().map(|domain| domain.label.clone()).collect(),
+        links,
         network,
         properties,
         routes: between.routes,
-        accesses: between.accesses,
+        measures: between.measures,
     }
 }
 
@@ -165,23 +150,12 @@ fn usable(domains: &[Domain]) -> (Vec<&Domain>, MergeConflicts) {
     (usable, conflicts)
 }
 
-/// The metrics that some domain has, and routingcost.
-fn offered(domains: &[&Domain]) -> BTreeSet<MetricName> {
-    let metrics = domains.iter().flat_map(|domain| domain.view.costs().keys());
-    let metrics = metrics.cloned();
-    metrics.chain([MetricName::routingcost()]).collect()
-}
-
-/// The PIDs of each domain where confirmed interconnects start or end.
-fn borders(domains: usize, confirmed: &[Confirmed<'_>]) -> Vec<Vec<u32>> {
-    let mut borders = vec![BTreeSet::new(); domains];
-    for link in confirmed {
-        borders[link.from.0].insert(link.from.1);
-    }
-    borders
-        .into_iter()
-        .map(|pids| pids.into_iter().collect())
-        .collect()
+/// The measures of all metrics that are composed.
+#[derive(Debug)]
+struct Measures {
+    /// Of the one that paths are selected by.
+    select: Measured,
+    others: Vec<Measured>,
 }
 
 /// What there is between domains.
@@ -191,83 +165,120 @@ struct Between {
     selected: Across,
     /// In each other metric that is composed.
     others: BTreeMap<MetricName, Across>,
-    accesses: BTreeMap<DomainLabel, Accesses>,
+    measures: Measures,
+}
+
+impl Measures {
+    fn all(&self) -> impl Iterator<Item = &Measured> {
+        std::iter::once(&self.select).chain(&self.others)
+    }
+
+    /// Whether all between borders is the very same.
+    fn same_between(&self, other: &Measures) -> bool {
+        self.others.len() == other.others.len()
+            && self.all().zip(other.all()).all(|(a, b)| a.same_between(b))
+    }
 }
 
 /// What is joined.
 struct Join<'a> {
     domains: &'a [&'a Domain],
     policy: &'a MergePolicy,
-    borders: &'a [Vec<u32>],
-    confirmed: &'a [Confirmed<'a>],
+    metrics: &'a BTreeSet<MetricName>,
+    links: &'a Arc<LinkPlan>,
 }
 
 impl Join<'_> {
     fn between(&self, former: Option<&Merged>) -> Between {
-        let select = self.measured(&self.policy.select_by, Rule::Add);
-        let offered = offered(self.domains);
-        let others = offered.iter().filter(|m| **m != self.policy.select_by);
-        let others: Vec<Measured> = others
-            .filter_map(|metric| Some(self.measured(metric, self.policy.rule(metric)?)))
-            .collect();
-        let routes = RoutePlan::new(
-            &select,
-            &others,
-            self.borders,
-            &self.border_names(),
-            self.confirmed,
-            self.policy.effort(),
-            former.map(|former| &former.routes),
-        );
-        let mut accesses = BTreeMap::new();
+        let measures = self.measures(former);
+        let routes = self.routes(&measures, former);
         let selected = Across {
             rule: Rule::Add,
             routes: routes.routes.clone(),
-            select: self.accesses(&select, former, &mut accesses),
+            select: measures.select.accesses(),
             other: None,
         };
-        let mut across = BTreeMap::new();
-        for (place, measured) in others.iter().enumerate() {
-            let access = self.accesses(measured, former, &mut accesses);
+        let others = measures.others.iter().enumerate();
+        let others = others.map(|(place, measured)| {
             let in_metric = Across {
                 rule: measured.rule,
-                other: Some((place, access)),
+                other: Some((place, measured.accesses())),
                 ..selected.clone()
             };
-            across.insert(measured.metric.clone(), in_metric);
-        }
+            (measured.metric.clone(), in_metric)
+        });
         Between {
+            others: others.collect(),
             routes,
             selected,
-            others: across,
-            accesses,
+            measures,
         }
+    }
+
+    /// The measures of all metrics that are composed, shared with `former`.
+    fn measures(&self, former: Option<&Merged>) -> Measures {
+        let places = former
+            .iter()
+            .flat_map(|former| former.labels.iter().zip(0..));
+        let places: HashMap<&DomainLabel, usize> = places.collect();
+        let measured = |metric: &MetricName, rule| {
+            let known = former.and_then(|former| {
+                let known = former.measures.all().find(|known| known.metric == *metric);
+                Some(Former {
+                    measured: known?,
+                    places: &places,
+                    same_links: Arc::ptr_eq(&former.links, self.links),
+                })
+            });
+            Measured::new(metric, rule, self.domains, self.policy, self.links, known)
+        };
+        let others = self.metrics.iter();
+        let others = others.filter(|metric| **metric != self.policy.select_by);
+        Measures {
+            select: measured(&self.policy.select_by, Rule::Add),
+            others: others
+                .filter_map(|metric| Some(measured(metric, self.policy.rule(metric)?)))
+                .collect(),
+        }
+    }
+
+    fn routes(&self, measures: &Measures, former: Option<&Merged>) -> Arc<RoutePlan> {
+        let effort = self.policy.effort();
+        let same = |former: &&Merged| {
+            former.routes.effort == effort
+                && Arc::ptr_eq(&former.links, self.links)
+                && former.measures.same_between(measures)
+        };
+        if let Some(former) = former.filter(same) {
+            return former.routes.clone();
+        }
+        RoutePlan::new(
+            &measures.select,
+            &measures.others,
+            self.links,
+            &self.border_names(),
+            effort,
+            former.map(|former| &former.routes),
+        )
     }
 
     /// The costs in every metric that is offered.
     fn costs(&self, network: &MergedNetwork, between: &Between) -> BTreeMap<MetricName, Costs> {
         let inputs = self.digest(network.map.tag(), &between.routes.inputs);
-        let composed = |metric: MetricName| {
-            let across = match metric == self.policy.select_by {
+        let composed = |metric: &MetricName| {
+            let across = match *metric == self.policy.select_by {
                 true => Some(between.selected.clone()),
-                false => between.others.get(&metric).cloned(),
+                false => between.others.get(metric).cloned(),
             };
             let composed = Composed {
                 tag: Digest::of_parts(&[inputs.as_bytes(), metric.as_str().as_bytes()]).into(),
                 size: network.map.pids().len(),
-                domains: self.inside(&metric, &network.first),
+                domains: self.inside(metric, &network.first),
                 across,
             };
-            (metric, Costs::Composed(Arc::new(composed)))
+            (metric.clone(), Costs::Composed(Arc::new(composed)))
         };
-        offered(self.domains).into_iter().map(composed).collect()
-    }
-
-    fn matrix(&self, domain: &Domain, metric: &MetricName) -> Option<Arc<Matrix>> {
-        match domain.view.costs().get(metric)? {
-            Costs::Dense(matrix) => Some(matrix.clone()),
-            Costs::Composed(_) => None,
-        }
+        self.metrics.iter().map(composed).collect()
     }
 
     fn scale(&self, domain: &Domain, metric: &MetricName) -> f64 {
@@ -276,7 +287,7 @@ impl Join<'_> {
 
     /// The borders by names that hold beyond this merge.
     fn border_names(&self) -> Vec<Vec<String>> {
-        let named = self.domains.iter().zip(self.borders);
+        let named = self.domains.iter().zip(&self.links.borders);
         let names = named.map(|(domain, borders)| {
             let pids = domain.view.network().pids();
             let pid = |pid: &u32| pids.name(*pid).map_or("", PidName::as_str);
@@ -286,109 +297,28 @@ impl Join<'_> {
         names.collect()
     }
 
-    /// The measures of a metric between borders.
-    fn measured(&self, metric: &MetricName, rule: Rule) -> Measured {
-        let matrices: Vec<_> = self
-            .domains
-            .iter()
-            .map(|d| self.matrix(d, metric))
-            .collect();
-        let scales: Vec<_> = self.domains.iter().map(|d| self.scale(d, metric)).collect();
-        Measured::new(
-            metric,
-            rule,
-            &matrices,
-            &scales,
-            self.borders,
-            self.confirmed,
-        )
-    }
-
-    /// The access of each domain in a metric, shared with `former` where it is
-    /// made of the same, and put into `known`.
-    fn accesses(
-        &self,
-        measured: &Measured,
-        former: Option<&Merged>,
-        known: &mut BTreeMap<DomainLabel, Accesses>,
-    ) -> Arc<[Arc<Access>]> {
-        let metric = &measured.metric;
-        let domains: Vec<_> = self.domains.iter().zip(self.borders).collect();
-        let made = domains.into_par_iter().map(|(domain, borders)| {
-            let (matrix, scale) = (self.matrix(domain, metric), self.scale(domain, metric));
-            let before = former.and_then(|former| former.accesses.get(&domain.label)?.get(metric));
-            let pids = domain.view.network().pids().len();
-            let same = before.filter(|before| {
-                let same_matrix = match (&before.matrix, &matrix) {
-                    (None, None) => true,
-                    (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-                    _ => false,
-                };
-                same_matrix
-                    && before.pids == pids
-                    && before.borders == *borders
-                    && before.scale == scale
-                    && before.rule == measured.rule
-            });
-            same.cloned().unwrap_or_else(|| {
-                let access = access(measured.rule, matrix.as_deref(), scale, pids, borders);
-                KnownAccess {
-                    access: Arc::new(access),
-                    matrix,
-                    pids,
-                    borders: borders.clone(),
-                    scale,
-                    rule: measured.rule,
-                }
-            })
-        });
-        let made: Vec<KnownAccess> = made.collect();
-        let shared = made.iter().map(|known| known.access.clone()).collect();
-        for (domain, made) in self.domains.iter().zip(made) {
-            let of_domain = known.entry(domain.label.clone()).or_default();
-            of_domain.insert(metric.clone(), made);
-        }
-        shared
-    }
-
     /// The domains' own costs in a metric.
     fn inside(&self, metric: &MetricName, first: &[usize]) -> Box<[Inside]> {
         let domains = self.domains.iter().zip(first);
         let inside = domains.map(|(domain, &first)| Inside {
             first,
             pids: domain.view.network().pids().len(),
-            costs: self.matrix(domain, metric),
+            costs: matrix(domain, metric),
             scale: self.scale(domain, metric),
         });
         inside.collect()
     }
 
     fn planned(&self, first: &[usize]) -> Box<[PlannedDomain]> {
-        let domains = self.domains.iter().zip(first).zip(self.borders);
+        let domains = self.domains.iter().zip(first).zip(&self.links.borders);
         let planned = domains.map(|((domain, &first), borders)| PlannedDomain {
             label: domain.label.clone(),
             first,
             view: domain.view.clone(),
             scale: self.scale(domain, &MetricName::routingcost()),
-            borders: borders.as_slice().into(),
+            borders: borders.clone(),
         });
         planned.collect()
-    }
-
-    fn crossings(&self) -> Box<[Crossing]> {
-        let crossings = self.confirmed.iter().map(|link| {
-            let scaled = |(metric, cost): (&MetricName, &f64)| {
-                (
-                    metric.clone(),
-                    cost * self.scale(self.domains[link.from.0], metric),
-                )
-            };
-            Crossing {
-                id: link.id.clone(),
-                costs: link.here.costs.iter().map(scaled).collect(),
-            }
-        });
-        crossings.collect()
     }
 
     /// The digest of all that the view's costs are made of.

@@ -1,15 +1,20 @@
 //! The interconnects of all domains: which both sides declare.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ident::{DomainLabel, InterconnectId, PidName};
+use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName};
+use crate::net::PidIndex;
+use crate::publish::Crossing;
 
 use super::compose::Domain;
-use super::facts::{Interconnect, Relationship};
+use super::facts::{Interconnect, Interconnects, Relationship};
 use super::merge_conflict::{MergeConflictKind, MergeConflicts};
+use super::policy::MergePolicy;
+use super::room::{Ends, Room};
 
 /// An interconnect as one side declares it, and what has become of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -52,176 +57,251 @@ pub enum InterconnectState {
     Excess,
 }
 
+/// The interconnects of all domains, and what they were judged by.
+#[derive(Debug)]
+pub(super) struct LinkPlan {
+    /// All that are declared, those of our own domain and to it first.
+    pub(super) standings: Arc<[InterconnectStanding]>,
+    /// Those that are used, in each direction: by id and then by the domain
+    /// where they start.
+    pub(super) confirmed: Vec<Confirmed>,
+    /// What crossing each of these costs, in the terms of the merged view.
+    pub(super) crossings: Arc<[Crossing]>,
+    /// By domain, the PIDs where they start or end.
+    pub(super) borders: Vec<Arc<[u32]>>,
+    pub(super) conflicts: MergeConflicts,
+    inputs: Vec<Input>,
+    metrics: usize,
+}
+
 /// A confirmed interconnect in one direction, by the places of the domains and
 /// the indices of the PIDs in them.
-#[derive(Debug)]
-pub(super) struct Confirmed<'d> {
-    pub(super) id: &'d InterconnectId,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Confirmed {
     pub(super) from: (usize, u32),
     pub(super) to: (usize, u32),
-    /// What the domain where it starts declares.
-    pub(super) here: &'d Interconnect,
-    /// What the domain where it ends declares.
-    pub(super) there: &'d Interconnect,
+    /// Whether the domain where it starts sends traffic over it that came from
+    /// anywhere, and the one where it ends carries it anywhere.
+    pub(super) open_from: bool,
+    pub(super) open_to: bool,
 }
 
-/// How many interconnects are used at most. The table of ways takes memory for
-/// each pair of borders, and time for each border and each way through a
-/// domain, and peers control both.
-#[derive(Debug, Clone, Copy)]
-struct Room {
-    /// The most borders.
-    borders: usize,
-    /// The most borders times pairs of interconnects that meet in a domain.
-    work: usize,
+/// What a domain adds.
+#[derive(Debug)]
+struct Input {
+    label: DomainLabel,
+    interconnects: Arc<Interconnects>,
+    pids: Arc<PidIndex>,
+    scale: f64,
 }
 
-/// The most borders, and some seconds on two cores.
-const ROOM: Room = Room {
-    borders: 4096,
-    work: 1 << 30,
-};
+/// An interconnect that both sides declare, in one direction.
+struct Agreed<'d> {
+    ends: Ends<'d>,
+    /// What the domain where it starts declares, and the one where it ends.
+    here: &'d Interconnect,
+    there: &'d Interconnect,
+}
 
-/// How many bytes the table of ways may take.
-const MAX_TABLE: usize = 1 << 30;
+/// What became of an interconnect, and why.
+type Verdict<'d> = Result<Agreed<'d>, (InterconnectState, String)>;
 
-/// All interconnects, and those that are used, by id and then by the domain
-/// where they start. Costs between domains are composed in so many `metrics`.
-pub(super) fn interconnects<'d>(
-    domains: &[&'d Domain],
-    metrics: usize,
-) -> (
-    Vec<InterconnectStanding>,
-    Vec<Confirmed<'d>>,
-    MergeConflicts,
-) {
-    let mut judged = Vec::new();
-    let mut confirmed = Vec::new();
-    let mut conflicts = MergeConflicts::default();
-    let places: HashMap<&DomainLabel, usize> = domains
-        .iter()
-        .map(|domain| &domain.label)
-        .zip(0..)
-        .collect();
-    for (place, domain) in domains.iter().enumerate() {
-        for (id, here) in domain.interconnects.iter() {
-            let other = places.get(&here.peer_domain).copied();
-            let there = other.and_then(|other| domains[other].interconnects.get(id));
-            let (state, detail) = match (other, there) {
-                (None, _) => (
-                    InterconnectState::Unseen,
-                    format!("domain {} is not here", here.peer_domain),
-                ),
-                (Some(other), _) if other == place => (
-                    InterconnectState::Differing,
-                    "it leads to its own domain".to_owned(),
-                ),
-                (Some(_), None) => (
-                    InterconnectState::Pending,
-                    format!("domain {} does not declare it", here.peer_domain),
-                ),
-                (Some(other), Some(there)) => match agree(domain, here, domains[other], there) {
-                    Err(detail) => (InterconnectState::Differing, detail),
-                    Ok((from, to)) => {
-                        confirmed.push(Confirmed {
-                            id,
-                            from: (place, from),
-                            to: (other, to),
-                            here,
-                            there,
-                        });
-                        (InterconnectState::Confirmed, String::new())
-                    }
-                },
-            };
-            judged.push((place, id, here, state, detail));
+impl LinkPlan {
+    /// Judges all interconnects of domains; `former` is the result to share
+    /// with. Costs between domains are composed in so many `metrics`.
+    pub(super) fn new(
+        domains: &[&Domain],
+        policy: &MergePolicy,
+        metrics: usize,
+        former: Option<&Arc<LinkPlan>>,
+    ) -> Arc<Self> {
+        let same = |former: &&Arc<LinkPlan>| {
+            former.metrics == metrics
+                && former.inputs.len() == domains.len()
+                && former
+                    .inputs
+                    .iter()
+                    .zip(domains)
+                    .all(|(input, domain)| input.is_of(domain, policy))
+        };
+        match former.filter(same) {
+            Some(former) => former.clone(),
+            None => Arc::new(Self::judge(domains, policy, metrics)),
         }
     }
-    confirmed.sort_by(|a, b| (a.id, a.from.0).cmp(&(b.id, b.from.0)));
-    let room = Room::over(metrics);
-    let used = room.used(&confirmed);
-    confirmed.retain(|link| used.contains(&(link.from.0, link.id)));
-    let mut standings = Vec::with_capacity(judged.len());
-    for (place, id, here, mut state, mut detail) in judged {
-        if state == InterconnectState::Confirmed && !used.contains(&(place, id)) {
-            state = InterconnectState::Excess;
-            detail = format!("there are too many: at most {} borders", room.borders);
+
+    fn judge(domains: &[&Domain], policy: &MergePolicy, metrics: usize) -> Self {
+        let places = domains.iter().map(|domain| &domain.label).zip(0..);
+        let places: HashMap<&DomainLabel, usize> = places.collect();
+        let declared = domains.iter().enumerate().flat_map(|(place, domain)| {
+            let interconnects = domain.interconnects.iter();
+            interconnects.map(move |(id, here)| (place, id, here))
+        });
+        let mut agreed = Vec::new();
+        let mut refused = Vec::new();
+        for (place, id, here) in declared.clone() {
+            match verdict(domains, &places, (place, id, here)) {
+                Ok(link) => {
+                    agreed.push(link);
+                    refused.push(None);
+                }
+                Err(reason) => refused.push(Some(reason)),
+            }
         }
-        let domain = domains[place];
-        let kind = match state {
+        agreed.sort_by_key(|link| (link.ends.id, link.ends.from.0));
+        let ends: Vec<Ends<'_>> = agreed.iter().map(|link| link.ends).collect();
+        let room = Room::over(metrics);
+        let used = room.used(&ends);
+        agreed.retain(|link| used.contains(&(link.ends.from.0, link.ends.id)));
+
+        let mut conflicts = MergeConflicts::default();
+        let mut standings = Vec::with_capacity(refused.len());
+        for ((place, id, here), refused) in declared.zip(refused) {
+            let (state, detail) = match refused {
+                Some(refused) => refused,
+                None if used.contains(&(place, id)) => {
+                    (InterconnectState::Confirmed, String::new())
+                }
+                None => (InterconnectState::Excess, room.to_string()),
+            };
+            let label = &domains[place].label;
+            if let Some(kind) = state.conflict() {
+                conflicts.add(kind, label, || {
+                    (Some(here.peer_domain.clone()), id.to_string(), detail)
+                });
+            }
+            standings.push(InterconnectStanding {
+                id: id.clone(),
+                domain: label.clone(),
+                border: here.border.clone(),
+                peer_domain: here.peer_domain.clone(),
+                peer_border: here.peer_border.clone(),
+                relationship: here.relationship,
+                state,
+            });
+        }
+        // A stable sort: those that concern us stand first.
+        standings.sort_by_key(|it| it.domain != policy.own && it.peer_domain != policy.own);
+        let crossing = |link: &Agreed<'_>| crossing(link, domains[link.ends.from.0], policy);
+        Self {
+            standings: standings.into(),
+            crossings: agreed.iter().map(crossing).collect(),
+            borders: borders(domains.len(), &agreed),
+            confirmed: agreed.iter().map(Confirmed::of).collect(),
+            conflicts,
+            inputs: domains.iter().map(|d| Input::of(d, policy)).collect(),
+            metrics,
+        }
+    }
+}
+
+impl Input {
+    fn of(domain: &Domain, policy: &MergePolicy) -> Self {
+        Self {
+            label: domain.label.clone(),
+            interconnects: domain.interconnects.clone(),
+            pids: domain.view.network().pids().clone(),
+            scale: scale(domain, policy),
+        }
+    }
+
+    /// Whether a domain would add the same.
+    fn is_of(&self, domain: &Domain, policy: &MergePolicy) -> bool {
+        let pids = domain.view.network().pids();
+        let same_links = Arc::ptr_eq(&self.interconnects, &domain.interconnects)
+            || self.interconnects == domain.interconnects;
+        let same_pids = Arc::ptr_eq(&self.pids, pids) || self.pids == *pids;
+        self.label == domain.label && self.scale == scale(domain, policy) && same_links && same_pids
+    }
+}
+
+/// The only scale there is.
+fn scale(domain: &Domain, policy: &MergePolicy) -> f64 {
+    policy.scale(&domain.label, &MetricName::routingcost())
+}
+
+impl Confirmed {
+    fn of(link: &Agreed<'_>) -> Self {
+        let open = |side: &Interconnect| {
+            matches!(
+                side.relationship,
+                Relationship::Customer | Relationship::Open
+            )
+        };
+        Self {
+            from: link.ends.from,
+            to: link.ends.to,
+            open_from: open(link.here),
+            open_to: open(link.there),
+        }
+    }
+}
+
+impl InterconnectState {
+    /// What a domain is told that declares one in this state.
+    fn conflict(self) -> Option<MergeConflictKind> {
+        match self {
             InterconnectState::Confirmed => None,
             InterconnectState::Pending => Some(MergeConflictKind::PendingInterconnect),
             InterconnectState::Unseen => Some(MergeConflictKind::UnseenInterconnect),
             InterconnectState::Differing => Some(MergeConflictKind::DifferingInterconnect),
             InterconnectState::Excess => Some(MergeConflictKind::ExcessInterconnect),
-        };
-        if let Some(kind) = kind {
-            conflicts.add(kind, &domain.label, || {
-                (Some(here.peer_domain.clone()), id.to_string(), detail)
-            });
         }
-        standings.push(InterconnectStanding {
-            id: id.clone(),
-            domain: domain.label.clone(),
-            border: here.border.clone(),
-            peer_domain: here.peer_domain.clone(),
-            peer_border: here.peer_border.clone(),
-            relationship: here.relationship,
-            state,
-        });
     }
-    (standings, confirmed, conflicts)
 }
 
-impl Room {
-    /// The room for ways that are measured in so many metrics.
-    fn over(metrics: usize) -> Self {
-        /// A cost and a rank; and a measure in each metric but the selecting one.
-        const WAY: usize = size_of::<f64>() + size_of::<u32>();
-        let pair = WAY + size_of::<f64>() * metrics.saturating_sub(1);
-        Self {
-            borders: ROOM.borders.min((MAX_TABLE / pair).isqrt()),
-            ..ROOM
-        }
+/// Judges an interconnect that the domain at a place declares.
+fn verdict<'d>(
+    domains: &[&'d Domain],
+    places: &HashMap<&DomainLabel, usize>,
+    (place, id, here): (usize, &'d InterconnectId, &'d Interconnect),
+) -> Verdict<'d> {
+    let Some(&other) = places.get(&here.peer_domain) else {
+        let detail = format!("domain {} is not here", here.peer_domain);
+        return Err((InterconnectState::Unseen, detail));
+    };
+    if other == place {
+        let detail = "it leads to its own domain".to_owned();
+        return Err((InterconnectState::Differing, detail));
     }
+    let Some(there) = domains[other].interconnects.get(id) else {
+        let detail = format!("domain {} does not declare it", here.peer_domain);
+        return Err((InterconnectState::Pending, detail));
+    };
+    match agree(domains[place], here, domains[other], there) {
+        Err(detail) => Err((InterconnectState::Differing, detail)),
+        Ok((from, to)) => Ok(Agreed {
+            ends: Ends {
+                id,
+                from: (place, from),
+                to: (other, to),
+            },
+            here,
+            there,
+        }),
+    }
+}
 
-    /// The interconnects that there is room for, by the domains where they start:
-    /// the first of each domain before the second of any, so that a domain that
-    /// declares many crowds out only its own. `confirmed` is in order of id.
-    fn used<'d>(&self, confirmed: &[Confirmed<'d>]) -> HashSet<(usize, &'d InterconnectId)> {
-        let mut counts: HashMap<usize, usize> = HashMap::new();
-        let mut turns: HashMap<(usize, &InterconnectId), usize> = HashMap::new();
-        for link in confirmed {
-            let count = counts.entry(link.from.0).or_default();
-            turns.insert((link.from.0, link.id), *count);
-            *count += 1;
-        }
-        let mut links: Vec<(usize, &Confirmed<'d>)> = confirmed
-            .iter()
-            .filter(|link| link.from.0 < link.to.0)
-            .map(|link| {
-                let sides = [link.from.0, link.to.0].map(|domain| turns[&(domain, link.id)]);
-                (sides[0].max(sides[1]), link)
-            })
-            .collect();
-        links.sort_by_key(|(turn, link)| (*turn, link.id, link.from.0));
-        let mut used = HashSet::new();
-        let mut borders = HashSet::new();
-        let mut meeting: HashMap<usize, usize> = HashMap::new();
-        let mut pairs = 0;
-        for (_, link) in links {
-            for end in [link.from, link.to] {
-                borders.insert(end);
-                let before = meeting.entry(end.0).or_default();
-                pairs += 2 * *before + 1;
-                *before += 1;
-            }
-            if borders.len() > self.borders || borders.len() * pairs > self.work {
-                break;
-            }
-            used.extend([(link.from.0, link.id), (link.to.0, link.id)]);
-        }
-        used
+/// The PIDs of each domain where interconnects start or end.
+fn borders(domains: usize, agreed: &[Agreed<'_>]) -> Vec<Arc<[u32]>> {
+    let mut borders = vec![BTreeSet::new(); domains];
+    for link in agreed {
+        borders[link.ends.from.0].insert(link.ends.from.1);
+    }
+    let borders = borders.into_iter();
+    borders.map(|pids| pids.into_iter().collect()).collect()
+}
+
+/// What crossing an interconnect costs.
+fn crossing(link: &Agreed<'_>, domain: &Domain, policy: &MergePolicy) -> Crossing {
+    let costs = link.here.costs.iter();
+    let costs = costs.map(|(metric, cost)| {
+        let scaled = cost * policy.scale(&domain.label, metric);
+        (metric.clone(), scaled)
+    });
+    Crossing {
+        id: link.ends.id.clone(),
+        costs: costs.collect(),
     }
 }
 
@@ -253,74 +333,4 @@ fn agree(
         pid.ok_or_else(|| format!("domain {} has no PID {border}", domain.label))
     };
     Ok((pid(domain, &here.border)?, pid(other, &there.border)?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Links between domains by their numbers; each end is a border of its own.
-    fn used(room: Room, ends: &[[usize; 2]]) -> Vec<bool> {
-        let ids: Vec<InterconnectId> = (0..ends.len())
-            .map(|at| InterconnectId::new(&format!("x{at:03}")).expect("an id"))
-            .collect();
-        let side = Interconnect {
-            border: PidName::new("b").expect("a name"),
-            costs: [].into(),
-            peer_border: PidName::new("b").expect("a name"),
-            peer_domain: DomainLabel::new("d").expect("a label"),
-            relationship: Relationship::Open,
-        };
-        let mut confirmed = Vec::new();
-        for ((at, id), &[a, b]) in (0..).zip(&ids).zip(ends) {
-            for (from, to) in [((a, at), (b, at)), ((b, at), (a, at))] {
-                confirmed.push(Confirmed {
-                    id,
-                    from,
-                    to,
-                    here: &side,
-                    there: &side,
-                });
-            }
-        }
-        let used = room.used(&confirmed);
-        let both = |(id, [a, b]): (&InterconnectId, &[usize; 2])| {
-            let sides = [a, b].map(|domain| used.contains(&(*domain, id)));
-            assert_eq!(sides[0], sides[1], "a link is used in both directions");
-            sides[0]
-        };
-        ids.iter().zip(ends).map(both).collect()
-    }
-
-    #[test]
-    fn a_domain_that_declares_many_crowds_out_only_its_own() {
-        let ends = [[0, 1], [0, 1], [0, 1], [2, 3], [3, 4]];
-        let room = |borders| Room {
-            borders,
-            work: usize::MAX,
-        };
-        assert_eq!(used(room(10), &ends), [true; 5]);
-        assert_eq!(used(room(9), &ends), [true, true, false, true, true]);
-        assert_eq!(used(room(5), &ends), [true, false, false, true, false]);
-        assert_eq!(used(room(0), &ends), [false; 5]);
-    }
-
-    #[test]
-    fn the_table_of_ways_is_bounded_however_many_metrics_there_are() {
-        assert_eq!(Room::over(1).borders, 4096);
-        assert_eq!(Room::over(6).borders, 4096);
-        for metrics in [7, 32, 1000] {
-            let borders = Room::over(metrics).borders;
-            assert!(borders * borders * (12 + 8 * (metrics - 1)) <= MAX_TABLE);
-            assert!(borders > 100);
-        }
-    }
-
-    #[test]
-    fn the_ways_through_domains_are_bounded_with_the_borders() {
-        let star = [[0, 1], [0, 2], [0, 3]];
-        let room = |work| Room { borders: 100, work };
-        assert_eq!(used(room(6 * 12), &star), [true; 3]);
-        assert_eq!(used(room(6 * 12 - 1), &star), [true, true, false]);
-    }
 }

@@ -61,6 +61,8 @@ pub enum MergeConflictKind {
     DifferingInterconnect,
     /// An interconnect that both sides declare, beyond what there is room for.
     ExcessInterconnect,
+    /// A metric that is not composed between domains, beyond what there is room for.
+    ExcessMetric,
     /// A pair of domains without costs, since `max_labels` did not suffice to
     /// say which paths are the best.
     UnsettledPair,
@@ -71,7 +73,7 @@ pub enum MergeConflictKind {
 
 impl MergeConflictKind {
     /// Every kind.
-    pub const ALL: [MergeConflictKind; 16] = [
+    pub const ALL: [MergeConflictKind; 17] = [
         MergeConflictKind::DefaultPrefix,
         MergeConflictKind::OutsidePrefix,
         MergeConflictKind::OwnPrefix,
@@ -86,6 +88,7 @@ impl MergeConflictKind {
         MergeConflictKind::UnseenInterconnect,
         MergeConflictKind::DifferingInterconnect,
         MergeConflictKind::ExcessInterconnect,
+        MergeConflictKind::ExcessMetric,
         MergeConflictKind::UnsettledPair,
         MergeConflictKind::Domain,
     ];
@@ -107,6 +110,7 @@ impl MergeConflictKind {
             MergeConflictKind::UnseenInterconnect => "unseen-interconnect",
             MergeConflictKind::DifferingInterconnect => "differing-interconnect",
             MergeConflictKind::ExcessInterconnect => "excess-interconnect",
+            MergeConflictKind::ExcessMetric => "excess-metric",
             MergeConflictKind::UnsettledPair => "unsettled-pair",
             MergeConflictKind::Domain => "domain",
         }

@@ -14,14 +14,17 @@ mod domain;
 mod facts;
 mod interconnects;
 mod links;
+mod measures;
 mod merge_conflict;
 mod merged_network;
 mod merged_properties;
+mod metrics;
 mod pids;
 mod policy;
 mod prefixes;
 mod properties;
 mod property_claims;
+mod room;
 mod routes;
 mod space;
 #[cfg(test)]

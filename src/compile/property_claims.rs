@@ -146,12 +146,13 @@ impl<'d> Stated<'d> {
             let label = |stated: &OfPrefix<'_>| &self.domains[stated.domain].label;
             let may =
                 |stated: &OfPrefix<'_>| *label(stated) == policy.own || mark.allows(label(stated));
+            // The closest first.
+            let known: Vec<_> = around.iter().rev().filter(|stated| may(stated)).collect();
             let mut set = PropertySet::new();
             for stated in around.iter().filter(|stated| !may(stated)) {
                 for name in stated.set.keys() {
                     set.entry(name.clone()).or_insert_with(|| {
-                        let mut known = around.iter().rev().filter(|stated| may(stated));
-                        let value = known.find_map(|stated| stated.set.get(name));
+                        let value = known.iter().find_map(|stated| stated.set.get(name));
                         value.cloned().unwrap_or(Value::Null)
                     });
                 }

@@ -4,26 +4,15 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::ident::{Digest, MetricName, Sha256};
-use crate::net::{Effort, Link, Matrix, Row, Topology, Way};
-use crate::publish::{Access, Routes, RoutesFrom, Rule};
+use crate::ident::{Digest, Sha256};
+use crate::net::{Effort, Link, Topology, Way};
+use crate::publish::{Crossing, Routes, RoutesFrom};
 
-use super::facts::{Interconnect, Relationship};
-use super::links::Confirmed;
+use super::links::LinkPlan;
+use super::measures::Measured;
 
 /// How many borders may each take all the labels that one may; more have less.
 pub(super) const FULL_SHARES: u64 = 16;
-
-/// A metric that is composed between domains, with what it is made of.
-#[derive(Debug)]
-pub(super) struct Measured {
-    pub(super) metric: MetricName,
-    pub(super) rule: Rule,
-    /// By domain, the measures from each of its borders to each, row by row.
-    pub(super) inside: Vec<Vec<f64>>,
-    /// By link, the measure of crossing it.
-    pub(super) links: Vec<f64>,
-}
 
 /// The ways, and what they were made of.
 #[derive(Debug)]
@@ -32,79 +21,8 @@ pub(super) struct RoutePlan {
     pub(super) routes: Arc<Routes>,
     /// The digest of all that they were made of.
     pub(super) inputs: Digest,
-}
-
-impl Measured {
-    /// The measures of a metric. `matrices` and `scales` are of the domains,
-    /// `borders` the indices of their border PIDs.
-    pub(super) fn new(
-        metric: &MetricName,
-        rule: Rule,
-        matrices: &[Option<Arc<Matrix>>],
-        scales: &[f64],
-        borders: &[Vec<u32>],
-        confirmed: &[Confirmed<'_>],
-    ) -> Self {
-        let domains = matrices.iter().zip(scales).zip(borders);
-        let inside = domains.map(|((matrix, scale), borders)| {
-            let cells = borders
-                .iter()
-                .flat_map(|a| borders.iter().map(move |b| (*a, *b)));
-            let measure = |(a, b)| segment(rule, matrix.as_deref(), *scale, a, b);
-            cells.map(measure).collect()
-        });
-        let crossing = |link: &Confirmed<'_>| {
-            let cost = link.here.costs.get(metric).copied().unwrap_or(f64::NAN);
-            rule.measure(cost * scales[link.from.0])
-        };
-        Self {
-            metric: metric.clone(),
-            rule,
-            inside: inside.collect(),
-            links: confirmed.iter().map(crossing).collect(),
-        }
-    }
-}
-
-/// The measure from PID to PID inside a domain.
-fn segment(rule: Rule, matrix: Option<&Matrix>, scale: f64, a: u32, b: u32) -> f64 {
-    match matrix.and_then(|matrix| matrix.get(a as usize, b as usize)) {
-        Some(cost) => rule.measure(cost * scale),
-        None if a == b => rule.identity(),
-        None => f64::NAN,
-    }
-}
-
-/// What it takes to get from the PIDs of a domain to its borders and back.
-pub(super) fn access(
-    rule: Rule,
-    matrix: Option<&Matrix>,
-    scale: f64,
-    pids: usize,
-    borders: &[u32],
-) -> Access {
-    let width = Access::width(pids);
-    let mut pairs = Vec::new();
-    let mut row = |border: u32, costs: &mut dyn Iterator<Item = (usize, f64)>| {
-        pairs.clear();
-        let costs = costs.map(|(pid, cost)| (pid as u32, rule.measure(cost * scale)));
-        pairs.extend(costs);
-        if let Err(place) = pairs.binary_search_by_key(&border, |(pid, _)| *pid) {
-            pairs.insert(place, (border, rule.identity()));
-        }
-        Row::from_pairs(width, &pairs)
-    };
-    let nothing = Matrix::new(0, 0);
-    let matrix = matrix.unwrap_or(&nothing);
-    let out = borders.iter().map(|&border| {
-        let cost = |pid: usize| Some((pid, matrix.get(pid, border as usize)?));
-        row(border, &mut (0..pids).filter_map(cost))
-    });
-    let out = out.collect();
-    let into = borders.iter();
-    let into = into.map(|&border| row(border, &mut matrix.row(border as usize).costs()));
-    let into = into.collect();
-    Access::new(out, into)
+    /// How far they were sought.
+    pub(super) effort: Effort,
 }
 
 /// A missing measure of the metric that ways are selected by.
@@ -118,32 +36,29 @@ fn infinite(measure: f64) -> f64 {
 
 impl RoutePlan {
     /// The best ways in the metric `select`, and the measures of `others`
-    /// along them. `borders` are the indices of the border PIDs of each domain,
-    /// `names` what makes them comparable with those of `former`.
+    /// along them. `names` are the borders by names that are comparable with
+    /// those of `former`.
     pub(super) fn new(
         select: &Measured,
         others: &[Measured],
-        borders: &[Vec<u32>],
+        plan: &LinkPlan,
         names: &[Vec<String>],
-        confirmed: &[Confirmed<'_>],
         effort: Effort,
         former: Option<&Arc<RoutePlan>>,
     ) -> Arc<Self> {
-        let links = links(select, borders, confirmed);
-        let inputs = digest(select, others, names, confirmed, &links, effort);
+        let links = links(select, plan);
+        let inputs = digest(select, others, names, &plan.crossings, &links, effort);
         if let Some(former) = former.filter(|former| former.inputs == inputs) {
             return former.clone();
         }
-        let inside: Vec<Vec<f64>> = select
-            .inside
-            .iter()
-            .map(|measures| measures.iter().copied().map(infinite).collect())
-            .collect();
-        let inside: Vec<&[f64]> = inside.iter().map(Vec::as_slice).collect();
-        let topology = Topology::new(&inside, links);
+        let inside = select.domains.iter().map(|domain| {
+            let measures = domain.between.iter().copied();
+            measures.map(infinite).collect()
+        });
+        let topology = Topology::new(inside.collect(), links);
         let from = all_routes(&topology, others, effort);
         let end = topology.borders() as u32;
-        let first = (0..borders.len()).map(|domain| topology.borders_of(domain).start as u32);
+        let first = (0..topology.domains()).map(|domain| topology.borders_of(domain).start as u32);
         let routes = Routes {
             first: first.chain([end]).collect(),
             from,
@@ -152,33 +67,28 @@ impl RoutePlan {
             topology: Arc::new(topology),
             routes: Arc::new(routes),
             inputs,
+            effort,
         })
     }
 }
 
 /// The confirmed interconnects as links between numbered borders.
-fn links(select: &Measured, borders: &[Vec<u32>], confirmed: &[Confirmed<'_>]) -> Vec<Link> {
+fn links(select: &Measured, plan: &LinkPlan) -> Vec<Link> {
     let mut first = vec![0];
-    for borders in borders {
+    for borders in &plan.borders {
         first.push(first.last().unwrap_or(&0) + borders.len() as u32);
     }
     // Every border of a confirmed interconnect is among the borders.
     let border = |(domain, pid): (usize, u32)| {
-        first[domain] + borders[domain].partition_point(|border| *border < pid) as u32
+        first[domain] + plan.borders[domain].partition_point(|border| *border < pid) as u32
     };
-    let open = |side: &Interconnect| {
-        matches!(
-            side.relationship,
-            Relationship::Customer | Relationship::Open
-        )
-    };
-    let costs = confirmed.iter().zip(&select.links);
+    let costs = plan.confirmed.iter().zip(&*select.links);
     let links = costs.map(|(link, cost)| Link {
         from: border(link.from),
         to: border(link.to),
         cost: infinite(*cost),
-        open_from: open(link.here),
-        open_to: open(link.there),
+        open_from: link.open_from,
+        open_to: link.open_to,
     });
     links.collect()
 }
@@ -188,7 +98,7 @@ fn digest(
     select: &Measured,
     others: &[Measured],
     names: &[Vec<String>],
-    confirmed: &[Confirmed<'_>],
+    crossings: &[Crossing],
     links: &[Link],
     effort: Effort,
 ) -> Digest {
@@ -205,16 +115,17 @@ fn digest(
         }
     }
     number(&mut hasher, links.len() as u64);
-    for (link, confirmed) in links.iter().zip(confirmed) {
+    for (link, crossing) in links.iter().zip(crossings) {
         number(&mut hasher, u64::from(link.from) << 32 | u64::from(link.to));
         hasher.update(&[u8::from(link.open_from), u8::from(link.open_to)]);
-        hasher.update(confirmed.id.as_str().as_bytes());
+        hasher.update(crossing.id.as_str().as_bytes());
         hasher.update(b"\n");
     }
     for measured in std::iter::once(select).chain(others) {
         hasher.update(measured.metric.as_str().as_bytes());
         hasher.update(&[b'\n', measured.rule as u8]);
-        for measure in measured.inside.iter().flatten().chain(&measured.links) {
+        let between = measured.domains.iter().flat_map(|domain| &*domain.between);
+        for measure in between.chain(&*measured.links) {
             number(&mut hasher, measure.to_bits());
         }
     }
@@ -337,7 +248,7 @@ fn along(topology: &Topology, measured: &Measured, links: &[u32]) -> f64 {
         let domain = topology.domain_of(entered) as usize;
         let borders = topology.borders_of(domain);
         let row = (entered as usize - borders.start) * borders.len();
-        let inside = measured.inside[domain][row + link.from as usize - borders.start];
+        let inside = measured.domains[domain].between[row + link.from as usize - borders.start];
         measure = rule.compose(measure, inside);
         measure = rule.compose(measure, measured.links[*at as usize]);
         entered = link.to;
@@ -369,8 +280,8 @@ mod tests {
             link(w, t, 20.0, true, false),
         ];
         links.extend((0..sources).map(|source| link(source, r, 0.0, false, false)));
-        let inside: Vec<&[f64]> = vec![&[0.0]; sources as usize + 4];
-        Topology::new(&inside, links)
+        let inside = vec![Box::from([0.0]); sources as usize + 4];
+        Topology::new(inside, links)
     }
 
     fn effort(max_labels: u64) -> Effort {
@@ -386,23 +297,6 @@ mod tests {
             .iter()
             .filter(|from| from.unsettled.is_empty())
             .count()
-    }
-
-    #[test]
-    fn access_takes_memory_by_the_costs_that_lead_to_borders() {
-        const PIDS: usize = 5_000;
-        let borders: Vec<u32> = (0..1_000).map(|border| border * 5).collect();
-        let mut costs = Matrix::new(PIDS, PIDS);
-        for border in &borders {
-            costs.set(*border as usize, PIDS - 1, 1.0);
-        }
-        let access = access(Rule::Add, Some(&costs), 1.0, PIDS, &borders);
-        let measures = borders.len() * 3;
-        assert!(
-            access.heap_bytes() <= measures * 64,
-            "{}",
-            access.heap_bytes()
-        );
     }
 
     #[test]

@@ -325,10 +325,13 @@ async fn conflicts(State(app): State<App>, Extension(caller): Extension<Caller>)
             };
             let total =
                 |kind: MergeConflictKind| (kind.as_str().to_owned(), merged.conflicts.count(kind));
+            let listed = merged.interconnects.iter();
+            let listed = listed.take(ConflictList::INTERCONNECTS);
             let list = ConflictList {
                 conflicts: merged.conflicts.listed().to_vec(),
                 totals: MergeConflictKind::ALL.into_iter().map(total).collect(),
-                interconnects: merged.interconnects.clone(),
+                interconnects: listed.cloned().collect(),
+                interconnect_total: merged.interconnects.len() as u64,
             };
             json(StatusCode::OK, &list)
         }

@@ -11,12 +11,11 @@ pub struct Topology {
     first: Vec<u32>,
     /// The domain of each border.
     domains: Vec<u32>,
+    /// By domain, the costs from each of its borders to each, row by row.
+    inside: Vec<Box<[f64]>>,
     links: Vec<Link>,
     /// The domain that each link leads into.
     entered: Vec<u32>,
-    /// What leads on from each link, and back to it.
-    onward: Steps,
-    back: Steps,
     /// The links out of each border, and those into it.
     out: Grouped,
     into: Grouped,
@@ -36,46 +35,6 @@ pub struct Link {
     pub open_from: bool,
     /// Whether the domain where it ends carries what comes over it anywhere.
     pub open_to: bool,
-}
-
-/// From one link through a domain to another.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Step {
-    /// The other link: the one that follows, or the one that came before.
-    pub(super) link: u32,
-    /// What the domain and the later link cost.
-    pub(super) cost: f64,
-}
-
-/// The steps of each link, in one allocation.
-#[derive(Debug, Default)]
-struct Steps {
-    first: Vec<u32>,
-    steps: Vec<Step>,
-}
-
-impl Steps {
-    /// Groups steps by the link that each is given with.
-    fn new(links: usize, all: &[(u32, Step)]) -> Self {
-        let first = offsets(links, all.iter().map(|(link, _)| *link));
-        let mut place = first.clone();
-        let nothing = Step {
-            link: 0,
-            cost: f64::INFINITY,
-        };
-        let mut steps = vec![nothing; all.len()];
-        for (link, step) in all {
-            let at = &mut place[*link as usize];
-            steps[*at as usize] = *step;
-            *at += 1;
-        }
-        Self { first, steps }
-    }
-
-    fn of(&self, link: u32) -> &[Step] {
-        let (first, end) = (self.first[link as usize], self.first[link as usize + 1]);
-        &self.steps[first as usize..end as usize]
-    }
 }
 
 /// Numbers grouped by another number, in one allocation.
@@ -123,46 +82,23 @@ impl Topology {
     ///
     /// # Panics
     /// A link starts or ends at no border.
-    pub fn new(domains: &[&[f64]], links: Vec<Link>) -> Self {
+    pub fn new(inside: Vec<Box<[f64]>>, links: Vec<Link>) -> Self {
         let mut first = vec![0];
-        let mut of_border = Vec::new();
-        for (domain, costs) in (0..).zip(domains) {
-            of_border.resize(of_border.len() + costs.len().isqrt(), domain);
-            first.push(of_border.len() as u32);
+        let mut domains = Vec::new();
+        for (domain, costs) in (0..).zip(&inside) {
+            domains.resize(domains.len() + costs.len().isqrt(), domain);
+            first.push(domains.len() as u32);
         }
-        let borders = of_border.len();
-        let out = Grouped::new(borders, links.iter().map(|link| link.from));
-        let into = Grouped::new(borders, links.iter().map(|link| link.to));
-        let (mut onward, mut back) = (Vec::new(), Vec::new());
-        for (at, came) in (0..).zip(&links) {
-            let domain = of_border[came.to as usize] as usize;
-            let (begin, end) = (first[domain], first[domain + 1]);
-            let row = (came.to - begin) as usize * (end - begin) as usize;
-            for leaving in begin..end {
-                let inside = domains[domain][row + (leaving - begin) as usize];
-                for &next in out.of(leaving) {
-                    let goes = &links[next as usize];
-                    let cost = inside + goes.cost;
-                    let carried = came.open_to || goes.open_from;
-                    let returns = of_border[goes.to as usize] == of_border[came.from as usize];
-                    if carried && !returns && cost.is_finite() {
-                        onward.push((at, Step { link: next, cost }));
-                        back.push((next, Step { link: at, cost }));
-                    }
-                }
-            }
-        }
-        let count = links.len();
-        let entered = links.iter().map(|link| of_border[link.to as usize]);
+        let borders = domains.len();
+        let entered = links.iter().map(|link| domains[link.to as usize]);
         Self {
             entered: entered.collect(),
+            out: Grouped::new(borders, links.iter().map(|link| link.from)),
+            into: Grouped::new(borders, links.iter().map(|link| link.to)),
             first,
-            domains: of_border,
+            domains,
+            inside,
             links,
-            onward: Steps::new(count, &onward),
-            back: Steps::new(count, &back),
-            out,
-            into,
         }
     }
 
@@ -215,19 +151,50 @@ impl Topology {
         self.entered[link as usize]
     }
 
-    /// All links.
-    pub(super) fn links(&self) -> &[Link] {
-        &self.links
+    /// The domain that each link leads into.
+    pub(super) fn entered_all(&self) -> &[u32] {
+        &self.entered
     }
 
-    /// The links that traffic may take which came over this one; none leads
-    /// straight back to the domain that it came from.
-    pub(super) fn onward(&self, link: u32) -> &[Step] {
-        self.onward.of(link)
+    /// The costs inside a domain from one of its borders to each.
+    pub(super) fn inside(&self, domain: usize, border: u32) -> &[f64] {
+        let borders = self.borders_of(domain);
+        let row = (border as usize - borders.start) * borders.len();
+        &self.inside[domain][row..row + borders.len()]
     }
 
-    /// The links that traffic may have come over which takes this one.
-    pub(super) fn back(&self, link: u32) -> &[Step] {
-        self.back.of(link)
+    /// The links that traffic may have come over which takes this one, none of them from the
+    /// domain that it leads to; each with what the domain between and this link cost.
+    pub(super) fn back(&self, link: u32) -> impl Iterator<Item = (u32, f64)> {
+        let goes = &self.links[link as usize];
+        let domain = self.domain_of(goes.from) as usize;
+        let leaving = goes.from as usize - self.first[domain] as usize;
+        let entering = self.borders_of(domain).filter_map(move |border| {
+            let border = border as u32;
+            let cost = self.inside(domain, border)[leaving] + goes.cost;
+            cost.is_finite().then_some((border, cost))
+        });
+        entering.flat_map(move |(border, cost)| {
+            let all = self.into(border).iter().copied();
+            let carried = all.filter(move |&came| {
+                let came = &self.links[came as usize];
+                let returns = self.domain_of(came.from) == self.entered(link);
+                (came.open_to || goes.open_from) && !returns
+            });
+            carried.map(move |came| (came, cost))
+        })
+    }
+
+    /// How many borders and links are looked at to tell what may come before a link.
+    pub(super) fn ways_back(&self, link: u32) -> usize {
+        let domain = self.domain_of(self.links[link as usize].from);
+        let borders = self.borders_of(domain as usize);
+        let links = self.into.first[borders.end] - self.into.first[borders.start];
+        borders.len() + links as usize
+    }
+
+    /// How many links there are.
+    pub(super) fn link_count(&self) -> usize {
+        self.links.len()
     }
 }

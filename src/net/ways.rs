@@ -17,11 +17,13 @@
 //! did not.
 
 mod search;
+mod walks;
 
 use std::cmp::Ordering;
 
 use super::topology::Topology;
 use search::{OutOfLabels, Search};
+use walks::Walks;
 
 /// The most domains that a way can have.
 ///
@@ -70,6 +72,10 @@ pub struct Ways {
     pub unsettled: Vec<u32>,
     /// How many labels it took.
     pub labels: u64,
+    /// How much was looked at in the first pass, which takes no labels: at most,
+    /// for each link that a way may have, the links twice and the pairs of
+    /// borders of each domain.
+    pub looked: u64,
 }
 
 /// A sequence of links; of two the shorter is less, then the lexicographically
@@ -92,66 +98,8 @@ impl Links {
     }
 }
 
-/// The best walks, whether or not they pass a domain twice: to the end of each
-/// link, and of each length. One that is no cheaper than a shorter one is none.
-struct Walks {
-    /// How many links a walk may have.
-    max_links: usize,
-    /// By last link and length: what the walk costs.
-    cost: Vec<ByLength<f64>>,
-    /// By last link and length: the last link but one.
-    before: Vec<ByLength<u32>>,
-    /// To each border: what the best walk costs, its length and its last link.
-    to: Vec<Option<(f64, usize, u32)>>,
-}
-
 /// One for each length, from 1.
 type ByLength<T> = [T; MAX_LINKS];
-
-impl Walks {
-    /// The links of a walk.
-    fn links(&self, len: usize, last: u32) -> Links {
-        let mut links = Links {
-            len,
-            at: [0; MAX_LINKS],
-        };
-        let mut link = last;
-        for at in (0..len).rev() {
-            links.at[at] = link;
-            link = self.before[link as usize][at];
-        }
-        links
-    }
-
-    /// Notes the walks of one length that are the best to a border.
-    fn add_borders(&mut self, topology: &Topology, len: usize, reached: &[u32]) {
-        for &link in reached {
-            let border = topology.link(link).to as usize;
-            let cost = self.cost[link as usize][len - 1];
-            let better = match self.to[border] {
-                None => true,
-                Some((least, as_long, last)) if cost == least && len == as_long => {
-                    self.links(len, link) < self.links(len, last)
-                }
-                Some((least, _, _)) => cost < least,
-            };
-            if better {
-                self.to[border] = Some((cost, len, link));
-            }
-        }
-    }
-
-    /// By last link and length: the least cost of a walk of at most that length.
-    fn least(&self) -> Vec<ByLength<f64>> {
-        let mut least = self.cost.clone();
-        for costs in &mut least {
-            for len in 1..MAX_LINKS {
-                costs[len] = costs[len].min(costs[len - 1]);
-            }
-        }
-        least
-    }
-}
 
 impl Topology {
     /// The best ways from a border of a domain to all borders of others.
@@ -175,18 +123,19 @@ impl Topology {
     /// The best ways from a border to some.
     fn ways_to(&self, source: u32, effort: Effort, wanted: impl Fn(u32) -> bool) -> Ways {
         let max_links = effort.max_domains.clamp(1, MAX_DOMAINS) - 1;
-        let walks = self.walks(source, max_links);
+        let walks = Walks::new(self, source, max_links);
         let mut ways = Ways {
             to: vec![None; self.borders()],
             unsettled: Vec::new(),
             labels: 0,
+            looked: walks.looked,
         };
         let mut unfinished = Vec::new();
         for ((target, way), best) in (0..).zip(&mut ways.to).zip(&walks.to) {
-            let Some((cost, len, last)) = best.filter(|_| wanted(target)) else {
+            let Some(reached) = best.filter(|_| wanted(target)) else {
                 continue;
             };
-            let links = walks.links(len, last);
+            let (cost, links) = (reached.cost, walks.links(&reached));
             match self.twice(&links) {
                 None => *way = Some(Way { cost, links }),
                 Some(domain) => unfinished.push((target, domain)),
@@ -204,66 +153,6 @@ impl Topology {
         }
         ways.labels = effort.max_labels - search.labels_left();
         ways
-    }
-
-    /// The best walks from a border; none comes back to the domain where it
-    /// starts.
-    fn walks(&self, source: u32, max_links: usize) -> Walks {
-        let links = self.links();
-        let home = self.domain_of(source);
-        let mut walks = Walks {
-            max_links,
-            cost: vec![[f64::INFINITY; MAX_LINKS]; links.len()],
-            before: vec![[0; MAX_LINKS]; links.len()],
-            to: vec![None; self.borders()],
-        };
-        // The least cost so far; nothing is less than that of coming home.
-        let least = links.iter().map(|link| match self.domain_of(link.to) {
-            domain if domain == home => f64::NEG_INFINITY,
-            _ => f64::INFINITY,
-        });
-        let mut least: Vec<f64> = least.collect();
-        let mut active: Vec<u32> = Vec::new();
-        for len in 1..=max_links {
-            let mut reached = Vec::new();
-            if len == 1 {
-                for &link in self.out(source) {
-                    let (at, cost) = (link as usize, links[link as usize].cost);
-                    if cost < least[at] {
-                        (walks.cost[at][0], least[at]) = (cost, cost);
-                        reached.push(link);
-                    }
-                }
-            }
-            for &last in &active {
-                let so_far = walks.cost[last as usize][len - 2];
-                for step in self.onward(last) {
-                    let at = step.link as usize;
-                    let cost = so_far + step.cost;
-                    if cost > least[at] {
-                        continue;
-                    }
-                    let known = &mut walks.cost[at][len - 1];
-                    if *known == f64::INFINITY && cost < least[at] {
-                        reached.push(step.link);
-                    } else if cost == least[at] {
-                        // One that costs the same is shorter, or it is as long
-                        // and the smaller one is better.
-                        let other = walks.before[at][len - 1];
-                        if *known != cost
-                            || walks.links(len - 1, other) <= walks.links(len - 1, last)
-                        {
-                            continue;
-                        }
-                    }
-                    (walks.cost[at][len - 1], walks.before[at][len - 1]) = (cost, last);
-                    least[at] = cost;
-                }
-            }
-            walks.add_borders(self, len, &reached);
-            active = reached;
-        }
-        walks
     }
 
     /// A domain that the links lead into twice.

@@ -19,7 +19,7 @@ pub struct Plan {
     pub domains: Box<[PlannedDomain]>,
     /// The links of the topology: confirmed interconnects, each in both
     /// directions.
-    pub crossings: Box<[Crossing]>,
+    pub crossings: Arc<[Crossing]>,
     /// The borders of the domains and the links between them.
     pub topology: Arc<Topology>,
     /// How far ways were sought.
@@ -42,7 +42,7 @@ pub struct PlannedDomain {
     /// What its routingcost is multiplied by.
     pub scale: f64,
     /// Its border PIDs, by their index in its own view.
-    pub borders: Box<[u32]>,
+    pub borders: Arc<[u32]>,
 }
 
 /// An interconnect in one direction.

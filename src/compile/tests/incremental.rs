@@ -8,7 +8,7 @@ use proptest::sample::Index;
 
 use crate::alto::property::PropertyMap;
 use crate::compile::{Domain, Merged, Relationship, merged_view};
-use crate::publish::Costs;
+use crate::publish::{Across, Costs};
 
 use super::world::{METRICS, Stated, World, metric, world};
 
@@ -257,31 +257,73 @@ fn two() -> World {
     }
 }
 
+/// The merged view of two domains, and again after a change.
+fn before_and_after(change: impl FnOnce(&mut [Stated])) -> [Merged; 2] {
+    let mut world = two();
+    let before = (world.domains.clone(), world.domains());
+    let former = merged_view(&before.1, &world.policy(), None);
+    change(&mut world.domains);
+    let domains = world.domains.iter().enumerate().map(|(at, stated)| {
+        let known = Some((&before.0[at], &before.1[at]));
+        stated.domain_with(PropertyMap::new(), [None; 2], known)
+    });
+    let next = merged_view(&domains.collect::<Vec<_>>(), &world.policy(), Some(&former));
+    [former, next]
+}
+
+fn across(merged: &Merged) -> &Across {
+    match &merged.view.costs()[&metric("routingcost")] {
+        Costs::Composed(composed) => composed.across.as_ref().expect("composed"),
+        Costs::Dense(_) => unreachable!("the merged view is composed"),
+    }
+}
+
+/// Whether the network, the interconnects, the ways between them, and the access of each domain
+/// are the very same.
+fn shared([former, next]: &[Merged; 2]) -> (bool, bool, bool, [bool; 2]) {
+    let crossings = |merged: &Merged| merged.view.plan().expect("a plan").crossings.clone();
+    let same_crossings = Arc::ptr_eq(&crossings(former), &crossings(next));
+    assert_eq!(
+        same_crossings,
+        Arc::ptr_eq(&former.interconnects, &next.interconnects)
+    );
+    let properties = |merged: &Merged| merged.view.properties().clone();
+    let same_network = Arc::ptr_eq(former.view.network(), next.view.network());
+    assert_eq!(
+        same_network,
+        Arc::ptr_eq(&properties(former), &properties(next))
+    );
+    let (former, next) = (across(former), across(next));
+    (
+        same_network,
+        same_crossings,
+        Arc::ptr_eq(&former.routes, &next.routes),
+        [0, 1].map(|domain| Arc::ptr_eq(&former.select[domain], &next.select[domain])),
+    )
+}
+
 #[test]
 fn what_a_change_does_not_touch_is_shared() {
-    let mut world = two();
-    let mut domains = world.domains();
-    let former = merged_view(&domains, &world.policy(), None);
-    let before = world.domains[1].clone();
-    // From the PID that is no border to itself.
-    world.domains[1]
-        .costs
-        .get_mut("routingcost")
-        .expect("stated")[3] = Some(9.0);
-    domains[1] =
-        world.domains[1].domain_with(PropertyMap::new(), [None; 2], Some((&before, &domains[1])));
-    let next = merged_view(&domains, &world.policy(), Some(&former));
-    assert!(Arc::ptr_eq(former.view.network(), next.view.network()));
-    assert!(Arc::ptr_eq(
-        former.view.properties(),
-        next.view.properties()
-    ));
-    let across = |merged: &Merged| match &merged.view.costs()[&metric("routingcost")] {
-        Costs::Composed(composed) => composed.across.clone().expect("composed"),
-        Costs::Dense(_) => unreachable!("the merged view is composed"),
+    let nothing = before_and_after(|_| {});
+    assert_eq!(shared(&nothing), (true, true, true, [true; 2]));
+    let cost = |cell: usize| {
+        before_and_after(|domains| {
+            let costs = domains[1].costs.get_mut("routingcost").expect("stated");
+            costs[cell] = Some(9.0);
+        })
     };
-    let (former, next) = (across(&former), across(&next));
-    assert!(Arc::ptr_eq(&former.routes, &next.routes));
-    assert!(Arc::ptr_eq(&former.select[0], &next.select[0]));
-    assert!(!Arc::ptr_eq(&former.select[1], &next.select[1]));
+    // From the PID that is no border to itself, and from the border to itself.
+    assert_eq!(shared(&cost(3)), (true, true, true, [true, false]));
+    assert_eq!(shared(&cost(0)), (true, true, false, [true, false]));
+    let prefix = before_and_after(|domains| domains[0].prefixes[1].push("10.1.0.0/16"));
+    assert_eq!(shared(&prefix), (false, true, true, [true; 2]));
+    let link = before_and_after(|domains| {
+        let mut links = domains[1].links.values_mut();
+        links
+            .next()
+            .expect("a link")
+            .costs
+            .insert("routingcost", 2.0);
+    });
+    assert_eq!(shared(&link), (true, false, false, [true; 2]));
 }

@@ -2,6 +2,7 @@
 //! itself.
 
 mod authority;
+mod bounds;
 mod brute;
 mod incremental;
 mod paths;

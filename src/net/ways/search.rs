@@ -27,6 +27,9 @@ struct Label {
     critical: u64,
 }
 
+/// How many links and labels can be looked at for one label more.
+const LOOKS: u64 = 128;
+
 /// In tests so few that critical domains do share bits.
 const BITS: u32 = if cfg!(test) { 2 } else { 64 };
 
@@ -42,6 +45,8 @@ pub(super) struct Search<'a> {
     /// the source.
     ahead: Vec<ByLength<f64>>,
     labels_left: u64,
+    /// What was looked at since a label was last counted for that.
+    looked: u64,
     /// The domains that must not be passed twice, and the place of each there.
     critical: Vec<u32>,
     place: Vec<Option<u32>>,
@@ -59,15 +64,31 @@ impl<'a> Search<'a> {
             topology,
             source,
             max_links: walks.max_links,
-            ahead: walks.least(),
+            ahead: walks.least(topology.link_count()),
             labels_left: max_labels,
+            looked: 0,
             critical: Vec::new(),
             place: vec![None; topology.domains()],
             labels: Vec::new(),
             enough: f64::INFINITY,
-            kept: vec![NONE; topology.links().len()],
+            kept: vec![NONE; topology.link_count()],
             queue: BinaryHeap::new(),
         }
+    }
+
+    /// Counts what is looked at, as labels.
+    fn look(&mut self, count: usize) -> Result<(), OutOfLabels> {
+        self.looked += count as u64;
+        let labels = self.looked / LOOKS;
+        self.looked %= LOOKS;
+        match self.labels_left.checked_sub(labels) {
+            Some(left) => self.labels_left = left,
+            None => {
+                self.labels_left = 0;
+                return Err(OutOfLabels);
+            }
+        }
+        Ok(())
     }
 
     /// The labels that were not needed.
@@ -114,6 +135,7 @@ impl<'a> Search<'a> {
             }
         }
         for &link in topology.into(target) {
+            self.look(1)?;
             self.push(Label {
                 over: link,
                 after: NONE,
@@ -143,7 +165,7 @@ impl<'a> Search<'a> {
             }
             let link = label.over;
             let last = self.kept[link as usize];
-            if self.is_dominated(at, last) {
+            if self.is_dominated(at, last)? {
                 continue;
             }
             self.labels[at as usize].kept = last;
@@ -160,16 +182,17 @@ impl<'a> Search<'a> {
                     ..extended
                 })?;
             }
-            for step in topology.back(link) {
-                let domain = topology.entered(step.link);
+            self.look(topology.ways_back(link))?;
+            for (came, cost) in topology.back(link) {
+                let domain = topology.entered(came);
                 let critical = self.place[domain as usize].is_some();
                 if critical && self.passes(at, domain) {
                     continue;
                 }
                 self.push(Label {
-                    over: step.link,
-                    cost: label.cost + step.cost,
-                    critical: label.critical | self.bit(step.link),
+                    over: came,
+                    cost: label.cost + cost,
+                    critical: label.critical | self.bit(came),
                     ..extended
                 })?;
             }
@@ -228,9 +251,20 @@ impl<'a> Search<'a> {
     }
 
     /// Whether a label is dominated by one of those kept at its place.
-    fn is_dominated(&self, label: u32, last_kept: u32) -> bool {
-        let mut kept = self.follow(last_kept, |label| label.kept);
-        kept.any(|(other, _)| self.dominates(other, label))
+    fn is_dominated(&mut self, label: u32, last_kept: u32) -> Result<bool, OutOfLabels> {
+        let mut looked = 0;
+        let each = match self.critical.len() {
+            few if few <= BITS as usize => 1,
+            many => many,
+        };
+        let dominated = self
+            .follow(last_kept, |label| label.kept)
+            .any(|(other, _)| {
+                looked += each;
+                self.dominates(other, label)
+            });
+        self.look(looked)?;
+        Ok(dominated)
     }
 
     /// Whether one label is better than the other, which is at the same place,

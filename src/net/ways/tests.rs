@@ -41,8 +41,8 @@ fn given(domains: std::ops::Range<usize>, links: usize) -> impl Strategy<Value =
 }
 
 fn topology((domains, links): &Given) -> Topology {
-    let domains: Vec<&[f64]> = domains.iter().map(Vec::as_slice).collect();
-    Topology::new(&domains, links.clone())
+    let inside = domains.iter().map(|costs| costs.as_slice().into());
+    Topology::new(inside.collect(), links.clone())
 }
 
 /// The least of cost, length and links over all ways, by trying each.
@@ -166,6 +166,73 @@ fn critical_domains_that_share_a_bit_are_told_apart() {
     assert_eq!(from_s_to_t(&topology, 8), [0, 1, 2, 5, 6]);
 }
 
+/// A hundred domains around one, each with links to it and from it: what passes the one looks at
+/// its links, and not at each pair of them.
+#[test]
+fn a_domain_is_passed_in_time_by_its_links_and_not_by_pairs_of_them() {
+    const AROUND: usize = 100;
+    let link = |from, to| Link {
+        from: from as u32,
+        to: to as u32,
+        cost: 1.0,
+        open_from: true,
+        open_to: true,
+    };
+    let around = 1..=AROUND;
+    let links: Vec<Link> = around.flat_map(|at| [link(0, at), link(at, 0)]).collect();
+    let count = links.len();
+    let topology = topology(&(vec![vec![0.0]; AROUND + 1], links));
+    let effort = Effort {
+        max_domains: MAX_DOMAINS,
+        max_labels: 0,
+    };
+    let ways = topology.ways(1, effort);
+    assert_eq!(ways.to.iter().flatten().count(), AROUND);
+    let walks_pairs_and_links = ways.looked;
+    assert!(
+        walks_pairs_and_links <= 2 * (count + AROUND + 1) as u64,
+        "{walks_pairs_and_links}"
+    );
+}
+
+/// From S to T it is cheapest by R twice. `closed` domains more have links to R that it carries
+/// nothing from to T.
+fn around_by_r(closed: u32) -> Topology {
+    let [s, r, v, w, t] = [0, 1, 2, 3, 4];
+    let link = |from, to, cost, open_from, open_to| Link {
+        from,
+        to,
+        cost,
+        open_from,
+        open_to,
+    };
+    let mut links = vec![
+        link(s, r, 0.0, false, false),
+        link(r, v, 0.0, true, false),
+        link(v, w, 0.0, true, false),
+        link(w, r, 0.0, true, true),
+        link(r, t, 9.0, false, false),
+        link(w, t, 20.0, true, false),
+    ];
+    links.extend((0..closed).map(|at| link(5 + at, r, 0.0, false, false)));
+    topology(&(vec![vec![0.0]; 5 + closed as usize], links))
+}
+
+#[test]
+fn what_the_search_looks_at_to_no_avail_counts_as_labels_too() {
+    const CLOSED: u32 = 100_000;
+    let effort = |max_labels| Effort {
+        max_domains: 8,
+        max_labels,
+    };
+    let needed = |closed| around_by_r(closed).ways(0, effort(u64::MAX)).labels;
+    let (few, many) = (needed(0), needed(CLOSED));
+    assert!(few < 100, "{few}");
+    assert!(many > few + u64::from(CLOSED) / 128, "{many}");
+    let ways = around_by_r(CLOSED).ways(0, effort(many - 1));
+    assert_eq!(ways.unsettled, [4]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
 
@@ -179,6 +246,9 @@ proptest! {
             let ways = topology.ways(source, effort);
             prop_assert_eq!(found(&ways), every_way(&given, &topology, source, max_domains));
             prop_assert_eq!(ways.unsettled, Vec::<u32>::new());
+            let pairs: usize = given.0.iter().map(Vec::len).sum();
+            let most = (max_domains - 1) * (2 * given.1.len() + pairs);
+            prop_assert!(ways.looked <= most as u64);
         }
     }
 

@@ -1,0 +1,184 @@
+//! How many interconnects are used.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use crate::ident::InterconnectId;
+
+/// The ends of a confirmed interconnect in one direction: domains by their places, with the indices
+/// of PIDs in them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ends<'d> {
+    pub(super) id: &'d InterconnectId,
+    pub(super) from: (usize, u32),
+    pub(super) to: (usize, u32),
+}
+
+/// How many interconnects are used at most. The table of ways takes memory for
+/// each pair of borders, and time for each border and all that is looked at from
+/// there; peers control both.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    /// The most borders.
+    pub(super) borders: usize,
+    /// The most borders, times the directions of interconnects and the pairs of
+    /// borders of one domain.
+    pub(super) work: usize,
+}
+
+/// The most borders, and some seconds on two cores.
+const ROOM: Room = Room {
+    borders: 4096,
+    work: 1 << 30,
+};
+
+/// How many bytes the table of ways may take.
+const MAX_TABLE: usize = 1 << 30;
+
+impl fmt::Display for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { borders, work } = self;
+        write!(
+            f,
+            "there are too many: at most {borders} borders, and {work} steps to find the ways between them"
+        )
+    }
+}
+
+impl Room {
+    /// The room for ways that are measured in so many metrics.
+    pub(super) fn over(metrics: usize) -> Self {
+        /// A cost and a rank; and a measure in each metric but the selecting one.
+        const WAY: usize = size_of::<f64>() + size_of::<u32>();
+        let pair = WAY + size_of::<f64>() * metrics.saturating_sub(1);
+        Self {
+            borders: ROOM.borders.min((MAX_TABLE / pair).isqrt()),
+            ..ROOM
+        }
+    }
+
+    /// The interconnects that there is room for, by the domains where they start:
+    /// the first of each domain before the second of any, so that a domain that
+    /// declares many crowds out only its own. `confirmed` is in order of id.
+    pub(super) fn used<'d>(&self, confirmed: &[Ends<'d>]) -> HashSet<(usize, &'d InterconnectId)> {
+        let mut counts: HashMap<usize, usize> = HashMap::new();
+        let mut turns: HashMap<(usize, &InterconnectId), usize> = HashMap::new();
+        for link in confirmed {
+            let count = counts.entry(link.from.0).or_default();
+            turns.insert((link.from.0, link.id), *count);
+            *count += 1;
+        }
+        let mut links: Vec<(usize, &Ends<'d>)> = confirmed
+            .iter()
+            .filter(|link| link.from.0 < link.to.0)
+            .map(|link| {
+                let sides = [link.from.0, link.to.0].map(|domain| turns[&(domain, link.id)]);
+                (sides[0].max(sides[1]), link)
+            })
+            .collect();
+        links.sort_by_key(|(turn, link)| (*turn, link.id, link.from.0));
+        let mut used = HashSet::new();
+        let mut borders = HashSet::new();
+        let mut of_domain: HashMap<usize, usize> = HashMap::new();
+        // From each border: both directions of each link, and each domain from
+        // border to border.
+        let mut steps = 0;
+        for (_, link) in links {
+            steps += 2;
+            for end in [link.from, link.to] {
+                if borders.insert(end) {
+                    let before = of_domain.entry(end.0).or_default();
+                    steps += 2 * *before + 1;
+                    *before += 1;
+                }
+            }
+            if borders.len() > self.borders || borders.len() * steps > self.work {
+                break;
+            }
+            used.extend([(link.from.0, link.id), (link.to.0, link.id)]);
+        }
+        used
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Links between domains by their numbers; each end is a border of its own.
+    fn used(room: Room, ends: &[[usize; 2]]) -> Vec<bool> {
+        let ids: Vec<InterconnectId> = (0..ends.len())
+            .map(|at| InterconnectId::new(&format!("x{at:03}")).expect("an id"))
+            .collect();
+        let mut confirmed = Vec::new();
+        for ((at, id), &[a, b]) in (0..).zip(&ids).zip(ends) {
+            for (from, to) in [((a, at), (b, at)), ((b, at), (a, at))] {
+                confirmed.push(Ends { id, from, to });
+            }
+        }
+        let used = room.used(&confirmed);
+        let both = |(id, [a, b]): (&InterconnectId, &[usize; 2])| {
+            let sides = [a, b].map(|domain| used.contains(&(*domain, id)));
+            assert_eq!(sides[0], sides[1], "a link is used in both directions");
+            sides[0]
+        };
+        ids.iter().zip(ends).map(both).collect()
+    }
+
+    #[test]
+    fn a_domain_that_declares_many_crowds_out_only_its_own() {
+        let ends = [[0, 1], [0, 1], [0, 1], [2, 3], [3, 4]];
+        let room = |borders| Room {
+            borders,
+            work: usize::MAX,
+        };
+        assert_eq!(used(room(10), &ends), [true; 5]);
+        assert_eq!(used(room(9), &ends), [true, true, false, true, true]);
+        assert_eq!(used(room(5), &ends), [true, false, false, true, false]);
+        assert_eq!(used(room(0), &ends), [false; 5]);
+    }
+
+    #[test]
+    fn a_graph_of_401_domains_with_40_000_links_is_used_whole() {
+        const DOMAINS: usize = 401;
+        let links = (0..40_000).map(|link| {
+            let from = link % DOMAINS;
+            let step = 1 + link / DOMAINS * 37 % (DOMAINS - 1);
+            (link % 7, from, (from + step) % DOMAINS)
+        });
+        let links: Vec<_> = links.collect();
+        let ids = (0..links.len()).map(|at| InterconnectId::new(&format!("x{at:05}")));
+        let ids: Vec<_> = ids.map(|id| id.expect("an id")).collect();
+        let mut confirmed = Vec::new();
+        for (id, &(border, a, b)) in ids.iter().zip(&links) {
+            for (from, to) in [(a, b), (b, a)] {
+                confirmed.push(Ends {
+                    id,
+                    from: (from, border as u32),
+                    to: (to, border as u32),
+                });
+            }
+        }
+        assert_eq!(Room::over(4).used(&confirmed).len(), 2 * links.len());
+    }
+
+    #[test]
+    fn the_table_of_ways_is_bounded_however_many_metrics_there_are() {
+        assert_eq!(Room::over(1).borders, 4096);
+        assert_eq!(Room::over(6).borders, 4096);
+        for metrics in [7, 32, 1000] {
+            let borders = Room::over(metrics).borders;
+            assert!(borders * borders * (12 + 8 * (metrics - 1)) <= MAX_TABLE);
+            assert!(borders > 100);
+        }
+    }
+
+    #[test]
+    fn the_ways_through_domains_are_bounded_with_the_borders() {
+        // Six borders, six directions; pairs of borders are nine in one domain, one in the others.
+        let star = [[0, 1], [0, 2], [0, 3]];
+        let room = |work| Room { borders: 100, work };
+        assert_eq!(used(room(6 * 18), &star), [true; 3]);
+        assert_eq!(used(room(6 * 18 - 1), &star), [true, true, false]);
+    }
+}
