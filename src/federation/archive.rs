@@ -252,6 +252,14 @@ impl Archive {
         self.store.put(vec![(PEERS, key, Some(json(row)))]).await
     }
 
+    /// Whether there is room to keep bodies of so many bytes in all.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn check_room(&self, bytes: u64) -> Result<(), StoreError> {
+        self.store.room().check_blobs(bytes)
+    }
+
     /// Keeps a manifest and the bodies it names that are new; those of the
     /// manifests before the last few are dropped.
     ///

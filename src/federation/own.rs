@@ -10,6 +10,7 @@ use crate::compile::Interconnects;
 use crate::ident::Digest;
 use crate::publish::View;
 use crate::runtime::{Clock, Moment, Pool};
+use crate::store::StoreError;
 
 use super::archive::Archive;
 use super::key::{KeySettings, Keyring};
@@ -140,8 +141,14 @@ impl Publisher {
         let resources = self.pool.run(move || resources(&view)).await?;
         let now = self.clock.wall();
         let serial = next_serial(self.serial, now);
-        // Durable before anybody sees it: after a crash it is not used again.
-        self.archive.keep_serial(serial).await?;
+        // Durable before anybody sees it: after a crash it is not used again. Where there is no
+        // room it is the date that sees to that, so that our domain does not expire at others.
+        match self.archive.keep_serial(serial).await {
+            Err(StoreError::NoRoom { .. }) => {
+                tracing::warn!(serial, "the serial of our manifest is not kept: no room");
+            }
+            kept => kept?,
+        }
         self.serial = serial;
         let statement = Statement {
             domain: &settings.own.domain,

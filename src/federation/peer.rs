@@ -11,6 +11,7 @@ use crate::api::s2s::SpokenProtocol;
 use crate::client::{FollowError, News, PeerClient, PeerError, StreamError, StreamEvent, Update};
 use crate::ident::DomainLabel;
 use crate::runtime::{Moment, Task, TaskError};
+use crate::store::StoreError;
 
 use super::archive::{CopyName, PeerRow};
 use super::plain::{self, Fetched, Following, Plain, PlainSettings};
@@ -65,7 +66,11 @@ async fn live(shared: Arc<Shared>, peer: Arc<PeerSettings>, nudge: Arc<Notify>) 
                     synced: shared.clock.wall(),
                     protocol: spoken,
                 };
-                if let Err(error) = shared.archive.keep_peer(&label, &row).await {
+                let kept = shared.archive.keep_peer(&label, &row).await;
+                // That there is no room is said where room is judged.
+                if let Err(error) = kept
+                    && !matches!(error, StoreError::NoRoom { .. })
+                {
                     tracing::error!(peer = %label, reason = %error, "not kept");
                 }
                 jittered(peer.refresh.interval)

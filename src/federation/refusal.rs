@@ -122,6 +122,7 @@ impl Refusal {
             Refusal::Lagging(_) => "lagging",
             Refusal::Peer(_) => "peer",
             Refusal::Client(error) => error.reason(),
+            Refusal::Store(StoreError::NoRoom { .. }) => "room",
             Refusal::Store(_) => "store",
             Refusal::Pool(_) | Refusal::Defect(_) => "defect",
         }
@@ -136,6 +137,7 @@ impl Refusal {
             Refusal::Client(PeerError::MediaType { .. } | PeerError::Body { .. }) => {
                 Some(self.code())
             }
+            Refusal::Store(StoreError::NoRoom { .. }) => Some("room"),
             // Nothing came, or we failed ourselves.
             Refusal::Client(_) | Refusal::Store(_) | Refusal::Pool(_) | Refusal::Defect(_) => None,
             _ => Some(self.code()),
@@ -179,7 +181,7 @@ pub(super) struct Rejections(Mutex<BTreeMap<&'static str, u64>>);
 
 impl Rejections {
     /// The reasons that are counted.
-    const REASONS: [&'static str; 19] = [
+    const REASONS: [&'static str; 20] = [
         "broken",
         "clock",
         "content",
@@ -197,6 +199,7 @@ impl Rejections {
         "old-serial",
         "path",
         "peer",
+        "room",
         "scope",
         "signature",
     ];
@@ -263,6 +266,7 @@ mod tests {
             (Refusal::Content(text()), "content"),
             (Refusal::Lagging(text()), "lagging"),
             (Refusal::Peer(text()), "peer"),
+            (StoreError::NoRoom { free: 1, needed: 2 }.into(), "room"),
             (media_type.into(), "media-type"),
             (body(true), "limit-exceeded"),
             (body(false), "broken"),

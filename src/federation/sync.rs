@@ -404,6 +404,9 @@ impl Reader {
                         self.shared.copies.count_unpushed();
                     }
                     let url = self.s2s(&format!("blobs/{digest}"))?;
+                    let here: usize = fetched.iter().map(Bytes::len).sum();
+                    let room = resource.length.saturating_add(here as u64);
+                    self.shared.archive.check_room(room)?;
                     let limit = usize::try_from(resource.length).unwrap_or(usize::MAX);
                     let ask = Ask {
                         max_bytes: Some(limit),

@@ -255,6 +255,7 @@ impl Collector for NodeMetrics {
         }
         self.encode_rejections(out)?;
         self.encode_peers(out)?;
+        self.encode_room(out)?;
         if let Ok(size) = self.store.size_on_disk() {
             gauge(
                 out,
@@ -307,6 +308,28 @@ impl NodeMetrics {
             "Copies of domains that are still to be read from the disk after the start",
             left as u64,
         )
+    }
+
+    /// How much room is left on the disk, and what was refused for want of it.
+    fn encode_room(&self, out: &mut DescriptorEncoder<'_>) -> Encoded {
+        let room = self.store.room();
+        gauge(
+            out,
+            "altofed_store_free_bytes",
+            "What is free on the disk of the store",
+            room.free(),
+        )?;
+        let name = "altofed_store_refused_for_room";
+        let help = "What was not written since the disk is full, by kind";
+        let mut family = out.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (kind, count) in [
+            ("write", room.refused_facts()),
+            ("document", room.refused_blobs()),
+        ] {
+            let labels = [("kind", kind)];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
     }
 
     /// What of the peers was not taken.

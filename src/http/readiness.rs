@@ -1,5 +1,7 @@
 //! Whether the node is ready, and what is still coming.
 
+use crate::store::RoomState;
+
 use super::app::App;
 
 /// What it takes for a node to be ready.
@@ -22,6 +24,7 @@ impl Readiness {
             own_view(app),
             restored(app),
             merged_view(app),
+            store(app),
         ])
     }
 
@@ -62,6 +65,35 @@ fn serving(app: &App) -> Check {
         what: "serving",
         state: state.to_owned(),
     }
+}
+
+/// Queries are answered without room on the disk, too.
+fn store(app: &App) -> Check {
+    let room = app.ledger.room();
+    let (free, min_free) = (mebibytes(room.free()), mebibytes(room.min_free()));
+    let state = match *room.state().borrow() {
+        RoomState::Enough => format!("{free} MiB are free"),
+        RoomState::Scarce => format!(
+            "{free} MiB are free: nothing more of other domains is kept until there is twice \
+             store.min_free, {min_free} MiB"
+        ),
+        RoomState::Out => format!(
+            "{free} MiB are free: writes are refused until there is store.min_free, {min_free} MiB"
+        ),
+        RoomState::Unopened => format!(
+            "{free} MiB are free, too little to open the store: what it holds is read, and writes \
+             are refused until there is store.min_free, {min_free} MiB"
+        ),
+    };
+    Check {
+        holds: true,
+        what: "store",
+        state,
+    }
+}
+
+fn mebibytes(bytes: u64) -> u64 {
+    bytes / (1024 * 1024)
 }
 
 /// It is there before the node listens.

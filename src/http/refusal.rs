@@ -13,6 +13,7 @@ use crate::alto::json::{FaultKind, Faults};
 use crate::alto::media;
 use crate::api::problem::{Fault, Problem};
 use crate::auth::{Denied, Scope};
+use crate::store::StoreError;
 
 /// A response with a body of a media type.
 pub(super) fn respond(
@@ -147,6 +148,13 @@ fn challenge(error: Option<(&str, &Denied)>, scope: Option<Scope>) -> String {
         challenge += &format!(", scope=\"{}\"", scope.as_str());
     }
     challenge
+}
+
+/// 507: the disk is full, and nothing was changed.
+pub(super) fn no_room(error: &StoreError) -> Response {
+    let detail = format!("nothing was changed: {error}");
+    let status = StatusCode::INSUFFICIENT_STORAGE;
+    Wording::Problem.later(status, "room", &detail, 30)
 }
 
 /// Problem details with the faults found in the body.

@@ -16,7 +16,7 @@ use crate::alto::json::Faults;
 use crate::compile::{Facts, Policy};
 use crate::ident::{SourceName, Tag};
 use crate::runtime::{Clock, Pool, PoolError, Task, Threshold};
-use crate::store::{Commit, Opened, Record, Store, StoreError, Submitted, Table};
+use crate::store::{Commit, Opened, Record, Room, Store, StoreError, Submitted, Table};
 
 use super::condition::Condition;
 use super::document::{Document, DocumentPath, Text};
@@ -219,6 +219,11 @@ impl Ledger {
         self.durable.clone()
     }
 
+    /// How much room there is for writes.
+    pub fn room(&self) -> &Room {
+        self.store.room()
+    }
+
     /// Comes back when a write was not made durable in time: nothing more can
     /// be kept, and the node must end.
     pub async fn stuck(&self) {
@@ -278,6 +283,9 @@ impl Ledger {
                     });
                 }
             }
+        }
+        if !write.dry_run {
+            self.room().check_facts()?;
         }
         let current = subject_tag(&state.standing, &write);
         if !write.condition.holds(current.as_ref()) {

@@ -35,7 +35,7 @@ use crate::http::{
 use crate::ingest::{Ledger, LoadError, Rules};
 use crate::publish::{Snapshot, ViewName};
 use crate::runtime::{Clock, Drain, Gate, Overrun, PoolError, Signal, Task};
-use crate::store::{Durability, Quarantine, Store, StoreError};
+use crate::store::{Durability, FreeSpace, Quarantine, Store, StoreError};
 use lanes::Lanes;
 
 /// A running node. Dropped, it stops at once; [`Node::shutdown`] lets requests end.
@@ -54,6 +54,7 @@ pub struct Node {
     quarantine: Option<Quarantine>,
     _pipeline: [Task<()>; 2],
     _following: [Task<()>; 2],
+    _looking: Task<()>,
     _server: Task<()>,
 }
 
@@ -76,6 +77,8 @@ pub struct Ground {
     pub clock: Clock,
     /// How the store keeps what it is told.
     pub durability: Durability,
+    /// How much of its disk is free.
+    pub free: FreeSpace,
     /// What is restored of peers waits here,
     pub restoring: Gate,
     /// and here each merge.
@@ -88,6 +91,7 @@ impl Ground {
         Self {
             clock,
             durability: Durability::Real,
+            free: FreeSpace::real(),
             restoring: Gate::default(),
             merging: Gate::default(),
         }
@@ -149,6 +153,7 @@ impl Node {
         let Ground {
             clock,
             durability,
+            free,
             restoring,
             merging,
         } = ground;
@@ -157,7 +162,7 @@ impl Node {
         let pool = lanes.facts.clone();
         let (directory, settings) = (config.node.data_dir.clone(), config.store.clone());
         let opened = tokio::task::spawn_blocking(move || {
-            Store::open_with(&directory, &settings, durability)
+            Store::open_with(&directory, &settings, durability, free)
         });
         let mut opened = opened.await.unwrap_or(Err(StoreError::Closed))?;
         let (rules, rules_read) = watch::channel(Arc::new(config.rules()));
@@ -273,6 +278,7 @@ impl Node {
             drain: drain.clone(),
         });
         let serving = listener.serve(router(app), tls.clone(), http_read, clock.clone(), drain);
+        let looking = Task::spawn("room", look(opened.store.clone(), clock.clone()));
         Ok(Self {
             address,
             base_url,
@@ -297,6 +303,7 @@ impl Node {
             quarantine: opened.quarantine.take(),
             _pipeline: pipeline,
             _following: [following, following_peers],
+            _looking: looking,
             _server: Task::spawn("server", serving),
             config,
         })
@@ -377,6 +384,19 @@ impl Node {
             tracing::warn!("some requests did not end in time and were cut");
         }
         self.store.close().await
+    }
+}
+
+/// How often it is looked how much of the disk is free while nothing is written.
+const LOOKED_EVERY: Duration = Duration::from_secs(5);
+
+/// Looks how much room the store has, until it is closed.
+async fn look(store: Store, clock: Clock) {
+    loop {
+        clock.sleep(LOOKED_EVERY).await;
+        if store.look().await.is_err() {
+            return;
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::task::spawn_blocking;
 
 use crate::ident::Digest;
 
-use super::StoreError;
+use super::{Room, StoreError, room::Purpose};
 
 /// Ends the names of files that are being written.
 const PART: &str = "part";
@@ -27,6 +27,7 @@ const PART: &str = "part";
 pub struct Blobs {
     directory: Arc<Path>,
     parts: Arc<AtomicU64>,
+    room: Room,
 }
 
 impl Blobs {
@@ -35,10 +36,11 @@ impl Blobs {
     ///
     /// # Errors
     /// [`Io`](StoreError::Io).
-    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+    pub(super) fn open(directory: &Path, room: Room) -> Result<Self, StoreError> {
         let blobs = Self {
             directory: directory.into(),
             parts: Arc::default(),
+            room,
         };
         blobs.remove_where(|path| path.extension().is_some_and(|end| end == PART))?;
         Ok(blobs)
@@ -47,7 +49,7 @@ impl Blobs {
     /// Keeps a blob, durably; its digest is returned.
     ///
     /// # Errors
-    /// [`Io`](StoreError::Io).
+    /// [`NoRoom`](StoreError::NoRoom) or [`Io`](StoreError::Io); it is not kept.
     pub async fn put(&self, bytes: Bytes) -> Result<Digest, StoreError> {
         let blobs = self.clone();
         blocking(move || {
@@ -56,10 +58,15 @@ impl Blobs {
             if blobs.read(&digest)?.is_some() {
                 return Ok(digest);
             }
+            let _pledge = blobs.room.pledge(Purpose::Blob, bytes.len() as u64)?;
             let number = blobs.parts.fetch_add(1, Ordering::Relaxed);
             let part = blobs.directory.join(format!("{number}.{PART}"));
             fs::create_dir_all(&blobs.directory)
                 .and_then(|()| write(&part, &path, &bytes))
+                .inspect_err(|_| {
+                    // What is left of it takes room that is missing.
+                    let _left = fs::remove_file(&part);
+                })
                 .map_err(StoreError::io(format!("write {}", path.display())))?;
             Ok(digest)
         })
@@ -179,9 +186,16 @@ async fn blocking<T: Send + 'static>(
 mod tests {
     use super::*;
 
+    use crate::store::FreeSpace;
+
+    fn open(directory: &Path) -> Blobs {
+        let room = Room::new(directory, 16 * 1024 * 1024, FreeSpace::told(|| u64::MAX));
+        Blobs::open(directory, room).expect("opened")
+    }
+
     fn blobs() -> (tempfile::TempDir, Blobs) {
         let directory = tempfile::tempdir().expect("a directory");
-        let blobs = Blobs::open(&directory.path().join("blobs")).expect("opened");
+        let blobs = open(&directory.path().join("blobs"));
         (directory, blobs)
     }
 
@@ -194,7 +208,7 @@ mod tests {
             blobs.put(Bytes::from_static(b"map")).await.expect("kept"),
             digest
         );
-        let again = Blobs::open(&blobs.directory).expect("opened");
+        let again = open(&blobs.directory);
         let found = again.get(&digest).await.expect("read");
         assert_eq!(found.as_deref(), Some(&b"map"[..]));
         assert_eq!(again.get(&Digest::ZERO).await.expect("read"), None);
@@ -243,7 +257,7 @@ mod tests {
         blobs.put(Bytes::from_static(b"map")).await.expect("kept");
         let part = blobs.directory.join("0.part");
         fs::write(&part, b"ma").expect("written");
-        Blobs::open(&blobs.directory).expect("opened");
+        open(&blobs.directory);
         assert!(!part.exists());
     }
 }

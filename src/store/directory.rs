@@ -5,6 +5,7 @@
 //! | `lock` | locked while a process has the store open |
 //! | `sled/` | the database |
 //! | `witness` | what was acknowledged last |
+//! | `reserve` | room for closing and opening the database on a full disk |
 //! | `blobs/` | large values that can be had again, a file each |
 //! | `sled.part/` | a database being built; removed at the next start |
 //! | `sled.new/` | one that is complete; takes the place of `sled/` once that is gone |
@@ -17,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::StoreError;
+use super::{FreeSpace, StoreError, handle::size_on_disk, room::RESERVE};
 
 /// A store's directory, locked against other processes.
 pub(super) struct Directory {
@@ -131,16 +132,19 @@ impl Directory {
 
     /// Copies the database before sled opens it: what sled takes for a torn end it overwrites
     /// with zeros, and that may be most of what could be saved. A copy left by a start that
-    /// came to no end is kept, it is closer to the truth. `None` if there is no room: a full
-    /// disk must not keep a sound store from starting.
+    /// came to no end is kept, it is closer to the truth. `None` if there is no room for it and
+    /// for what sled writes: a full disk must not keep a sound store from starting.
     pub(super) fn preserve(&self) -> Option<PathBuf> {
         let (part, kept) = (self.root.join("sled.part"), self.kept());
         if kept.exists() {
             return Some(kept);
         }
-        let copied = copy(&self.database(), &part)
-            .and_then(|()| leave_room(&part))
-            .and_then(|()| fs::rename(&part, &kept));
+        let size = size_on_disk(&self.database()).ok()?;
+        let free = FreeSpace::real().of(&self.root).unwrap_or(u64::MAX);
+        if free < size.saturating_add(RESERVE) {
+            return None;
+        }
+        let copied = copy(&self.database(), &part).and_then(|()| fs::rename(&part, &kept));
         if copied.is_err() {
             // What was copied so far is removed at the latest by the next start.
             let _left = remove(&part);
@@ -234,13 +238,6 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Fails if sled would not find room for the little that it writes while it opens.
-fn leave_room(directory: &Path) -> io::Result<()> {
-    let probe = directory.join("room");
-    fs::write(&probe, vec![0; 1024 * 1024])?;
-    fs::remove_file(probe)
 }
 
 /// Syncs a directory and everything in it.

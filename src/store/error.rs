@@ -51,6 +51,18 @@ pub enum StoreError {
     /// process; the next start checks what is on disk.
     #[error("the store failed and accepts nothing more: {0}; mend the disk and restart altofed")]
     Fatal(Arc<str>),
+    /// There is no room on the disk to write that and leave what has to be left. Nothing was
+    /// written; it may be tried again when there is.
+    #[error(
+        "there is no room: {free} MiB are free on the disk of the store, and {needed} MiB have to \
+         be (store.min_free); free some, and it is written again"
+    )]
+    NoRoom {
+        /// What is free, in MiB.
+        free: u64,
+        /// What had to be, in MiB.
+        needed: u64,
+    },
     /// The store was closed by its owner.
     #[error("the store is closed")]
     Closed,

@@ -3,17 +3,21 @@ use std::{fs, io, path::Path, sync::Arc};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Blobs, Commit, Durability, Quarantine, Record, Settings, StoreError, Table,
+    Blobs, Commit, Durability, FreeSpace, Quarantine, Record, Room, Settings, StoreError, Table,
     directory::Directory,
-    ledger::{self, Ledger, MAX_PENDING},
-    recover,
+    ledger::{self, MAX_PENDING},
+    read::Reading,
+    room::Purpose,
     table::{Pairs, RowChange},
     tree::DocumentRef,
-    writer::{Request, Writer},
+    writer::{Place, Request, Writer},
 };
 
 /// Requests waiting for the writer; who comes after them waits for room.
 const QUEUE: usize = 256;
+
+/// What a commit takes on the disk besides its content, at most, in bytes.
+const OVERHEAD: u64 = 256 * 1024;
 
 /// A handle on an open store. Clones are handles on the same one.
 ///
@@ -25,6 +29,7 @@ pub struct Store {
     failure: Failure,
     database: Arc<Path>,
     blobs: Blobs,
+    room: Room,
 }
 
 /// A commit in the queue.
@@ -56,13 +61,15 @@ impl Store {
     /// # Errors
     /// [`InUse`](StoreError::InUse), [`NotAStore`](StoreError::NotAStore),
     /// [`NewerFormat`](StoreError::NewerFormat), [`Settings`](StoreError::Settings),
-    /// [`Unrecoverable`](StoreError::Unrecoverable) if the damage cannot be put aside, or
+    /// [`Unrecoverable`](StoreError::Unrecoverable) if the damage cannot be put aside,
+    /// [`NoRoom`](StoreError::NoRoom) if it can be neither opened nor read without, or
     /// [`Io`](StoreError::Io).
     pub fn open(directory: &Path, settings: &Settings) -> Result<Opened, StoreError> {
-        Store::open_with(directory, settings, Durability::Real)
+        Store::open_with(directory, settings, Durability::Real, FreeSpace::real())
     }
 
-    /// [`open`](Store::open) with a say in what happens before the disk is synced.
+    /// [`open`](Store::open) with a say in what happens before the disk is synced, and in how
+    /// much of it is free.
     ///
     /// # Errors
     /// As for [`open`](Store::open).
@@ -70,17 +77,25 @@ impl Store {
         directory: &Path,
         settings: &Settings,
         durability: Durability,
+        free: FreeSpace,
     ) -> Result<Opened, StoreError> {
         settings.check()?;
         let directory = Directory::claim(directory)?;
-        let mut ready = recover::open(&directory, settings, durability)?;
-        let blobs = Blobs::open(&directory.blobs())?;
+        let room = Room::new(directory.root(), settings.min_free, free);
+        let blobs = Blobs::open(&directory.blobs(), room.clone())?;
         let database = directory.database().into();
-        let head = ready.ledger.head.clone();
-        let quarantine = ready.quarantine.take();
         let (requests, receiver) = mpsc::channel(QUEUE);
         let (sender, failure) = watch::channel(None);
-        Writer::spawn(directory, ready, settings.keep_revisions, receiver, sender)
+        let place = Place {
+            directory,
+            settings: settings.clone(),
+            room: room.clone(),
+            durability,
+        };
+        let mut writer = Writer::new(place, receiver, sender)?;
+        let (head, quarantine) = (writer.head(), writer.take_quarantine());
+        writer
+            .spawn()
             .map_err(StoreError::io("start the store's thread"))?;
         Ok(Opened {
             store: Store {
@@ -88,6 +103,7 @@ impl Store {
                 failure,
                 database,
                 blobs,
+                room,
             },
             head,
             quarantine,
@@ -108,9 +124,14 @@ impl Store {
     /// so whoever numbers revisions need not wait for the disk before the next.
     ///
     /// # Errors
-    /// [`Fatal`](StoreError::Fatal) or [`Closed`](StoreError::Closed).
+    /// [`NoRoom`](StoreError::NoRoom): it is not in the queue. [`Fatal`](StoreError::Fatal) or
+    /// [`Closed`](StoreError::Closed).
     pub async fn submit(&self, commit: Commit) -> Result<Submitted, StoreError> {
-        let answer = self.send(|answer| Request::Commit(commit, answer)).await?;
+        // The file is up to twice as large as what is in it.
+        let bytes = 2 * commit.size() as u64 + OVERHEAD;
+        let pledge = self.room.pledge(Purpose::Facts, bytes)?;
+        let answer = self.send(|answer| Request::Commit(commit, pledge, answer));
+        let answer = answer.await?;
         Ok(Submitted {
             answer,
             failure: self.failure.clone(),
@@ -121,7 +142,8 @@ impl Store {
     /// `None` deletes.
     ///
     /// # Errors
-    /// [`TooLarge`](StoreError::TooLarge), or as for [`commit`](Store::commit).
+    /// [`TooLarge`](StoreError::TooLarge), [`NoRoom`](StoreError::NoRoom), or as for
+    /// [`commit`](Store::commit).
     pub async fn put(
         &self,
         changes: Vec<(Table, Vec<u8>, Option<Vec<u8>>)>,
@@ -138,7 +160,23 @@ impl Store {
                 limit: MAX_PENDING,
             });
         }
-        self.ask(|answer| Request::Rows(changes, answer)).await
+        let pledge = self.room.pledge(Purpose::Rows, OVERHEAD)?;
+        self.ask(|answer| Request::Rows(changes, pledge, answer))
+            .await
+    }
+
+    /// How much room there is on the disk.
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// Looks how much room there is: for who asks at times. What was not opened for want of it
+    /// is opened when there is.
+    ///
+    /// # Errors
+    /// [`Fatal`](StoreError::Fatal) or [`Closed`](StoreError::Closed).
+    pub async fn look(&self) -> Result<(), StoreError> {
+        self.ask(Request::Look).await
     }
 
     /// The record of a revision.
@@ -221,7 +259,7 @@ impl Store {
 
     async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Ledger) -> Result<T, StoreError> + Send + 'static,
+        read: impl FnOnce(&dyn Reading) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.ask(|answer: oneshot::Sender<_>| {
             Request::Read(Box::new(move |ledger| {

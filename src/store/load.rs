@@ -157,6 +157,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::read::Reading;
     use crate::store::{Commit, Table, build::CACHE_BYTES, envelope::Mark, ledger::Change};
 
     const KEYS: Table = Table::new("keys");

@@ -10,6 +10,7 @@
 //!
 //! - `handle`, `writer`: the async handle, and the one thread that commits in groups
 //! - `recover`, `load`, `salvage`, `build`: opening, checking, and rebuilding what is damaged
+//! - `room`, `space`, `unopened`: whether there is room on the disk, and reading without any
 //! - `ledger`, `read`, `prune`: the log over the database
 //! - `record`, `tree`, `table`, `meta`: what is kept, and its stored forms
 //! - `envelope`, `engine`, `directory`, `witness`: values, the database, and the files
@@ -36,10 +37,13 @@ mod prune;
 mod read;
 mod record;
 mod recover;
+mod room;
 mod salvage;
 mod settings;
+mod space;
 mod table;
 mod tree;
+mod unopened;
 mod witness;
 mod writer;
 
@@ -57,6 +61,8 @@ pub use ledger::{MAX_BODY, MAX_CHANGES, MAX_DOCUMENTS, MAX_NAME, MAX_PENDING};
 pub use offline::{Compacted, Progress, Report, compact, verify};
 pub use record::Record;
 pub use recover::Quarantine;
+pub use room::{Room, RoomState};
 pub use settings::Settings;
+pub use space::FreeSpace;
 pub use table::{MAX_KEY, MAX_VALUE, Pairs, Table};
 pub use tree::DocumentRef;

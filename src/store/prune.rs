@@ -106,6 +106,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::read::Reading;
     use crate::store::{
         Commit, build::CACHE_BYTES, engine::Engine, envelope::Mark, ledger::Change,
     };

@@ -14,38 +14,68 @@ use super::{
     tree::{self, DocumentRef},
 };
 
-impl Ledger {
+/// What a store can be asked for, whether its database is open or not.
+pub(super) trait Reading {
+    /// The oldest revision that is kept and the newest, 0 if there is none.
+    fn revisions(&self) -> (u64, u64);
+
+    /// A record, if it is there.
+    fn stored(&self, revision: u64) -> Result<Option<Record>, StoreError>;
+
+    /// A document, whole and checked.
+    fn document(&self, document: &DocumentRef) -> Result<Vec<u8>, StoreError>;
+
+    /// The value of a row.
+    fn row(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The keys and values of a table, in the order of the keys.
+    fn rows(&self, table: &str) -> Result<Pairs, StoreError>;
+
     /// A kept record.
-    pub(super) fn record(&self, revision: u64) -> Result<Record, StoreError> {
-        let newest = self.revision();
+    fn record(&self, revision: u64) -> Result<Record, StoreError> {
+        let (oldest, newest) = self.revisions();
         if revision == 0 || revision > newest {
             return Err(StoreError::Unknown { revision, newest });
         }
-        self.refuse_pruned(revision)?;
-        let value = self.engine.get(Tree::Log, &revision.to_be_bytes())?;
-        let value = value.ok_or_else(|| missing(revision))?;
-        Record::open(self.payload(revision, &value)?, &mut |digest| {
-            self.fetch(digest)
-        })
+        if revision < oldest {
+            return Err(StoreError::Pruned { revision, oldest });
+        }
+        self.stored(revision)?.ok_or_else(|| missing(revision))
     }
 
     /// Up to `limit` records after revision `after`, oldest first.
-    pub(super) fn records(&self, after: u64, limit: usize) -> Result<Vec<Record>, StoreError> {
+    fn records(&self, after: u64, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let (oldest, newest) = self.revisions();
         let first = after.saturating_add(1);
-        self.refuse_pruned(first)?;
-        let last = self.revision().min(after.saturating_add(limit as u64));
+        if first < oldest {
+            let revision = first;
+            return Err(StoreError::Pruned { revision, oldest });
+        }
+        let last = newest.min(after.saturating_add(limit as u64));
         (first..=last)
             .map(|revision| self.record(revision))
             .collect()
     }
+}
 
-    /// A document, whole and checked.
-    pub(super) fn document(&self, document: &DocumentRef) -> Result<Vec<u8>, StoreError> {
+impl Reading for Ledger {
+    fn revisions(&self) -> (u64, u64) {
+        (self.checkpoint.revision + 1, self.revision())
+    }
+
+    fn stored(&self, revision: u64) -> Result<Option<Record>, StoreError> {
+        let Some(value) = self.engine.get(Tree::Log, &revision.to_be_bytes())? else {
+            return Ok(None);
+        };
+        let payload = self.payload(revision, &value)?;
+        Record::open(payload, &mut |digest| self.fetch(digest)).map(Some)
+    }
+
+    fn document(&self, document: &DocumentRef) -> Result<Vec<u8>, StoreError> {
         tree::read(document, &mut |digest| self.fetch(digest))
     }
 
-    /// The value of a row.
-    pub(super) fn row(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    fn row(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let address = table::address(table, key);
         let Some(value) = self.engine.get(Tree::Rows, &address)? else {
             return Ok(None);
@@ -54,8 +84,7 @@ impl Ledger {
             .map(|(_, row)| Some(row.value))
     }
 
-    /// The keys and values of a table, in the order of the keys.
-    pub(super) fn rows(&self, table: &str) -> Result<Pairs, StoreError> {
+    fn rows(&self, table: &str) -> Result<Pairs, StoreError> {
         let first = table::address(table, &[]);
         let mut rows = Vec::new();
         for pair in self.engine.scan(Tree::Rows, &first) {
@@ -68,7 +97,9 @@ impl Ledger {
         }
         Ok(rows)
     }
+}
 
+impl Ledger {
     /// Calls `work` with every row of all side tables.
     pub(super) fn each_row(
         &self,
@@ -162,14 +193,6 @@ impl Ledger {
             })?;
         }
         Ok(())
-    }
-
-    fn refuse_pruned(&self, revision: u64) -> Result<(), StoreError> {
-        let oldest = self.checkpoint.revision + 1;
-        match revision < oldest {
-            true => Err(StoreError::Pruned { revision, oldest }),
-            false => Ok(()),
-        }
     }
 }
 

@@ -11,11 +11,12 @@ use super::{
     Settings, StoreError,
     build::build,
     directory::Directory,
-    engine::{Durability, Engine, contained},
+    engine::{Engine, contained},
     envelope::Mark,
     ledger::Ledger,
     lines::RecordLine,
     meta::{Identity, Standing},
+    read::Reading,
     salvage::Harvest,
     witness::{Testimony, Witness},
 };
@@ -52,11 +53,7 @@ pub(super) struct Ready {
 
 /// Opens the store in `directory`: creates it if the directory is empty, rebuilds it from what
 /// is sound if it is damaged.
-pub(super) fn open(
-    directory: &Directory,
-    settings: &Settings,
-    durability: Durability,
-) -> Result<Ready, StoreError> {
+pub(super) fn open(directory: &Directory, settings: &Settings) -> Result<Ready, StoreError> {
     let testimony = Testimony::read(&directory.witness(), directory.root())?;
     if testimony.is_none() && directory.is_new()? {
         build(directory, Mark::random()?, |_| Ok(()))?;
@@ -66,7 +63,7 @@ pub(super) fn open(
         return Err(unrecoverable(directory, "its database file is missing"));
     }
     let load = |testimony| load(directory, settings.cache_bytes, testimony);
-    let (mut ledger, quarantine) = match load(testimony.as_ref()) {
+    let (ledger, quarantine) = match load(testimony.as_ref()) {
         Ok(ledger) => (ledger, None),
         Err(StoreError::Damaged { what, why }) => {
             let damage = format!("{what}: {why}");
@@ -79,7 +76,6 @@ pub(super) fn open(
         }
         Err(error) => return Err(error),
     };
-    ledger.engine.set_durability(durability);
     let identity = Identity::new(ledger.mark);
     let mut witness = Witness::open(&directory.witness(), testimony.as_ref())?;
     witness.note(&identity, &ledger.standing())?;

@@ -115,6 +115,18 @@ impl Harvest {
         Ok(chain)
     }
 
+    /// A record that was found.
+    pub(super) fn record(&self, revision: u64, hash: Digest) -> Result<Option<Record>, StoreError> {
+        let Some(place) = self.records.get(&(revision, hash)) else {
+            return Ok(None);
+        };
+        let frame = self.frame(*place)?;
+        let Some(opened) = self.mark.open(&frame) else {
+            return Ok(None);
+        };
+        Record::open(opened.payload, &mut |digest| self.fetch(digest)).map(Some)
+    }
+
     /// The records after `revision` that can be read, whether or not their documents can.
     pub(super) fn records_after(&self, revision: u64) -> Vec<Record> {
         let keys = self

@@ -1,6 +1,6 @@
 use serde::Deserialize;
 
-use super::StoreError;
+use super::{StoreError, room::RESERVE};
 
 /// The `[store]` section of the configuration. None of it is hot.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -12,6 +12,9 @@ pub struct Settings {
     /// The memory for the database's cache, in bytes, at least 1 MiB. Pages are counted at their
     /// size on disk; in memory they take somewhat more.
     pub cache_bytes: u64,
+    /// How many bytes stay free on the disk, at least 16 MiB: with less, facts are not written;
+    /// documents of other domains with less than twice as much.
+    pub min_free: u64,
 }
 
 impl Default for Settings {
@@ -19,6 +22,7 @@ impl Default for Settings {
         Settings {
             keep_revisions: 1000,
             cache_bytes: 64 * 1024 * 1024,
+            min_free: 64 * 1024 * 1024,
         }
     }
 }
@@ -31,6 +35,12 @@ impl Settings {
         }
         if self.cache_bytes < 1024 * 1024 {
             return wrong("cache_bytes must be at least 1048576");
+        }
+        if self.min_free < RESERVE {
+            return wrong(&format!(
+                "min_free must be at least {RESERVE}: the database writes when it is closed and \
+                 opened"
+            ));
         }
         Ok(())
     }

@@ -5,15 +5,16 @@ use std::{io, sync::Arc, thread};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Commit, StoreError,
+    Commit, Durability, Quarantine, Room, Settings, StoreError,
     directory::Directory,
     engine::contained,
-    ledger::{Change, Ledger},
-    meta::Identity,
+    ledger::Change,
+    read::Reading,
     record::Record,
-    recover::Ready,
+    recover::{self, Ready},
+    room::Pledge,
     table::RowChange,
-    witness::Witness,
+    unopened::Unopened,
 };
 
 /// A group of commits shares one sync of the disk. It ends with this many members …
@@ -21,11 +22,24 @@ const MAX_GROUP: usize = 256;
 /// … or this many bytes.
 const MAX_GROUP_BYTES: usize = 8 * 1024 * 1024;
 
+/// What is read of a store, and told to who asked.
+pub(super) type Reader = Box<dyn FnOnce(&dyn Reading) + Send>;
+
 /// What is asked of the thread. Whoever asked learns that it ended by the loss of the answer.
 pub(super) enum Request {
-    Commit(Commit, oneshot::Sender<Result<Arc<Record>, StoreError>>),
-    Rows(Vec<RowChange>, oneshot::Sender<Result<(), StoreError>>),
-    Read(Box<dyn FnOnce(&Ledger) + Send>),
+    Commit(
+        Commit,
+        Pledge,
+        oneshot::Sender<Result<Arc<Record>, StoreError>>,
+    ),
+    Rows(
+        Vec<RowChange>,
+        Pledge,
+        oneshot::Sender<Result<(), StoreError>>,
+    ),
+    Read(Reader),
+    /// Look how much room there is.
+    Look(oneshot::Sender<Result<(), StoreError>>),
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
 
@@ -34,39 +48,100 @@ enum Answer {
     Rows(oneshot::Sender<Result<(), StoreError>>),
 }
 
+/// An answer owed; its room is given back with it.
+struct Owed {
+    answer: Answer,
+    _pledge: Pledge,
+}
+
+/// The database, as far as there was room to open it.
+enum Database {
+    Open(Box<Ready>),
+    Unopened(Box<Unopened>),
+}
+
+/// What a store is opened on.
+pub(super) struct Place {
+    pub(super) directory: Directory,
+    pub(super) settings: Settings,
+    pub(super) room: Room,
+    pub(super) durability: Durability,
+}
+
 pub(super) struct Writer {
-    ledger: Ledger,
-    witness: Witness,
-    identity: Identity,
-    keep_revisions: u64,
+    database: Database,
+    settings: Settings,
+    room: Room,
+    durability: Durability,
     requests: mpsc::Receiver<Request>,
     failure: watch::Sender<Option<StoreError>>,
     /// The answers owed to the members of the group being written. They outlive a panic.
-    owed: Vec<Answer>,
+    owed: Vec<Owed>,
     closing: Option<oneshot::Sender<Result<(), StoreError>>>,
     /// Unlocked when the thread has left the database.
     directory: Directory,
 }
 
 impl Writer {
-    pub(super) fn spawn(
-        directory: Directory,
-        ready: Ready,
-        keep_revisions: u64,
+    /// Opens the database, or reads it if there is no room for that.
+    pub(super) fn new(
+        place: Place,
         requests: mpsc::Receiver<Request>,
         failure: watch::Sender<Option<StoreError>>,
-    ) -> io::Result<()> {
-        let writer = Writer {
-            ledger: ready.ledger,
-            witness: ready.witness,
-            identity: ready.identity,
-            keep_revisions,
+    ) -> Result<Writer, StoreError> {
+        let Place {
+            directory,
+            settings,
+            room,
+            mut durability,
+        } = place;
+        let database = match room.permits_opening() {
+            true => {
+                let mut ready = recover::open(&directory, &settings)?;
+                let engine = &mut ready.ledger.engine;
+                engine.set_durability(std::mem::take(&mut durability));
+                room.look();
+                Database::Open(Box::new(ready))
+            }
+            false => {
+                let Some(unopened) = Unopened::read(&directory, &settings)? else {
+                    return Err(room.no_room_to_open());
+                };
+                room.set_unopened();
+                Database::Unopened(Box::new(unopened))
+            }
+        };
+        Ok(Writer {
+            database,
+            settings,
+            room,
+            durability,
             requests,
             failure,
             owed: Vec::new(),
             closing: None,
             directory,
-        };
+        })
+    }
+
+    /// The newest revision.
+    pub(super) fn head(&self) -> Option<Arc<Record>> {
+        match &self.database {
+            Database::Open(ready) => ready.ledger.head.clone(),
+            Database::Unopened(unopened) => unopened.head().cloned(),
+        }
+    }
+
+    /// What was damaged and set aside, told once.
+    pub(super) fn take_quarantine(&mut self) -> Option<Quarantine> {
+        match &mut self.database {
+            Database::Open(ready) => ready.quarantine.take(),
+            Database::Unopened(_) => None,
+        }
+    }
+
+    pub(super) fn spawn(self) -> io::Result<()> {
+        let writer = self;
         thread::Builder::new()
             .name("store".into())
             .spawn(move || writer.live())
@@ -76,7 +151,8 @@ impl Writer {
     fn live(mut self) {
         let ended = contained(|| self.run());
         let Writer {
-            ledger,
+            database,
+            room,
             failure,
             closing,
             directory,
@@ -84,7 +160,13 @@ impl Writer {
         } = self;
         match ended {
             Ok(()) => {
-                let closed = ledger.engine.close();
+                let closed = match database {
+                    Database::Open(ready) => {
+                        room.release_to_close();
+                        ready.ledger.engine.close()
+                    }
+                    Database::Unopened(_) => Ok(()),
+                };
                 drop(directory);
                 if let Some(closing) = closing {
                     // The owner may have gone without waiting.
@@ -96,7 +178,9 @@ impl Writer {
                     fatal @ StoreError::Fatal(_) => fatal,
                     error => StoreError::Fatal(error.to_string().into()),
                 }));
-                ledger.engine.abandon();
+                if let Database::Open(ready) = database {
+                    ready.ledger.engine.abandon();
+                }
             }
         }
     }
@@ -107,39 +191,82 @@ impl Writer {
             let Some(first) = self.requests.blocking_recv() else {
                 return Ok(());
             };
-            let group = self.gather(first);
+            let group = self.gather(first)?;
+            let Database::Open(ready) = &mut self.database else {
+                continue;
+            };
             if group.is_empty() {
                 continue;
             }
-            let outcomes = self.ledger.append(group)?;
-            self.witness.note(&self.identity, &self.ledger.standing())?;
-            for (answer, outcome) in self.owed.drain(..).zip(outcomes) {
-                answer.give(outcome);
+            let outcomes = ready.ledger.append(group)?;
+            let standing = ready.ledger.standing();
+            ready.witness.note(&ready.identity, &standing)?;
+            for (owed, outcome) in self.owed.drain(..).zip(outcomes) {
+                owed.answer.give(outcome);
             }
-            self.ledger.reclaim()?;
-            self.ledger.prune(self.keep_revisions)?;
+            ready.ledger.reclaim()?;
+            ready.ledger.prune(self.settings.keep_revisions)?;
         }
+        Ok(())
+    }
+
+    /// Opens a database for which there was no room, if there is now.
+    fn look(&mut self) -> Result<(), StoreError> {
+        let before = match &self.database {
+            Database::Open(_) => {
+                self.room.look();
+                return Ok(());
+            }
+            Database::Unopened(_) if !self.room.is_back() => return Ok(()),
+            Database::Unopened(unopened) => unopened.head().map(|head| head.hash),
+        };
+        let mut ready = match contained(|| recover::open(&self.directory, &self.settings)) {
+            Ok(ready) => ready,
+            Err(error) => {
+                tracing::error!(%error, "the store is not opened yet");
+                return Ok(());
+            }
+        };
+        if let Some(quarantine) = &ready.quarantine {
+            tracing::error!(message = %quarantine);
+        }
+        if ready.ledger.head.as_ref().map(|head| head.hash) != before {
+            let why = "it ends at another revision than the one that was read before there was \
+                       room to open it";
+            ready.ledger.engine.abandon();
+            return Err(StoreError::damaged("the database", why));
+        }
+        let durability = std::mem::take(&mut self.durability);
+        ready.ledger.engine.set_durability(durability);
+        self.database = Database::Open(Box::new(ready));
+        self.room.set_open();
+        tracing::info!("there is room again: the store is open");
         Ok(())
     }
 
     /// Takes what is waiting, up to the size of a group. Reads are served on the way: they see
     /// what is durable.
-    fn gather(&mut self, first: Request) -> Vec<Change> {
+    fn gather(&mut self, first: Request) -> Result<Vec<Change>, StoreError> {
         let mut group = Vec::new();
         let mut bytes = 0;
         let mut next = Some(first);
         while let Some(request) = next {
             match request {
-                Request::Commit(commit, answer) => {
+                Request::Commit(commit, pledge, answer) => {
                     bytes += commit.size();
                     group.push(Change::Commit(commit));
-                    self.owed.push(Answer::Commit(answer));
+                    self.owe(Answer::Commit(answer), pledge);
                 }
-                Request::Rows(changes, answer) => {
+                Request::Rows(changes, pledge, answer) => {
                     group.push(Change::Rows(changes));
-                    self.owed.push(Answer::Rows(answer));
+                    self.owe(Answer::Rows(answer), pledge);
                 }
-                Request::Read(read) => read(&self.ledger),
+                Request::Read(read) => read(self.database.reading()),
+                Request::Look(answer) => {
+                    self.look()?;
+                    // Whoever asked may have stopped waiting.
+                    let _gone = answer.send(Ok(()));
+                }
                 Request::Close(answer) => {
                     self.closing = Some(answer);
                     break;
@@ -150,7 +277,23 @@ impl Writer {
             }
             next = self.requests.try_recv().ok();
         }
-        group
+        Ok(group)
+    }
+
+    fn owe(&mut self, answer: Answer, pledge: Pledge) {
+        self.owed.push(Owed {
+            answer,
+            _pledge: pledge,
+        });
+    }
+}
+
+impl Database {
+    fn reading(&self) -> &dyn Reading {
+        match self {
+            Database::Open(ready) => &ready.ledger,
+            Database::Unopened(unopened) => &**unopened,
+        }
     }
 }
 

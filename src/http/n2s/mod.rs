@@ -20,10 +20,11 @@ use crate::alto::json::Faults;
 use crate::auth::Principal;
 use crate::ident::SourceName;
 use crate::ingest::Refusal;
+use crate::store::StoreError;
 
 use super::conditional::not_modified;
 use super::negotiate::Coding;
-use super::refusal::{Refused, Wording, faulty, problem, refused};
+use super::refusal::{Refused, Wording, faulty, no_room, problem, refused};
 
 fn bad_request(detail: &str) -> Refused {
     refused(problem(
@@ -134,6 +135,7 @@ fn refuse(refusal: &Refusal) -> Response {
         Refusal::TooMuch(_) => (StatusCode::UNPROCESSABLE_ENTITY, "limit"),
         // Nobody waits for it.
         Refusal::GivenUp => (StatusCode::SERVICE_UNAVAILABLE, "limit"),
+        Refusal::Store(error @ StoreError::NoRoom { .. }) => return no_room(error),
         Refusal::Store(error) => {
             tracing::error!(%error, "a write could not be made durable");
             return going_down();

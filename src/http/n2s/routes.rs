@@ -8,6 +8,7 @@ use crate::api::n2s::{
     ConflictList, CostMapDocument, InterconnectsDocument, NetworkMapDocument, PropertiesDocument,
     RevisionDocument, RevisionList, TransactionDocument, WriteAnswer,
 };
+use crate::api::problem::Problem;
 use crate::auth::Scope;
 use crate::http::app::App;
 use crate::http::openapi::{Content, Operation, Parameter, Route, content};
@@ -219,6 +220,11 @@ fn written() -> Vec<(StatusCode, &'static str, Vec<Content>)> {
             StatusCode::CREATED,
             "A document is there that was not before",
             answer(),
+        ),
+        (
+            StatusCode::INSUFFICIENT_STORAGE,
+            "Nothing was changed: there is no room on the node's disk (store.min_free)",
+            vec![content::<Problem>(media::PROBLEM)],
         ),
     ]
 }

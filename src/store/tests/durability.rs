@@ -21,7 +21,13 @@ async fn nothing_is_acknowledged_before_it_is_durable() {
         reached.send(()).unwrap();
         permits.recv().map_err(io::Error::other)
     });
-    let opened = Store::open_with(&home.path(), &Settings::default(), durability).unwrap();
+    let opened = Store::open_with(
+        &home.path(),
+        &Settings::default(),
+        durability,
+        FreeSpace::real(),
+    )
+    .unwrap();
     let store = opened.store;
     let first = tokio::spawn(store.submit(commit(1)).await.unwrap().durable());
     syncs.recv().unwrap();
@@ -59,7 +65,13 @@ async fn after_a_failed_sync_nothing_is_acknowledged_and_everybody_is_told() {
             Ok(())
         }
     });
-    let opened = Store::open_with(&home.path(), &Settings::default(), durability).unwrap();
+    let opened = Store::open_with(
+        &home.path(),
+        &Settings::default(),
+        durability,
+        FreeSpace::real(),
+    )
+    .unwrap();
     let store = opened.store;
     store.commit(commit(1)).await.unwrap();
     let (commit_2, put) = tokio::join!(
@@ -87,7 +99,13 @@ async fn after_a_failed_sync_nothing_is_acknowledged_and_everybody_is_told() {
 async fn a_panic_in_the_database_is_a_failure_and_no_end_of_the_process() {
     let home = Home::new();
     let durability = checked(|| panic!("a bug in the database"));
-    let opened = Store::open_with(&home.path(), &Settings::default(), durability).unwrap();
+    let opened = Store::open_with(
+        &home.path(),
+        &Settings::default(),
+        durability,
+        FreeSpace::real(),
+    )
+    .unwrap();
     match opened.store.commit(commit(1)).await {
         Err(StoreError::Fatal(why)) => assert!(why.contains("a bug in the database"), "{why}"),
         other => panic!("{other:?}"),

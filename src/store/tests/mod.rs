@@ -6,6 +6,7 @@ mod durability;
 mod offline;
 mod opening;
 mod pruning;
+mod room;
 
 use std::{
     collections::BTreeMap,

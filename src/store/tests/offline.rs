@@ -190,10 +190,11 @@ async fn compacting_keeps_everything_and_frees_the_rest() {
     let left = fs::read_dir(home.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name());
-    assert!(
-        left.into_iter()
-            .all(|name| ["lock", "sled", "witness"].iter().any(|n| name == *n))
-    );
+    assert!(left.into_iter().all(|name| {
+        ["lock", "reserve", "sled", "witness"]
+            .iter()
+            .any(|n| name == *n)
+    }));
 }
 
 #[tokio::test]

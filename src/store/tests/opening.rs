@@ -144,7 +144,7 @@ async fn an_exchange_of_databases_cut_off_anywhere_is_settled() {
             .map(|entry| entry.unwrap().file_name());
         let mut left: Vec<_> = left.collect();
         left.sort();
-        assert_eq!(left, ["lock", "sled", "witness"]);
+        assert_eq!(left, ["lock", "reserve", "sled", "witness"]);
     }
 }
 

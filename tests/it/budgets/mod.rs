@@ -3,3 +3,4 @@
 mod answers;
 mod followed;
 mod memory;
+mod room;

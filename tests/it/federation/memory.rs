@@ -1,6 +1,7 @@
 //! What peers send does not fill the memory of the node.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::slice::from_ref;
 
 use altofed::api::s2s::PeerState;
@@ -38,10 +39,10 @@ fn sparse_maps(number: u8) -> (Value, Value) {
 }
 
 /// A node in a process of its own that has these peers.
-async fn serve(directory: &TempDir, peers: &str) -> (Program, Site) {
+pub async fn serve(directory: &Path, peers: &str) -> (Program, Site) {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let text = own_section(1, listen, directory.path(), "") + peers;
-    let config = config_path(directory.path());
+    let text = own_section(1, listen, directory, "") + peers;
+    let config = config_path(directory);
     std::fs::write(&config, text).expect("a file");
     let serve = move || Program::run(&config, &["--json"]);
     let program = tokio::task::spawn_blocking(serve).await.expect("no panic");
@@ -57,7 +58,7 @@ async fn sparse_maps_take_memory_by_their_costs_whoever_states_them() {
     rogue.passes(&[]);
     let directory = TempDir::new().expect("a directory");
     let join = Join::to(2, &rogue.url).text(1);
-    let (program, a) = serve(&directory, &join).await;
+    let (program, a) = serve(directory.path(), &join).await;
     a.states(&[]).await;
     let before = program.peak_resident();
 
@@ -111,7 +112,7 @@ async fn ten_gigabytes_a_bomb_and_deep_json_cost_a_node_a_few_megabytes() {
         text += &join.text(1);
         rogues.push(rogue);
     }
-    let (program, a) = serve(&directory, &text).await;
+    let (program, a) = serve(directory.path(), &text).await;
     a.states(&[]).await;
     let own = a.own_answers().await;
     for number in 2..=6 {

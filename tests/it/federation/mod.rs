@@ -16,6 +16,7 @@ mod poison;
 mod proxy;
 mod push;
 mod rogue;
+mod room;
 mod site;
 mod starting;
 mod surface;

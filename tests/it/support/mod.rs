@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod changes;
+mod disk;
 pub mod events;
 mod program;
 pub mod tips;
@@ -13,12 +14,13 @@ use std::sync::Arc;
 use altofed::config::Config;
 use altofed::node::{Ground, Node};
 use altofed::runtime::Clock;
-use altofed::store::Durability;
+use altofed::store::{Durability, FreeSpace};
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub use disk::Disk;
 pub use program::{Program, command, config_path, text, write_config};
 
 /// The secrets of the tokens that every test node has.
@@ -88,6 +90,17 @@ impl TestNode {
         node
     }
 
+    /// A node on whose disk so much is free as `free` says.
+    pub async fn filling(free: FreeSpace, more: &str) -> Self {
+        let ground = Ground {
+            free,
+            ..Ground::at(Clock::system())
+        };
+        let node = Self::on(ground, more).await;
+        node.joined().await;
+        node
+    }
+
     /// A node on this ground, as soon as it listens.
     pub async fn on(ground: Ground, more: &str) -> Self {
         let data = TempDir::new().expect("a directory");
@@ -143,6 +156,19 @@ impl TestNode {
         let config = config(self.data.path(), &self.more);
         self.clock = clock.clone();
         let node = Node::start(config, clock).await.expect("a node");
+        self.url = reached_at(&node, &self.more);
+        self.node = Some(node);
+        self.joined().await;
+    }
+
+    /// Stops the node in good order and starts it again on the same data, on another ground.
+    pub async fn restart_on(&mut self, ground: Ground) {
+        let node = self.node.take().expect("it runs");
+        let ended = node.shutdown(std::time::Duration::from_secs(10));
+        ended.await.expect("a sound end");
+        let config = config(self.data.path(), &self.more);
+        self.clock = ground.clock.clone();
+        let node = Node::start_on(config, ground).await.expect("a node");
         self.url = reached_at(&node, &self.more);
         self.node = Some(node);
         self.joined().await;
