@@ -7,7 +7,7 @@ use super::fuzz::targets;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(
-        if std::env::var_os("ALTOFED_HEAVY").is_some() { 20_000 } else { 2_000 }
+        if std::env::var_os("ALTOFED_HEAVY").is_some() { 4_000 } else { 500 }
     ))]
 
     #[test]

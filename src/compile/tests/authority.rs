@@ -294,7 +294,7 @@ fn published(merged: &Merged) -> Vec<(IpNet, PidName)> {
 
 fn cases() -> ProptestConfig {
     let heavy = std::env::var_os("ALTOFED_HEAVY").is_some();
-    ProptestConfig::with_cases(if heavy { 20_000 } else { 300 })
+    ProptestConfig::with_cases(if heavy { 2_000 } else { 300 })
 }
 
 proptest! {

@@ -12,7 +12,7 @@ use super::world::{METRICS, Stated, World, metric, world};
 /// The cases of a property: the full count where it is asked for.
 fn cases() -> ProptestConfig {
     let heavy = std::env::var_os("ALTOFED_HEAVY").is_some();
-    ProptestConfig::with_cases(if heavy { 6_000 } else { 2_000 })
+    ProptestConfig::with_cases(if heavy { 3_000 } else { 1_000 })
 }
 
 /// The index in the merged view of a domain's PID.

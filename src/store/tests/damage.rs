@@ -193,7 +193,7 @@ fn damage(file: &'static str, cases: u32) -> BTreeMap<Outcome, u32> {
         .unwrap();
     let sample = SAMPLE.get_or_init(|| runtime.block_on(Sample::new()));
     let heavy = if std::env::var_os("ALTOFED_HEAVY").is_some() {
-        10
+        4
     } else {
         1
     };

@@ -229,7 +229,7 @@ fn heavier(usual: u64, heavy: u64) -> u64 {
 
 #[tokio::test]
 async fn cuts_in_the_middle_of_events_lose_and_invent_nothing() {
-    for seed in 1..=heavier(2, 20) {
+    for seed in 1..=heavier(2, 8) {
         let mut scene = Scene::new(seed, "", |_| {}).await;
         for _ in 0..heavier(15, 60) {
             let budgets: Vec<usize> = (0..5).map(|_| scene.changes.below(6000) as usize).collect();
@@ -254,7 +254,7 @@ async fn bytes_that_come_one_by_one_make_the_same_events() {
 
 #[tokio::test]
 async fn what_was_held_back_for_many_versions_arrives_in_the_end() {
-    for seed in 1..=heavier(2, 20) {
+    for seed in 1..=heavier(2, 8) {
         let mut scene = Scene::new(seed, "", |_| {}).await;
         scene.all_have_it().await;
         for _ in 0..2 {
@@ -327,7 +327,7 @@ async fn a_server_that_restarts_is_followed_on() {
 
 #[tokio::test]
 async fn all_of_it_at_once_in_any_order() {
-    for seed in 1..=heavier(3, 40) {
+    for seed in 1..=heavier(3, 10) {
         let more = "[updates]\nhistory_bytes = 1500\n";
         let mut scene = Scene::new(seed, more, |_| {}).await;
         for _ in 0..heavier(40, 120) {
