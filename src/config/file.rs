@@ -104,6 +104,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Config, ConfigError> {
         }
         None => AccessSettings::default(),
     };
+    check_ingest(&file.limits, &file.bodies, &mut faults);
     if !faults.is_empty() {
         return Err(ConfigError::faults(path, text, &faults));
     }
@@ -124,6 +125,18 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Config, ConfigError> {
         ingest: file.ingest,
         store: file.store,
     })
+}
+
+/// A body that may be sent must find room in memory.
+fn check_ingest(limits: &limit::Settings, bodies: &http::BodySettings, faults: &mut Vec<Fault>) {
+    let most = limits.ingest().of_caller;
+    if bodies.max_ingest_bytes as u64 > most {
+        let reason = format!(
+            "bodies.max_ingest_bytes is more than one principal may have in memory: make it at most \
+             {most}, or limits.max_ingest_bytes_in_flight larger, of which that is three quarters"
+        );
+        faults.push(Fault::new(None, reason));
+    }
 }
 
 fn node(section: NodeSection, faults: &mut Vec<Fault>) -> Node {

@@ -27,7 +27,7 @@ use super::access::{Caller, require_view};
 use super::answers::{SMALL, Unanswered};
 use super::app::App;
 use super::bodies::Representation;
-use super::body;
+use super::body::{self, BodyError};
 use super::conditional::{etag, not_modified};
 use super::limit::Accounted;
 use super::negotiate::{Coding, accepts, coding, has_type, takes_identity};
@@ -37,7 +37,7 @@ use super::push;
 use super::refusal::{Refused, Wording, alto, bare, method_not_allowed, options, refused, respond};
 use super::socket::Peer;
 use super::views;
-use super::{limit, no_room};
+use super::{limit, no_room, room_for};
 
 const GET: &str = "GET, HEAD, OPTIONS";
 const POST: &str = "POST, OPTIONS";
@@ -544,6 +544,7 @@ pub(super) fn unanswered(error: &Unanswered, parts: &Parts) -> Response {
     match error {
         Unanswered::NoRoom => no_room(parts),
         Unanswered::Pool(error) => failed(error),
+        Unanswered::CutOff(error) => failed(error),
     }
 }
 
@@ -570,10 +571,15 @@ pub(super) async fn posted(
         let error = AltoError::syntax(why);
         return Err(refused(alto(StatusCode::UNSUPPORTED_MEDIA_TYPE, &error)));
     }
-    let content = body::read(content, &app.bodies_taken().query(), &app.clock).await;
-    let content = content.map_err(|error| {
-        let why = AltoError::syntax(error.to_string());
-        refused(alto(error.status(), &why))
+    let limits = app.bodies_taken().query();
+    let room = room_for(app.answers.flight(), parts);
+    let content = body::read(content, &limits, &app.clock, room).await;
+    let content = content.map_err(|error| match error {
+        BodyError::NoRoom(_) => refused(no_room(parts)),
+        error => {
+            let why = AltoError::syntax(error.to_string());
+            refused(alto(error.status(), &why))
+        }
     })?;
     // The body may have taken long.
     require_view(app, caller, view)?;

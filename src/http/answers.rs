@@ -16,6 +16,7 @@ use crate::runtime::{Pool, PoolError, Turns};
 use super::limit::{Caller, Flight, NoRoom, Room};
 use super::negotiate::Coding;
 use super::packing::{Effort, Packing, compress};
+use super::pins::{CutOff, Pinned, Pins};
 
 /// About how many bytes a piece has, before it is packed.
 pub(super) const PIECE: usize = 64 * 1024;
@@ -39,6 +40,7 @@ pub struct Answers {
     ours: Turns<Caller>,
     others: Turns<Caller>,
     flight: Flight,
+    pins: Arc<Pins>,
     cells: AtomicU64,
 }
 
@@ -51,6 +53,9 @@ pub(super) enum Unanswered {
     /// Other answers take the memory.
     #[error("there is no room for the answer")]
     NoRoom,
+    /// It keeps what it may not.
+    #[error(transparent)]
+    CutOff(#[from] CutOff),
 }
 
 impl From<NoRoom> for Unanswered {
@@ -78,6 +83,7 @@ impl Answers {
             ours: Turns::new(ours),
             others: Turns::new(others),
             flight,
+            pins: Arc::default(),
             cells: AtomicU64::new(0),
         }
     }
@@ -90,6 +96,11 @@ impl Answers {
     /// The memory of answers.
     pub fn flight(&self) -> &Flight {
         &self.flight
+    }
+
+    /// The large answers on their way.
+    pub fn pins(&self) -> &Arc<Pins> {
+        &self.pins
     }
 
     /// Room for an answer that is to be packed in a coding on the way.
@@ -169,6 +180,25 @@ impl Answers {
         Ok(step)
     }
 
+    /// Writes the next piece of an answer that its client takes as it likes, and does something
+    /// `with` it in the same turn; whether there is more, and what was made.
+    ///
+    /// # Errors
+    /// Either panicked, or the answer was cut off.
+    pub(super) async fn step_on<S: Send + 'static, T: Send + 'static>(
+        &self,
+        caller: &Caller,
+        pinned: &Pinned,
+        state: S,
+        with: impl FnOnce(&mut S, Bytes) -> T + Send + 'static,
+    ) -> Result<(S, T, bool), Unanswered> {
+        let step = self.step(caller, pinned.take()?, state, with).await?;
+        if step.more {
+            pinned.put(step.rendering);
+        }
+        Ok((step.state, step.made, step.more))
+    }
+
     /// The body of an answer of which nothing is written yet, packed on the way. `room` is given
     /// back when the client has taken it all, or is gone.
     pub(super) fn stream(
@@ -181,7 +211,7 @@ impl Answers {
         let sending = Sending {
             answers: self.clone(),
             caller,
-            rendering: Some(Box::new(rendering)),
+            rows: Some(self.pins.note(Box::new(rendering))),
             packing: Some(Packing::new(coding, Effort::Each)),
         };
         let pieces = futures_util::stream::try_unfold(sending, Sending::next);
@@ -207,25 +237,27 @@ struct Sending {
     answers: Arc<Answers>,
     caller: Caller,
     /// None once all rows are written.
-    rendering: Option<Box<Rendering>>,
+    rows: Option<Pinned>,
     /// None once its end is written.
     packing: Option<Packing>,
 }
 
 impl Sending {
-    async fn next(mut self) -> Result<Option<(Bytes, Self)>, PoolError> {
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, Unanswered> {
         while let Some(packing) = self.packing.take() {
-            let Some(rendering) = self.rendering.take() else {
+            let Some(rows) = &self.rows else {
                 let end = packing.finish();
                 return Ok((!end.is_empty()).then_some((end, self)));
             };
             let pack = |packing: &mut Packing, text| packing.pack(&text);
-            let step = self.answers.step(&self.caller, rendering, packing, pack);
-            let step = step.await?;
-            self.rendering = step.more.then_some(step.rendering);
-            self.packing = Some(step.state);
-            if !step.made.is_empty() {
-                return Ok(Some((step.made, self)));
+            let step = self.answers.step_on(&self.caller, rows, packing, pack);
+            let (packing, packed, more) = step.await?;
+            self.packing = Some(packing);
+            if !more {
+                self.rows = None;
+            }
+            if !packed.is_empty() {
+                return Ok(Some((packed, self)));
             }
         }
         Ok(None)

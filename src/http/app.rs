@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prometheus_client::registry::Registry;
 use serde::Deserialize;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::auth::Access;
 use crate::compile::{Conflicts, Merged};
@@ -100,6 +100,10 @@ pub struct Parts {
     pub limits: watch::Receiver<limit::Settings>,
     /// What works out large answers.
     pub answers: Arc<Answers>,
+    /// The memory of bodies of the network-to-server API.
+    pub intake: limit::Flight,
+    /// How many documents of peers may be read from the disk at a time.
+    pub blob_reads: Semaphore,
     /// The bodies of full maps.
     pub bodies: Arc<Bodies>,
     /// What clients follow.

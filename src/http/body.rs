@@ -9,6 +9,7 @@ use http::StatusCode;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 
+use super::limit::{NoRoom, Room};
 use crate::alto::guard::{JsonGuard, TooDeep};
 use crate::runtime::Clock;
 
@@ -49,6 +50,9 @@ pub enum BodyError {
         /// The time that it had been given for that.
         within: Duration,
     },
+    /// There is no room for it in memory.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// It ended before its end, or is not framed as HTTP says.
     #[error("the body broke off: {0}; send it again, whole")]
     Broken(axum::Error),
@@ -80,18 +84,37 @@ impl BodyError {
             BodyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             BodyError::TooDeep(_) | BodyError::Broken(_) => StatusCode::BAD_REQUEST,
             BodyError::Slow { .. } => StatusCode::REQUEST_TIMEOUT,
+            BodyError::NoRoom(none) => none.refusal().status,
         }
     }
 }
 
-/// Reads a body to its end. A `Content-Length` above the limit is refused before anything is
+/// A body that takes room as long as it is in memory.
+struct Counted {
+    bytes: BytesMut,
+    _room: Room,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Reads a body to its end, which takes `room` as it comes and until it is dropped. A
+/// `Content-Length` above the limit is refused before anything is
 /// read, so that a client that waits for `100 Continue` sends nothing; a body without one is
 /// refused with the chunk that passes the limit.
 ///
 /// # Errors
 /// [`BodyError`]; what had come is dropped. The connection ends after the answer on HTTP/1, and
 /// the stream on HTTP/2.
-pub async fn read(body: Body, limits: &BodyLimits, clock: &Clock) -> Result<Bytes, BodyError> {
+pub async fn read(
+    body: Body,
+    limits: &BodyLimits,
+    clock: &Clock,
+    mut room: Room,
+) -> Result<Bytes, BodyError> {
     let max_bytes = limits.max_bytes;
     let too_large = || BodyError::TooLarge { max_bytes };
     let expected = usize::try_from(body.size_hint().lower()).map_err(|_| too_large())?;
@@ -112,7 +135,10 @@ pub async fn read(body: Body, limits: &BodyLimits, clock: &Clock) -> Result<Byte
             }
         };
         let Some(frame) = frame else {
-            return Ok(whole.freeze());
+            return Ok(Bytes::from_owner(Counted {
+                bytes: whole,
+                _room: room,
+            }));
         };
         // What is not data are trailers, which nothing here reads.
         let Ok(chunk) = frame.map_err(BodyError::Broken)?.into_data() else {
@@ -124,6 +150,7 @@ pub async fn read(body: Body, limits: &BodyLimits, clock: &Clock) -> Result<Byte
         if let Some(guard) = &mut guard {
             guard.feed(&chunk)?;
         }
+        room.grow(chunk.len() as u64)?;
         whole.extend_from_slice(&chunk);
     }
 }
@@ -133,6 +160,7 @@ mod tests {
     use std::convert::Infallible;
 
     use super::*;
+    use crate::http::limit::testing::room;
     use crate::runtime::testing::soon;
     use crate::runtime::{ManualClock, Task};
     use futures_util::{FutureExt, StreamExt, stream};
@@ -159,7 +187,7 @@ mod tests {
     }
 
     async fn read_now(body: Body, limits: BodyLimits) -> Result<Bytes, BodyError> {
-        read(body, &limits, &clock().0).await
+        read(body, &limits, &clock().0, room()).await
     }
 
     #[tokio::test]
@@ -194,7 +222,7 @@ mod tests {
         let opening = stream::iter([Ok::<_, Infallible>("[[["), Ok("[")]);
         let never = opening.chain(stream::pending());
         let (clock, limits) = (clock().0, limits());
-        let refused = read(Body::from_stream(never), &limits, &clock).now_or_never();
+        let refused = read(Body::from_stream(never), &limits, &clock, room()).now_or_never();
         let error = refused.unwrap().unwrap_err();
         assert!(error.to_string().contains("at byte 3"), "{error}");
         assert_eq!(error.status(), 400);
@@ -202,7 +230,11 @@ mod tests {
             max_depth: None,
             ..limits
         };
-        assert!(read(Body::from("[[[["), &deep, &clock).await.is_ok());
+        assert!(
+            read(Body::from("[[[["), &deep, &clock, room())
+                .await
+                .is_ok()
+        );
     }
 
     #[tokio::test]
@@ -213,7 +245,7 @@ mod tests {
             Some((Ok::<_, Infallible>(chunks.recv().await?), chunks))
         });
         let reading = Task::spawn("reading", async move {
-            read(Body::from_stream(chunks), &limits(), &clock).await
+            read(Body::from_stream(chunks), &limits(), &clock, room()).await
         });
         soon(hand.sleeper(10 * SECOND)).await;
         hand.advance(9 * SECOND);

@@ -19,6 +19,7 @@ use crate::store::Store;
 
 use super::answers::Answers;
 use super::bodies::Bodies;
+use super::limit::Flight;
 use super::merging::Merging;
 use super::push::Push;
 use super::socket::ListenerStats;
@@ -43,6 +44,8 @@ pub struct NodeMetrics {
     pub store: Store,
     /// What works out large answers.
     pub answers: Arc<Answers>,
+    /// The memory of bodies of the network-to-server API.
+    pub intake: Flight,
     /// The bodies of full maps.
     pub bodies: Arc<Bodies>,
     /// What clients follow.
@@ -143,14 +146,38 @@ impl Collector for NodeMetrics {
         gauge(
             out,
             "altofed_http_answer_bytes",
-            "Bytes of answers in memory until their clients have taken them",
+            "Bytes of queries and answers in memory until their clients have taken them",
             self.answers.flight().bytes(),
         )?;
         counter(
             out,
             "altofed_http_answers_refused",
-            "Requests that were answered 503 since there was no room for their answers",
+            "Requests that were answered 503 since there was no room for them or their answers",
             self.answers.flight().refused(),
+        )?;
+        gauge(
+            out,
+            "altofed_http_ingest_bytes",
+            "Bytes of bodies of the network-to-server API in memory",
+            self.intake.bytes(),
+        )?;
+        counter(
+            out,
+            "altofed_http_ingest_refused",
+            "Writes that were answered 503 since there was no room for their bodies",
+            self.intake.refused(),
+        )?;
+        gauge(
+            out,
+            "altofed_http_replaced_bytes",
+            "Bytes of replaced views that answers on their way kept when the last view was published",
+            self.answers.pins().bytes() as u64,
+        )?;
+        counter(
+            out,
+            "altofed_http_answers_cut",
+            "Answers that were cut off since they kept too much of replaced views",
+            self.answers.pins().cut(),
         )?;
         counter(
             out,

@@ -24,6 +24,7 @@ mod negotiate;
 mod openapi;
 mod ops;
 mod packing;
+mod pins;
 mod push;
 mod readiness;
 mod refusal;
@@ -50,7 +51,7 @@ pub use socket::{
 pub use telemetry::Telemetry;
 
 use access::Doorman;
-use limit::{ConcurrencyLimit, Flight, Guesses, RateLimit, Reason, RequestTimeout};
+use limit::{ConcurrencyLimit, Flight, Guesses, RateLimit, Reason, RequestTimeout, Room};
 use n2s::IDEMPOTENCY_KEY;
 use openapi::Route;
 use refusal::Wording;
@@ -120,7 +121,12 @@ pub fn counted_for(parts: &request::Parts) -> Option<limit::Caller> {
     Some(caller.accounted(parts.extensions.get::<Peer>()?))
 }
 
-/// The response to a request whose answer finds no room in memory.
+/// Room for the body of a request, of no bytes yet.
+fn room_for(flight: &Flight, parts: &request::Parts) -> Room {
+    flight.nothing(&counted_for(parts).unwrap_or(limit::Caller::Node))
+}
+
+/// The response to a request that finds no room in memory, for its body or its answer.
 fn no_room(parts: &request::Parts) -> Response {
     limit::NoRoom.refusal().respond(refuse, parts)
 }

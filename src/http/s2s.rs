@@ -25,7 +25,7 @@ use super::alto::unanswered;
 use super::answers::Unanswered;
 use super::app::App;
 use super::bodies::Representation;
-use super::body;
+use super::body::{self, BodyError};
 use super::conditional::{etag, not_modified};
 use super::limit::{self, Accounted};
 use super::negotiate::{Coding, has_type};
@@ -33,6 +33,7 @@ use super::openapi::{Operation, Parameter, Route, content};
 use super::push::open_for_peer;
 use super::refusal::{Refused, Wording, bare, json, no_room, refused, respond};
 use super::socket::Peer;
+use super::{no_room, room_for};
 
 const DIGEST: Parameter = Parameter {
     place: "path",
@@ -219,6 +220,8 @@ async fn blob(
             refused(Wording::Problem.refuse(StatusCode::NOT_FOUND, "blob", detail))
         };
         let digest: Digest = digest.parse().map_err(|_| none())?;
+        // A document is counted once it is read.
+        let _reads = app.blob_reads.acquire().await;
         let found = app.federation.blob(principal.peer.as_ref(), &digest).await;
         let found = found.map_err(|error| {
             tracing::error!(%error, "a document for a peer could not be read");
@@ -286,16 +289,21 @@ async fn updates(
 ) -> Response {
     let answered = async {
         let peer = require(&app, &caller, Scope::Peer)?.peer.clone();
-        if !has_type(request.headers(), media::UPDATE_STREAM_PARAMS) {
+        let (parts, content) = request.into_parts();
+        if !has_type(&parts.headers, media::UPDATE_STREAM_PARAMS) {
             let detail = format!("the Content-Type must be {}", media::UPDATE_STREAM_PARAMS);
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return Err(refused(Wording::Problem.refuse(status, "type", &detail)));
         }
         let limits = app.bodies_taken().query();
-        let content = body::read(request.into_body(), &limits, &app.clock).await;
-        let content = content.map_err(|error| {
-            let detail = error.to_string();
-            refused(Wording::Problem.refuse(error.status(), "body", &detail))
+        let room = room_for(app.answers.flight(), &parts);
+        let content = body::read(content, &limits, &app.clock, room).await;
+        let content = content.map_err(|error| match error {
+            BodyError::NoRoom(_) => refused(no_room(&parts)),
+            error => {
+                let detail = error.to_string();
+                refused(Wording::Problem.refuse(error.status(), "body", &detail))
+            }
         })?;
         let accounted = caller.accounted(&client);
         let (opener, bound) = (caller.clone(), peer.clone());

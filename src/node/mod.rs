@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::auth::Access;
 use crate::compile::MergePolicy;
@@ -30,13 +30,16 @@ use crate::config::Config;
 use crate::federation::{self, Federation, KeyError, SigningKey};
 use crate::http::{
     Answers, App, Bodies, BodySettings, Followed, ListenError, Listener, NodeMetrics, Parts, Push,
-    Settings, Telemetry, Tls, TlsError, UpdateSettings, limit, router,
+    Settings, Telemetry, Tls, TlsError, UpdateSettings, counted_for, limit, refuse, router,
 };
 use crate::ingest::{Ledger, LoadError, Rules};
 use crate::publish::{Snapshot, ViewName};
 use crate::runtime::{Clock, Drain, Gate, Overrun, PoolError, Signal, Task};
 use crate::store::{Durability, FreeSpace, Quarantine, Store, StoreError};
 use lanes::Lanes;
+
+/// How many documents of peers are read from the disk for others at a time.
+const BLOB_READS: usize = 2;
 
 /// A running node. Dropped, it stops at once; [`Node::shutdown`] lets requests end.
 pub struct Node {
@@ -53,7 +56,7 @@ pub struct Node {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     quarantine: Option<Quarantine>,
     _pipeline: [Task<()>; 2],
-    _following: [Task<()>; 2],
+    _following: [Task<()>; 3],
     _looking: Task<()>,
     _server: Task<()>,
 }
@@ -208,15 +211,20 @@ impl Node {
         let (bodies, bodies_read) = watch::channel(config.bodies.clone());
         let (patience, patience_read) = watch::channel(config.merge_patience);
         let (signal, drain) = Drain::new();
-        let flight = limit::Flight::new(
-            limits_read.clone(),
-            clock.clone(),
-            crate::http::counted_for,
-            crate::http::refuse,
+        let flight = |budget| {
+            let (limits, clock) = (limits_read.clone(), clock.clone());
+            limit::Flight::new(limits, budget, clock, counted_for, refuse)
+        };
+        let (flight, intake) = (
+            flight(limit::Settings::answers),
+            flight(limit::Settings::ingest),
         );
         let own_view = ViewName::Domain(config.federation.own.domain.clone());
         let (ours, others) = (lanes.ours.clone(), lanes.others.clone());
         let answers = Arc::new(Answers::new(own_view, ours, others, flight));
+        let pinning = answers
+            .pins()
+            .watch(published.snapshots.clone(), limits_read.clone());
         let rendered = Arc::new(Bodies::new(&config.publish, answers.clone()));
         let (updates, updates_read) = watch::channel(config.updates.clone());
         let (followed, following) = Followed::start(
@@ -250,6 +258,7 @@ impl Node {
             ledger: ledger.clone(),
             store: opened.store.clone(),
             answers: answers.clone(),
+            intake: intake.clone(),
             bodies: rendered.clone(),
             push: push.clone(),
             peer_push: peer_push.clone(),
@@ -267,6 +276,8 @@ impl Node {
             body_settings: bodies_read,
             limits: limits_read,
             answers,
+            intake,
+            blob_reads: Semaphore::new(BLOB_READS),
             bodies: rendered,
             push,
             peer_push,
@@ -302,7 +313,7 @@ impl Node {
             snapshots: published.snapshots,
             quarantine: opened.quarantine.take(),
             _pipeline: pipeline,
-            _following: [following, following_peers],
+            _following: [following, following_peers, pinning],
             _looking: looking,
             _server: Task::spawn("server", serving),
             config,

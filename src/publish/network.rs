@@ -90,24 +90,22 @@ impl NetworkMap {
     }
 
     /// About how many bytes of memory it takes beside another map, which may share parts with it.
-    pub fn bytes_beside(&self, other: &NetworkMap) -> usize {
+    pub fn bytes_beside(&self, other: Option<&NetworkMap>) -> usize {
         /// What a PID takes beside its name, in the list and in the index.
         const PID: usize = 120;
         let group = |(place, group): (usize, &Arc<AddressGroup>)| {
-            let is_shared = other
-                .groups
-                .get(place)
-                .is_some_and(|o| Arc::ptr_eq(o, group));
+            let others = other.and_then(|other| other.groups.get(place));
+            let is_shared = others.is_some_and(|others| Arc::ptr_eq(others, group));
             if is_shared { 0 } else { group.bytes() }
         };
         let mut bytes: usize = self.groups.iter().enumerate().map(group).sum();
-        if !Arc::ptr_eq(&self.pids, &other.pids) {
+        if !other.is_some_and(|other| Arc::ptr_eq(&self.pids, &other.pids)) {
             let names = self.pids.names().iter();
             bytes += names
                 .map(|name| PID + 2 * name.as_str().len())
                 .sum::<usize>();
         }
-        if !Arc::ptr_eq(&self.lookup.lpm, &other.lookup.lpm) {
+        if !other.is_some_and(|other| Arc::ptr_eq(&self.lookup.lpm, &other.lookup.lpm)) {
             bytes += self.lookup.lpm.heap_bytes();
         }
         bytes

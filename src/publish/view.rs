@@ -132,17 +132,20 @@ impl View {
     }
 
     /// About how many bytes of memory it takes beside another view, which may share parts with it.
-    pub fn bytes_beside(&self, other: &View) -> usize {
-        let costs = |(metric, costs): (&MetricName, &Costs)| match other.costs.get(metric) {
+    pub fn bytes_beside(&self, other: Option<&View>) -> usize {
+        let costs = |(metric, costs): (&MetricName, &Costs)| match other
+            .and_then(|other| other.costs.get(metric))
+        {
             Some(others) => costs.bytes_beside(others),
             None => costs.bytes(),
         };
-        let properties = if Arc::ptr_eq(&self.properties, &other.properties) {
-            0
-        } else {
-            self.properties.bytes()
+        let shares = |other: &View| Arc::ptr_eq(&self.properties, &other.properties);
+        let properties = match other {
+            Some(other) if shares(other) => 0,
+            _ => self.properties.bytes(),
         };
-        self.network.bytes_beside(&other.network)
+        self.network
+            .bytes_beside(other.map(|other| &*other.network))
             + self.costs.iter().map(costs).sum::<usize>()
             + properties
     }

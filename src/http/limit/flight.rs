@@ -1,4 +1,4 @@
-//! The bytes of answers that are in memory until their clients have taken them.
+//! The bytes of requests and answers that are in memory until nobody needs them any more.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
@@ -15,20 +15,21 @@ use http::StatusCode;
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::sync::{oneshot, watch};
 
-use super::{Caller, CallerOf, Reason, Refusal, Refuse, Settings, lock};
+use super::{Caller, CallerOf, FlightBudget, Reason, Refusal, Refuse, Settings, lock};
 use crate::runtime::Clock;
 
 /// When a request that found no room may try again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Holds the answers in memory to a number of bytes, and each caller to a share of it. Bodies
-/// that many answers share, kept within a budget of their own, are not counted.
+/// Holds what is in memory for callers to a number of bytes, and each caller to a share of it.
+/// Bodies that many answers share, kept within a budget of their own, are not counted.
 #[derive(Clone, Debug)]
 pub struct Flight(Arc<Counted>);
 
 #[derive(Debug)]
 struct Counted {
     settings: watch::Receiver<Settings>,
+    budget: fn(&Settings) -> FlightBudget,
     clock: Clock,
     refuse: Refuse,
     caller_of: CallerOf,
@@ -70,7 +71,8 @@ pub struct Room {
 pub struct Accounted;
 
 /// There was no room in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", Reason::Memory)]
 pub struct NoRoom;
 
 impl NoRoom {
@@ -85,20 +87,26 @@ impl NoRoom {
 }
 
 impl Flight {
-    /// Counts by `settings`; `caller_of` tells whose an answer is.
+    /// Counts by the `budget` in the settings; `caller_of` tells whose an answer is.
     pub fn new(
         settings: watch::Receiver<Settings>,
+        budget: fn(&Settings) -> FlightBudget,
         clock: Clock,
         caller_of: CallerOf,
         refuse: Refuse,
     ) -> Flight {
         Flight(Arc::new(Counted {
             settings,
+            budget,
             clock,
             refuse,
             caller_of,
             state: Mutex::default(),
         }))
+    }
+
+    fn budget(&self) -> FlightBudget {
+        (self.0.budget)(&self.0.settings.borrow())
     }
 
     /// The bytes in memory now.
@@ -113,16 +121,18 @@ impl Flight {
 
     /// Room for a small answer, if there is some.
     pub fn try_take(&self, caller: &Caller, bytes: u64) -> Result<Room, NoRoom> {
-        let settings = self.0.settings.borrow().clone();
-        let mut state = lock(&self.0.state);
-        let of_caller = state.callers.get(caller).map_or(0, |held| held.bytes);
-        if state.bytes + bytes > settings.max_bytes_in_flight
-            || of_caller + bytes > settings.max_bytes_per_client
-        {
-            state.refused += 1;
-            return Err(NoRoom);
+        let mut room = self.nothing(caller);
+        room.grow(bytes)?;
+        Ok(room)
+    }
+
+    /// Room for what comes bit by bit, of no bytes yet.
+    pub fn nothing(&self, caller: &Caller) -> Room {
+        Room {
+            flight: self.clone(),
+            caller: caller.clone(),
+            bytes: 0,
         }
-        Ok(self.take_now(&mut state, caller, bytes))
     }
 
     /// Room for an answer. Who waits takes turns with the other callers.
@@ -180,21 +190,11 @@ impl Flight {
         }
     }
 
-    fn take_now(&self, state: &mut Held, caller: &Caller, bytes: u64) -> Room {
-        state.bytes += bytes;
-        state.callers.entry(caller.clone()).or_default().bytes += bytes;
-        Room {
-            flight: self.clone(),
-            caller: caller.clone(),
-            bytes,
-        }
-    }
-
     /// Gives room to who waits, in turns. A caller whose share is full is passed over; where all
     /// the room is taken the next one in turn is waited for, so that large answers come to it too.
     fn serve(&self, state: &mut Held) {
-        let settings = self.0.settings.borrow().clone();
-        let most = settings.max_bytes_waited_for();
+        let budget = self.budget();
+        let most = budget.waited_for();
         for _ in 0..state.order.len() {
             let Some(caller) = state.order.pop_front() else {
                 return;
@@ -213,10 +213,7 @@ impl Flight {
                 state.forget(&caller);
                 continue;
             };
-            let (bytes, fits) = (
-                next.bytes,
-                of_caller.bytes + next.bytes <= settings.max_bytes_per_client,
-            );
+            let (bytes, fits) = (next.bytes, of_caller.bytes + next.bytes <= budget.of_caller);
             if fits && state.bytes + bytes > most {
                 state.order.push_front(caller);
                 return;
@@ -230,7 +227,8 @@ impl Flight {
                 state.order.push_back(caller.clone());
             }
             if let Some(waiting) = waiting {
-                let room = self.take_now(state, &caller, bytes);
+                let mut room = self.nothing(&caller);
+                room.add(state, bytes);
                 if let Err(mut room) = waiting.give.send(room) {
                     // Its request ended just now. The state is locked here, so that
                     // nothing must be left to be given back when the room is dropped.
@@ -254,6 +252,27 @@ impl Held {
 }
 
 impl Room {
+    /// Makes room for as many bytes more, if there is some.
+    pub fn grow(&mut self, bytes: u64) -> Result<(), NoRoom> {
+        let flight = self.flight.clone();
+        let budget = flight.budget();
+        let mut state = lock(&flight.0.state);
+        let of_caller = state.callers.get(&self.caller).map_or(0, |held| held.bytes);
+        if state.bytes + bytes > budget.all || of_caller + bytes > budget.of_caller {
+            state.refused += 1;
+            return Err(NoRoom);
+        }
+        self.add(&mut state, bytes);
+        Ok(())
+    }
+
+    fn add(&mut self, state: &mut Held, bytes: u64) {
+        self.bytes += bytes;
+        state.bytes += bytes;
+        let of_caller = state.callers.entry(self.caller.clone()).or_default();
+        of_caller.bytes += bytes;
+    }
+
     /// The body, for whose bytes this is.
     pub fn hold(self, body: Body) -> Body {
         Body::new(InFlight { body, _room: self })
@@ -320,7 +339,14 @@ mod tests {
 
     fn flight(bench: &Bench) -> Flight {
         let settings = bench.settings.subscribe();
-        Flight::new(settings, bench.clock.clone(), |_| Some(caller("x")), refuse)
+        let clock = bench.clock.clone();
+        Flight::new(
+            settings,
+            Settings::answers,
+            clock,
+            |_| Some(caller("x")),
+            refuse,
+        )
     }
 
     fn bench() -> Bench {
@@ -357,6 +383,10 @@ mod tests {
         assert_eq!(flight.try_take(&caller("c"), 201).err(), Some(NoRoom));
         assert_eq!((flight.bytes(), flight.refused()), (600, 2));
         drop((held, other));
+        let mut grows = flight.nothing(&caller("a"));
+        assert_eq!((grows.grow(200), grows.grow(101)), (Ok(()), Err(NoRoom)));
+        assert_eq!((grows.grow(100), flight.bytes()), (Ok(()), 300));
+        drop(grows);
         assert_eq!(flight.bytes(), 0);
         assert!(
             lock(&flight.0.state).callers.is_empty(),

@@ -5,7 +5,7 @@
 //! * [`RateLimit`] holds each caller to a number of requests per second.
 //! * [`ConcurrencyLimit`] holds the node to a number of requests at a time.
 //! * [`RequestTimeout`] gives up requests that take too long.
-//! * [`Flight`] holds the answers in memory to a number of bytes.
+//! * [`Flight`] holds the requests and answers in memory to a number of bytes.
 //!
 //! Each middleware is a value made once and laid around routes with
 //! `axum::middleware::from_fn_with_state(value, Type::apply)`. Each refuses with the response
@@ -65,8 +65,8 @@ pub struct Settings {
     /// About how many bytes one answer to a query may have.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_answer_bytes: u64,
-    /// The bytes of answers that may be in memory until their clients have taken them; bodies
-    /// that are kept (`publish.cache_bytes`) are not counted.
+    /// The bytes of queries and answers that may be in memory until their clients have taken
+    /// them; bodies that are kept (`publish.cache_bytes`) are not counted.
     #[serde(deserialize_with = "at_least::<65536, _, _>")]
     pub max_bytes_in_flight: u64,
     /// How many of these bytes one caller may hold.
@@ -75,6 +75,30 @@ pub struct Settings {
     /// How long a request waits for room among these bytes before it is answered 503.
     #[serde(with = "duration::positive")]
     pub max_wait: Duration,
+    /// The bytes of bodies of the network-to-server API that may be in memory, three quarters of
+    /// them one principal's.
+    #[serde(deserialize_with = "at_least::<65536, _, _>")]
+    pub max_ingest_bytes_in_flight: u64,
+    /// The bytes of views that were replaced and are in memory for answers on their way alone.
+    /// Above it the answers of the view that was replaced first are cut off.
+    pub max_replaced_bytes: u64,
+}
+
+/// What may be in memory for callers.
+#[derive(Clone, Copy, Debug)]
+pub struct FlightBudget {
+    /// The bytes for all callers.
+    pub all: u64,
+    /// The bytes for one of them.
+    pub of_caller: u64,
+}
+
+impl FlightBudget {
+    /// The bytes that requests wait for. The rest is for what is small, which takes room at once
+    /// or not at all.
+    fn waited_for(&self) -> u64 {
+        self.all - self.all / 8
+    }
 }
 
 impl Settings {
@@ -83,14 +107,24 @@ impl Settings {
         WorkLimits {
             cells: self.max_answer_cells,
             bytes: self.max_answer_bytes,
-            memory: self.max_bytes_per_client.min(self.max_bytes_waited_for()),
+            memory: self.max_bytes_per_client.min(self.answers().waited_for()),
         }
     }
 
-    /// The bytes in flight that requests wait for. The rest is for small answers, which take room
-    /// at once or not at all.
-    fn max_bytes_waited_for(&self) -> u64 {
-        self.max_bytes_in_flight - self.max_bytes_in_flight / 8
+    /// What queries and answers may take.
+    pub fn answers(&self) -> FlightBudget {
+        FlightBudget {
+            all: self.max_bytes_in_flight,
+            of_caller: self.max_bytes_per_client,
+        }
+    }
+
+    /// What bodies of the network-to-server API may take.
+    pub fn ingest(&self) -> FlightBudget {
+        FlightBudget {
+            all: self.max_ingest_bytes_in_flight,
+            of_caller: self.max_ingest_bytes_in_flight - self.max_ingest_bytes_in_flight / 4,
+        }
     }
 }
 
@@ -123,10 +157,10 @@ pub enum Reason {
     /// Too many are under way.
     #[error("the server has all the requests under way that it can carry; try again shortly")]
     Overload,
-    /// Its answer finds no room.
+    /// Its body or its answer finds no room.
     #[error(
-        "the answers under way take all the memory that there is for them; take those that you \
-         asked for, and try again shortly"
+        "the requests and answers under way take all the memory that there is for them; take what \
+         you asked for, and try again shortly"
     )]
     Memory,
     /// It took too long, and nothing was changed.
@@ -157,6 +191,8 @@ impl Default for Settings {
             max_bytes_in_flight: 256 * 1024 * 1024,
             max_bytes_per_client: 64 * 1024 * 1024,
             max_wait: Duration::from_secs(5),
+            max_ingest_bytes_in_flight: 512 * 1024 * 1024,
+            max_replaced_bytes: 256 * 1024 * 1024,
         }
     }
 }
@@ -179,7 +215,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod testing {
+pub(in crate::http) mod testing {
     //! A bench to try the middlewares on.
 
     use super::*;
@@ -211,6 +247,13 @@ mod testing {
             .await
             .unwrap();
         (status, retry, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    /// Room for what a test reads.
+    pub fn room() -> Room {
+        let bench = Bench::new(Settings::default());
+        let (settings, clock) = (bench.settings.subscribe(), bench.clock);
+        Flight::new(settings, Settings::answers, clock, |_| None, refuse).nothing(&Caller::Node)
     }
 
     pub struct Bench {

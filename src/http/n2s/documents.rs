@@ -15,11 +15,12 @@ use crate::api::n2s::WriteAnswer;
 use crate::auth::{Principal, Scope};
 use crate::http::access::{Caller, require};
 use crate::http::app::App;
-use crate::http::body;
+use crate::http::body::{self, BodyError};
 use crate::http::conditional::{condition, etag};
 use crate::http::negotiate::{Coding, coding, has_type};
 use crate::http::packing::{Effort, compress};
 use crate::http::refusal::{Refused, Wording, faulty, json, problem, refused, respond};
+use crate::http::{no_room, room_for};
 use crate::ingest::{
     Changes, Document, DocumentPath, IdempotencyKey, Operation as Step, OperationKind, Outcome,
     Reader, Write, read_operation, read_transaction, union_document,
@@ -237,12 +238,15 @@ async fn receive(
         )));
     }
     let limits = app.bodies_taken();
-    body::read(content, &limits.ingest(), &app.clock)
-        .await
-        .map_err(|error| {
+    let room = room_for(&app.intake, parts);
+    let content = body::read(content, &limits.ingest(), &app.clock, room).await;
+    content.map_err(|error| match error {
+        BodyError::NoRoom(_) => refused(no_room(parts)),
+        error => {
             let detail = error.to_string();
             refused(problem(error.status(), "body", &detail, &Faults::default()))
-        })
+        }
+    })
 }
 
 /// Reads a body on the pool.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use rayon::prelude::*;
 use tokio::sync::watch;
 
+use crate::alto::meta::CostMode;
 use crate::http::bodies::Bodies;
 use crate::http::socket::{Client, Place, Shares};
 use crate::ident::Tag;
@@ -74,7 +75,7 @@ pub(super) struct Answer {
     used: Duration,
     /// The name of its TIPS view, if it has one.
     name: Option<String>,
-    /// How many cells it has.
+    /// How many cells count for it; none if it costs what changes of it, whatever its size.
     cells: u64,
     _of_client: Option<[Place; 2]>,
 }
@@ -255,18 +256,20 @@ impl Followed {
         let id = match usable {
             Some(id) => id,
             None => {
-                let place = match state.place(client, work.cells, &settings) {
-                    Err(Full) => {
-                        state.forget(now, settings.history_age);
-                        state.place(client, work.cells, &settings)?
-                    }
-                    Ok(place) => place,
-                };
                 let Some((source, resource)) = state.snapshot.view(view).and_then(|source| {
                     let resource = key.1.resource(source).ok()?;
                     Some((source.clone(), resource.clone()))
                 }) else {
                     return Err(Full);
+                };
+                let is_counted = client.is_some() && !costs_its_changes(&resource.kind);
+                let cells = if is_counted { work.cells } else { 0 };
+                let place = match state.place(client, cells, &settings) {
+                    Err(Full) => {
+                        state.forget(now, settings.history_age);
+                        state.place(client, cells, &settings)?
+                    }
+                    Ok(place) => place,
                 };
                 let id = AnswerId(state.next);
                 state.next += 1;
@@ -281,10 +284,10 @@ impl Followed {
                     followers: 0,
                     used: now,
                     name: None,
-                    cells: work.cells,
+                    cells,
                     _of_client: place,
                 };
-                state.cells += work.cells;
+                state.cells += cells;
                 state.answers.insert(id, answer);
                 state.known.insert(key, id);
                 id
@@ -543,7 +546,7 @@ impl State {
         let old: HashMap<*const View, &Arc<View>> =
             views.map(|view| (Arc::as_ptr(view), view)).collect();
         let bytes = |view: &&Arc<View>| match self.snapshot.view(view.name()) {
-            Some(newest) => view.bytes_beside(newest),
+            Some(newest) => view.bytes_beside(Some(newest)),
             None => 0,
         };
         old.values().map(bytes).sum()
@@ -601,7 +604,7 @@ impl Behind {
     fn cells_now(&self) -> u64 {
         let pids = |view: &View| view.network().pids().len();
         match &self.new {
-            Some(new) if pids(new) != pids(&self.old) => {
+            Some(new) if self.cells > 0 && pids(new) != pids(&self.old) => {
                 let rendering = self.query.rendering(new);
                 rendering.map_or(self.cells, |rendering| rendering.work().cells)
             }
@@ -686,6 +689,15 @@ impl Answer {
         let cell = self.history.newest_tag()?;
         let is_map = matches!(self.kind, Kind::CostMap(_));
         (is_map && cell.get().is_none()).then(|| (view.clone(), self.query.clone(), cell.clone()))
+    }
+}
+
+/// Whether bringing an answer forward takes what changed of it and no more: a full map of costs as
+/// they are is compared by the rows that its versions share, and ranks depend on all of them.
+fn costs_its_changes(kind: &Kind) -> bool {
+    match kind {
+        Kind::CostMap(cost_type) => cost_type.cost_mode == CostMode::Numerical,
+        kind => *kind == Kind::NetworkMap,
     }
 }
 

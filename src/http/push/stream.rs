@@ -18,8 +18,9 @@ use crate::http::access;
 use crate::http::bodies::Chain;
 use crate::http::limit::{Caller, Room};
 use crate::http::negotiate::Coding;
+use crate::http::pins::Pinned;
 use crate::ident::DomainLabel;
-use crate::publish::{Form, Kind, Rendering, View, ViewName};
+use crate::publish::{Form, Kind, View, ViewName};
 use crate::runtime::{Drain, Moment};
 
 use super::behind::{Behind, Watched};
@@ -130,10 +131,7 @@ enum Writing {
     /// One that is kept, from a piece on.
     Kept { chain: Arc<Chain>, next: usize },
     /// One that is written by rows.
-    Rows {
-        rendering: Box<Rendering>,
-        _room: Room,
-    },
+    Rows { rows: Pinned, _room: Room },
 }
 
 /// Whether a client may still read what it follows, by the rules in force.
@@ -398,10 +396,8 @@ impl Stream {
                     Whole::Rows(rendering, room) => {
                         let head = event::begin(kind.media_type(), &substream.id);
                         self.pieces.push_back(head);
-                        self.writing = Some(Writing::Rows {
-                            rendering,
-                            _room: room,
-                        });
+                        let rows = self.followed.bodies().answers().pins().note(rendering);
+                        self.writing = Some(Writing::Rows { rows, _room: room });
                     }
                 }
             }
@@ -431,20 +427,19 @@ impl Stream {
                 }
                 None => self.pieces.push_back(event::END),
             },
-            Writing::Rows { rendering, _room } => {
+            Writing::Rows { rows, _room } => {
                 let answers = self.followed.bodies().answers().clone();
                 let as_it_is = |(): &mut (), text| text;
-                let step = Box::pin(answers.step(&self.caller, rendering, (), as_it_is));
-                let Ok(step) = step.await else {
+                let step = Box::pin(answers.step_on(&self.caller, &rows, (), as_it_is));
+                let Ok(((), text, more)) = step.await else {
                     self.closed = true;
                     return;
                 };
-                if !step.made.is_empty() {
-                    self.pieces.extend(event::lines(&step.made));
+                if !text.is_empty() {
+                    self.pieces.extend(event::lines(&text));
                 }
-                if step.more {
-                    let rendering = step.rendering;
-                    self.writing = Some(Writing::Rows { rendering, _room });
+                if more {
+                    self.writing = Some(Writing::Rows { rows, _room });
                 } else {
                     self.pieces.push_back(event::END);
                 }

@@ -1,10 +1,15 @@
 //! Answers: their cost is known before they are begun, and ends with who wanted them.
 
+use std::convert::Infallible;
+
+use futures_util::{StreamExt, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::streaming::feed;
-use crate::support::{COST_FILTER, COST_PARAMS, TestNode, client_elsewhere, plain_client};
+use crate::support::{
+    COST_FILTER, COST_PARAMS, JSON, NOC, NOC2, OPS, TestNode, client_elsewhere, plain_client,
+};
 
 const FILTERED: &str = "/views/isp-a/filtered-costmap";
 const ENDPOINTS: &str = "/views/isp-a/endpointcost";
@@ -167,4 +172,89 @@ async fn answers_that_nobody_reads_leave_others_their_room() {
     drop((unread, other));
     node.until_metric(BYTES, |bytes| bytes == 0.0).await;
     assert_eq!(ask(&here).await.expect("an answer").status(), 200);
+}
+
+/// A body of which so many bytes come, and never its end.
+fn endless(bytes: usize) -> reqwest::Body {
+    let come = stream::iter([Ok::<_, Infallible>("x".repeat(bytes))]);
+    reqwest::Body::wrap_stream(come.chain(stream::pending()))
+}
+
+#[tokio::test]
+async fn bodies_of_queries_take_room_as_they_come() {
+    let limits = "[limits]\nrequests_per_second = 0\nmax_bytes_per_client = 100000\n";
+    let node = TestNode::with(limits).await;
+    feed(&node, 10).await;
+    let ask = |client: &reqwest::Client, bytes| {
+        let request = node.request_by(client, Method::POST, FILTERED);
+        request.typed(COST_FILTER, endless(bytes)).begin()
+    };
+    let (here, elsewhere) = (plain_client(), client_elsewhere());
+    let first = tokio::spawn(ask(&here, 80_000));
+    node.until_metric(BYTES, |bytes| bytes == 80_000.0).await;
+    let refused = ask(&here, 30_000).await.expect("an answer");
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    let other = tokio::spawn(ask(&elsewhere, 30_000));
+    node.until_metric(BYTES, |bytes| bytes == 110_000.0).await;
+    first.abort();
+    other.abort();
+    node.until_metric(BYTES, |bytes| bytes == 0.0).await;
+}
+
+#[tokio::test]
+async fn bodies_of_writes_take_room_as_they_come_and_each_principal_has_a_share() {
+    const INGEST: &str = "altofed_http_ingest_bytes";
+    let limits = "[limits]\nrequests_per_second = 0\nmax_ingest_bytes_in_flight = 160000\n\
+                  [bodies]\nmax_ingest_bytes = 100000\n";
+    let node = TestNode::with(limits).await;
+    let put = |secret: &str, bytes| {
+        let request = node.request(Method::PUT, "/n2s/v1/network-map");
+        request.token(secret).typed(JSON, endless(bytes)).begin()
+    };
+    let first = tokio::spawn(put(NOC, 80_000));
+    node.until_metric(INGEST, |bytes| bytes == 80_000.0).await;
+    let refused = put(NOC, 50_000).await.expect("an answer");
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    assert_eq!(node.metric("altofed_http_ingest_refused_total").await, 1.0);
+    let other = tokio::spawn(put(NOC2, 50_000));
+    node.until_metric(INGEST, |bytes| bytes == 130_000.0).await;
+    let refused = put(OPS, 40_000).await.expect("an answer");
+    assert_eq!(refused.status(), 503, "all of it is taken");
+    first.abort();
+    other.abort();
+    node.until_metric(INGEST, |bytes| bytes == 0.0).await;
+    feed(&node, 10).await;
+}
+
+/// An answer is of one view to its end, unless it keeps too much of one that was replaced.
+#[tokio::test]
+async fn answers_that_keep_too_much_of_replaced_views_are_cut_off() {
+    for (more, is_cut) in [("", false), ("max_replaced_bytes = 50000\n", true)] {
+        let limits = format!("[limits]\nrequests_per_second = 0\n{more}");
+        let node = TestNode::with(&limits).await;
+        feed(&node, 100).await;
+        let request = node.request(Method::POST, ENDPOINTS);
+        let unread = request.typed(COST_PARAMS, six_million_costs()).begin();
+        let mut unread = unread.await.expect("begun");
+        assert!(unread.chunk().await.expect("a piece").is_some());
+        super::followed::change_all(&node, 100, 7).await;
+        if is_cut {
+            node.until_metric("altofed_http_answers_cut_total", |cut| cut == 1.0)
+                .await;
+        } else {
+            // 100 rows of 101 costs.
+            let kept = "altofed_http_replaced_bytes";
+            node.until_metric(kept, |bytes| bytes > 80_000.0).await;
+        }
+        let end = loop {
+            match unread.chunk().await {
+                Ok(Some(_)) => {}
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        assert_eq!(end.is_err(), is_cut, "{end:?}");
+    }
 }

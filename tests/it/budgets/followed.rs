@@ -53,8 +53,25 @@ async fn each_client_has_a_share_of_the_cells_that_are_followed_and_all_have_the
     assert_eq!(tips(&node, &plain_client(), 71).await, 400);
 }
 
+/// A full map costs what changes of it, whoever follows it; ranks depend on all costs.
+#[tokio::test]
+async fn full_maps_are_followed_whatever_their_cells() {
+    let updates = "[updates]\nmax_cells_per_client = 1000\nmax_followed_cells = 1000\n";
+    let node = TestNode::with(updates).await;
+    feed(&node, 50).await;
+    let follow = async |resource: &str| {
+        let asked = json!({"resource-id": format!("isp-a:{resource}")});
+        let tips = "/views/isp-a/tips";
+        node.post(tips, TIPS_PARAMS, asked.to_string()).await.status
+    };
+    assert_eq!(follow("costmap-routingcost").await, 200);
+    assert_eq!(follow("networkmap").await, 200);
+    assert_eq!(node.metric("altofed_http_followed_cells").await, 0.0);
+    assert_eq!(follow("ordinal-routingcost").await, 429, "2,601 cells");
+}
+
 /// Costs between all PIDs that [`feed`] made, each other than before.
-async fn change_all(node: &TestNode, pids: usize, add: usize) {
+pub(super) async fn change_all(node: &TestNode, pids: usize, add: usize) {
     let name = |i: usize| format!("p{i:03}");
     let row = |i: usize| {
         let row: Map<String, Value> = (0..pids).map(|j| (name(j), json!(i + j + add))).collect();

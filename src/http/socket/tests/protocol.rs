@@ -3,6 +3,7 @@
 use super::*;
 use crate::http::Peer;
 use crate::http::body::{self, BodyLimits};
+use crate::http::limit::testing::room;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::Request;
@@ -149,11 +150,13 @@ async fn a_streamed_response_arrives_whole_and_in_order_over_both_protocols() {
 
 /// Reads bodies of up to 1000 bytes.
 fn reader(clock: Clock) -> Router {
-    let handler =
-        async move |body: Body| match body::read(body, &BodyLimits::json(1000), &clock).await {
+    let handler = async move |body: Body| {
+        let limits = BodyLimits::json(1000);
+        match body::read(body, &limits, &clock, room()).await {
             Ok(whole) => whole.into_response(),
             Err(error) => (error.status(), error.to_string()).into_response(),
-        };
+        }
+    };
     Router::new().route("/", post(handler))
 }
 

@@ -1,0 +1,190 @@
+//! What answers on their way keep in memory of views that were replaced.
+//!
+//! An answer that is written by rows is of one view to its end, however slowly its client takes
+//! it. What it keeps of that view beside the one in force has a budget: above it the answers of
+//! the view that was begun first are cut off, whether anybody reads them or not.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::watch;
+
+use crate::publish::{Rendering, Snapshot, View};
+use crate::runtime::Task;
+
+use super::limit::Settings;
+
+/// The answers on their way.
+#[derive(Debug, Default)]
+pub struct Pins(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    next: u64,
+    under_way: BTreeMap<u64, Arc<Slot>>,
+    /// The bytes that were kept of replaced views when the last one was published.
+    bytes: usize,
+    /// Answers that were cut off since the start.
+    cut: u64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    view: Weak<View>,
+    rows: Mutex<Rows>,
+}
+
+#[derive(Debug)]
+enum Rows {
+    Here(Box<Rendering>),
+    /// A piece is being written.
+    Out,
+    Cut,
+}
+
+/// An answer on its way.
+#[derive(Debug)]
+pub(super) struct Pinned {
+    pins: Arc<Pins>,
+    number: u64,
+    slot: Arc<Slot>,
+}
+
+/// The answer was cut off.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the view that the answer is of was replaced long ago, and answers that are taken too slowly \
+     keep more of such views than may be (limits.max_replaced_bytes); ask again"
+)]
+pub(super) struct CutOff;
+
+impl Pins {
+    /// Notes an answer until it is dropped.
+    pub(super) fn note(self: &Arc<Self>, rendering: Box<Rendering>) -> Pinned {
+        let slot = Arc::new(Slot {
+            view: Arc::downgrade(rendering.view()),
+            rows: Mutex::new(Rows::Here(rendering)),
+        });
+        let mut state = lock(&self.0);
+        let number = state.next;
+        state.next += 1;
+        state.under_way.insert(number, slot.clone());
+        Pinned {
+            pins: self.clone(),
+            number,
+            slot,
+        }
+    }
+
+    /// The bytes that were kept of replaced views when the last one was published.
+    pub fn bytes(&self) -> usize {
+        lock(&self.0).bytes
+    }
+
+    /// How many answers were cut off since the start.
+    pub fn cut(&self) -> u64 {
+        lock(&self.0).cut
+    }
+
+    /// Holds what is kept to the budget whenever another snapshot is published.
+    pub fn watch(
+        self: &Arc<Self>,
+        mut snapshots: watch::Receiver<Arc<Snapshot>>,
+        settings: watch::Receiver<Settings>,
+    ) -> Task<()> {
+        let pins = self.clone();
+        Task::spawn("pins", async move {
+            while snapshots.changed().await.is_ok() {
+                let snapshot = snapshots.borrow_and_update().clone();
+                let most = settings.borrow().max_replaced_bytes;
+                pins.hold_to(&snapshot, usize::try_from(most).unwrap_or(usize::MAX));
+            }
+        })
+    }
+
+    /// Cuts off answers of views that are not those of a snapshot, the ones of the view that was
+    /// begun first before others, until such views take no more than `most` bytes beside it.
+    fn hold_to(&self, snapshot: &Snapshot, most: usize) {
+        let under_way: Vec<(u64, Arc<Slot>)> = {
+            let state = lock(&self.0);
+            let under_way = state.under_way.iter();
+            under_way.map(|(n, slot)| (*n, slot.clone())).collect()
+        };
+        let mut replaced: Vec<Replaced> = Vec::new();
+        for (_, slot) in under_way {
+            let Some(view) = slot.view.upgrade() else {
+                continue;
+            };
+            let newest = snapshot.view(view.name());
+            if newest.is_some_and(|newest| Arc::ptr_eq(newest, &view)) {
+                continue;
+            }
+            match replaced.iter_mut().find(|r| Arc::ptr_eq(&r.view, &view)) {
+                Some(known) => known.slots.push(slot),
+                None => replaced.push(Replaced {
+                    bytes: view.bytes_beside(newest.map(Arc::as_ref)),
+                    view,
+                    slots: vec![slot],
+                }),
+            }
+        }
+        let mut bytes: usize = replaced.iter().map(|r| r.bytes).sum();
+        let mut cut = 0;
+        for replaced in &replaced {
+            if bytes <= most {
+                break;
+            }
+            bytes -= replaced.bytes;
+            for slot in &replaced.slots {
+                // The answer is dropped when the lock is not held any more.
+                let rows = std::mem::replace(&mut *lock(&slot.rows), Rows::Cut);
+                cut += u64::from(!matches!(rows, Rows::Cut));
+            }
+        }
+        let mut state = lock(&self.0);
+        state.bytes = bytes;
+        state.cut += cut;
+    }
+}
+
+/// A view that is not the newest any more, and the answers that keep it.
+struct Replaced {
+    view: Arc<View>,
+    bytes: usize,
+    slots: Vec<Arc<Slot>>,
+}
+
+impl Pinned {
+    /// Takes the answer, to write its next piece.
+    ///
+    /// # Errors
+    /// It was cut off.
+    pub(super) fn take(&self) -> Result<Box<Rendering>, CutOff> {
+        let mut rows = lock(&self.slot.rows);
+        match std::mem::replace(&mut *rows, Rows::Out) {
+            Rows::Here(rendering) => Ok(rendering),
+            Rows::Out | Rows::Cut => {
+                *rows = Rows::Cut;
+                Err(CutOff)
+            }
+        }
+    }
+
+    /// Puts the answer back until its next piece is wanted; drops it if it was cut off.
+    pub(super) fn put(&self, rendering: Box<Rendering>) {
+        let mut rows = lock(&self.slot.rows);
+        if matches!(*rows, Rows::Out) {
+            *rows = Rows::Here(rendering);
+        }
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        lock(&self.pins.0).under_way.remove(&self.number);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
