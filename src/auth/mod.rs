@@ -13,4 +13,4 @@ mod token;
 pub use access::{Access, Denied, Principal};
 pub use credential::{Credential, Secret};
 pub use settings::{AccessSettings, QueryAccess, Scope, TokenSettings};
-pub use token::Token;
+pub use token::{Token, TokenError};

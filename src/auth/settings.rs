@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ident::{DomainLabel, SourceName};
+use crate::ident::{DomainLabel, Hidden, SourceName};
 
 /// `[access]`: what a caller without a token may do.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -45,7 +45,7 @@ pub struct TokenSettings {
     pub name: SourceName,
     /// The bearer token itself.
     #[serde(default)]
-    pub secret: Option<String>,
+    pub secret: Option<Hidden>,
     /// The environment variable that holds the bearer token.
     #[serde(default)]
     pub secret_env: Option<String>,

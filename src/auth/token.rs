@@ -26,50 +26,72 @@ pub struct Token {
 /// if only hex digits are used.
 const MIN_SECRET: usize = 16;
 
+/// Why a token cannot be. The words have nothing of what is configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// It can show nothing.
+    #[error("it has nothing to show; give secret_env, secret_file, secret or client_cert_sha256")]
+    NoSecret,
+    /// Its secret can be guessed.
+    #[error(
+        "the secret has fewer than {MIN_SECRET} characters; make one with `openssl rand -hex 32`"
+    )]
+    Short,
+    /// Its secret cannot be said.
+    #[error(
+        "the secret has a character that a bearer token cannot have (RFC 6750 section 2.1): use \
+         letters, digits and - . _ ~ + / ="
+    )]
+    Alphabet,
+    /// It is a peer's, and may do nothing as one.
+    #[error("the token is bound to a peer without the scope for it: add \"peer\" to its scopes")]
+    PeerScope,
+    /// What should be a fingerprint is none.
+    #[error("it must be 64 hex digits, colons allowed")]
+    Fingerprint,
+    /// A peer's label is no name.
+    #[error("the label of the domain can be no name of a token")]
+    Name,
+}
+
+impl TokenError {
+    /// The key of the table that it is about, unless it is about all of it.
+    pub fn key(self) -> Option<&'static str> {
+        match self {
+            TokenError::PeerScope => Some("scopes"),
+            TokenError::Fingerprint => Some("client_cert_sha256"),
+            TokenError::NoSecret | TokenError::Short | TokenError::Alphabet | TokenError::Name => {
+                None
+            }
+        }
+    }
+}
+
 impl Token {
     /// Resolves a configured token; `secret` is the text of its secret, if it
     /// has one.
     ///
     /// # Errors
-    /// What is wrong and how to mend it, for people.
-    pub fn new(settings: &TokenSettings, secret: Option<&str>) -> Result<Self, String> {
-        let name = &settings.name;
+    /// What is wrong and how to mend it.
+    pub fn new(settings: &TokenSettings, secret: Option<&str>) -> Result<Self, TokenError> {
         if secret.is_none() && settings.client_cert_sha256.is_none() {
-            return Err(format!(
-                "token {name} has no secret; give secret_env, secret_file, secret or \
-                 client_cert_sha256"
-            ));
+            return Err(TokenError::NoSecret);
         }
         if secret.is_some_and(|secret| secret.len() < MIN_SECRET) {
-            return Err(format!(
-                "the secret of token {name} has fewer than {MIN_SECRET} characters; make one with \
-                 `openssl rand -hex 32`"
-            ));
+            return Err(TokenError::Short);
         }
         if secret.is_some_and(|secret| !is_b64token(secret)) {
-            return Err(format!(
-                "the secret of token {name} has a character that a bearer token cannot have (RFC \
-                 6750 section 2.1): use letters, digits and - . _ ~ + / ="
-            ));
+            return Err(TokenError::Alphabet);
         }
-        if let Some(peer) = &settings.peer
-            && !settings.scopes.contains(&Scope::Peer)
-        {
-            return Err(format!(
-                "token {name} is bound to the peer {peer} without the scope for it: add \"peer\" \
-                 to its scopes"
-            ));
+        if settings.peer.is_some() && !settings.scopes.contains(&Scope::Peer) {
+            return Err(TokenError::PeerScope);
         }
-        let certificate = match &settings.client_cert_sha256 {
-            Some(text) => Some(fingerprint(text).ok_or_else(|| {
-                format!("client_cert_sha256 of token {name} must be 64 hex digits, colons allowed")
-            })?),
-            None => None,
-        };
+        let certificate = settings.client_cert_sha256.as_deref();
+        let certificate = certificate.map(|text| fingerprint(text).ok_or(TokenError::Fingerprint));
         Ok(Self {
-            name: name.clone(),
+            name: settings.name.clone(),
             secret: secret.map(Secret::new),
-            certificate,
+            certificate: certificate.transpose()?,
             scopes: settings.scopes.clone(),
             sources: settings.sources.clone(),
             peer: settings.peer.clone(),
@@ -79,9 +101,9 @@ impl Token {
     /// The principal of a peer that shows this certificate.
     ///
     /// # Errors
-    /// The fingerprint is none, in words for people.
-    pub fn of_peer(peer: &DomainLabel, client_cert_sha256: &str) -> Result<Self, String> {
-        let name = SourceName::new(peer.as_str()).map_err(|error| error.to_string())?;
+    /// The fingerprint is none.
+    pub fn of_peer(peer: &DomainLabel, client_cert_sha256: &str) -> Result<Self, TokenError> {
+        let name = SourceName::new(peer.as_str()).map_err(|_| TokenError::Name)?;
         Self::new(
             &TokenSettings {
                 name,
@@ -138,7 +160,8 @@ mod tests {
         let mut bound = settings();
         bound.peer = Some(DomainLabel::new("isp-b").expect("valid"));
         let refused = Token::new(&bound, Some("0123456789abcdef")).expect_err("no scope");
-        assert!(refused.contains("add \"peer\" to its scopes"), "{refused}");
+        assert_eq!(refused, TokenError::PeerScope);
+        assert_eq!(refused.key(), Some("scopes"));
         bound.scopes.push(Scope::Peer);
         let token = Token::new(&bound, Some("0123456789abcdef")).expect("valid");
         assert_eq!(token.peer, bound.peer);

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::config::Config;
+use crate::federation::Keyring;
 
 use super::output::say;
 use super::{ConfigOptions, Failure};
@@ -35,7 +36,7 @@ pub(super) fn run(options: &ConfigOptions) -> Result<(), Failure> {
             "listen": format!("{scheme}://{}", node.listen),
             "data-dir": node.data_dir,
             "tokens": tokens,
-            "warnings": config.merge.warnings(),
+            "warnings": config.warnings(),
         }))?;
         return Ok(());
     }
@@ -59,7 +60,7 @@ pub(super) fn run(options: &ConfigOptions) -> Result<(), Failure> {
             "  token    none: nobody can feed this node; add a [[token]] with scope ingest"
         ))?;
     }
-    for warning in config.merge.warnings() {
+    for warning in config.warnings() {
         say(format_args!("  warning  {warning}"))?;
     }
     Ok(())
@@ -70,6 +71,10 @@ fn usable(file: &Path) -> Result<Config, String> {
     let config = Config::load(file).map_err(|error| error.to_string())?;
     if let Some(files) = &config.node.tls {
         crate::http::Tls::load(files).map_err(|error| error.to_string())?;
+    }
+    let own = &config.federation.own;
+    if !own.make_key || own.keys.key.exists() {
+        Keyring::load(&own.keys).map_err(|error| error.to_string())?;
     }
     Ok(config)
 }

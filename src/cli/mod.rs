@@ -114,6 +114,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
+    keep_private();
     logging::init(&cli.log, matches!(cli.command, Command::Serve(_)));
     let outcome = match cli.command {
         Command::Serve(options) => wait(serve::run(&options)),
@@ -136,6 +137,16 @@ pub fn run() -> ExitCode {
     };
     eprintln!("altofed: {message}");
     ExitCode::from(code)
+}
+
+/// Has every file that this process makes be its owner's alone: the store, in which sled makes
+/// files of its own, and what is exported of it.
+fn keep_private() {
+    #[cfg(unix)]
+    {
+        use rustix::fs::Mode;
+        rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    }
 }
 
 /// Runs a future on a runtime of its own.

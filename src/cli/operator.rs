@@ -61,7 +61,7 @@ impl NodeOptions {
             std::env::var(variable).map_err(|_| Failure::Usage(format!("{variable} is not set")))
         });
         let options = client::Options {
-            token: token.transpose()?,
+            token: token.transpose()?.map(Into::into),
             cacert: self.cacert.clone(),
             ..client::Options::default()
         };

@@ -100,7 +100,7 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     let client = Client::new(
         &options.url,
         &client::Options {
-            token: token.transpose()?,
+            token: token.transpose()?.map(Into::into),
             cacert: options.cacert.clone(),
             timeout: Duration::from_secs(options.timeout),
             ..client::Options::default()

@@ -19,6 +19,7 @@ const DRAIN: Duration = Duration::from_secs(30);
 pub(super) async fn run(options: &ConfigOptions) -> Result<(), Failure> {
     let config =
         Config::load(&options.config).map_err(|error| Failure::Usage(error.to_string()))?;
+    warn(&config);
     let mut hangup = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -63,11 +64,21 @@ pub(super) async fn run(options: &ConfigOptions) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Logs what there is to say of a configuration though it can be used.
+fn warn(config: &Config) {
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+}
+
 /// Puts the configuration in force as it is now; what cannot be used leaves
 /// the running one as it is.
 fn reload(node: &mut Node, options: &ConfigOptions) {
     let loaded = Config::load(&options.config).map_err(|error| error.to_string());
-    match loaded.and_then(|config| node.reload(config).map_err(|error| error.to_string())) {
+    match loaded.and_then(|config| {
+        warn(&config);
+        node.reload(config).map_err(|error| error.to_string())
+    }) {
         Ok(()) => tracing::info!("the configuration was reloaded"),
         Err(error) => {
             tracing::error!(%error, "the configuration was not reloaded; the former stays in force")

@@ -12,9 +12,10 @@ use crate::alto::error::{AltoError, ErrorDocument};
 use crate::alto::json::Faults;
 use crate::alto::media;
 use crate::api::problem::Problem;
+use crate::ident::Hidden;
 use crate::runtime::Clock;
 
-use super::link::Link;
+use super::link::{Link, bearer};
 use super::peer::PeerLimits;
 use super::tls;
 
@@ -22,7 +23,7 @@ use super::tls;
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The bearer token it shows, to the origin of the directory only.
-    pub token: Option<String>,
+    pub token: Option<Hidden>,
     /// A PEM file of the certificate authorities that are trusted in place of
     /// the system's.
     pub cacert: Option<PathBuf>,
@@ -179,14 +180,11 @@ impl Client {
             .timeout(options.timeout)
             .build()
             .map_err(|error| options_error(&error))?;
-        let token = options
-            .token
-            .as_ref()
-            .map(|token| HeaderValue::try_from(format!("Bearer {token}")));
+        let token = options.token.as_ref().map(bearer).transpose();
         Ok(Self {
             http,
             origin,
-            token: token.transpose().map_err(|error| options_error(&error))?,
+            token: token.map_err(ClientError::Options)?,
             timeout: options.timeout,
             max_bytes: options.max_bytes,
         })

@@ -13,6 +13,7 @@ use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
 use crate::alto::media;
+use crate::ident::Hidden;
 use crate::runtime::{Clock, Elapsed};
 
 use super::address::DeniedAddress;
@@ -317,6 +318,17 @@ impl Incoming {
             }),
         }
     }
+}
+
+/// The header that shows a bearer token, marked so that nothing tells its value.
+///
+/// # Errors
+/// The token has what no header can have; for people, without it.
+pub(super) fn bearer(token: &Hidden) -> Result<HeaderValue, String> {
+    let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
+    let mut value = value.map_err(|error| format!("the token: {error}"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Whether a URL is at an origin, with nothing in it that would have it asked

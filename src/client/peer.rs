@@ -13,15 +13,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::StatusCode;
-use reqwest::header::HeaderValue;
 use reqwest::redirect::Policy;
 use url::{Host, Url};
 
+use crate::ident::Hidden;
 use crate::runtime::Clock;
 
 use super::address::AddressPolicy;
 use super::http::reason;
-use super::link::{Call, Link, Received, RedirectElsewhere, at_origin};
+use super::link::{Call, Link, Received, RedirectElsewhere, at_origin, bearer};
 use super::peer_error::PeerError;
 use super::tls::{self, Identity};
 
@@ -29,7 +29,7 @@ use super::tls::{self, Identity};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeerOptions {
     /// The bearer token it is shown.
-    pub token: Option<String>,
+    pub token: Option<Hidden>,
     /// A PEM file of the certificate authorities that are trusted in place of
     /// the system's.
     pub cacert: Option<PathBuf>,
@@ -157,18 +157,13 @@ impl PeerClient {
             .user_agent(concat!("altofed/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| PeerError::Options(reason(&error)))?;
-        let bearer = |token: &String| -> Result<HeaderValue, PeerError> {
-            let mut value = HeaderValue::try_from(format!("Bearer {token}"))
-                .map_err(|error| PeerError::Options(format!("the token: {error}")))?;
-            value.set_sensitive(true);
-            Ok(value)
-        };
+        let token = options.token.as_ref().map(bearer).transpose();
         Ok(Self {
             link: Link {
                 http,
                 origin,
                 bound: true,
-                token: options.token.as_ref().map(bearer).transpose()?,
+                token: token.map_err(PeerError::Options)?,
                 limits: options.limits,
                 clock,
             },

@@ -32,10 +32,11 @@ pub(super) fn config(
         .map_err(|error| error.to_string())?;
     let verified = match cacert {
         Some(file) => {
+            const KEY: &str = "cacert";
             let mut roots = RootCertStore::empty();
-            for certificate in certificates(file)? {
+            for certificate in certificates(KEY, file)? {
                 let added = roots.add(certificate);
-                added.map_err(|error| unusable(file, &error))?;
+                added.map_err(|error| unusable(KEY, &error))?;
             }
             builder.with_root_certificates(roots)
         }
@@ -46,26 +47,26 @@ pub(super) fn config(
     let Some(Identity { certificate, key }) = identity else {
         return Ok(verified.with_no_client_auth());
     };
-    let secret = PrivateKeyDer::from_pem_file(key)
-        .map_err(|error| format!("{}: {error}; give a PEM file of a key", key.display()))?;
+    const KEY: &str = "client_cert.cert";
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| {
+        format!("the file of client_cert.key: {error}; give a PEM file of a key")
+    })?;
     verified
-        .with_client_auth_cert(certificates(certificate)?, secret)
-        .map_err(|error| unusable(certificate, &error))
+        .with_client_auth_cert(certificates(KEY, certificate)?, secret)
+        .map_err(|error| unusable(KEY, &error))
 }
 
-/// The certificates of a file, one at least.
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+/// The certificates of the file of an option, one at least.
+fn certificates(key: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
-    let found: Vec<_> = read.map_err(|error| unusable(file, &error))?;
+    let found: Vec<_> = read.map_err(|error| unusable(key, &error))?;
     match found.is_empty() {
-        true => Err(unusable(file, &"it holds no certificate")),
+        true => Err(unusable(key, &"it holds no certificate")),
         false => Ok(found),
     }
 }
 
-fn unusable(file: &Path, error: &dyn std::fmt::Display) -> String {
-    format!(
-        "{}: {error}; give a PEM file of certificates",
-        file.display()
-    )
+/// Told by the option, not by its path: what a configuration has there by mistake may be a key.
+fn unusable(key: &str, error: &dyn std::fmt::Display) -> String {
+    format!("the file of {key}: {error}; give a PEM file of certificates")
 }

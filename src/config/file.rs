@@ -1,23 +1,25 @@
 //! The file as it is written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::Spanned;
 use url::Url;
 
-use crate::auth::{AccessSettings, Token, TokenSettings};
+use crate::auth::{AccessSettings, Token, TokenError, TokenSettings};
 use crate::federation::Settings;
 use crate::http::{self, TlsFiles, limit};
-use crate::ident::{DomainLabel, SourceName};
+use crate::ident::{DomainLabel, Hidden, SourceName};
 use crate::ingest::Limits;
 use crate::publish::ViewName;
 use crate::store;
 
+use super::exposure::exposed;
 use super::peers::{self, DomainSection, FederationSection, MergeSection, PeerSection};
-use super::report::{ConfigError, Fault};
+use super::report::{ConfigError, Fault, described};
 use super::secret;
 use super::{Config, Node};
 
@@ -69,7 +71,7 @@ struct NodeSection {
     public_url: Option<Spanned<String>>,
     data_dir: PathBuf,
     #[serde(default)]
-    tls: Option<TlsFiles>,
+    tls: Option<Spanned<TlsFiles>>,
     #[serde(default)]
     threads: usize,
 }
@@ -84,10 +86,15 @@ fn listen() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 8181))
 }
 
-pub(super) fn read(text: &str, path: &Path) -> Result<Config, ConfigError> {
+/// A principal, and where it stands.
+pub(super) type Stated = (Token, Range<usize>);
+
+/// Reads a configuration. `is_open` tells whether everybody can read its file.
+pub(super) fn read(text: &str, path: &Path, is_open: bool) -> Result<Config, ConfigError> {
     let file: File =
         toml::from_str(text).map_err(|error| ConfigError::parse(path, text, &error))?;
     let mut faults = Vec::new();
+    let exposed = exposed(file.node.tls.as_ref(), &file.token, &file.peer, is_open);
     let node = node(file.node, &mut faults);
     let mut tokens = tokens(&file.token, &mut faults);
     let (federation, of_peers) =
@@ -108,6 +115,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Config, ConfigError> {
     if !faults.is_empty() {
         return Err(ConfigError::faults(path, text, &faults));
     }
+    let tokens = tokens.into_iter().map(|(token, _)| token).collect();
     let priority = |(source, section): (SourceName, SourceSection)| (source, section.priority);
     Ok(Config {
         node,
@@ -124,6 +132,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Config, ConfigError> {
         publish: file.publish,
         ingest: file.ingest,
         store: file.store,
+        exposed: described(path, text, &exposed),
     })
 }
 
@@ -141,10 +150,7 @@ fn check_ingest(limits: &limit::Settings, bodies: &http::BodySettings, faults: &
 
 fn node(section: NodeSection, faults: &mut Vec<Fault>) -> Node {
     let mut refuse = |stated: &Spanned<String>, reason: &str| {
-        faults.push(Fault::new(
-            Some(stated.span()),
-            format!("public_url {reason}"),
-        ));
+        faults.push(Fault::new(stated.span(), reason));
     };
     let public_url =
         section
@@ -152,13 +158,13 @@ fn node(section: NodeSection, faults: &mut Vec<Fault>) -> Node {
             .as_ref()
             .and_then(|stated| match Url::parse(stated.get_ref()) {
                 Ok(url) if !matches!(url.scheme(), "http" | "https") => {
-                    refuse(stated, "must start with http:// or https://");
+                    refuse(stated, "it must start with http:// or https://");
                     None
                 }
                 Ok(url) if url.query().is_some() || url.fragment().is_some() => {
                     refuse(
                         stated,
-                        "must end with its path: leave out `?` and `#` and what follows",
+                        "it must end with its path: leave out `?` and `#` and what follows",
                     );
                     None
                 }
@@ -166,7 +172,7 @@ fn node(section: NodeSection, faults: &mut Vec<Fault>) -> Node {
                 Err(error) => {
                     refuse(
                         stated,
-                        &format!("is no URL: {error}; write it like https://alto.example.net"),
+                        &format!("it is no URL: {error}; write it like https://alto.example.net"),
                     );
                     None
                 }
@@ -178,49 +184,48 @@ fn node(section: NodeSection, faults: &mut Vec<Fault>) -> Node {
         listen: section.listen,
         public_url,
         data_dir: section.data_dir,
-        tls: section.tls,
+        tls: section.tls.map(Spanned::into_inner),
         threads: section.threads,
     }
 }
 
-fn tokens(stated: &[Spanned<TokenSettings>], faults: &mut Vec<Fault>) -> Vec<Token> {
-    let mut names = BTreeSet::new();
+fn tokens(stated: &[Spanned<TokenSettings>], faults: &mut Vec<Fault>) -> Vec<Stated> {
+    let mut names = BTreeMap::new();
     let mut tokens = Vec::new();
     for spanned in stated {
-        let settings = spanned.get_ref();
-        let span = Some(spanned.span());
-        if !names.insert(&settings.name) {
-            let reason = format!(
-                "there are two tokens {}; give each a name of its own",
-                settings.name
-            );
-            faults.push(Fault::new(span.clone(), reason));
+        let (settings, span) = (spanned.get_ref(), spanned.span());
+        if let Some(earlier) = names.insert(&settings.name, span.clone()) {
+            let reason = "another token has this name; give each one of its own";
+            faults.push(Fault::new(span.clone(), reason).at("name").beside(earlier));
         }
-        match secret_of(settings).and_then(|secret| Token::new(settings, secret.as_deref())) {
-            Ok(token) => tokens.push(token),
-            Err(reason) => faults.push(Fault::new(span, reason)),
+        let secret = secret::Stated {
+            keys: ["secret", "secret_env", "secret_file"],
+            value: settings.secret.as_ref(),
+            env: settings.secret_env.as_deref(),
+            file: settings.secret_file.as_deref(),
+        };
+        match secret.resolve() {
+            Err((key, reason)) => faults.push(Fault::new(span, reason).at(key)),
+            Ok(secret) => match Token::new(settings, secret.as_ref().map(Hidden::expose)) {
+                Ok(token) => tokens.push((token, span)),
+                Err(error) => faults.push(refused(error, span)),
+            },
         }
     }
     tokens
 }
 
-/// The secret of a token.
-fn secret_of(settings: &TokenSettings) -> Result<Option<String>, String> {
-    let stated = secret::Stated {
-        key: "secret",
-        owner: format!("token {}", settings.name),
-        value: settings.secret.as_deref(),
-        env: settings.secret_env.as_deref(),
-        file: settings.secret_file.as_deref(),
-    };
-    stated.resolve()
+/// The fault of a token, or of a peer that shows a certificate.
+pub(super) fn refused(error: TokenError, span: Range<usize>) -> Fault {
+    let fault = Fault::new(span, error.to_string());
+    error.key().into_iter().fold(fault, Fault::at)
 }
 
 /// By what is shown one principal is known, and no other.
-fn check_shown(tokens: &[Token], faults: &mut Vec<Fault>) {
-    for (at, token) in tokens.iter().enumerate() {
-        for earlier in &tokens[..at] {
-            let what = if token.secret.is_some() && token.secret == earlier.secret {
+fn check_shown(tokens: &[Stated], faults: &mut Vec<Fault>) {
+    for (at, (token, span)) in tokens.iter().enumerate() {
+        for (earlier, place) in &tokens[..at] {
+            let same = if token.secret.is_some() && token.secret == earlier.secret {
                 "secret"
             } else if token.certificate.is_some() && token.certificate == earlier.certificate {
                 "client_cert_sha256"
@@ -228,10 +233,10 @@ fn check_shown(tokens: &[Token], faults: &mut Vec<Fault>) {
                 continue;
             };
             let reason = format!(
-                "{} and {} have the same {what}, so that one passes for the other; give each its own",
-                earlier.name, token.name
+                "another principal has the same {same}, so that one passes for the other; give \
+                 each its own"
             );
-            faults.push(Fault::new(None, reason));
+            faults.push(Fault::new(span.clone(), reason).beside(place.clone()));
         }
     }
 }
@@ -243,13 +248,10 @@ fn check_bindings(
     faults: &mut Vec<Fault>,
 ) {
     for token in tokens {
-        let TokenSettings { name, peer, .. } = token.get_ref();
-        if let Some(peer) = peer.as_ref().filter(|&p| !federation.peers.contains_key(p)) {
-            let reason = format!(
-                "token {name} is bound to {peer}, which is no [[peer]]; add it, with what is \
-                 exported to it"
-            );
-            faults.push(Fault::new(Some(token.span()), reason));
+        let peer = token.get_ref().peer.as_ref();
+        if peer.is_some_and(|peer| !federation.peers.contains_key(peer)) {
+            let reason = "there is no [[peer]] of this domain; add it, with what is exported to it";
+            faults.push(Fault::new(token.span(), reason).at("peer"));
         }
     }
 }
@@ -257,16 +259,17 @@ fn check_bindings(
 /// Where there are peers, domains can come that no [[peer]] names.
 fn check_views(access: &Spanned<AccessSettings>, federation: &Settings, faults: &mut Vec<Fault>) {
     let domain = &federation.own.domain;
-    for name in access.get_ref().views.iter().filter(|name| *name != "*") {
+    for (index, name) in access.get_ref().views.iter().enumerate() {
         let known = match ViewName::parse(name) {
+            _ if name == "*" => true,
             Some(ViewName::Merged) => true,
             Some(ViewName::Domain(label)) => label == *domain || !federation.peers.is_empty(),
             None => false,
         };
         if !known {
             let reason =
-                format!("there is no view {name:?}; there are \"*\", \"merged\" and \"{domain}\"");
-            faults.push(Fault::new(Some(access.span()), reason));
+                "there is no such view; there are \"*\", \"merged\" and the label of node.domain";
+            faults.push(Fault::new(access.span(), reason).at("views").item(index));
         }
     }
 }
@@ -293,11 +296,11 @@ mod tests {
     fn an_unknown_key_is_reported_with_its_line_and_what_was_meant() {
         let error = parse(&NODE.replace("data_dir", "datadir")).expect_err("unknown");
         assert!(
-            error.starts_with("peers.toml:3:1: unknown field `datadir`"),
+            error.starts_with("peers.toml:3:1: unknown field `datadir` in node, expected"),
             "{error}"
         );
         assert!(error.contains("did you mean `data_dir`?"), "{error}");
-        assert!(error.ends_with("  | datadir = \"var\""), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
         let error = parse(&format!("{NODE}[acess]\n")).expect_err("unknown");
         assert!(error.contains("did you mean `access`?"), "{error}");
     }
@@ -305,9 +308,9 @@ mod tests {
     #[test]
     fn values_that_cannot_be_are_refused_with_their_place() {
         for (line, words) in [
-            ("domain = \"isp a\"", "domain label"),
-            ("domain = \"merged\"", "reserved"),
-            ("listen = \"localhost\"", "peers.toml:"),
+            ("domain = \"isp a\"", "letters, digits and hyphens"),
+            ("domain = \"merged\"", "not `merged`"),
+            ("listen = \"localhost\"", "node.listen: it cannot be this"),
             ("public_url = \"ftp://x\"", "must start with http"),
             ("public_url = \"alto\"", "is no URL"),
             ("public_url = \"http://x/?a\"", "leave out"),
@@ -333,15 +336,19 @@ mod tests {
         let error = parse(&text.concat()).expect_err("faulty");
         for words in [
             "fewer than 16",
-            "set ALTOFED_TEST_NOT_SET",
+            "token[2].secret_env: the environment has no variable of this name",
             "several places",
-            "two tokens noc",
+            "token[2].name: another token has this name",
         ] {
             assert!(error.contains(words), "{words}: {error}");
         }
         let scope = token("secret = \"0123456789abcdef\"").replace("ingest", "admin");
         let error = parse(&format!("{NODE}{scope}")).expect_err("scope");
-        assert!(error.contains("unknown variant `admin`"), "{error}");
+        assert!(
+            error.contains("token[1].scopes[1]: it cannot be this"),
+            "{error}"
+        );
+        assert!(error.contains("`operate`"), "{error}");
     }
 
     #[test]
@@ -355,12 +362,8 @@ mod tests {
         let sound = format!("{NODE}{}{}", token("a", &secret), token("b", &other));
         assert!(parse(&sound).is_ok());
         for (one, two, words) in [
-            (&secret, &secret, "a and b have the same secret"),
-            (
-                &certificate,
-                &spelt,
-                "a and b have the same client_cert_sha256",
-            ),
+            (&secret, &secret, "the same secret"),
+            (&certificate, &spelt, "the same client_cert_sha256"),
         ] {
             let text = format!("{NODE}{}{}", token("a", one), token("b", two));
             let error = parse(&text).expect_err(words);
@@ -369,7 +372,7 @@ mod tests {
         let peer = "[[peer]]\ndomain = \"isp-b\"\ndirectory = \"https://b.example/d\"\n";
         let text = format!("{NODE}{peer}{certificate}\n{}", token("a", &spelt));
         let error = parse(&text).expect_err("the same");
-        assert!(error.contains("a and isp-b have the same"), "{error}");
+        assert!(error.contains("the same client_cert_sha256"), "{error}");
     }
 
     #[test]
@@ -381,7 +384,10 @@ mod tests {
             .is_ok()
         );
         let error = parse(&format!("{NODE}[access]\nviews = [\"isp-b\"]\n")).expect_err("unknown");
-        assert!(error.contains("there is no view \"isp-b\""), "{error}");
+        assert!(
+            error.contains("access.views[1]: there is no such view"),
+            "{error}"
+        );
     }
 
     #[test]

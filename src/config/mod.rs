@@ -1,11 +1,14 @@
 //! The one configuration file, `peers.toml`.
 //!
 //! Every module owns its settings; this one joins them, reads them, resolves
-//! secrets, and reports what is wrong with its line and a mend. Unknown keys
-//! are errors.
+//! secrets, and reports what is wrong with its place and a mend, and never with a
+//! value of the file. Unknown keys are errors.
 
+mod exposure;
 mod file;
+mod keys;
 mod peers;
+mod place;
 mod report;
 mod secret;
 
@@ -57,6 +60,8 @@ pub struct Config {
     pub ingest: Limits,
     /// `[store]`
     pub store: store::Settings,
+    /// Files with secrets that others can read, each with its key.
+    pub exposed: Vec<String>,
 }
 
 /// `[node]`: who we are and where we listen.
@@ -90,7 +95,7 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text =
             std::fs::read_to_string(path).map_err(|error| ConfigError::read(path, &error))?;
-        Self::parse(&text, path)
+        file::read(&text, path, exposure::is_exposed(path))
     }
 
     /// Reads a configuration from text; `path` is what errors name.
@@ -98,7 +103,7 @@ impl Config {
     /// # Errors
     /// All that is wrong with it, each with its line.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        file::read(text, path)
+        file::read(text, path, false)
     }
 
     /// The base of the URIs of a node that listens at an address, without a
@@ -109,6 +114,11 @@ impl Config {
             None if self.node.tls.is_some() => format!("https://{address}"),
             None => format!("http://{address}"),
         }
+    }
+
+    /// What there is to say of it though it can be used, for people.
+    pub fn warnings(&self) -> Vec<String> {
+        [self.exposed.clone(), self.merge.warnings()].concat()
     }
 
     /// The access rules.

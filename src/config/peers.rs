@@ -1,6 +1,7 @@
 //! The sections on other domains, as they are written.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,15 +14,16 @@ use crate::auth::Token;
 use crate::client::Identity;
 use crate::compile::{DomainPolicy, MergePolicy, Relationship};
 use crate::federation::{
-    BearerToken, ExportSettings, ImportSettings, KeySettings, OldKey, OwnSettings, PeerSettings,
+    ExportSettings, ImportSettings, KeySettings, OldKey, OwnSettings, PeerSettings,
     PlainInterconnect, Protocol, PublicKey, RefreshSettings, Settings,
 };
-use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName};
+use crate::ident::{DomainLabel, Hidden, InterconnectId, MetricName, PidName};
 use crate::net::MAX_DOMAINS;
 use crate::publish::Rule;
 use crate::runtime::duration;
 
 use super::Node;
+use super::file::{Stated, refused};
 use super::report::Fault;
 use super::secret;
 
@@ -50,13 +52,13 @@ pub(super) struct PeerSection {
     #[serde(default)]
     protocol: Protocol,
     #[serde(default)]
-    token: Option<String>,
+    pub(super) token: Option<Hidden>,
     #[serde(default)]
     token_env: Option<String>,
     #[serde(default)]
-    token_file: Option<PathBuf>,
+    pub(super) token_file: Option<PathBuf>,
     #[serde(default)]
-    client_cert: Option<IdentitySection>,
+    pub(super) client_cert: Option<IdentitySection>,
     #[serde(default)]
     client_cert_sha256: Option<String>,
     #[serde(default)]
@@ -77,9 +79,9 @@ pub(super) struct PeerSection {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct IdentitySection {
+pub(super) struct IdentitySection {
     cert: PathBuf,
-    key: PathBuf,
+    pub(super) key: PathBuf,
 }
 
 /// `[[peer.interconnect]]`
@@ -146,16 +148,22 @@ pub(super) fn settings(
     peers: Vec<Spanned<PeerSection>>,
     domains: &BTreeMap<DomainLabel, Spanned<DomainSection>>,
     faults: &mut Vec<Fault>,
-) -> (Settings, Vec<Token>) {
+) -> (Settings, Vec<Stated>) {
     let mut pins = BTreeMap::new();
     for (label, section) in domains {
-        let keys = section.get_ref().keys.iter().map(|key| key.parse());
-        match keys.collect::<Result<Vec<PublicKey>, _>>() {
-            Ok(keys) if keys.is_empty() => {}
-            Ok(keys) => drop(pins.insert(label.clone(), keys)),
-            Err(error) => {
-                faults.push(Fault::new(Some(section.span()), error.to_string()));
+        let mut keys: Vec<PublicKey> = Vec::new();
+        for (index, key) in section.get_ref().keys.iter().enumerate() {
+            match key.parse() {
+                Ok(key) => keys.push(key),
+                Err(_) => {
+                    let reason = "it is no key; write `ed25519:` and 43 characters of base64url, \
+                                  as `altofed keygen` prints it";
+                    faults.push(Fault::new(section.span(), reason).at("keys").item(index));
+                }
             }
+        }
+        if !keys.is_empty() {
+            pins.insert(label.clone(), keys);
         }
     }
     let mut known = BTreeMap::new();
@@ -164,20 +172,19 @@ pub(super) fn settings(
         let span = section.span();
         let section = section.into_inner();
         let fingerprint = section.client_cert_sha256.clone();
-        match peer(node, section) {
+        match peer(node, section, &span) {
             Ok(peer) => {
                 match fingerprint.map(|text| Token::of_peer(&peer.domain, &text)) {
-                    Some(Ok(token)) => tokens.push(token),
-                    Some(Err(reason)) => faults.push(Fault::new(Some(span.clone()), reason)),
+                    Some(Ok(token)) => tokens.push((token, span.clone())),
+                    Some(Err(error)) => faults.push(refused(error, span.clone())),
                     None => {}
                 }
-                let domain = peer.domain.clone();
-                if known.insert(domain.clone(), peer).is_some() {
-                    let reason = format!("there are two peers {domain}; keep one");
-                    faults.push(Fault::new(Some(span), reason));
+                if known.insert(peer.domain.clone(), peer).is_some() {
+                    let reason = "another [[peer]] has this domain; keep one";
+                    faults.push(Fault::new(span, reason).at("domain"));
                 }
             }
-            Err(reason) => faults.push(Fault::new(Some(span), reason)),
+            Err(fault) => faults.push(fault),
         }
     }
     let old = own.old_keys.into_iter().map(|old| OldKey {
@@ -208,74 +215,84 @@ pub(super) fn settings(
 }
 
 /// A peer, or what is wrong with it.
-fn peer(node: &Node, section: PeerSection) -> Result<PeerSettings, String> {
+fn peer(node: &Node, section: PeerSection, span: &Range<usize>) -> Result<PeerSettings, Fault> {
+    let wrong = |key, reason: &str| Err(Fault::new(span.clone(), reason).at(key));
     let domain = section.domain;
     if domain == node.domain {
-        return Err(format!(
-            "the peer {domain} has our own label; give the label of its domain"
-        ));
+        return wrong(
+            "domain",
+            "this is our own label; give the label of the peer's domain",
+        );
     }
-    let directory = Url::parse(&section.directory).map_err(|error| {
-        format!(
-            "the directory of the peer {domain} is no URL: {error}; write it like \
-             https://alto.example.net/directory"
-        )
-    })?;
+    let directory = match Url::parse(&section.directory) {
+        Ok(directory) => directory,
+        Err(error) => {
+            let reason =
+                format!("it is no URL: {error}; write it like https://alto.example.net/directory");
+            return wrong("directory", &reason);
+        }
+    };
     match directory.scheme() {
         "https" => {}
         "http" if section.allow_private_addresses => {}
         "http" => {
-            return Err(format!(
-                "the directory of the peer {domain} is asked without TLS; use https, or in a lab \
-                 set allow_private_addresses = true"
-            ));
+            return wrong(
+                "directory",
+                "it is asked without TLS; use https, or in a lab set allow_private_addresses = \
+                 true",
+            );
         }
-        other => {
-            return Err(format!(
-                "the directory of the peer {domain} is a {other} URI; it must be https"
-            ));
-        }
+        _ => return wrong("directory", "it must be https"),
     }
     if directory.host_str().is_none_or(str::is_empty)
         || !directory.username().is_empty()
         || directory.password().is_some()
     {
-        return Err(format!(
-            "the directory of the peer {domain} must be a URI with a host and without a user; \
-             give a token by token_env"
-        ));
+        return wrong(
+            "directory",
+            "it must be a URI with a host and without a user; give a token by token_env",
+        );
     }
     let refresh = &section.refresh;
     if refresh.stale_after > refresh.expire_after || refresh.interval > refresh.stale_after {
-        return Err(format!(
-            "the peer {domain} must have interval <= stale_after <= expire_after in its refresh"
-        ));
+        return wrong(
+            "refresh",
+            "these must be interval <= stale_after <= expire_after",
+        );
     }
-    let stated = secret::Stated {
-        key: "token",
-        owner: format!("peer {domain}"),
-        value: section.token.as_deref(),
+    let secret = secret::Stated {
+        keys: ["token", "token_env", "token_file"],
+        value: section.token.as_ref(),
         env: section.token_env.as_deref(),
         file: section.token_file.as_deref(),
     };
-    let token = stated.resolve()?.map(BearerToken);
+    let token = match secret.resolve() {
+        Ok(token) => token,
+        Err((key, reason)) => return wrong(key, &reason),
+    };
     if section.protocol == Protocol::Altofed
         && (section.network_map.is_some() || !section.interconnect.is_empty())
     {
-        return Err(format!(
-            "network_map and interconnect are for plain ALTO servers; the peer {domain} speaks \
-             altofed and states its own"
-        ));
+        return wrong(
+            "protocol",
+            "network_map and interconnect are for plain ALTO servers; one that speaks altofed \
+             states its own",
+        );
     }
     let mut interconnects = BTreeMap::new();
     for link in section.interconnect {
+        let span = link.span();
         let link = link.into_inner();
-        let id = link.id.clone();
-        for (metric, cost) in link.costs.iter().chain(&link.reverse_costs) {
-            metric.check().check(*cost).map_err(|reason| {
-                format!("the {metric} of interconnect {id} of the peer {domain}: {reason}")
-            })?;
+        for (key, costs) in [
+            ("costs", &link.costs),
+            ("reverse_costs", &link.reverse_costs),
+        ] {
+            for (metric, cost) in costs {
+                let checked = metric.check().check(*cost);
+                checked.map_err(|reason| Fault::new(span.clone(), reason).at(key))?;
+            }
         }
+        let id = link.id.clone();
         let link = PlainInterconnect {
             border: link.border,
             peer_border: link.peer_border,
@@ -284,10 +301,9 @@ fn peer(node: &Node, section: PeerSection) -> Result<PeerSettings, String> {
             costs: link.costs,
             reverse_costs: link.reverse_costs,
         };
-        if interconnects.insert(id.clone(), link).is_some() {
-            return Err(format!(
-                "the peer {domain} has two interconnects {id}; keep one"
-            ));
+        if interconnects.insert(id, link).is_some() {
+            let reason = "another interconnect of the peer has this id; keep one";
+            return Err(Fault::new(span, reason).at("id"));
         }
     }
     Ok(PeerSettings {
@@ -324,7 +340,7 @@ pub(super) fn merge_policy(
 ) -> MergePolicy {
     let span = merge.as_ref().map(Spanned::span);
     let merge = merge.map_or_else(MergeSection::default, Spanned::into_inner);
-    let mut refuse = |reason: String| faults.push(Fault::new(span.clone(), reason));
+    let mut refuse = |key, reason: String| faults.push(Fault::new(span.clone(), reason).at(key));
     let defaults = MergePolicy::new(node.domain.clone());
     let rules = merge.metric.into_iter();
     let policy = MergePolicy {
@@ -345,34 +361,30 @@ pub(super) fn merge_policy(
         .or(Rule::of(select_by))
         != Some(Rule::Add)
     {
-        refuse(format!(
-            "select_by = \"{select_by}\" is no additive metric; take routingcost, hopcount or a \
-             delay"
-        ));
+        let reason = "it must be an additive metric: routingcost, hopcount or a delay";
+        refuse("select_by", reason.to_owned());
     }
     if !(2..=MAX_DOMAINS).contains(&policy.max_domains) {
-        refuse(format!("max_domains must be from 2 to {MAX_DOMAINS}"));
+        refuse("max_domains", format!("it must be from 2 to {MAX_DOMAINS}"));
     }
     let mut known = BTreeMap::new();
     for (label, spanned) in domains {
         let section = spanned.get_ref();
         let routingcost = MetricName::routingcost();
         let scale = section.scale.get(&routingcost).copied();
-        let mut refuse = |reason: String| faults.push(Fault::new(Some(spanned.span()), reason));
+        let wrong = |key, reason: &str| Fault::new(spanned.span(), reason).at(key);
         if section.scale.keys().any(|metric| *metric != routingcost) {
-            refuse(format!(
-                "only routingcost can be scaled in domain {label}: other metrics have units"
-            ));
+            let reason = "only routingcost can be scaled: other metrics have units";
+            faults.push(wrong("scale", reason));
         }
         if scale.is_some_and(|scale| !(scale.is_finite() && scale > 0.0)) {
-            refuse(format!("the scale of domain {label} must be above 0"));
+            faults.push(wrong("scale", "the factor must be above 0"));
         }
-        let with_host_bits = section.prefixes.iter().flatten();
-        for prefix in with_host_bits.filter(|prefix| prefix.trunc() != **prefix) {
-            refuse(format!(
-                "prefix {prefix} of domain {label} has host bits; did you mean {}?",
-                prefix.trunc()
-            ));
+        for (index, prefix) in section.prefixes.iter().flatten().enumerate() {
+            if prefix.trunc() != *prefix {
+                let reason = "the prefix has host bits: those behind its length must be 0";
+                faults.push(wrong("prefixes", reason).item(index));
+            }
         }
         let policy = DomainPolicy {
             prefixes: section.prefixes.clone(),
@@ -436,10 +448,10 @@ mod tests {
             ),
             (peer("").replace("https://b.example", "b"), "is no URL"),
             (peer("").replace("isp-b", "isp-a"), "our own label"),
-            (format!("{NODE}{PEER}{PEER}"), "two peers isp-b"),
+            (format!("{NODE}{PEER}{PEER}"), "another [[peer]] has this"),
             (
                 peer("token_env = \"ALTOFED_TEST_NOT_SET\""),
-                "set ALTOFED_TEST_NOT_SET",
+                "peer[1].token_env: the environment has no variable",
             ),
             (peer("token = \"x\"\ntoken_file = \"y\""), "several places"),
             (
@@ -450,7 +462,7 @@ mod tests {
                 peer("protocol = \"altofed\"\nnetwork_map = \"m\""),
                 "for plain ALTO servers",
             ),
-            (peer("import.domains = [\"isp b\"]"), "\"own\", \"*\""),
+            (peer("import.domains = [\"isp b\"]"), "labels, or `*`"),
             (peer("client_cert_sha256 = \"ab\""), "64 hex digits"),
             (
                 peer(
@@ -459,21 +471,21 @@ mod tests {
                 ),
                 "must not be negative",
             ),
-            (domain("keys = [\"ed25519:x\"]"), "is no key"),
+            (domain("keys = [\"ed25519:x\"]"), "it is no key"),
             (
                 domain("prefixes = [\"192.0.2.1/24\"]"),
-                "did you mean 192.0.2.0/24?",
+                "prefixes[1]: the prefix has host bits",
             ),
             (domain("scale = { delay-ow = 2 }"), "only routingcost"),
             (domain("scale = { routingcost = 0 }"), "above 0"),
-            (merge("select_by = \"tput\""), "no additive metric"),
+            (merge("select_by = \"tput\""), "must be an additive metric"),
             (merge("max_domains = 1"), "from 2 to"),
             (
                 format!(
                     "{NODE}[[token]]\nname = \"x\"\nsecret = \"0123456789abcdef\"\n\
                      scopes = [\"peer\"]\npeer = \"isp-c\"\n"
                 ),
-                "which is no [[peer]]",
+                "there is no [[peer]]",
             ),
         ] {
             let error = parse(&text).expect_err(words);

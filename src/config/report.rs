@@ -1,8 +1,16 @@
 //! What is wrong with a configuration, for people.
+//!
+//! No value of the file is ever told, nor a key that there is not: whatever stands there may
+//! be a secret. What is told is the file, the line, the column, the path of the key, and what
+//! should be there.
 
-use std::fmt::Write;
 use std::ops::Range;
 use std::path::Path;
+
+use crate::runtime::duration;
+
+use super::keys;
+use super::place::{KeyPath, Source, Step};
 
 /// Everything that is wrong with a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,97 +32,204 @@ impl ConfigError {
 
     /// The text is no configuration.
     pub(super) fn parse(path: &Path, text: &str, error: &toml::de::Error) -> Self {
-        let mut fault = Fault::new(error.span(), error.message());
-        if let Some(meant) = suggestion(error.message()) {
-            let _ = write!(fault.message, "; did you mean `{meant}`?");
+        let source = Source::new(text);
+        let at = error.span().map_or(0, |span| span.start);
+        let place = source.place(at, &[]);
+        // What is said of the syntax has only words of the parser's own.
+        let message = match source.is_sound() {
+            true => mistake(error.message(), &place.path),
+            false if place.path.documented().is_empty() => {
+                told(&source.key_of_line(at), error.message())
+            }
+            false => told(&place.path, error.message()),
+        };
+        let (line, column) = (place.line, place.column);
+        Self {
+            text: format!("{}:{line}:{column}: {message}", path.display()),
         }
-        Self::faults(path, text, &[fault])
     }
 
     /// These faults were found in the text.
     pub(super) fn faults(path: &Path, text: &str, faults: &[Fault]) -> Self {
-        let described = faults.iter().map(|fault| fault.describe(path, text));
         Self {
-            text: described.collect::<Vec<_>>().join("\n"),
+            text: described(path, text, faults).join("\n"),
         }
     }
 }
 
-/// One thing that is wrong, and where.
+/// One thing that is wrong, and where. Its words have no value of the file.
 pub(super) struct Fault {
+    /// None: of the whole file.
     span: Option<Range<usize>>,
+    steps: Vec<Step>,
+    beside: Option<Range<usize>>,
     message: String,
 }
 
 impl Fault {
-    pub(super) fn new(span: Option<Range<usize>>, message: impl Into<String>) -> Self {
+    /// A fault of the value at a span.
+    pub(super) fn new(span: impl Into<Option<Range<usize>>>, message: impl Into<String>) -> Self {
         Self {
-            span,
+            span: span.into(),
+            steps: Vec::new(),
+            beside: None,
             message: message.into(),
         }
     }
 
-    /// `file:line:column: message`, and the line itself.
-    fn describe(&self, path: &Path, text: &str) -> String {
-        let Some(start) = self.span.as_ref().map(|span| span.start.min(text.len())) else {
-            return format!("{}: {}", path.display(), self.message);
+    /// It is in this key of the value,
+    pub(super) fn at(mut self, key: &'static str) -> Self {
+        self.steps.push(Step::Key(key));
+        self
+    }
+
+    /// and in this item of that, counted from 0.
+    pub(super) fn item(mut self, index: usize) -> Self {
+        self.steps.push(Step::Item(index));
+        self
+    }
+
+    /// It does not go together with what is there.
+    pub(super) fn beside(mut self, other: Range<usize>) -> Self {
+        self.beside = Some(other);
+        self
+    }
+}
+
+/// Each of these faults with its place: `file:line:column: key: message`.
+pub(super) fn described(path: &Path, text: &str, faults: &[Fault]) -> Vec<String> {
+    let source = Source::new(text);
+    let describe = |fault: &Fault| {
+        let at = fault.span.as_ref().map_or(0, |span| span.start);
+        let place = source.place(at, &fault.steps);
+        let beside = fault.beside.as_ref();
+        let beside = beside.map(|other| source.place(other.start, &[]).line);
+        let beside = beside.map_or_else(String::new, |line| format!(" (see line {line})"));
+        let (line, column) = (place.line, place.column);
+        let message = told(&place.path, &fault.message);
+        format!("{}:{line}:{column}: {message}{beside}", path.display())
+    };
+    faults.iter().map(describe).collect()
+}
+
+fn told(path: &KeyPath, message: &str) -> String {
+    match path.documented() {
+        "" => message.to_owned(),
+        _ => format!("{path}: {message}"),
+    }
+}
+
+/// What there is to say of a mistake that serde found at a key. Its message may have any value
+/// of the file in it, so that only words of our own are taken out of it.
+fn mistake(message: &str, path: &KeyPath) -> String {
+    if let Some(field) = message.strip_prefix("missing field `") {
+        let field = field.trim_end_matches('`');
+        return match path.key(field) {
+            Some(missing) => {
+                let form = form(missing.documented());
+                format!("{missing} is missing; it takes {form}")
+            }
+            None => told(path, &format!("it takes {}", form(path.documented()))),
         };
-        let before = text.get(..start).unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let column = before[line_start..].chars().count() + 1;
-        let content = shown(text[line_start..].lines().next().unwrap_or_default());
-        format!(
-            "{}:{line}:{column}: {}\n  | {content}",
-            path.display(),
-            self.message
-        )
+    }
+    if let Some(unknown) = message.strip_prefix("unknown field `") {
+        return unknown_field(unknown, path);
+    }
+    if message == duration::ZERO {
+        return told(path, message);
+    }
+    let kind = message.strip_prefix("invalid type: ").and_then(kind);
+    let kind = kind.map_or_else(|| "this".to_owned(), |kind| format!("a {kind}"));
+    let form = form(path.documented());
+    told(path, &format!("it cannot be {kind}; it takes {form}"))
+}
+
+/// What a key, or a table, takes.
+fn form(name: &str) -> String {
+    match (keys::find(name), name) {
+        (Some(key), _) => key.form(),
+        (None, "") => "the tables that docs/configuration.md tells".to_owned(),
+        (None, table) if keys::is_list(table) => format!("tables: write [[{table}]] above each"),
+        (None, table) => format!("a table: write [{table}] above its keys"),
     }
 }
 
-/// A line as it can be logged: up to a secret that stands in it.
-fn shown(line: &str) -> String {
-    let value = line.match_indices("secret").find_map(|(at, key)| {
-        let rest = line[at + key.len()..].trim_start_matches(['"', '\'', ' ', '\t']);
-        rest.starts_with('=').then(|| line.len() - rest.len())
-    });
-    match value {
-        Some(value) => format!("{}= …", &line[..value]),
-        None => line.to_owned(),
-    }
+/// Of serde's "invalid type: string \"…\", expected …" the kind of value that is there.
+fn kind(rest: &str) -> Option<&'static str> {
+    const KINDS: [(&str, &str); 6] = [
+        ("string", "string"),
+        ("integer", "whole number"),
+        ("floating point", "number with a fraction"),
+        ("boolean", "boolean"),
+        ("sequence", "list"),
+        ("map", "table"),
+    ];
+    let known = KINDS.into_iter().find(|(word, _)| rest.starts_with(word));
+    known.map(|(_, kind)| kind)
 }
 
-/// Of "unknown field `x`, expected one of `a`, `b`" the field that `x` is most
-/// like.
-fn suggestion(message: &str) -> Option<String> {
-    let rest = message.strip_prefix("unknown field `")?;
-    let (unknown, expected) = rest.split_once("`, expected ")?;
+/// Of "x`, expected one of `a`, `b`" what there is, and the one that was meant, if x is much
+/// like it. Only then x is told too: it differs from a word of ours by a slip of the hand.
+fn unknown_field(rest: &str, path: &KeyPath) -> String {
+    let (unknown, expected) = rest.rsplit_once("`, expected ").unwrap_or((rest, ""));
     let known = expected.split('`').skip(1).step_by(2);
     let like = |known: &str| strsim::jaro_winkler(unknown, known);
-    known
+    let meant = known
         .map(|known| (like(known), known))
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| known.to_owned())
+        .map(|(_, known)| known);
+    let slip = |meant: &&str| strsim::osa_distance(unknown, meant) <= MAX_SLIP;
+    let name = match meant.filter(slip) {
+        Some(_) => format!(" `{unknown}`"),
+        None => String::new(),
+    };
+    let table = match path.documented() {
+        "" => String::new(),
+        _ => format!(" in {path}"),
+    };
+    let meant = meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
+    format!("unknown field{name}{table}, expected {expected}{meant}")
 }
+
+/// The characters by which a misspelt key may differ from what was meant to be told.
+const MAX_SLIP: usize = 2;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn field(message: &str) -> String {
+        mistake(message, &KeyPath::default())
+    }
+
     #[test]
-    fn a_line_is_shown_without_the_secret_in_it() {
-        for (line, expected) in [
-            ("secret = \"hidden\"", "secret = …"),
-            ("'secret'=\"hidden", "'secret'= …"),
-            (
-                "token = [{ name = \"x\", secret = \"hidden\", scopes = [] }]",
-                "token = [{ name = \"x\", secret = …",
-            ),
-            ("secret_env = \"VARIABLE\"", "secret_env = \"VARIABLE\""),
-            ("name = \"secret\"", "name = \"secret\""),
+    fn a_key_is_told_if_it_is_a_slip_of_the_hand_and_else_only_its_place() {
+        let expected = "`, expected one of `secret`, `secret_env`";
+        let slip = field(&format!("unknown field `secrett{expected}"));
+        assert_eq!(
+            slip,
+            "unknown field `secrett`, expected one of `secret`, `secret_env`; did you mean `secret`?"
+        );
+        for key in ["secretABCDEF", "ABCDEF", "ABCDEF`, expected one of `x"] {
+            let told = field(&format!("unknown field `{key}{expected}"));
+            assert!(!told.contains("ABCDEF"), "{told}");
+            assert!(told.contains("`secret_env`"), "{told}");
+        }
+    }
+
+    #[test]
+    fn of_a_value_its_kind_is_told_at_most() {
+        let message = "invalid type: string \"ABCDEF\", expected u32";
+        let told = field(message);
+        assert!(told.starts_with("it cannot be a string; "), "{told}");
+        for message in [
+            message,
+            "unknown variant `ABCDEF`, expected `open`",
+            "ABCDEF is not a duration",
+            "invalid value: integer `-1`, expected ABCDEF",
         ] {
-            assert_eq!(shown(line), expected);
+            assert!(!field(message).contains("ABCDEF"), "{message}");
         }
     }
 }

@@ -2,45 +2,60 @@
 
 use std::path::Path;
 
-/// A secret `X` as it may be given: `X`, `X_env` or `X_file`.
+use crate::ident::Hidden;
+
+/// A secret as it may be given.
 pub(super) struct Stated<'a> {
-    /// `X`.
-    pub(super) key: &'static str,
-    /// Whose it is: `token noc`.
-    pub(super) owner: String,
-    pub(super) value: Option<&'a str>,
+    /// The keys of the next three: `secret`, `secret_env`, `secret_file`.
+    pub(super) keys: [&'static str; 3],
+    /// The secret itself,
+    pub(super) value: Option<&'a Hidden>,
+    /// the environment variable that holds it,
     pub(super) env: Option<&'a str>,
+    /// or the file.
     pub(super) file: Option<&'a Path>,
 }
+
+/// Why there is no secret: the key, and what is wrong, for people.
+pub(super) type Wrong = (&'static str, String);
 
 impl Stated<'_> {
     /// The secret itself, if one is given.
     ///
     /// # Errors
-    /// It is not where it should be, or in several places; for people.
-    pub(super) fn resolve(&self) -> Result<Option<String>, String> {
-        let Self { key, owner, .. } = self;
+    /// It is not where it should be, or in several places.
+    pub(super) fn resolve(&self) -> Result<Option<Hidden>, Wrong> {
+        let [value_key, env_key, file_key] = self.keys;
         let places = [
             self.value.is_some(),
             self.env.is_some(),
             self.file.is_some(),
         ];
         if places.into_iter().filter(|given| *given).count() > 1 {
-            return Err(format!(
-                "{owner} has its secret in several places; keep one of {key}, {key}_env and \
-                 {key}_file"
-            ));
+            let why = format!(
+                "the secret is given in several places; keep one of {value_key}, {env_key} and \
+                 {file_key}"
+            );
+            return Err((value_key, why));
         }
         if let Some(variable) = self.env {
-            return std::env::var(variable).map(Some).map_err(|_| {
-                format!("{owner} takes its secret from the environment: set {variable}")
-            });
+            return std::env::var(variable)
+                .map(|text| Some(text.into()))
+                .map_err(|_| {
+                    let why = "the environment has no variable of this name, or no text in it; \
+                               set it, or name the one that holds the secret";
+                    (env_key, why.to_owned())
+                });
         }
         if let Some(file) = self.file {
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| format!("the secret of {owner}: {}: {error}", file.display()))?;
-            return Ok(Some(text.trim_end().to_owned()));
+            let text = std::fs::read_to_string(file).map_err(|error| {
+                let why = format!(
+                    "the file cannot be read: {error}; name the file that holds the secret"
+                );
+                (file_key, why)
+            })?;
+            return Ok(Some(text.trim_end().into()));
         }
-        Ok(self.value.map(str::to_owned))
+        Ok(self.value.cloned())
     }
 }

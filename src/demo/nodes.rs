@@ -68,7 +68,7 @@ impl Member {
         };
         let base = Url::parse(&format!("{}/", node.base_url()))?;
         let options = Options {
-            token: Some(secret.clone()),
+            token: Some(secret.clone().into()),
             ..Options::default()
         };
         Ok(Self {

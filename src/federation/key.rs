@@ -119,22 +119,37 @@ pub enum KeyError {
     #[error("no key can be made: the system gives no random numbers")]
     Random,
     /// The file cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{file}: {source}")]
     File {
-        /// Which.
-        path: PathBuf,
+        /// Which: its path, or the key of the configuration that has it.
+        file: String,
         /// What the system said.
         source: io::Error,
     },
     /// There is a file already.
-    #[error("{} is there already; name another file, or move it away", .0.display())]
-    Exists(PathBuf),
+    #[error("{0} is there already; name another file, or move it away")]
+    Exists(String),
     /// The file holds no key.
-    #[error("{} holds no Ed25519 key in PEM (PKCS #8); make one with `altofed keygen`", .0.display())]
-    NoKey(PathBuf),
+    #[error("{0} holds no Ed25519 key in PEM (PKCS #8); make one with `altofed keygen`")]
+    NoKey(String),
     /// Everybody can read the file.
-    #[error("{} can be read by everybody; `chmod 600` it", .0.display())]
-    Open(PathBuf),
+    #[error("{0} can be read by everybody; `chmod 600` it")]
+    Open(String),
+}
+
+impl KeyError {
+    /// The same of a file that a configuration names: a path that is one may be something
+    /// secret that got into the wrong place, and is told by its key instead.
+    pub fn of_key(self, key: &str) -> Self {
+        let file = format!("the file of {key}");
+        match self {
+            KeyError::Random => KeyError::Random,
+            KeyError::File { source, .. } => KeyError::File { file, source },
+            KeyError::Exists(_) => KeyError::Exists(file),
+            KeyError::NoKey(_) => KeyError::NoKey(file),
+            KeyError::Open(_) => KeyError::Open(file),
+        }
+    }
 }
 
 impl SigningKey {
@@ -152,13 +167,14 @@ impl SigningKey {
     /// # Errors
     /// The file cannot be read, holds something else, or everybody can read it.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
+        let file = || path.display().to_string();
         let failed = |source| KeyError::File {
-            path: path.to_owned(),
+            file: file(),
             source,
         };
-        let no_key = || KeyError::NoKey(path.to_owned());
+        let no_key = || KeyError::NoKey(file());
         if is_open(path).map_err(failed)? {
-            return Err(KeyError::Open(path.to_owned()));
+            return Err(KeyError::Open(file()));
         }
         let pem = fs::read(path).map_err(failed)?;
         let der = PrivatePkcs8KeyDer::from_pem_slice(&pem).map_err(|_| no_key())?;
@@ -171,10 +187,11 @@ impl SigningKey {
     /// # Errors
     /// The file is there, or cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), KeyError> {
+        let file = || path.display().to_string();
         let failed = |source: io::Error| match source.kind() {
-            io::ErrorKind::AlreadyExists => KeyError::Exists(path.to_owned()),
+            io::ErrorKind::AlreadyExists => KeyError::Exists(file()),
             _ => KeyError::File {
-                path: path.to_owned(),
+                file: file(),
                 source,
             },
         };
@@ -254,14 +271,18 @@ impl Keyring {
     /// Loads the keys.
     ///
     /// # Errors
-    /// As [`SigningKey::load`].
+    /// As [`SigningKey::load`], told by the keys of the configuration.
     pub fn load(settings: &KeySettings) -> Result<Self, KeyError> {
-        let old = settings
-            .old
-            .iter()
-            .map(|old| Ok((SigningKey::load(&old.key)?, old.not_after)));
+        let current = SigningKey::load(&settings.key);
+        let old = settings.old.iter().enumerate().map(|(index, old)| {
+            let key = SigningKey::load(&old.key).map_err(|error| {
+                let key = format!("federation.old_keys[{}].key", index + 1);
+                error.of_key(&key)
+            });
+            Ok((key?, old.not_after))
+        });
         Ok(Self::new(
-            SigningKey::load(&settings.key)?,
+            current.map_err(|error| error.of_key("federation.key"))?,
             old.collect::<Result<_, KeyError>>()?,
         ))
     }

@@ -50,8 +50,8 @@ pub use refusal::Refusal;
 pub use restore::Restoring;
 pub use run::{Federation, Incomplete, StartError};
 pub use settings::{
-    BearerToken, Domains, ExportSettings, ImportSettings, Limits, OwnSettings, PeerSettings,
-    PlainInterconnect, Protocol, RefreshSettings, Settings,
+    Domains, ExportSettings, ImportSettings, Limits, OwnSettings, PeerSettings, PlainInterconnect,
+    Protocol, RefreshSettings, Settings,
 };
 pub use trust::Signer;
 

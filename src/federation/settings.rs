@@ -1,7 +1,6 @@
 //! What the operator says of the federation.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use url::Url;
 use crate::api::s2s::Scope;
 use crate::client::{Identity, PeerLimits, PeerOptions};
 use crate::compile::Relationship;
-use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName};
+use crate::ident::{DomainLabel, Hidden, InterconnectId, MetricName, PidName};
 use crate::runtime::duration;
 
 use super::key::{KeySettings, PublicKey};
@@ -54,7 +53,7 @@ pub struct PeerSettings {
     /// What is spoken with it.
     pub protocol: Protocol,
     /// The bearer token that it is shown.
-    pub token: Option<BearerToken>,
+    pub token: Option<Hidden>,
     /// The certificate that it is shown.
     pub identity: Option<Identity>,
     /// A PEM file of the certificate authorities that are trusted in place of
@@ -85,16 +84,6 @@ pub enum Protocol {
     Altofed,
     /// ALTO alone (RFC 7285).
     Alto,
-}
-
-/// A bearer token that is not shown in logs.
-#[derive(Clone, PartialEq, Eq)]
-pub struct BearerToken(pub String);
-
-impl fmt::Debug for BearerToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BearerToken(…)")
-    }
 }
 
 /// `[peer.import]`: what is taken from a peer. What is over a limit is refused
@@ -304,7 +293,7 @@ impl PeerSettings {
     /// How it is asked.
     pub fn options(&self) -> PeerOptions {
         PeerOptions {
-            token: self.token.as_ref().map(|token| token.0.clone()),
+            token: self.token.clone(),
             cacert: self.cacert.clone(),
             identity: self.identity.clone(),
             allow_private_addresses: self.allow_private_addresses,

@@ -5,11 +5,13 @@
 //! what was wrong and how to mend it.
 
 mod digest;
+mod hidden;
 mod metric;
 mod name;
 mod prefix;
 
 pub use digest::{Digest, InvalidDigest, Sha256, Tag, from_hex, to_hex};
+pub use hidden::Hidden;
 pub use metric::{MetricName, ValueCheck};
 pub use name::{
     DomainLabel, InterconnectId, NameError, PidName, PropertyName, ResourceId, SourceName,

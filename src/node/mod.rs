@@ -173,7 +173,8 @@ impl Node {
         let ledger = Arc::new(ledger);
         let keys = &config.federation.own;
         if keys.make_key && !keys.keys.key.exists() {
-            SigningKey::generate()?.save(&keys.keys.key)?;
+            let saved = SigningKey::generate()?.save(&keys.keys.key);
+            saved.map_err(|error| error.of_key("federation.key"))?;
         }
         let (federation_settings, settings_read) =
             watch::channel(Arc::new(config.federation.clone()));

@@ -14,6 +14,9 @@ static PRINTER: SpanPrinter = SpanPrinter::new()
     .designator(Designator::Compact)
     .spacing(Spacing::BetweenUnits);
 
+/// What is said of a duration of zero where it must be longer.
+pub const ZERO: &str = "a duration of zero would always have passed; write one longer than that";
+
 /// Reads a duration.
 ///
 /// # Errors
@@ -49,9 +52,7 @@ pub mod positive {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let duration = super::deserialize(deserializer)?;
         if duration.is_zero() {
-            return Err(de::Error::custom(
-                "a duration of zero would always have passed; write one longer than that",
-            ));
+            return Err(de::Error::custom(super::ZERO));
         }
         Ok(duration)
     }

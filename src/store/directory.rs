@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{FreeSpace, StoreError, handle::size_on_disk, room::RESERVE};
+use super::{FreeSpace, StoreError, handle::size_on_disk, privacy, room::RESERVE};
 
 /// A store's directory, locked against other processes.
 pub(super) struct Directory {
@@ -51,6 +51,7 @@ impl Directory {
             root: root.to_owned(),
             lock,
         };
+        privacy::enforce(root).log(root);
         directory.settle()?;
         Ok(directory)
     }
@@ -217,7 +218,10 @@ impl Drop for Directory {
 /// Creates a directory, and makes the names on the way to it durable.
 fn create(path: &Path) -> io::Result<()> {
     let missing: Vec<_> = path.ancestors().take_while(|path| !path.exists()).collect();
-    fs::create_dir_all(path)?;
+    if let Some(parent) = path.parent().filter(|_| !missing.is_empty()) {
+        fs::create_dir_all(parent)?;
+        privacy::create_directory(path)?;
+    }
     for parent in missing.into_iter().filter_map(Path::parent) {
         match parent.as_os_str().is_empty() {
             true => sync_directory(Path::new("."))?,

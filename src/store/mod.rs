@@ -33,6 +33,7 @@ mod lines;
 mod load;
 mod meta;
 mod offline;
+mod privacy;
 mod prune;
 mod read;
 mod record;

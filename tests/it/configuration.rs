@@ -92,12 +92,44 @@ fn every_key_of_the_code_is_documented_and_no_other() {
     assert_eq!(known, documented);
     let error =
         parse(&format!("no_such_key = 1\n{}", configuration("node", ""))).expect_err("unknown");
-    let top: BTreeSet<&str> = error.split('`').skip(1).step_by(2).skip(1).collect();
+    let (_, expected) = error.split_once(", expected ").expect("what there is");
+    let top: BTreeSet<&str> = expected.split('`').skip(1).step_by(2).collect();
     let documented: BTreeSet<&str> = sections
         .iter()
         .map(|s| s.split('.').next().expect("a part"))
         .collect();
     assert_eq!(top, documented);
+}
+
+#[test]
+fn what_no_key_takes_is_told_by_the_key_and_never_by_the_value() {
+    const MARK: &str = "qvxkz7";
+    for row in rows() {
+        let (section, name) = split(&row.key);
+        for value in [
+            format!("\"{MARK} {MARK}\""),
+            format!("[\"{MARK} \"]"),
+            format!("[[\"{MARK}\"]]"),
+            format!("{{ {MARK} = \"{MARK}\" }}"),
+            format!("{{ {MARK} = {{ {MARK} = 1 }} }}"),
+            format!("\"{MARK}"),
+            format!("'''{MARK}\n{MARK}"),
+            MARK.to_owned(),
+            format!("[{MARK}, \"{MARK}\"]"),
+        ] {
+            let text = configuration(section, &format!("{name} = {value}"));
+            let Err(error) = parse(&text) else { continue };
+            assert!(!error.contains(MARK), "{text}: {error}");
+            let at: Vec<&str> = error.splitn(4, ':').collect();
+            assert!(at[1].parse::<usize>().is_ok(), "{error}");
+            assert!(at[2].parse::<usize>().is_ok(), "{error}");
+        }
+        let text = configuration(section, &format!("{name} = [[[]]]"));
+        let error = parse(&text).expect_err(name);
+        let plain = |text: &str| text.replace(|c: char| "[0123456789]".contains(c), "");
+        let key = format!("::: {}: it cannot be", plain(&row.key));
+        assert!(plain(&error).contains(&key), "{}: {error}", row.key);
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::runtime::testing::soon;
 use crate::runtime::{Clock, Gate, ManualClock, Pool, Task};
 use crate::store::{Opened, Store};
 
-use super::super::settings::{BearerToken, Domains};
+use super::super::settings::Domains;
 use super::super::testing::{at, domain_view_with, label, links, peer, settings};
 use super::super::{
     Blob, DomainCopy, Federation, Keyring, OwnDomain, Restoring, Settings, SigningKey,
@@ -189,7 +189,7 @@ impl Node {
     pub(super) fn reads(&self, other: &Node, import: &str, export: &str) {
         self.configure(|settings| {
             let mut peer = peer(other.name, &format!("{}/directory", other.url));
-            peer.token = Some(BearerToken(self.name.to_owned()));
+            peer.token = Some(self.name.to_owned().into());
             peer.import.domains = choice(import);
             peer.export.domains = choice(export);
             settings.peers.insert(label(other.name), peer);

@@ -52,67 +52,66 @@ pub(super) struct Terms {
     pub clients: Arc<dyn ClientCertVerifier>,
 }
 
-/// Why files do not make a TLS configuration.
+/// The keys of the files.
+const CERT: &str = "node.tls.cert";
+const KEY: &str = "node.tls.key";
+const CLIENT_CA: &str = "node.tls.client_ca";
+
+/// Why files do not make a TLS configuration. A file is told by its key, not by its path: what a
+/// configuration has there by mistake may be a key's own text.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("cannot read {}: {source}; check the path and the permissions", file.display())]
+    #[error("cannot read the file of {file}: {source}; check the path and the permissions")]
     Read {
-        /// Which.
-        file: PathBuf,
+        /// Which, by its key.
+        file: &'static str,
         /// What the system said.
         source: std::io::Error,
     },
     /// A file is damaged.
-    #[error("{} is not whole PEM: {source}; write it again from its source", file.display())]
+    #[error("the file of {file} is not whole PEM: {source}; write it again from its source")]
     Pem {
-        /// Which.
-        file: PathBuf,
+        /// Which, by its key.
+        file: &'static str,
         /// What is wrong with it.
         source: rustls_pki_types::pem::Error,
     },
     /// A file lacks what it is for.
-    #[error("{} holds {found}, but no {wanted}; name the file that holds one", file.display())]
+    #[error("the file of {file} holds {found}, but no {wanted}; name the file that holds one")]
     Missing {
-        /// Which.
-        file: PathBuf,
+        /// Which, by its key.
+        file: &'static str,
         /// What it holds instead.
         found: &'static str,
         /// What it should hold.
         wanted: &'static str,
     },
     /// A file holds a key that cannot be used.
-    #[error("the key in {} cannot be used: {source}; use an RSA, ECDSA or Ed25519 key", file.display())]
+    #[error("the key of {file} cannot be used: {source}; use an RSA, ECDSA or Ed25519 key")]
     Key {
-        /// Which.
-        file: PathBuf,
+        /// Which, by its key.
+        file: &'static str,
         /// What rustls said.
         source: rustls::Error,
     },
     /// A file holds a certificate that cannot be used.
-    #[error("a certificate in {} cannot be used: {source}; have it issued anew", file.display())]
+    #[error("a certificate of {file} cannot be used: {source}; have it issued anew")]
     Certificate {
-        /// Which.
-        file: PathBuf,
+        /// Which, by its key.
+        file: &'static str,
         /// What rustls said.
         source: rustls::Error,
     },
     /// The key belongs to another certificate.
     #[error(
-        "the key in {} is not that of the first certificate in {}; put the server's own \
-         certificate first, or name its key", key.display(), cert.display()
+        "the key of {KEY} is not that of the first certificate of {CERT}; put the server's own \
+         certificate first, or name its key"
     )]
-    Mismatch {
-        /// The key's file.
-        key: PathBuf,
-        /// The certificate's file.
-        cert: PathBuf,
-    },
+    Mismatch,
     /// The client CAs make no verifier.
-    #[error("the client CAs in {} cannot be used: {source}", file.display())]
+    #[error("the client CAs of {CLIENT_CA} cannot be used: {source}")]
     ClientCa {
-        /// Which file.
-        file: PathBuf,
         /// What rustls said.
         source: VerifierBuilderError,
     },
@@ -166,7 +165,7 @@ fn configuration(files: &TlsFiles) -> Result<Terms, TlsError> {
 
 /// The server's certificate chain and key.
 fn identity(files: &TlsFiles, provider: &CryptoProvider) -> Result<SingleCertAndKey, TlsError> {
-    let chain = certificates(&files.cert)?;
+    let chain = certificates(CERT, &files.cert)?;
     let key = key(&files.key, provider)?;
     let identity = CertifiedKey::new(chain, key);
     match identity.keys_match() {
@@ -174,14 +173,8 @@ fn identity(files: &TlsFiles, provider: &CryptoProvider) -> Result<SingleCertAnd
         Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
             Ok(identity.into())
         }
-        Err(rustls::Error::InconsistentKeys(_)) => Err(TlsError::Mismatch {
-            key: files.key.clone(),
-            cert: files.cert.clone(),
-        }),
-        Err(source) => Err(TlsError::Certificate {
-            file: files.cert.clone(),
-            source,
-        }),
+        Err(rustls::Error::InconsistentKeys(_)) => Err(TlsError::Mismatch),
+        Err(source) => Err(TlsError::Certificate { file: CERT, source }),
     }
 }
 
@@ -193,11 +186,11 @@ fn verifier(
         return Ok(WebPkiClientVerifier::no_client_auth());
     };
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(file)? {
+    for certificate in certificates(CLIENT_CA, file)? {
         roots
             .add(certificate)
             .map_err(|source| TlsError::Certificate {
-                file: file.clone(),
+                file: CLIENT_CA,
                 source,
             })?;
     }
@@ -206,15 +199,13 @@ fn verifier(
         ClientAuth::Optional => builder.allow_unauthenticated(),
         ClientAuth::Required => builder,
     };
-    builder.build().map_err(|source| TlsError::ClientCa {
-        file: file.clone(),
-        source,
-    })
+    let built = builder.build();
+    built.map_err(|source| TlsError::ClientCa { source })
 }
 
-/// The certificates in a file, one at least.
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let text = read(file)?;
+/// The certificates in the file of a key, one at least.
+fn certificates(file: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let text = read(file, path)?;
     let sections = sections(file, &text)?;
     let certificates: Vec<_> = sections
         .iter()
@@ -228,8 +219,9 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 }
 
 /// The first private key in a file.
-fn key(file: &Path, provider: &CryptoProvider) -> Result<Arc<dyn SigningKey>, TlsError> {
-    let text = read(file)?;
+fn key(path: &Path, provider: &CryptoProvider) -> Result<Arc<dyn SigningKey>, TlsError> {
+    let file = KEY;
+    let text = read(file, path)?;
     let sections = sections(file, &text)?;
     let key = sections
         .iter()
@@ -238,31 +230,22 @@ fn key(file: &Path, provider: &CryptoProvider) -> Result<Arc<dyn SigningKey>, Tl
     provider
         .key_provider
         .load_private_key(key)
-        .map_err(|source| TlsError::Key {
-            file: file.to_owned(),
-            source,
-        })
+        .map_err(|source| TlsError::Key { file, source })
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, TlsError> {
-    std::fs::read(file).map_err(|source| TlsError::Read {
-        file: file.to_owned(),
-        source,
-    })
+fn read(file: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
+    std::fs::read(path).map_err(|source| TlsError::Read { file, source })
 }
 
-fn sections(file: &Path, text: &[u8]) -> Result<Vec<(SectionKind, Vec<u8>)>, TlsError> {
+fn sections(file: &'static str, text: &[u8]) -> Result<Vec<(SectionKind, Vec<u8>)>, TlsError> {
     <(SectionKind, Vec<u8>)>::pem_slice_iter(text)
         .collect::<Result<_, _>>()
-        .map_err(|source| TlsError::Pem {
-            file: file.to_owned(),
-            source,
-        })
+        .map_err(|source| TlsError::Pem { file, source })
 }
 
 /// The error for a file without what it is for, told by what it has instead.
 fn missing(
-    file: &Path,
+    file: &'static str,
     text: &[u8],
     sections: &[(SectionKind, Vec<u8>)],
     wanted: &'static str,
@@ -281,7 +264,7 @@ fn missing(
         None => "no PEM of a known kind (DER is not read)",
     };
     TlsError::Missing {
-        file: file.to_owned(),
+        file,
         found,
         wanted,
     }

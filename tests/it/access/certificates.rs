@@ -123,6 +123,6 @@ async fn a_new_certificate_is_taken_by_a_reload() {
 
     std::fs::write(&cert, "no certificate").expect("a file");
     let refused = node.node().reload(config).expect_err("no certificate");
-    assert!(refused.to_string().contains("cert.pem"), "{refused}");
+    assert!(refused.to_string().contains("node.tls.cert"), "{refused}");
     assert!(client(&trusted, None).get(&url).send().await.is_ok());
 }

@@ -21,7 +21,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub use disk::Disk;
-pub use program::{Program, command, config_path, text, write_config};
+pub use program::{Program, command, config_path, set_mode, text, write_config, write_private};
 
 /// The secrets of the tokens that every test node has.
 pub const NOC: &str = "noc-secret-0123456789";

@@ -59,6 +59,14 @@ impl Program {
     pub fn run(config: &Path, arguments: &[&str]) -> Result<Self, End> {
         let mut command = command(["serve", "--config"]);
         command.arg(config).args(arguments);
+        Self::start(command)
+    }
+
+    /// Serves as this command has it.
+    ///
+    /// # Errors
+    /// It ended before it listened.
+    pub fn start(mut command: Command) -> Result<Self, End> {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program");
         let log = Arc::new(Log::default());
@@ -202,7 +210,19 @@ pub fn config_path(directory: &Path) -> PathBuf {
 /// Writes the configuration of a program in `directory`.
 pub fn write_config(directory: &Path, more: &str) {
     let text = super::config_text(directory, more);
-    std::fs::write(config_path(directory), text).expect("a file");
+    write_private(&config_path(directory), &text);
+}
+
+/// Writes a file that only its owner can read, as one with secrets should be.
+pub fn write_private(file: &Path, text: &str) {
+    std::fs::write(file, text).expect("a file");
+    set_mode(file, 0o600);
+}
+
+/// Sets who may read and write a file.
+pub fn set_mode(file: &Path, mode: u32) {
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+    std::fs::set_permissions(file, permissions).expect("set");
 }
 
 /// What a pipe of a finished program held, as text.
