@@ -129,12 +129,16 @@ async fn readyz(State(app): State<App>, request: Request) -> Response {
 }
 
 async fn metrics(State(app): State<App>, Extension(caller): Extension<Caller>) -> Response {
-    if let Err(denied) = app.access().may_read_metrics(caller.principal()) {
+    let access = app.access();
+    if let Err(denied) = access.may_read_metrics(caller.principal()) {
         return Wording::Problem.denied(&denied);
     }
     let mut text = String::new();
     match encode(&mut text, &app.registry) {
-        Ok(()) => respond(StatusCode::OK, OPEN_METRICS, text),
+        Ok(()) => {
+            let may_read = |peer: &str| access.may_read(caller.principal(), peer).is_ok();
+            respond(StatusCode::OK, OPEN_METRICS, of_peers(&text, may_read))
+        }
         Err(error) => {
             tracing::error!(%error, "the metrics could not be written");
             Wording::Problem.refuse(
@@ -144,6 +148,19 @@ async fn metrics(State(app): State<App>, Extension(caller): Extension<Caller>) -
             )
         }
     }
+}
+
+/// The metrics without those of peers whose view the caller may not read: it is not to learn
+/// which there are.
+fn of_peers(text: &str, may_read: impl Fn(&str) -> bool) -> String {
+    let is_told = |line: &&str| {
+        let peer = line
+            .split_once("{peer=\"")
+            .and_then(|(_, rest)| rest.split_once('"'));
+        peer.is_none_or(|(peer, _)| may_read(peer))
+    };
+    let told = text.split_inclusive('\n').filter(is_told);
+    told.collect()
 }
 
 async fn openapi() -> Response {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::metro::fill;
 use crate::support::events::{TIPS_PARAMS, UPDATES};
-use crate::support::{Answer, CDN, COST_PARAMS, NOC, TestNode};
+use crate::support::{Answer, CDN, COST_PARAMS, NOC, OPS, TestNode};
 
 /// Paths below a view, one of each kind, and the types of what is posted to them.
 const PATHS: [(&str, &str); 14] = [
@@ -85,6 +85,55 @@ async fn a_view_that_there_is_not_answers_as_one_that_is_closed() {
     assert_eq!(node.get("/views/merged/no-such-resource").await.status, 404);
     let open = TestNode::start().await;
     assert_eq!(open.get("/views/isp-z/networkmap").await.status, 404);
+}
+
+#[tokio::test]
+async fn every_path_below_a_view_is_asked_for_here() {
+    let node = TestNode::start().await;
+    let described = node.get("/openapi.json").await.json();
+    let paths = described["paths"].as_object().expect("paths");
+    let mut below = 0;
+    for path in paths.keys().filter_map(|path| path.strip_prefix("/views/")) {
+        let (_, template) = path.split_once('/').expect("something of a view");
+        let fits = |asked: &str| {
+            let asked = asked.split('?').next().unwrap_or_default();
+            let [asked, template] = [asked, template].map(|path| path.split('/'));
+            asked.clone().count() == template.clone().count()
+                && asked
+                    .zip(template)
+                    .all(|(a, t)| a == t || t.starts_with('{'))
+        };
+        assert!(PATHS.iter().any(|(asked, _)| fits(asked)), "{template}");
+        below += 1;
+    }
+    assert!(below >= 5, "{below}");
+}
+
+#[tokio::test]
+async fn metrics_do_not_tell_which_views_are_closed() {
+    let peer = "[[peer]]\ndomain = \"isp-b\"\ndirectory = \"https://b.invalid/directory\"\n";
+    let node = TestNode::with(&format!("[access]\nviews = [\"merged\"]\n{peer}")).await;
+    let metrics = async |node: &TestNode, secret: Option<&str>| {
+        let get = node.request(Method::GET, "/metrics");
+        let get = match secret {
+            Some(secret) => get.token(secret),
+            None => get,
+        };
+        let answer = get.send().await;
+        assert_eq!(answer.status, 200);
+        answer.text().to_owned()
+    };
+    for secret in [None, Some(NOC)] {
+        let told = metrics(&node, secret).await;
+        assert!(!told.contains("isp-b"), "{told}");
+        assert!(told.contains("altofed_publish_views ") && told.ends_with("# EOF\n"));
+    }
+    for secret in [OPS, CDN] {
+        let told = metrics(&node, Some(secret)).await;
+        assert!(told.contains("altofed_federation_peer_failures{peer=\"isp-b\"}"));
+    }
+    let open = TestNode::with(peer).await;
+    assert!(metrics(&open, None).await.contains("{peer=\"isp-b\""));
 }
 
 #[tokio::test]

@@ -2,15 +2,17 @@
 //! there after a restart, and what operators see of it.
 
 use altofed::api::s2s::{ManifestEntry, PeerState, Scope};
-use altofed::ident::DomainLabel;
+use altofed::ident::{Digest, DomainLabel};
 use reqwest::Method;
+use serde_json::json;
 use std::slice::from_ref;
 
 use super::links::{Link, inside, label};
 use super::member::{Join, Member, STRANGER, secret};
 use super::rogue::{Rogue, Says, Signed, blob, key};
 use super::site::{PATIENCE, glance};
-use crate::support::{OPS, command};
+use crate::support::events::UPDATES;
+use crate::support::{Answer, OPS, command};
 
 /// The labels of the domains that a caller gets.
 async fn passed(node: &Member, token: &str) -> Vec<String> {
@@ -105,6 +107,34 @@ async fn each_caller_gets_what_is_exported_to_it_and_in_scope_and_nothing_goes_b
         }
     }
     assert_eq!(blob_status(&b, STRANGER, &d).await, 404);
+    // What a caller does not get answers as what there is not, to the byte.
+    let told = |answer: Answer| {
+        let mut headers = answer.headers.clone();
+        for own in ["x-request-id", "date"] {
+            headers.remove(own);
+        }
+        let text = answer.text().replace("isp-z", "isp-e");
+        (answer.status.as_u16(), headers, text)
+    };
+    let asked = async |digest: &Digest| {
+        let request = b.request(Method::GET, &format!("/s2s/v1/blobs/{digest}"));
+        told(request.token(&secret(2, 1)).send().await)
+    };
+    let none = asked(&Digest::of(b"nothing")).await;
+    for (resource, _) in a.bodies.iter().chain(&c.bodies).chain(&e.bodies) {
+        assert_eq!(asked(&resource.sha_256).await, none);
+    }
+    let follow = async |id: &str| {
+        let body = json!({"add": {"1": {"resource-id": id}}}).to_string();
+        let request = b.request(Method::POST, "/s2s/v1/updates");
+        let request = request.token(&secret(2, 1)).typed(UPDATES, body);
+        told(request.send().await)
+    };
+    for path in ["manifest", "networkmap"] {
+        let withheld = follow(&format!("isp-e:{path}")).await;
+        assert_eq!(withheld.0, 400);
+        assert_eq!(withheld, follow(&format!("isp-z:{path}")).await);
+    }
     let nobody = b.request(Method::GET, "/s2s/v1/manifests").send().await;
     assert_eq!(nobody.status, 401);
 
