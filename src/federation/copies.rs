@@ -12,6 +12,7 @@ use crate::api::s2s::{ImportStatus, PeerState, PeerStatus, Reason, SpokenProtoco
 use crate::ident::DomainLabel;
 use crate::runtime::{Clock, Moment};
 
+use super::archive::CopyName;
 use super::copy::{DomainCopy, Imported, Imports};
 use super::refusal::{Refusal, Rejections};
 use super::settings::PeerSettings;
@@ -338,13 +339,24 @@ impl Copies {
         gone.unwrap_or_default()
     }
 
-    /// Drops the copies, of any peer, that must not be used any more.
-    pub(super) fn drop_where(&self, is_due: impl Fn(&DomainCopy) -> bool) {
+    /// Drops the copies, of any peer, that must not be used any more; which they were.
+    pub(super) fn drop_where(&self, is_due: impl Fn(&DomainCopy) -> bool) -> Vec<CopyName> {
+        let any = |peer: &Peer| peer.copies.values().any(|copy| is_due(copy));
+        // Nobody is told of what does not change.
+        if !self.lock().values().any(any) {
+            return Vec::new();
+        }
         self.change(|peers| {
-            for peer in peers.values_mut() {
-                peer.copies.retain(|_, copy| !is_due(copy));
+            let mut gone = Vec::new();
+            for (sender, peer) in peers {
+                let due = peer.copies.extract_if(.., |_, copy| is_due(copy));
+                gone.extend(due.map(|(domain, _)| CopyName {
+                    sender: sender.clone(),
+                    domain,
+                }));
             }
-        });
+            gone
+        })
     }
 
     /// Counts a document that a pushed manifest named and that had not come.
@@ -400,6 +412,38 @@ impl Copies {
     /// that did not occur.
     pub(super) fn rejections(&self) -> BTreeMap<&'static str, u64> {
         self.rejections.now()
+    }
+
+    /// Whether a peer passes a domain, as far as is known: until it was read without
+    /// it, is no peer any more, or what it passed has expired.
+    pub(super) fn passes(&self, peer: &DomainLabel, domain: &DomainLabel) -> bool {
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let peers = self.lock();
+        let Some(peer) = peers.get(peer) else {
+            return false;
+        };
+        let is_fresh = |synced: &Synced| peer.freshness(synced, now) != PeerState::Expired;
+        match (peer.copies.get(domain), &peer.synced) {
+            (Some(copy), _) => peer.copy_state(copy, now, wall) != PeerState::Expired,
+            (None, Some(synced)) if peer.refused.contains_key(domain) => is_fresh(synced),
+            // What it passed before the start may not be restored yet.
+            (None, Some(synced)) => !synced.before.is_zero() && is_fresh(synced),
+            (None, None) => true,
+        }
+    }
+
+    /// The domains that are held, and the peers that pass them.
+    pub(super) fn held(&self) -> Vec<CopyName> {
+        let peers = self.lock();
+        let held = peers.iter().flat_map(|(sender, peer)| {
+            let is_held = |(_, refused): &(_, &Refused)| refused.failure.kind == FailureKind::Held;
+            let held = peer.refused.iter().filter(is_held);
+            held.map(|(domain, _)| CopyName {
+                sender: sender.clone(),
+                domain: domain.clone(),
+            })
+        });
+        held.collect()
     }
 
     /// Whether some peer passes this domain.

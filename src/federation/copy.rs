@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::api::s2s::{Ignored, KeyStatus, Manifest};
+use crate::api::s2s::{Ignored, KeyStatus, KeyTrust, Manifest};
 use crate::compile::Interconnects;
 use crate::ident::{Digest, DomainLabel, ResourceId, Tag};
 use crate::publish::View;
@@ -96,12 +96,18 @@ impl DomainCopy {
         })
     }
 
-    /// Of two copies the greater one is used: signed rather than plain, then
-    /// the higher serial, then the shorter path, then the smaller label.
+    /// Of two copies the greater one is used: signed by a key that is pinned or that
+    /// the domain showed itself; then what a plain domain says itself; then what only a
+    /// relay vouches for. Then the higher serial, the shorter path, the smaller label.
     pub(super) fn rank(&self) -> impl Ord + '_ {
         use std::cmp::Reverse;
+        let trust = match self.signed.as_ref().map(|signed| signed.signer.trust) {
+            Some(KeyTrust::Pinned | KeyTrust::Direct) => 2,
+            None => 1,
+            Some(KeyTrust::Vouched) => 0,
+        };
         (
-            self.signed.is_some(),
+            trust,
             self.serial,
             Reverse(self.path.len()),
             Reverse(self.sender()),

@@ -154,10 +154,6 @@ impl Reception<'_> {
                 manifest.domain, manifest.serial, entry.domain, entry.serial
             )));
         }
-        let direct = entry.path.len() == 1;
-        if !manifest.scope.admits(self.own, direct) {
-            return Err(Refusal::Scope(self.own.clone()));
-        }
         Ok(Received {
             manifest,
             path: entry.path.clone(),
@@ -242,6 +238,18 @@ impl Received {
         let keys = self.manifest.keys.iter();
         keys.filter_map(|key| PublicKey::from_document(key).ok())
             .collect()
+    }
+
+    /// Whether `own` may have it by the way that it came. Asked once it is known who
+    /// signed it: what a domain leaves us out of is withdrawn.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn check_scope(&self, own: &DomainLabel) -> Result<(), Refusal> {
+        match self.manifest.scope.admits(own, self.path.len() == 1) {
+            true => Ok(()),
+            false => Err(Refusal::Scope(own.clone())),
+        }
     }
 
     /// Holds it against our clock.
@@ -532,7 +540,10 @@ mod tests {
     fn who_is_out_of_scope_does_not_take_it() {
         let ring = ring();
         let only = |names: &[&str]| Scope::Only(names.iter().map(|name| label(name)).collect());
-        let taken = |scope, path: &[&str]| code(receive(&entry(&ring, scope, 1, path)));
+        let taken = |scope, path: &[&str]| {
+            let received = receive(&entry(&ring, scope, 1, path)).expect("sound");
+            code(received.check_scope(&label("isp-a")))
+        };
         assert_eq!(taken(only(&["isp-a"]), &PATH), "taken");
         assert_eq!(taken(only(&["isp-e"]), &PATH), "scope");
         assert_eq!(taken(Scope::None, &PATH), "scope");

@@ -143,6 +143,7 @@ async fn signed(
         let known = trust.keys.get(&domain).cloned().unwrap_or_default();
         known.verify(settings.pins(&domain), via, &received, received_at)?
     };
+    received.check_scope(&settings.own.domain)?;
     let import = imported(shared, peer, manifest, received_at).await?;
     Ok(signed_copy(received, signer, import))
 }

@@ -22,7 +22,7 @@ use super::peer::supervise;
 use super::refusal::Refusal;
 use super::restore::{self, Restoring, restore};
 use super::settings::{PeerSettings, Settings};
-use super::shared::{Shared, Trust};
+use super::shared::{Nudges, Shared, Trust};
 
 /// The path below which the server-to-server API is.
 const S2S: &str = "/s2s/v1/";
@@ -41,7 +41,6 @@ pub struct Federation {
     exports: Arc<Exports>,
     exported: watch::Receiver<Arc<Snapshot>>,
     restoring: watch::Receiver<Restoring>,
-    nudges: Arc<Nudges>,
     /// The keys that counted at the start, shown until a manifest states them.
     keys: Vec<KeyDocument>,
     /// Reads the peers, until the node goes down.
@@ -67,9 +66,6 @@ pub enum StartError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the node has just started and does not have all that it passes yet")]
 pub struct Incomplete;
-
-/// How each peer's task is told to read it now.
-type Nudges = std::sync::Mutex<BTreeMap<DomainLabel, Arc<Notify>>>;
 
 impl Federation {
     /// Starts it: signs what `own` says our domain says, then restores what peers
@@ -107,6 +103,7 @@ impl Federation {
                 keys: known,
                 highest,
             }),
+            nudges: Nudges::default(),
         });
         shared.copies.set_peers(configured(&first).into_values());
         for (label, row) in &peers {
@@ -129,10 +126,9 @@ impl Federation {
             issued: issuing,
             serial,
         };
-        let nudges = Arc::new(Nudges::default());
         let (exporting, exported) = watch::channel(Arc::default());
         let reading = Task::spawn("peers", {
-            let (shared, nudges) = (shared.clone(), nudges.clone());
+            let shared = shared.clone();
             async move {
                 gate.pass().await;
                 // A peer that is read meanwhile would be given what it had.
@@ -140,7 +136,7 @@ impl Federation {
                     tracing::error!(reason = %error, "what peers passed is not restored");
                 }
                 restore::end(&restoring);
-                follow(shared, nudges).await;
+                follow(shared).await;
             }
         });
         let exports = Exports::new(settings, issued.clone(), shared.copies.used());
@@ -156,7 +152,6 @@ impl Federation {
             exports,
             exported,
             restoring: restoring_read,
-            nudges,
             keys: shown,
             reading: Mutex::new(Some(reading)),
             _tasks: tasks,
@@ -282,9 +277,8 @@ impl Federation {
     /// this label.
     pub fn refresh(&self, peer: &DomainLabel) -> bool {
         let is_peer = self.shared.settings().peers.contains_key(peer);
-        // One without a task yet is read as soon as it has one.
-        if let Some(nudge) = lock(&self.nudges).get(peer).filter(|_| is_peer) {
-            nudge.notify_one();
+        if is_peer {
+            self.shared.nudges.nudge(peer);
         }
         is_peer
     }
@@ -296,9 +290,7 @@ impl Federation {
     /// The store failed.
     pub async fn forget_key(&self, domain: &DomainLabel) -> Result<bool, StoreError> {
         let forgotten = self.shared.forget_key(domain).await?;
-        lock(&self.nudges)
-            .values()
-            .for_each(|nudge| nudge.notify_one());
+        self.shared.nudges.nudge_all();
         Ok(forgotten)
     }
 }
@@ -311,7 +303,7 @@ struct Running {
 }
 
 /// Has a task for each peer that is configured, and for no other.
-async fn follow(shared: Arc<Shared>, nudges: Arc<Nudges>) {
+async fn follow(shared: Arc<Shared>) {
     let mut settings = shared.settings.clone();
     let mut running: BTreeMap<DomainLabel, Running> = BTreeMap::new();
     loop {
@@ -336,15 +328,17 @@ async fn follow(shared: Arc<Shared>, nudges: Arc<Nudges>) {
                 }
             });
         }
-        *lock(&nudges) = running
+        let tasks = running
             .iter()
-            .map(|(label, it)| (label.clone(), it.nudge.clone()))
-            .collect();
+            .map(|(label, it)| (label.clone(), it.nudge.clone()));
+        shared.nudges.set(tasks);
+        // A peer that vouched for something may have gone.
+        release_held(&shared).await;
         if settings.changed().await.is_err() {
             // Nobody can change them any more; the tasks go on.
             return pending().await;
         }
-        lock(&nudges).values().for_each(|nudge| nudge.notify_one());
+        shared.nudges.nudge_all();
     }
 }
 
@@ -373,6 +367,7 @@ async fn age(shared: Arc<Shared>) {
         }
         let now = shared.clock.now();
         let next = now + shared.copies.age();
+        release_held(&shared).await;
         tokio::select! {
             () = shared.clock.sleep_until(next) => {}
             () = shared.copies.sooner() => {}
@@ -380,10 +375,10 @@ async fn age(shared: Arc<Shared>) {
     }
 }
 
-fn lock(nudges: &Nudges) -> std::sync::MutexGuard<'_, BTreeMap<DomainLabel, Arc<Notify>>> {
-    nudges
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+async fn release_held(shared: &Shared) {
+    if let Err(error) = shared.release_held().await {
+        tracing::error!(reason = %error, "who vouches for held domains is not kept");
+    }
 }
 
 #[cfg(test)]

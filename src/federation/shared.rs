@@ -1,11 +1,11 @@
 //! What the tasks of all peers share, and what is known of keys and serials.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 
-use crate::api::s2s::KeyTrust;
+use crate::api::s2s::{KeyTrust, Manifest};
 use crate::ident::DomainLabel;
 use crate::runtime::{Clock, Pool};
 use crate::store::StoreError;
@@ -31,6 +31,35 @@ pub(super) struct Shared {
     pub(super) settings: watch::Receiver<Arc<Settings>>,
     pub(super) copies: Copies,
     pub(super) trust: Mutex<Trust>,
+    pub(super) nudges: Nudges,
+}
+
+/// How each peer's task is told to read it now.
+#[derive(Debug, Default)]
+pub(super) struct Nudges(std::sync::Mutex<BTreeMap<DomainLabel, Arc<Notify>>>);
+
+impl Nudges {
+    /// Has these tasks, and no others, told from now on.
+    pub(super) fn set(&self, tasks: impl IntoIterator<Item = (DomainLabel, Arc<Notify>)>) {
+        *self.lock() = tasks.into_iter().collect();
+    }
+
+    /// Has a peer read now, if it has a task; one without is read as soon as it has
+    /// one.
+    pub(super) fn nudge(&self, peer: &DomainLabel) {
+        if let Some(nudge) = self.lock().get(peer) {
+            nudge.notify_one();
+        }
+    }
+
+    /// Has all peers read now.
+    pub(super) fn nudge_all(&self) {
+        self.lock().values().for_each(|nudge| nudge.notify_one());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<DomainLabel, Arc<Notify>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What is known of keys and serials.
@@ -72,7 +101,9 @@ impl Shared {
         let domain = &received.manifest.domain;
         let now = self.clock.wall();
         let mut trust = self.trust.lock().await;
-        let known = trust.keys.get(domain).cloned().unwrap_or_default();
+        let kept = trust.keys.get(domain).cloned().unwrap_or_default();
+        let mut known = kept.clone();
+        known.keep_vouched(|peer| self.copies.passes(peer, domain));
         let signer = known.verify(settings.pins(domain), via, received, now)?;
         received.check_clock(now)?;
         let name = (domain.clone(), signer.key.kid());
@@ -88,24 +119,84 @@ impl Shared {
         }
         let mut learned = known.clone();
         let agreed = learned.learn(via, &signer, received);
-        if learned != known {
-            self.archive.keep_keys(domain, &known, &learned).await?;
-            if learned.direct != known.direct {
-                self.drop_unvouched(domain, &learned.direct.at(now));
+        if learned != kept {
+            self.archive.keep_keys(domain, &kept, &learned).await?;
+            if learned.direct != kept.direct {
+                self.drop_unvouched(domain, &learned.direct.at(now)).await?;
+            }
+            let is_shown = kept.direct.is_empty() && !learned.direct.is_empty();
+            if is_shown || (agreed.is_ok() && learned.vouched != kept.vouched) {
+                // What relays pass of it is judged by other keys now.
+                self.nudge_held(domain);
             }
             trust.keys.insert(domain.clone(), learned);
         }
         agreed.map(|()| signer)
     }
 
+    /// Has held domains read again for which somebody vouched who does not pass them
+    /// any more.
+    pub(super) async fn release_held(&self) -> Result<(), StoreError> {
+        let held = self.copies.held().into_iter();
+        let domains: BTreeSet<DomainLabel> = held.map(|held| held.domain).collect();
+        for domain in domains {
+            let mut trust = self.trust.lock().await;
+            let Some(kept) = trust.keys.get(&domain) else {
+                continue;
+            };
+            let mut known = kept.clone();
+            known.keep_vouched(|peer| self.copies.passes(peer, &domain));
+            if known != *kept {
+                self.archive.keep_keys(&domain, kept, &known).await?;
+                self.nudge_held(&domain);
+                trust.keys.insert(domain, known);
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the peers read now of which a domain is held.
+    fn nudge_held(&self, domain: &DomainLabel) {
+        let held = self.copies.held().into_iter();
+        for held in held.filter(|held| held.domain == *domain) {
+            self.nudges.nudge(&held.sender);
+        }
+    }
+
+    /// Drops the copies of a domain, whoever passed them, that are older than this
+    /// manifest of it and that it wants us not to have. Those who still pass them are refused
+    /// by their serial.
+    pub(super) async fn withdraw_beyond_scope(&self, newer: &Received) -> Result<(), StoreError> {
+        let own = &self.settings().own.domain;
+        let Manifest {
+            domain,
+            serial,
+            scope,
+            ..
+        } = &newer.manifest;
+        let gone = self.copies.drop_where(|copy| {
+            copy.domain == *domain
+                && copy.signed.is_some()
+                && copy.serial < *serial
+                && !scope.admits(own, copy.path.len() == 1)
+        });
+        self.archive.drop_copies(gone).await
+    }
+
     /// Drops what relays vouched for under other keys than these, which the
     /// domain itself showed: a later serial must not keep it in use.
-    fn drop_unvouched(&self, domain: &DomainLabel, shown: &[PublicKey]) {
-        self.copies.drop_where(|copy| {
+    async fn drop_unvouched(
+        &self,
+        domain: &DomainLabel,
+        shown: &[PublicKey],
+    ) -> Result<(), StoreError> {
+        let gone = self.copies.drop_where(|copy| {
             let signer = copy.signed.as_ref().map(|signed| signed.signer);
             let vouched = signer.filter(|signer| signer.trust == KeyTrust::Vouched);
             copy.domain == *domain && vouched.is_some_and(|signer| !shown.contains(&signer.key))
         });
+        // Nor is it to come back with a restart.
+        self.archive.drop_copies(gone).await
     }
 
     /// Forgets serials that guard against nothing any more, since every

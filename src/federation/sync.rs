@@ -38,17 +38,11 @@ pub(super) struct Reader {
     shared: Arc<Shared>,
     peer: Arc<PeerSettings>,
     client: PeerClient,
-    descriptor: Option<Known<Descriptor>>,
+    descriptor: Option<Descriptor>,
     /// The entity tag of the manifests that were taken without exception.
     manifests: Option<String>,
     /// What came on the peer's update stream, until a manifest names it.
     given: BTreeMap<Digest, Bytes>,
-}
-
-/// A document of the peer that is asked for again.
-struct Known<T> {
-    etag: Option<String>,
-    document: T,
 }
 
 impl Reader {
@@ -65,11 +59,8 @@ impl Reader {
 
     /// Whether the peer has an update stream.
     pub(super) fn has_updates(&self) -> bool {
-        let features = self
-            .descriptor
-            .iter()
-            .flat_map(|known| &known.document.features);
-        features.into_iter().any(|feature| feature == UPDATES)
+        let mut features = self.descriptor.iter().flat_map(|known| &known.features);
+        features.any(|feature| feature == UPDATES)
     }
 
     /// Where the peer's update stream is.
@@ -193,29 +184,23 @@ impl Reader {
         Ok(())
     }
 
-    /// Reads the descriptor: where the rest is, and which keys there are.
+    /// Reads the descriptor: where the rest is, and which keys there are. It is
+    /// never asked for by an entity tag: nothing signs it, and one that came
+    /// damaged would be confirmed for ever. It is short.
     pub(super) async fn describe(&mut self) -> Result<(), Refusal> {
         let url = self.join(&self.peer.directory, WELL_KNOWN)?;
-        let known = self.descriptor.as_ref();
         let ask = Ask {
-            known: known.and_then(|known| known.etag.as_deref()),
             max_bytes: Some(MAX_DESCRIPTOR),
             ..Ask::new(&url, media::JSON)
         };
-        let Answer::Document(found) = self.client.get(ask).await? else {
-            return Ok(());
-        };
-        let document: Descriptor = read(&url, &found.body)?;
+        let document: Descriptor = read(&url, &self.fetch(ask).await?)?;
         if document.domain != self.peer.domain {
             return Err(Refusal::Peer(format!(
                 "{url} is of the domain {}, and {} is configured; mend `domain` or `directory`",
                 document.domain, self.peer.domain
             )));
         }
-        self.descriptor = Some(Known {
-            etag: found.etag,
-            document,
-        });
+        self.descriptor = Some(document);
         Ok(())
     }
 
@@ -279,23 +264,25 @@ impl Reader {
                 }
             }
         }
-        let own_wanted = self.peer.import.domains.includes(&peer, &peer);
-        if own_wanted && !passed.contains(&peer) {
-            flawless = false;
-            let text = "the peer does not pass its own domain to us; its `export` and `scope` \
-                        must let us have it";
-            let refusal = Refusal::Content(text.to_owned());
-            self.shared.copies.refuse(&peer, &peer, &[], &refusal);
-        }
-        let keep =
-            |domain: &DomainLabel| passed.contains(domain) || (own_wanted && *domain == peer);
-        let gone = self.shared.copies.retain(&peer, keep);
+        // What is not on the list is not for us any more, the peer's own domain too.
+        let gone = self
+            .shared
+            .copies
+            .retain(&peer, |domain| passed.contains(domain));
         let name = |domain| CopyName {
             sender: peer.clone(),
             domain,
         };
         let gone = gone.into_iter().map(name);
         self.shared.archive.drop_copies(gone).await?;
+        self.shared.release_held().await?;
+        if self.wants(&peer) && !passed.contains(&peer) {
+            flawless = false;
+            let text = "the peer does not pass its own domain to us; its `export` and `scope` \
+                        must let us have it";
+            let refusal = Refusal::Content(text.to_owned());
+            self.shared.copies.refuse(&peer, &peer, &[], &refusal);
+        }
         if !flawless {
             // What is refused now may be taken later, though it did not change.
             self.manifests = None;
@@ -329,6 +316,8 @@ impl Reader {
             _ => relay,
         };
         let signer = self.shared.admit(via, &received).await?;
+        self.shared.withdraw_beyond_scope(&received).await?;
+        received.check_scope(&self.shared.settings().own.domain)?;
         let same = current.as_ref().filter(|copy| {
             let signed = copy.signed.as_ref();
             // A pin that came or went changes why the same key is trusted.
@@ -445,12 +434,12 @@ impl Reader {
     /// The keys that the peer shows.
     fn shown(&self) -> &[KeyDocument] {
         let descriptor = self.descriptor.as_ref();
-        descriptor.map_or(&[], |known| &known.document.keys)
+        descriptor.map_or(&[], |known| &known.keys)
     }
 
     /// A URL of the peer's server-to-server API.
     fn s2s(&self, path: &str) -> Result<Url, Refusal> {
-        let base = self.descriptor.as_ref().map(|known| &known.document.s2s);
+        let base = self.descriptor.as_ref().map(|known| &known.s2s);
         let base = base
             .map_or("/s2s/v1/", String::as_str)
             .trim_end_matches('/');

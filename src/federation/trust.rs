@@ -102,6 +102,12 @@ impl KnownKeys {
         !pins.is_empty() || !self.direct.is_empty()
     }
 
+    /// Forgets what peers vouched for that do not pass the domain any more: a word
+    /// holds for as long as what it was given for.
+    pub fn keep_vouched(&mut self, passes: impl Fn(&DomainLabel) -> bool) {
+        self.vouched.retain(|peer, _| passes(peer));
+    }
+
     /// Who signed a manifest, if it is somebody who may.
     ///
     /// # Errors
@@ -121,9 +127,11 @@ impl KnownKeys {
             match via {
                 Via::Origin(shown) => (KeySet::of(shown)?.at(now), KeyTrust::Direct),
                 Via::Relay(peer) => {
-                    let keys = match self.vouched.get(peer) {
-                        Some(known) => known.at(now),
-                        None => KeySet::of(&received.manifest.keys)?.at(now),
+                    let keys = match self.vouched.contains_key(peer) {
+                        // One that vouched for another key, and passes what others vouch
+                        // for now, has come to agree with them.
+                        true => self.vouched.values().flat_map(|set| set.at(now)).collect(),
+                        false => KeySet::of(&received.manifest.keys)?.at(now),
                     };
                     (keys, KeyTrust::Vouched)
                 }
@@ -155,8 +163,11 @@ impl KnownKeys {
         }
         match via {
             Via::Origin(_) if self.direct.is_empty() => self.direct = stated,
-            Via::Relay(peer) if !self.vouched.contains_key(peer) => {
-                self.vouched.insert(peer.clone(), stated);
+            Via::Relay(peer) => {
+                let known = self.vouched.get(peer);
+                if known.is_none_or(|known| !known.has(&signer.key)) {
+                    self.vouched.insert(peer.clone(), stated);
+                }
             }
             _ => {}
         }
@@ -323,10 +334,39 @@ mod tests {
             assert_eq!(take(&mut known, &[], Via::Relay(&b), first), "Vouched");
             assert_eq!(take(&mut known, &[], Via::Relay(&x), second), "held");
             assert_eq!(take(&mut known, &[], Via::Relay(&b), first), "held");
-            assert_eq!(take(&mut known, &[], Via::Relay(&x), first), "key");
+            // What nobody vouched for is not taken in place of either.
+            let third = key();
+            let third = manifest(&third, &[&third]);
+            assert_eq!(take(&mut known, &[], Via::Relay(&x), &third), "key");
             let pins = [*honest.public()];
             assert_eq!(take(&mut known, &pins, Via::Relay(&x), &good), "Pinned");
             assert_eq!(take(&mut known, &pins, Via::Relay(&b), &bad), "key");
+        }
+    }
+
+    #[test]
+    fn a_relay_that_comes_to_agree_or_passes_the_domain_no_more_holds_it_no_more() {
+        let (honest, squatter) = (key(), key());
+        let (b, x) = (label("isp-b"), label("isp-x"));
+        let good = manifest(&honest, &[&honest]);
+        let bad = manifest(&squatter, &[&squatter]);
+        for (first, second) in [(&b, &x), (&x, &b)] {
+            let mut known = KnownKeys::default();
+            let by = |peer: &DomainLabel| if *peer == b { &good } else { &bad };
+            take(&mut known, &[], Via::Relay(first), by(first));
+            assert_eq!(
+                take(&mut known, &[], Via::Relay(second), by(second)),
+                "held"
+            );
+            assert_eq!(take(&mut known, &[], Via::Relay(&b), &good), "held");
+            let mut without = known.clone();
+            without.keep_vouched(|peer| *peer != x);
+            assert_eq!(take(&mut without, &[], Via::Relay(&b), &good), "Vouched");
+            assert_eq!(take(&mut without, &[], Via::Relay(&x), &bad), "held");
+
+            assert_eq!(take(&mut known, &[], Via::Relay(&x), &good), "Vouched");
+            assert_eq!(take(&mut known, &[], Via::Relay(&b), &good), "Vouched");
+            assert_eq!(take(&mut known, &[], Via::Relay(&x), &bad), "key");
         }
     }
 

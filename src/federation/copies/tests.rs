@@ -58,7 +58,7 @@ impl Event {
             }
             Event::Synced(peer) => copies.synced(&name(peer), SpokenProtocol::Altofed),
             Event::Failed(peer) => drop(copies.failed(&name(peer), &refusal)),
-            Event::Drop(domain) => copies.drop_where(|copy| copy.domain == name(domain)),
+            Event::Drop(domain) => drop(copies.drop_where(|copy| copy.domain == name(domain))),
             Event::Pass(minutes) => {
                 hand.advance(Duration::from_secs(60 * minutes));
                 // The task that sees to what grows old comes when it is due.

@@ -117,6 +117,25 @@ fn of_two_copies_the_serial_then_the_path_then_the_label_decides() {
 }
 
 #[test]
+fn what_a_domain_says_itself_is_used_before_what_a_relay_vouches_for() {
+    let (copies, _hand) = copies(&["isp-b", "isp-c"]);
+    sync(&copies, "isp-b");
+    sync(&copies, "isp-c");
+    let mut vouched = copy(&["isp-c", "isp-b"], 9, at(0));
+    if let Some(signed) = &mut vouched.signed {
+        signed.signer.trust = KeyTrust::Vouched;
+    }
+    copies.take(vouched);
+    assert_eq!(used(&copies).as_deref(), Some("isp-b"));
+    copies.take(plain("isp-c", 1));
+    assert_eq!(used(&copies).as_deref(), Some("isp-c"), "plain");
+    copies.take(copy(&["isp-c"], 1, at(0)));
+    assert_eq!(used(&copies).as_deref(), Some("isp-c"), "signed");
+    copies.retain(&label("isp-c"), |_| false);
+    assert_eq!(used(&copies).as_deref(), Some("isp-b"));
+}
+
+#[test]
 fn what_a_peer_said_last_is_used_becomes_stale_and_expires() {
     let (copies, hand) = copies(&["isp-c"]);
     assert_eq!(state(&copies, "isp-c"), (PeerState::Connecting, None));
@@ -194,6 +213,32 @@ fn what_a_peer_no_longer_passes_is_gone_and_another_copy_takes_its_place() {
     let gone = copies.retain(&label("isp-b"), |_| false);
     assert_eq!(gone, [label("isp-c")]);
     assert_eq!(used(&copies).as_deref(), Some("isp-d"));
+}
+
+#[test]
+fn a_relay_passes_a_domain_until_it_is_read_without_it_or_has_expired() {
+    let (copies, hand) = copies(&["isp-b", "isp-d"]);
+    let (b, c, d) = (label("isp-b"), label("isp-c"), label("isp-d"));
+    assert!(copies.passes(&b, &c), "it was not read yet");
+    assert!(!copies.passes(&label("isp-x"), &c), "it is no peer");
+    hand.advance(MINUTE);
+    copies.restore(&b, at(0), SpokenProtocol::Altofed);
+    assert!(copies.passes(&b, &c), "it may still be restored");
+    sync(&copies, "isp-b");
+    assert!(!copies.passes(&b, &c), "it was read without it");
+    copies.refuse(&b, &c, &[], &Refusal::Held("pin it".to_owned()));
+    assert!(copies.passes(&b, &c), "it is held");
+    assert_eq!(copies.held().len(), 1);
+    hand.advance(6 * HOUR);
+    assert!(!copies.passes(&b, &c), "that was long ago");
+    sync(&copies, "isp-d");
+    copies.take(copy(&["isp-c", "isp-d"], 1, at(1)));
+    assert!(copies.passes(&d, &c));
+    hand.advance(HOUR);
+    sync(&copies, "isp-d");
+    assert!(!copies.passes(&d, &c), "its origin signs no more");
+    copies.retain(&b, |_| false);
+    assert!(copies.held().is_empty());
 }
 
 #[test]

@@ -310,7 +310,7 @@ async fn a_map_that_is_gone_has_the_manifests_read_again_three_times_at_most() {
 }
 
 #[tokio::test]
-async fn a_domain_that_is_no_longer_passed_is_gone_but_never_the_peers_own() {
+async fn a_domain_that_is_no_longer_passed_is_gone_the_peers_own_too() {
     let time = Time::new();
     let (a, b, _c) = chain(&time).await;
     a.reads(&b, "*", "own");
@@ -320,7 +320,12 @@ async fn a_domain_that_is_no_longer_passed_is_gone_but_never_the_peers_own() {
     a.read_until("isp-b", |it| cost(it, "isp-c").is_none())
         .await;
     a.until(|it| has_reason(it, "isp-b", "content")).await;
-    assert_eq!(cost(&a.federation, "isp-b"), Some(5.0));
+    assert_eq!(cost(&a.federation, "isp-b"), None);
+    let a = a.restart(&time.clock).await;
+    assert_eq!(cost(&a.federation, "isp-b"), None, "nor from the disk");
+    b.mend();
+    a.read_until("isp-b", |it| cost(it, "isp-b") == Some(5.0))
+        .await;
 }
 
 #[tokio::test]

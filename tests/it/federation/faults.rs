@@ -290,3 +290,34 @@ async fn what_its_origin_does_not_sign_again_stops_counting() {
     a.until_domain(2, 2, PeerState::Failed, "expired").await;
     assert_eq!(a.own_answers().await, before);
 }
+
+#[tokio::test]
+async fn a_descriptor_that_came_damaged_is_fetched_anew() {
+    let pair = Pair::start(Clock::system()).await;
+    // One flipped bit in where its API is; then one in a feature, which no request tells of.
+    let damages: [fn(&mut Vec<u8>); 2] = [
+        |body| flip(body, b"/s2s/v1/"),
+        |body| flip(body, b"\"updates\""),
+    ];
+    for (place, damage) in damages.into_iter().enumerate() {
+        pair.proxy.set(Deed::Alter("alto-federation", damage));
+        // The first may have been on its way before.
+        for _ in 0..2 {
+            pair.proxy.heard("alto-federation").await;
+        }
+        if place == 0 {
+            pair.a.until_state(2, PeerState::Failed, "status").await;
+            assert_eq!(pair.a.cost_inside(2).await, Some(inside(2)));
+        }
+        // Its entity tag is what it was.
+        pair.proxy.set(Deed::Pass);
+        pair.a.until_state(2, PeerState::Synced, "").await;
+    }
+    pair.proxy.heard("/updates").await;
+}
+
+/// Flips a bit of the second byte of a text where it stands in another.
+fn flip(body: &mut [u8], text: &[u8]) {
+    let at = body.windows(text.len()).position(|window| window == text);
+    body[at.expect("it is there") + 1] ^= 1;
+}

@@ -161,6 +161,142 @@ async fn a_key_that_the_domain_showed_itself_beats_one_that_a_relay_vouches_for(
     a.until_cost(4, Some(inside(4))).await;
 }
 
+/// `isp-d` by two relays: `isp-b` that passes the truth, read once in ten minutes, and
+/// `isp-c` that signed a lie.
+struct Squatted {
+    a: Member,
+    relay: Rogue,
+    rogue: Rogue,
+    truth: Signed,
+    /// What else the rogue passes, and the lie.
+    own: Signed,
+    lie: Signed,
+}
+
+impl Squatted {
+    /// Joins one after the other, so that what the second passes is held.
+    async fn start(lie_first: bool) -> Self {
+        let (relay_key, rogue_key, honest, squatted) = (key(), key(), key(), key());
+        let lie = Says::with_costs(4, r#"{"core":{"edge":0.5}}"#).later();
+        let mut it = Self {
+            a: Member::start(1).await,
+            relay: Rogue::start(2, &relay_key).await,
+            rogue: Rogue::start(3, &rogue_key).await,
+            truth: Says::sound(4).signed(&honest),
+            own: Says::sound(3).signed(&rogue_key),
+            lie: lie.signed(&squatted).through(&[3]),
+        };
+        let truth = it.truth.clone().through(&[2]);
+        it.relay.passes(&[Says::sound(2).signed(&relay_key), truth]);
+        it.rogue.passes(&[it.own.clone(), it.lie.clone()]);
+        it.a.states(&[]).await;
+        let [first, second] = match lie_first {
+            true => [3, 2],
+            false => [2, 3],
+        };
+        it.join(&[first]);
+        it.a.until_domain(first, 4, PeerState::Synced, "").await;
+        it.join(&[first, second]);
+        it.a.until_domain(second, 4, PeerState::Held, "held").await;
+        it
+    }
+
+    fn join(&mut self, peers: &[u8]) {
+        let seldom = Join {
+            more: "refresh.interval = \"10m\"\n",
+            ..Join::to(2, &self.relay.url)
+        };
+        let joins = [seldom, Join::to(3, &self.rogue.url)];
+        let mut joins = Vec::from(joins);
+        joins.retain(|join| peers.contains(&join.peer));
+        self.a.join(joins);
+    }
+
+    /// Waits until what the honest relay passes is used.
+    async fn until_true(&self) {
+        self.a.until_domain(2, 4, PeerState::Synced, "").await;
+        self.a.until_cost(4, Some(inside(4))).await;
+    }
+}
+
+#[tokio::test]
+async fn a_lie_holds_a_domain_no_longer_than_a_relay_passes_it() {
+    for lie_first in [true, false] {
+        let it = Squatted::start(lie_first).await;
+        it.rogue.passes(std::slice::from_ref(&it.own));
+        it.until_true().await;
+        // Told again it is held, and does no harm.
+        it.rogue.passes(&[it.own.clone(), it.lie.clone()]);
+        it.a.until_domain(3, 4, PeerState::Held, "held").await;
+        assert_eq!(it.a.cost_inside(4).await, Some(inside(4)));
+    }
+}
+
+#[tokio::test]
+async fn a_relay_that_comes_to_pass_the_truth_holds_a_domain_no_more() {
+    let it = Squatted::start(true).await;
+    it.rogue
+        .passes(&[it.own.clone(), it.truth.clone().through(&[3])]);
+    it.until_true().await;
+    it.a.until_domain(3, 4, PeerState::Synced, "").await;
+}
+
+#[tokio::test]
+async fn a_relay_that_is_no_peer_any_more_holds_no_domain() {
+    let mut it = Squatted::start(true).await;
+    it.join(&[2]);
+    it.until_true().await;
+}
+
+#[tokio::test]
+async fn what_a_plain_domain_says_itself_counts_before_what_a_relay_signed_for_it() {
+    let (rogue_key, squatted) = (key(), key());
+    let rogue = Rogue::start(3, &rogue_key).await;
+    let lie = Says::with_costs(4, r#"{"core":{"edge":0.5}}"#).later();
+    let lie = lie.signed(&squatted).through(&[3]);
+    rogue.passes(&[Says::sound(3).signed(&rogue_key), lie]);
+    let (mut a, mut d) = (Member::start(1).await, Member::start(4).await);
+    a.states(&[]).await;
+    d.states(&[]).await;
+    d.join([Join::to(1, &a.url)]);
+    a.join([Join::to(3, &rogue.url)]);
+    a.until_cost(4, Some(0.5)).await;
+    let base = format!("{}/views/isp-d", d.url);
+    let plain = Join {
+        more: "refresh.interval = \"100ms\"\nprotocol = \"alto\"\n",
+        ..Join::to(4, &base)
+    };
+    a.join([Join::to(3, &rogue.url), plain]);
+    a.until_cost(4, Some(inside(4))).await;
+    a.until_state(4, PeerState::Synced, "").await;
+    a.stop().await;
+    a.start_again().await;
+    assert_eq!(a.cost_inside(4).await, Some(inside(4)));
+}
+
+#[tokio::test]
+async fn two_contents_of_one_serial_are_reported_though_the_direct_copy_counts() {
+    let (relay_key, honest) = (key(), key());
+    let relay = Rogue::start(2, &relay_key).await;
+    let origin = Rogue::start(4, &honest).await;
+    let said = Says::sound(4);
+    let other = Says {
+        serial: said.serial,
+        ..Says::with_costs(4, r#"{"core":{"edge":0.5}}"#)
+    };
+    origin.passes(&[said.signed(&honest)]);
+    let other = other.signed(&honest).through(&[2]);
+    relay.passes(&[Says::sound(2).signed(&relay_key), other]);
+    let mut a = Member::start(1).await;
+    a.states(&[]).await;
+    a.join([Join::to(4, &origin.url)]);
+    a.until_cost(4, Some(inside(4))).await;
+    a.join([Join::to(4, &origin.url), Join::to(2, &relay.url)]);
+    a.until_domain(2, 4, PeerState::Failed, "equivocation")
+        .await;
+    assert_eq!(a.cost_inside(4).await, Some(inside(4)));
+}
+
 #[tokio::test]
 async fn one_byte_of_a_relayed_document_altered_is_seen() {
     let proxy = Proxy::start().await;

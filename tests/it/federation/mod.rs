@@ -17,6 +17,7 @@ mod proxy;
 mod push;
 mod rogue;
 mod room;
+mod scope;
 mod site;
 mod starting;
 mod surface;
