@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::meta::StatedCostType;
 
+/// What a directory is to the descriptor of a node that signs manifests: the relation of the link
+/// (RFC 8288), and the member of `meta`, that say where it is.
+pub const DESCRIBED: &str = "alto-federation";
+
 /// A directory.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Directory {
@@ -23,12 +27,27 @@ pub struct Directory {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct DirectoryMeta {
+    /// Where the descriptor of a node that signs manifests is: no member of RFC 7285,
+    /// and passed over by who does not know it (§8.3.7). Anything but text is none.
+    #[serde(
+        default,
+        deserialize_with = "text_or_none",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub alto_federation: Option<String>,
     /// The cost types by the names that this directory's capabilities use.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cost_types: BTreeMap<String, StatedCostType<'static>>,
     /// The network map to use by default; a root directory has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_alto_network_map: Option<String>,
+}
+
+fn text_or_none<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(match serde_json::Value::deserialize(from)? {
+        serde_json::Value::String(text) => Some(text),
+        _ => None,
+    })
 }
 
 /// A resource of a directory.
@@ -91,11 +110,20 @@ mod tests {
 
     #[test]
     fn a_directory_is_written_canonically_and_read_back() {
-        let text = r#"{"meta":{"cost-types":{"nr":{"cost-metric":"routingcost","cost-mode":"numerical"}},"default-alto-network-map":"metro"},"resources":{"metro":{"media-type":"application/alto-networkmap+json","uri":"/nm"},"rc":{"accepts":"x","capabilities":{"cost-constraints":true,"cost-type-names":["nr"],"max-cost-types":2},"media-type":"y","uri":"/cm","uses":["metro"]}}}"#;
+        let text = r#"{"meta":{"alto-federation":"/s2s/v1/descriptor","cost-types":{"nr":{"cost-metric":"routingcost","cost-mode":"numerical"}},"default-alto-network-map":"metro"},"resources":{"metro":{"media-type":"application/alto-networkmap+json","uri":"/nm"},"rc":{"accepts":"x","capabilities":{"cost-constraints":true,"cost-type-names":["nr"],"max-cost-types":2},"media-type":"y","uri":"/cm","uses":["metro"]}}}"#;
         let directory: Directory = serde_json::from_str(text).expect("sound");
         assert_eq!(serde_json::to_string(&directory).expect("text"), text);
         let tree: serde_json::Value = serde_json::from_str(text).expect("sound");
         assert_eq!(crate::alto::canonical::value_text(&tree), text);
+    }
+
+    #[test]
+    fn an_announcement_that_is_no_text_is_none() {
+        for other in ["1", "null", "{\"x\":[]}"] {
+            let text = format!("{{\"meta\":{{\"alto-federation\":{other}}},\"resources\":{{}}}}");
+            let directory: Directory = serde_json::from_str(&text).expect("sound");
+            assert_eq!(directory.meta.alto_federation, None);
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub(super) fn run(options: &ConfigOptions) -> Result<(), Failure> {
     };
     let node = &config.node;
     let scheme = if node.tls.is_some() { "https" } else { "http" };
+    let forwarded = forwarded(&config);
     if options.json {
         let tokens: Vec<&str> = config
             .tokens
@@ -35,6 +36,8 @@ pub(super) fn run(options: &ConfigOptions) -> Result<(), Failure> {
             "asns": node.asns,
             "listen": format!("{scheme}://{}", node.listen),
             "data-dir": node.data_dir,
+            "public-url": node.public_url.as_ref().map(|url| url.as_str()),
+            "forward": forwarded,
             "tokens": tokens,
             "warnings": config.warnings(),
         }))?;
@@ -46,6 +49,9 @@ pub(super) fn run(options: &ConfigOptions) -> Result<(), Failure> {
     ))?;
     say(format_args!("  domain   {} ({})", node.domain, node.name))?;
     say(format_args!("  listen   {scheme}://{}", node.listen))?;
+    for line in forwarded {
+        say(format_args!("  forward  {line}"))?;
+    }
     say(format_args!("  data     {}", node.data_dir.display()))?;
     for token in &config.tokens {
         let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.as_str()).collect();
@@ -64,6 +70,34 @@ pub(super) fn run(options: &ConfigOptions) -> Result<(), Failure> {
         say(format_args!("  warning  {warning}"))?;
     }
     Ok(())
+}
+
+/// What a proxy in front of the node has to forward, as the public URL says: nothing
+/// without one.
+fn forwarded(config: &Config) -> Vec<String> {
+    let node = &config.node;
+    let Some(url) = &node.public_url else {
+        return Vec::new();
+    };
+    let scheme = if node.tls.is_some() { "https" } else { "http" };
+    let to = format!("{scheme}://{}", node.listen);
+    let public = config.base_url(node.listen);
+    let path = url.path().trim_end_matches('/');
+    let without = match path {
+        "" => String::new(),
+        path => format!(", {path} taken away"),
+    };
+    let root = url.origin().ascii_serialization();
+    let well_known = "/.well-known/alto-federation";
+    vec![
+        format!("{public}/directory and {public}/views/ to {to}/{without}: clients and peers"),
+        format!("{public}/s2s/v1/ to {to}/s2s/v1/: peers"),
+        format!("{public}/n2s/v1/ to {to}/n2s/v1/, where sources come by it"),
+        format!(
+            "{root}{well_known} to {to}{well_known}, if you can: else peers find the node by \
+             its directory"
+        ),
+    ]
 }
 
 /// The configuration, if a node can run with it and the files that it names.

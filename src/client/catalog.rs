@@ -14,6 +14,8 @@ use super::http::{Client, ClientError};
 /// §9.1.1: their ids are unique among all of them).
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
+    /// Where the descriptor of the node is, if the root directory announces one.
+    pub descriptor: Option<String>,
     /// The id of the root directory's default network map.
     pub default_network_map: Option<String>,
     offers: BTreeMap<String, Offer>,
@@ -142,6 +144,7 @@ impl Crawl {
             .map_err(|error| failed(format!("the directory cannot be read: {error}")))?;
         if self.seen.len() == 1 {
             self.catalog.default_network_map = directory.meta.default_alto_network_map.clone();
+            self.catalog.descriptor = directory.meta.alto_federation.clone();
         }
         self.seen.insert(place.clone());
         for (id, mut entry) in directory.resources {

@@ -188,7 +188,11 @@ impl Link {
     }
 
     /// Sends a request and waits for the head of the answer.
-    async fn send(&self, call: &Call<'_>, coding: &'static str) -> Result<Response, PeerError> {
+    pub(super) async fn send(
+        &self,
+        call: &Call<'_>,
+        coding: &'static str,
+    ) -> Result<Response, PeerError> {
         self.check_url(call.url)?;
         let method = match call.sent {
             Some(_) => Method::POST,
@@ -221,7 +225,11 @@ impl Link {
             .map_err(|error| self.failed(call.url, &error))
     }
 
-    async fn body(&self, mut response: Response, call: &Call<'_>) -> Result<Bytes, PeerError> {
+    pub(super) async fn body(
+        &self,
+        mut response: Response,
+        call: &Call<'_>,
+    ) -> Result<Bytes, PeerError> {
         let refused = |error: BodyError| PeerError::Body {
             url: call.url.to_string(),
             reason: error.to_string(),
@@ -338,7 +346,7 @@ pub(super) fn at_origin(origin: &url::Origin, url: &Url) -> bool {
 }
 
 /// The media type of an answer that is one, and of a type that was asked for.
-fn taken(call: &Call<'_>, response: &Response) -> Result<String, PeerError> {
+pub(super) fn taken(call: &Call<'_>, response: &Response) -> Result<String, PeerError> {
     if response.status() != StatusCode::OK {
         return Err(refusal(call, response));
     }

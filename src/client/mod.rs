@@ -8,6 +8,7 @@
 //! [`Catalog`] is what a directory and all it delegates to offer.
 
 mod address;
+mod announcement;
 mod catalog;
 mod decode;
 mod difference;

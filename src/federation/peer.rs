@@ -277,7 +277,10 @@ impl Session {
             Protocol::Auto => {
                 let now = self.shared.clock.now();
                 if self.probed.is_some_and(|at| now.since(at) < PROBED_EVERY) {
-                    return self.read_plain(&client).await;
+                    let outcome = self.read_plain(&client).await;
+                    // It may be none any more.
+                    self.probed.take_if(|_| outcome.is_err());
+                    return outcome;
                 }
             }
         }
@@ -323,7 +326,16 @@ impl Session {
             limits: peer.import.limits(),
         };
         let former = self.plain.as_deref();
-        let fetched = plain::fetch(client, &shared.pool, &settings, former).await?;
+        let fetched = plain::fetch(client, &shared.pool, &settings, former).await;
+        if let Err(Refusal::Merged(_)) = fetched {
+            // What was had of it before was never one domain's.
+            self.plain = None;
+            let gone = shared
+                .copies
+                .drop_where(|copy| copy.signed.is_none() && *copy.sender() == peer.domain);
+            shared.archive.drop_copies(gone).await?;
+        }
+        let fetched = fetched?;
         self.take_plain(fetched).await?;
         let pushed = self.plain.as_deref().and_then(Plain::pushed);
         let is_other = |open: &mut Open| match open {

@@ -73,6 +73,9 @@ pub enum Refusal {
     /// Its maps are of different versions; they may fit together soon.
     #[error("the maps do not fit together yet: {0}")]
     Lagging(String),
+    /// The map is of several domains, joined by a node of ours.
+    #[error("{0}")]
+    Merged(String),
     /// The peer says that it is something else than is configured.
     #[error("{0}")]
     Peer(String),
@@ -120,6 +123,7 @@ impl Refusal {
             Refusal::Digest(_) => "digest",
             Refusal::Content(_) => "content",
             Refusal::Lagging(_) => "lagging",
+            Refusal::Merged(_) => "merged",
             Refusal::Peer(_) => "peer",
             Refusal::Client(error) => error.reason(),
             Refusal::Store(StoreError::NoRoom { .. }) => "room",
@@ -195,6 +199,7 @@ impl Rejections {
         "limit-exceeded",
         "loop",
         "media-type",
+        "merged",
         "mismatch",
         "old-serial",
         "path",
@@ -265,6 +270,7 @@ mod tests {
             (Refusal::Digest(text()), "digest"),
             (Refusal::Content(text()), "content"),
             (Refusal::Lagging(text()), "lagging"),
+            (Refusal::Merged(text()), "merged"),
             (Refusal::Peer(text()), "peer"),
             (StoreError::NoRoom { free: 1, needed: 2 }.into(), "room"),
             (media_type.into(), "media-type"),

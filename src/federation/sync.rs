@@ -39,6 +39,8 @@ pub(super) struct Reader {
     peer: Arc<PeerSettings>,
     client: PeerClient,
     descriptor: Option<Descriptor>,
+    /// Where it was found, if not at the well-known place.
+    announced: Option<Url>,
     /// The entity tag of the manifests that were taken without exception.
     manifests: Option<String>,
     /// What came on the peer's update stream, until a manifest names it.
@@ -52,6 +54,7 @@ impl Reader {
             peer,
             client,
             descriptor: None,
+            announced: None,
             manifests: None,
             given: BTreeMap::new(),
         }
@@ -187,13 +190,45 @@ impl Reader {
     /// Reads the descriptor: where the rest is, and which keys there are. It is
     /// never asked for by an entity tag: nothing signs it, and one that came
     /// damaged would be confirmed for ever. It is short.
+    ///
+    /// It is at the well-known place of the origin, or where the directory announces it: the
+    /// origin of a node below a path may be another's.
     pub(super) async fn describe(&mut self) -> Result<(), Refusal> {
-        let url = self.join(&self.peer.directory, WELL_KNOWN)?;
+        let well_known = self.join(&self.peer.directory, WELL_KNOWN)?;
+        let known = self.announced.take();
+        let place = known.clone().unwrap_or(well_known);
+        let refusal = match self.describe_at(&place).await {
+            Err(refusal) if may_be_elsewhere(&refusal) => refusal,
+            outcome => {
+                self.announced = known;
+                return outcome;
+            }
+        };
+        let most = self.peer.import.max_bytes;
+        // Whoever has no directory for us has no announcement either.
+        let announced = self.client.announced(&self.peer.directory, most).await;
+        let Some(url) = announced.ok().flatten().filter(|url| *url != place) else {
+            return Err(refusal);
+        };
+        self.client.check_url(&url)?;
+        match self.describe_at(&url).await {
+            Err(refusal) if may_be_elsewhere(&refusal) => Err(Refusal::Peer(format!(
+                "its directory announces a descriptor, which cannot be had ({refusal}); what is \
+                 in front of the peer has to forward it, as `altofed check` says there"
+            ))),
+            outcome => {
+                self.announced = Some(url);
+                outcome
+            }
+        }
+    }
+
+    async fn describe_at(&mut self, url: &Url) -> Result<(), Refusal> {
         let ask = Ask {
             max_bytes: Some(MAX_DESCRIPTOR),
-            ..Ask::new(&url, media::JSON)
+            ..Ask::new(url, media::JSON)
         };
-        let document: Descriptor = read(&url, &self.fetch(ask).await?)?;
+        let document: Descriptor = read(url, &self.fetch(ask).await?)?;
         if document.domain != self.peer.domain {
             return Err(Refusal::Peer(format!(
                 "{url} is of the domain {}, and {} is configured; mend `domain` or `directory`",
@@ -492,6 +527,21 @@ fn former_of(copy: &DomainCopy) -> Option<Former<'_>> {
         manifest: &signed.manifest,
         view: &copy.view,
     })
+}
+
+/// Whether the answer tells only of the place that was asked: nothing or something else
+/// is there.
+fn may_be_elsewhere(refusal: &Refusal) -> bool {
+    match refusal {
+        // Who wants to be left alone for a while is the right one.
+        Refusal::Client(PeerError::Status { retry_after, .. }) => retry_after.is_none(),
+        Refusal::Client(error) => matches!(
+            error,
+            PeerError::MediaType { .. } | PeerError::Body { .. } | PeerError::Elsewhere { .. }
+        ),
+        Refusal::Form(_) | Refusal::Peer(_) => true,
+        _ => false,
+    }
 }
 
 /// Reads a document of the peer. One that cannot be read is no document of

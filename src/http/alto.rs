@@ -7,7 +7,8 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, LAST_MODIFIED, VARY,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, LAST_MODIFIED, LINK,
+    VARY,
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -19,6 +20,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::alto::error::AltoError;
+use crate::alto::ird::DESCRIBED;
 use crate::alto::media;
 use crate::ident::{Digest, Tag};
 use crate::publish::{Exceeded, Kind, Rendering, Resource, View, ViewName, directory};
@@ -35,6 +37,7 @@ use super::openapi::{Operation, Parameter, Route, content};
 use super::packing::{Effort, compress};
 use super::push;
 use super::refusal::{Refused, Wording, alto, bare, method_not_allowed, options, refused, respond};
+use super::s2s::descriptor_url;
 use super::socket::Peer;
 use super::views;
 use super::{limit, no_room, room_for};
@@ -154,7 +157,12 @@ async fn root_directory(
     request: Request,
 ) -> Response {
     let (parts, _) = request.into_parts();
-    if let Err(refused) = require_view(&app, &caller, ViewName::Merged.as_str()) {
+    let answer = root_directory_for(&app, &caller, &parts);
+    announced(&app, answer)
+}
+
+fn root_directory_for(app: &App, caller: &Caller, parts: &Parts) -> Response {
+    if let Err(refused) = require_view(app, caller, ViewName::Merged.as_str()) {
         return *refused;
     }
     let snapshot = app.snapshot();
@@ -164,9 +172,9 @@ async fn root_directory(
         .filter(|name| **name != ViewName::Merged)
         .collect();
     let name = ViewName::Merged;
-    match views::find(&app, &snapshot, &name, Wording::Alto) {
+    match views::find(app, &snapshot, &name, Wording::Alto) {
         Ok(view) => {
-            let response = serve_directory(&app, &caller, &parts, view, &others);
+            let response = serve_directory(app, caller, parts, view, &others);
             views::marked(&snapshot, &name, response)
         }
         Err(refused) => *refused,
@@ -180,20 +188,35 @@ async fn view_directory(
     request: Request,
 ) -> Response {
     let (parts, _) = request.into_parts();
-    if let Err(refused) = require_view(&app, &caller, &view) {
+    let answer = view_directory_for(&app, &caller, &view, &parts);
+    announced(&app, answer)
+}
+
+fn view_directory_for(app: &App, caller: &Caller, view: &str, parts: &Parts) -> Response {
+    if let Err(refused) = require_view(app, caller, view) {
         return *refused;
     }
     let snapshot = app.snapshot();
-    let Some(name) = ViewName::parse(&view) else {
+    let Some(name) = ViewName::parse(view) else {
         return bare(StatusCode::NOT_FOUND);
     };
-    match views::find(&app, &snapshot, &name, Wording::Alto) {
+    match views::find(app, &snapshot, &name, Wording::Alto) {
         Ok(view) => {
-            let response = serve_directory(&app, &caller, &parts, view, &[]);
+            let response = serve_directory(app, caller, parts, view, &[]);
             views::marked(&snapshot, &name, response)
         }
         Err(refused) => *refused,
     }
+}
+
+/// An answer that says where peers find what this node is. Whoever may not read the
+/// directory is told too: the descriptor is public, and a peer need not be a client.
+fn announced(app: &App, mut answer: Response) -> Response {
+    let link = format!("<{}>; rel=\"{DESCRIBED}\"", descriptor_url(&app.base_url));
+    if let Ok(link) = HeaderValue::try_from(link) {
+        answer.headers_mut().insert(LINK, link);
+    }
+    answer
 }
 
 /// The directory of a view. Of the views in `delegated` those are named that
@@ -214,6 +237,7 @@ fn serve_directory(
     let document = directory(
         view,
         &app.base_url,
+        descriptor_url(&app.base_url),
         &delegated,
         &app.push.followed().offer(),
     );

@@ -48,6 +48,14 @@ const DOMAIN: Parameter = Parameter {
     kind: "string",
 };
 
+/// Where the descriptor is beside its well-known place, which a proxy need not pass on.
+const DESCRIPTOR: &str = "/s2s/v1/descriptor";
+
+/// The URL of the descriptor, which directories announce, of a node at this base.
+pub(super) fn descriptor_url(base_url: &str) -> String {
+    format!("{base_url}{DESCRIPTOR}")
+}
+
 /// The routes of the API.
 pub(super) fn routes() -> Vec<Route> {
     let get = |id, summary, scope, parameters, response| Operation {
@@ -65,21 +73,25 @@ pub(super) fn routes() -> Vec<Route> {
         varied: false,
         handler,
     };
+    let described = |path, id, summary| {
+        let answer = (
+            StatusCode::OK,
+            "The descriptor",
+            vec![content::<Descriptor>(media::JSON)],
+        );
+        let operation = get(id, summary, None, Vec::new(), answer);
+        route(path, operation, routing::any(descriptor))
+    };
     vec![
-        route(
+        described(
             "/.well-known/alto-federation",
-            get(
-                "getDescriptor",
-                "What this node is, and the keys that it signs with",
-                None,
-                Vec::new(),
-                (
-                    StatusCode::OK,
-                    "The descriptor",
-                    vec![content::<Descriptor>(media::JSON)],
-                ),
-            ),
-            routing::any(descriptor),
+            "getDescriptor",
+            "What this node is, and the keys that it signs with",
+        ),
+        described(
+            DESCRIPTOR,
+            "getAnnouncedDescriptor",
+            "The same where directories announce it, for a node below a path",
         ),
         route(
             "/s2s/v1/manifests",

@@ -16,8 +16,15 @@ use super::view::View;
 
 /// The directory of a view: its resources, and a delegation to the directory of
 /// each view in `delegated` (RFC 7285 §9.2.4). `base` is put before every path;
-/// `offer` says which resources can be followed.
-pub fn directory(view: &View, base: &str, delegated: &[&ViewName], offer: &Offer) -> Directory {
+/// `descriptor` is where peers find what this node is; `offer` says which resources can be
+/// followed.
+pub fn directory(
+    view: &View,
+    base: &str,
+    descriptor: String,
+    delegated: &[&ViewName],
+    offer: &Offer,
+) -> Directory {
     let uri = |view: &ViewName, path: &str| format!("{base}/views/{view}/{path}");
     let own = view.catalog().iter().map(|resource| {
         let entry = Entry {
@@ -39,6 +46,7 @@ pub fn directory(view: &View, base: &str, delegated: &[&ViewName], offer: &Offer
     });
     Directory {
         meta: DirectoryMeta {
+            alto_federation: Some(descriptor),
             cost_types: cost_types(view),
             default_alto_network_map: Some(view.network_id().to_string()),
         },

@@ -116,6 +116,43 @@ fn check_says_whether_a_node_can_run() {
 }
 
 #[test]
+fn check_says_what_a_proxy_has_to_forward() {
+    let directory = TempDir::new().expect("a directory");
+    let config = config_path(directory.path());
+    let check = |public_url: &str| {
+        let node = "[node]\ndomain = \"isp-a\"\ndata_dir = \"var\"\nlisten = \"127.0.0.1:8181\"\n";
+        fs::write(&config, format!("{node}{public_url}")).expect("a file");
+        let stated = done_json(&["check", "--json", "--config", path(&config)]);
+        let said = done(&["check", "--config", path(&config)]);
+        let lines = stated["forward"].as_array().expect("lines").iter();
+        let lines = lines.map(|line| line.as_str().expect("text").to_owned());
+        let lines: Vec<String> = lines.collect();
+        assert!(
+            lines
+                .iter()
+                .all(|line| said.contains(&format!("forward  {line}\n"))),
+            "{said}"
+        );
+        lines
+    };
+    assert_eq!(check(""), Vec::<String>::new());
+    let lines = check("public_url = \"https://h.example/alto/\"\n");
+    let said = lines.join("\n");
+    for words in [
+        "https://h.example/alto/directory and https://h.example/alto/views/ to \
+         http://127.0.0.1:8181/, /alto taken away",
+        "https://h.example/alto/s2s/v1/ to http://127.0.0.1:8181/s2s/v1/",
+        "https://h.example/.well-known/alto-federation to \
+         http://127.0.0.1:8181/.well-known/alto-federation",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    let said = check("public_url = \"https://h.example\"\n").join("\n");
+    assert!(said.contains("https://h.example/s2s/v1/ to "), "{said}");
+    assert!(!said.contains("taken away"), "{said}");
+}
+
+#[test]
 fn check_says_which_configured_prefixes_are_never_taken() {
     let directory = TempDir::new().expect("a directory");
     let policy = "[merge]\nprivate_prefixes = false\n[domain.isp-b]\n\

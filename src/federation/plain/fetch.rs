@@ -22,6 +22,7 @@ use crate::runtime::Pool;
 use super::choice::{Choice, Source};
 use super::documents::{Directory, Documents, Had, Mark};
 use super::follow::{Pushed, followed};
+use super::kind::one_domain;
 use super::links::{Links, digest, links};
 use super::read::{self, Network, Read};
 
@@ -145,6 +146,12 @@ async fn take(
         )));
     }
     let (network, costs) = server.maps(offer, &choice, known).await?;
+    one_domain(
+        &settings.domain,
+        &crawled.catalog,
+        &offer.id,
+        network.content.map.pids(),
+    )?;
     let documents = Documents {
         directories: crawled.directories,
         map: (offer.id.clone(), offer.url.clone()),

@@ -4,13 +4,15 @@
 //! numerical cost maps over it (`choice`), reads those with suspicion (`read`),
 //! and makes a domain's view of them. What did not change costs a `304`, or the
 //! same bytes again where the server has no entity tags. Where the server offers
-//! to push all of that, `follow` has what changes come by itself.
+//! to push all of that, `follow` has what changes come by itself. What joins several
+//! domains is no domain (`kind`).
 
 mod choice;
 mod documents;
 mod fetch;
 mod follow;
 mod keep;
+mod kind;
 mod links;
 mod read;
 

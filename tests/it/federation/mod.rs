@@ -1,6 +1,7 @@
 //! Federations of real nodes on loopback: what they agree on, and what no fault
 //! or lie of one of them does to the others.
 
+mod below;
 mod budget;
 mod converge;
 mod crash;

@@ -2,6 +2,7 @@
 
 use altofed::api::s2s::{Descriptor, Manifest, ManifestEntry};
 use altofed::ident::Digest;
+use altofed::runtime::Clock;
 use reqwest::Method;
 
 use super::member::{Member, STRANGER};
@@ -41,6 +42,41 @@ async fn the_descriptor_says_who_we_are_and_where_to_ask() {
     assert_eq!(descriptor.keys.len(), 1);
     let again = asked(&node, DESCRIPTOR, Some(answer.header("etag"))).await;
     assert_eq!((again.status.as_u16(), again.body.len()), (304, 0));
+}
+
+#[tokio::test]
+async fn directories_announce_the_descriptor_to_whoever_asks() {
+    let more = "[access]\nquery = \"token\"\n";
+    let node = Member::with(1, Clock::system(), more).await;
+    let place = format!("{}/s2s/v1/descriptor", node.url);
+    let link = format!("<{place}>; rel=\"alto-federation\"");
+    let root = node.get("/directory").await;
+    for path in ["/directory", "/views/isp-a/directory"] {
+        let answer = node.get(path).await;
+        assert_eq!(answer.json()["meta"]["alto-federation"], place.as_str());
+        assert_eq!(answer.header("link"), link);
+        let head = node.request(Method::HEAD, path).token(OPS).send().await;
+        assert_eq!(head.header("link"), link);
+    }
+    let known = node.request(Method::GET, "/directory").token(OPS);
+    let known = known.header("if-none-match", root.header("etag"));
+    let known = known.send().await;
+    assert_eq!((known.status.as_u16(), known.header("link")), (304, &*link));
+    // Who may not read it is told, and not which views there are.
+    for path in [
+        "/directory",
+        "/views/isp-a/directory",
+        "/views/isp-x/directory",
+    ] {
+        let refused = node.request(Method::GET, path).send().await;
+        assert_eq!(
+            (refused.status.as_u16(), refused.header("link")),
+            (401, &*link)
+        );
+    }
+    let there = node.request(Method::GET, "/s2s/v1/descriptor").send().await;
+    let known = node.request(Method::GET, DESCRIPTOR).send().await;
+    assert_eq!(there.ok(JSON), known.ok(JSON));
 }
 
 #[tokio::test]
@@ -113,6 +149,7 @@ async fn what_no_manifest_names_is_not_found_and_other_methods_are_not_allowed()
     }
     for path in [
         DESCRIPTOR,
+        "/s2s/v1/descriptor",
         MANIFESTS,
         "/s2s/v1/peers",
         "/s2s/v1/conflicts",

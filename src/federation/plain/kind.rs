@@ -1,0 +1,131 @@
+//! Whether a network map is one domain's.
+//!
+//! A node of our kind serves a view that joins all domains it has. Read as one plain
+//! domain, that would give it the addresses of all others.
+
+use std::collections::BTreeSet;
+
+use crate::alto::media;
+use crate::client::Catalog;
+use crate::federation::refusal::Refusal;
+use crate::ident::DomainLabel;
+use crate::net::PidIndex;
+
+/// What the network map of a domain's view is called after its label.
+const MAP: &str = "networkmap";
+
+/// Whether the network map with this id, which has these PIDs, can be that of `domain`.
+///
+/// # Errors
+/// [`Refusal::Merged`]: a node of our kind serves it as the view of several domains, or
+/// as that of another one.
+pub(super) fn one_domain(
+    domain: &DomainLabel,
+    catalog: &Catalog,
+    id: &str,
+    pids: &PidIndex,
+) -> Result<(), Refusal> {
+    if id.eq_ignore_ascii_case(&format!("{domain}:{MAP}")) {
+        return Ok(());
+    }
+    let of_our_kind = catalog.descriptor.is_some();
+    let other = id.strip_suffix(MAP).and_then(|id| id.strip_suffix(':'));
+    if of_our_kind && other.is_some() {
+        return Err(merged(domain, &format!("{id:?} is of another domain")));
+    }
+    // A node that does not announce itself is known by the views that its map is of.
+    let labels = pids
+        .names()
+        .iter()
+        .filter_map(|pid| pid.as_str().split_once(':'));
+    let labels: BTreeSet<&str> = labels.map(|(label, _)| label).collect();
+    let has_view = |label: &&str| {
+        let map = catalog.get(&format!("{label}:{MAP}"));
+        map.is_some_and(|map| {
+            map.entry.media_type == media::NETWORK_MAP && map.entry.accepts.is_none()
+        })
+    };
+    match of_our_kind || labels.iter().any(has_view) {
+        true => Err(merged(domain, &format!("{id:?} joins several domains"))),
+        false => Ok(()),
+    }
+}
+
+fn merged(domain: &DomainLabel, what: &str) -> Refusal {
+    Refusal::Merged(format!(
+        "the network map {what}: it is a view of a node of altofed, and not what {domain} \
+         states; read the node by its manifests (`protocol`, and what `altofed check` there \
+         says that a proxy has to forward), or only the view of {domain}, by the \
+         `directory` …/views/{domain}/directory"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use url::Url;
+
+    use super::*;
+    use crate::client::Crawl;
+    use crate::federation::testing::{label, pid};
+
+    fn catalog(announces: bool, maps: &[&str]) -> Catalog {
+        let root = Url::parse("https://alto.example/dir").expect("a URL");
+        let map = json!({"uri": "x", "media-type": "application/alto-networkmap+json"});
+        let resources = maps.iter().map(|&id| (id.to_owned(), map.clone()));
+        let mut directory = json!({
+            "meta": {}, "resources": resources.collect::<serde_json::Map<_, _>>(),
+        });
+        if announces {
+            directory["meta"]["alto-federation"] = "/s2s/v1/descriptor".into();
+        }
+        let mut crawl = Crawl::new(&root, 1);
+        crawl.next_directory().expect("one");
+        crawl
+            .take(&root, directory.to_string().as_bytes())
+            .expect("a directory");
+        crawl.finish()
+    }
+
+    fn code(announces: bool, maps: &[&str], id: &str, pids: &[&str]) -> &'static str {
+        let mut pids: Vec<_> = pids.iter().map(|name| pid(name)).collect();
+        pids.sort();
+        let pids = PidIndex::new(pids);
+        match one_domain(&label("isp-b"), &catalog(announces, maps), id, &pids) {
+            Ok(()) => "one",
+            Err(refusal) => refusal.code(),
+        }
+    }
+
+    #[test]
+    fn what_a_node_of_our_kind_joins_is_no_domain() {
+        let all = ["networkmap", "isp-b:networkmap", "isp-c:networkmap"];
+        let joined = ["isp-b:east", "isp-c:west", "default"];
+        assert_eq!(code(true, &all, "networkmap", &joined), "merged");
+        assert_eq!(code(true, &all, "networkmap", &["isp-b:east"]), "merged");
+        assert_eq!(code(true, &["networkmap"], "networkmap", &[]), "merged");
+        // Nor where what announces it was lost on the way.
+        assert_eq!(code(false, &all, "networkmap", &joined), "merged");
+        assert_eq!(code(false, &all, "renamed", &joined), "merged");
+    }
+
+    #[test]
+    fn the_view_of_one_domain_is_that_one_and_no_other() {
+        let one = ["isp-b:networkmap"];
+        assert_eq!(code(true, &one, one[0], &["east"]), "one");
+        assert_eq!(
+            code(true, &["ISP-B:networkmap"], "ISP-B:networkmap", &[]),
+            "one"
+        );
+        let other = "isp-c:networkmap";
+        assert_eq!(code(true, &[other], other, &["east"]), "merged");
+    }
+
+    #[test]
+    fn a_plain_server_may_call_its_pids_what_it_likes() {
+        let pids = ["eu:east", "isp-c:west", "default"];
+        assert_eq!(code(false, &["net"], "net", &pids), "one");
+        assert_eq!(code(false, &["networkmap"], "networkmap", &pids), "one");
+        assert_eq!(code(false, &["net", "eu:costs"], "net", &pids), "one");
+    }
+}
