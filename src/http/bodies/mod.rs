@@ -117,17 +117,17 @@ impl Bodies {
         if let Some(version) = resource.version.get() {
             return Ok(Some(version));
         }
-        let _marking = self
-            .marking
-            .enter(&(Arc::as_ptr(&resource.version) as usize))
-            .await;
-        if resource.version.get().is_some() {
-            return Ok(resource.version.get());
-        }
         let Some(rendering) = Rendering::new(view.clone(), resource) else {
             return Ok(None);
         };
-        let is_short = rendering.work().bytes <= self.max_rendered;
+        let work = rendering.work();
+        let room = self.answers.room(caller, &work, Coding::Identity);
+        let content = Arc::as_ptr(&resource.version) as usize;
+        let is_made = || resource.version.get().is_some();
+        let Some(_making) = self.marking.enter_with(&content, is_made, room).await? else {
+            return Ok(resource.version.get());
+        };
+        let is_short = work.bytes <= self.max_rendered;
         let draft = (keep && is_short).then(|| self.kept.draft());
         let (version, draft) = self.mark(caller, rendering, draft).await?;
         if let Some(draft) = draft.filter(|_| version.length <= self.max_rendered) {
@@ -152,30 +152,26 @@ impl Bodies {
         if let Some(chain) = self.kept.get(&key) {
             return Ok(Some(Representation::Kept(chain)));
         }
-        let _making = self.making.enter(&key).await;
-        if let Some(chain) = self.kept.get(&key) {
-            return Ok(Some(Representation::Kept(chain)));
-        }
-        let Some(rendering) = Rendering::new(view.clone(), resource) else {
-            return Ok(None);
-        };
         let is_short = version.length <= self.max_rendered;
-        let made = match coding {
-            Coding::Identity if !is_short => None,
-            Coding::Identity => {
-                self.rendered(caller, rendering, coding, version.length)
-                    .await?
-            }
-            _ => match self.plain(view, resource, version, caller).await? {
-                Some(plain) => self.packed(view.name(), caller, &plain, coding).await?,
-                None => {
-                    self.rendered(caller, rendering, coding, version.length)
-                        .await?
-                }
-            },
+        let plain = match coding {
+            Coding::Identity => None,
+            _ => self.plain(view, resource, version, caller).await?,
         };
-        if let Some(draft) = made {
-            return Ok(Some(Representation::Kept(draft.keep(key))));
+        let made = match plain {
+            Some(plain) => Some(self.packed(view.name(), caller, &plain, &key).await?),
+            None if coding == Coding::Identity && !is_short => None,
+            None => {
+                let Some(rendering) = Rendering::new(view.clone(), resource) else {
+                    return Ok(None);
+                };
+                Some(
+                    self.rendered(caller, rendering, &key, version.length)
+                        .await?,
+                )
+            }
+        };
+        if let Some(chain) = made.flatten() {
+            return Ok(Some(Representation::Kept(chain)));
         }
         let rendering = Rendering::new(view.clone(), resource);
         Ok(rendering.map(|rendering| Representation::Streamed(Box::new(rendering))))
@@ -206,8 +202,6 @@ impl Bodies {
         rendering: Rendering,
         mut draft: Option<Draft>,
     ) -> Result<(Version, Option<Draft>), Unanswered> {
-        let work = rendering.work();
-        let _room = self.answers.room(caller, &work, Coding::Identity).await?;
         let (mut rendering, mut hasher, mut length) = (Box::new(rendering), Sha256::new(), 0);
         loop {
             let hash = |hasher: &mut Sha256, text: Bytes| {
@@ -231,19 +225,23 @@ impl Bodies {
         Ok((version, draft))
     }
 
-    /// A body in a coding; none if there is no room for it.
+    /// A body in a coding; none if there is no room to keep it.
     async fn rendered(
         &self,
         caller: &Caller,
         rendering: Rendering,
-        coding: Coding,
+        key: &Key,
         length: u64,
-    ) -> Result<Option<Draft>, Unanswered> {
+    ) -> Result<Option<Arc<Chain>>, Unanswered> {
         let work = rendering.work();
-        let _room = self.answers.room(caller, &work, coding).await?;
+        let room = self.answers.room(caller, &work, key.coding);
+        let is_made = || self.kept.get(key).is_some();
+        let Some(_making) = self.making.enter_with(key, is_made, room).await? else {
+            return Ok(self.kept.get(key));
+        };
         let mut draft = self.kept.draft();
         let mut rendering = Box::new(rendering);
-        let mut packing = Packing::new(coding, effort(length));
+        let mut packing = Packing::new(key.coding, effort(length));
         loop {
             let pack = |packing: &mut Packing, text| packing.pack(&text);
             let step = self.answers.step(caller, rendering, packing, pack).await?;
@@ -252,21 +250,26 @@ impl Bodies {
             }
             (rendering, packing) = (step.rendering, step.state);
             if !step.more {
-                return Ok(draft.push(packing.finish()).then_some(draft));
+                let whole = draft.push(packing.finish());
+                return Ok(whole.then(|| draft.keep(key.clone())));
             }
         }
     }
 
-    /// A kept body in another coding; none if there is no room for it.
+    /// A kept body in another coding; none if there is no room to keep it.
     async fn packed(
         &self,
         view: &ViewName,
         caller: &Caller,
         plain: &Chain,
-        coding: Coding,
-    ) -> Result<Option<Draft>, Unanswered> {
+        key: &Key,
+    ) -> Result<Option<Arc<Chain>>, Unanswered> {
+        let _making = self.making.enter(key).await;
+        if let Some(chain) = self.kept.get(key) {
+            return Ok(Some(chain));
+        }
         let mut draft = self.kept.draft();
-        let mut packing = Packing::new(coding, effort(plain.length()));
+        let mut packing = Packing::new(key.coding, effort(plain.length()));
         for piece in plain.pieces() {
             let piece = piece.clone();
             let pack = move || {
@@ -279,7 +282,8 @@ impl Bodies {
                 return Ok(None);
             }
         }
-        Ok(draft.push(packing.finish()).then_some(draft))
+        let whole = draft.push(packing.finish());
+        Ok(whole.then(|| draft.keep(key.clone())))
     }
 }
 
