@@ -19,6 +19,8 @@ pub struct Topology {
     /// The links out of each border, and those into it.
     out: Grouped,
     into: Grouped,
+    /// The links in the order of `out`.
+    departures: Vec<Departure>,
 }
 
 /// A link from a border of one domain to one of another.
@@ -35,6 +37,20 @@ pub struct Link {
     pub open_from: bool,
     /// Whether the domain where it ends carries what comes over it anywhere.
     pub open_to: bool,
+}
+
+/// A link as the border sees it where it starts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Departure {
+    pub(super) cost: f64,
+    /// Its number.
+    pub(super) link: u32,
+    /// The border where it ends,
+    pub(super) to: u32,
+    /// and the domain of that.
+    pub(super) into: u32,
+    pub(super) open_from: bool,
+    pub(super) open_to: bool,
 }
 
 /// Numbers grouped by another number, in one allocation.
@@ -91,9 +107,22 @@ impl Topology {
         }
         let borders = domains.len();
         let entered = links.iter().map(|link| domains[link.to as usize]);
+        let out = Grouped::new(borders, links.iter().map(|link| link.from));
+        let departures = out.members.iter().map(|&number| {
+            let link = &links[number as usize];
+            Departure {
+                cost: link.cost,
+                link: number,
+                to: link.to,
+                into: domains[link.to as usize],
+                open_from: link.open_from,
+                open_to: link.open_to,
+            }
+        });
         Self {
+            departures: departures.collect(),
             entered: entered.collect(),
-            out: Grouped::new(borders, links.iter().map(|link| link.from)),
+            out,
             into: Grouped::new(borders, links.iter().map(|link| link.to)),
             first,
             domains,
@@ -137,8 +166,12 @@ impl Topology {
     }
 
     /// The links that start at a border.
-    pub(super) fn out(&self, border: u32) -> &[u32] {
-        self.out.of(border)
+    pub(super) fn departures(&self, border: u32) -> &[Departure] {
+        let (first, end) = (
+            self.out.first[border as usize],
+            self.out.first[border as usize + 1],
+        );
+        &self.departures[first as usize..end as usize]
     }
 
     /// The links that end at a border.
@@ -149,11 +182,6 @@ impl Topology {
     /// The domain that a link leads into.
     pub(super) fn entered(&self, link: u32) -> u32 {
         self.entered[link as usize]
-    }
-
-    /// The domain that each link leads into.
-    pub(super) fn entered_all(&self) -> &[u32] {
-        &self.entered
     }
 
     /// The costs inside a domain from one of its borders to each.

@@ -131,11 +131,11 @@ impl Topology {
             looked: walks.looked,
         };
         let mut unfinished = Vec::new();
-        for ((target, way), best) in (0..).zip(&mut ways.to).zip(&walks.to) {
-            let Some(reached) = best.filter(|_| wanted(target)) else {
+        for (target, way) in (0..).zip(&mut ways.to) {
+            let Some(best) = walks.to(target).filter(|_| wanted(target)) else {
                 continue;
             };
-            let (cost, links) = (reached.cost, walks.links(&reached));
+            let (cost, links) = (best.cost, walks.links(best));
             match self.twice(&links) {
                 None => *way = Some(Way { cost, links }),
                 Some(domain) => unfinished.push((target, domain)),

@@ -59,12 +59,17 @@ pub(super) struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(topology: &'a Topology, source: u32, walks: &Walks, max_labels: u64) -> Self {
+    pub(super) fn new(
+        topology: &'a Topology,
+        source: u32,
+        walks: &Walks<'_>,
+        max_labels: u64,
+    ) -> Self {
         Self {
             topology,
             source,
             max_links: walks.max_links,
-            ahead: walks.least(topology.link_count()),
+            ahead: walks.least(),
             labels_left: max_labels,
             looked: 0,
             critical: Vec::new(),

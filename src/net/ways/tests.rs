@@ -195,6 +195,35 @@ fn a_domain_is_passed_in_time_by_its_links_and_not_by_pairs_of_them() {
     );
 }
 
+/// To the second border of A it is cheapest by A itself and straight back: what comes another way
+/// is kept beside that.
+#[test]
+fn who_must_not_go_straight_back_comes_another_way_without_labels() {
+    let link = |from, to, cost| Link {
+        from,
+        to,
+        cost,
+        open_from: true,
+        open_to: true,
+    };
+    let [s, a1, a2, b, c] = [0, 1, 2, 3, 4];
+    let inside = vec![vec![0.0], vec![0.0, NO, NO, 0.0], vec![0.0], vec![0.0]];
+    let links = vec![
+        link(s, a1, 1.0),
+        link(a1, b, 1.0),
+        link(s, c, 5.0),
+        link(c, b, 1.0),
+        link(b, a2, 1.0),
+    ];
+    let effort = Effort {
+        max_domains: MAX_DOMAINS,
+        max_labels: 0,
+    };
+    let ways = topology(&(inside, links)).ways(s, effort);
+    let way = ways.to[a2 as usize].expect("a way");
+    assert_eq!((way.cost, way.links()), (7.0, &[2, 3, 4][..]));
+}
+
 /// From S to T it is cheapest by R twice. `closed` domains more have links to R that it carries
 /// nothing from to T.
 fn around_by_r(closed: u32) -> Topology {

@@ -1,54 +1,48 @@
 //! The best walks from a border, whether or not they pass a domain twice.
 //!
-//! They are made longer by one link at a time. A domain is passed in two steps: first the best
-//! walks to each border where it is entered, then the best of these to each border where it is
-//! left. So it takes time by its links and its pairs of borders, not by its pairs of links. A walk
-//! must not go straight back to the domain that it came from, so that at each border the second
-//! best is kept too, from another domain than the best.
+//! They are made longer by one link at a time. A domain is passed in two steps: from the borders
+//! where it is entered to those where it is left, and over the links from there. So it takes time
+//! by its links and its pairs of borders, not by its pairs of links. A walk must not go straight
+//! back to the domain that it came from, so that at each border the second best is kept too, from
+//! another domain than the best. What is no better than these leads nowhere that they do not lead
+//! to: it goes no further.
 
 use std::cmp::Ordering;
 
 use super::{ByLength, Links, MAX_LINKS, Topology};
+use crate::net::topology::Departure;
 
-/// The best walks: to the end of each link, and of each length. One that is no cheaper than a
-/// shorter one is none.
-pub(super) struct Walks {
+/// The best walks, by length: of those to one border that end there and of those that lead on,
+/// whatever domain comes next.
+pub(super) struct Walks<'a> {
+    topology: &'a Topology,
+    source: u32,
     /// How many links a walk may have.
     pub(super) max_links: usize,
-    /// By length, from 1.
-    by_length: Vec<Vec<Walk>>,
+    /// By length, from 1: the walks that lead on, by the borders where they end.
+    arrived: Vec<Vec<(u32, Arrived)>>,
+    /// By length, from 1: the last link of each of these, and the walk before it.
+    steps: Vec<Vec<(u32, u32)>>,
     /// The best to each border.
-    pub(super) to: Vec<Option<Reached>>,
-    /// How many walks, pairs of borders and links were looked at.
+    best: Vec<Arrived>,
+    /// How many pairs of borders and links were looked at.
     pub(super) looked: u64,
 }
 
-/// A walk that ends with a link.
+/// A walk.
 #[derive(Debug, Clone, Copy)]
-struct Walk {
-    cost: f64,
-    link: u32,
-    /// The walk without it, by its place among those shorter by one.
-    before: u32,
-}
-
-/// The best walk to a border.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Reached {
+pub(super) struct Came {
     pub(super) cost: f64,
+    /// How many links it has.
     len: u32,
-    /// Its place among those of this length.
-    at: u32,
-}
-
-/// A walk to a border where a domain is entered, or on from there to one where it is left.
-#[derive(Debug, Clone, Copy)]
-struct Came {
-    cost: f64,
-    /// Its place among those of its length.
-    at: u32,
-    /// The domain before.
+    /// The domain before its last link.
     from: u32,
+    /// Its last link.
+    link: u32,
+    /// The walk without that, by its place among those shorter by one.
+    before: u32,
+    /// Its own place, once it leads on.
+    at: u32,
 }
 
 /// The best walk to a border, and the best of those from another domain than that.
@@ -69,8 +63,11 @@ struct Arrived {
 
 const NOWHERE: Came = Came {
     cost: f64::INFINITY,
-    at: 0,
+    len: 0,
     from: u32::MAX,
+    link: 0,
+    before: 0,
+    at: 0,
 };
 
 const NOTHING: Arrived = {
@@ -85,26 +82,27 @@ const NOTHING: Arrived = {
 };
 
 impl Best {
-    /// Takes a walk in, if it is among the two; `precedes` orders walks of equal cost.
-    fn add(&mut self, came: Came, precedes: impl Fn(u32, u32) -> bool) {
-        let better = |than: &Came| {
-            came.cost < than.cost || (came.cost == than.cost && precedes(came.at, than.at))
-        };
-        if came.cost == f64::INFINITY {
-            return;
+    /// Takes a walk in, if it is among the two; whether it is.
+    fn add(&mut self, came: Came, precedes: impl Fn(&Came, &Came) -> bool) -> bool {
+        if came.cost > self.second.cost || came.cost == f64::INFINITY {
+            return false;
         }
-        if better(&self.first) {
+        if precedes(&came, &self.first) {
             if self.first.from != came.from {
                 self.second = self.first;
             }
             self.first = came;
-        } else if came.from != self.first.from && better(&self.second) {
+            return true;
+        }
+        let is_second = came.from != self.first.from && precedes(&came, &self.second);
+        if is_second {
             self.second = came;
         }
+        is_second
     }
 
     /// Takes the walks of another in, some cost further.
-    fn add_all(&mut self, others: &Best, cost: f64, precedes: impl Fn(u32, u32) -> bool) {
+    fn add_all(&mut self, others: &Best, cost: f64, precedes: impl Fn(&Came, &Came) -> bool) {
         for came in [others.first, others.second] {
             let further = Came {
                 cost: came.cost + cost,
@@ -115,77 +113,101 @@ impl Best {
     }
 
     /// The best walk that does not come from a domain.
-    fn avoiding(&self, domain: u32) -> Came {
+    fn avoiding(&self, domain: u32) -> &Came {
         match self.first.from == domain {
-            true => self.second,
-            false => self.first,
+            true => &self.second,
+            false => &self.first,
         }
+    }
+
+    fn both(&mut self) -> [&mut Came; 2] {
+        [&mut self.first, &mut self.second]
     }
 }
 
-impl Walks {
+impl<'a> Walks<'a> {
     /// The best walks from a border; none comes back to the domain where it starts.
-    pub(super) fn new(topology: &Topology, source: u32, max_links: usize) -> Self {
+    pub(super) fn new(topology: &'a Topology, source: u32, max_links: usize) -> Self {
         let mut walks = Self {
+            topology,
+            source,
             max_links,
-            by_length: Vec::with_capacity(max_links),
-            to: vec![None; topology.borders()],
+            arrived: Vec::with_capacity(max_links),
+            steps: Vec::with_capacity(max_links),
+            best: vec![NOTHING; topology.borders()],
             looked: 0,
         };
+        if max_links == 0 {
+            return walks;
+        }
+        let mut reached = Vec::new();
         let home = topology.domain_of(source);
-        // The least cost so far; nothing is less than that of coming home.
-        let least = topology.entered_all().iter().map(|&domain| match domain {
-            domain if domain == home => f64::NEG_INFINITY,
-            _ => f64::INFINITY,
-        });
-        let mut least: Vec<f64> = least.collect();
-        let mut passage = Passage::new(topology);
-        let mut next: Vec<Walk> = Vec::new();
-        for &link in topology.out(source) {
-            let cost = topology.link(link).cost;
-            if cost < least[link as usize] {
-                least[link as usize] = cost;
-                next.push(Walk {
-                    cost,
-                    link,
-                    before: 0,
-                });
+        let start = Came {
+            cost: 0.0,
+            ..NOWHERE
+        };
+        for departure in topology.departures(source) {
+            let came = arriving(departure, &start, home);
+            if walks.best[departure.to as usize].takes(departure, came, &walks.steps) {
+                reached.push(departure.to);
             }
         }
-        while !next.is_empty() && walks.by_length.len() < max_links {
-            walks.by_length.push(next);
-            walks.note_borders(topology);
-            next = match walks.by_length.len() < max_links {
-                true => passage.onward(&walks, &mut least),
-                false => Vec::new(),
-            };
+        walks.lead_on(reached);
+        while walks.arrived.len() < max_links
+            && walks.arrived.last().is_some_and(|it| !it.is_empty())
+        {
+            walks.extend();
         }
-        walks.looked = passage.looked;
         walks
     }
 
+    /// The best walk to a border.
+    pub(super) fn to(&self, border: u32) -> Option<&Came> {
+        let first = &self.best[border as usize].any.first;
+        (first.cost < f64::INFINITY).then_some(first)
+    }
+
     /// The links of a walk.
-    pub(super) fn links(&self, reached: &Reached) -> Links {
+    pub(super) fn links(&self, walk: &Came) -> Links {
         let mut links = Links {
-            len: reached.len as usize,
+            len: walk.len as usize,
             at: [0; MAX_LINKS],
         };
-        let mut at = reached.at;
-        for (place, walks) in self.by_length[..links.len].iter().enumerate().rev() {
-            let walk = &walks[at as usize];
-            links.at[place] = walk.link;
-            at = walk.before;
+        let (mut link, mut before) = (walk.link, walk.before);
+        for place in (1..links.len).rev() {
+            links.at[place] = link;
+            (link, before) = self.steps[place - 1][before as usize];
         }
+        links.at[0] = link;
         links
     }
 
     /// By last link and length: the least cost of a walk of at most that length.
-    pub(super) fn least(&self, links: usize) -> Vec<ByLength<f64>> {
-        let mut least = vec![[f64::INFINITY; MAX_LINKS]; links];
-        for (place, walks) in self.by_length.iter().enumerate() {
-            for walk in walks {
-                least[walk.link as usize][place] = walk.cost;
-            }
+    pub(super) fn least(&self) -> Vec<ByLength<f64>> {
+        let topology = self.topology;
+        let home = topology.domain_of(self.source);
+        let mut least = vec![[f64::INFINITY; MAX_LINKS]; topology.link_count()];
+        for departure in topology.departures(self.source) {
+            least[departure.link as usize][0] = departure.cost;
+        }
+        for (place, arrived) in self
+            .arrived
+            .iter()
+            .enumerate()
+            .take(self.max_links.saturating_sub(1))
+        {
+            let mut looked = 0;
+            leave(
+                topology,
+                &self.steps,
+                arrived,
+                &mut looked,
+                |departure, came, _| {
+                    if departure.into != home {
+                        least[departure.link as usize][place + 1] = came.cost + departure.cost;
+                    }
+                },
+            );
         }
         for costs in &mut least {
             for len in 1..MAX_LINKS {
@@ -195,142 +217,155 @@ impl Walks {
         least
     }
 
-    /// Notes which of the longest walks are the best to a border.
-    fn note_borders(&mut self, topology: &Topology) {
-        let len = self.by_length.len();
-        let Some(longest) = self.by_length.last() else {
-            return;
-        };
-        for (at, walk) in (0..).zip(longest) {
-            let border = topology.link(walk.link).to as usize;
-            let better = self.to[border].is_none_or(|known| {
-                walk.cost < known.cost
-                    || (walk.cost == known.cost
-                        && known.len as usize == len
-                        && self.cmp(at, known.at).is_lt())
-            });
-            if better {
-                self.to[border] = Some(Reached {
-                    cost: walk.cost,
-                    len: len as u32,
-                    at,
-                });
-            }
-        }
-    }
-
-    /// The order of the links of two of the longest walks: what comes first decides.
-    fn cmp(&self, mut a: u32, mut b: u32) -> Ordering {
-        let mut order = Ordering::Equal;
-        for walks in self.by_length.iter().rev() {
-            if a == b {
-                break;
-            }
-            let (one, other) = (&walks[a as usize], &walks[b as usize]);
-            order = one.link.cmp(&other.link).then(order);
-            (a, b) = (one.before, other.before);
-        }
-        order
-    }
-}
-
-/// The way through domains, with room to work in.
-struct Passage<'a> {
-    topology: &'a Topology,
-    /// By border, what entered its domain there.
-    entering: Vec<Arrived>,
-    /// The borders where something did.
-    entered: Vec<u32>,
-    /// By border of one domain, what can leave it there.
-    leaving: Vec<Arrived>,
-    /// How many walks, pairs of borders and links were looked at.
-    looked: u64,
-}
-
-impl<'a> Passage<'a> {
-    fn new(topology: &'a Topology) -> Self {
-        Self {
+    /// Makes the walks that lead on longer by one link.
+    fn extend(&mut self) {
+        let Self {
             topology,
-            entering: vec![NOTHING; topology.borders()],
-            entered: Vec::new(),
-            leaving: Vec::new(),
-            looked: 0,
-        }
-    }
-
-    /// The walks that are one link longer than the longest, where they cost less than the `least`
-    /// so far.
-    fn onward(&mut self, walks: &Walks, least: &mut [f64]) -> Vec<Walk> {
-        let topology = self.topology;
-        self.enter(walks);
-        let precedes = |a, b| walks.cmp(a, b).is_lt();
-        let mut next = Vec::new();
-        let domain_of = |border: &u32| topology.domain_of(*border);
-        for entered in self.entered.chunk_by(|a, b| domain_of(a) == domain_of(b)) {
-            let domain = domain_of(&entered[0]) as usize;
-            let borders = topology.borders_of(domain);
-            self.leaving.clear();
-            self.leaving.resize(borders.len(), NOTHING);
-            self.looked += (entered.len() * borders.len()) as u64;
-            for &border in entered {
-                let arrived = &self.entering[border as usize];
-                let costs = topology.inside(domain, border).iter();
-                for (leaving, &cost) in self.leaving.iter_mut().zip(costs) {
-                    leaving.any.add_all(&arrived.any, cost, precedes);
-                    leaving.open.add_all(&arrived.open, cost, precedes);
-                }
-            }
-            for (border, leaving) in borders.zip(&self.leaving) {
-                let links = topology.out(border as u32);
-                self.looked += links.len() as u64;
-                for &link in links {
-                    let goes = topology.link(link);
-                    let best = match goes.open_from {
-                        true => &leaving.any,
-                        false => &leaving.open,
-                    };
-                    let came = best.avoiding(topology.entered(link));
-                    let cost = came.cost + goes.cost;
-                    if cost < least[link as usize] {
-                        least[link as usize] = cost;
-                        next.push(Walk {
-                            cost,
-                            link,
-                            before: came.at,
-                        });
+            source,
+            arrived,
+            steps,
+            best,
+            looked,
+            ..
+        } = self;
+        let home = topology.domain_of(*source);
+        let longest = arrived.last().map_or(&[][..], Vec::as_slice);
+        let mut reached = Vec::new();
+        leave(
+            topology,
+            steps,
+            longest,
+            looked,
+            |departure, came, domain| {
+                if departure.into != home {
+                    let came = arriving(departure, came, domain);
+                    if best[departure.to as usize].takes(departure, came, steps) {
+                        reached.push(departure.to);
                     }
                 }
-            }
-        }
-        next
+            },
+        );
+        self.lead_on(reached);
     }
 
-    /// Takes the longest walks to the borders where they end.
-    fn enter(&mut self, walks: &Walks) {
-        let topology = self.topology;
-        for border in self.entered.drain(..) {
-            self.entering[border as usize] = NOTHING;
-        }
-        let precedes = |a, b| walks.cmp(a, b).is_lt();
-        let longest = walks.by_length.last().map_or(&[][..], Vec::as_slice);
-        self.looked += longest.len() as u64;
-        for (at, walk) in (0..).zip(longest) {
-            let link = topology.link(walk.link);
-            let came = Came {
-                cost: walk.cost,
-                at,
-                from: topology.domain_of(link.from),
-            };
-            let arrived = &mut self.entering[link.to as usize];
-            if arrived.any.first.cost == f64::INFINITY {
-                self.entered.push(link.to);
-            }
-            arrived.any.add(came, precedes);
-            if link.open_to {
-                arrived.open.add(came, precedes);
-            }
-        }
+    /// Of the walks to these borders, keeps those of the next length that are among the best.
+    fn lead_on(&mut self, mut reached: Vec<u32>) {
+        let len = self.arrived.len() as u32 + 1;
         // Those of one domain stand together then.
-        self.entered.sort_unstable();
+        reached.sort_unstable();
+        reached.dedup();
+        let (mut arrived, mut steps) = (Vec::with_capacity(reached.len()), Vec::new());
+        for border in reached {
+            let mut of_border = self.best[border as usize];
+            let mut known: [Option<Came>; 2] = [None; 2];
+            let Arrived { any, open } = &mut of_border;
+            for (place, came) in any.both().into_iter().chain(open.both()).enumerate() {
+                if came.len != len {
+                    *came = NOWHERE;
+                    continue;
+                }
+                let same = known.iter().flatten().find(|same| same.link == came.link);
+                if let Some(same) = same {
+                    came.at = same.at;
+                    continue;
+                }
+                came.at = steps.len() as u32;
+                steps.push((came.link, came.before));
+                if let Some(known) = known.get_mut(place) {
+                    *known = Some(*came);
+                }
+            }
+            arrived.push((border, of_border));
+        }
+        self.arrived.push(arrived);
+        self.steps.push(steps);
     }
+}
+
+impl Arrived {
+    /// Takes a walk in, if it is among the best; whether it is.
+    fn takes(&mut self, over: &Departure, came: Came, steps: &[Vec<(u32, u32)>]) -> bool {
+        let precedes = |a: &Came, b: &Came| precedes(steps, a, b);
+        let is_any = self.any.add(came, precedes);
+        let is_open = over.open_to && self.open.add(came, precedes);
+        is_any || is_open
+    }
+}
+
+/// A walk, and a link after it.
+fn arriving(departure: &Departure, came: &Came, from: u32) -> Came {
+    Came {
+        cost: came.cost + departure.cost,
+        len: came.len + 1,
+        from,
+        link: departure.link,
+        before: came.at,
+        at: 0,
+    }
+}
+
+/// Goes through the domains that walks of one length have come to, and calls for each link that
+/// leads on with the best walk to it, and the domain that it leaves.
+fn leave(
+    topology: &Topology,
+    steps: &[Vec<(u32, u32)>],
+    arrived: &[(u32, Arrived)],
+    looked: &mut u64,
+    mut over: impl FnMut(&Departure, &Came, u32),
+) {
+    let precedes = |a: &Came, b: &Came| precedes(steps, a, b);
+    let domain_of = |(border, _): &(u32, Arrived)| topology.domain_of(*border);
+    let mut leaving: Vec<Arrived> = Vec::new();
+    for arrived in arrived.chunk_by(|a, b| domain_of(a) == domain_of(b)) {
+        let domain = domain_of(&arrived[0]);
+        let borders = topology.borders_of(domain as usize);
+        leaving.clear();
+        leaving.resize(borders.len(), NOTHING);
+        *looked += (arrived.len() * borders.len()) as u64;
+        for (border, arrived) in arrived {
+            let costs = topology.inside(domain as usize, *border).iter();
+            for (leaving, &cost) in leaving.iter_mut().zip(costs) {
+                leaving.any.add_all(&arrived.any, cost, precedes);
+                leaving.open.add_all(&arrived.open, cost, precedes);
+            }
+        }
+        for (border, leaving) in borders.zip(&leaving) {
+            let departures = topology.departures(border as u32);
+            *looked += departures.len() as u64;
+            for departure in departures {
+                let best = match departure.open_from {
+                    true => &leaving.any,
+                    false => &leaving.open,
+                };
+                let came = best.avoiding(departure.into);
+                if came.cost < f64::INFINITY {
+                    over(departure, came, domain);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a walk is the better one.
+fn precedes(steps: &[Vec<(u32, u32)>], a: &Came, b: &Came) -> bool {
+    let by_links = || {
+        let before = &steps[..steps.len().min((a.len as usize).saturating_sub(1))];
+        cmp(before, a.before, b.before).then(a.link.cmp(&b.link))
+    };
+    a.cost < b.cost || (a.cost == b.cost && a.len.cmp(&b.len).then_with(by_links).is_lt())
+}
+
+/// The order of the links of two walks, each given by its place among those of the last of some
+/// lengths: what comes first decides.
+fn cmp(steps: &[Vec<(u32, u32)>], mut a: u32, mut b: u32) -> Ordering {
+    let mut order = Ordering::Equal;
+    for steps in steps.iter().rev() {
+        if a == b {
+            break;
+        }
+        let ((link, before), (other, before_other)) = (steps[a as usize], steps[b as usize]);
+        order = link.cmp(&other).then(order);
+        (a, b) = (before, before_other);
+    }
+    order
 }
