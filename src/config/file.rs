@@ -144,7 +144,7 @@ fn check_ingest(limits: &limit::Settings, bodies: &http::BodySettings, faults: &
             "bodies.max_ingest_bytes is more than one principal may have in memory: make it at most \
              {most}, or limits.max_ingest_bytes_in_flight larger, of which that is three quarters"
         );
-        faults.push(Fault::new(None, reason));
+        faults.push(Fault::new(None::<std::ops::Range<usize>>, reason));
     }
 }
 

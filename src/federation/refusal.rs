@@ -185,7 +185,7 @@ pub(super) struct Rejections(Mutex<BTreeMap<&'static str, u64>>);
 
 impl Rejections {
     /// The reasons that are counted.
-    const REASONS: [&'static str; 20] = [
+    const REASONS: &'static [&'static str] = &[
         "broken",
         "clock",
         "content",
@@ -211,7 +211,7 @@ impl Rejections {
 
     /// Nothing was refused yet, for any reason.
     pub(super) fn new() -> Self {
-        let none = Self::REASONS.into_iter().map(|reason| (reason, 0));
+        let none = Self::REASONS.iter().map(|reason| (*reason, 0));
         Self(Mutex::new(none.collect()))
     }
 

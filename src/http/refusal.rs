@@ -151,7 +151,7 @@ fn challenge(error: Option<(&str, &Denied)>, scope: Option<Scope>) -> String {
 }
 
 /// 507: the disk is full, and nothing was changed.
-pub(super) fn no_room(error: &StoreError) -> Response {
+pub(super) fn store_full(error: &StoreError) -> Response {
     let detail = format!("nothing was changed: {error}");
     let status = StatusCode::INSUFFICIENT_STORAGE;
     Wording::Problem.later(status, "room", &detail, 30)

@@ -31,7 +31,7 @@ use super::limit::{self, Accounted};
 use super::negotiate::{Coding, has_type};
 use super::openapi::{Operation, Parameter, Route, content};
 use super::push::open_for_peer;
-use super::refusal::{Refused, Wording, bare, json, no_room, refused, respond};
+use super::refusal::{Refused, Wording, bare, json, refused, respond, store_full};
 use super::socket::Peer;
 use super::{no_room, room_for};
 
@@ -381,7 +381,7 @@ async fn forget_key(
                 let response = Wording::Problem.refuse(StatusCode::NOT_FOUND, "domain", &detail);
                 Err(refused(response))
             }
-            Err(error @ StoreError::NoRoom { .. }) => Err(refused(no_room(&error))),
+            Err(error @ StoreError::NoRoom { .. }) => Err(refused(store_full(&error))),
             Err(error) => {
                 tracing::error!(%error, "a key could not be forgotten");
                 let detail = "the node cannot keep what it is told; its log says why";

@@ -24,7 +24,7 @@ use crate::store::StoreError;
 
 use super::conditional::not_modified;
 use super::negotiate::Coding;
-use super::refusal::{Refused, Wording, faulty, no_room, problem, refused};
+use super::refusal::{Refused, Wording, faulty, problem, refused, store_full};
 
 fn bad_request(detail: &str) -> Refused {
     refused(problem(
@@ -135,7 +135,7 @@ fn refuse(refusal: &Refusal) -> Response {
         Refusal::TooMuch(_) => (StatusCode::UNPROCESSABLE_ENTITY, "limit"),
         // Nobody waits for it.
         Refusal::GivenUp => (StatusCode::SERVICE_UNAVAILABLE, "limit"),
-        Refusal::Store(error @ StoreError::NoRoom { .. }) => return no_room(error),
+        Refusal::Store(error @ StoreError::NoRoom { .. }) => return store_full(error),
         Refusal::Store(error) => {
             tracing::error!(%error, "a write could not be made durable");
             return going_down();
