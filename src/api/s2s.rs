@@ -184,8 +184,12 @@ pub struct PeerStatus {
     pub next_attempt: Option<Timestamp>,
     /// How many attempts in a row failed.
     pub failures: u32,
-    /// The domains it passes to us.
+    /// The domains it passes to us, by label: a hundred at most, its own and those of
+    /// which something was refused before others.
     pub domains: Vec<ImportStatus>,
+    /// How many there are.
+    #[serde(default)]
+    pub domains_total: usize,
 }
 
 /// What is spoken with a peer.
@@ -290,8 +294,11 @@ pub struct ImportStatus {
     pub pids: usize,
     /// How many prefixes it has.
     pub prefixes: usize,
-    /// What of it was left aside, and why.
+    /// The first things of it that were left aside, and why: twenty at most.
     pub ignored: Vec<Ignored>,
+    /// How many there are.
+    #[serde(default)]
+    pub ignored_total: usize,
 }
 
 /// The key that a domain's manifest is signed with.
@@ -357,6 +364,28 @@ pub struct ConflictList {
 impl ConflictList {
     /// How many interconnects are listed; peers declare up to a million.
     pub const INTERCONNECTS: usize = 10_000;
+}
+
+/// How many domains of a peer a list of peers has.
+const LISTED_DOMAINS: usize = 100;
+
+impl PeerStatus {
+    /// With no more domains than a list has; with one alone if only that is asked
+    /// for.
+    pub fn bounded(mut self, only: Option<&DomainLabel>) -> Self {
+        self.domains_total = self.domains.len();
+        if let Some(only) = only {
+            self.domains.retain(|domain| domain.domain == *only);
+        }
+        if self.domains.len() > LISTED_DOMAINS {
+            let own = &self.domain;
+            let rank = |it: &ImportStatus| (it.domain != *own, it.reason.is_none());
+            self.domains.sort_by_key(rank);
+            self.domains.truncate(LISTED_DOMAINS);
+            self.domains.sort_by(|a, b| a.domain.cmp(&b.domain));
+        }
+        self
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::compile::MergeConflictKind;
 use crate::ident::DomainLabel;
 
 use super::Failure;
-use super::operator::NodeOptions;
+use super::operator::{NodeOptions, Operated};
 use super::output::say;
 
 /// How all peers are shown.
@@ -29,14 +29,43 @@ pub(super) struct Options {
 pub(super) struct PeerOptions {
     /// The label of its domain; our own shows what we said last.
     name: DomainLabel,
-    /// Forget the key that the domain was first met with: its next one is taken.
-    #[arg(long)]
-    forget_key: bool,
+    #[command(flatten)]
+    deed: Deed,
     #[command(flatten)]
     node: NodeOptions,
     /// Print JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// What is done about a peer before it is shown, if anything.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct Deed {
+    /// Read the peer now, whatever was read or refused before.
+    #[arg(long)]
+    retry: bool,
+    /// Forget the key that the domain was first met with: its next one is taken.
+    #[arg(long)]
+    forget_key: bool,
+}
+
+impl Deed {
+    /// Has it done; what became of it, if anything was to be done.
+    async fn done(&self, node: &Operated, name: &DomainLabel) -> Result<Option<String>, Failure> {
+        if self.retry {
+            node.post(&format!("s2s/v1/peers/{name}/retry")).await?;
+            return Ok(Some(format!("{name} is read now.")));
+        }
+        if self.forget_key {
+            let path = format!("s2s/v1/domains/{name}/forget-key");
+            node.post(&path).await?;
+            let text =
+                format!("The key of {name} is forgotten; the next one that it shows is taken.");
+            return Ok(Some(text));
+        }
+        Ok(None)
+    }
 }
 
 /// Shows all peers, and what the merged view could not take from them.
@@ -73,6 +102,11 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
                 _ => Default::default(),
             };
             table.add_row(first.into_iter().chain(columns(domain)));
+        }
+        let more = peer.domains_total.saturating_sub(peer.domains.len());
+        if more > 0 {
+            let text = format!("and {more} more");
+            table.add_row(["".into(), "".into(), "".into(), text]);
         }
     }
     say(table)?;
@@ -150,24 +184,33 @@ fn reasons(peer: &PeerStatus) -> Result<(), Failure> {
         for Ignored { what, reason } in &domain.ignored {
             say(format_args!("{who}: {what} is left aside: {reason}"))?;
         }
+        let more = domain.ignored_total.saturating_sub(domain.ignored.len());
+        if more > 0 {
+            say(format_args!("{who}: and {more} more"))?;
+        }
     }
     Ok(())
 }
 
-/// Shows a peer, or our own domain, whole, after having its key forgotten if so asked.
+/// Shows a peer, or our own domain, whole, after having done about it what was asked.
 pub(super) async fn one(options: &PeerOptions) -> Result<(), Failure> {
     let node = options.node.node()?;
     let name = &options.name;
-    if options.forget_key {
-        let path = format!("s2s/v1/domains/{name}/forget-key");
-        node.post(&path).await?;
-        if !options.json {
-            say(format_args!(
-                "The key of {name} is forgotten; the next one that it shows is taken."
-            ))?;
-        }
+    if let Some(done) = options.deed.done(&node, name).await?
+        && !options.json
+    {
+        say(done)?;
     }
-    let list: PeerList = node.get("s2s/v1/peers").await?;
+    let mut list: PeerList = node.get("s2s/v1/peers").await?;
+    let is_listed = |peer: &PeerStatus| peer.domains.iter().any(|d| d.domain == *name);
+    let is_cut = |peer: &PeerStatus| peer.domains.len() < peer.domains_total;
+    if list
+        .peers
+        .iter()
+        .any(|peer| is_cut(peer) && !is_listed(peer))
+    {
+        list = node.get(&format!("s2s/v1/peers?domain={name}")).await?;
+    }
     let peer = list.peers.iter().find(|peer| peer.domain == *name);
     let carried = || {
         let from = |peer: &PeerStatus| peer.domains.iter().any(|d| d.domain == *name);

@@ -17,8 +17,11 @@ use crate::ident::{Digest, DomainLabel};
 use crate::store::{Blobs, Store, StoreError, Table};
 
 use super::holdings::{Holdings, named};
-use super::manifest::Highest;
+use super::marks::{Mark, MarkName};
 use super::trust::{KeySet, KnownKeys};
+
+/// How many rows are dropped in one write.
+const ROWS_AT_A_TIME: usize = 64;
 
 /// Of how many manifests of a domain the blobs are kept.
 const KEPT_MANIFESTS: usize = 4;
@@ -82,8 +85,8 @@ pub struct PeerRow {
 pub struct Facts {
     /// The serial of our last manifest, 0 before the first.
     pub serial: u64,
-    /// The newest manifest seen under each key, by domain and thumbprint.
-    pub highest: BTreeMap<(DomainLabel, String), Highest>,
+    /// The newest manifest seen under each key.
+    pub(super) marks: Vec<(MarkName, Mark)>,
     /// The keys of domains.
     pub keys: BTreeMap<DomainLabel, KnownKeys>,
     /// The peers.
@@ -115,11 +118,11 @@ impl Archive {
         for (_, serial) in rows::<u64>(store, OWN).await? {
             facts.serial = facts.serial.max(serial);
         }
-        for (name, highest) in rows(store, SERIALS).await? {
+        for (name, mark) in rows(store, SERIALS).await? {
             if let Some((domain, kid)) = name.split_once('/')
                 && let Ok(domain) = DomainLabel::new(domain)
             {
-                facts.highest.insert((domain, kid.to_owned()), highest);
+                facts.marks.push(((domain, kid.to_owned()), mark));
             }
         }
         for (name, keys) in rows::<KeySet>(store, KEYS).await? {
@@ -188,25 +191,21 @@ impl Archive {
     ///
     /// # Errors
     /// The store failed.
-    pub async fn keep_highest(
-        &self,
-        domain: &DomainLabel,
-        kid: &str,
-        highest: &Highest,
-    ) -> Result<(), StoreError> {
-        let key = format!("{domain}/{kid}").into_bytes();
-        self.store
-            .put(vec![(SERIALS, key, Some(json(highest)))])
-            .await
+    pub(super) async fn keep_mark(&self, name: &MarkName, mark: &Mark) -> Result<(), StoreError> {
+        let row = (SERIALS, row_of(name), Some(json(mark)));
+        self.store.put(vec![row]).await
     }
 
-    /// Forgets the newest manifest seen under a key.
+    /// Forgets the newest manifests seen under these keys.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn drop_highest(&self, domain: &DomainLabel, kid: &str) -> Result<(), StoreError> {
-        let key = format!("{domain}/{kid}").into_bytes();
-        self.store.put(vec![(SERIALS, key, None)]).await
+    pub(super) async fn drop_marks(&self, names: &[MarkName]) -> Result<(), StoreError> {
+        for names in names.chunks(ROWS_AT_A_TIME) {
+            let rows = names.iter().map(|name| (SERIALS, row_of(name), None));
+            self.store.put(rows.collect()).await?;
+        }
+        Ok(())
     }
 
     /// Keeps what changed of the keys of a domain.
@@ -413,6 +412,10 @@ fn labels(name: &str) -> (Option<DomainLabel>, Option<DomainLabel>) {
     }
 }
 
+fn row_of((domain, kid): &MarkName) -> Vec<u8> {
+    format!("{domain}/{kid}").into_bytes()
+}
+
 fn json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
@@ -420,6 +423,7 @@ fn json<T: Serialize>(value: &T) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::federation::manifest::Highest;
     use crate::federation::testing::{at, label, small_store};
 
     fn name() -> CopyName {
@@ -459,16 +463,17 @@ mod tests {
         let (archive, facts) = Archive::open(&store).await.expect("opened");
         assert_eq!(facts.serial, 0);
         archive.keep_serial(9).await.expect("kept");
-        let highest = Highest {
-            serial: 7,
-            payload: Digest::of(b"x"),
-            until: at(6),
+        let mark = Mark {
+            highest: Highest {
+                serial: 7,
+                payload: Digest::of(b"x"),
+                until: at(6),
+            },
+            by: Some(label("isp-b")),
         };
         let c = label("isp-c");
-        archive
-            .keep_highest(&c, "kid", &highest)
-            .await
-            .expect("kept");
+        let name = (c.clone(), "kid".to_owned());
+        archive.keep_mark(&name, &mark).await.expect("kept");
         let key = crate::federation::SigningKey::generate().expect("a key");
         let ring = crate::federation::Keyring::new(key, Vec::new());
         let set = KeySet::of(&ring.documents(at(0))).expect("few");
@@ -489,12 +494,13 @@ mod tests {
 
         let (archive, facts) = Archive::open(&store).await.expect("opened");
         assert_eq!(facts.serial, 9);
-        assert_eq!(facts.highest[&(c.clone(), "kid".to_owned())], highest);
+        assert_eq!(facts.marks, [(name.clone(), mark)]);
+        archive.drop_marks(&[name]).await.expect("dropped");
         assert_eq!(facts.keys[&c], keys);
         assert_eq!(facts.peers[&label("isp-b")], peer);
         archive.keep_keys(&c, &keys, &none).await.expect("kept");
         let (_, facts) = Archive::open(&store).await.expect("opened");
-        assert!(facts.keys.is_empty());
+        assert!(facts.keys.is_empty() && facts.marks.is_empty());
     }
 
     #[tokio::test]

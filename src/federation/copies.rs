@@ -8,13 +8,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
-use crate::api::s2s::{ImportStatus, PeerState, PeerStatus, Reason, SpokenProtocol};
-use crate::ident::DomainLabel;
+use crate::api::s2s::{Ignored, ImportStatus, PeerState, PeerStatus, SpokenProtocol};
+use crate::ident::{Digest, DomainLabel};
 use crate::runtime::{Clock, Moment};
 
 use super::archive::CopyName;
 use super::copy::{DomainCopy, Imported, Imports};
 use super::refusal::{Refusal, Rejections};
+use super::refused::{Failure, FailureKind, Lasts, Refused};
 use super::settings::PeerSettings;
 
 /// When a peer was last read.
@@ -50,44 +51,6 @@ struct Peer {
     refused: BTreeMap<DomainLabel, Refused>,
 }
 
-/// What the last attempt came to.
-#[derive(Debug, Clone)]
-struct Failure {
-    reason: Reason,
-    kind: FailureKind,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum FailureKind {
-    /// The peer could not be reached: what we have ages.
-    Away,
-    /// It answered, with something that is not taken.
-    Wrong,
-    /// The operator has to decide.
-    Held,
-}
-
-/// What of a domain was refused.
-#[derive(Debug, Clone)]
-struct Refused {
-    path: Vec<DomainLabel>,
-    failure: Failure,
-}
-
-impl Failure {
-    fn of(refusal: &Refusal) -> Self {
-        let kind = match refusal {
-            Refusal::Held(_) => FailureKind::Held,
-            refusal if refusal.is_absence() => FailureKind::Away,
-            _ => FailureKind::Wrong,
-        };
-        Self {
-            reason: refusal.reason(),
-            kind,
-        }
-    }
-}
-
 impl Peer {
     fn new(settings: Arc<PeerSettings>, now: Timestamp) -> Self {
         Self {
@@ -118,10 +81,10 @@ impl Peer {
             (_, Some(FailureKind::Held)) => PeerState::Held,
             (None, None) => PeerState::Connecting,
             (None, Some(_)) => PeerState::Failed,
-            (Some(synced), kind) => match self.freshness(synced, now) {
-                PeerState::Expired => PeerState::Expired,
-                _ if kind == Some(FailureKind::Wrong) => PeerState::Failed,
-                fresh => fresh,
+            (Some(synced), kind) => match (self.freshness(synced, now), kind) {
+                (PeerState::Expired, _) => PeerState::Expired,
+                (_, Some(FailureKind::Wrong)) | (PeerState::Synced, Some(_)) => PeerState::Failed,
+                (fresh, _) => fresh,
             },
         }
     }
@@ -155,15 +118,24 @@ impl Peer {
         let (age, refresh) = (synced.age(now), &self.settings.refresh);
         let limits = [refresh.stale_after, refresh.expire_after];
         let limits = limits.map(|limit| limit.saturating_sub(age));
-        let ends = self.copies.values().filter_map(|copy| copy.next_update());
+        let ends = self.copies.values().filter_map(|copy| copy.end());
         let ends = ends.map(|end| end.duration_since(wall).try_into().unwrap_or_default());
         let left = limits.into_iter().chain(ends);
         left.filter(|left: &Duration| !left.is_zero()).min()
     }
 
+    /// The state that is shown of a domain that it passes: what it has is not known
+    /// to be what we have while it cannot be read.
+    fn shown_state(&self, copy: &DomainCopy, now: Moment, wall: Timestamp) -> PeerState {
+        match self.copy_state(copy, now, wall) {
+            PeerState::Synced if self.failure.is_some() => PeerState::Failed,
+            state => state,
+        }
+    }
+
     /// Synced, stale or expired, of a domain that it passes.
     fn copy_state(&self, copy: &DomainCopy, now: Moment, wall: Timestamp) -> PeerState {
-        let over = copy.next_update().is_some_and(|end| end <= wall);
+        let over = copy.end().is_some_and(|end| end <= wall);
         match &self.synced {
             Some(synced) if !over => self.freshness(synced, now),
             _ => PeerState::Expired,
@@ -185,8 +157,12 @@ pub(super) struct Copies {
     /// Something does so sooner.
     sooner: Notify,
     rejections: Rejections,
+    /// Counts the changes of what it rests on that something is refused.
+    grounds: AtomicU64,
     /// How many documents a pushed manifest named that had not come.
     unpushed: AtomicU64,
+    /// How many changes that were pushed had to wait.
+    damped: AtomicU64,
     /// Counts the changes.
     changes: watch::Sender<u64>,
 }
@@ -200,7 +176,9 @@ impl Copies {
             sooner: Notify::new(),
             clock,
             rejections: Rejections::new(),
+            grounds: AtomicU64::new(0),
             unpushed: AtomicU64::new(0),
+            damped: AtomicU64::new(0),
             changes: watch::channel(0).0,
         }
     }
@@ -210,9 +188,11 @@ impl Copies {
         self.used.subscribe()
     }
 
-    /// Has these peers and no others; what was had of those that stay is kept.
+    /// Has these peers and no others; what was had of those that stay is kept. What
+    /// was refused may be taken under other settings.
     pub(super) fn set_peers(&self, settings: impl IntoIterator<Item = Arc<PeerSettings>>) {
         let wall = self.clock.wall();
+        self.reconsider(|_, _| true);
         self.change(|peers| {
             let mut before = std::mem::take(peers);
             for settings in settings {
@@ -255,15 +235,19 @@ impl Copies {
         });
     }
 
-    /// A peer could not be read; how many times in a row that was so.
-    pub(super) fn failed(&self, peer: &DomainLabel, refusal: &Refusal) -> u32 {
+    /// A peer could not be read; how many times in a row that was so, and whether
+    /// the reason is another than it was.
+    pub(super) fn failed(&self, peer: &DomainLabel, refusal: &Refusal) -> (u32, bool) {
         self.rejections.count(refusal);
-        self.change_peer(peer, |peer| {
-            peer.failure = Some(Failure::of(refusal));
+        let failed = self.change_peer(peer, |peer| {
+            let failure = Failure::of(refusal);
+            let before = peer.failure.as_ref().map(|before| &before.reason.code);
+            let is_news = before != Some(&failure.reason.code);
+            peer.failure = Some(failure);
             peer.failures = peer.failures.saturating_add(1);
-            peer.failures
-        })
-        .unwrap_or(1)
+            (peer.failures, is_news)
+        });
+        failed.unwrap_or((1, true))
     }
 
     /// When a peer will be read next.
@@ -299,22 +283,77 @@ impl Copies {
         });
     }
 
-    /// Something of a domain was refused; what was had of it before stays.
+    /// What it rests on that something is refused: another number after it changed.
+    pub(super) fn grounds(&self) -> u64 {
+        self.grounds.load(Ordering::SeqCst)
+    }
+
+    /// What was refused of these domains of these peers is to be looked at again,
+    /// since what that rested on changed.
+    pub(super) fn reconsider(&self, is_of: impl Fn(&DomainLabel, &DomainLabel) -> bool) {
+        let mut peers = self.lock();
+        self.grounds.fetch_add(1, Ordering::SeqCst);
+        for (label, peer) in peers.iter_mut() {
+            for (domain, refused) in &mut peer.refused {
+                if is_of(label, domain) {
+                    refused.lasts = Lasts::Not;
+                }
+            }
+        }
+    }
+
+    /// Something of a domain was refused on these grounds; what was had of it before
+    /// stays. Whether the reason is another than it was.
     pub(super) fn refuse(
         &self,
         peer: &DomainLabel,
         domain: &DomainLabel,
-        path: &[DomainLabel],
-        refusal: &Refusal,
-    ) {
-        self.rejections.count(refusal);
-        let refused = Refused {
-            path: path.to_vec(),
-            failure: Failure::of(refusal),
-        };
-        self.change_peer(peer, |peer| {
-            peer.refused.insert(domain.clone(), refused);
+        mut refused: Refused,
+        grounds: u64,
+    ) -> bool {
+        let is_news = self.change_peer(peer, |peer| {
+            if self.grounds() != grounds {
+                refused.lasts = Lasts::Not;
+            }
+            let code = refused.failure.reason.code.clone();
+            let before = peer.refused.insert(domain.clone(), refused);
+            before.is_none_or(|before| before.failure.reason.code != code)
         });
+        is_news.unwrap_or(false)
+    }
+
+    /// Counts what came and was refused.
+    pub(super) fn count(&self, refusal: &Refusal) {
+        self.rejections.count(refusal);
+    }
+
+    /// What of a domain is refused of a peer, if anything.
+    pub(super) fn refused(&self, peer: &DomainLabel, domain: &DomainLabel) -> Option<Refused> {
+        self.lock().get(peer)?.refused.get(domain).cloned()
+    }
+
+    /// Whether this, which a peer passes of a domain, is known to be refused.
+    pub(super) fn is_refused(
+        &self,
+        peer: &DomainLabel,
+        domain: &DomainLabel,
+        entry: &Digest,
+    ) -> bool {
+        let refused = self.refused(peer, domain);
+        refused.is_some_and(|refused| refused.covers(entry, self.clock.wall()))
+    }
+
+    /// The domains that a peer passes and of which nothing is had, since what it
+    /// passes is refused.
+    pub(super) fn only_refused(&self, peer: &DomainLabel) -> Vec<DomainLabel> {
+        let peers = self.lock();
+        let Some(peer) = peers.get(peer) else {
+            return Vec::new();
+        };
+        let passed = peer.refused.iter().filter(|(_, it)| it.entry.is_some());
+        let domains = passed.map(|(domain, _)| domain);
+        let domains = domains.filter(|domain| !peer.copies.contains_key(*domain));
+        domains.cloned().collect()
     }
 
     /// What a peer passes of a domain is what we have.
@@ -367,6 +406,16 @@ impl Copies {
     /// How many there were.
     pub(super) fn unpushed(&self) -> u64 {
         self.unpushed.load(Ordering::Relaxed)
+    }
+
+    /// Counts a change that was pushed and had to wait.
+    pub(super) fn count_damped(&self) {
+        self.damped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many there were.
+    pub(super) fn damped(&self) -> u64 {
+        self.damped.load(Ordering::Relaxed)
     }
 
     /// All that is had of a peer.
@@ -446,10 +495,15 @@ impl Copies {
         held.collect()
     }
 
-    /// Whether some peer passes this domain.
-    pub(super) fn has(&self, domain: &DomainLabel) -> bool {
+    /// A peer that passes this domain, signed by the key with this thumbprint.
+    pub(super) fn passed_by(&self, domain: &DomainLabel, kid: &str) -> Option<DomainLabel> {
         let peers = self.lock();
-        peers.values().any(|peer| peer.copies.contains_key(domain))
+        let is_so = |peer: &Peer| {
+            let signed = peer.copies.get(domain).and_then(|it| it.signed.as_ref());
+            signed.is_some_and(|signed| signed.signer.key.kid() == kid)
+        };
+        let mut found = peers.iter().filter(|(_, peer)| is_so(peer));
+        found.next().map(|(label, _)| label.clone())
     }
 
     /// How things stand, by the label of the peer.
@@ -465,6 +519,7 @@ impl Copies {
         let status = |peer: &Peer| {
             let labels = peer.copies.keys().chain(peer.refused.keys());
             let labels: BTreeSet<_> = labels.collect();
+            let labels_total = labels.len();
             let domains = labels.into_iter().map(|label| {
                 let copy = peer.copies.get(label);
                 let refused = peer.refused.get(label);
@@ -473,7 +528,7 @@ impl Copies {
                     domain: label.clone(),
                     state: match (copy, refused.map(|refused| refused.failure.kind)) {
                         (_, Some(FailureKind::Held)) => PeerState::Held,
-                        (Some(copy), None) => peer.copy_state(copy, now, wall),
+                        (Some(copy), None) => peer.shown_state(copy, now, wall),
                         (_, Some(_)) | (None, None) => PeerState::Failed,
                     },
                     reason: refused.map(|refused| refused.failure.reason.clone()),
@@ -481,7 +536,7 @@ impl Copies {
                     serial: copy.map(|copy| copy.serial),
                     fingerprint: copy.and_then(|copy| copy.fingerprint()),
                     age_seconds: age.map(|synced| synced.age(now).as_secs()),
-                    next_update: copy.and_then(|copy| copy.next_update()),
+                    next_update: copy.and_then(|copy| copy.end()),
                     path: match (copy, refused) {
                         (Some(copy), _) => copy.path.clone(),
                         (None, refused) => refused.map_or(Vec::new(), |r| r.path.clone()),
@@ -489,7 +544,8 @@ impl Copies {
                     key: copy.and_then(|copy| copy.key()),
                     pids: copy.map_or(0, |copy| copy.view.network().pids().len()),
                     prefixes: copy.map_or(0, |copy| copy.view.network().prefix_count()),
-                    ignored: copy.map_or(Vec::new(), |copy| copy.ignored.clone()),
+                    ignored: copy.map_or(Vec::new(), |copy| listed(&copy.ignored)),
+                    ignored_total: copy.map_or(0, |copy| copy.ignored.len()),
                 }
             });
             PeerStatus {
@@ -502,6 +558,7 @@ impl Copies {
                 last_sync: peer.synced.map(|synced| synced.wall),
                 next_attempt: peer.next_attempt,
                 failures: peer.failures,
+                domains_total: labels_total,
                 domains: domains.collect(),
             }
         };
@@ -620,6 +677,20 @@ impl Copies {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many things that were left aside of a domain are listed, and how many
+/// characters of each: a peer can name any number.
+const LISTED: usize = 20;
+const MAX_LISTED: usize = 200;
+
+fn listed(ignored: &[Ignored]) -> Vec<Ignored> {
+    let cut = |text: &str| text.chars().take(MAX_LISTED).collect();
+    let listed = ignored.iter().take(LISTED).map(|it| Ignored {
+        what: cut(&it.what),
+        reason: cut(&it.reason),
+    });
+    listed.collect()
 }
 
 /// How long at most until the copies are looked at again: the date may jump.

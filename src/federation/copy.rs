@@ -76,10 +76,10 @@ impl DomainCopy {
         self.path.last().unwrap_or(&self.domain)
     }
 
-    /// When it stops counting by its own word.
-    pub fn next_update(&self) -> Option<Timestamp> {
+    /// When it stops counting.
+    pub fn end(&self) -> Option<Timestamp> {
         let signed = self.signed.as_ref()?;
-        Some(signed.manifest.next_update)
+        Some(signed.manifest.end())
     }
 
     /// The digest of its manifest's payload.

@@ -24,6 +24,9 @@ use super::refusal::Refusal;
 /// How far ahead of our clock a manifest may be signed.
 pub const TOLERANCE: Duration = Duration::from_secs(2 * 60 * 60);
 
+/// How long a manifest counts at most after it was signed.
+pub const COUNTS_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// The resources of a view that are read by GET, with their marks, which are
 /// worked out where they were not before: renders every map.
 pub fn resources(view: &Arc<View>) -> Vec<ManifestResource> {
@@ -257,19 +260,25 @@ impl Received {
     /// # Errors
     /// It is signed too far ahead, or stopped counting.
     pub fn check_clock(&self, now: Timestamp) -> Result<(), Refusal> {
-        let (issued, next_update) = (self.manifest.issued, self.manifest.next_update);
+        let (issued, end) = (self.manifest.issued, self.manifest.end());
         let tolerance: SignedDuration = TOLERANCE.try_into().unwrap_or_default();
         if issued.duration_since(now) > tolerance {
-            return Err(Refusal::Clock(format!(
-                "it says that it was signed at {issued}, and here it is {now}: one of the clocks \
-                 is wrong"
-            )));
+            return Err(Refusal::Clock {
+                text: format!(
+                    "it says that it was signed at {issued}, and here it is {now}: one of the \
+                     clocks is wrong"
+                ),
+                until: issued.saturating_sub(tolerance).unwrap_or(Timestamp::MAX),
+            });
         }
-        if next_update <= now {
-            return Err(Refusal::Expired(format!(
-                "it stopped counting at {next_update}, and here it is {now}: the origin is out of \
-                 reach, or one of the clocks is wrong"
-            )));
+        if end <= now {
+            return Err(Refusal::Expired {
+                text: format!(
+                    "it stopped counting at {end}, and here it is {now}: the origin is out of \
+                     reach, or one of the clocks is wrong"
+                ),
+                since: end,
+            });
         }
         Ok(())
     }
@@ -300,7 +309,7 @@ impl Received {
         Highest {
             serial: self.manifest.serial,
             payload: Digest::of(self.compact.unverified()),
-            until: self.manifest.next_update,
+            until: self.manifest.end(),
         }
     }
 }
@@ -311,6 +320,15 @@ pub fn read_kept(text: &[u8]) -> Option<Manifest> {
     match Compact::parse(str::from_utf8(text).ok()?) {
         Ok(compact) => serde_json::from_slice(compact.unverified()).ok(),
         Err(_) => serde_json::from_slice(text).ok(),
+    }
+}
+
+impl Manifest {
+    /// When it stops counting: by its own word, and [`COUNTS_FOR`] after it was
+    /// signed at the latest.
+    pub fn end(&self) -> Timestamp {
+        let latest = self.issued.saturating_add(COUNTS_FOR);
+        self.next_update.min(latest.unwrap_or(Timestamp::MAX))
     }
 }
 

@@ -11,6 +11,10 @@
 //! `copies`), for as long as it counts; `archive` and `restore` carry it over a
 //! restart, which waits for none of it.
 //!
+//! What a peer could have us do without end is bounded: what is refused is
+//! remembered (`refused`), readings and changes that it causes are paced (`pace`),
+//! and of keys and serials it has a share (`marks`).
+//!
 //! In the other direction `own` signs what our domain says, and `export` knows
 //! who may see what.
 
@@ -23,11 +27,15 @@ mod import;
 mod jws;
 mod key;
 mod manifest;
+mod marks;
+mod nudge;
 mod own;
+mod pace;
 mod peer;
 pub mod plain;
 mod pushed;
 mod refusal;
+mod refused;
 mod restore;
 mod run;
 mod settings;

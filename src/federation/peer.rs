@@ -1,11 +1,11 @@
 //! The task that reads one peer for as long as the node runs.
 
+use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::rand;
-use tokio::sync::Notify;
 
 use crate::api::s2s::SpokenProtocol;
 use crate::client::{FollowError, News, PeerClient, PeerError, StreamError, StreamEvent, Update};
@@ -14,6 +14,8 @@ use crate::runtime::{Moment, Task, TaskError};
 use crate::store::StoreError;
 
 use super::archive::{CopyName, PeerRow};
+use super::nudge::Nudge;
+use super::pace::Pace;
 use super::plain::{self, Fetched, Following, Plain, PlainSettings};
 use super::pushed::{Broken, Heard, Pushed};
 use super::refusal::Refusal;
@@ -27,12 +29,18 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait after a failure.
 const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 
+/// The wait after the first change of a domain that is pushed, and the longest: a
+/// domain that changes all the time is taken once a minute. Ours signs once a second
+/// at the most.
+const SHORTEST_CALM: Duration = Duration::from_millis(250);
+const LONGEST_CALM: Duration = Duration::from_secs(60);
+
 /// How often a plain peer is asked whether it is one still.
 const PROBED_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// Reads a peer until the future is dropped. A panic is the end of one
 /// reading, not of the peer.
-pub(super) async fn supervise(shared: Arc<Shared>, peer: Arc<PeerSettings>, nudge: Arc<Notify>) {
+pub(super) async fn supervise(shared: Arc<Shared>, peer: Arc<PeerSettings>, nudge: Arc<Nudge>) {
     loop {
         let living = live(shared.clone(), peer.clone(), nudge.clone());
         let ended = Task::spawn("peer", living).join().await;
@@ -41,26 +49,29 @@ pub(super) async fn supervise(shared: Arc<Shared>, peer: Arc<PeerSettings>, nudg
             Err(TaskError::Cancelled { .. }) => return,
             Err(error) => Refusal::Defect(error.to_string()),
         };
-        let failures = shared.copies.failed(&peer.domain, &refusal);
+        let (failures, _) = shared.copies.failed(&peer.domain, &refusal);
         shared.clock.sleep(back_off(failures, None)).await;
     }
 }
 
 enum Never {}
 
-async fn live(shared: Arc<Shared>, peer: Arc<PeerSettings>, nudge: Arc<Notify>) -> Never {
+async fn live(shared: Arc<Shared>, peer: Arc<PeerSettings>, nudge: Arc<Nudge>) -> Never {
     let label = peer.domain.clone();
     let mut session = Session::new(shared.clone(), peer.clone());
     loop {
+        let asked = nudge.wanted();
         let read = session.read().await;
         session.may_listen = read.is_ok();
-        if read.is_err() {
-            // What a connection from before still brings tells nothing of now.
+        if read.is_err() || std::mem::take(&mut session.is_due) {
+            // What a connection from before still brings tells nothing of now, or
+            // not of all that is passed.
             session.open = None;
         }
         let now = shared.clock.now();
         let wait = match read {
             Ok(spoken) => {
+                session.forget_the_calm();
                 shared.copies.synced(&label, spoken);
                 let row = PeerRow {
                     synced: shared.clock.wall(),
@@ -76,31 +87,43 @@ async fn live(shared: Arc<Shared>, peer: Arc<PeerSettings>, nudge: Arc<Notify>) 
                 jittered(peer.refresh.interval)
             }
             Err(refusal) => {
-                let failures = shared.copies.failed(&label, &refusal);
+                let (failures, is_news) = shared.copies.failed(&label, &refusal);
                 let code = refusal.code();
-                tracing::warn!(peer = %label, reason = code, failures, "not read: {refusal}");
+                match is_news {
+                    true => tracing::warn!(peer = %label, reason = code, "not read: {refusal}"),
+                    false => tracing::debug!(peer = %label, reason = code, failures, "not read"),
+                }
                 back_off(failures, refusal.retry_after())
             }
         };
         shared.copies.next_attempt(&label, wait);
+        nudge.is_done(asked);
         let mut until = now + wait;
         loop {
             let event = tokio::select! {
                 () = shared.clock.sleep_until(until) => break,
-                () = nudge.notified() => {
+                () = nudge.asked() => {
                     session.forget();
                     break;
                 }
-                event = session.event() => event,
+                () = nudge.asked_again() => None,
+                event = session.event() => Some(event),
             };
-            match session.take(event).await {
-                Heard::Reread => break,
-                Heard::Broken(asked) => {
-                    let again = shared.clock.now() + back_off(session.broken, asked);
-                    until = until.min(again);
-                }
-                Heard::Nothing | Heard::Taken => {}
-            }
+            let heard = match event {
+                Some(event) => session.take(event).await,
+                None => Heard::Reread,
+            };
+            let wanted = match heard {
+                Heard::Nothing | Heard::Taken => continue,
+                Heard::Reread => Duration::ZERO,
+                Heard::Broken(asked) => back_off(1, asked),
+            };
+            until = until.min(session.again(wanted));
+            let left = until.since(shared.clock.now());
+            shared.copies.next_attempt(&label, left);
+        }
+        if session.is_due {
+            session.rereads.done(shared.clock.now());
         }
     }
 }
@@ -117,6 +140,8 @@ enum Open {
 enum Event {
     Signed(Result<StreamEvent, StreamError>),
     Plain(Result<News, FollowError>),
+    /// The maps of a plain peer that were held are to be taken now.
+    Ripe,
     /// It could not be opened.
     Unopened(Broken),
 }
@@ -134,9 +159,23 @@ struct Session {
     open: Option<Open>,
     /// Whether it was just read, so that its update stream can be opened.
     may_listen: bool,
-    /// How many update streams in a row could not be opened, or broke before
-    /// anything was taken.
-    broken: u32,
+    /// Whether what it pushes asks for a reading, and for another stream after it.
+    is_due: bool,
+    /// How soon that is done.
+    rereads: Pace,
+    /// How soon a change of each domain that is pushed is taken.
+    changes: BTreeMap<DomainLabel, Pace>,
+    /// What was pushed too soon, and when it will be taken.
+    held: Option<(Moment, Held)>,
+}
+
+/// What was pushed too soon.
+enum Held {
+    /// A manifest. Nothing more is read of the stream meanwhile, so that who sends it
+    /// waits, and sends what is newest by then.
+    Manifest(StreamEvent),
+    /// The maps of a plain peer. What comes meanwhile takes their place.
+    Maps,
 }
 
 impl Session {
@@ -150,23 +189,58 @@ impl Session {
             probed: None,
             open: None,
             may_listen: false,
-            broken: 0,
+            is_due: false,
+            rereads: Pace::new(FIRST_WAIT, LONGEST_WAIT),
+            changes: BTreeMap::new(),
+            held: None,
         }
+    }
+
+    /// Forgets when domains changed last that have been calm for long.
+    fn forget_the_calm(&mut self) {
+        let now = self.shared.clock.now();
+        let is_calm = |due: Moment| due + 2 * LONGEST_CALM < now;
+        self.changes
+            .retain(|_, pace| !pace.due().is_some_and(is_calm));
+    }
+
+    /// When the peer is to be read again, since what it pushes asks for it: not
+    /// before this wait is over, and more seldom the oftener it does.
+    fn again(&mut self, wait: Duration) -> Moment {
+        self.is_due = true;
+        let soonest = self.shared.clock.now() + wait;
+        self.rereads.due().map_or(soonest, |due| due.max(soonest))
     }
 
     /// The next event of what the peer pushes, which is opened if it is not open;
     /// never if there is none. Nothing is lost when the future is dropped.
     async fn event(&mut self) -> Event {
+        if self.open.is_none() {
+            self.held = None;
+        }
         if std::mem::take(&mut self.may_listen) && self.open.is_none() && self.peer.refresh.push {
             match self.listen().await {
                 Ok(open) => self.open = open,
                 Err(error) => return Event::Unopened(error),
             }
         }
-        match &mut self.open {
-            Some(Open::Signed(pushed)) => Event::Signed(pushed.next().await),
-            Some(Open::Plain(following)) => Event::Plain(following.next().await),
-            None => pending().await,
+        let ripe = self.shared.clock.sleep_until(match &self.held {
+            Some((due, _)) => *due,
+            None => self.shared.clock.now(),
+        });
+        match (&mut self.open, &self.held) {
+            (Some(Open::Signed(_)), Some(_)) => ripe.await,
+            (Some(Open::Signed(pushed)), None) => return Event::Signed(pushed.next().await),
+            (Some(Open::Plain(following)), Some(_)) => tokio::select! {
+                () = ripe => {}
+                news = following.next() => return Event::Plain(news),
+            },
+            (Some(Open::Plain(following)), None) => return Event::Plain(following.next().await),
+            (None, _) => return pending().await,
+        }
+        match self.held.take() {
+            Some((_, Held::Manifest(event))) => Event::Signed(Ok(event)),
+            Some((_, Held::Maps)) | None => Event::Ripe,
         }
     }
 
@@ -185,12 +259,37 @@ impl Session {
         }
     }
 
+    /// The domain whose manifest an event of the stream is, if it is another than we
+    /// have.
+    fn changed(&self, event: &StreamEvent) -> Option<DomainLabel> {
+        let (Some(Open::Signed(pushed)), Some(reader)) = (&self.open, &self.reader) else {
+            return None;
+        };
+        let (domain, entry) = pushed.manifest(event)?;
+        (!reader.is_had(domain, entry)).then(|| domain.clone())
+    }
+
+    /// Until when a change of a domain is to wait, since it changes all the time. One
+    /// that need not wait is noted as taken.
+    fn is_early(&mut self, domain: DomainLabel) -> Option<Moment> {
+        let now = self.shared.clock.now();
+        let calm = Pace::new(SHORTEST_CALM, LONGEST_CALM);
+        let pace = self.changes.entry(domain).or_insert(calm);
+        let due = pace.due().filter(|due| *due > now);
+        match due {
+            Some(_) => self.shared.copies.count_damped(),
+            None => pace.done(now),
+        }
+        due
+    }
+
     /// Takes an event in. A stream that broke is no more.
     async fn take(&mut self, event: Event) -> Heard {
         let heard = match event {
             Event::Unopened(error) => Err(error),
             Event::Signed(event) => self.take_signed(event).await,
             Event::Plain(Ok(News::Changed(updates))) => self.take_updates(updates).await,
+            Event::Ripe => self.take_updates(Vec::new()).await,
             Event::Plain(Ok(News::Following(mode))) => {
                 tracing::debug!(peer = %self.peer.domain, by = mode.as_str(), "followed");
                 Ok(Heard::Nothing)
@@ -206,18 +305,9 @@ impl Session {
             }
         };
         match heard {
-            Ok(heard @ (Heard::Nothing | Heard::Broken(_))) => heard,
-            Ok(Heard::Taken) => {
-                self.broken = 0;
-                Heard::Taken
-            }
-            Ok(Heard::Reread) => {
-                self.open = None;
-                Heard::Reread
-            }
+            Ok(heard) => heard,
             Err(error) => {
                 self.open = None;
-                self.broken += 1;
                 tracing::debug!(peer = %self.peer.domain, reason = %error, "the update stream broke");
                 Heard::Broken(error.retry_after())
             }
@@ -228,20 +318,38 @@ impl Session {
         &mut self,
         event: Result<StreamEvent, StreamError>,
     ) -> Result<Heard, Broken> {
+        let event = event?;
+        if let Some(domain) = self.changed(&event)
+            && let Some(due) = self.is_early(domain)
+        {
+            self.held = Some((due, Held::Manifest(event)));
+            return Ok(Heard::Nothing);
+        }
         match (&mut self.open, &mut self.reader) {
-            (Some(Open::Signed(pushed)), Some(reader)) => pushed.take(event?, reader).await,
+            (Some(Open::Signed(pushed)), Some(reader)) => pushed.take(event, reader).await,
             _ => Ok(Heard::Reread),
         }
     }
 
-    /// Makes a plain domain anew of what was pushed.
+    /// Makes a plain domain anew of what was pushed, or holds it for a while.
     async fn take_updates(&mut self, updates: Vec<Update>) -> Result<Heard, Broken> {
+        if let Some(Open::Plain(following)) = &mut self.open
+            && following.take(updates).is_some()
+        {
+            if self.held.is_some() {
+                return Ok(Heard::Nothing);
+            }
+            if let Some(due) = self.is_early(self.peer.domain.clone()) {
+                self.held = Some((due, Held::Maps));
+                return Ok(Heard::Nothing);
+            }
+        }
         let (Some(Open::Plain(following)), Some(plain), Some(client)) =
             (&mut self.open, self.plain.as_deref(), &self.client)
         else {
             return Ok(Heard::Reread);
         };
-        let Some(pushed) = following.take(updates) else {
+        let Some(pushed) = following.take(Vec::new()) else {
             return Ok(Heard::Nothing);
         };
         let pool = &self.shared.pool;
@@ -256,6 +364,11 @@ impl Session {
         self.open = None;
         self.reader = None;
         self.probed = None;
+        self.is_due = false;
+        self.changes.clear();
+        self.rereads = Pace::new(FIRST_WAIT, LONGEST_WAIT);
+        let own = &self.peer.domain;
+        self.shared.copies.reconsider(|peer, _| peer == own);
     }
 
     /// Reads the peer by what it speaks.

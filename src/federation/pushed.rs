@@ -18,7 +18,7 @@ use crate::client::{DataEvent, StreamError, StreamEvent, UpdateStream};
 use crate::ident::{Digest, DomainLabel};
 
 use super::refusal::Refusal;
-use super::sync::Reader;
+use super::sync::{Reader, Told};
 
 /// The resources of the stream that are no maps.
 const DOMAINS: &str = "domains";
@@ -47,8 +47,8 @@ pub(super) enum Heard {
     Nothing,
     /// A domain says something else, or was signed again.
     Taken,
-    /// What is followed is not what is passed any more: read the peer, and open
-    /// another stream.
+    /// What is followed is not what is passed any more: read the peer when it is due,
+    /// and open another stream; go on with this one until then.
     Reread,
     /// The stream is no more: read the peer after a while, and not before it wants
     /// to be.
@@ -86,9 +86,15 @@ impl Pushed {
         let mut substreams = BTreeMap::from([("d".to_owned(), Substream::Domains)]);
         let mut params = UpdateStreamParams::default();
         params.add.insert("d".to_owned(), wanted(DOMAINS, None));
-        for (number, copy) in reader.copies().into_iter().enumerate() {
-            let domain = copy.domain.clone();
-            for (place, resource) in reader.needed(&copy)?.into_iter().enumerate() {
+        let copies = reader.copies();
+        let refused = reader
+            .only_refused()
+            .into_iter()
+            .map(|domain| (domain, None));
+        let had = copies.iter().map(|copy| (copy.domain.clone(), Some(copy)));
+        for (number, (domain, copy)) in had.chain(refused).enumerate() {
+            let needed = copy.map_or(Vec::new(), |copy| reader.needed(copy));
+            for (place, resource) in needed.into_iter().enumerate() {
                 let name = format!("{number}-{place}");
                 let id = resource.resource_id.to_string();
                 let update = wanted(&id, Some(resource.tag.to_string()));
@@ -107,6 +113,20 @@ impl Pushed {
     /// The next event. Nothing is lost when the future is dropped.
     pub(super) async fn next(&mut self) -> Result<StreamEvent, StreamError> {
         self.stream.next().await
+    }
+
+    /// The domain whose manifest an event is, and the entry that it has.
+    pub(super) fn manifest<'a>(
+        &'a self,
+        event: &'a StreamEvent,
+    ) -> Option<(&'a DomainLabel, &'a Bytes)> {
+        let StreamEvent::Data(event) = event else {
+            return None;
+        };
+        match self.substreams.get(&event.substream)? {
+            Substream::Manifest(domain) => Some((domain, &event.data)),
+            Substream::Domains | Substream::Map { .. } => None,
+        }
     }
 
     /// Takes an event in.
@@ -133,12 +153,17 @@ impl Pushed {
             }
             Some(Substream::Manifest(domain)) => {
                 let domain = domain.clone();
-                if !reader.take_pushed(&event.data).await? {
-                    return Ok(Heard::Reread);
+                if reader.is_had(&domain, &event.data) {
+                    reader.give_up();
+                    return Ok(match self.covers(&domain, reader) {
+                        true => Heard::Nothing,
+                        false => Heard::Reread,
+                    });
                 }
-                Ok(match self.covers(&domain, reader)? {
-                    true => Heard::Taken,
-                    false => Heard::Reread,
+                Ok(match reader.take_pushed(&domain, event.data).await? {
+                    Told::Known => Heard::Nothing,
+                    Told::Taken if self.covers(&domain, reader) => Heard::Taken,
+                    Told::Taken | Told::Again => Heard::Reread,
                 })
             }
         }
@@ -166,20 +191,20 @@ impl Pushed {
 
     /// Whether the maps that a domain's manifest names are followed, and as it
     /// has them.
-    fn covers(&self, domain: &DomainLabel, reader: &Reader) -> Result<bool, Broken> {
+    fn covers(&self, domain: &DomainLabel, reader: &Reader) -> bool {
         let Some(copy) = reader.copy(domain) else {
-            return Ok(false);
+            return false;
         };
-        let needed = reader.needed(&copy)?;
+        let needed = reader.needed(&copy);
         let have = |id: &str, sha_256: &Digest| {
             let mut all = self.substreams.values();
             all.any(|one| {
                 matches!(one, Substream::Map { id: map, digest } if map == id && digest == sha_256)
             })
         };
-        Ok(needed
+        needed
             .iter()
-            .all(|resource| have(resource.resource_id.as_str(), &resource.sha_256)))
+            .all(|resource| have(resource.resource_id.as_str(), &resource.sha_256))
     }
 }
 

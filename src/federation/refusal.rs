@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::alto::json::Faults;
 use crate::api::s2s::Reason;
 use crate::client::PeerError;
@@ -12,6 +14,10 @@ use crate::runtime::PoolError;
 use crate::store::StoreError;
 
 use super::jws::JwsError;
+use super::refused::Lasts;
+
+/// How many characters of a reason are shown.
+const MAX_DETAIL: usize = 1_000;
 
 /// Why something of a peer was not taken. What was had of it before stays in
 /// use.
@@ -39,11 +45,21 @@ pub enum Refusal {
     #[error("{0}")]
     Held(String),
     /// It is signed too far in the future.
-    #[error("{0}")]
-    Clock(String),
+    #[error("{text}")]
+    Clock {
+        /// What is wrong.
+        text: String,
+        /// When it will not be any more.
+        until: Timestamp,
+    },
     /// It has stopped counting.
-    #[error("{0}")]
-    Expired(String),
+    #[error("{text}")]
+    Expired {
+        /// What is wrong.
+        text: String,
+        /// When it did.
+        since: Timestamp,
+    },
     /// We are not among those who may have it.
     #[error("its scope does not include {0}")]
     Scope(DomainLabel),
@@ -64,6 +80,9 @@ pub enum Refusal {
     /// It is more than we take.
     #[error("{0}")]
     Limit(String),
+    /// It is more than there is room for now.
+    #[error("{0}")]
+    Full(String),
     /// What a resource is, is not what the manifest says.
     #[error("{0}")]
     Digest(String),
@@ -114,12 +133,12 @@ impl Refusal {
             Refusal::Signature(_) => "signature",
             Refusal::Key(_) => "key",
             Refusal::Held(_) => "held",
-            Refusal::Clock(_) => "clock",
-            Refusal::Expired(_) => "expired",
+            Refusal::Clock { .. } => "clock",
+            Refusal::Expired { .. } => "expired",
             Refusal::Scope(_) => "scope",
             Refusal::OldSerial { .. } => "old-serial",
             Refusal::Equivocation(_) => "equivocation",
-            Refusal::Limit(_) => "limit",
+            Refusal::Limit(_) | Refusal::Full(_) => "limit",
             Refusal::Digest(_) => "digest",
             Refusal::Content(_) => "content",
             Refusal::Lagging(_) => "lagging",
@@ -137,7 +156,7 @@ impl Refusal {
     /// wrong clock: which of the two it is cannot be told from here.
     fn rejection(&self) -> Option<&'static str> {
         match self {
-            Refusal::Expired(_) => Some("clock"),
+            Refusal::Expired { .. } => Some("clock"),
             Refusal::Client(PeerError::MediaType { .. } | PeerError::Body { .. }) => {
                 Some(self.code())
             }
@@ -145,6 +164,24 @@ impl Refusal {
             // Nothing came, or we failed ourselves.
             Refusal::Client(_) | Refusal::Store(_) | Refusal::Pool(_) | Refusal::Defect(_) => None,
             _ => Some(self.code()),
+        }
+    }
+
+    /// For how long the same manifest would be refused again.
+    pub(super) fn lasts(&self) -> Lasts {
+        match self {
+            Refusal::Clock { until, .. } => Lasts::Until(*until),
+            Refusal::Expired { since, .. } => Lasts::Since(*since),
+            // The document may come as it should be, or we may do better.
+            Refusal::Digest(_)
+            | Refusal::Lagging(_)
+            | Refusal::Peer(_)
+            | Refusal::Full(_)
+            | Refusal::Client(_)
+            | Refusal::Store(_)
+            | Refusal::Pool(_)
+            | Refusal::Defect(_) => Lasts::Not,
+            _ => Lasts::Always,
         }
     }
 
@@ -170,11 +207,17 @@ impl Refusal {
         }
     }
 
-    /// The reason as it is shown.
+    /// The reason as it is shown, at most [`MAX_DETAIL`] characters of it: a peer
+    /// may have written some.
     pub fn reason(&self) -> Reason {
+        let mut detail = self.to_string();
+        if let Some((end, _)) = detail.char_indices().nth(MAX_DETAIL) {
+            detail.truncate(end);
+            detail.push('…');
+        }
         Reason {
             code: self.code().to_owned(),
-            detail: self.to_string(),
+            detail,
         }
     }
 }
@@ -233,7 +276,7 @@ impl Rejections {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::federation::testing::label;
+    use crate::federation::testing::{at, label};
 
     #[test]
     fn what_came_and_was_refused_is_counted_by_a_reason_known_before() {
@@ -262,7 +305,13 @@ mod tests {
             (Refusal::Signature(JwsError::Form), "signature"),
             (Refusal::Key(text()), "key"),
             (Refusal::Held(text()), "held"),
-            (Refusal::Clock(text()), "clock"),
+            (
+                Refusal::Clock {
+                    text: text(),
+                    until: at(0),
+                },
+                "clock",
+            ),
             (Refusal::Scope(label("isp-a")), "scope"),
             (old, "old-serial"),
             (Refusal::Equivocation(1), "equivocation"),
@@ -285,7 +334,10 @@ mod tests {
             assert_eq!(rejections.now()[reason], 1, "{reason}");
         }
         assert!(rejections.now().values().all(|count| *count == 1));
-        rejections.count(&Refusal::Expired(text()));
+        rejections.count(&Refusal::Expired {
+            text: text(),
+            since: at(0),
+        });
         assert_eq!(rejections.now()["clock"], 2, "its end is a time too");
     }
 

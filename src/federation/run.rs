@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Mutex, watch};
 
-use crate::api::s2s::{Descriptor, KeyDocument, ManifestEntry, OwnStatus, PeerList};
+use crate::api::s2s::{Descriptor, KeyDocument, ManifestEntry, OwnStatus, PeerList, PeerStatus};
 use crate::ident::{Digest, DomainLabel};
 use crate::publish::Snapshot;
 use crate::runtime::{Clock, DateWatch, Gate, Pool, PoolError, Task};
@@ -17,6 +18,8 @@ use super::copies::Copies;
 use super::copy::Imports;
 use super::export::{Blob, Exports, Passed};
 use super::key::{KeyError, Keyring};
+use super::marks::Marks;
+use super::nudge::Nudge;
 use super::own::{IssuedManifests, OwnDomain, Publisher};
 use super::peer::supervise;
 use super::refusal::Refusal;
@@ -89,20 +92,21 @@ impl Federation {
         let archive = Arc::new(archive);
         let Facts {
             serial,
-            highest,
+            marks: kept_marks,
             keys: known,
             peers,
         } = facts;
+        let mut marks = Marks::default();
+        for (name, mark) in kept_marks {
+            marks.insert(name, mark);
+        }
         let shared = Arc::new(Shared {
             copies: Copies::new(clock.clone()),
             clock: clock.clone(),
             pool: pool.clone(),
             archive: archive.clone(),
             settings: settings.clone(),
-            trust: Mutex::new(Trust {
-                keys: known,
-                highest,
-            }),
+            trust: Mutex::new(Trust { keys: known, marks }),
             nudges: Nudges::default(),
         });
         shared.copies.set_peers(configured(&first).into_values());
@@ -260,6 +264,12 @@ impl Federation {
         self.shared.copies.unpushed()
     }
 
+    /// How many changes that peers pushed had to wait, since their domains change
+    /// all the time.
+    pub fn damped(&self) -> u64 {
+        self.shared.copies.damped()
+    }
+
     /// Counts the changes of [`status`](Self::status), so that it can be
     /// watched.
     pub fn changes(&self) -> watch::Receiver<u64> {
@@ -273,14 +283,28 @@ impl Federation {
         }
     }
 
-    /// Reads a peer now, whatever was read before; false if there is none with
-    /// this label.
+    /// Reads a peer now, whatever was read or refused before; false if there is none
+    /// with this label.
     pub fn refresh(&self, peer: &DomainLabel) -> bool {
         let is_peer = self.shared.settings().peers.contains_key(peer);
-        if is_peer {
-            self.shared.nudges.nudge(peer);
+        if let Some(nudge) = self.shared.nudges.of(peer).filter(|_| is_peer) {
+            nudge.read();
         }
         is_peer
+    }
+
+    /// The same, and comes back when it was read, or `patience` is over, with how
+    /// things stand then; nothing if there is no such peer.
+    pub async fn retry(&self, peer: &DomainLabel, patience: Duration) -> Option<PeerStatus> {
+        let nudge = self.shared.nudges.of(peer);
+        if let Some(nudge) = nudge {
+            let number = nudge.read();
+            let reading = nudge.until_done(number);
+            // Where it takes longer the status says what was before.
+            let _over = self.shared.clock.timeout(patience, reading).await;
+        }
+        let peers = self.status().peers.into_iter();
+        peers.into_iter().find(|status| status.domain == *peer)
     }
 
     /// Forgets which keys a domain has, and what was seen under them: the next
@@ -298,7 +322,7 @@ impl Federation {
 /// A peer that is being read.
 struct Running {
     peer: Arc<PeerSettings>,
-    nudge: Arc<Notify>,
+    nudge: Arc<Nudge>,
     _task: Task<()>,
 }
 
@@ -317,9 +341,11 @@ async fn follow(shared: Arc<Shared>) {
         if let Err(error) = shared.drop_unconfigured().await {
             tracing::error!(reason = %error, "what former peers passed is not dropped");
         }
+        // What they have is judged by other settings now.
+        running.values().for_each(|it| _ = it.nudge.read());
         for (label, peer) in configured {
             running.entry(label).or_insert_with(|| {
-                let nudge = Arc::new(Notify::new());
+                let nudge = Arc::new(Nudge::default());
                 let life = supervise(shared.clone(), peer.clone(), nudge.clone());
                 Running {
                     _task: Task::spawn("peer supervisor", life),
@@ -338,7 +364,6 @@ async fn follow(shared: Arc<Shared>) {
             // Nobody can change them any more; the tasks go on.
             return pending().await;
         }
-        shared.nudges.nudge_all();
     }
 }
 
@@ -383,15 +408,13 @@ async fn release_held(shared: &Shared) {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use jiff::{SignedDuration, Timestamp};
 
     use super::*;
     use crate::compile::Interconnects;
     use crate::federation::SigningKey;
     use crate::federation::copies::LONGEST_LOOK;
-    use crate::federation::testing::{at, domain_view, settings, small_store};
+    use crate::federation::testing::{Log, at, domain_view, settings, small_store};
     use crate::runtime::ManualClock;
     use crate::runtime::testing::soon;
 
@@ -443,33 +466,9 @@ mod tests {
         assert_eq!(shown(), before);
     }
 
-    /// What is logged.
-    #[derive(Clone, Default)]
-    struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
-
-    impl io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("no panic").write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Log {
-        fn count(&self, words: &str) -> usize {
-            let bytes = self.0.lock().expect("no panic");
-            String::from_utf8_lossy(&bytes).matches(words).count()
-        }
-    }
-
     #[tokio::test]
     async fn a_date_that_jumps_is_a_warning_once() {
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
-        let _logged = tracing::subscriber::set_default(subscriber.finish());
+        let (log, _logged) = Log::taken();
         let alone = Alone::start().await;
         let look = async || {
             soon(alone.hand.sleeper(LONGEST_LOOK)).await;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Mutex, watch};
 
 use crate::api::s2s::{KeyTrust, Manifest};
 use crate::ident::DomainLabel;
@@ -14,14 +14,16 @@ use super::archive::Archive;
 use super::copies::Copies;
 use super::copy::DomainCopy;
 use super::key::PublicKey;
-use super::manifest::{Highest, Received};
+use super::manifest::Received;
+use super::marks::{Mark, MarkName, Marks, Worth};
+use super::nudge::Nudge;
 use super::refusal::Refusal;
 use super::settings::Settings;
 use super::trust::{KnownKeys, Signer, Via};
 
-/// How many keys of how many domains are remembered: who may pass any domain
-/// could fill the disk with them.
-const MAX_KNOWN: usize = 10_000;
+/// How many keys are remembered for each peer beyond two for each domain that it
+/// may pass: the share of one that passes few.
+const SHARE: usize = 16;
 
 /// What all peers' tasks share.
 pub(super) struct Shared {
@@ -36,28 +38,25 @@ pub(super) struct Shared {
 
 /// How each peer's task is told to read it now.
 #[derive(Debug, Default)]
-pub(super) struct Nudges(std::sync::Mutex<BTreeMap<DomainLabel, Arc<Notify>>>);
+pub(super) struct Nudges(std::sync::Mutex<BTreeMap<DomainLabel, Arc<Nudge>>>);
 
 impl Nudges {
     /// Has these tasks, and no others, told from now on.
-    pub(super) fn set(&self, tasks: impl IntoIterator<Item = (DomainLabel, Arc<Notify>)>) {
+    pub(super) fn set(&self, tasks: impl IntoIterator<Item = (DomainLabel, Arc<Nudge>)>) {
         *self.lock() = tasks.into_iter().collect();
     }
 
-    /// Has a peer read now, if it has a task; one without is read as soon as it has
-    /// one.
-    pub(super) fn nudge(&self, peer: &DomainLabel) {
-        if let Some(nudge) = self.lock().get(peer) {
-            nudge.notify_one();
-        }
+    /// Those of a peer, if it has a task; one without is read as soon as it has one.
+    pub(super) fn of(&self, peer: &DomainLabel) -> Option<Arc<Nudge>> {
+        self.lock().get(peer).cloned()
     }
 
-    /// Has all peers read now.
+    /// Has all peers read now, whatever was read before.
     pub(super) fn nudge_all(&self) {
-        self.lock().values().for_each(|nudge| nudge.notify_one());
+        self.lock().values().for_each(|nudge| _ = nudge.read());
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<DomainLabel, Arc<Notify>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<DomainLabel, Arc<Nudge>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -66,7 +65,7 @@ impl Nudges {
 #[derive(Debug, Default)]
 pub(super) struct Trust {
     pub(super) keys: BTreeMap<DomainLabel, KnownKeys>,
-    pub(super) highest: BTreeMap<(DomainLabel, String), Highest>,
+    pub(super) marks: Marks,
 }
 
 impl Shared {
@@ -101,23 +100,32 @@ impl Shared {
         let domain = &received.manifest.domain;
         let now = self.clock.wall();
         let mut trust = self.trust.lock().await;
-        let kept = trust.keys.get(domain).cloned().unwrap_or_default();
-        let mut known = kept.clone();
-        known.keep_vouched(|peer| self.copies.passes(peer, domain));
+        let known = self.known(&trust, domain);
         let signer = known.verify(settings.pins(domain), via, received, now)?;
         received.check_clock(now)?;
         let name = (domain.clone(), signer.key.kid());
-        let highest = trust.highest.get(&name).copied();
-        received.check_serial(highest.as_ref())?;
-        if highest.is_none() && trust.highest.len() >= MAX_KNOWN {
-            self.make_room(&mut trust).await?;
+        let before = trust.marks.get(&name).cloned();
+        received.check_serial(before.as_ref().map(|mark| &mark.highest))?;
+        let sender = received.path.last().unwrap_or(domain);
+        let by = match before.as_ref().and_then(|mark| mark.by.clone()) {
+            // The domain's own share is for what it passes itself.
+            Some(by) if sender != domain => by,
+            _ => sender.clone(),
+        };
+        if before.is_none() {
+            self.make_room(&mut trust, &settings, &by, domain).await?;
         }
-        let mark = received.mark();
-        if highest != Some(mark) {
-            self.archive.keep_highest(domain, &name.1, &mark).await?;
-            trust.highest.insert(name, mark);
+        let mark = Mark {
+            highest: received.mark(),
+            by: Some(by),
+        };
+        if before.as_ref() != Some(&mark) {
+            self.archive.keep_mark(&name, &mark).await?;
+            trust.marks.insert(name, mark);
         }
-        let mut learned = known.clone();
+        // Some of it may have been forgotten for it.
+        let kept = trust.keys.get(domain).cloned().unwrap_or_default();
+        let mut learned = self.known(&trust, domain);
         let agreed = learned.learn(via, &signer, received);
         if learned != kept {
             self.archive.keep_keys(domain, &kept, &learned).await?;
@@ -125,11 +133,13 @@ impl Shared {
                 self.drop_unvouched(domain, &learned.direct.at(now)).await?;
             }
             let is_shown = kept.direct.is_empty() && !learned.direct.is_empty();
-            if is_shown || (agreed.is_ok() && learned.vouched != kept.vouched) {
+            let is_agreed = agreed.is_ok() && learned.vouched != kept.vouched;
+            trust.keys.insert(domain.clone(), learned);
+            self.copies.reconsider(|_, other| other == domain);
+            if is_shown || is_agreed {
                 // What relays pass of it is judged by other keys now.
                 self.nudge_held(domain);
             }
-            trust.keys.insert(domain.clone(), learned);
         }
         agreed.map(|()| signer)
     }
@@ -141,25 +151,30 @@ impl Shared {
         let domains: BTreeSet<DomainLabel> = held.map(|held| held.domain).collect();
         for domain in domains {
             let mut trust = self.trust.lock().await;
-            let Some(kept) = trust.keys.get(&domain) else {
-                continue;
-            };
-            let mut known = kept.clone();
-            known.keep_vouched(|peer| self.copies.passes(peer, &domain));
-            if known != *kept {
-                self.archive.keep_keys(&domain, kept, &known).await?;
+            let is_gone = |peer: &DomainLabel| !self.copies.passes(peer, &domain);
+            if self.unlearn(&mut trust, &domain, is_gone).await? {
                 self.nudge_held(&domain);
-                trust.keys.insert(domain, known);
             }
         }
         Ok(())
     }
 
-    /// Has the peers read now of which a domain is held.
+    /// What is known of the keys of a domain: a word holds for as long as the peer
+    /// passes what it was given for.
+    fn known(&self, trust: &Trust, domain: &DomainLabel) -> KnownKeys {
+        let mut known = trust.keys.get(domain).cloned().unwrap_or_default();
+        known.keep_vouched(|peer| self.copies.passes(peer, domain));
+        known
+    }
+
+    /// Has the peers read again of which a domain is held: they may be made to be, so
+    /// that it is paced.
     fn nudge_held(&self, domain: &DomainLabel) {
         let held = self.copies.held().into_iter();
         for held in held.filter(|held| held.domain == *domain) {
-            self.nudges.nudge(&held.sender);
+            if let Some(nudge) = self.nudges.of(&held.sender) {
+                nudge.again();
+            }
         }
     }
 
@@ -199,52 +214,136 @@ impl Shared {
         self.archive.drop_copies(gone).await
     }
 
-    /// Forgets serials that guard against nothing any more, since every
-    /// manifest before them has stopped counting, and the vouched keys of
-    /// domains that nobody passes.
-    async fn make_room(&self, trust: &mut Trust) -> Result<(), Refusal> {
-        let now = self.clock.wall();
-        let over = trust.highest.iter().filter(|(_, mark)| mark.until < now);
-        let over: Vec<_> = over.map(|(name, _)| name.clone()).collect();
-        if over.is_empty() {
-            return Err(Refusal::Limit(format!(
-                "{MAX_KNOWN} keys of domains are remembered, and no further one; choose the \
-                 domains that are imported"
-            )));
-        }
-        for (domain, kid) in over {
-            self.archive.drop_highest(&domain, &kid).await?;
-            trust.highest.remove(&(domain.clone(), kid));
-            let known = trust.keys.get(&domain);
-            if let Some(known) = known.filter(|known| known.direct.is_empty())
-                && !self.copies.has(&domain)
-            {
-                let none = KnownKeys::default();
-                self.archive.keep_keys(&domain, known, &none).await?;
-                trust.keys.remove(&domain);
+    /// Sees to it that a peer may have one more key of a domain remembered: forgets
+    /// of its share what guards least.
+    async fn make_room(
+        &self,
+        trust: &mut Trust,
+        settings: &Settings,
+        by: &DomainLabel,
+        domain: &DomainLabel,
+    ) -> Result<(), Refusal> {
+        let peer = settings.peers.get(by);
+        let passed = peer.map_or(0, |peer| peer.import.max_domains);
+        let share = passed.saturating_mul(2).saturating_add(SHARE);
+        let worth = |(domain, kid): &MarkName, mark: &Mark| {
+            let pins = settings.pins(domain);
+            let known = trust.keys.get(domain);
+            let counts = match pins {
+                [] => known.is_some_and(|known| known.count(kid)),
+                pins => pins.iter().any(|pin| pin.kid() == *kid),
+            };
+            let is_vouched = pins.is_empty() && known.is_none_or(|it| it.direct.is_empty());
+            let by = mark.by.as_ref().unwrap_or(domain);
+            match counts {
+                false => Worth::Nothing,
+                true if is_vouched && self.copies.copy(by, domain).is_none() => Worth::Little,
+                true => Worth::All,
             }
+        };
+        let gone = trust
+            .marks
+            .room(by, domain, share, self.clock.wall(), worth)?;
+        self.forget(trust, &gone).await?;
+        Ok(())
+    }
+
+    /// Forgets these marks, and the keys that their peers vouched for of domains
+    /// that they no longer pass.
+    async fn forget(&self, trust: &mut Trust, names: &[MarkName]) -> Result<(), StoreError> {
+        self.archive.drop_marks(names).await?;
+        for name in names {
+            let by = trust.marks.get(name).and_then(|mark| mark.by.clone());
+            trust.marks.remove(name);
+            let domain = &name.0;
+            let Some(by) = by.filter(|by| self.copies.copy(by, domain).is_none()) else {
+                continue;
+            };
+            self.unlearn(trust, domain, |peer| *peer == by).await?;
         }
         Ok(())
     }
 
-    /// Forgets which keys a domain has; whether any were known. The serials
-    /// seen under them stay: what is old under a key stays old.
-    pub(super) async fn forget_key(&self, domain: &DomainLabel) -> Result<bool, StoreError> {
-        let mut trust = self.trust.lock().await;
+    /// Forgets the keys of a domain that these peers vouched for; whether there were
+    /// any.
+    async fn unlearn(
+        &self,
+        trust: &mut Trust,
+        domain: &DomainLabel,
+        is_gone: impl Fn(&DomainLabel) -> bool,
+    ) -> Result<bool, StoreError> {
         let Some(known) = trust.keys.get(domain) else {
             return Ok(false);
         };
-        let none = KnownKeys::default();
-        self.archive.keep_keys(domain, known, &none).await?;
-        trust.keys.remove(domain);
+        let mut left = known.clone();
+        left.keep_vouched(|peer| !is_gone(peer));
+        if left == *known {
+            return Ok(false);
+        }
+        self.archive.keep_keys(domain, known, &left).await?;
+        match left == KnownKeys::default() {
+            true => drop(trust.keys.remove(domain)),
+            false => drop(trust.keys.insert(domain.clone(), left)),
+        }
+        self.copies.reconsider(|_, other| other == domain);
         Ok(true)
     }
 
-    /// Drops what is kept of peers that are no longer configured.
+    /// Forgets which keys a domain has, and which serials were seen under them;
+    /// whether any were known. Whoever comes next is believed.
+    pub(super) async fn forget_key(&self, domain: &DomainLabel) -> Result<bool, StoreError> {
+        let mut trust = self.trust.lock().await;
+        let marks: Vec<_> = trust
+            .marks
+            .of_domain(domain)
+            .map(|(name, _)| name.clone())
+            .collect();
+        let known = trust.keys.get(domain);
+        if known.is_none() && marks.is_empty() {
+            return Ok(false);
+        }
+        if let Some(known) = known {
+            let none = KnownKeys::default();
+            self.archive.keep_keys(domain, known, &none).await?;
+            trust.keys.remove(domain);
+        }
+        self.forget(&mut trust, &marks).await?;
+        self.copies.reconsider(|_, other| other == domain);
+        Ok(true)
+    }
+
+    /// Drops what is kept of peers that are no longer configured: what they passed,
+    /// the keys that they vouched for, and their marks. A mark of what another peer
+    /// passes too is of that one's share from now on.
     pub(super) async fn drop_unconfigured(&self) -> Result<(), StoreError> {
         let settings = self.settings();
+        let is_peer = |label: &DomainLabel| settings.peers.contains_key(label);
         let mut gone = self.archive.names().await;
-        gone.retain(|name| !settings.peers.contains_key(&name.sender));
-        self.archive.drop_copies(gone).await
+        gone.retain(|name| !is_peer(&name.sender));
+        self.archive.drop_copies(gone).await?;
+        let mut trust = self.trust.lock().await;
+        let mut loose = Vec::new();
+        for name in trust.marks.without(is_peer) {
+            let heir = self.copies.passed_by(&name.0, &name.1);
+            let mark = trust.marks.get(&name).cloned();
+            match heir.zip(mark) {
+                None => loose.push(name),
+                Some((heir, mark)) => {
+                    let mark = Mark {
+                        by: Some(heir),
+                        ..mark
+                    };
+                    self.archive.keep_mark(&name, &mark).await?;
+                    trust.marks.insert(name, mark);
+                }
+            }
+        }
+        self.forget(&mut trust, &loose).await?;
+        let domains: Vec<DomainLabel> = trust.keys.keys().cloned().collect();
+        for domain in domains {
+            self.unlearn(&mut trust, &domain, |peer| !is_peer(peer))
+                .await?;
+        }
+        Ok(())
     }
 }

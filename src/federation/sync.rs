@@ -19,6 +19,7 @@ use super::copy::{DomainCopy, SignedManifest};
 use super::import::{Former, Import, Parts, import};
 use super::manifest::{Received, Reception, content_digest};
 use super::refusal::Refusal;
+use super::refused::{Lasts, Refused};
 use super::run::UPDATES;
 use super::settings::PeerSettings;
 use super::shared::Shared;
@@ -41,10 +42,42 @@ pub(super) struct Reader {
     descriptor: Option<Descriptor>,
     /// Where it was found, if not at the well-known place.
     announced: Option<Url>,
-    /// The entity tag of the manifests that were taken without exception.
-    manifests: Option<String>,
+    /// The entity tag of the manifests that were all judged, and the grounds of
+    /// that.
+    manifests: Option<(String, u64)>,
     /// What came on the peer's update stream, until a manifest names it.
     given: BTreeMap<Digest, Bytes>,
+}
+
+/// The manifests that a peer passes, and their entity tag.
+type Manifests = (Vec<Box<RawValue>>, Option<String>);
+
+/// An entry of the manifests, of a domain that we want.
+struct Wanted {
+    domain: DomainLabel,
+    /// As it came.
+    text: Bytes,
+    entry: Result<ManifestEntry, Refusal>,
+}
+
+/// What came of an entry.
+enum Judged {
+    /// What it says is had.
+    Had,
+    /// It is refused, for this long.
+    Refused(Lasts),
+    /// It names what is gone, and the peer is to be asked again at once.
+    Gone,
+}
+
+/// What came of an entry that was pushed.
+pub(super) enum Told {
+    /// Nothing: it is refused, and will be.
+    Known,
+    /// What it says is had.
+    Taken,
+    /// It is refused, and may be taken later.
+    Again,
 }
 
 impl Reader {
@@ -87,18 +120,39 @@ impl Reader {
         self.shared.copies.copy(&self.peer.domain, domain)
     }
 
-    /// The documents that a domain is made of.
-    pub(super) fn needed(&self, copy: &DomainCopy) -> Result<Vec<ManifestResource>, Refusal> {
-        let Some(signed) = &copy.signed else {
-            return Ok(Vec::new());
-        };
-        let parts = Parts::of(&signed.manifest, &self.peer.import.limits())?;
-        Ok(parts.resources().cloned().collect())
+    /// The domains that the peer passes and that are refused, nothing being had of
+    /// them.
+    pub(super) fn only_refused(&self) -> Vec<DomainLabel> {
+        self.shared.copies.only_refused(&self.peer.domain)
+    }
+
+    /// The documents that a domain is made of; none that would not be taken by now.
+    pub(super) fn needed(&self, copy: &DomainCopy) -> Vec<ManifestResource> {
+        let signed = copy.signed.iter();
+        let limits = self.peer.import.limits();
+        let parts = signed.filter_map(|signed| Parts::of(&signed.manifest, &limits).ok());
+        parts
+            .flat_map(|parts| parts.resources().cloned().collect::<Vec<_>>())
+            .collect()
     }
 
     /// Whether we want a domain from this peer.
     pub(super) fn wants(&self, domain: &DomainLabel) -> bool {
         self.peer.import.domains.includes(domain, &self.peer.domain)
+    }
+
+    /// Whether what the stream of a domain brings is what is had of it, or older: a
+    /// reading may have been faster.
+    pub(super) fn is_had(&self, domain: &DomainLabel, entry: &[u8]) -> bool {
+        let Some(copy) = self.copy(domain) else {
+            return false;
+        };
+        let Ok(entry) = serde_json::from_slice::<ManifestEntry>(entry) else {
+            return false;
+        };
+        let is_same = |it: &SignedManifest| *it.text == *entry.manifest;
+        let is_same = copy.path == entry.path && copy.signed.as_ref().is_some_and(is_same);
+        entry.domain == *domain && (is_same || entry.serial < copy.serial)
     }
 
     /// The document with a digest, if it is here.
@@ -112,6 +166,11 @@ impl Reader {
     /// Keeps a document that came on the stream until a manifest names it.
     pub(super) fn give(&mut self, digest: Digest, body: Bytes) {
         self.given.insert(digest, body);
+    }
+
+    /// Keeps nothing of that any longer.
+    pub(super) fn give_up(&mut self) {
+        self.given.clear();
     }
 
     /// # Errors
@@ -134,50 +193,110 @@ impl Reader {
         Ok(self.shared.pool.run(work).await?)
     }
 
-    /// Takes an entry of the manifests that came on the stream; whether what it
-    /// says is had now. What it names and did not come is fetched, and counted.
-    pub(super) async fn take_pushed(&mut self, entry: &[u8]) -> Result<bool, Refusal> {
-        let entry: Box<RawValue> = serde_json::from_slice(entry)
-            .map_err(|error| Refusal::Form(format!("the entry cannot be read: {error}")))?;
-        let Some((domain, entry)) = self.wanted(&entry) else {
-            return Ok(false);
-        };
-        let path = entry
-            .as_ref()
-            .map_or_else(|_| Vec::new(), |e| e.path.clone());
-        let taken = match entry {
-            Ok(entry) => self.take(entry, true).await,
-            Err(refusal) => Err(refusal),
-        };
-        self.given.clear();
-        let peer = &self.peer.domain;
-        match taken {
-            Ok(()) => {
-                self.shared.copies.confirm(peer, &domain);
+    /// Takes an entry of the manifests that came on the stream of a domain. What it
+    /// names and did not come is fetched, and counted.
+    pub(super) async fn take_pushed(
+        &mut self,
+        followed: &DomainLabel,
+        entry: Bytes,
+    ) -> Result<Told, Refusal> {
+        let unreadable =
+            |error| Refusal::Form(format!("the entry of {followed} cannot be read: {error}"));
+        let entry: Box<RawValue> = serde_json::from_slice(&entry).map_err(unreadable)?;
+        let entry = self.wanted(entry).filter(|it| it.domain == *followed);
+        let entry = entry.ok_or_else(|| {
+            Refusal::Mismatch(format!("the entry of {followed} is of another domain"))
+        })?;
+        let judged = self.judge(entry, true, false).await;
+        self.give_up();
+        Ok(match judged? {
+            Judged::Had => {
+                let peer = &self.peer.domain;
                 self.shared.copies.synced(peer, SpokenProtocol::Altofed);
-                Ok(true)
+                Told::Taken
             }
-            Err(refusal) if refusal.is_absence() => Err(refusal),
-            Err(refusal) => {
-                self.refuse(&domain, &path, &refusal);
-                Ok(false)
-            }
-        }
+            Judged::Refused(Lasts::Not) | Judged::Gone => Told::Again,
+            Judged::Refused(_) => Told::Known,
+        })
     }
 
-    fn refuse(&self, domain: &DomainLabel, path: &[DomainLabel], refusal: &Refusal) {
+    /// Takes what the peer passes of a domain, unless it is known to be refused.
+    /// Nothing is noted of what names a document that is gone if the peer is asked
+    /// again at once.
+    ///
+    /// # Errors
+    /// The peer gave no answer.
+    async fn judge(
+        &self,
+        entry: Wanted,
+        pushed: bool,
+        may_repeat: bool,
+    ) -> Result<Judged, Refusal> {
+        let (peer, copies) = (&self.peer.domain, &self.shared.copies);
+        let Wanted {
+            domain,
+            text,
+            entry,
+        } = entry;
+        let grounds = copies.grounds();
+        let mut digest = None;
+        if let Some(known) = copies
+            .refused(peer, &domain)
+            .filter(|it| it.entry.is_some())
+        {
+            let text = text.clone();
+            let found = self.work(move || Digest::of(&text)).await?;
+            if copies.is_refused(peer, &domain, &found) {
+                return Ok(Judged::Refused(known.lasts));
+            }
+            digest = Some(found);
+        }
+        let (path, taken) = match entry {
+            Ok(entry) => (entry.path.clone(), self.take(entry, pushed).await),
+            Err(refusal) => (Vec::new(), Err(refusal)),
+        };
+        let refusal = match taken {
+            Ok(()) => {
+                copies.confirm(peer, &domain);
+                return Ok(Judged::Had);
+            }
+            Err(Refusal::Client(PeerError::Status { status: 404, .. })) if may_repeat => {
+                return Ok(Judged::Gone);
+            }
+            Err(refusal) if refusal.is_absence() => return Err(refusal),
+            Err(refusal) => refusal,
+        };
+        let digest = match digest {
+            Some(digest) => digest,
+            None => self.work(move || Digest::of(&text)).await?,
+        };
+        let refused = Refused::of(&refusal, &path, Some(digest));
+        let lasts = refused.lasts;
+        self.refuse(&domain, refused, grounds, &refusal);
+        Ok(Judged::Refused(lasts))
+    }
+
+    /// Notes what was refused, and tells of it if it is news.
+    fn refuse(&self, domain: &DomainLabel, refused: Refused, grounds: u64, refusal: &Refusal) {
         let (peer, code) = (&self.peer.domain, refusal.code());
-        tracing::warn!(%peer, %domain, reason = code, "refused: {refusal}");
-        self.shared.copies.refuse(peer, domain, path, refusal);
+        let copies = &self.shared.copies;
+        copies.count(refusal);
+        match copies.refuse(peer, domain, refused, grounds) {
+            true => tracing::warn!(%peer, %domain, reason = code, "refused: {refusal}"),
+            false => tracing::debug!(%peer, %domain, reason = code, "refused: {refusal}"),
+        }
     }
 
     /// Reads the manifests that the peer passes, and what they name that is
     /// new; its descriptor must have been read. A domain whose manifest is refused keeps what was had of it.
     pub(super) async fn read(&mut self) -> Result<(), Refusal> {
         for attempt in 1..=ATTEMPTS {
-            let Some(entries) = self.manifests().await? else {
+            let grounds = self.shared.copies.grounds();
+            self.manifests.take_if(|(_, before)| *before != grounds);
+            let Some((entries, etag)) = self.manifests().await? else {
                 return Ok(());
             };
+            self.manifests = etag.map(|etag| (etag, grounds));
             let missing = self.take_all(entries, attempt < ATTEMPTS).await?;
             if !missing {
                 break;
@@ -235,16 +354,23 @@ impl Reader {
                 document.domain, self.peer.domain
             )));
         }
+        if self.shown() != document.keys {
+            // It may be signed by one that it did not show.
+            let own = &self.peer.domain;
+            let is_own = |peer: &DomainLabel, domain: &DomainLabel| peer == own && domain == own;
+            self.shared.copies.reconsider(is_own);
+        }
         self.descriptor = Some(document);
         Ok(())
     }
 
-    /// The manifests that the peer passes; none if they are those that were
-    /// taken.
-    async fn manifests(&mut self) -> Result<Option<Vec<Box<RawValue>>>, Refusal> {
+    /// The manifests that the peer passes and their entity tag; none if they are
+    /// those that were judged.
+    async fn manifests(&self) -> Result<Option<Manifests>, Refusal> {
         let url = self.s2s("manifests")?;
+        let known = self.manifests.as_ref();
         let ask = Ask {
-            known: self.manifests.as_deref(),
+            known: known.map(|(etag, _)| etag.as_str()),
             max_bytes: Some(self.peer.import.max_bytes),
             ..Ask::new(&url, media::JSON)
         };
@@ -259,8 +385,7 @@ impl Reader {
                 self.peer.import.max_domains
             )));
         }
-        self.manifests = found.etag;
-        Ok(Some(entries))
+        Ok(Some((entries, found.etag)))
     }
 
     /// Takes every manifest that is wanted; whether a body was missing that
@@ -272,30 +397,23 @@ impl Reader {
     ) -> Result<bool, Refusal> {
         let peer = self.peer.domain.clone();
         let mut passed = BTreeSet::new();
-        let mut flawless = true;
+        // Whether the same manifests would be judged the same.
+        let mut lasts = true;
         for entry in entries {
-            let Some((domain, entry)) = self.wanted(&entry) else {
+            let Some(entry) = self.wanted(entry) else {
                 continue;
             };
+            let domain = entry.domain.clone();
             if !passed.insert(domain.clone()) {
                 continue;
             }
-            let (path, taken) = match entry {
-                Ok(entry) => (entry.path.clone(), self.take(entry, false).await),
-                Err(refusal) => (Vec::new(), Err(refusal)),
-            };
-            match taken {
-                Ok(()) => self.shared.copies.confirm(&peer, &domain),
-                Err(refusal) if refusal.is_absence() => {
+            match self.judge(entry, false, may_repeat).await {
+                Ok(Judged::Had | Judged::Refused(Lasts::Always)) => {}
+                Ok(Judged::Refused(_)) => lasts = false,
+                Ok(Judged::Gone) => return Ok(true),
+                Err(refusal) => {
                     self.manifests = None;
                     return Err(refusal);
-                }
-                Err(Refusal::Client(PeerError::Status { status: 404, .. })) if may_repeat => {
-                    return Ok(true);
-                }
-                Err(refusal) => {
-                    flawless = false;
-                    self.refuse(&domain, &path, &refusal);
                 }
             }
         }
@@ -312,31 +430,38 @@ impl Reader {
         self.shared.archive.drop_copies(gone).await?;
         self.shared.release_held().await?;
         if self.wants(&peer) && !passed.contains(&peer) {
-            flawless = false;
             let text = "the peer does not pass its own domain to us; its `export` and `scope` \
                         must let us have it";
             let refusal = Refusal::Content(text.to_owned());
-            self.shared.copies.refuse(&peer, &peer, &[], &refusal);
+            let grounds = self.shared.copies.grounds();
+            self.refuse(&peer, Refused::of(&refusal, &[], None), grounds, &refusal);
         }
-        if !flawless {
+        if !lasts {
             // What is refused now may be taken later, though it did not change.
             self.manifests = None;
         }
         Ok(false)
     }
 
-    /// The domain of an entry and the entry, if we want the domain from this
-    /// peer. An entry whose domain cannot be read is passed over.
-    fn wanted(&self, entry: &RawValue) -> Option<(DomainLabel, Result<ManifestEntry, Refusal>)> {
+    /// An entry, if we want its domain from this peer. One whose domain cannot be
+    /// read is passed over.
+    fn wanted(&self, text: Box<RawValue>) -> Option<Wanted> {
         #[derive(Deserialize)]
         struct Name {
             domain: DomainLabel,
         }
-        let Name { domain } = serde_json::from_str(entry.get()).ok()?;
-        let wanted = self.wants(&domain);
-        let entry = serde_json::from_str(entry.get())
+        let Name { domain } = serde_json::from_str(text.get()).ok()?;
+        if !self.wants(&domain) {
+            return None;
+        }
+        let entry = serde_json::from_str(text.get())
             .map_err(|error| Refusal::Form(format!("the entry cannot be read: {error}")));
-        wanted.then_some((domain, entry))
+        let text: Box<str> = text.into();
+        Some(Wanted {
+            domain,
+            text: Bytes::from(String::from(text)),
+            entry,
+        })
     }
 
     /// Takes what the peer passes of a domain. What it names should be here if

@@ -1,10 +1,12 @@
 //! What the tests of the federation share.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
+use tracing::subscriber::DefaultGuard;
 use url::Url;
 
 use crate::alto::network::AddressGroup;
@@ -138,5 +140,35 @@ pub(super) fn settings() -> Settings {
         },
         peers: BTreeMap::new(),
         pins: BTreeMap::new(),
+    }
+}
+
+/// What is logged.
+#[derive(Clone, Default)]
+pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no panic").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// What this thread logs from now on, until the guard is dropped.
+    pub(super) fn taken() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+        (log, tracing::subscriber::set_default(subscriber.finish()))
+    }
+
+    /// How often it has these words.
+    pub(super) fn count(&self, words: &str) -> usize {
+        let bytes = self.0.lock().expect("no panic");
+        String::from_utf8_lossy(&bytes).matches(words).count()
     }
 }

@@ -108,6 +108,12 @@ impl KnownKeys {
         self.vouched.retain(|peer, _| passes(peer));
     }
 
+    /// Whether the key with this thumbprint may sign, by whatever way.
+    pub fn count(&self, kid: &str) -> bool {
+        let mut sets = [&self.direct].into_iter().chain(self.vouched.values());
+        sets.any(|set| set.0.iter().any(|known| known.key.kid() == kid))
+    }
+
     /// Who signed a manifest, if it is somebody who may.
     ///
     /// # Errors

@@ -197,6 +197,12 @@ impl Collector for NodeMetrics {
             "Documents that pushed manifests named and that had to be fetched",
             self.federation.unpushed(),
         )?;
+        counter(
+            out,
+            "altofed_federation_damped_changes",
+            "Changes that peers pushed and that waited, since their domains change all the time",
+            self.federation.damped(),
+        )?;
         gauge(
             out,
             "altofed_federation_update_streams",

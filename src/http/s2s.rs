@@ -2,16 +2,18 @@
 //! them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use axum::{Extension, routing};
+use url::form_urlencoded;
 
 use crate::alto::media;
-use crate::api::s2s::{ConflictList, Descriptor, ManifestEntry, PeerList};
+use crate::api::s2s::{ConflictList, Descriptor, ManifestEntry, PeerList, PeerStatus};
 use crate::auth::{Access, Scope};
 use crate::compile::MergeConflictKind;
 use crate::federation::Blob;
@@ -55,6 +57,23 @@ const DESCRIPTOR: &str = "/s2s/v1/descriptor";
 pub(super) fn descriptor_url(base_url: &str) -> String {
     format!("{base_url}{DESCRIPTOR}")
 }
+
+const PEER: Parameter = Parameter {
+    place: "path",
+    name: "peer",
+    description: "The label of a peer's domain",
+    kind: "string",
+};
+
+const ONLY: Parameter = Parameter {
+    place: "query",
+    name: "domain",
+    description: "The one domain that is shown of what each peer passes",
+    kind: "string",
+};
+
+/// How long who has a peer read waits for the reading.
+const READ_WITHIN: Duration = Duration::from_secs(10);
 
 /// The routes of the API.
 pub(super) fn routes() -> Vec<Route> {
@@ -148,14 +167,34 @@ pub(super) fn routes() -> Vec<Route> {
                 "getPeers",
                 "How things stand with the peers",
                 Some(Scope::Operate),
-                Vec::new(),
+                vec![ONLY],
                 (
                     StatusCode::OK,
-                    "Each peer and the domains it passes to us, and what we said last",
+                    "Each peer and the first of the domains it passes to us, and what we said last",
                     vec![content::<PeerList>(media::JSON)],
                 ),
             ),
             routing::any(peers),
+        ),
+        route(
+            "/s2s/v1/peers/{peer}/retry",
+            Operation {
+                method: Method::POST,
+                responses: vec![(
+                    StatusCode::OK,
+                    "How things stand with it: after the reading, or before its end if that \
+                         takes over ten seconds",
+                    vec![content::<PeerStatus>(media::JSON)],
+                )],
+                ..get(
+                    "retryPeer",
+                    "Read a peer now, whatever was read or refused before",
+                    Some(Scope::Operate),
+                    vec![PEER],
+                    (StatusCode::OK, "", Vec::new()),
+                )
+            },
+            routing::any(retry),
         ),
         route(
             "/s2s/v1/conflicts",
@@ -331,11 +370,46 @@ async fn updates(
     answered.await.unwrap_or_else(|refused: Refused| *refused)
 }
 
-async fn peers(State(app): State<App>, Extension(caller): Extension<Caller>) -> Response {
-    match require(&app, &caller, Scope::Operate) {
-        Ok(_) => json(StatusCode::OK, &app.federation.status()),
-        Err(refused) => *refused,
-    }
+async fn peers(State(app): State<App>, Extension(caller): Extension<Caller>, uri: Uri) -> Response {
+    let answered = || -> Result<Response, Refused> {
+        require(&app, &caller, Scope::Operate)?;
+        let only = only(uri.query().unwrap_or_default())?;
+        let mut list = app.federation.status();
+        let peers = list.peers.into_iter();
+        list.peers = peers.map(|peer| peer.bounded(only.as_ref())).collect();
+        Ok(json(StatusCode::OK, &list))
+    };
+    answered().unwrap_or_else(|refused| *refused)
+}
+
+/// The one domain that a query asks for, if it does.
+fn only(query: &str) -> Result<Option<DomainLabel>, Refused> {
+    let mut found = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == ONLY.name);
+    let label = found.next().map(|(_, label)| DomainLabel::new(&label));
+    label.transpose().map_err(|error| {
+        let detail = format!("{}: {error}", ONLY.name);
+        refused(Wording::Problem.refuse(StatusCode::BAD_REQUEST, "parameter", &detail))
+    })
+}
+
+async fn retry(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(peer): Path<String>,
+) -> Response {
+    let answered = async {
+        require(&app, &caller, Scope::Operate)?;
+        let label = DomainLabel::new(&peer).map_err(|_| no_peer(&peer))?;
+        let status = app.federation.retry(&label, READ_WITHIN).await;
+        let status = status.ok_or_else(|| no_peer(&peer))?;
+        Ok(json(StatusCode::OK, &status.bounded(None)))
+    };
+    answered.await.unwrap_or_else(|refused: Refused| *refused)
+}
+
+fn no_peer(label: &str) -> Refused {
+    let detail = format!("there is no peer {label:?}");
+    refused(Wording::Problem.refuse(StatusCode::NOT_FOUND, "peer", &detail))
 }
 
 async fn conflicts(State(app): State<App>, Extension(caller): Extension<Caller>) -> Response {

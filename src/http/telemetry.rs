@@ -151,6 +151,8 @@ fn service(route: Option<&str>) -> &'static str {
         Some("/directory" | "/views/{view}/directory") => "directory",
         Some("/views/{view}/{resource}") => "alto",
         Some(route) if route.starts_with("/n2s/") => "n2s",
+        Some("/s2s/v1/manifests") => "manifests",
+        Some("/s2s/v1/blobs/{digest}") => "blobs",
         Some(_) => "ops",
         None => "none",
     }

@@ -134,7 +134,8 @@ async fn whatever_is_described_is_there_and_nothing_else_is() {
             let answer = request().send().await;
             let status = answer.status.as_u16();
             // What is asked for by name may not be there where its path is.
-            let by_name = ["blob", "domain"].map(|kind| format!("urn:altofed:problem:{kind}"));
+            let by_name =
+                ["blob", "domain", "peer"].map(|kind| format!("urn:altofed:problem:{kind}"));
             let nothing = match status {
                 404 if ["{stream}", "{name}"]
                     .iter()

@@ -50,7 +50,8 @@ impl Event {
                 copies.take(copy(&path, serial, copies.clock.wall()));
             }
             Event::Refuse { peer, domain } => {
-                copies.refuse(&name(peer), &name(domain), &[], &refusal);
+                let refused = Refused::of(&refusal, &[], None);
+                copies.refuse(&name(peer), &name(domain), refused, copies.grounds());
             }
             Event::Confirm { peer, domain } => copies.confirm(&name(peer), &name(domain)),
             Event::Retain { peer, domain } => {

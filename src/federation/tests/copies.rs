@@ -10,10 +10,11 @@ use crate::client::PeerError;
 use crate::compile::Interconnects;
 use crate::federation::copies::Copies;
 use crate::federation::manifest::{Signed, Statement, content_digest};
+use crate::federation::refused::Refused;
 use crate::federation::testing::{at, domain_view, label, peer};
 use crate::federation::{DomainCopy, Keyring, Refusal, SignedManifest, Signer, SigningKey};
-use crate::runtime::Clock;
-use crate::runtime::ManualClock;
+use crate::ident::DomainLabel;
+use crate::runtime::{Clock, ManualClock};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -91,6 +92,11 @@ fn state(copies: &Copies, peer: &str) -> (PeerState, Option<String>) {
     (peer.state, peer.reason.map(|reason| reason.code))
 }
 
+fn refuse(copies: &Copies, peer: &DomainLabel, domain: &DomainLabel, refusal: &Refusal) {
+    let refused = Refused::of(refusal, &[], None);
+    copies.refuse(peer, domain, refused, copies.grounds());
+}
+
 fn away() -> Refusal {
     Refusal::Client(PeerError::Transport {
         url: "https://alto.example/".to_owned(),
@@ -144,7 +150,7 @@ fn what_a_peer_said_last_is_used_becomes_stale_and_expires() {
     copies.failed(&label("isp-c"), &away());
     let stale = || copies.used().borrow()[&label("isp-c")].stale;
     let reason = Some("transport".to_owned());
-    assert_eq!(state(&copies, "isp-c"), (PeerState::Synced, reason.clone()));
+    assert_eq!(state(&copies, "isp-c"), (PeerState::Failed, reason.clone()));
     assert_eq!(copies.age(), MINUTE / 2);
     hand.advance(10 * MINUTE - MINUTE / 3);
     assert_eq!(copies.age(), MINUTE / 3, "until it becomes stale");
@@ -188,17 +194,17 @@ fn a_peer_that_answers_wrongly_has_failed_and_one_that_is_held_says_so() {
     assert_eq!(state(&copies, "isp-c").0, PeerState::Failed, "never read");
     sync(&copies, "isp-c");
     copies.take(copy(&["isp-c"], 1, at(0)));
-    copies.refuse(&c, &c, &[], &Refusal::Equivocation(1));
+    refuse(&copies, &c, &c, &Refusal::Equivocation(1));
     let failed = (PeerState::Failed, Some("equivocation".to_owned()));
     assert_eq!(state(&copies, "isp-c"), failed);
     assert!(used(&copies).is_some(), "the last good is kept");
-    copies.refuse(&c, &c, &[], &Refusal::Held("pin it".to_owned()));
+    refuse(&copies, &c, &c, &Refusal::Held("pin it".to_owned()));
     assert_eq!(state(&copies, "isp-c").0, PeerState::Held);
     copies.confirm(&c, &c);
     assert_eq!(state(&copies, "isp-c"), (PeerState::Synced, None));
     // A domain that a peer only relays says nothing of the peer.
     sync(&copies, "isp-b");
-    copies.refuse(&label("isp-b"), &c, &[], &Refusal::Equivocation(1));
+    refuse(&copies, &label("isp-b"), &c, &Refusal::Equivocation(1));
     assert_eq!(state(&copies, "isp-b"), (PeerState::Synced, None));
 }
 

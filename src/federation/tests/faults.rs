@@ -13,7 +13,7 @@ use super::node::{
 };
 use crate::api::s2s::{KeyTrust, PeerState};
 use crate::federation::jws::Compact;
-use crate::federation::testing::{at, label};
+use crate::federation::testing::{Log, at, label};
 
 /// Replaces the body of an answer at a path.
 fn replace(at: &'static str, body: impl Into<bytes::Bytes>) -> impl FnMut(&str, Reply) -> Reply {
@@ -111,6 +111,29 @@ async fn one_serial_with_two_contents_is_refused_and_named() {
     a.read_until("isp-b", |it| has_reason(it, "isp-b", "equivocation"))
         .await;
     assert_eq!(cost(&a.federation, "isp-b"), Some(5.0));
+}
+
+#[tokio::test]
+async fn what_is_refused_again_for_the_same_reason_is_logged_once() {
+    let (log, _logged) = Log::taken();
+    let time = Time::new();
+    let (a, b) = joined(&time).await;
+    let lies = || a.federation.rejections()["equivocation"];
+    let lied = |scope: &[&str]| {
+        let other = forged(&b, |manifest| manifest["scope"] = json!(scope));
+        b.tamper(replace(MANIFESTS, other));
+    };
+    for scope in [&["isp-a"][..], &["isp-a", "isp-c"], &["isp-a", "isp-d"]] {
+        let before = lies();
+        lied(scope);
+        a.read_until("isp-b", |_| lies() > before).await;
+    }
+    assert_eq!((lies(), log.count("refused: two manifests")), (3, 1));
+    b.mend();
+    a.read_until("isp-b", |it| is_synced(it, "isp-b")).await;
+    lied(&["isp-a"]);
+    a.read_until("isp-b", |_| lies() > 3).await;
+    assert_eq!(log.count("refused: two manifests"), 2, "it is news again");
 }
 
 #[tokio::test]
@@ -369,7 +392,7 @@ async fn a_peer_that_is_away_is_asked_again_ever_more_seldom() {
     a.read_until("isp-b", |it| failures(it) >= 1).await;
     assert_eq!(
         state(&a.federation, "isp-b"),
-        (PeerState::Synced, "status".to_owned())
+        (PeerState::Failed, "status".to_owned())
     );
     let rejections = a.federation.rejections();
     assert!(rejections.values().all(|n| *n == 0), "{rejections:?}");

@@ -85,7 +85,7 @@ async fn a_killed_peer_is_used_marked_and_taken_anew_when_its_process_is_back() 
     let synced = pair.a.until_state(2, PeerState::Synced, "").await;
 
     program.kill();
-    let killed = pair.a.until_state(2, PeerState::Synced, "transport").await;
+    let killed = pair.a.until_state(2, PeerState::Failed, "transport").await;
     assert_eq!(serial(&killed), serial(&synced));
     let detail = killed.reason.expect("a reason").detail;
     assert!(detail.contains(&pair.b.url), "{detail}");

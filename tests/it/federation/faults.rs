@@ -113,7 +113,7 @@ async fn a_peer_that_hangs_costs_its_patience_and_nothing_else() {
     assert_eq!(pair.a.own_answers().await, before);
     soon(hand.sleeper(HEADERS)).await;
     hand.advance(HEADERS);
-    pair.a.until_state(2, PeerState::Synced, "timeout").await;
+    pair.a.until_state(2, PeerState::Failed, "timeout").await;
     assert_eq!(pair.a.cost_inside(2).await, Some(inside(2)));
     assert_eq!(pair.a.own_answers().await, before);
 }
@@ -141,7 +141,7 @@ async fn a_peer_that_sends_a_byte_a_second_is_left() {
     }
     assert_eq!(pair.a.own_answers().await, before);
     hand.advance(left);
-    pair.a.until_state(2, PeerState::Synced, "slow").await;
+    pair.a.until_state(2, PeerState::Failed, "slow").await;
     assert_eq!(pair.a.cost_inside(2).await, Some(inside(2)));
     assert_eq!(pair.a.own_answers().await, before);
 }
@@ -152,7 +152,7 @@ async fn a_document_that_is_cut_is_not_taken_and_the_last_one_stays() {
     let before = pair.a.own_answers().await;
     pair.proxy.set(Deed::Halve("blobs/"));
     pair.b.costs(0.5).await;
-    pair.a.until_state(2, PeerState::Synced, "transport").await;
+    pair.a.until_state(2, PeerState::Failed, "transport").await;
     assert_eq!(pair.a.cost_inside(2).await, Some(inside(2)));
     assert_eq!(pair.a.own_answers().await, before);
     pair.proxy.set(Deed::Pass);

@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 
 use super::links::inside;
-use super::member::{Join, Member};
-use super::rogue::{Rogue, Says, key};
+use super::member::{Join, Member, SELDOM};
+use super::rogue::{Rogue, Says, documents, key};
 use super::site::domain_of;
 use crate::support::{OPS, command};
 
@@ -168,4 +168,136 @@ async fn a_pin_holds_from_the_moment_it_is_read_and_until_it_is_gone() {
     )
     .await;
     assert_eq!(a.own_answers().await, before);
+}
+
+#[tokio::test]
+async fn a_manifest_counts_for_seven_days_at_most_whatever_it_says() {
+    let own = key();
+    let rogue = Rogue::start(2, &own).await;
+    let says = Says {
+        next_update: Some(Timestamp::MAX),
+        ..Says::sound(2)
+    };
+    let week = SignedDuration::from_hours(7 * 24);
+    rogue.passes(&[says.clone().signed(&own)]);
+    let mut a = Member::start(1).await;
+    a.join([Join::to(2, &rogue.url)]);
+    let domain = a.until_domain(2, 2, PeerState::Synced, "").await;
+    assert_eq!(domain.next_update, Some(says.issued + week));
+    let old = Says {
+        issued: says.issued - week,
+        ..says.later()
+    };
+    rogue.passes(&[old.signed(&own)]);
+    a.until_state(2, PeerState::Failed, "expired").await;
+}
+
+#[tokio::test]
+async fn who_rolls_its_key_without_end_takes_nothing_from_an_honest_peer() {
+    const ROLLS: usize = 20;
+    let mut own = key();
+    let liar = Rogue::start(2, &own).await;
+    let mut says = Says {
+        next_update: Some(Timestamp::MAX),
+        ..Says::sound(2)
+    };
+    liar.passes(&[says.clone().signed(&own)]);
+    let mut a = Member::start(1).await;
+    let few = |peer, base| Join {
+        more: "refresh.interval = \"20ms\"\nimport.max_domains = 1\n",
+        ..Join::to(peer, base)
+    };
+    a.join([few(2, &liar.url)]);
+    a.until_state(2, PeerState::Synced, "").await;
+    // More than its share: sixteen, and two for each domain.
+    for _ in 0..ROLLS {
+        let next = key();
+        for (signer, other) in [(&own, &next), (&next, &own)] {
+            says = says.later();
+            says.other_keys = documents(other);
+            liar.passes(&[says.clone().signed(signer)]);
+            let public = signer.public().to_string();
+            let by_signer = signed_by(&public, KeyTrust::Direct);
+            let (by_signer, serial) = (&by_signer, says.serial);
+            let is_taken = move |peer: &PeerStatus| {
+                let had = domain_of(peer, 2).and_then(|domain| domain.serial);
+                had == Some(serial) && by_signer(peer)
+            };
+            a.until(2, "signed anew", is_taken).await;
+        }
+        own = next;
+    }
+    let mut b = Member::start(3).await;
+    b.states(&[]).await;
+    b.join([Join::to(1, &a.url)]);
+    a.join([few(2, &liar.url), few(3, &b.url)]);
+    a.until_cost(3, Some(inside(3))).await;
+    let made = b.data().join("store.key");
+    let (path, _) = key_file(&b, "second.key");
+    // First the old one signs and names the new one, then the new one signs.
+    for (hours, cost) in [(9, 0.25), (5, 0.5)] {
+        let end = Timestamp::now() + SignedDuration::from_hours(hours);
+        let old = format!("{{key = {made:?}, not_after = \"{end}\"}}");
+        b.restart_with(&format!(
+            "[federation]\nkey = {path:?}\nold_keys = [{old}]\n"
+        ))
+        .await;
+        b.costs(cost).await;
+        a.nudge();
+        a.until_cost(3, Some(cost)).await;
+    }
+    a.until_state(3, PeerState::Synced, "").await;
+}
+
+#[tokio::test]
+async fn what_a_removed_relay_vouched_for_is_forgotten_with_it() {
+    let (own, squatter, relayed) = (key(), key(), key());
+    let [liar, honest] = [
+        Rogue::start(2, &squatter).await,
+        Rogue::start(3, &own).await,
+    ];
+    liar.passes(&[
+        Says::sound(2).signed(&squatter),
+        Says::with_costs(4, r#"{"core":{"edge":99}}"#)
+            .signed(&squatter)
+            .through(&[2]),
+    ]);
+    honest.passes(&[
+        Says::sound(3).signed(&own),
+        Says::sound(4).later().signed(&relayed).through(&[3]),
+    ]);
+    let mut a = Member::start(1).await;
+    a.join([Join::to(2, &liar.url)]);
+    a.until_cost(4, Some(99.0)).await;
+    let seldom = Join {
+        more: SELDOM,
+        ..Join::to(3, &honest.url)
+    };
+    a.join([Join::to(2, &liar.url), seldom]);
+    a.until_domain(3, 4, PeerState::Held, "held").await;
+    // A reload without the liar has the honest peer read again, by its word alone.
+    a.join([seldom]);
+    a.until_cost(4, Some(inside(4))).await;
+    a.until_domain(3, 4, PeerState::Synced, "").await;
+}
+
+#[tokio::test]
+async fn who_lost_its_serials_is_believed_when_its_key_is_forgotten() {
+    let own = key();
+    let rogue = Rogue::start(2, &own).await;
+    let first = Says::sound(2);
+    rogue.passes(&[first.clone().later().signed(&own)]);
+    let mut a = Member::start(1).await;
+    a.join([Join::to(2, &rogue.url)]);
+    a.until_cost(2, Some(inside(2))).await;
+    let restored = Says {
+        serial: first.serial,
+        ..Says::with_costs(2, r#"{"core":{"edge":3}}"#)
+    };
+    rogue.passes(&[restored.signed(&own)]);
+    a.until_state(2, PeerState::Failed, "old-serial").await;
+    let path = "/s2s/v1/domains/isp-b/forget-key";
+    let forgotten = a.request(Method::POST, path).token(OPS).send().await;
+    assert_eq!(forgotten.status, 204, "{forgotten:?}");
+    a.until_cost(2, Some(3.0)).await;
 }

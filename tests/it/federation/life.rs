@@ -251,7 +251,7 @@ async fn what_peers_passed_is_there_after_a_restart_without_them() {
     );
     let after = (a.own_answers().await, a.costs_of("merged").await);
     assert_eq!(after, before);
-    let peer = a.until_state(2, PeerState::Synced, "transport").await;
+    let peer = a.until_state(2, PeerState::Failed, "transport").await;
     assert!(peer.last_sync.is_some(), "{peer:?}");
 }
 

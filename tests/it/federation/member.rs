@@ -20,6 +20,10 @@ use crate::support::{OPS, until_joined};
 /// The secret of a token of scope `peer` that is bound to no peer.
 pub const STRANGER: &str = "stranger-secret-0123456789";
 
+/// Read so seldom that whatever comes was pushed.
+pub const SELDOM: &str = "refresh.interval = \"10h\"\nrefresh.stale_after = \"20h\"\n\
+                          refresh.expire_after = \"30h\"\n";
+
 /// How a node is joined to another.
 #[derive(Clone, Copy)]
 pub struct Join<'a> {

@@ -41,6 +41,12 @@ pub struct Says {
     /// Its costs in further metrics.
     pub more: Vec<(&'static str, String)>,
     pub links: Vec<Link>,
+    /// How many resources it names that nobody knows.
+    pub unknown: usize,
+    /// Until when it says that it counts, if not six hours.
+    pub next_update: Option<Timestamp>,
+    /// The keys that it states beside the one that signs.
+    pub other_keys: Vec<KeyDocument>,
 }
 
 impl Says {
@@ -57,6 +63,9 @@ impl Says {
             cost_map: member(cost_map(number, inside(number)), "cost-map"),
             more: Vec::new(),
             links: Vec::new(),
+            unknown: 0,
+            next_update: None,
+            other_keys: Vec::new(),
         }
     }
 
@@ -129,15 +138,23 @@ impl Says {
             let tag = Tag::from(Digest::of(text.as_bytes()));
             resources.push(resource(path, COST_MAP, tag, text));
         }
+        let known = resources.len();
+        for number in 0..self.unknown {
+            let tag = Tag::from(Digest::of(b""));
+            resources.push(resource(&format!("unknown-{number}"), JSON, tag, ""));
+        }
         let label = DomainLabel::new(&domain).expect("a label");
         let mut links = interconnects(self.number, &self.links);
         let manifest = Manifest {
             domain: label.clone(),
             serial: self.serial,
             issued: self.issued,
-            next_update: self.issued + SignedDuration::from_hours(6),
+            next_update: match self.next_update {
+                Some(end) => end,
+                None => self.issued + SignedDuration::from_hours(6),
+            },
             scope: self.scope.clone(),
-            keys: documents(key),
+            keys: [documents(key), self.other_keys.clone()].concat(),
             interconnects: serde_json::from_value(links["interconnects"].take())
                 .expect("interconnects"),
             resources,
@@ -149,6 +166,7 @@ impl Says {
         let bodies = manifest
             .resources
             .iter()
+            .take(known)
             .cloned()
             .zip(texts.map(String::into_bytes));
         Signed {
@@ -215,6 +233,15 @@ impl Rogue {
 
     /// Shows this descriptor.
     pub fn shows(&self, number: u8, key: &SigningKey, s2s: &str) {
+        self.describes(number, key, s2s, &[]);
+    }
+
+    /// Shows itself as a node of this domain that has an update stream.
+    pub fn pushes(&self, number: u8, key: &SigningKey) {
+        self.describes(number, key, "/s2s/v1/", &["updates"]);
+    }
+
+    fn describes(&self, number: u8, key: &SigningKey, s2s: &str, features: &[&str]) {
         let descriptor = Descriptor {
             domain: DomainLabel::new(&label(number)).expect("a label"),
             name: String::new(),
@@ -222,7 +249,7 @@ impl Rogue {
             directory: format!("{}/directory", self.url),
             s2s: s2s.to_owned(),
             keys: documents(key),
-            features: Default::default(),
+            features: features.iter().map(|&feature| feature.to_owned()).collect(),
         };
         let text = serde_json::to_vec(&descriptor).expect("JSON");
         self.server

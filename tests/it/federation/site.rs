@@ -192,6 +192,13 @@ impl Site {
         self.read("/s2s/v1/peers").await
     }
 
+    /// Has it read a peer now, and comes back when it was read.
+    pub async fn retry(&self, peer: u8) {
+        let path = format!("/s2s/v1/peers/{}/retry", label(peer));
+        let answer = self.request(Method::POST, &path).token(OPS).send().await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
     /// Waits until things stand with a peer as they should.
     pub async fn until(
         &self,

@@ -194,7 +194,7 @@ async fn a_peer_whose_certificate_no_longer_holds_is_not_asked_and_what_it_gave_
     // It may have been asked while nobody was there.
     let peer = loop {
         a.nudge();
-        let peer = a.until_state(2, PeerState::Synced, "transport").await;
+        let peer = a.until_state(2, PeerState::Failed, "transport").await;
         let reason = peer.reason.as_ref().map(|reason| reason.detail.as_str());
         if reason.is_some_and(|text| text.contains("certificate")) {
             break peer;
@@ -384,7 +384,7 @@ async fn the_authorities_of_a_peer_are_read_again_on_a_reload() {
     Identity::new(&renewed, &[HERE]).write(&issuer.directory(2));
     b.stop().await;
     b.start_again().await;
-    a.until_state(2, PeerState::Synced, "transport").await;
+    a.until_state(2, PeerState::Failed, "transport").await;
     issuer.publish(&renewed);
     a.nudge();
     a.until_state(2, PeerState::Synced, "").await;
@@ -392,5 +392,5 @@ async fn the_authorities_of_a_peer_are_read_again_on_a_reload() {
     // And no longer the former ones.
     issuer.publish(&issuer.authority);
     a.nudge();
-    a.until_state(2, PeerState::Synced, "transport").await;
+    a.until_state(2, PeerState::Failed, "transport").await;
 }

@@ -1,0 +1,141 @@
+//! What of a peer is refused, and for how long the same is refused again.
+
+use jiff::Timestamp;
+
+use crate::api::s2s::Reason;
+use crate::ident::{Digest, DomainLabel};
+
+use super::refusal::Refusal;
+
+/// What the last attempt came to.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    pub(super) reason: Reason,
+    pub(super) kind: FailureKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FailureKind {
+    /// The peer could not be reached: what we have ages.
+    Away,
+    /// It answered, with something that is not taken.
+    Wrong,
+    /// The operator has to decide.
+    Held,
+}
+
+/// For how long the same manifest is refused for the same reason, as long as
+/// settings and keys are what they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lasts {
+    /// It may be taken at the next reading.
+    Not,
+    /// For ever.
+    Always,
+    /// Until it is this late.
+    Until(Timestamp),
+    /// For as long as it is this late.
+    Since(Timestamp),
+}
+
+impl Lasts {
+    fn holds(self, now: Timestamp) -> bool {
+        match self {
+            Lasts::Not => false,
+            Lasts::Always => true,
+            Lasts::Until(end) => now < end,
+            Lasts::Since(beginning) => now >= beginning,
+        }
+    }
+}
+
+/// What of a domain was refused.
+#[derive(Debug, Clone)]
+pub(super) struct Refused {
+    pub(super) path: Vec<DomainLabel>,
+    pub(super) failure: Failure,
+    /// The digest of what the peer passes of it; none if it passes nothing.
+    pub(super) entry: Option<Digest>,
+    pub(super) lasts: Lasts,
+}
+
+/// How many domains of a path are remembered of what is refused: one that is too
+/// long can have any number.
+const MAX_PATH: usize = 16;
+
+impl Failure {
+    pub(super) fn of(refusal: &Refusal) -> Self {
+        let kind = match refusal {
+            Refusal::Held(_) => FailureKind::Held,
+            refusal if refusal.is_absence() => FailureKind::Away,
+            _ => FailureKind::Wrong,
+        };
+        Self {
+            reason: refusal.reason(),
+            kind,
+        }
+    }
+}
+
+impl Refused {
+    pub(super) fn of(refusal: &Refusal, path: &[DomainLabel], entry: Option<Digest>) -> Self {
+        Self {
+            path: path.iter().take(MAX_PATH).cloned().collect(),
+            failure: Failure::of(refusal),
+            entry,
+            lasts: refusal.lasts(),
+        }
+    }
+
+    /// Whether this, which the peer passes, is known to be refused.
+    pub(super) fn covers(&self, entry: &Digest, now: Timestamp) -> bool {
+        self.entry.as_ref() == Some(entry) && self.lasts.holds(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::federation::testing::{at, label};
+
+    #[test]
+    fn what_the_clock_refuses_is_refused_until_the_clock_says_otherwise() {
+        let ahead = Refusal::Clock {
+            text: String::new(),
+            until: at(1),
+        };
+        let over = Refusal::Expired {
+            text: String::new(),
+            since: at(1),
+        };
+        let (one, other) = (Digest::of(b"1"), Digest::of(b"2"));
+        let ahead = Refused::of(&ahead, &[], Some(one));
+        assert!(ahead.covers(&one, at(0)) && !ahead.covers(&other, at(0)));
+        assert!(!ahead.covers(&one, at(1)));
+        let over = Refused::of(&over, &[], Some(one));
+        assert!(over.covers(&one, at(1)) && over.covers(&one, at(9)));
+        assert!(!over.covers(&one, at(0)), "the date was set back");
+    }
+
+    #[test]
+    fn what_a_peer_writes_is_cut() {
+        let path: Vec<DomainLabel> = (0..1_000).map(|n| label(&format!("isp-{n}"))).collect();
+        let long = Refusal::Form("é".repeat(100_000));
+        let refused = Refused::of(&long, &path, None);
+        assert_eq!(refused.path, path[..MAX_PATH]);
+        assert!(refused.failure.reason.detail.len() < 2_100);
+    }
+
+    #[test]
+    fn what_may_be_mended_without_another_manifest_is_looked_at_again() {
+        let one = Digest::of(b"1");
+        let holds = |refusal: &Refusal| Refused::of(refusal, &[], Some(one)).covers(&one, at(0));
+        let text = || "why".to_owned();
+        assert!(holds(&Refusal::Path(text())) && holds(&Refusal::Key(text())));
+        assert!(holds(&Refusal::Limit(text())) && holds(&Refusal::Content(text())));
+        assert!(!holds(&Refusal::Digest(text())) && !holds(&Refusal::Lagging(text())));
+        assert!(!holds(&Refusal::Defect(text())) && !holds(&Refusal::Peer(text())));
+        let nothing = Refused::of(&Refusal::Content(text()), &[], None);
+        assert!(!nothing.covers(&one, at(0)));
+    }
+}

@@ -1,0 +1,316 @@
+//! What is refused again and again is not read again and again: between honest
+//! nodes one of which is set up wrong, and from a peer that wants to be read.
+
+use std::time::Duration;
+
+use altofed::api::s2s::PeerState;
+use altofed::runtime::{Clock, ManualClock};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::links::{inside, label};
+use super::member::{Join, Member, SELDOM};
+use super::rogue::{Rogue, Says, blob, key};
+use super::site::{Site, glance};
+use crate::peer::server::{Reply, head, ok};
+use crate::support::events::CONTROL;
+use crate::support::{OPS, command};
+
+/// The sum of a metric's samples whose line has some words.
+async fn metric(site: &Site, name: &str, words: &str) -> f64 {
+    let metrics = site.get("/metrics").await;
+    let lines = metrics.text().lines();
+    let samples = lines.filter(|line| line.starts_with(name) && line.contains(words));
+    let value = |line: &str| line.rsplit(' ').next()?.parse::<f64>().ok();
+    samples.filter_map(value).sum()
+}
+
+/// How often a node was asked for its manifests.
+async fn readings(site: &Site) -> f64 {
+    metric(site, "altofed_http_requests_total", "manifests").await
+}
+
+/// How often a node refused something for this reason.
+async fn refusals(site: &Site, reason: &str) -> f64 {
+    metric(site, "altofed_import_rejected_total", reason).await
+}
+
+/// `isp-a`, whose clock stands still, beside `isp-b`, which it reads seldom and
+/// follows.
+struct Pair {
+    a: Member,
+    hand: ManualClock,
+    b: Member,
+}
+
+impl Pair {
+    /// The clock of `isp-a` is this much behind.
+    async fn start(behind: SignedDuration) -> Self {
+        let (clock, hand) = Clock::manual(Timestamp::now() - behind);
+        let a = Member::with(1, clock, "[http]\nidle_timeout = \"100h\"\n").await;
+        let mut b = Member::start(2).await;
+        for member in [&a, &b] {
+            member.states(&[]).await;
+        }
+        b.until_signed().await;
+        b.join([Join::to(1, &a.url)]);
+        Self { a, hand, b }
+    }
+
+    /// Has `isp-a` read `isp-b`, with these further keys and sections of policy.
+    fn reads(&mut self, policy: &str, more: &str) {
+        let more = format!("{SELDOM}{more}");
+        let join = Join {
+            more: &more,
+            ..Join::to(2, &self.b.url)
+        };
+        self.a.join_under(policy, [join]);
+    }
+
+    /// Refuses what `isp-b` passes of a domain, whatever it is, for this reason, and
+    /// does not read it again while it is said anew.
+    async fn refuses(&mut self, says: &Site, domain: u8, code: &str) {
+        self.a
+            .until_domain(2, domain, PeerState::Failed, code)
+            .await;
+        while metric(&self.b, "altofed_federation_update_streams", "").await != 1.0 {
+            glance().await;
+        }
+        let read = readings(&self.b).await;
+        assert!(read >= 1.0);
+        for cost in [20.0, 21.0] {
+            let before = refusals(&self.a, code).await;
+            // It is calm, so that what is pushed is taken at once.
+            self.hand.advance(Duration::from_secs(1));
+            says.costs(cost).await;
+            while refusals(&self.a, code).await == before {
+                glance().await;
+            }
+        }
+        assert_eq!(readings(&self.b).await, read, "it was read again");
+        assert_eq!(self.a.cost_inside(domain).await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_peer_whose_key_is_pinned_wrongly_is_heard_and_not_read_again_until_the_pin_is_mended() {
+    let mut pair = Pair::start(SignedDuration::ZERO).await;
+    let pin = format!("[domain.isp-b]\nkeys = [\"{}\"]\n", key().public());
+    pair.reads(&pin, "");
+    let said = Site::new(2, pair.b.url.clone());
+    pair.refuses(&said, 2, "key").await;
+    pair.a.until_state(2, PeerState::Failed, "key").await;
+    pair.reads("", "");
+    pair.a.until_cost(2, Some(21.0)).await;
+}
+
+#[tokio::test]
+async fn a_domain_over_a_limit_is_not_read_again_until_the_limit_is_another() {
+    let mut pair = Pair::start(SignedDuration::ZERO).await;
+    pair.reads("", "import.max_prefixes = 2\n");
+    let said = Site::new(2, pair.b.url.clone());
+    pair.refuses(&said, 2, "limit").await;
+    pair.reads("", "import.max_prefixes = 5\n");
+    pair.a.until_cost(2, Some(21.0)).await;
+}
+
+#[tokio::test]
+async fn what_is_signed_ahead_is_taken_when_the_clock_has_come_so_far() {
+    let mut pair = Pair::start(SignedDuration::from_hours(3)).await;
+    pair.reads("", "");
+    let said = Site::new(2, pair.b.url.clone());
+    pair.refuses(&said, 2, "clock").await;
+    // An hour short of it, nothing changes by a reading.
+    let before = refusals(&pair.a, "clock").await;
+    pair.a.retry(2).await;
+    assert_eq!(pair.a.cost_inside(2).await, None);
+    assert!(refusals(&pair.a, "clock").await > before);
+    pair.hand.advance(Duration::from_secs(70 * 60));
+    pair.a.retry(2).await;
+    assert_eq!(pair.a.cost_inside(2).await, Some(21.0));
+}
+
+/// A relay that is healthy passes a domain that is not taken: the relay is followed
+/// all the same.
+#[tokio::test]
+async fn one_domain_that_is_refused_does_not_have_its_healthy_relay_read_again() {
+    let mut pair = Pair::start(SignedDuration::ZERO).await;
+    let mut c = Member::start(3).await;
+    c.states(&[]).await;
+    c.until_signed().await;
+    let silent = format!("{SELDOM}refresh.push = false\n");
+    c.join([Join {
+        more: &silent,
+        ..Join::to(2, &pair.b.url)
+    }]);
+    let joins = [Join::to(1, &pair.a.url), Join::to(3, &c.url)];
+    pair.b.join(joins);
+    pair.b.until_cost(3, Some(inside(3))).await;
+    c.nudge();
+    c.until_state(2, PeerState::Synced, "").await;
+    pair.reads("", "import.max_path = 1\n");
+    pair.refuses(&c, 3, "path").await;
+    pair.a.until_state(2, PeerState::Synced, "").await;
+    let before = readings(&pair.b).await;
+    pair.b.costs(7.0).await;
+    pair.a.until_cost(2, Some(7.0)).await;
+    assert_eq!(readings(&pair.b).await, before);
+    pair.reads("", "");
+    pair.a.until_cost(3, Some(21.0)).await;
+}
+
+#[tokio::test]
+async fn an_operator_has_a_peer_read_now() {
+    let mut pair = Pair::start(SignedDuration::ZERO).await;
+    pair.reads("", "import.max_prefixes = 2\n");
+    pair.a.until_state(2, PeerState::Failed, "limit").await;
+    let (asked, refused) = (readings(&pair.b).await, refusals(&pair.a, "limit").await);
+    let url = pair.a.url.clone();
+    let told = tokio::task::spawn_blocking(move || {
+        let words = ["peer", "isp-b", "--retry", "--url", &url];
+        let mut command = command(words);
+        command.args(["--token-env", "ALTOFED_OPS"]);
+        command.env("ALTOFED_OPS", OPS).output().expect("it runs")
+    });
+    let told = told.await.expect("no panic");
+    let said = String::from_utf8_lossy(&told.stdout);
+    assert!(told.status.success(), "{told:?}");
+    assert!(
+        said.contains("is read now") && said.contains("(limit)"),
+        "{said}"
+    );
+    // When the program ends the peer was read, and the same judged anew.
+    assert!(readings(&pair.b).await > asked);
+    assert!(refusals(&pair.a, "limit").await > refused);
+
+    let path = "/s2s/v1/peers/isp-b/retry";
+    let anybody = pair.a.request(reqwest::Method::POST, path).send().await;
+    assert_eq!(anybody.status, 401);
+    let unknown = pair
+        .a
+        .request(reqwest::Method::POST, "/s2s/v1/peers/isp-x/retry");
+    unknown.token(OPS).send().await.problem(404, &[]);
+}
+
+#[tokio::test]
+async fn a_peer_that_cannot_be_read_is_not_synced() {
+    let (clock, hand) = Clock::manual(Timestamp::now());
+    let key = key();
+    let rogue = Rogue::start(2, &key).await;
+    rogue.passes(&[Says::sound(2).signed(&key)]);
+    let mut a = Member::with(1, clock, "").await;
+    a.states(&[]).await;
+    a.join([Join {
+        more: "refresh.interval = \"1m\"\n",
+        ..Join::to(2, &rogue.url)
+    }]);
+    a.until_state(2, PeerState::Synced, "").await;
+    rogue.answers(
+        "/s2s/v1/manifests",
+        Reply::Whole(head("502 Bad Gateway", &[])),
+    );
+    hand.advance(Duration::from_secs(60));
+    a.until_state(2, PeerState::Failed, "status").await;
+    a.until_domain(2, 2, PeerState::Failed, "").await;
+    assert_eq!(a.cost_inside(2).await, Some(inside(2)), "the last good");
+}
+
+/// Events of a stream, which then hangs.
+fn stream(events: &[(&str, String)]) -> Reply {
+    Reply::hangs(events_of(events))
+}
+
+fn events_of(events: &[(&str, String)]) -> Vec<u8> {
+    let mut text = head("200 OK", &[("content-type", "text/event-stream")]);
+    for (name, data) in events {
+        text.extend(format!("event: {name}\ndata: {data}\n\n").bytes());
+    }
+    text
+}
+
+/// Whatever a peer's stream asks for a reading by, the readings become rarer: after
+/// the first one a second, then two, then four, and so on.
+#[tokio::test]
+async fn a_peer_that_has_itself_read_again_and_again_is_read_ever_more_seldom() {
+    let own = key();
+    let sound = Says::sound(2);
+    // A manifest whose map is not what it names.
+    let mut lie = sound.clone().later();
+    lie.more
+        .push(("hopcount", r#"{"core":{"edge":9}}"#.to_owned()));
+    let lie = lie.signed(&own);
+    let wrong = serde_json::to_string(&lie.entry).expect("JSON");
+    let (map, body) = lie.bodies.last().expect("three");
+    let control = || {
+        (
+            CONTROL,
+            json!({"control-uri": null, "started": ["d"]}).to_string(),
+        )
+    };
+    let unknown = (
+        "application/json,d",
+        json!({"domains": ["isp-b", "isp-z"]}).to_string(),
+    );
+    let stopped = (CONTROL, json!({"stopped": ["0"]}).to_string());
+    let deeds = [
+        ("unknown", stream(&[control(), unknown])),
+        ("stopped", stream(&[control(), stopped])),
+        (
+            "digest",
+            stream(&[control(), ("application/json,0", wrong)]),
+        ),
+        (
+            "nonsense",
+            stream(&[control(), ("application/json,d", "[".to_owned())]),
+        ),
+        ("closed", Reply::Whole(events_of(&[control()]))),
+        ("refused", Reply::Whole(head("429 Too Many Requests", &[]))),
+    ];
+    for (name, deed) in deeds {
+        let (clock, hand) = Clock::manual(Timestamp::now());
+        let rogue = Rogue::start(2, &own).await;
+        rogue.pushes(2, &own);
+        rogue.passes(&[sound.clone().signed(&own)]);
+        rogue.answers(&blob(map), ok(&map.media_type, vec![b' '; body.len()]));
+        rogue.answers("/s2s/v1/updates", deed);
+        let more = "[http]\nidle_timeout = \"100h\"\n";
+        let mut a = Member::with(1, clock.clone(), more).await;
+        a.join([Join {
+            more: SELDOM,
+            ..Join::to(2, &rogue.url)
+        }]);
+        let mut waits = Vec::new();
+        let mut last = None;
+        while waits.len() < 7 {
+            let peer = a.peers().await.peers.remove(0);
+            let wait = |at: Timestamp| at.duration_since(clock.wall()).as_secs_f64();
+            let next = peer
+                .next_attempt
+                .filter(|at| Some(*at) != last && wait(*at) < 3_600.0);
+            match next {
+                Some(at) => {
+                    last = next;
+                    waits.push(wait(at));
+                    hand.advance(Duration::from_secs_f64(wait(at).max(0.0)));
+                }
+                // What is pushed at once again waits a little.
+                None => {
+                    hand.advance(Duration::from_millis(10));
+                    glance().await;
+                }
+            }
+        }
+        let doubled = waits.windows(2).skip(2);
+        assert!(
+            doubled.into_iter().all(|w| w[1] > 1.5 * w[0]),
+            "{name}: {waits:?}"
+        );
+        let asked = rogue.server.asked();
+        let posts = asked.iter().filter(|got| got.line.starts_with("POST"));
+        assert!(posts.count() <= waits.len() + 2, "{name}");
+        assert!(a.has(2).await, "{name}: {}", label(2));
+        if name == "digest" {
+            a.until_state(2, PeerState::Failed, "digest").await;
+        }
+    }
+}
