@@ -18,7 +18,7 @@
 //!
 //! Below them are the vocabulary of the RFCs ([`alto`]), what is computed with
 //! ([`net`]), names ([`ident`]), and time, tasks and threads ([`runtime`]).
-//! Beside them are who may do what ([`auth`]), the documents of our own APIs
+//! Beside them are who may do what ([`auth`]), what changes too much at once ([`brake`]), the documents of our own APIs
 //! ([`api`]), the configuration ([`config`]), an ALTO client ([`client`]), and
 //! what is had of other domains' nodes by it ([`federation`]).
 //! On top are the command line ([`cli`]) and the demonstration ([`demo`]).
@@ -30,6 +30,7 @@
 pub mod alto;
 pub mod api;
 pub mod auth;
+pub mod brake;
 pub mod cli;
 pub mod client;
 pub mod compile;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::brake::Difference;
 use crate::compile::{InterconnectStanding, MergeConflict};
 use crate::ident::{Digest, DomainLabel, ResourceId, Tag};
 
@@ -267,6 +268,9 @@ pub struct ImportStatus {
     /// Why it stands there; absent where nothing is wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    /// The change of it that is held; absent where none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<HeldStatus>,
     /// Whether this is the copy that is used, where several peers pass one.
     pub used: bool,
     /// The serial of what we have of it.
@@ -299,6 +303,26 @@ pub struct ImportStatus {
     /// How many there are.
     #[serde(default)]
     pub ignored_total: usize,
+}
+
+/// A change of a domain that is held since it changes too much at once; what was
+/// good before is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct HeldStatus {
+    /// The serial of what is held.
+    pub serial: u64,
+    /// Since when it is held, RFC 3339.
+    #[schemars(with = "String")]
+    pub since: Timestamp,
+    /// When it is taken anyway, RFC 3339; absent if it never is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub until: Option<Timestamp>,
+    /// Whether it was accepted, and is taken when the peer is read next.
+    pub accepted: bool,
+    /// What it comes to.
+    pub difference: Difference,
 }
 
 /// The key that a domain's manifest is signed with.

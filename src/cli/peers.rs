@@ -5,8 +5,9 @@ use comfy_table::{Table, presets};
 use serde_json::json;
 
 use crate::api::s2s::{
-    ConflictList, Ignored, ImportStatus, PeerList, PeerState, PeerStatus, Reason,
+    ConflictList, HeldStatus, Ignored, ImportStatus, PeerList, PeerState, PeerStatus, Reason,
 };
+use crate::brake::{CostsMoved, Difference, Lost};
 use crate::compile::MergeConflictKind;
 use crate::ident::DomainLabel;
 
@@ -48,6 +49,9 @@ struct Deed {
     /// Forget the key that the domain was first met with: its next one is taken.
     #[arg(long)]
     forget_key: bool,
+    /// Take the change of the domain that is held, whoever passes it.
+    #[arg(long)]
+    accept: bool,
 }
 
 impl Deed {
@@ -62,6 +66,12 @@ impl Deed {
             node.post(&path).await?;
             let text =
                 format!("The key of {name} is forgotten; the next one that it shows is taken.");
+            return Ok(Some(text));
+        }
+        if self.accept {
+            node.post(&format!("s2s/v1/domains/{name}/accept")).await?;
+            let text =
+                format!("The change of {name} is accepted; it is taken as soon as it is read.");
             return Ok(Some(text));
         }
         Ok(None)
@@ -192,6 +202,54 @@ fn reasons(peer: &PeerStatus) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What a change that is held comes to.
+fn difference(held: &HeldStatus) -> Result<(), Failure> {
+    let until = match held.until {
+        _ if held.accepted => "its peer is read: it is accepted".to_owned(),
+        Some(until) => until.to_string(),
+        None => "it is accepted".to_owned(),
+    };
+    let (serial, since) = (held.serial, held.since);
+    say(format_args!(
+        "    held change: serial {serial}, since {since} until {until}"
+    ))?;
+    let Difference {
+        prefixes,
+        pids,
+        interconnects,
+        costs,
+        interconnect_costs,
+    } = &held.difference;
+    let lost = [
+        (prefixes, "prefixes"),
+        (pids, "PIDs"),
+        (interconnects, "interconnects"),
+    ];
+    for (Lost { of, removed }, what) in lost {
+        say(format_args!("      {removed} of {of} {what} go"))?;
+    }
+    let tables = [
+        (costs, "costs"),
+        (interconnect_costs, "costs across interconnects"),
+    ];
+    for (costs, what) in tables {
+        for (
+            metric,
+            CostsMoved {
+                of,
+                removed,
+                changed,
+            },
+        ) in costs
+        {
+            say(format_args!(
+                "      of {of} {what} in {metric} {removed} go and {changed} move far"
+            ))?;
+        }
+    }
+    Ok(())
+}
+
 /// Shows a peer, or our own domain, whole, after having done about it what was asked.
 pub(super) async fn one(options: &PeerOptions) -> Result<(), Failure> {
     let node = options.node.node()?;
@@ -265,6 +323,9 @@ pub(super) async fn one(options: &PeerOptions) -> Result<(), Failure> {
             }
             if let Some(key) = &domain.key {
                 say(format_args!("    {} key {}", key.trust.as_str(), key.key))?;
+            }
+            if let Some(held) = &domain.held {
+                difference(held)?;
             }
         }
         reasons(peer)?;

@@ -4,7 +4,7 @@
 //! blobs. Of each domain that a peer passes, those of the last manifests are
 //! kept, so that who read a manifest finds what it names.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -16,6 +16,7 @@ use crate::api::s2s::SpokenProtocol;
 use crate::ident::{Digest, DomainLabel};
 use crate::store::{Blobs, Store, StoreError, Table};
 
+use super::held::HeldRow;
 use super::holdings::{Holdings, named};
 use super::marks::{Mark, MarkName};
 use super::trust::{KeySet, KnownKeys};
@@ -36,6 +37,8 @@ const KEYS: Table = Table::new("federation-keys");
 const PEERS: Table = Table::new("federation-peers");
 /// What peers passed: `peer/domain`.
 const COPIES: Table = Table::new("federation-copies");
+/// Changes that are held: `peer/domain`.
+const HELD: Table = Table::new("federation-held");
 
 /// What is kept between two runs.
 pub struct Archive {
@@ -47,6 +50,8 @@ pub struct Archive {
 /// What is kept of copies.
 struct Kept {
     rows: BTreeMap<CopyName, CopyRow>,
+    /// The copies of which a change is held.
+    held: BTreeSet<CopyName>,
     /// What the manifests name; read when it is first needed.
     holdings: Option<Holdings>,
 }
@@ -58,6 +63,13 @@ pub struct CopyName {
     pub sender: DomainLabel,
     /// The domain.
     pub domain: DomainLabel,
+}
+
+impl CopyName {
+    /// The name of its rows.
+    fn key(&self) -> Vec<u8> {
+        format!("{}/{}", self.sender, self.domain).into_bytes()
+    }
 }
 
 /// What is kept of a domain that a peer passes.
@@ -91,6 +103,8 @@ pub struct Facts {
     pub keys: BTreeMap<DomainLabel, KnownKeys>,
     /// The peers.
     pub peers: BTreeMap<DomainLabel, PeerRow>,
+    /// The changes that are held.
+    pub held: BTreeMap<CopyName, HeldRow>,
 }
 
 /// A domain as a peer passed it last.
@@ -146,11 +160,17 @@ impl Archive {
                 copies.insert(CopyName { sender, domain }, row);
             }
         }
+        for (name, row) in rows::<HeldRow>(store, HELD).await? {
+            if let (Some(sender), Some(domain)) = labels(&name) {
+                facts.held.insert(CopyName { sender, domain }, row);
+            }
+        }
         let archive = Self {
             blobs: store.blobs().clone(),
             store: store.clone(),
             kept: Mutex::new(Kept {
                 rows: copies,
+                held: facts.held.keys().cloned().collect(),
                 holdings: None,
             }),
         };
@@ -274,7 +294,7 @@ impl Archive {
     ) -> Result<(), StoreError> {
         // Held until the row is there: what no row names is swept away.
         let mut kept = self.kept.lock().await;
-        let Kept { rows, holdings } = &mut *kept;
+        let Kept { rows, holdings, .. } = &mut *kept;
         let holdings = self.read(rows, holdings).await?;
         for body in bodies {
             self.blobs.put(body).await?;
@@ -311,9 +331,16 @@ impl Archive {
         names: impl IntoIterator<Item = CopyName>,
     ) -> Result<(), StoreError> {
         let mut kept = self.kept.lock().await;
-        let Kept { rows, holdings } = &mut *kept;
+        let Kept {
+            rows,
+            held,
+            holdings,
+        } = &mut *kept;
         let mut loose = Vec::new();
         for name in names {
+            if held.remove(&name) {
+                self.store.put(vec![(HELD, name.key(), None)]).await?;
+            }
             if !rows.contains_key(&name) {
                 continue;
             }
@@ -332,6 +359,37 @@ impl Archive {
         self.kept.lock().await.rows.keys().cloned().collect()
     }
 
+    /// The names of the copies that are kept, or of which a change is held.
+    pub async fn all_names(&self) -> BTreeSet<CopyName> {
+        let kept = self.kept.lock().await;
+        kept.rows.keys().chain(&kept.held).cloned().collect()
+    }
+
+    /// Keeps that a change is held.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn keep_held(&self, name: &CopyName, row: &HeldRow) -> Result<(), StoreError> {
+        let mut kept = self.kept.lock().await;
+        let row = Some(json(row));
+        self.store.put(vec![(HELD, name.key(), row)]).await?;
+        kept.held.insert(name.clone());
+        Ok(())
+    }
+
+    /// Keeps that no change is held any more.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn drop_held(&self, name: &CopyName) -> Result<(), StoreError> {
+        let mut kept = self.kept.lock().await;
+        if kept.held.contains(name) {
+            self.store.put(vec![(HELD, name.key(), None)]).await?;
+            kept.held.remove(name);
+        }
+        Ok(())
+    }
+
     /// A blob.
     ///
     /// # Errors
@@ -347,7 +405,7 @@ impl Archive {
     /// The store cannot be read.
     pub async fn named(&self, digest: &Digest) -> Result<Vec<(CopyName, String)>, StoreError> {
         let mut kept = self.kept.lock().await;
-        let Kept { rows, holdings } = &mut *kept;
+        let Kept { rows, holdings, .. } = &mut *kept;
         let holdings = self.read(rows, holdings).await?;
         Ok(holdings.holders(digest))
     }
@@ -380,8 +438,8 @@ impl Archive {
     }
 
     async fn write(&self, name: &CopyName, row: Option<&CopyRow>) -> Result<(), StoreError> {
-        let key = format!("{}/{}", name.sender, name.domain).into_bytes();
-        self.store.put(vec![(COPIES, key, row.map(json))]).await
+        let row = row.map(json);
+        self.store.put(vec![(COPIES, name.key(), row)]).await
     }
 }
 

@@ -14,9 +14,15 @@ use crate::runtime::{Clock, Moment};
 
 use super::archive::CopyName;
 use super::copy::{DomainCopy, Imported, Imports};
+use super::held::HeldChange;
 use super::refusal::{Refusal, Rejections};
 use super::refused::{Failure, FailureKind, Lasts, Refused};
 use super::settings::PeerSettings;
+
+mod held;
+
+pub(super) use held::Before;
+use held::References;
 
 /// When a peer was last read.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +36,7 @@ pub(super) struct Synced {
 }
 
 impl Synced {
-    fn age(&self, now: Moment) -> Duration {
+    pub(super) fn age(&self, now: Moment) -> Duration {
         now.since(self.at) + self.before
     }
 }
@@ -49,6 +55,8 @@ struct Peer {
     copies: BTreeMap<DomainLabel, Arc<DomainCopy>>,
     /// The domains of which something was refused, and why.
     refused: BTreeMap<DomainLabel, Refused>,
+    /// The changes that are held, by domain.
+    held: BTreeMap<DomainLabel, HeldChange>,
 }
 
 impl Peer {
@@ -63,6 +71,7 @@ impl Peer {
             shown: (PeerState::Connecting, now),
             copies: BTreeMap::new(),
             refused: BTreeMap::new(),
+            held: BTreeMap::new(),
         }
     }
 
@@ -118,7 +127,7 @@ impl Peer {
         let (age, refresh) = (synced.age(now), &self.settings.refresh);
         let limits = [refresh.stale_after, refresh.expire_after];
         let limits = limits.map(|limit| limit.saturating_sub(age));
-        let ends = self.copies.values().filter_map(|copy| copy.end());
+        let ends = self.copies.values().filter_map(|copy| self.end(copy));
         let ends = ends.map(|end| end.duration_since(wall).try_into().unwrap_or_default());
         let left = limits.into_iter().chain(ends);
         left.filter(|left: &Duration| !left.is_zero()).min()
@@ -135,7 +144,7 @@ impl Peer {
 
     /// Synced, stale or expired, of a domain that it passes.
     fn copy_state(&self, copy: &DomainCopy, now: Moment, wall: Timestamp) -> PeerState {
-        let over = copy.end().is_some_and(|end| end <= wall);
+        let over = self.end(copy).is_some_and(|end| end <= wall);
         match &self.synced {
             Some(synced) if !over => self.freshness(synced, now),
             _ => PeerState::Expired,
@@ -159,6 +168,8 @@ pub(super) struct Copies {
     rejections: Rejections,
     /// Counts the changes of what it rests on that something is refused.
     grounds: AtomicU64,
+    /// What was in use before the changes of the last while.
+    references: Mutex<References>,
     /// How many documents a pushed manifest named that had not come.
     unpushed: AtomicU64,
     /// How many changes that were pushed had to wait.
@@ -177,6 +188,7 @@ impl Copies {
             clock,
             rejections: Rejections::new(),
             grounds: AtomicU64::new(0),
+            references: Mutex::default(),
             unpushed: AtomicU64::new(0),
             damped: AtomicU64::new(0),
             changes: watch::channel(0).0,
@@ -263,12 +275,13 @@ impl Copies {
         let domain = copy.domain.clone();
         self.change_copies(&copy.sender().clone(), |peer| {
             peer.refused.remove(&domain);
+            peer.held.remove(&domain);
             peer.copies.insert(domain.clone(), Arc::new(copy));
             vec![domain]
         });
     }
 
-    /// A peer passes these domains.
+    /// A peer passed these domains before the node started.
     pub(super) fn take_all(&self, peer: &DomainLabel, copies: Vec<DomainCopy>) {
         if copies.is_empty() {
             return;
@@ -276,7 +289,9 @@ impl Copies {
         self.change_copies(peer, |peer| {
             let domains = copies.iter().map(|copy| copy.domain.clone()).collect();
             for copy in copies {
-                peer.refused.remove(&copy.domain);
+                if !peer.held.contains_key(&copy.domain) {
+                    peer.refused.remove(&copy.domain);
+                }
                 peer.copies.insert(copy.domain.clone(), Arc::new(copy));
             }
             domains
@@ -350,7 +365,9 @@ impl Copies {
         let Some(peer) = peers.get(peer) else {
             return Vec::new();
         };
-        let passed = peer.refused.iter().filter(|(_, it)| it.entry.is_some());
+        let is_passed =
+            |(domain, it): &(&_, &Refused)| it.entry.is_some() || peer.held.contains_key(*domain);
+        let passed = peer.refused.iter().filter(is_passed);
         let domains = passed.map(|(domain, _)| domain);
         let domains = domains.filter(|domain| !peer.copies.contains_key(*domain));
         domains.cloned().collect()
@@ -370,9 +387,11 @@ impl Copies {
     ) -> Vec<DomainLabel> {
         let gone = self.change_copies(peer, |peer| {
             let copies = peer.copies.keys().chain(peer.refused.keys());
+            let copies = copies.chain(peer.held.keys());
             let gone: Vec<_> = copies.filter(|label| !keep(label)).cloned().collect();
             peer.copies.retain(|label, _| keep(label));
             peer.refused.retain(|label, _| keep(label));
+            peer.held.retain(|label, _| keep(label));
             gone
         });
         gone.unwrap_or_default()
@@ -435,6 +454,7 @@ impl Copies {
     /// one will.
     pub(super) fn age(&self) -> Duration {
         let (now, wall) = (self.clock.now(), self.clock.wall());
+        lock(&self.references).age(now);
         if self.settle(|_| {}).1 {
             self.changes.send_modify(|count| *count += 1);
         }
@@ -532,11 +552,16 @@ impl Copies {
                         (_, Some(_)) | (None, None) => PeerState::Failed,
                     },
                     reason: refused.map(|refused| refused.failure.reason.clone()),
+                    held: {
+                        let hold = peer.settings.import.hold;
+                        let held = peer.held.get(label);
+                        held.map(|held| held.status(hold, now, wall))
+                    },
                     used: copy.is_some_and(is_used),
                     serial: copy.map(|copy| copy.serial),
                     fingerprint: copy.and_then(|copy| copy.fingerprint()),
                     age_seconds: age.map(|synced| synced.age(now).as_secs()),
-                    next_update: copy.and_then(|copy| copy.end()),
+                    next_update: copy.and_then(|copy| peer.end(copy)),
                     path: match (copy, refused) {
                         (Some(copy), _) => copy.path.clone(),
                         (None, refused) => refused.map_or(Vec::new(), |r| r.path.clone()),

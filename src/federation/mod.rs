@@ -9,7 +9,8 @@
 //! and `trust` decides whose key counts. What it names is read whole or not at
 //! all (`import`). Of several copies of a domain the best is used (`copy`,
 //! `copies`), for as long as it counts; `archive` and `restore` carry it over a
-//! restart, which waits for none of it.
+//! restart, which waits for none of it. What changes too much at once is `held`,
+//! and the last good stays in use (`braking`).
 //!
 //! What a peer could have us do without end is bounded: what is refused is
 //! remembered (`refused`), readings and changes that it causes are paced (`pace`),
@@ -19,9 +20,11 @@
 //! who may see what.
 
 mod archive;
+mod braking;
 mod copies;
 mod copy;
 mod export;
+mod held;
 mod holdings;
 mod import;
 mod jws;

@@ -14,6 +14,7 @@ use crate::runtime::{Moment, Task, TaskError};
 use crate::store::StoreError;
 
 use super::archive::{CopyName, PeerRow};
+use super::braking::Outcome;
 use super::nudge::Nudge;
 use super::pace::Pace;
 use super::plain::{self, Fetched, Following, Plain, PlainSettings};
@@ -415,7 +416,10 @@ impl Session {
         }
         reader.read().await?;
         self.plain = None;
-        self.open.take_if(|open| matches!(open, Open::Plain(_)));
+        self.open.take_if(|open| match open {
+            Open::Plain(_) => true,
+            Open::Signed(pushed) => pushed.is_behind(reader),
+        });
         Ok(SpokenProtocol::Altofed)
     }
 
@@ -438,7 +442,9 @@ impl Session {
             interconnects: peer.interconnects.clone(),
             limits: peer.import.limits(),
         };
+        // What is held is to be taken now, though nothing is another.
         let former = self.plain.as_deref();
+        let former = former.filter(|_| !shared.copies.has_due(&peer.domain));
         let fetched = plain::fetch(client, &shared.pool, &settings, former).await;
         if let Err(Refusal::Merged(_)) = fetched {
             // What was had of it before was never one domain's.
@@ -474,12 +480,24 @@ impl Session {
             return Ok(Heard::Nothing);
         };
         let (shared, domain) = (&self.shared, &self.peer.domain);
+        let mut heard = Heard::Taken;
         if self.peer.import.domains.includes(domain, domain) {
-            plain::keep(shared, domain, &plain).await?;
-            shared.copies.take(plain::copy(domain, &plain));
+            let copy = plain::copy(domain, &plain);
+            match shared.brake(&self.peer, &copy).await? {
+                Outcome::Taken => {
+                    plain::keep(shared, domain, &plain).await?;
+                    shared.copies.take(copy);
+                    let name = CopyName {
+                        sender: domain.clone(),
+                        domain: domain.clone(),
+                    };
+                    shared.archive.drop_held(&name).await?;
+                }
+                Outcome::Held => heard = Heard::Nothing,
+            }
         }
         self.plain = Some(plain);
-        Ok(Heard::Taken)
+        Ok(heard)
     }
 }
 

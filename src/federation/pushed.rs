@@ -5,7 +5,7 @@
 //! patches waits until the manifest that names its digest has come; a manifest
 //! is taken as any is, except that what it names may be here already.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,6 +28,8 @@ const MANIFEST: &str = "manifest";
 pub(super) struct Pushed {
     stream: UpdateStream,
     substreams: BTreeMap<String, Substream>,
+    /// The domains whose changes are held: only their manifests are followed.
+    held: BTreeSet<DomainLabel>,
 }
 
 /// What a substream is of.
@@ -86,6 +88,7 @@ impl Pushed {
         let mut substreams = BTreeMap::from([("d".to_owned(), Substream::Domains)]);
         let mut params = UpdateStreamParams::default();
         params.add.insert("d".to_owned(), wanted(DOMAINS, None));
+        let mut held = BTreeSet::new();
         let copies = reader.copies();
         let refused = reader
             .only_refused()
@@ -93,6 +96,11 @@ impl Pushed {
             .map(|domain| (domain, None));
         let had = copies.iter().map(|copy| (copy.domain.clone(), Some(copy)));
         for (number, (domain, copy)) in had.chain(refused).enumerate() {
+            let is_held = reader.is_held(&domain);
+            let copy = copy.filter(|_| !is_held);
+            if is_held {
+                held.insert(domain.clone());
+            }
             let needed = copy.map_or(Vec::new(), |copy| reader.needed(copy));
             for (place, resource) in needed.into_iter().enumerate() {
                 let name = format!("{number}-{place}");
@@ -107,7 +115,17 @@ impl Pushed {
             substreams.insert(number.to_string(), Substream::Manifest(domain));
         }
         let stream = UpdateStream::open(&reader.link(), &reader.updates()?, &params).await?;
-        Ok(Self { stream, substreams })
+        Ok(Self {
+            stream,
+            substreams,
+            held,
+        })
+    }
+
+    /// Whether the maps of a domain are not followed since a change of it was held,
+    /// and none is any more.
+    pub(super) fn is_behind(&self, reader: &Reader) -> bool {
+        self.held.iter().any(|domain| !reader.is_held(domain))
     }
 
     /// The next event. Nothing is lost when the future is dropped.
@@ -162,11 +180,24 @@ impl Pushed {
                 }
                 Ok(match reader.take_pushed(&domain, event.data).await? {
                     Told::Known => Heard::Nothing,
+                    Told::Held => {
+                        self.leave_maps(domain);
+                        Heard::Nothing
+                    }
                     Told::Taken if self.covers(&domain, reader) => Heard::Taken,
                     Told::Taken | Told::Again => Heard::Reread,
                 })
             }
         }
+    }
+
+    /// Follows the maps of a domain no more, since its change is held: what patches
+    /// make of it is not here to be patched again. Its next manifest is judged.
+    fn leave_maps(&mut self, domain: DomainLabel) {
+        let maps = format!("{domain}:");
+        self.substreams
+            .retain(|_, one| !matches!(one, Substream::Map { id, .. } if id.starts_with(&maps)));
+        self.held.insert(domain);
     }
 
     /// Whether the domains that are passed are those that are followed.

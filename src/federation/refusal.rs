@@ -44,6 +44,9 @@ pub enum Refusal {
     /// The operator has to say which key counts.
     #[error("{0}")]
     Held(String),
+    /// It changes too much at once.
+    #[error("{0}")]
+    Change(String),
     /// It is signed too far in the future.
     #[error("{text}")]
     Clock {
@@ -133,6 +136,7 @@ impl Refusal {
             Refusal::Signature(_) => "signature",
             Refusal::Key(_) => "key",
             Refusal::Held(_) => "held",
+            Refusal::Change(_) => "change",
             Refusal::Clock { .. } => "clock",
             Refusal::Expired { .. } => "expired",
             Refusal::Scope(_) => "scope",
@@ -230,6 +234,7 @@ impl Rejections {
     /// The reasons that are counted.
     const REASONS: &'static [&'static str] = &[
         "broken",
+        "change",
         "clock",
         "content",
         "digest",
@@ -305,6 +310,7 @@ mod tests {
             (Refusal::Signature(JwsError::Form), "signature"),
             (Refusal::Key(text()), "key"),
             (Refusal::Held(text()), "held"),
+            (Refusal::Change(text()), "change"),
             (
                 Refusal::Clock {
                     text: text(),

@@ -66,7 +66,7 @@ const MAX_PATH: usize = 16;
 impl Failure {
     pub(super) fn of(refusal: &Refusal) -> Self {
         let kind = match refusal {
-            Refusal::Held(_) => FailureKind::Held,
+            Refusal::Held(_) | Refusal::Change(_) => FailureKind::Held,
             refusal if refusal.is_absence() => FailureKind::Away,
             _ => FailureKind::Wrong,
         };

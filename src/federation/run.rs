@@ -95,6 +95,7 @@ impl Federation {
             marks: kept_marks,
             keys: known,
             peers,
+            held,
         } = facts;
         let mut marks = Marks::default();
         for (name, mark) in kept_marks {
@@ -112,6 +113,9 @@ impl Federation {
         shared.copies.set_peers(configured(&first).into_values());
         for (label, row) in &peers {
             shared.copies.restore(label, row.synced, row.protocol);
+        }
+        for (name, row) in held {
+            shared.copies.restore_held(&name, row);
         }
         let mut kept = shared.archive.names().await;
         kept.retain(|name| first.peers.contains_key(&name.sender));
@@ -305,6 +309,21 @@ impl Federation {
         }
         let peers = self.status().peers.into_iter();
         peers.into_iter().find(|status| status.domain == *peer)
+    }
+
+    /// Accepts the changes of a domain that are held, whoever passes it: they are
+    /// taken when their peers are read, which is now, unless they became much
+    /// larger meanwhile. Whether any are held.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn accept(&self, domain: &DomainLabel) -> Result<bool, StoreError> {
+        let accepted = self.shared.copies.accept(domain);
+        for (name, row) in &accepted {
+            self.shared.archive.keep_held(name, row).await?;
+            self.refresh(&name.sender);
+        }
+        Ok(!accepted.is_empty())
     }
 
     /// Forgets which keys a domain has, and what was seen under them: the next

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::api::s2s::Scope;
+use crate::brake::{Hold, MaxChange, Share, Thresholds};
 use crate::client::{Identity, PeerLimits, PeerOptions};
 use crate::compile::Relationship;
 use crate::ident::{DomainLabel, Hidden, InterconnectId, MetricName, PidName};
@@ -87,8 +88,8 @@ pub enum Protocol {
 }
 
 /// `[peer.import]`: what is taken from a peer. What is over a limit is refused
-/// whole.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// whole; what changes too much at once is held.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImportSettings {
     /// The domains that are taken; `own` is the peer's own.
@@ -107,11 +108,25 @@ pub struct ImportSettings {
     pub max_interconnects: usize,
     /// How many bytes a document may have, after decompression.
     pub max_bytes: usize,
+    /// The share of a domain's prefixes, PIDs, interconnects or costs that may go
+    /// at once.
+    pub max_removed: Share,
+    /// How far how many of its costs may move at once.
+    pub max_change: MaxChange,
+    /// How long a change is held that is over either.
+    pub hold: Hold,
 }
 
 impl Default for ImportSettings {
     fn default() -> Self {
+        let Thresholds {
+            max_removed,
+            max_change,
+        } = Thresholds::default();
         Self {
+            max_removed,
+            max_change,
+            hold: Hold::default(),
             domains: Domains::own(),
             max_domains: 1000,
             max_path: 8,
@@ -125,6 +140,14 @@ impl Default for ImportSettings {
 }
 
 impl ImportSettings {
+    /// From where on a change of a domain is held.
+    pub fn thresholds(&self) -> Thresholds {
+        Thresholds {
+            max_removed: self.max_removed,
+            max_change: self.max_change,
+        }
+    }
+
     /// How much is taken of one domain.
     pub fn limits(&self) -> Limits {
         Limits {

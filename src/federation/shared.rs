@@ -318,7 +318,7 @@ impl Shared {
     pub(super) async fn drop_unconfigured(&self) -> Result<(), StoreError> {
         let settings = self.settings();
         let is_peer = |label: &DomainLabel| settings.peers.contains_key(label);
-        let mut gone = self.archive.names().await;
+        let mut gone = self.archive.all_names().await;
         gone.retain(|name| !is_peer(&name.sender));
         self.archive.drop_copies(gone).await?;
         let mut trust = self.trust.lock().await;

@@ -15,6 +15,7 @@ use crate::client::{Answer, Ask, Link, PeerClient, PeerError};
 use crate::ident::{Digest, DomainLabel};
 
 use super::archive::CopyName;
+use super::braking::Outcome;
 use super::copy::{DomainCopy, SignedManifest};
 use super::import::{Former, Import, Parts, import};
 use super::manifest::{Received, Reception, content_digest};
@@ -64,6 +65,8 @@ struct Wanted {
 enum Judged {
     /// What it says is had.
     Had,
+    /// It changes too much at once, and is held.
+    Held,
     /// It is refused, for this long.
     Refused(Lasts),
     /// It names what is gone, and the peer is to be asked again at once.
@@ -76,6 +79,8 @@ pub(super) enum Told {
     Known,
     /// What it says is had.
     Taken,
+    /// It changes too much at once, and is held.
+    Held,
     /// It is refused, and may be taken later.
     Again,
 }
@@ -113,6 +118,11 @@ impl Reader {
         let mut copies = self.shared.copies.copies(&self.peer.domain);
         copies.retain(|copy| copy.signed.is_some());
         copies
+    }
+
+    /// Whether a change of a domain by the peer is held.
+    pub(super) fn is_held(&self, domain: &DomainLabel) -> bool {
+        self.shared.copies.is_held(&self.peer.domain, domain)
     }
 
     /// What is had of a domain by a manifest that the peer passed.
@@ -215,6 +225,7 @@ impl Reader {
                 self.shared.copies.synced(peer, SpokenProtocol::Altofed);
                 Told::Taken
             }
+            Judged::Held => Told::Held,
             Judged::Refused(Lasts::Not) | Judged::Gone => Told::Again,
             Judged::Refused(_) => Told::Known,
         })
@@ -256,10 +267,11 @@ impl Reader {
             Err(refusal) => (Vec::new(), Err(refusal)),
         };
         let refusal = match taken {
-            Ok(()) => {
+            Ok(Outcome::Taken) => {
                 copies.confirm(peer, &domain);
                 return Ok(Judged::Had);
             }
+            Ok(Outcome::Held) => return Ok(Judged::Held),
             Err(Refusal::Client(PeerError::Status { status: 404, .. })) if may_repeat => {
                 return Ok(Judged::Gone);
             }
@@ -368,7 +380,9 @@ impl Reader {
     /// those that were judged.
     async fn manifests(&self) -> Result<Option<Manifests>, Refusal> {
         let url = self.s2s("manifests")?;
-        let known = self.manifests.as_ref();
+        // What is held is to be taken now, though nothing is another.
+        let is_due = self.shared.copies.has_due(&self.peer.domain);
+        let known = self.manifests.as_ref().filter(|_| !is_due);
         let ask = Ask {
             known: known.map(|(etag, _)| etag.as_str()),
             max_bytes: Some(self.peer.import.max_bytes),
@@ -408,7 +422,7 @@ impl Reader {
                 continue;
             }
             match self.judge(entry, false, may_repeat).await {
-                Ok(Judged::Had | Judged::Refused(Lasts::Always)) => {}
+                Ok(Judged::Had | Judged::Held | Judged::Refused(Lasts::Always)) => {}
                 Ok(Judged::Refused(_)) => lasts = false,
                 Ok(Judged::Gone) => return Ok(true),
                 Err(refusal) => {
@@ -466,7 +480,7 @@ impl Reader {
 
     /// Takes what the peer passes of a domain. What it names should be here if
     /// it was `pushed`.
-    async fn take(&self, entry: ManifestEntry, pushed: bool) -> Result<(), Refusal> {
+    async fn take(&self, entry: ManifestEntry, pushed: bool) -> Result<Outcome, Refusal> {
         let peer = &self.peer.domain;
         let current = self.shared.copies.copy(peer, &entry.domain);
         let received = self.receive(entry).await?;
@@ -484,29 +498,41 @@ impl Reader {
             let is_same = |it: &SignedManifest| *it.text == *received.text && it.signer == signer;
             signed.is_some_and(is_same) && copy.path == received.path
         });
+        let domain = received.manifest.domain.clone();
         if same.is_some() {
-            return Ok(());
+            self.shared.release(peer, &domain).await?;
+            return Ok(Outcome::Taken);
         }
         let digest = content_digest(&received.manifest);
+        let shared = &self.shared;
+        if shared
+            .is_still_held(&self.peer, &received.manifest, &digest)
+            .await?
+        {
+            return Ok(Outcome::Held);
+        }
         let known = current.as_ref().filter(|copy| copy.signed.is_some());
         let (import, bodies) = match known.filter(|copy| copy.digest == digest) {
             Some(copy) => (unchanged(copy), Vec::new()),
             None => self.import(&received, known.cloned(), pushed).await?,
         };
+        let text = Bytes::from(received.text.clone());
+        let copy = signed_copy(received, signer, import);
+        if shared.brake(&self.peer, &copy).await? == Outcome::Held {
+            return Ok(Outcome::Held);
+        }
         let name = CopyName {
             sender: peer.clone(),
-            domain: received.manifest.domain.clone(),
+            domain,
         };
-        let text = Bytes::from(received.text.clone());
-        let archive = &self.shared.archive;
+        let archive = &shared.archive;
         archive
-            .keep_copy(&name, &received.path, text, true, bodies)
+            .keep_copy(&name, &copy.path, text, true, bodies)
             .await?;
-        tracing::info!(%peer, domain = %name.domain, serial = received.manifest.serial, "taken");
-        self.shared
-            .copies
-            .take(signed_copy(received, signer, import));
-        Ok(())
+        tracing::info!(%peer, domain = %name.domain, serial = copy.serial, "taken");
+        shared.copies.take(copy);
+        archive.drop_held(&name).await?;
+        Ok(Outcome::Taken)
     }
 
     async fn receive(&self, entry: ManifestEntry) -> Result<Received, Refusal> {

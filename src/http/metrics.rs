@@ -399,6 +399,14 @@ impl NodeMetrics {
             let failures = ConstGauge::new(i64::from(peer.failures));
             failures.encode(family.encode_family(&labels)?)?;
         }
+        let name = "altofed_federation_held";
+        let help = "Domains of a peer whose change is held, since it is too large at once";
+        let mut family = out.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for peer in &peers {
+            let held = peer.domains.iter().filter(|domain| domain.held.is_some());
+            let held = ConstGauge::new(i64::try_from(held.count()).unwrap_or(i64::MAX));
+            held.encode(family.encode_family(&[("peer", peer.domain.as_str())])?)?;
+        }
         let name = "altofed_federation_data_age_seconds";
         let help = "Since the oldest of what a peer passes to us was confirmed";
         let mut family = out.encode_descriptor(name, help, None, MetricType::Gauge)?;

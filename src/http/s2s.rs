@@ -225,6 +225,24 @@ pub(super) fn routes() -> Vec<Route> {
             },
             routing::any(forget_key),
         ),
+        route(
+            "/s2s/v1/domains/{domain}/accept",
+            Operation {
+                method: Method::POST,
+                ..get(
+                    "acceptChange",
+                    "Accept the change of a domain that is held, to take it now",
+                    Some(Scope::Operate),
+                    vec![DOMAIN],
+                    (
+                        StatusCode::NO_CONTENT,
+                        "It is taken as soon as its peers are read, which is begun",
+                        Vec::new(),
+                    ),
+                )
+            },
+            routing::any(accept),
+        ),
     ]
 }
 
@@ -440,24 +458,52 @@ async fn forget_key(
     Extension(threshold): Extension<Threshold>,
     Path(domain): Path<String>,
 ) -> Response {
+    let federation = app.federation.clone();
+    let forget = async move |domain: &DomainLabel| federation.forget_key(domain).await;
+    let none = |domain: &str| format!("no key of a domain {domain:?} is known");
+    told(&app, &caller, &threshold, &domain, forget, none).await
+}
+
+async fn accept(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Extension(threshold): Extension<Threshold>,
+    Path(domain): Path<String>,
+) -> Response {
+    let federation = app.federation.clone();
+    let accept = async move |domain: &DomainLabel| federation.accept(domain).await;
+    let none = |domain: &str| format!("no change of a domain {domain:?} is held");
+    told(&app, &caller, &threshold, &domain, accept, none).await
+}
+
+/// Has something done about a domain that an operator says; `none` says that there
+/// is nothing to do it to.
+async fn told(
+    app: &App,
+    caller: &Caller,
+    threshold: &Threshold,
+    domain: &str,
+    work: impl AsyncFnOnce(&DomainLabel) -> Result<bool, StoreError>,
+    none: impl Fn(&str) -> String,
+) -> Response {
     let answered = async {
-        require(&app, &caller, Scope::Operate)?;
+        require(app, caller, Scope::Operate)?;
         // From here on it is done, or may be.
         threshold.cross();
-        let known = match DomainLabel::new(&domain) {
-            Ok(domain) => app.federation.forget_key(&domain).await,
+        let done = match DomainLabel::new(domain) {
+            Ok(domain) => work(&domain).await,
             Err(_) => Ok(false),
         };
-        match known {
+        match done {
             Ok(true) => Ok(bare(StatusCode::NO_CONTENT)),
             Ok(false) => {
-                let detail = format!("no key of a domain {domain:?} is known");
+                let detail = none(domain);
                 let response = Wording::Problem.refuse(StatusCode::NOT_FOUND, "domain", &detail);
                 Err(refused(response))
             }
             Err(error @ StoreError::NoRoom { .. }) => Err(refused(store_full(&error))),
             Err(error) => {
-                tracing::error!(%error, "a key could not be forgotten");
+                tracing::error!(%error, "what an operator said could not be kept");
                 let detail = "the node cannot keep what it is told; its log says why";
                 let status = StatusCode::SERVICE_UNAVAILABLE;
                 Err(refused(Wording::Problem.later(status, "store", detail, 10)))

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module and the modules of the crate that it may import.
-const FLOORS: [(&str, &[&str]); 17] = [
+const FLOORS: [(&str, &[&str]); 18] = [
     ("ident", &[]),
     ("runtime", &[]),
     ("net", &["ident"]),
@@ -13,19 +13,23 @@ const FLOORS: [(&str, &[&str]); 17] = [
     ("publish", &["alto", "net", "ident"]),
     ("compile", &["publish", "alto", "net", "ident"]),
     (
+        "brake",
+        &["compile", "publish", "alto", "net", "ident", "runtime"],
+    ),
+    (
         "ingest",
         &[
-            "compile", "store", "publish", "alto", "net", "ident", "runtime",
+            "brake", "compile", "store", "publish", "alto", "net", "ident", "runtime",
         ],
     ),
     ("auth", &["ident", "runtime"]),
-    ("api", &["ingest", "compile", "alto", "ident"]),
+    ("api", &["brake", "ingest", "compile", "alto", "ident"]),
     ("client", &["api", "alto", "net", "ident", "runtime"]),
     (
         "federation",
         &[
-            "ingest", "client", "compile", "store", "api", "publish", "alto", "net", "ident",
-            "runtime",
+            "brake", "ingest", "client", "compile", "store", "api", "publish", "alto", "net",
+            "ident", "runtime",
         ],
     ),
     (
@@ -47,6 +51,7 @@ const FLOORS: [(&str, &[&str]); 17] = [
     (
         "config",
         &[
+            "brake",
             "http",
             "federation",
             "ingest",
@@ -92,6 +97,7 @@ const FLOORS: [(&str, &[&str]); 17] = [
             "client",
             "http",
             "api",
+            "brake",
             "compile",
             "store",
             "alto",

@@ -137,7 +137,7 @@ fn every_default_is_as_documented() {
     let plain = format!("{:?}", parse(&configuration("access", "")).expect("sound"));
     for row in rows() {
         let (section, name) = split(&row.key);
-        if row.default.starts_with(['"', '[']) || row.default.parse::<u64>().is_ok() {
+        if row.default.starts_with(['"', '[']) || row.default.parse::<f64>().is_ok() {
             let text = configuration(section, &format!("{name} = {}", row.default));
             let stated = format!(
                 "{:?}",
@@ -189,6 +189,7 @@ fn what_needs_a_restart_is_as_documented() {
             "peer.client_cert_sha256" => format!("{:?}", "ab".repeat(32)),
             "peer.allow_private_addresses" => "true".into(),
             "peer.import.domains" | "peer.export.domains" => "[\"*\"]".into(),
+            "peer.import.max_removed" | "peer.import.max_change.share" => "0.7".into(),
             "peer.refresh.interval" => "\"7s\"".into(),
             "peer.refresh.stale_after" => "\"11m\"".into(),
             "peer.refresh.expire_after" => "\"7h\"".into(),

@@ -232,7 +232,8 @@ fn a_relay_passes_a_domain_until_it_is_read_without_it_or_has_expired() {
     assert!(copies.passes(&b, &c), "it may still be restored");
     sync(&copies, "isp-b");
     assert!(!copies.passes(&b, &c), "it was read without it");
-    copies.refuse(&b, &c, &[], &Refusal::Held("pin it".to_owned()));
+    let refused = Refused::of(&Refusal::Held("pin it".to_owned()), &[], None);
+    copies.refuse(&b, &c, refused, copies.grounds());
     assert!(copies.passes(&b, &c), "it is held");
     assert_eq!(copies.held().len(), 1);
     hand.advance(6 * HOUR);

@@ -3,6 +3,7 @@
 
 pub(super) mod copies;
 mod faults;
+mod held;
 mod import;
 mod node;
 mod passing;

@@ -213,8 +213,12 @@ impl Node {
 
     /// Says something else, and waits until it is signed.
     pub(super) async fn say(&self, time: &Time, cost: f64) {
+        self.state(time, says(self.name, cost)).await;
+    }
+
+    /// States this, and waits until it is signed.
+    pub(super) async fn state(&self, time: &Time, said: OwnDomain) {
         const SECOND: Duration = Duration::from_secs(1);
-        let said = says(self.name, cost);
         let mut issued = self.federation.issued();
         self.own.send_replace(said.clone());
         let signed = issued.wait_for(|issued| Arc::ptr_eq(&issued[0].view, &said.view));

@@ -8,7 +8,7 @@ use super::node::{Node, Reply, Time, cost, failures, has_reason, is_synced, pair
 use crate::api::s2s::SpokenProtocol;
 use crate::compile::Relationship;
 use crate::federation::testing::{label, pid};
-use crate::federation::{PlainInterconnect, Protocol};
+use crate::federation::{Federation, PlainInterconnect, Protocol};
 use crate::ident::{InterconnectId, MetricName};
 
 /// Answers as a server that knows nothing of federations, of the domain with
@@ -177,4 +177,79 @@ async fn a_peer_that_has_to_sign_is_never_read_as_a_plain_one() {
     let asked = b.asked();
     let maps = |path: &String| ["/net", "/costs"].contains(&&**path);
     assert!(!asked.iter().any(maps), "{asked:?}");
+}
+
+/// Answers as a plain server with so many prefixes.
+fn plain_of(count: u8) -> impl FnMut(&str, Reply) -> Reply {
+    let prefixes: Vec<String> = (0..count).map(|n| format!("10.{n}.0.0/16")).collect();
+    let tag = count.to_string();
+    let network = json!({
+        "meta": {"vtag": {"resource-id": "net", "tag": tag}},
+        "network-map": {"east": {"ipv4": prefixes}, "west": {"ipv6": ["2001:db8::/32"]}},
+    });
+    let cost_type = json!({"cost-metric": "routingcost", "cost-mode": "numerical"});
+    let costs = json!({
+        "meta": {
+            "dependent-vtags": [{"resource-id": "net", "tag": tag}], "cost-type": cost_type,
+        },
+        "cost-map": {"east": {"west": 5.0}},
+    });
+    let mut base = plain(5.0);
+    move |path, reply| match path {
+        "/net" => Reply {
+            body: network.to_string().into(),
+            ..base(path, reply)
+        },
+        "/costs" => Reply {
+            body: costs.to_string().into(),
+            ..base(path, reply)
+        },
+        path => base(path, reply),
+    }
+}
+
+#[tokio::test]
+async fn a_plain_peer_that_loses_most_of_its_prefixes_is_held_and_accepted() {
+    let prefixes = |it: &Federation| {
+        let imports = it.imported().borrow().clone();
+        let used = imports.get(&label("isp-b"))?;
+        Some(used.copy.view.network().prefix_count())
+    };
+    let is_held = |it: &Federation| {
+        let domain = super::node::domain(it, "isp-b", "isp-b");
+        domain.is_some_and(|domain| domain.held.is_some())
+    };
+    let time = Time::new();
+    let (a, b) = pair(&time).await;
+    b.tamper(plain_of(20));
+    linked(&a, &b);
+    a.until(|it| prefixes(it) == Some(21) && is_synced(it, "isp-b"))
+        .await;
+    b.tamper(plain_of(1));
+    a.read_until("isp-b", is_held).await;
+    assert!(has_reason(&a.federation, "isp-b", "change"));
+    assert_eq!(prefixes(&a.federation), Some(21));
+    // What the operator says of the link is the operator's word.
+    a.configure(|settings| {
+        let peer = settings.peers.get_mut(&label("isp-b")).expect("a peer");
+        for link in peer.interconnects.values_mut() {
+            link.reverse_costs.insert(MetricName::routingcost(), 1e9);
+        }
+    });
+    assert!(a.federation.accept(&label("isp-b")).await.expect("kept"));
+    a.until(|it| prefixes(it) == Some(2) && is_synced(it, "isp-b"))
+        .await;
+    assert_eq!(
+        a.copy("isp-b").interconnects["x-1"].costs["routingcost"],
+        1e9
+    );
+    // By the time alone.
+    b.tamper(plain_of(40));
+    a.read_until("isp-b", |it| prefixes(it) == Some(41)).await;
+    time.hand.advance(std::time::Duration::from_secs(3601));
+    a.until(|it| is_synced(it, "isp-b")).await;
+    b.tamper(plain_of(1));
+    a.read_until("isp-b", is_held).await;
+    time.hand.advance(std::time::Duration::from_secs(3600));
+    a.until(|it| prefixes(it) == Some(2)).await;
 }

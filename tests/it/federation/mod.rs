@@ -2,6 +2,7 @@
 //! or lie of one of them does to the others.
 
 mod below;
+mod brake;
 mod budget;
 mod converge;
 mod crash;

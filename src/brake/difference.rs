@@ -1,0 +1,233 @@
+//! What a change comes to.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ident::MetricName;
+
+use super::settings::Thresholds;
+
+/// From how many on things are judged: of fewer, one is a large part already.
+pub(super) const FROM: usize = 10;
+
+/// By how much more of the whole a change must take to be a graver one.
+const GRAVER: f64 = 0.1;
+
+/// What a change comes to: what was there before, and what of it goes or moves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Difference {
+    /// The prefixes; one goes if some of its addresses are not covered any more.
+    pub prefixes: Lost,
+    /// The PIDs; one goes with its last prefix.
+    pub pids: Lost,
+    /// The interconnects.
+    pub interconnects: Lost,
+    /// The costs between PIDs that stay, by metric, where any is another.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, CostsMoved>")]
+    pub costs: BTreeMap<MetricName, CostsMoved>,
+    /// The costs across interconnects that stay, by metric, where any is another.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, CostsMoved>")]
+    pub interconnect_costs: BTreeMap<MetricName, CostsMoved>,
+}
+
+/// How many things there were, and how many of them go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Lost {
+    /// How many there were.
+    pub of: usize,
+    /// How many of them go.
+    pub removed: usize,
+}
+
+/// How many costs there were, how many of them go, and how many move too far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CostsMoved {
+    /// How many there were.
+    pub of: usize,
+    /// How many of them go.
+    pub removed: usize,
+    /// How many of them become many times what they were, or less by as much.
+    pub changed: usize,
+}
+
+/// How much a change takes: the largest part of each kind of things that goes or
+/// moves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Gravity([f64; KINDS]);
+
+impl Gravity {
+    /// Whether something takes a tenth more of the whole than `other` does.
+    pub fn exceeds(&self, other: &Self) -> bool {
+        let mut pairs = self.0.iter().zip(&other.0);
+        pairs.any(|(share, other)| *share > other + GRAVER)
+    }
+
+    /// The larger part of each kind.
+    #[must_use]
+    pub fn join(&self, other: &Self) -> Self {
+        Self(std::array::from_fn(|kind| self.0[kind].max(other.0[kind])))
+    }
+}
+
+/// A part that goes or moves, of a kind that is judged.
+struct Part<'d> {
+    kind: Kind,
+    metric: Option<&'d MetricName>,
+    part: usize,
+    of: usize,
+    /// How many things rest on the whole of it.
+    items: usize,
+}
+
+/// How many kinds of parts there are.
+const KINDS: usize = 7;
+
+/// What a part is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Prefixes,
+    Pids,
+    Interconnects,
+    CostsRemoved,
+    CostsChanged,
+    CrossingRemoved,
+    CrossingChanged,
+}
+
+impl Kind {
+    fn is_change(self) -> bool {
+        matches!(self, Kind::CostsChanged | Kind::CrossingChanged)
+    }
+}
+
+impl Part<'_> {
+    fn exceeds(&self, thresholds: &Thresholds) -> bool {
+        let share = match self.kind.is_change() {
+            true => thresholds.max_change.share,
+            false => thresholds.max_removed,
+        };
+        self.items >= FROM && share.is_exceeded(self.part, self.of)
+    }
+
+    fn share(&self) -> f64 {
+        match self.of {
+            0 => 0.0,
+            of => self.part as f64 / of as f64,
+        }
+    }
+}
+
+impl Difference {
+    /// Whether it is more than may come at once.
+    pub fn exceeds(&self, thresholds: &Thresholds) -> bool {
+        self.parts().any(|part| part.exceeds(thresholds))
+    }
+
+    /// How much it takes.
+    pub fn gravity(&self) -> Gravity {
+        let mut gravity = Gravity::default();
+        for part in self.parts() {
+            let most = &mut gravity.0[part.kind as usize];
+            *most = most.max(part.share());
+        }
+        gravity
+    }
+
+    /// What of it is more than may come at once, for people.
+    pub fn excess(&self, thresholds: &Thresholds) -> String {
+        let excess = self.parts().filter(|part| part.exceeds(thresholds));
+        let texts: Vec<String> = excess.map(|part| part.to_string()).collect();
+        let has = |change: bool| {
+            let mut parts = self.parts();
+            parts.any(|part| part.kind.is_change() == change && part.exceeds(thresholds))
+        };
+        let mut limits = Vec::new();
+        if has(false) {
+            limits.push(format!("{} may go (max_removed)", thresholds.max_removed));
+        }
+        if has(true) {
+            let limit = &thresholds.max_change;
+            limits.push(format!(
+                "{} may become {} times what they were, or less by as much (max_change)",
+                limit.share, limit.factor
+            ));
+        }
+        format!("{}; at once {}", texts.join(", "), limits.join(", and "))
+    }
+
+    fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        let lost = [
+            (Kind::Prefixes, self.prefixes),
+            (Kind::Pids, self.pids),
+            (Kind::Interconnects, self.interconnects),
+        ];
+        let lost = lost.into_iter().map(|(kind, Lost { of, removed })| Part {
+            kind,
+            metric: None,
+            part: removed,
+            of,
+            items: of,
+        });
+        let costs = self.costs.iter();
+        let costs = costs.flat_map(|(metric, moved)| {
+            let kinds = (Kind::CostsRemoved, Kind::CostsChanged);
+            moved.parts(metric, kinds, moved.of)
+        });
+        // All that a domain states is reached over its interconnects.
+        let weight = self.prefixes.of.max(1);
+        let crossing = self.interconnect_costs.iter();
+        let crossing = crossing.flat_map(move |(metric, moved)| {
+            let kinds = (Kind::CrossingRemoved, Kind::CrossingChanged);
+            moved.parts(metric, kinds, moved.of.saturating_mul(weight))
+        });
+        lost.chain(costs).chain(crossing)
+    }
+}
+
+impl CostsMoved {
+    /// Whether any goes or moves.
+    pub(super) fn is_any(&self) -> bool {
+        self.removed + self.changed > 0
+    }
+
+    fn parts<'d>(
+        &self,
+        metric: &'d MetricName,
+        (removed, changed): (Kind, Kind),
+        items: usize,
+    ) -> [Part<'d>; 2] {
+        let part = |kind, part| Part {
+            kind,
+            metric: Some(metric),
+            part,
+            of: self.of,
+            items,
+        };
+        [part(removed, self.removed), part(changed, self.changed)]
+    }
+}
+
+impl fmt::Display for Part<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, becomes) = match self.kind {
+            Kind::Prefixes => ("prefixes", "go"),
+            Kind::Pids => ("PIDs", "go"),
+            Kind::Interconnects => ("interconnects", "go"),
+            Kind::CostsRemoved => ("costs", "go"),
+            Kind::CostsChanged => ("costs", "move"),
+            Kind::CrossingRemoved => ("costs across interconnects", "go"),
+            Kind::CrossingChanged => ("costs across interconnects", "move"),
+        };
+        write!(f, "{} of {} {what}", self.part, self.of)?;
+        if let Some(metric) = self.metric {
+            write!(f, " in {metric}")?;
+        }
+        write!(f, " {becomes}")
+    }
+}

@@ -1,0 +1,204 @@
+//! The changes that are held, and what is compared.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::federation::archive::CopyName;
+use crate::federation::copy::DomainCopy;
+use crate::federation::held::{HeldChange, HeldRow};
+use crate::ident::DomainLabel;
+use crate::runtime::Moment;
+
+use super::{Copies, Peer, Refused, Synced, lock};
+
+/// For how long changes are counted together, so that what comes by small steps is
+/// seen too.
+pub(super) const WINDOW: Duration = Duration::from_secs(60 * 60);
+
+/// What was in use of domains before the changes of the last while.
+#[derive(Debug, Default)]
+pub(super) struct References(BTreeMap<DomainLabel, Reference>);
+
+#[derive(Debug)]
+struct Reference {
+    copy: Arc<DomainCopy>,
+    since: Moment,
+}
+
+/// What a change is compared with.
+pub(in crate::federation) struct Before {
+    /// What is in use.
+    pub(in crate::federation) used: Arc<DomainCopy>,
+    /// What was before the changes of the last while.
+    pub(in crate::federation) reference: Option<Arc<DomainCopy>>,
+    /// The change that is held already.
+    pub(in crate::federation) held: Option<HeldChange>,
+}
+
+impl References {
+    /// Forgets what was in use too long ago.
+    pub(super) fn age(&mut self, now: Moment) {
+        self.0.retain(|_, it| now.since(it.since) < WINDOW);
+    }
+}
+
+impl Peer {
+    /// When what is had of a domain stops counting: a domain that goes on to sign
+    /// is there, also if what it signs is held.
+    pub(super) fn end(&self, copy: &DomainCopy) -> Option<Timestamp> {
+        let held = self.held.get(&copy.domain);
+        let held = held.and_then(|held| held.row.next_update);
+        Some(copy.end()?.max(held.unwrap_or(Timestamp::MIN)))
+    }
+
+    fn show_held(&mut self, domain: &DomainLabel, held: HeldChange) {
+        let import = &self.settings.import;
+        let refusal = held.refusal(domain, &import.thresholds(), import.hold);
+        // It is known by what it says, not by its entry: it may be signed anew.
+        let refused = Refused::of(&refusal, &held.row.path, None);
+        self.refused.insert(domain.clone(), refused);
+        self.held.insert(domain.clone(), held);
+    }
+}
+
+impl Copies {
+    /// Now, as it is remembered when something was.
+    pub(in crate::federation) fn now(&self) -> Synced {
+        Synced {
+            at: self.clock.now(),
+            before: Duration::ZERO,
+            wall: self.clock.wall(),
+        }
+    }
+
+    /// What is compared with what a peer says now; nothing if nothing of the domain
+    /// is in use, or what it says would not be.
+    pub(in crate::federation) fn before(&self, copy: &DomainCopy) -> Option<Before> {
+        let before = self.compared(copy.sender(), &copy.domain)?;
+        let used = &before.used;
+        let is_another = used.sender() != copy.sender();
+        let is_idle = used.digest == copy.digest || (is_another && copy.rank() < used.rank());
+        (!is_idle).then_some(before)
+    }
+
+    /// What anything that a peer says of a domain is compared with.
+    pub(in crate::federation) fn compared(
+        &self,
+        peer: &DomainLabel,
+        domain: &DomainLabel,
+    ) -> Option<Before> {
+        let used = self.used.borrow().get(domain)?.copy.clone();
+        let references = lock(&self.references);
+        let reference = references.0.get(domain).map(|it| it.copy.clone());
+        drop(references);
+        Some(Before {
+            reference: reference.filter(|copy| copy.digest != used.digest),
+            held: self.held_change(peer, domain),
+            used,
+        })
+    }
+
+    /// Remembers what a domain was before it changes.
+    pub(in crate::federation) fn changes_from(&self, used: Arc<DomainCopy>) {
+        let since = self.clock.now();
+        let mut references = lock(&self.references);
+        references.age(since);
+        let domain = used.domain.clone();
+        let reference = Reference { copy: used, since };
+        references.0.entry(domain).or_insert(reference);
+    }
+
+    /// Compares a domain from now on with what it becomes now.
+    pub(in crate::federation) fn accept_as_it_is(&self, domain: &DomainLabel) {
+        lock(&self.references).0.remove(domain);
+    }
+
+    /// The change of a domain by a peer that is held.
+    pub(in crate::federation) fn held_change(
+        &self,
+        peer: &DomainLabel,
+        domain: &DomainLabel,
+    ) -> Option<HeldChange> {
+        self.lock().get(peer)?.held.get(domain).cloned()
+    }
+
+    /// Whether a change of what a peer passes is held.
+    pub(in crate::federation) fn is_held(&self, peer: &DomainLabel, domain: &DomainLabel) -> bool {
+        let peers = self.lock();
+        peers
+            .get(peer)
+            .is_some_and(|peer| peer.held.contains_key(domain))
+    }
+
+    /// Whether the time of some change that a peer passes is over, or the operator
+    /// accepts it.
+    pub(in crate::federation) fn has_due(&self, peer: &DomainLabel) -> bool {
+        let (now, peers) = (self.clock.now(), self.lock());
+        peers.get(peer).is_some_and(|peer| {
+            let hold = peer.settings.import.hold;
+            peer.held.values().any(|held| held.is_due(hold, now))
+        })
+    }
+
+    /// A change is held.
+    pub(in crate::federation) fn hold(
+        &self,
+        peer: &DomainLabel,
+        domain: &DomainLabel,
+        held: HeldChange,
+    ) {
+        self.change_copies(peer, |peer| {
+            peer.show_held(domain, held);
+            // It may count for longer.
+            vec![domain.clone()]
+        });
+    }
+
+    /// A change was held before the node started.
+    pub(in crate::federation) fn restore_held(&self, name: &CopyName, row: HeldRow) {
+        let before = self.clock.wall().duration_since(row.since);
+        let held = HeldChange {
+            since: Synced {
+                at: self.clock.now(),
+                before: before.try_into().unwrap_or_default(),
+                wall: row.since,
+            },
+            row,
+            judged: None,
+        };
+        self.hold(&name.sender, &name.domain, held);
+    }
+
+    /// No change of a domain by a peer is held any more; whether one was.
+    pub(in crate::federation) fn release(&self, peer: &DomainLabel, domain: &DomainLabel) -> bool {
+        let released = self.change_peer(peer, |peer| {
+            let was = peer.held.remove(domain).is_some();
+            if was {
+                peer.refused.remove(domain);
+            }
+            was
+        });
+        released.unwrap_or_default()
+    }
+
+    /// The operator accepts what is held of a domain, whoever passes it: what is to
+    /// be kept of that.
+    pub(in crate::federation) fn accept(&self, domain: &DomainLabel) -> Vec<(CopyName, HeldRow)> {
+        let accepted = self.change(|peers| {
+            let held = peers.iter_mut().filter_map(|(sender, peer)| {
+                let row = &mut peer.held.get_mut(domain)?.row;
+                row.accepted = Some(row.difference.gravity());
+                let name = CopyName {
+                    sender: sender.clone(),
+                    domain: domain.clone(),
+                };
+                Some((name, row.clone()))
+            });
+            held.collect()
+        });
+        accepted
+    }
+}

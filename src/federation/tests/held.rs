@@ -1,0 +1,319 @@
+//! What changes too much at once, and what comes of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::node::{Node, Time, chain, domain, is_synced, pair, refused, state};
+use crate::alto::network::AddressGroup;
+use crate::api::s2s::{HeldStatus, PeerState};
+use crate::brake::{Hold, Lost};
+use crate::federation::import::{assemble, network_of};
+use crate::federation::settings::Limits;
+use crate::federation::testing::{at, label, links, pid};
+use crate::federation::{Federation, OwnDomain};
+use crate::ident::MetricName;
+use crate::net::Matrix;
+use crate::publish::{Costs, Origin};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A domain of so many PIDs with a prefix each, all as far from each other, and one
+/// link of this cost.
+fn wide(name: &str, pids: u8, cost: f64, link: f64) -> OwnDomain {
+    let group = |n: u8| {
+        let mut group = AddressGroup::default();
+        let prefix = format!("10.{n}.0.0/16");
+        group.insert(prefix.parse().expect("a prefix"));
+        (pid(&format!("p{n:02}")), Arc::new(group))
+    };
+    let mut groups: BTreeMap<_, _> = (0..pids).map(group).collect();
+    groups.insert(pid("east"), Arc::default());
+    let size = groups.len();
+    let network = network_of(groups, &Limits::default()).expect("few");
+    let cells = Matrix::from_cells(size, size, vec![cost; size * size]).expect("as many");
+    let costs = BTreeMap::from([(MetricName::routingcost(), Costs::Dense(Arc::new(cells)))]);
+    let origin = Origin {
+        serial: 1,
+        received: at(0),
+    };
+    let view = assemble(&label(name), origin, Arc::new(network), costs, None);
+    let mut links = links("isp-z");
+    for one in links.values_mut() {
+        one.costs.insert(MetricName::routingcost(), link);
+    }
+    OwnDomain {
+        view,
+        interconnects: Arc::new(links),
+    }
+}
+
+/// How many prefixes are used of a domain.
+fn prefixes(federation: &Federation, domain: &str) -> Option<usize> {
+    let imports = federation.imported().borrow().clone();
+    let used = imports.get(&label(domain))?;
+    Some(used.copy.view.network().prefix_count())
+}
+
+/// The change of a domain by a peer that is held.
+fn held(federation: &Federation, peer: &str, name: &str) -> Option<HeldStatus> {
+    domain(federation, peer, name)?.held
+}
+
+/// `isp-a` that uses sixteen prefixes of `isp-b`.
+async fn joined(time: &Time) -> (Node, Node) {
+    let (a, b) = pair(time).await;
+    b.state(time, wide("isp-b", 16, 5.0, 2.0)).await;
+    a.reads(&b, "own", "own");
+    a.until(|it| prefixes(it, "isp-b") == Some(16)).await;
+    a.until(|it| is_synced(it, "isp-b")).await;
+    (a, b)
+}
+
+#[tokio::test]
+async fn a_peer_that_shrinks_is_held_with_the_difference_until_the_operator_accepts() {
+    let time = Time::new();
+    let (a, b) = joined(&time).await;
+    b.state(&time, wide("isp-b", 1, 5.0, 2.0)).await;
+    a.read_until("isp-b", |it| held(it, "isp-b", "isp-b").is_some())
+        .await;
+    assert_eq!(prefixes(&a.federation, "isp-b"), Some(16), "the last good");
+    assert_eq!(
+        state(&a.federation, "isp-b"),
+        (PeerState::Held, "change".to_owned())
+    );
+    let status = held(&a.federation, "isp-b", "isp-b").expect("held");
+    let lost = |of, removed| Lost { of, removed };
+    assert_eq!(status.difference.prefixes, lost(16, 15));
+    assert_eq!(status.difference.pids, lost(17, 15));
+    assert!(!status.accepted);
+    assert_eq!(status.until, Some(status.since + Duration::from_secs(3600)));
+    let reason = domain(&a.federation, "isp-b", "isp-b").and_then(|it| it.reason);
+    let reason = reason.expect("a reason").detail;
+    for words in ["15 of 16 prefixes go", "`altofed peer isp-b --accept`"] {
+        assert!(reason.contains(words), "{reason}");
+    }
+    // Each reading finds it again, and it is counted once.
+    for _ in 0..3 {
+        let before = a.peer("isp-b").last_sync;
+        time.hand.advance(MINUTE);
+        a.until(|it| super::node::status(it, "isp-b").is_some_and(|it| it.last_sync > before))
+            .await;
+    }
+    assert_eq!(a.federation.rejections()["change"], 1);
+    assert_eq!(prefixes(&a.federation, "isp-b"), Some(16));
+
+    assert!(a.federation.accept(&label("isp-b")).await.expect("kept"));
+    a.until(|it| prefixes(it, "isp-b") == Some(1)).await;
+    a.until(|it| is_synced(it, "isp-b")).await;
+    assert_eq!(held(&a.federation, "isp-b", "isp-b"), None);
+    assert!(!a.federation.accept(&label("isp-b")).await.expect("kept"));
+}
+
+#[tokio::test]
+async fn an_interconnect_that_costs_millions_at_once_is_held() {
+    let time = Time::new();
+    let (a, b) = joined(&time).await;
+    b.state(&time, wide("isp-b", 16, 5.0, 5_000_000.0)).await;
+    a.read_until("isp-b", |it| held(it, "isp-b", "isp-b").is_some())
+        .await;
+    let status = held(&a.federation, "isp-b", "isp-b").expect("held");
+    let moved = status.difference.interconnect_costs[&MetricName::routingcost()];
+    assert_eq!((moved.of, moved.changed), (1, 1));
+    assert_eq!(
+        a.copy("isp-b").interconnects["x-1"].costs["routingcost"],
+        2.0
+    );
+}
+
+#[tokio::test]
+async fn what_is_held_is_taken_when_its_time_is_over_however_often_it_is_said() {
+    let time = Time::new();
+    let (a, b) = joined(&time).await;
+    b.state(&time, wide("isp-b", 1, 5.0, 2.0)).await;
+    a.read_until("isp-b", |it| held(it, "isp-b", "isp-b").is_some())
+        .await;
+    let since = held(&a.federation, "isp-b", "isp-b").map(|it| it.since);
+    // It says something else each time, and none of it takes much more.
+    for n in 0_u8..5 {
+        time.hand.advance(10 * MINUTE);
+        b.state(&time, wide("isp-b", 1 + n % 2, 5.0 + f64::from(n), 2.0))
+            .await;
+        let serial = b.federation.issued().borrow()[0].manifest.serial;
+        a.read_until("isp-b", |it| {
+            held(it, "isp-b", "isp-b").is_some_and(|it| it.serial == serial)
+        })
+        .await;
+        assert_eq!(prefixes(&a.federation, "isp-b"), Some(16));
+    }
+    assert_eq!(
+        held(&a.federation, "isp-b", "isp-b").map(|it| it.since),
+        since
+    );
+    time.hand.advance(10 * MINUTE);
+    a.until(|it| prefixes(it, "isp-b") == Some(1)).await;
+    a.until(|it| is_synced(it, "isp-b")).await;
+}
+
+#[tokio::test]
+async fn what_takes_much_more_at_the_last_moment_is_held_anew_but_not_for_ever() {
+    let time = Time::new();
+    let (a, b) = joined(&time).await;
+    let mut since = None;
+    // From 9 of 16 to all of them: three times at most it is a tenth more.
+    for (left, anew) in [
+        (7, true),
+        (5, true),
+        (4, false),
+        (3, true),
+        (5, false),
+        (1, true),
+    ] {
+        b.state(&time, wide("isp-b", left, 5.0, 2.0)).await;
+        let serial = b.federation.issued().borrow()[0].manifest.serial;
+        a.read_until("isp-b", |it| {
+            held(it, "isp-b", "isp-b").is_some_and(|it| it.serial == serial)
+        })
+        .await;
+        let now = held(&a.federation, "isp-b", "isp-b").map(|it| it.since);
+        assert_eq!(now != since, anew, "{left}");
+        since = now;
+        assert_eq!(prefixes(&a.federation, "isp-b"), Some(16));
+        time.hand.advance(20 * MINUTE);
+    }
+}
+
+#[tokio::test]
+async fn what_is_held_is_held_no_more_when_the_peer_takes_it_back() {
+    let time = Time::new();
+    let (a, b) = joined(&time).await;
+    b.state(&time, wide("isp-b", 1, 5.0, 2.0)).await;
+    a.read_until("isp-b", |it| held(it, "isp-b", "isp-b").is_some())
+        .await;
+    b.state(&time, wide("isp-b", 15, 6.0, 2.0)).await;
+    a.read_until("isp-b", |it| prefixes(it, "isp-b") == Some(15))
+        .await;
+    a.until(|it| is_synced(it, "isp-b")).await;
+    assert_eq!(held(&a.federation, "isp-b", "isp-b"), None);
+}
+
+#[tokio::test]
+async fn small_steps_within_an_hour_count_together() {
+    let time = Time::new();
+    let (a, b) = joined(&time).await;
+    for left in [13, 10, 8] {
+        b.state(&time, wide("isp-b", left, 5.0, 2.0)).await;
+        a.read_until("isp-b", |it| prefixes(it, "isp-b") == Some(left.into()))
+            .await;
+    }
+    b.state(&time, wide("isp-b", 7, 5.0, 2.0)).await;
+    a.read_until("isp-b", |it| held(it, "isp-b", "isp-b").is_some())
+        .await;
+    let status = held(&a.federation, "isp-b", "isp-b").expect("held");
+    assert_eq!(status.difference.prefixes, Lost { of: 16, removed: 9 });
+    assert_eq!(prefixes(&a.federation, "isp-b"), Some(8));
+    // An hour later it is a small step from what is used then.
+    a.until(|it| held(it, "isp-b", "isp-b").is_some()).await;
+    time.hand.advance(60 * MINUTE);
+    a.until(|it| prefixes(it, "isp-b") == Some(7)).await;
+}
+
+#[tokio::test]
+async fn what_is_held_for_ever_is_held_on_while_the_peer_signs_on() {
+    let time = Time::new();
+    let (a, b) = joined(&time).await;
+    a.configure(|settings| {
+        let peer = settings.peers.get_mut(&label("isp-b")).expect("a peer");
+        peer.import.hold = Hold::Forever;
+    });
+    a.until(|it| is_synced(it, "isp-b")).await;
+    b.state(&time, wide("isp-b", 1, 5.0, 2.0)).await;
+    a.read_until("isp-b", |it| held(it, "isp-b", "isp-b").is_some())
+        .await;
+    let until = held(&a.federation, "isp-b", "isp-b").and_then(|it| it.until);
+    assert_eq!(until, None);
+    // Longer than what is used was signed for: its domain goes on to sign.
+    for _ in 0..12 {
+        let before = b.federation.issued().borrow()[0].manifest.serial;
+        time.hand.advance(61 * MINUTE);
+        let mut issued = b.federation.issued();
+        let again = issued.wait_for(|issued| issued[0].manifest.serial > before);
+        let serial = crate::runtime::testing::soon(again)
+            .await
+            .expect("it signs")[0]
+            .manifest
+            .serial;
+        a.read_until("isp-b", |it| {
+            held(it, "isp-b", "isp-b").is_some_and(|it| it.serial == serial)
+        })
+        .await;
+        assert_eq!(prefixes(&a.federation, "isp-b"), Some(16));
+    }
+}
+
+#[tokio::test]
+async fn a_restart_forgets_neither_the_last_good_nor_how_long_it_has_been_held() {
+    let time = Time::new();
+    let (a, b) = joined(&time).await;
+    b.state(&time, wide("isp-b", 1, 5.0, 2.0)).await;
+    a.read_until("isp-b", |it| held(it, "isp-b", "isp-b").is_some())
+        .await;
+    a.until(|it| state(it, "isp-b").0 == PeerState::Held).await;
+    let before = held(&a.federation, "isp-b", "isp-b").expect("held");
+    time.hand.advance(40 * MINUTE);
+    let a = a.restart(&time.clock).await;
+    assert_eq!(prefixes(&a.federation, "isp-b"), Some(16));
+    let after = held(&a.federation, "isp-b", "isp-b").expect("held");
+    assert_eq!((after.since, after.until), (before.since, before.until));
+    assert_eq!(after.difference, before.difference);
+    let reason = (PeerState::Held, "change".to_owned());
+    assert_eq!(state(&a.federation, "isp-b"), reason);
+    let synced = |it: &Federation| super::node::status(it, "isp-b").and_then(|it| it.last_sync);
+    let long_ago = synced(&a.federation);
+    a.until(|it| synced(it) != long_ago).await;
+    assert_eq!(state(&a.federation, "isp-b"), reason);
+    assert_eq!(a.federation.rejections()["change"], 0, "it is no news");
+    time.hand.advance(20 * MINUTE);
+    a.until(|it| prefixes(it, "isp-b") == Some(1)).await;
+    // Nothing of it is left for the next start.
+    a.until(|it| is_synced(it, "isp-b")).await;
+    let a = a.restart(&time.clock).await;
+    assert_eq!(held(&a.federation, "isp-b", "isp-b"), None);
+    assert_eq!(prefixes(&a.federation, "isp-b"), Some(1));
+}
+
+#[tokio::test]
+async fn a_relayed_domain_is_held_by_itself_by_whatever_way_it_comes() {
+    let time = Time::new();
+    let (a, b, c) = chain(&time).await;
+    c.state(&time, wide("isp-c", 16, 5.0, 2.0)).await;
+    b.read_until("isp-c", |it| prefixes(it, "isp-c") == Some(16))
+        .await;
+    b.configure(|settings| {
+        // It passes on whatever comes.
+        let peer = settings.peers.get_mut(&label("isp-c")).expect("a peer");
+        peer.import.max_removed = crate::brake::Share::new(1.0).expect("a share");
+    });
+    a.reads(&b, "*", "own");
+    a.until(|it| prefixes(it, "isp-c") == Some(16)).await;
+    a.until(|it| is_synced(it, "isp-b")).await;
+    c.state(&time, wide("isp-c", 1, 5.0, 2.0)).await;
+    b.read_until("isp-c", |it| prefixes(it, "isp-c") == Some(1))
+        .await;
+    a.read_until("isp-b", |it| held(it, "isp-b", "isp-c").is_some())
+        .await;
+    assert_eq!(refused(&a.federation, "isp-b", "isp-c"), "change");
+    assert_eq!(state(&a.federation, "isp-b").0, PeerState::Synced);
+    // The domain itself says so too: that is no way around.
+    a.reads(&c, "own", "own");
+    a.until(|it| held(it, "isp-c", "isp-c").is_some()).await;
+    assert_eq!(prefixes(&a.federation, "isp-c"), Some(16));
+    // And what the healthy relay says of itself is not held up.
+    b.say(&time, 6.0).await;
+    a.read_until("isp-b", |it| super::node::cost(it, "isp-b") == Some(6.0))
+        .await;
+    assert!(a.federation.accept(&label("isp-c")).await.expect("kept"));
+    a.until(|it| prefixes(it, "isp-c") == Some(1)).await;
+    a.until(|it| held(it, "isp-b", "isp-c").is_none()).await;
+    a.until(|it| held(it, "isp-c", "isp-c").is_none()).await;
+}
