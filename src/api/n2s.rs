@@ -6,10 +6,12 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::brake::Difference;
 use crate::compile::{Conflict, Relationship};
 use crate::ingest::OperationSummary;
 
@@ -122,6 +124,31 @@ pub struct RevisionDocument {
     /// The revision whose facts it states again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored: Option<u64>,
+}
+
+/// The sources whose writes are refused since too much goes of what they state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HeldList {
+    /// Each of them.
+    pub held: Vec<HeldDocument>,
+}
+
+/// A source whose writes are refused since too much goes of what it states.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HeldDocument {
+    /// The source.
+    pub source: String,
+    /// Since when, RFC 3339.
+    #[schemars(with = "String")]
+    pub since: Timestamp,
+    /// When such a write is taken, RFC 3339; absent if never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub until: Option<Timestamp>,
+    /// Why, for people.
+    pub reason: String,
+    /// What the last write comes to.
+    pub difference: Difference,
 }
 
 /// Facts that are kept and not used.

@@ -129,6 +129,11 @@ impl Difference {
         self.parts().any(|part| part.exceeds(thresholds))
     }
 
+    /// Whether nothing goes or moves far.
+    pub fn is_none(&self) -> bool {
+        self.parts().all(|part| part.part == 0)
+    }
+
     /// How much it takes.
     pub fn gravity(&self) -> Gravity {
         let mut gravity = Gravity::default();

@@ -39,7 +39,10 @@ pub struct Table<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It is.
-    Pass,
+    Pass {
+        /// Whether nothing goes or moves far, so that it only grows.
+        grows: bool,
+    },
     /// It is not, since it comes to this.
     Held(Difference),
 }
@@ -74,7 +77,9 @@ pub fn judge(old: &Stated<'_>, new: &Stated<'_>, thresholds: &Thresholds) -> Ver
     let difference = difference(old, new, thresholds.max_change.factor);
     match difference.exceeds(thresholds) {
         true => Verdict::Held(difference),
-        false => Verdict::Pass,
+        false => Verdict::Pass {
+            grows: difference.is_none(),
+        },
     }
 }
 
@@ -82,8 +87,8 @@ pub fn judge(old: &Stated<'_>, new: &Stated<'_>, thresholds: &Thresholds) -> Ver
 fn difference(old: &Stated<'_>, new: &Stated<'_>, factor: f64) -> Difference {
     let (pids, prefixes) = lost_space(old, new);
     let (interconnects, interconnect_costs) = crossings(old, new, factor);
-    let costs = old.costs.iter().filter_map(|(metric, before)| {
-        let moved = moved(metric, before, new.costs.get(metric), new, factor);
+    let costs = old.costs.keys().filter_map(|metric| {
+        let moved = moved(metric, (old, new), factor);
         moved.is_any().then(|| ((*metric).clone(), moved))
     });
     Difference {
@@ -207,13 +212,11 @@ fn crossings(
 }
 
 /// How the costs of a metric move between PIDs that stay.
-fn moved(
-    metric: &MetricName,
-    old: &Table<'_>,
-    new: Option<&Table<'_>>,
-    stated: &Stated<'_>,
-    factor: f64,
-) -> CostsMoved {
+fn moved(metric: &MetricName, (was, now): (&Stated<'_>, &Stated<'_>), factor: f64) -> CostsMoved {
+    let Some(old) = was.costs.get(metric) else {
+        return CostsMoved::default();
+    };
+    let new = now.costs.get(metric);
     let mut moved = CostsMoved::default();
     let same = |a: &PidIndex, b: &PidIndex| std::ptr::eq(a, b) || a == b;
     let aligned = new.filter(|new| same(old.srcs, new.srcs) && same(old.dsts, new.dsts));
@@ -222,7 +225,8 @@ fn moved(
     }
     let all = (0..old.cells.rows()).flat_map(|row| old.cells.row(row).costs());
     let floor = floor(metric, all.map(|(_, cost)| cost));
-    let stays = |name: &PidName| stated.pid(name).is_some();
+    // A PID that was not there is not gone: another source may have it.
+    let stays = |name: &PidName| now.pid(name).is_some() || was.pid(name).is_none();
     let places = |index: &PidIndex, names: &[PidName]| -> Vec<Option<usize>> {
         let place = |name: &PidName| index.get(name.as_str()).map(|place| place as usize);
         names.iter().map(place).collect()
@@ -241,16 +245,16 @@ fn moved(
             continue;
         }
         let before = old.cells.row(place);
-        let now = match (aligned, new) {
+        let after = match (aligned, new) {
             (Some(new), _) => Some(new.cells.row(place)),
             (None, Some(new)) => rows[place].map(|row| new.cells.row(row)),
             (None, None) => None,
         };
-        if aligned.is_some() && all_stay && now.is_some_and(|now| now.shares(before)) {
+        if aligned.is_some() && all_stay && after.is_some_and(|after| after.shares(before)) {
             moved.of += before.count();
             continue;
         }
-        let now = now.unwrap_or(Row::NONE);
+        let after = after.unwrap_or(Row::NONE);
         for (column, cost) in before.costs() {
             if !columns_stay[column] {
                 continue;
@@ -259,7 +263,7 @@ fn moved(
                 Some(_) => Some(column),
                 None => columns.get(column).copied().flatten(),
             };
-            let is = there.and_then(|column| now.get(column));
+            let is = there.and_then(|column| after.get(column));
             moved.count(cost, is, floor, factor);
         }
     }

@@ -10,10 +10,11 @@ use toml::Spanned;
 use url::Url;
 
 use crate::auth::{AccessSettings, Token, TokenError, TokenSettings};
+use crate::brake::{Hold, Share};
 use crate::federation::Settings;
 use crate::http::{self, TlsFiles, limit};
 use crate::ident::{DomainLabel, Hidden, SourceName};
-use crate::ingest::Limits;
+use crate::ingest::{Limits, SourceBrake};
 use crate::publish::ViewName;
 use crate::store;
 
@@ -79,7 +80,12 @@ struct NodeSection {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SourceSection {
+    #[serde(default)]
     priority: i64,
+    #[serde(default)]
+    max_removed: Option<Share>,
+    #[serde(default)]
+    hold: Hold,
 }
 
 fn listen() -> SocketAddr {
@@ -116,7 +122,16 @@ pub(super) fn read(text: &str, path: &Path, is_open: bool) -> Result<Config, Con
         return Err(ConfigError::faults(path, text, &faults));
     }
     let tokens = tokens.into_iter().map(|(token, _)| token).collect();
-    let priority = |(source, section): (SourceName, SourceSection)| (source, section.priority);
+    let mut priorities = BTreeMap::new();
+    let mut brakes = BTreeMap::new();
+    for (source, section) in file.source {
+        let hold = section.hold;
+        let brake = section
+            .max_removed
+            .map(|max_removed| SourceBrake { max_removed, hold });
+        brakes.extend(brake.map(|brake| (source.clone(), brake)));
+        priorities.insert(source, section.priority);
+    }
     Ok(Config {
         node,
         access,
@@ -124,7 +139,8 @@ pub(super) fn read(text: &str, path: &Path, is_open: bool) -> Result<Config, Con
         federation,
         merge,
         merge_patience,
-        priorities: file.source.into_iter().map(priority).collect(),
+        priorities,
+        brakes,
         http: file.http,
         limits: file.limits,
         bodies: file.bodies,

@@ -24,7 +24,7 @@ use crate::compile::{MergePolicy, Policy};
 use crate::federation;
 use crate::http::{self, TlsFiles, limit};
 use crate::ident::{DomainLabel, SourceName};
-use crate::ingest::{Limits, Rules};
+use crate::ingest::{Limits, Rules, SourceBrake};
 use crate::store;
 
 pub use report::ConfigError;
@@ -40,6 +40,8 @@ pub struct Config {
     pub tokens: Vec<Token>,
     /// `[source.NAME]` priorities.
     pub priorities: BTreeMap<SourceName, i64>,
+    /// `[source.NAME]`: how much may go at once of what sources state.
+    pub brakes: BTreeMap<SourceName, SourceBrake>,
     /// `[federation]`, `[[peer]]` and the keys of `[domain.NAME]`.
     pub federation: federation::Settings,
     /// `[merge]` and the rest of `[domain.NAME]`.
@@ -134,6 +136,7 @@ impl Config {
                 priorities: self.priorities.clone(),
             },
             limits: self.ingest.clone(),
+            brakes: self.brakes.clone(),
         }
     }
 

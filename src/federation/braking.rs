@@ -52,33 +52,36 @@ impl Shared {
             };
             match (to_new(&former), reference) {
                 // Small steps one after the other come to a large one.
-                (Verdict::Pass, Some(reference)) => to_new(&reference),
+                (Verdict::Pass { .. }, Some(reference)) => to_new(&reference),
                 (verdict, _) => verdict,
             }
         });
         let (domain, sender) = (&copy.domain, &peer.domain);
         let difference = match verdict.await? {
-            Verdict::Pass => {
+            Verdict::Pass { grows } => {
                 if held.is_some() {
                     tracing::info!(peer = %sender, %domain, "held no more: it is as before, or near it");
                 }
-                self.copies.changes_from(used);
+                match grows {
+                    true => self.copies.accept_as_it_is(domain),
+                    false => self.copies.changes_from(used),
+                }
                 return Ok(Outcome::Taken);
             }
             Verdict::Held(difference) => difference,
         };
         let now = self.copies.now();
         if let Some(held) = &held
-            && held.lets_pass(&difference, peer.import.hold, now.at)
+            && held.held.lets_pass(&difference, peer.import.hold, now.0)
         {
-            let accepted = held.row.accepted.is_some();
+            let accepted = held.held.accepted.is_some();
             tracing::info!(peer = %sender, %domain, accepted, "held no more: taken");
             self.copies.accept_as_it_is(domain);
             return Ok(Outcome::Taken);
         }
         let change = HeldChange::new(copy, difference, grounds, held.as_ref(), now);
         let refusal = change.refusal(domain, &thresholds, peer.import.hold);
-        let is_news = held.is_none_or(|held| held.row.since != change.row.since);
+        let is_news = held.is_none_or(|held| !change.held.goes_on_from(&held.held));
         if is_news {
             tracing::warn!(peer = %sender, %domain, reason = refusal.code(), "held: {refusal}");
             self.copies.count(&refusal);
@@ -87,7 +90,7 @@ impl Shared {
             sender: sender.clone(),
             domain: domain.clone(),
         };
-        self.archive.keep_held(&name, &change.row).await?;
+        self.archive.keep_held(&name, &change.row()).await?;
         self.copies.hold(sender, domain, change);
         Ok(Outcome::Held)
     }
@@ -107,18 +110,18 @@ impl Shared {
         else {
             return Ok(false);
         };
-        let is_due = held.is_due(peer.import.hold, self.copies.now().at);
-        if held.row.content != *content || is_due || held.judged != Some(grounds) {
+        let is_due = held.held.is_due(peer.import.hold, self.copies.now().0);
+        if held.content != *content || is_due || held.judged != Some(grounds) {
             return Ok(false);
         }
-        if held.row.serial != manifest.serial {
-            held.row.serial = manifest.serial;
-            held.row.next_update = Some(manifest.end());
+        if held.serial != manifest.serial {
+            held.serial = manifest.serial;
+            held.next_update = Some(manifest.end());
             let name = CopyName {
                 sender: sender.clone(),
                 domain: domain.clone(),
             };
-            self.archive.keep_held(&name, &held.row).await?;
+            self.archive.keep_held(&name, &held.row()).await?;
         }
         self.copies.hold(sender, domain, held);
         Ok(true)

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
 use crate::api::s2s::{Ignored, ImportStatus, PeerState, PeerStatus, SpokenProtocol};
+use crate::brake::References;
 use crate::ident::{Digest, DomainLabel};
 use crate::runtime::{Clock, Moment};
 
@@ -22,7 +23,6 @@ use super::settings::PeerSettings;
 mod held;
 
 pub(super) use held::Before;
-use held::References;
 
 /// When a peer was last read.
 #[derive(Debug, Clone, Copy)]
@@ -169,7 +169,7 @@ pub(super) struct Copies {
     /// Counts the changes of what it rests on that something is refused.
     grounds: AtomicU64,
     /// What was in use before the changes of the last while.
-    references: Mutex<References>,
+    references: Mutex<References<DomainLabel, Arc<DomainCopy>>>,
     /// How many documents a pushed manifest named that had not come.
     unpushed: AtomicU64,
     /// How many changes that were pushed had to wait.

@@ -4,11 +4,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::api::s2s::HeldStatus;
-use crate::brake::{Difference, Gravity, Hold, Thresholds};
+use crate::brake::{Difference, Gravity, Held, Hold, Thresholds};
 use crate::ident::{DomainLabel, Tag};
 use crate::runtime::Moment;
 
-use super::copies::Synced;
 use super::copy::DomainCopy;
 use super::refusal::Refusal;
 
@@ -16,30 +15,31 @@ use super::refusal::Refusal;
 /// peer is asked again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HeldRow {
-    /// The domains it came through.
-    pub path: Vec<DomainLabel>,
-    /// Its serial.
-    pub serial: u64,
-    /// The hash of what it says.
-    pub content: Tag,
-    /// When it stops counting by its own word.
-    pub next_update: Option<Timestamp>,
-    /// What it comes to.
-    pub difference: Difference,
-    /// How much the worst of what came since the hold began takes.
-    pub worst: Gravity,
-    /// Since when it is held.
-    pub since: Timestamp,
-    /// How much the operator accepts.
-    pub accepted: Option<Gravity>,
+    path: Vec<DomainLabel>,
+    serial: u64,
+    content: Tag,
+    next_update: Option<Timestamp>,
+    difference: Difference,
+    worst: Gravity,
+    since: Timestamp,
+    accepted: Option<Gravity>,
 }
 
 /// A change that is held.
 #[derive(Debug, Clone)]
 pub(super) struct HeldChange {
-    pub(super) row: HeldRow,
-    /// Since when, as timers count.
-    pub(super) since: Synced,
+    /// The domains it came through.
+    pub(super) path: Vec<DomainLabel>,
+    /// Its serial.
+    pub(super) serial: u64,
+    /// The hash of what it says.
+    pub(super) content: Tag,
+    /// When it stops counting by its own word.
+    pub(super) next_update: Option<Timestamp>,
+    /// Since when it is held, by the date.
+    since: Timestamp,
+    /// What it comes to, and since when.
+    pub(super) held: Held,
     /// By what it was judged; unknown after a restart.
     pub(super) judged: Option<Grounds>,
 }
@@ -54,78 +54,69 @@ pub(super) struct Grounds {
 }
 
 impl HeldChange {
-    /// A change that is held from now on, or goes on to be: the time counts from
-    /// the first one that was, as long as none comes that takes far more. Since
-    /// nothing can take more than all, it does not begin anew for ever.
+    /// What a copy says is held from now on, or goes on to be.
     pub(super) fn new(
         copy: &DomainCopy,
         difference: Difference,
         grounds: Grounds,
         former: Option<&HeldChange>,
-        now: Synced,
+        (now, wall): (Moment, Timestamp),
     ) -> Self {
-        let gravity = difference.gravity();
-        let former = former.map(|former| (former, gravity.exceeds(&former.row.worst)));
-        let (since, worst) = match former {
-            Some((former, false)) => (former.since, former.row.worst),
-            Some((former, true)) => (now, gravity.join(&former.row.worst)),
-            None => (now, gravity),
-        };
+        let held = Held::new(difference, former.map(|former| &former.held), now);
+        let former = former.filter(|former| held.goes_on_from(&former.held));
         Self {
-            row: HeldRow {
-                path: copy.path.clone(),
-                serial: copy.serial,
-                content: copy.digest.clone(),
-                next_update: copy.end(),
-                difference,
-                worst,
-                since: since.wall,
-                // What was accepted was less, or it would have been taken.
-                accepted: None,
-            },
-            since,
+            path: copy.path.clone(),
+            serial: copy.serial,
+            content: copy.digest.clone(),
+            next_update: copy.end(),
+            since: former.map_or(wall, |former| former.since),
+            held,
             judged: Some(grounds),
         }
     }
 
-    /// Whether its time is over, or the operator accepts it.
-    pub(super) fn is_due(&self, hold: Hold, now: Moment) -> bool {
-        self.row.accepted.is_some() || self.is_over(hold, now)
-    }
-
-    fn is_over(&self, hold: Hold, now: Moment) -> bool {
-        match hold {
-            Hold::For(time) => self.since.age(now) >= time,
-            Hold::Forever => false,
+    /// What was held before the node started.
+    pub(super) fn restored(row: HeldRow, (now, wall): (Moment, Timestamp)) -> Self {
+        let before = wall.duration_since(row.since);
+        Self {
+            path: row.path,
+            serial: row.serial,
+            content: row.content,
+            next_update: row.next_update,
+            since: row.since,
+            held: Held {
+                difference: row.difference,
+                worst: row.worst,
+                since: now,
+                before: before.try_into().unwrap_or_default(),
+                accepted: row.accepted,
+            },
+            judged: None,
         }
     }
 
-    /// Whether a change that comes to this is taken all the same.
-    pub(super) fn lets_pass(&self, difference: &Difference, hold: Hold, now: Moment) -> bool {
-        let gravity = difference.gravity();
-        let accepted = self.row.accepted.as_ref();
-        let is_over = self.is_over(hold, now) && !gravity.exceeds(&self.row.worst);
-        is_over || accepted.is_some_and(|accepted| !gravity.exceeds(accepted))
-    }
-
-    /// When it is taken anyway, by the date; never if it is held for ever.
-    fn until(&self, hold: Hold, now: Moment, wall: Timestamp) -> Option<Timestamp> {
-        match hold {
-            Hold::For(time) => {
-                let left = time.saturating_sub(self.since.age(now));
-                wall.saturating_add(left).ok()
-            }
-            Hold::Forever => None,
+    /// What is kept of it.
+    pub(super) fn row(&self) -> HeldRow {
+        HeldRow {
+            path: self.path.clone(),
+            serial: self.serial,
+            content: self.content.clone(),
+            next_update: self.next_update,
+            difference: self.held.difference.clone(),
+            worst: self.held.worst,
+            since: self.since,
+            accepted: self.held.accepted,
         }
     }
 
     pub(super) fn status(&self, hold: Hold, now: Moment, wall: Timestamp) -> HeldStatus {
+        let left = self.held.left(hold, now);
         HeldStatus {
-            serial: self.row.serial,
-            since: self.row.since,
-            until: self.until(hold, now, wall),
-            accepted: self.row.accepted.is_some(),
-            difference: self.row.difference.clone(),
+            serial: self.serial,
+            since: self.since,
+            until: left.and_then(|left| wall.saturating_add(left).ok()),
+            accepted: self.held.accepted.is_some(),
+            difference: self.held.difference.clone(),
         }
     }
 
@@ -136,14 +127,10 @@ impl HeldChange {
         thresholds: &Thresholds,
         hold: Hold,
     ) -> Refusal {
-        let excess = self.row.difference.excess(thresholds);
-        let end = match hold {
-            Hold::For(_) => "its time is over (hold)",
-            Hold::Forever => "you accept it",
-        };
-        let accept = match hold {
-            Hold::For(_) => "take it now by",
-            Hold::Forever => "do so by",
+        let excess = self.held.difference.excess(thresholds);
+        let (end, accept) = match hold {
+            Hold::For(_) => ("its time is over (hold)", "take it now by"),
+            Hold::Forever => ("you accept it", "do so by"),
         };
         Refusal::Change(format!(
             "{excess}; what was good before stays in use until {end}; {accept} `altofed peer \

@@ -259,6 +259,14 @@ impl Collector for NodeMetrics {
             "The newest revision that is durable",
             revision,
         )?;
+        let help = "1 for a source whose writes are refused since they take too much at once";
+        let kind = MetricType::Gauge;
+        let mut family = out.encode_descriptor("altofed_ingest_held", help, None, kind)?;
+        let held = self.ledger.held();
+        for source in self.ledger.rules().brakes.keys() {
+            let is_held = ConstGauge::new(i64::from(held.contains_key(source)));
+            is_held.encode(family.encode_family(&[("source", source.as_str())])?)?;
+        }
         let conflicts = self.conflicts.borrow().clone();
         let kind = MetricType::Gauge;
         let help = "Facts that are kept and not used, by kind";

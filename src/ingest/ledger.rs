@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::alto::json::Faults;
+use crate::brake::Verdict;
 use crate::compile::{Facts, Policy};
 use crate::ident::{SourceName, Tag};
 use crate::runtime::{Clock, Pool, PoolError, Task, Threshold};
@@ -20,6 +21,7 @@ use crate::store::{Commit, Opened, Record, Room, Store, StoreError, Submitted, T
 
 use super::condition::Condition;
 use super::document::{Document, DocumentPath, Text};
+use super::held::{HeldSource, HeldSources, SourceBrake, judge_source};
 use super::keys::{IdempotencyKey, Keys, Known};
 use super::load::{LoadError, account, documents, load};
 use super::operation::{Change, Operation};
@@ -30,12 +32,15 @@ use super::transaction::{Applied, Replacements, Standing, apply, replace};
 const KEYS: Table = Table::new("idempotency");
 
 /// What the ledger goes by; it may change while it runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
     /// What the operator decides about facts.
     pub policy: Policy,
     /// How much may be stated.
     pub limits: Limits,
+    /// How much of what they state sources may take back at once; those that are
+    /// not here, all.
+    pub brakes: BTreeMap<SourceName, SourceBrake>,
 }
 
 /// The facts, and the right to change them.
@@ -48,6 +53,7 @@ pub struct Ledger {
     durable: watch::Receiver<Standing>,
     accepted: mpsc::Sender<Accepted>,
     stuck: watch::Receiver<bool>,
+    held: HeldSources,
     _acknowledger: Task<()>,
 }
 
@@ -83,6 +89,8 @@ pub struct Write {
     pub key: Option<IdempotencyKey>,
     /// Whether nothing is to be kept.
     pub dry_run: bool,
+    /// Whether it may take as much as it takes.
+    pub accepted: bool,
     /// Crossed when its turn has come: until then it may be given up.
     pub threshold: Threshold,
 }
@@ -124,6 +132,15 @@ pub enum Refusal {
         "the content is not what the request expects; read it again and repeat the change on that"
     )]
     Precondition,
+    /// It takes more of what the source states than may go at once.
+    #[error(
+        "{reason}; nothing was changed. If that is meant, repeat the write with `?accept=true`{end}",
+        reason = .0.reason,
+        end = .0.until.map_or_else(String::new, |until| format!(
+            ", or from {until} on as it is"
+        )),
+    )]
+    Held(Box<HeldSource>),
     /// There is no such document to delete.
     #[error("source {0} states no {1}")]
     NoDocument(SourceName, DocumentPath),
@@ -210,6 +227,7 @@ impl Ledger {
             durable,
             accepted,
             stuck,
+            held: HeldSources::default(),
             _acknowledger: Task::spawn("acknowledger", acknowledging),
         })
     }
@@ -316,6 +334,12 @@ impl Ledger {
         let mut applied = self
             .apply(&state.standing, &write.source, write.change, old)
             .await?;
+        let is_restored = account.restored.is_some();
+        let mut is_anew = write.accepted;
+        if !write.accepted && !is_restored && !applied.changed.is_empty() {
+            let facts = (&state.standing.facts, &applied.standing.facts);
+            is_anew = self.brake(&write.source, facts, write.dry_run).await?;
+        }
         let outcome = outcome_of(&applied, &write.source, subject.as_ref());
         if write.dry_run {
             return Ok(outcome);
@@ -362,7 +386,13 @@ impl Ledger {
             standing: applied.standing.clone(),
             answer,
         });
-        state.standing = applied.standing;
+        let before = std::mem::replace(&mut state.standing, applied.standing);
+        if !is_restored && self.rules.borrow().brakes.contains_key(&write.source) {
+            let before = before.facts.sources.get(&write.source).cloned();
+            let now = self.clock.now();
+            self.held
+                .taken(&write.source, before.unwrap_or_default(), is_anew, now);
+        }
         state.stated = account.stated;
         // Only now: an answer that is remembered is one that the store was given.
         if let Some(keeping) = keeping {
@@ -377,6 +407,42 @@ impl Ledger {
             }
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(StoreError::Closed.into()),
+        }
+    }
+
+    /// The sources whose writes are refused since they take too much.
+    pub fn held(&self) -> BTreeMap<SourceName, HeldSource> {
+        self.held.shown(&self.rules.borrow().brakes, &self.clock)
+    }
+
+    /// Whether what a source stated before need not be compared any more once it
+    /// states what it states after a write.
+    ///
+    /// # Errors
+    /// The write takes too much.
+    async fn brake(
+        &self,
+        source: &SourceName,
+        (before, after): (&Arc<Facts>, &Arc<Facts>),
+        is_dry: bool,
+    ) -> Result<bool, Refusal> {
+        let Some(brake) = self.rules.borrow().brakes.get(source).copied() else {
+            return Ok(true);
+        };
+        let of = |facts: &Facts| facts.sources.get(source).cloned().unwrap_or_default();
+        let (before, after) = (of(before), of(after));
+        let reference = self.held.reference(source);
+        let judging = self
+            .pool
+            .run(move || judge_source(&before, reference.as_ref(), &after, &brake));
+        let difference = match judging.await? {
+            Verdict::Pass { grows } => return Ok(grows),
+            Verdict::Held(difference) => difference,
+        };
+        let clock = &self.clock;
+        match self.held.refuses(source, &brake, difference, is_dry, clock) {
+            Some(held) => Err(Refusal::Held(Box::new(held))),
+            None => Ok(true),
         }
     }
 

@@ -2,10 +2,12 @@
 //!
 //! A write is parsed into [`Operation`]s, applied to the facts as they stand
 //! ([`apply`]), checked as a whole, committed as one revision and only then
-//! acknowledged, all by the [`Ledger`].
+//! acknowledged, all by the [`Ledger`]. One that takes too much of what its source
+//! states is refused (`held`).
 
 mod condition;
 mod document;
+mod held;
 mod keys;
 mod ledger;
 mod load;
@@ -17,6 +19,7 @@ mod union;
 
 pub use condition::{Condition, Wanted};
 pub use document::{Document, DocumentPath, Text};
+pub use held::{HeldSource, SourceBrake};
 pub use keys::IdempotencyKey;
 pub use ledger::{Changes, Ledger, Outcome, Refusal, Rules, Write};
 pub use load::LoadError;

@@ -189,7 +189,9 @@ fn what_needs_a_restart_is_as_documented() {
             "peer.client_cert_sha256" => format!("{:?}", "ab".repeat(32)),
             "peer.allow_private_addresses" => "true".into(),
             "peer.import.domains" | "peer.export.domains" => "[\"*\"]".into(),
-            "peer.import.max_removed" | "peer.import.max_change.share" => "0.7".into(),
+            "source.NAME.max_removed"
+            | "peer.import.max_removed"
+            | "peer.import.max_change.share" => "0.7".into(),
             "peer.refresh.interval" => "\"7s\"".into(),
             "peer.refresh.stale_after" => "\"11m\"".into(),
             "peer.refresh.expire_after" => "\"7h\"".into(),

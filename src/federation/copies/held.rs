@@ -1,8 +1,6 @@
 //! The changes that are held, and what is compared.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -12,21 +10,7 @@ use crate::federation::held::{HeldChange, HeldRow};
 use crate::ident::DomainLabel;
 use crate::runtime::Moment;
 
-use super::{Copies, Peer, Refused, Synced, lock};
-
-/// For how long changes are counted together, so that what comes by small steps is
-/// seen too.
-pub(super) const WINDOW: Duration = Duration::from_secs(60 * 60);
-
-/// What was in use of domains before the changes of the last while.
-#[derive(Debug, Default)]
-pub(super) struct References(BTreeMap<DomainLabel, Reference>);
-
-#[derive(Debug)]
-struct Reference {
-    copy: Arc<DomainCopy>,
-    since: Moment,
-}
+use super::{Copies, Peer, Refused, lock};
 
 /// What a change is compared with.
 pub(in crate::federation) struct Before {
@@ -38,19 +22,12 @@ pub(in crate::federation) struct Before {
     pub(in crate::federation) held: Option<HeldChange>,
 }
 
-impl References {
-    /// Forgets what was in use too long ago.
-    pub(super) fn age(&mut self, now: Moment) {
-        self.0.retain(|_, it| now.since(it.since) < WINDOW);
-    }
-}
-
 impl Peer {
     /// When what is had of a domain stops counting: a domain that goes on to sign
     /// is there, also if what it signs is held.
     pub(super) fn end(&self, copy: &DomainCopy) -> Option<Timestamp> {
         let held = self.held.get(&copy.domain);
-        let held = held.and_then(|held| held.row.next_update);
+        let held = held.and_then(|held| held.next_update);
         Some(copy.end()?.max(held.unwrap_or(Timestamp::MIN)))
     }
 
@@ -58,20 +35,16 @@ impl Peer {
         let import = &self.settings.import;
         let refusal = held.refusal(domain, &import.thresholds(), import.hold);
         // It is known by what it says, not by its entry: it may be signed anew.
-        let refused = Refused::of(&refusal, &held.row.path, None);
+        let refused = Refused::of(&refusal, &held.path, None);
         self.refused.insert(domain.clone(), refused);
         self.held.insert(domain.clone(), held);
     }
 }
 
 impl Copies {
-    /// Now, as it is remembered when something was.
-    pub(in crate::federation) fn now(&self) -> Synced {
-        Synced {
-            at: self.clock.now(),
-            before: Duration::ZERO,
-            wall: self.clock.wall(),
-        }
+    /// Now, as timers count and by the date.
+    pub(in crate::federation) fn now(&self) -> (Moment, Timestamp) {
+        (self.clock.now(), self.clock.wall())
     }
 
     /// What is compared with what a peer says now; nothing if nothing of the domain
@@ -91,9 +64,7 @@ impl Copies {
         domain: &DomainLabel,
     ) -> Option<Before> {
         let used = self.used.borrow().get(domain)?.copy.clone();
-        let references = lock(&self.references);
-        let reference = references.0.get(domain).map(|it| it.copy.clone());
-        drop(references);
+        let reference = lock(&self.references).get(domain).cloned();
         Some(Before {
             reference: reference.filter(|copy| copy.digest != used.digest),
             held: self.held_change(peer, domain),
@@ -103,17 +74,13 @@ impl Copies {
 
     /// Remembers what a domain was before it changes.
     pub(in crate::federation) fn changes_from(&self, used: Arc<DomainCopy>) {
-        let since = self.clock.now();
-        let mut references = lock(&self.references);
-        references.age(since);
-        let domain = used.domain.clone();
-        let reference = Reference { copy: used, since };
-        references.0.entry(domain).or_insert(reference);
+        let (domain, now) = (used.domain.clone(), self.clock.now());
+        lock(&self.references).changes_from(domain, used, now);
     }
 
     /// Compares a domain from now on with what it becomes now.
     pub(in crate::federation) fn accept_as_it_is(&self, domain: &DomainLabel) {
-        lock(&self.references).0.remove(domain);
+        lock(&self.references).forget(domain);
     }
 
     /// The change of a domain by a peer that is held.
@@ -139,7 +106,7 @@ impl Copies {
         let (now, peers) = (self.clock.now(), self.lock());
         peers.get(peer).is_some_and(|peer| {
             let hold = peer.settings.import.hold;
-            peer.held.values().any(|held| held.is_due(hold, now))
+            peer.held.values().any(|held| held.held.is_due(hold, now))
         })
     }
 
@@ -159,16 +126,7 @@ impl Copies {
 
     /// A change was held before the node started.
     pub(in crate::federation) fn restore_held(&self, name: &CopyName, row: HeldRow) {
-        let before = self.clock.wall().duration_since(row.since);
-        let held = HeldChange {
-            since: Synced {
-                at: self.clock.now(),
-                before: before.try_into().unwrap_or_default(),
-                wall: row.since,
-            },
-            row,
-            judged: None,
-        };
+        let held = HeldChange::restored(row, self.now());
         self.hold(&name.sender, &name.domain, held);
     }
 
@@ -187,18 +145,17 @@ impl Copies {
     /// The operator accepts what is held of a domain, whoever passes it: what is to
     /// be kept of that.
     pub(in crate::federation) fn accept(&self, domain: &DomainLabel) -> Vec<(CopyName, HeldRow)> {
-        let accepted = self.change(|peers| {
+        self.change(|peers| {
             let held = peers.iter_mut().filter_map(|(sender, peer)| {
-                let row = &mut peer.held.get_mut(domain)?.row;
-                row.accepted = Some(row.difference.gravity());
+                let change = peer.held.get_mut(domain)?;
+                change.held.accept();
                 let name = CopyName {
                     sender: sender.clone(),
                     domain: domain.clone(),
                 };
-                Some((name, row.clone()))
+                Some((name, change.row()))
             });
             held.collect()
-        });
-        accepted
+        })
     }
 }

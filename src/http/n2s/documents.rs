@@ -277,7 +277,7 @@ async fn write(
     request: &[&[u8]],
 ) -> Result<Response, Refused> {
     let principal = require(app, caller, scope)?;
-    let query = Query::of(parts, &["source", "dry-run"])?;
+    let query = Query::of(parts, &["source", "dry-run", "accept"])?;
     let source = query.source(&principal)?;
     let mut marks: Vec<&[u8]> = vec![source.as_str().as_bytes()];
     marks.extend(request);
@@ -292,6 +292,7 @@ async fn write(
         condition: condition(&parts.headers),
         key,
         dry_run: query.dry_run,
+        accepted: query.accept,
         threshold: threshold.cloned().unwrap_or_default(),
         change,
     };

@@ -40,6 +40,7 @@ fn bad_request(detail: &str) -> Refused {
 struct Query {
     source: Option<String>,
     dry_run: bool,
+    accept: bool,
     after: u64,
 }
 
@@ -62,6 +63,11 @@ impl Query {
                     query.dry_run = value
                         .parse()
                         .map_err(|_| bad_request("dry-run must be true or false"))?;
+                }
+                "accept" => {
+                    query.accept = value
+                        .parse()
+                        .map_err(|_| bad_request("accept must be true or false"))?;
                 }
                 _ => {
                     query.after = value
@@ -123,6 +129,7 @@ fn refuse(refusal: &Refusal) -> Response {
     let (status, kind) = match refusal {
         Refusal::Faulty(faults) => return faulty(faults),
         Refusal::Precondition => (StatusCode::PRECONDITION_FAILED, "precondition"),
+        Refusal::Held(_) => (StatusCode::CONFLICT, "held"),
         Refusal::KeyReused => (StatusCode::CONFLICT, "idempotency-key"),
         Refusal::NoDocument(..) => (StatusCode::NOT_FOUND, "document"),
         Refusal::NotFound(_) => (StatusCode::NOT_FOUND, "revision"),

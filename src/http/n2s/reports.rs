@@ -7,7 +7,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use crate::api::n2s::{ConflictList, RevisionDocument, RevisionList};
+use crate::api::n2s::{ConflictList, HeldDocument, HeldList, RevisionDocument, RevisionList};
 use crate::auth::Scope;
 use crate::compile::ConflictKind;
 use crate::http::access::{Caller, require};
@@ -73,6 +73,24 @@ fn revision_document((revision, account): (u64, Account)) -> RevisionDocument {
         changed: account.changed,
         restored: account.restored,
     }
+}
+
+pub(super) async fn held(State(app): State<App>, Extension(caller): Extension<Caller>) -> Response {
+    if let Err(refused) = require(&app, &caller, Scope::Ingest) {
+        return *refused;
+    }
+    let held = app.ledger.held().into_iter();
+    let held = held.map(|(source, held)| HeldDocument {
+        source: source.to_string(),
+        since: held.since,
+        until: held.until,
+        reason: held.reason,
+        difference: held.difference,
+    });
+    let list = HeldList {
+        held: held.collect(),
+    };
+    json(StatusCode::OK, &list)
 }
 
 pub(super) async fn conflicts(

@@ -5,8 +5,8 @@ use axum::routing;
 
 use crate::alto::media;
 use crate::api::n2s::{
-    ConflictList, CostMapDocument, InterconnectsDocument, NetworkMapDocument, PropertiesDocument,
-    RevisionDocument, RevisionList, TransactionDocument, WriteAnswer,
+    ConflictList, CostMapDocument, HeldList, InterconnectsDocument, NetworkMapDocument,
+    PropertiesDocument, RevisionDocument, RevisionList, TransactionDocument, WriteAnswer,
 };
 use crate::api::problem::Problem;
 use crate::auth::Scope;
@@ -15,7 +15,7 @@ use crate::http::openapi::{Content, Operation, Parameter, Route, content};
 use crate::ingest::DocumentPath;
 
 use super::documents::{cost_map, document, restore, transaction};
-use super::reports::{conflicts, revision, revisions};
+use super::reports::{conflicts, held, revision, revisions};
 
 /// The routes of the API.
 pub(in crate::http) fn routes() -> Vec<Route> {
@@ -82,7 +82,7 @@ pub(in crate::http) fn routes() -> Vec<Route> {
                 id: "postTransaction",
                 summary: "Change several documents as one revision, all or none",
                 scope: Some(Scope::Ingest),
-                parameters: vec![SOURCE, DRY_RUN, IF_MATCH, KEY, PREFER],
+                parameters: vec![SOURCE, DRY_RUN, ACCEPT, IF_MATCH, KEY, PREFER],
                 request: vec![content::<TransactionDocument>(media::JSON)],
                 responses: written(),
             }],
@@ -145,6 +145,20 @@ pub(in crate::http) fn routes() -> Vec<Route> {
             varied: false,
             handler: routing::any(conflicts),
         },
+        Route {
+            path: "/n2s/v1/held",
+            operations: vec![Operation {
+                method: Method::GET,
+                id: "listHeld",
+                summary: "The sources whose writes are refused since too much goes of what they state",
+                scope: Some(Scope::Ingest),
+                parameters: Vec::new(),
+                request: Vec::new(),
+                responses: found::<HeldList>("Each source, since when, and what its last write comes to"),
+            }],
+            varied: false,
+            handler: routing::any(held),
+        },
     ]);
     routes
 }
@@ -188,6 +202,11 @@ const DRY_RUN: Parameter = query(
     "dry-run",
     "boolean",
     "`true`: the same checks and the same answer, nothing kept",
+);
+const ACCEPT: Parameter = query(
+    "accept",
+    "boolean",
+    "`true`: takes it though more goes of what the source states than `max_removed` lets go at once",
 );
 const AFTER: Parameter = query("after", "integer", "List the revisions after this one");
 const IF_MATCH: Parameter = header(
@@ -244,7 +263,15 @@ fn document_route(
     handler: routing::MethodRouter<App>,
 ) -> Route {
     let with = |more: &[Parameter]| [parameters, more].concat();
-    let write = [SOURCE, DRY_RUN, IF_MATCH, IF_NONE_MATCH, KEY, PREFER];
+    let write = [
+        SOURCE,
+        DRY_RUN,
+        ACCEPT,
+        IF_MATCH,
+        IF_NONE_MATCH,
+        KEY,
+        PREFER,
+    ];
     let [get, put, patch, delete] = ids;
     Route {
         path,

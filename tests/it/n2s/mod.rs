@@ -3,6 +3,7 @@
 mod answers;
 mod checks;
 mod documents;
+mod held;
 mod idempotency;
 mod merge_patch;
 mod revisions;

@@ -1,0 +1,43 @@
+//! What was stated before the changes of the last while.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::runtime::Moment;
+
+/// For how long changes are counted together, so that what comes by small steps is
+/// seen too.
+const WINDOW: Duration = Duration::from_secs(60 * 60);
+
+/// What each party stated before the changes of the last hour, where it changed.
+#[derive(Debug)]
+pub struct References<K, T>(BTreeMap<K, (T, Moment)>);
+
+impl<K, T> Default for References<K, T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<K: Ord, T> References<K, T> {
+    /// Forgets what was stated too long ago.
+    pub fn age(&mut self, now: Moment) {
+        self.0.retain(|_, (_, since)| now.since(*since) < WINDOW);
+    }
+
+    /// What a party stated before.
+    pub fn get(&self, party: &K) -> Option<&T> {
+        self.0.get(party).map(|(stated, _)| stated)
+    }
+
+    /// Remembers what a party states before it changes.
+    pub fn changes_from(&mut self, party: K, stated: T, now: Moment) {
+        self.age(now);
+        self.0.entry(party).or_insert((stated, now));
+    }
+
+    /// Compares a party from now on with what it states next.
+    pub fn forget(&mut self, party: &K) {
+        self.0.remove(party);
+    }
+}

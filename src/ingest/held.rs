@@ -1,0 +1,173 @@
+//! Writes that take too much of what their source states.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::brake::{
+    Difference, Held, Hold, References, Share, Stated, Table, Thresholds, Verdict, judge,
+};
+use crate::compile::SourceFacts;
+use crate::ident::SourceName;
+use crate::runtime::{Clock, Moment};
+
+/// How much of what it states a source may take back at once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SourceBrake {
+    /// The share of its prefixes, PIDs, interconnects or costs.
+    pub max_removed: Share,
+    /// How long a write that takes more is refused.
+    pub hold: Hold,
+}
+
+impl SourceBrake {
+    /// From where on a write is refused. Costs may move as they do: whoever
+    /// measures them states them here.
+    pub fn thresholds(&self) -> Thresholds {
+        Thresholds {
+            max_removed: self.max_removed,
+            ..Thresholds::NONE
+        }
+    }
+}
+
+/// A source whose writes are refused since they take too much.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldSource {
+    /// Since when, by the date.
+    pub since: Timestamp,
+    /// When such a write is taken; `None` if never.
+    pub until: Option<Timestamp>,
+    /// What the last one comes to.
+    pub difference: Difference,
+    /// The same, for people.
+    pub reason: String,
+}
+
+/// The sources whose writes are refused, and what each stated before.
+#[derive(Debug, Default)]
+pub(super) struct HeldSources(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    held: BTreeMap<SourceName, (Held, Timestamp)>,
+    references: References<SourceName, SourceFacts>,
+}
+
+impl HeldSources {
+    /// What a source stated before the changes of the last while.
+    pub(super) fn reference(&self, source: &SourceName) -> Option<SourceFacts> {
+        self.lock().references.get(source).cloned()
+    }
+
+    /// Whether a write that takes so much is refused; what is held then. A dry run
+    /// is remembered by nobody.
+    pub(super) fn refuses(
+        &self,
+        source: &SourceName,
+        brake: &SourceBrake,
+        difference: Difference,
+        is_dry: bool,
+        clock: &Clock,
+    ) -> Option<HeldSource> {
+        let (now, wall) = (clock.now(), clock.wall());
+        let mut state = self.lock();
+        let former = state.held.get(source);
+        if former.is_some_and(|(held, _)| held.lets_pass(&difference, brake.hold, now)) {
+            return None;
+        }
+        let held = Held::new(difference, former.map(|(held, _)| held), now);
+        let goes_on = former.filter(|(former, _)| held.goes_on_from(former));
+        let since = goes_on.map_or(wall, |(_, since)| *since);
+        let shown = shown(&held, since, brake, (now, wall));
+        if !is_dry {
+            if goes_on.is_none() {
+                let reason = &shown.reason;
+                tracing::warn!(%source, "a write takes too much and is refused: {reason}");
+            }
+            state.held.insert(source.clone(), (held, since));
+        }
+        Some(shown)
+    }
+
+    /// A source states something else than `before`: nothing of it is refused any
+    /// more. What it stated is compared with what comes later, too, unless that is
+    /// to be compared `anew`, with what it states now.
+    pub(super) fn taken(&self, source: &SourceName, before: SourceFacts, anew: bool, now: Moment) {
+        let mut state = self.lock();
+        state.held.remove(source);
+        match anew {
+            true => state.references.forget(source),
+            false => state.references.changes_from(source.clone(), before, now),
+        }
+    }
+
+    /// The sources whose writes are refused, of those that have a brake.
+    pub(super) fn shown(
+        &self,
+        brakes: &BTreeMap<SourceName, SourceBrake>,
+        clock: &Clock,
+    ) -> BTreeMap<SourceName, HeldSource> {
+        let now = (clock.now(), clock.wall());
+        let state = self.lock();
+        let held = state.held.iter().filter_map(|(source, (held, since))| {
+            let brake = brakes.get(source)?;
+            Some((source.clone(), shown(held, *since, brake, now)))
+        });
+        held.collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn shown(
+    held: &Held,
+    since: Timestamp,
+    brake: &SourceBrake,
+    (now, wall): (Moment, Timestamp),
+) -> HeldSource {
+    let left = held.left(brake.hold, now);
+    HeldSource {
+        since,
+        until: left.and_then(|left| wall.saturating_add(left).ok()),
+        difference: held.difference.clone(),
+        reason: held.difference.excess(&brake.thresholds()),
+    }
+}
+
+/// Whether a source may state `new` after `old`, and after what it stated before.
+pub(super) fn judge_source(
+    old: &SourceFacts,
+    reference: Option<&SourceFacts>,
+    new: &SourceFacts,
+    brake: &SourceBrake,
+) -> Verdict {
+    let (thresholds, new) = (brake.thresholds(), stated(new));
+    match judge(&stated(old), &new, &thresholds) {
+        Verdict::Pass { grows } => reference.map_or(Verdict::Pass { grows }, |reference| {
+            judge(&stated(reference), &new, &thresholds)
+        }),
+        held => held,
+    }
+}
+
+fn stated(facts: &SourceFacts) -> Stated<'_> {
+    let pids = facts.network.iter().flat_map(|network| network.body.iter());
+    let costs = facts.costs.iter().map(|(metric, costs)| {
+        let table = &costs.body;
+        let table = Table {
+            srcs: &table.srcs,
+            dsts: &table.dsts,
+            cells: &table.cells,
+        };
+        (metric, table)
+    });
+    Stated {
+        pids: pids.map(|(name, group)| (name, &**group)).collect(),
+        costs: costs.collect(),
+        interconnects: facts.interconnects.as_ref().map(|links| &*links.body),
+    }
+}
