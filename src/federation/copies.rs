@@ -36,7 +36,7 @@ pub(super) struct Synced {
 }
 
 impl Synced {
-    pub(super) fn age(&self, now: Moment) -> Duration {
+    fn age(&self, now: Moment) -> Duration {
         now.since(self.at) + self.before
     }
 }
