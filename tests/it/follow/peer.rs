@@ -1,6 +1,7 @@
 //! Peers that are plain ALTO servers and push: their changes come by themselves.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ use crate::peer::soon;
 const PATH: &str = "/updates/stream";
 const SECOND: Duration = Duration::from_secs(1);
 const INTERVAL: Duration = Duration::from_secs(10 * 60);
+/// How soon after another a change is taken.
+const DAMPED: RangeInclusive<Duration> = Duration::from_millis(1)..=SECOND;
 
 fn label(text: &str) -> DomainLabel {
     DomainLabel::new(text).expect("a label")
@@ -141,26 +144,31 @@ impl Node {
         row.first().copied()
     }
 
-    /// Waits until this is the peer's one cost.
+    /// Waits until this is the peer's one cost. A change that comes soon after another is taken
+    /// a little later.
     async fn has(&self, cost: f64) {
         let mut changes = self.federation.changes();
         soon(async {
             while self.cost() != Some(cost) {
-                changes.changed().await.expect("it runs");
+                tokio::select! {
+                    biased;
+                    changed = changes.changed() => changed.expect("it runs"),
+                    ahead = self.hand.sleeper_within(DAMPED) => self.hand.advance(ahead),
+                }
             }
         })
         .await;
     }
 
     /// The next that the server is asked after a pause that is by chance up to half
-    /// shorter than a second.
+    /// shorter than a second, and after what was damped.
     async fn asks(&self, server: &mut Server) -> Got {
         let mut asked = std::pin::pin!(server.asked());
         loop {
             tokio::select! {
                 biased;
                 got = &mut asked => return got,
-                ahead = self.hand.sleeper_within(SECOND / 2..=SECOND) => self.hand.advance(ahead),
+                ahead = self.hand.sleeper_within(DAMPED) => self.hand.advance(ahead),
             }
         }
     }
