@@ -270,18 +270,21 @@ impl Session {
         (!reader.is_had(domain, entry)).then(|| domain.clone())
     }
 
-    /// Until when a change of a domain is to wait, since it changes all the time. One
-    /// that need not wait is noted as taken.
-    fn is_early(&mut self, domain: DomainLabel) -> Option<Moment> {
-        let now = self.shared.clock.now();
+    /// Until when a change of a domain is to wait, since it changes all the time.
+    fn is_early(&self, domain: &DomainLabel) -> Option<Moment> {
+        let due = self.changes.get(domain).and_then(Pace::due)?;
+        let early = due > self.shared.clock.now();
+        early.then(|| {
+            self.shared.copies.count_damped();
+            due
+        })
+    }
+
+    /// A change of a domain is taken now.
+    fn takes_change(&mut self, domain: DomainLabel) {
         let calm = Pace::new(SHORTEST_CALM, LONGEST_CALM);
         let pace = self.changes.entry(domain).or_insert(calm);
-        let due = pace.due().filter(|due| *due > now);
-        match due {
-            Some(_) => self.shared.copies.count_damped(),
-            None => pace.done(now),
-        }
-        due
+        pace.done(self.shared.clock.now());
     }
 
     /// Takes an event in. A stream that broke is no more.
@@ -320,11 +323,12 @@ impl Session {
         event: Result<StreamEvent, StreamError>,
     ) -> Result<Heard, Broken> {
         let event = event?;
-        if let Some(domain) = self.changed(&event)
-            && let Some(due) = self.is_early(domain)
-        {
-            self.held = Some((due, Held::Manifest(event)));
-            return Ok(Heard::Nothing);
+        if let Some(domain) = self.changed(&event) {
+            if let Some(due) = self.is_early(&domain) {
+                self.held = Some((due, Held::Manifest(event)));
+                return Ok(Heard::Nothing);
+            }
+            self.takes_change(domain);
         }
         match (&mut self.open, &mut self.reader) {
             (Some(Open::Signed(pushed)), Some(reader)) => pushed.take(event, reader).await,
@@ -340,7 +344,7 @@ impl Session {
             if self.held.is_some() {
                 return Ok(Heard::Nothing);
             }
-            if let Some(due) = self.is_early(self.peer.domain.clone()) {
+            if let Some(due) = self.is_early(&self.peer.domain) {
                 self.held = Some((due, Held::Maps));
                 return Ok(Heard::Nothing);
             }
@@ -354,8 +358,17 @@ impl Session {
             return Ok(Heard::Nothing);
         };
         let pool = &self.shared.pool;
-        let fetched = plain::fetch_pushed(client, pool, plain, pushed).await?;
-        Ok(self.take_plain(fetched).await?)
+        let fetched = plain::fetch_pushed(client, pool, plain, pushed).await;
+        // What waits for the maps that it goes with makes no difference yet.
+        let is_change = match &fetched {
+            Ok(Fetched::Unchanged) => false,
+            Ok(Fetched::Changed(now)) => !Arc::ptr_eq(&now.view, &plain.view),
+            Err(_) => true,
+        };
+        if is_change {
+            self.takes_change(self.peer.domain.clone());
+        }
+        Ok(self.take_plain(fetched?).await?)
     }
 
     /// Has the next reading look at everything again, the files of

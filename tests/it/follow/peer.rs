@@ -231,6 +231,27 @@ async fn a_change_comes_by_itself_and_no_map_is_asked_for_again() {
 }
 
 #[tokio::test]
+async fn a_plain_peer_that_changes_all_the_time_is_heard_ever_more_seldom() {
+    let mut server = server(stream_entry()).await;
+    let (node, stream) = Node::followed(&mut server).await;
+    let push = |cost: f64| {
+        let change = json!({"cost-map": {"a": {"a": cost}}});
+        stream.event(&format!("{MERGE_PATCH},1"), &change);
+    };
+    push(2.0);
+    node.has(2.0).await;
+    for (wait, cost) in [(SECOND / 4, 3.0), (SECOND / 2, 4.0)] {
+        push(cost);
+        soon(node.hand.sleeper(wait)).await;
+        assert_eq!(node.cost(), Some(cost - 1.0));
+        node.hand.advance(wait);
+        node.has(cost).await;
+    }
+    assert_eq!(node.federation.damped(), 2);
+    assert!(server.is_idle() && node.is_well());
+}
+
+#[tokio::test]
 async fn a_stream_of_a_plain_peer_that_is_cut_is_opened_again_with_the_tags() {
     let mut server = server(stream_entry()).await;
     let (node, stream) = Node::followed(&mut server).await;
