@@ -185,6 +185,12 @@ pub struct PeerStatus {
     pub next_attempt: Option<Timestamp>,
     /// How many attempts in a row failed.
     pub failures: u32,
+    /// About how many bytes of memory what it passes takes.
+    #[serde(default)]
+    pub memory_bytes: u64,
+    /// How many bytes of our disk what it passes may take.
+    #[serde(default)]
+    pub disk_bytes: u64,
     /// The domains it passes to us, by label: a hundred at most, its own and those of
     /// which something was refused before others.
     pub domains: Vec<ImportStatus>,

@@ -14,7 +14,7 @@ use crate::auth::Token;
 use crate::client::Identity;
 use crate::compile::{DomainPolicy, MergePolicy, Relationship};
 use crate::federation::{
-    ExportSettings, ImportSettings, KeySettings, OldKey, OwnSettings, PeerSettings,
+    Amount, ExportSettings, ImportSettings, KeySettings, OldKey, OwnSettings, PeerSettings,
     PlainInterconnect, Protocol, PublicKey, RefreshSettings, Settings,
 };
 use crate::ident::{DomainLabel, Hidden, InterconnectId, MetricName, PidName};
@@ -34,6 +34,8 @@ pub(super) struct FederationSection {
     key: Option<PathBuf>,
     old_keys: Vec<OldKeySection>,
     scope: Scope,
+    max_memory: Option<u64>,
+    max_disk: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -210,6 +212,10 @@ pub(super) fn settings(
         },
         peers: known,
         pins,
+        budget: Amount {
+            memory: own.max_memory.unwrap_or(Settings::BUDGET.memory),
+            disk: own.max_disk.unwrap_or(Settings::BUDGET.disk),
+        },
     };
     (settings, tokens)
 }

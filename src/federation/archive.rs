@@ -25,7 +25,7 @@ use super::trust::{KeySet, KnownKeys};
 const ROWS_AT_A_TIME: usize = 64;
 
 /// Of how many manifests of a domain the blobs are kept.
-const KEPT_MANIFESTS: usize = 4;
+pub(super) const KEPT_MANIFESTS: usize = 4;
 
 /// The serial of our last manifest.
 const OWN: Table = Table::new("federation-own");
@@ -280,7 +280,8 @@ impl Archive {
     }
 
     /// Keeps a manifest and the bodies it names that are new; those of the
-    /// manifests before the last few are dropped.
+    /// manifests before the last few are dropped, and before the newest all that would be more
+    /// than a peer is charged for.
     ///
     /// # Errors
     /// The store failed.
@@ -304,8 +305,13 @@ impl Archive {
             .get(name)
             .map_or(Vec::new(), |row| row.manifests.clone());
         manifests.retain(|manifest| *manifest != newest);
+        let documents = match holdings.named(&newest) {
+            Some(documents) => documents.to_vec(),
+            None => named(&manifest),
+        };
+        let fitting = holdings.fitting(&documents, &manifests);
+        let oldest = manifests.split_off(fitting.min(KEPT_MANIFESTS - 1));
         manifests.insert(0, newest);
-        let oldest = manifests.split_off(KEPT_MANIFESTS.min(manifests.len()));
         let row = CopyRow {
             path: path.to_vec(),
             manifests,
@@ -313,10 +319,6 @@ impl Archive {
         };
         self.write(name, Some(&row)).await?;
         rows.insert(name.clone(), row);
-        let documents = match holdings.has(&newest) {
-            true => Vec::new(),
-            false => named(&manifest),
-        };
         holdings.add(name, newest, documents);
         let loose = oldest.iter().flat_map(|old| holdings.remove(name, old));
         self.blobs.remove(loose.collect()).await

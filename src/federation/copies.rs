@@ -10,17 +10,21 @@ use tokio::sync::{Notify, watch};
 
 use crate::api::s2s::{Ignored, ImportStatus, PeerState, PeerStatus, SpokenProtocol};
 use crate::brake::References;
-use crate::ident::{Digest, DomainLabel};
+use crate::ident::{Digest, DomainLabel, Tag};
 use crate::runtime::{Clock, Moment};
 
 use super::archive::CopyName;
+use super::budget::Amount;
 use super::copy::{DomainCopy, Imported, Imports};
 use super::held::HeldChange;
 use super::refusal::{Refusal, Rejections};
 use super::refused::{Failure, FailureKind, Lasts, Refused};
-use super::settings::PeerSettings;
+use super::settings::{PeerSettings, Settings};
 
+mod charges;
 mod held;
+
+use charges::TooMuch;
 
 pub(super) use held::Before;
 
@@ -57,6 +61,10 @@ struct Peer {
     refused: BTreeMap<DomainLabel, Refused>,
     /// The changes that are held, by domain.
     held: BTreeMap<DomainLabel, HeldChange>,
+    /// The versions of domains that are over a budget.
+    over: BTreeMap<DomainLabel, TooMuch>,
+    /// Why its update stream was ended, until something came on one.
+    stream: Option<Failure>,
 }
 
 impl Peer {
@@ -72,16 +80,19 @@ impl Peer {
             copies: BTreeMap::new(),
             refused: BTreeMap::new(),
             held: BTreeMap::new(),
+            over: BTreeMap::new(),
+            stream: None,
         }
     }
 
-    /// The failure of the peer itself: of the last attempt, or of its own
-    /// domain.
+    /// The failure of the peer itself: of the last attempt, of its own domain, or of
+    /// what it pushes.
     fn failure(&self) -> Option<&Failure> {
         let own = self.refused.get(&self.settings.domain);
         self.failure
             .as_ref()
             .or_else(|| own.map(|refused| &refused.failure))
+            .or(self.stream.as_ref())
     }
 
     fn state(&self, now: Moment) -> PeerState {
@@ -160,6 +171,8 @@ type Peers = BTreeMap<DomainLabel, Peer>;
 pub(super) struct Copies {
     clock: Clock,
     peers: Mutex<Peers>,
+    /// What all of them may take together.
+    budget: Mutex<Amount>,
     used: watch::Sender<Arc<Imports>>,
     /// When it is looked next which copies became stale or expired.
     look: Mutex<Moment>,
@@ -182,6 +195,7 @@ impl Copies {
     pub(super) fn new(clock: Clock) -> Self {
         Self {
             peers: Mutex::default(),
+            budget: Mutex::new(Settings::BUDGET),
             used: watch::channel(Arc::default()).0,
             look: Mutex::new(clock.now()),
             sooner: Notify::new(),
@@ -270,12 +284,37 @@ impl Copies {
         }
     }
 
+    /// What a peer pushed was more than may be; none once something of it was taken.
+    pub(super) fn push_failed(&self, peer: &DomainLabel, refusal: Option<&Refusal>) {
+        let failure = refusal.map(Failure::of);
+        if let Some(refusal) = refusal {
+            self.rejections.count(refusal);
+        } else if self
+            .lock()
+            .get(peer)
+            .is_none_or(|peer| peer.stream.is_none())
+        {
+            return;
+        }
+        let before = self.change_peer(peer, |peer| {
+            std::mem::replace(&mut peer.stream, failure).is_some()
+        });
+        match refusal {
+            Some(refusal) if before == Some(false) => {
+                let reason = refusal.code();
+                tracing::warn!(%peer, reason, "its update stream is ended: {refusal}");
+            }
+            _ => {}
+        }
+    }
+
     /// A peer passes a domain.
     pub(super) fn take(&self, copy: DomainCopy) {
         let domain = copy.domain.clone();
         self.change_copies(&copy.sender().clone(), |peer| {
             peer.refused.remove(&domain);
             peer.held.remove(&domain);
+            peer.over.remove(&domain);
             peer.copies.insert(domain.clone(), Arc::new(copy));
             vec![domain]
         });
@@ -375,7 +414,12 @@ impl Copies {
 
     /// What a peer passes of a domain is what we have.
     pub(super) fn confirm(&self, peer: &DomainLabel, domain: &DomainLabel) {
-        self.change_peer(peer, |peer| peer.refused.remove(domain));
+        self.change_peer(peer, |peer| {
+            peer.refused.remove(domain);
+            if peer.copies.contains_key(domain) {
+                peer.over.remove(domain);
+            }
+        });
     }
 
     /// A peer passes these domains and no others; those that it passed before
@@ -392,6 +436,7 @@ impl Copies {
             peer.copies.retain(|label, _| keep(label));
             peer.refused.retain(|label, _| keep(label));
             peer.held.retain(|label, _| keep(label));
+            peer.over.retain(|label, _| keep(label));
             gone
         });
         gone.unwrap_or_default()
@@ -584,6 +629,8 @@ impl Copies {
                 next_attempt: peer.next_attempt,
                 failures: peer.failures,
                 domains_total: labels_total,
+                memory_bytes: peer.takes().memory,
+                disk_bytes: peer.takes().disk,
                 domains: domains.collect(),
             }
         };

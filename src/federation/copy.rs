@@ -10,6 +10,7 @@ use crate::compile::Interconnects;
 use crate::ident::{Digest, DomainLabel, ResourceId, Tag};
 use crate::publish::View;
 
+use super::budget::Amount;
 use super::trust::Signer;
 
 /// A domain as one peer passes it.
@@ -36,6 +37,8 @@ pub struct DomainCopy {
     pub ignored: Vec<Ignored>,
     /// The resources that we write otherwise than they were received.
     pub rewritten: Vec<ResourceId>,
+    /// What it takes of the budgets of its peer.
+    pub amount: Amount,
 }
 
 /// A manifest that was verified.

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::alto::media;
+use crate::api::s2s::{Manifest, ManifestResource};
 use crate::ident::Digest;
 
 use super::archive::CopyName;
@@ -34,6 +35,8 @@ struct Held {
 pub(super) struct Named {
     pub(super) digest: Digest,
     pub(super) media_type: Arc<str>,
+    /// How many bytes it has.
+    pub(super) length: u64,
 }
 
 impl Holdings {
@@ -84,6 +87,29 @@ impl Holdings {
         loose
     }
 
+    /// How many of the manifests before the newest can be kept, so that the documents of all
+    /// have at most four times the bytes of those of the newest, which is what a peer is charged.
+    pub(super) fn fitting(&self, newest: &[Named], before: &[Digest]) -> usize {
+        let mut counted = HashSet::new();
+        let mut bytes = |named: &[Named]| {
+            let new = named.iter().filter(|named| counted.insert(named.digest));
+            new.map(|named| named.length).fold(0, u64::saturating_add)
+        };
+        let most = bytes(newest);
+        let mut more = 0_u64;
+        let fits = |manifest: &&Digest| {
+            let held = self.manifests.get(*manifest);
+            more = more.saturating_add(held.map_or(0, |held| bytes(&held.named)));
+            more <= most.saturating_mul(3)
+        };
+        before.iter().take_while(fits).count()
+    }
+
+    /// The documents that a kept manifest names.
+    pub(super) fn named(&self, manifest: &Digest) -> Option<&[Named]> {
+        Some(&self.manifests.get(manifest)?.named)
+    }
+
     /// The copies whose manifests name a document, and its media type.
     pub(super) fn holders(&self, document: &Digest) -> Vec<(CopyName, String)> {
         let naming = self.documents.get(document).into_iter().flatten();
@@ -111,18 +137,30 @@ pub(super) fn named(manifest: &[u8]) -> Vec<Named> {
     let Some(manifest) = read_kept(manifest) else {
         return Vec::new();
     };
+    let named = maps(&manifest).map(|resource| Named {
+        digest: resource.sha_256,
+        media_type: resource.media_type.as_str().into(),
+        length: resource.length,
+    });
+    named.take(MAX_NAMED).collect()
+}
+
+/// The maps of a manifest that are kept.
+fn maps(manifest: &Manifest) -> impl Iterator<Item = &ManifestResource> {
     let ordinal = format!("{}:ordinal-", manifest.domain);
-    let maps = manifest.resources.into_iter().filter(|resource| {
+    manifest.resources.iter().filter(move |resource| {
         matches!(
             resource.media_type.as_str(),
             media::NETWORK_MAP | media::COST_MAP
         ) && !resource.resource_id.as_str().starts_with(&ordinal)
-    });
-    let named = maps.map(|resource| Named {
-        digest: resource.sha_256,
-        media_type: resource.media_type.into(),
-    });
-    named.take(MAX_NAMED).collect()
+    })
+}
+
+/// How many bytes the documents have that are kept of what a manifest names.
+pub(super) fn bytes_named(manifest: &Manifest) -> u64 {
+    let kept = maps(manifest).map(|resource| (resource.sha_256, resource.length));
+    let kept: HashMap<Digest, u64> = kept.collect();
+    kept.into_values().fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]
@@ -150,6 +188,7 @@ mod tests {
         let named = numbers.map(|number| Named {
             digest: blob(number),
             media_type: media_type.clone(),
+            length: u64::from(number),
         });
         named.into()
     }
@@ -176,6 +215,21 @@ mod tests {
         all.sort_unstable();
         assert_eq!(loose, all);
         assert!(holdings.blobs().is_empty());
+    }
+
+    #[test]
+    fn manifests_before_the_newest_are_kept_as_far_as_the_peer_is_charged_for_them() {
+        let mut holdings = Holdings::default();
+        for manifest in [1, 2, 40] {
+            holdings.add(&copy(1), blob(manifest), documents(manifest));
+        }
+        // Those of 1 are 2, 3 and 9; of 2 also 4; of 40 also 41 and 42.
+        let before = [2, 1, 40].map(blob);
+        assert_eq!(holdings.fitting(&documents(2), &before), 2);
+        assert_eq!(holdings.fitting(&documents(1), &before), 2);
+        assert_eq!(holdings.fitting(&documents(40), &before), 3);
+        assert_eq!(holdings.fitting(&documents(3), &[blob(40)]), 0);
+        assert_eq!(holdings.fitting(&[], &before), 0);
     }
 
     proptest! {

@@ -168,15 +168,6 @@ pub fn import(
         }
     };
     let pids = network.pids();
-    let cells = pids.len().saturating_mul(pids.len());
-    if cells.saturating_mul(parts.costs.len()) > limits.max_cells {
-        return Err(Refusal::Limit(format!(
-            "{} PIDs in {} metrics make more than {} costs (max_cells)",
-            pids.len(),
-            parts.costs.len(),
-            limits.max_cells
-        )));
-    }
     let vtag = VersionTag {
         resource_id: parts.network.resource_id.clone(),
         tag: parts.network.tag.clone(),
@@ -189,11 +180,18 @@ pub fn import(
             Some(known) => known,
             None => {
                 let body = body(bodies, resource)?;
-                let table = read_costs(domain, metric, resource, body, &vtag, limits)?;
+                let limits = Limits {
+                    max_cells: limits
+                        .max_cells
+                        .saturating_sub(costs.values().map(count).sum()),
+                    ..limits.clone()
+                };
+                let table = read_costs(domain, metric, resource, body, &vtag, &limits)?;
                 square(resource.resource_id.as_str(), &table, pids)?
             }
         };
         costs.insert(metric.clone(), read);
+        check_costs(costs.values(), limits)?;
     }
     let (mut links, mut ignored) = interconnects(manifest);
     ignored.extend(parts.ignored);
@@ -217,6 +215,43 @@ pub fn import(
         ignored,
         rewritten,
     })
+}
+
+/// How many costs there are.
+fn count(costs: &Costs) -> usize {
+    match costs {
+        Costs::Dense(matrix) => matrix.count(),
+        Costs::Composed(_) => 0,
+    }
+}
+
+/// Whether the costs of a domain, in as many metrics as were read, are not too many.
+///
+/// # Errors
+/// They are.
+pub fn check_costs<'c>(
+    costs: impl Iterator<Item = &'c Costs>,
+    limits: &Limits,
+) -> Result<(), Refusal> {
+    let (mut bytes, mut cells) = (0_u64, 0);
+    for costs in costs {
+        bytes += costs.bytes() as u64;
+        cells += count(costs);
+    }
+    if cells > limits.max_cells {
+        return Err(Refusal::Limit(format!(
+            "the domain has {cells} costs; at most {} are taken (max_cells)",
+            limits.max_cells
+        )));
+    }
+    if bytes > limits.max_memory {
+        return Err(Refusal::Limit(format!(
+            "the costs of the domain take {bytes} bytes of memory; at most {} are taken \
+             (max_memory)",
+            limits.max_memory
+        )));
+    }
+    Ok(())
 }
 
 /// A view of a domain of these parts. Every ALTO server has `routingcost` (RFC

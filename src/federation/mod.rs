@@ -14,13 +14,15 @@
 //!
 //! What a peer could have us do without end is bounded: what is refused is
 //! remembered (`refused`), readings and changes that it causes are paced (`pace`),
-//! and of keys and serials it has a share (`marks`).
+//! of keys and serials it has a share (`marks`), and so it has of memory and of the
+//! disk (`budget`).
 //!
 //! In the other direction `own` signs what our domain says, and `export` knows
 //! who may see what.
 
 mod archive;
 mod braking;
+mod budget;
 mod copies;
 mod copy;
 mod export;
@@ -53,6 +55,7 @@ mod tests;
 
 use std::time::Duration;
 
+pub use budget::Amount;
 pub use copy::{DomainCopy, Imported, Imports, SignedManifest};
 pub use export::{Blob, Passed};
 pub use key::{InvalidKey, KeyError, KeySettings, Keyring, OldKey, PublicKey, SigningKey};

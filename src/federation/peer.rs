@@ -168,6 +168,8 @@ struct Session {
     changes: BTreeMap<DomainLabel, Pace>,
     /// What was pushed too soon, and when it will be taken.
     held: Option<(Moment, Held)>,
+    /// How soon another update stream is opened after one that brought too much.
+    streams: Pace,
 }
 
 /// What was pushed too soon.
@@ -194,6 +196,7 @@ impl Session {
             rereads: Pace::new(FIRST_WAIT, LONGEST_WAIT),
             changes: BTreeMap::new(),
             held: None,
+            streams: Pace::new(FIRST_WAIT, LONGEST_WAIT),
         }
     }
 
@@ -219,7 +222,12 @@ impl Session {
         if self.open.is_none() {
             self.held = None;
         }
-        if std::mem::take(&mut self.may_listen) && self.open.is_none() && self.peer.refresh.push {
+        if self.may_listen && self.open.is_none() && self.peer.refresh.push {
+            if let Some(due) = self.streams.due() {
+                // Readings in between, however often, open none.
+                self.shared.clock.sleep_until(due).await;
+            }
+            self.may_listen = false;
             match self.listen().await {
                 Ok(open) => self.open = open,
                 Err(error) => return Event::Unopened(error),
@@ -309,9 +317,19 @@ impl Session {
             }
         };
         match heard {
-            Ok(heard) => heard,
+            Ok(heard) => {
+                if heard == Heard::Taken {
+                    self.shared.copies.push_failed(&self.peer.domain, None);
+                }
+                heard
+            }
             Err(error) => {
                 self.open = None;
+                if let Some(refusal) = error.limit() {
+                    self.streams.done(self.shared.clock.now());
+                    let copies = &self.shared.copies;
+                    copies.push_failed(&self.peer.domain, Some(refusal));
+                }
                 tracing::debug!(peer = %self.peer.domain, reason = %error, "the update stream broke");
                 Heard::Broken(error.retry_after())
             }
@@ -376,6 +394,7 @@ impl Session {
     fn forget(&mut self) {
         self.client = None;
         self.open = None;
+        self.streams = Pace::new(FIRST_WAIT, LONGEST_WAIT);
         self.reader = None;
         self.probed = None;
         self.is_due = false;
@@ -387,6 +406,10 @@ impl Session {
 
     /// Reads the peer by what it speaks.
     async fn read(&mut self) -> Result<SpokenProtocol, Refusal> {
+        if self.open.is_some() {
+            // One that has lasted since the reading before is sound.
+            self.shared.copies.push_failed(&self.peer.domain, None);
+        }
         let client = match &self.client {
             Some(client) => client.clone(),
             None => {
@@ -495,16 +518,20 @@ impl Session {
         let (shared, domain) = (&self.shared, &self.peer.domain);
         let mut heard = Heard::Taken;
         if self.peer.import.domains.includes(domain, domain) {
-            let copy = plain::copy(domain, &plain);
+            let written = plain::written(shared, domain, &plain).await?;
+            let copy = plain::copy(domain, &plain, written.amount);
+            let copies = &shared.copies;
+            copies.offer(domain, domain, &copy.digest, copy.amount)?;
             match shared.brake(&self.peer, &copy).await? {
                 Outcome::Taken => {
-                    plain::keep(shared, domain, &plain).await?;
-                    shared.copies.take(copy);
+                    plain::keep(shared, domain, written).await?;
+                    copies.take(copy);
                     let name = CopyName {
                         sender: domain.clone(),
                         domain: domain.clone(),
                     };
                     shared.archive.drop_held(&name).await?;
+                    shared.archive.drop_copies(copies.enforce()).await?;
                 }
                 Outcome::Held => heard = Heard::Nothing,
             }

@@ -30,6 +30,8 @@ pub(super) struct Pushed {
     substreams: BTreeMap<String, Substream>,
     /// The domains whose changes are held: only their manifests are followed.
     held: BTreeSet<DomainLabel>,
+    /// How many bytes came since something was taken.
+    came: usize,
 }
 
 /// What a substream is of.
@@ -72,6 +74,14 @@ pub(super) enum Broken {
 }
 
 impl Broken {
+    /// That it is more than may be.
+    pub(super) fn limit(&self) -> Option<&Refusal> {
+        match self {
+            Broken::Refused(refusal @ Refusal::Limit(_)) => Some(refusal),
+            _ => None,
+        }
+    }
+
     /// How long the peer wants to be left alone, if it says so.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -119,6 +129,7 @@ impl Pushed {
             stream,
             substreams,
             held,
+            came: 0,
         })
     }
 
@@ -160,13 +171,15 @@ impl Pushed {
             StreamEvent::Control(_) => return Ok(Heard::Reread),
             StreamEvent::Data(event) => event,
         };
+        self.came = self.came.saturating_add(event.data.len());
+        reader.check_pending(self.came)?;
         match self.substreams.get_mut(&event.substream) {
             None => Ok(Heard::Nothing),
             Some(Substream::Domains) => self.domains(&event, reader),
             Some(Substream::Map { id, digest }) => {
                 let body = rebuild(id, digest, event, reader).await?;
                 *digest = Digest::of(&body);
-                reader.give(*digest, body);
+                reader.give(id, *digest, body)?;
                 Ok(Heard::Nothing)
             }
             Some(Substream::Manifest(domain)) => {
@@ -178,7 +191,11 @@ impl Pushed {
                         false => Heard::Reread,
                     });
                 }
-                Ok(match reader.take_pushed(&domain, event.data).await? {
+                let told = reader.take_pushed(&domain, event.data).await?;
+                if matches!(told, Told::Taken) {
+                    self.came = 0;
+                }
+                Ok(match told {
                     Told::Known => Heard::Nothing,
                     Told::Held => {
                         self.leave_maps(domain);

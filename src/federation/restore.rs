@@ -12,7 +12,9 @@ use crate::ident::{Digest, DomainLabel};
 use crate::store::StoreError;
 
 use super::archive::{CopyName, KeptCopy, PeerRow};
+use super::budget::Amount;
 use super::copy::DomainCopy;
+use super::holdings::bytes_named;
 use super::import::{Import, Parts, import};
 use super::manifest::{Reception, read_kept};
 use super::plain;
@@ -92,6 +94,8 @@ pub(super) async fn restore(
             }
         }
         shared.copies.take_all(label, copies);
+        let over = shared.copies.enforce();
+        shared.archive.drop_copies(over).await?;
         told.send_modify(|told| told.left.retain(|name| name.sender != *label));
     }
     Ok(())
@@ -160,12 +164,16 @@ async fn unsigned(
     let manifest = read_kept(&kept.manifest).ok_or_else(unreadable)?;
     let domain = manifest.domain.clone();
     let serial = manifest.serial;
+    let documents = bytes_named(&manifest);
     let import = imported(shared, peer, manifest, received_at).await?;
     let own = shared.settings().own.domain.clone();
     let links = plain::links(&own, &domain, &peer.interconnects, import.view.network());
     let (view, theirs) = (import.view.clone(), links.theirs.clone());
     let digest = shared.pool.run(move || plain::digest(&view, &theirs));
+    let text = kept.manifest.len();
+    let amount = Amount::of(&import.view, &links.theirs, text, documents);
     Ok(DomainCopy {
+        amount,
         domain,
         path: kept.path,
         serial,

@@ -110,6 +110,7 @@ impl Federation {
             trust: Mutex::new(Trust { keys: known, marks }),
             nudges: Nudges::default(),
         });
+        shared.copies.set_budget(first.budget);
         shared.copies.set_peers(configured(&first).into_values());
         for (label, row) in &peers {
             shared.copies.restore(label, row.synced, row.protocol);
@@ -354,7 +355,12 @@ async fn follow(shared: Arc<Shared>) {
         let configured = configured(&now);
         running.retain(|label, it| configured.get(label).is_some_and(|peer| **peer == *it.peer));
         // Before they are read: what is said of an unknown peer is lost.
+        shared.copies.set_budget(now.budget);
         shared.copies.set_peers(configured.values().cloned());
+        let over = shared.copies.enforce();
+        if let Err(error) = shared.archive.drop_copies(over).await {
+            tracing::error!(reason = %error, "what is over a budget is not dropped");
+        }
         // A pin may have come or gone.
         shared.copies.drop_where(|copy| !shared.counts(copy));
         if let Err(error) = shared.drop_unconfigured().await {

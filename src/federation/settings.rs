@@ -14,6 +14,7 @@ use crate::compile::Relationship;
 use crate::ident::{DomainLabel, Hidden, InterconnectId, MetricName, PidName};
 use crate::runtime::duration;
 
+use super::budget::Amount;
 use super::key::{KeySettings, PublicKey};
 
 /// All of it.
@@ -25,6 +26,8 @@ pub struct Settings {
     pub peers: BTreeMap<DomainLabel, PeerSettings>,
     /// `[domain.NAME] keys`: the keys that are pinned.
     pub pins: BTreeMap<DomainLabel, Vec<PublicKey>>,
+    /// `[federation] max_memory`, `max_disk`: what is taken of all peers together.
+    pub budget: Amount,
 }
 
 /// What we tell of ourselves.
@@ -115,6 +118,13 @@ pub struct ImportSettings {
     pub max_change: MaxChange,
     /// How long a change is held that is over either.
     pub hold: Hold,
+    /// How many bytes of memory everything that it passes may take.
+    pub max_memory: u64,
+    /// How many bytes of the disk everything that it passes may take.
+    pub max_disk: u64,
+    /// How many bytes it may push, and how many the documents that it pushes may have,
+    /// before a manifest names them.
+    pub max_pending: usize,
 }
 
 impl Default for ImportSettings {
@@ -135,6 +145,9 @@ impl Default for ImportSettings {
             max_metrics: 32,
             max_interconnects: 1_000,
             max_bytes: 256 * 1024 * 1024,
+            max_memory: 1536 * 1024 * 1024,
+            max_disk: 2 * 1024 * 1024 * 1024,
+            max_pending: 256 * 1024 * 1024,
         }
     }
 }
@@ -148,6 +161,14 @@ impl ImportSettings {
         }
     }
 
+    /// What everything that it passes may take.
+    pub fn budget(&self) -> Amount {
+        Amount {
+            memory: self.max_memory,
+            disk: self.max_disk,
+        }
+    }
+
     /// How much is taken of one domain.
     pub fn limits(&self) -> Limits {
         Limits {
@@ -157,6 +178,8 @@ impl ImportSettings {
             max_interconnects: self.max_interconnects,
             max_bytes: self.max_bytes,
             max_domains: self.max_domains,
+            max_memory: self.max_memory,
+            max_cells: usize::try_from(self.max_memory / 8).unwrap_or(usize::MAX),
             ..Limits::default()
         }
     }
@@ -169,8 +192,10 @@ pub struct Limits {
     pub max_pids: usize,
     /// Prefixes of all PIDs together.
     pub max_prefixes: usize,
-    /// Costs in all metrics together, 8 bytes each.
+    /// Costs in all metrics together, 8 bytes each at least.
     pub max_cells: usize,
+    /// Bytes of memory of its costs in all metrics together.
+    pub max_memory: u64,
     /// Metrics.
     pub max_metrics: usize,
     /// Interconnects.
@@ -190,6 +215,7 @@ impl Default for Limits {
             max_pids: 5_000,
             max_prefixes: 200_000,
             max_cells: 100_000_000,
+            max_memory: 1536 * 1024 * 1024,
             max_metrics: 32,
             max_interconnects: 1_000,
             max_bytes: 256 * 1024 * 1024,
@@ -306,6 +332,12 @@ pub struct PlainInterconnect {
 }
 
 impl Settings {
+    /// What is taken of all peers together if nothing is said.
+    pub const BUDGET: Amount = Amount {
+        memory: 4 * 1024 * 1024 * 1024,
+        disk: 8 * 1024 * 1024 * 1024,
+    };
+
     /// The keys that are pinned for a domain.
     pub fn pins(&self, domain: &DomainLabel) -> &[PublicKey] {
         self.pins.get(domain).map_or(&[], Vec::as_slice)
@@ -343,6 +375,16 @@ mod tests {
                 .map(|&word| word.to_owned())
                 .collect::<Vec<_>>(),
         )
+    }
+
+    #[test]
+    fn an_honest_domain_of_five_thousand_pids_and_five_metrics_is_within_the_budgets() {
+        let import = ImportSettings::default();
+        let dense = 5_000 * 5_000 * 5 * size_of::<f64>() as u64;
+        assert!(dense < import.max_memory && dense < import.limits().max_memory);
+        assert!(dense / 8 < import.limits().max_cells as u64);
+        assert!(4 * import.max_bytes as u64 <= import.max_disk);
+        assert!(import.max_memory <= Settings::BUDGET.memory);
     }
 
     #[test]

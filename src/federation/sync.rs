@@ -16,7 +16,9 @@ use crate::ident::{Digest, DomainLabel};
 
 use super::archive::CopyName;
 use super::braking::Outcome;
+use super::budget::Amount;
 use super::copy::{DomainCopy, SignedManifest};
+use super::holdings::bytes_named;
 use super::import::{Former, Import, Parts, import};
 use super::manifest::{Received, Reception, content_digest};
 use super::refusal::Refusal;
@@ -46,8 +48,9 @@ pub(super) struct Reader {
     /// The entity tag of the manifests that were all judged, and the grounds of
     /// that.
     manifests: Option<(String, u64)>,
-    /// What came on the peer's update stream, until a manifest names it.
-    given: BTreeMap<Digest, Bytes>,
+    /// What came on the peer's update stream, until a manifest names it: of each
+    /// resource the last that came.
+    given: BTreeMap<String, (Digest, Bytes)>,
 }
 
 /// The manifests that a peer passes, and their entity tag.
@@ -167,15 +170,41 @@ impl Reader {
 
     /// The document with a digest, if it is here.
     pub(super) async fn body(&self, digest: &Digest) -> Result<Option<Bytes>, Refusal> {
-        match self.given.get(digest) {
+        match self.given(digest) {
             Some(body) => Ok(Some(body.clone())),
             None => Ok(self.shared.archive.blob(digest).await?),
         }
     }
 
     /// Keeps a document that came on the stream until a manifest names it.
-    pub(super) fn give(&mut self, digest: Digest, body: Bytes) {
-        self.given.insert(digest, body);
+    ///
+    /// # Errors
+    /// All that is kept so has more bytes than may be.
+    pub(super) fn give(&mut self, id: &str, digest: Digest, body: Bytes) -> Result<(), Refusal> {
+        self.given.insert(id.to_owned(), (digest, body));
+        let pending = self.given.values().map(|(_, body)| body.len()).sum();
+        self.check_pending(pending)
+    }
+
+    /// # Errors
+    /// More bytes came on the stream, and nothing was taken of it, than may be.
+    pub(super) fn check_pending(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let most = self.peer.import.max_pending;
+        if bytes <= most {
+            return Ok(());
+        }
+        self.given.clear();
+        Err(Refusal::Limit(format!(
+            "the peer pushed {bytes} bytes of maps and no manifest that names them; at most {most} \
+             wait for one (max_pending)"
+        )))
+    }
+
+    /// A document that came on the stream.
+    fn given(&self, digest: &Digest) -> Option<&Bytes> {
+        let mut given = self.given.values();
+        let found = given.find(|(given, _)| given == digest);
+        found.map(|(_, body)| body)
     }
 
     /// Keeps nothing of that any longer.
@@ -302,6 +331,10 @@ impl Reader {
     /// Reads the manifests that the peer passes, and what they name that is
     /// new; its descriptor must have been read. A domain whose manifest is refused keeps what was had of it.
     pub(super) async fn read(&mut self) -> Result<(), Refusal> {
+        if self.shared.copies.has_over(&self.peer.domain) {
+            // There may be room for it now, though it did not change.
+            self.manifests = None;
+        }
         for attempt in 1..=ATTEMPTS {
             let grounds = self.shared.copies.grounds();
             self.manifests.take_if(|(_, before)| *before != grounds);
@@ -514,10 +547,16 @@ impl Reader {
         let known = current.as_ref().filter(|copy| copy.signed.is_some());
         let (import, bodies) = match known.filter(|copy| copy.digest == digest) {
             Some(copy) => (unchanged(copy), Vec::new()),
-            None => self.import(&received, known.cloned(), pushed).await?,
+            None => {
+                shared.copies.check_over(peer, &domain, &digest)?;
+                self.import(&received, known.cloned(), pushed).await?
+            }
         };
         let text = Bytes::from(received.text.clone());
         let copy = signed_copy(received, signer, import);
+        shared
+            .copies
+            .offer(peer, &domain, &copy.digest, copy.amount)?;
         if shared.brake(&self.peer, &copy).await? == Outcome::Held {
             return Ok(Outcome::Held);
         }
@@ -532,6 +571,7 @@ impl Reader {
         tracing::info!(%peer, domain = %name.domain, serial = copy.serial, "taken");
         shared.copies.take(copy);
         archive.drop_held(&name).await?;
+        archive.drop_copies(shared.copies.enforce()).await?;
         Ok(Outcome::Taken)
     }
 
@@ -567,7 +607,7 @@ impl Reader {
                 continue;
             }
             let digest = resource.sha_256;
-            if let Some(body) = self.given.get(&digest) {
+            if let Some(body) = self.given(&digest) {
                 fetched.push(body.clone());
                 bodies.insert(digest, body.clone());
                 continue;
@@ -643,7 +683,14 @@ impl Reader {
 
 /// A copy of what was imported by a manifest.
 pub(super) fn signed_copy(received: Received, signer: Signer, import: Import) -> DomainCopy {
+    let amount = Amount::of(
+        &import.view,
+        &import.interconnects,
+        received.text.len(),
+        bytes_named(&received.manifest),
+    );
     DomainCopy {
+        amount,
         domain: received.manifest.domain.clone(),
         serial: received.manifest.serial,
         digest: content_digest(&received.manifest),

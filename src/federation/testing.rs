@@ -127,6 +127,7 @@ pub(super) fn peer(domain: &str, directory: &str) -> PeerSettings {
 /// What the domain `isp-a` says of itself, without peers.
 pub(super) fn settings() -> Settings {
     Settings {
+        budget: Settings::BUDGET,
         own: OwnSettings {
             domain: label("isp-a"),
             name: "ISP A".to_owned(),

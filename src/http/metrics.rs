@@ -10,6 +10,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use tokio::sync::watch;
 
+use crate::api::s2s::PeerStatus;
 use crate::compile::{ConflictKind, Conflicts, MergeConflictKind, Merged};
 use crate::federation::Federation;
 use crate::ingest::Ledger;
@@ -414,6 +415,25 @@ impl NodeMetrics {
             let held = peer.domains.iter().filter(|domain| domain.held.is_some());
             let held = ConstGauge::new(i64::try_from(held.count()).unwrap_or(i64::MAX));
             held.encode(family.encode_family(&[("peer", peer.domain.as_str())])?)?;
+        }
+        for (name, help, bytes) in [
+            (
+                "altofed_federation_peer_memory_bytes",
+                "About what the domains that a peer passes take in memory",
+                (|peer| peer.memory_bytes) as fn(&PeerStatus) -> u64,
+            ),
+            (
+                "altofed_federation_peer_disk_bytes",
+                "What the domains that a peer passes may take on the disk",
+                |peer| peer.disk_bytes,
+            ),
+        ] {
+            let mut family = out.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for peer in &peers {
+                let labels = [("peer", peer.domain.as_str())];
+                let bytes = ConstGauge::new(i64::try_from(bytes(peer)).unwrap_or(i64::MAX));
+                bytes.encode(family.encode_family(&labels)?)?;
+            }
         }
         let name = "altofed_federation_data_age_seconds";
         let help = "Since the oldest of what a peer passes to us was confirmed";

@@ -47,6 +47,7 @@ fn imported(path: &[&str], scope: Scope) -> (DomainLabel, Imported) {
     let view = domain_view(path[0]);
     let (issued, signer) = statement(&view, path[0], &scope);
     let copy = DomainCopy {
+        amount: Default::default(),
         domain: label(path[0]),
         path: path.iter().map(|name| label(name)).collect(),
         serial: 1,

@@ -12,7 +12,7 @@ use crate::alto::patch::compact;
 use crate::api::s2s::Ignored;
 use crate::client::{Answer, Ask, Catalog, Crawl, Document, Followed, Follower, Offer, PeerClient};
 use crate::compile::Interconnects;
-use crate::federation::import::assemble;
+use crate::federation::import::{assemble, check_costs};
 use crate::federation::refusal::Refusal;
 use crate::federation::{Limits, PlainInterconnect};
 use crate::ident::{Digest, DomainLabel, InterconnectId, MetricName, Tag};
@@ -267,7 +267,6 @@ impl Server<'_> {
                 costs.clear();
                 settled.clear();
             }
-            self.check_size(&next.content, choice)?;
             for source in choice.sources.values() {
                 if settled.contains(source) {
                     continue;
@@ -276,6 +275,8 @@ impl Server<'_> {
                 match self.costs(source, &next.content, had.as_ref()).await? {
                     Ok(had) => {
                         costs.insert(source.clone(), had);
+                        let all = costs.values().map(|had| &had.content);
+                        check_costs(all, &self.settings.limits)?;
                         settled.insert(source);
                     }
                     Err(lag) => waiting = lag,
@@ -287,18 +288,6 @@ impl Server<'_> {
             network = Some(next);
         }
         Err(Refusal::Lagging(waiting))
-    }
-
-    fn check_size(&self, network: &Network, choice: &Choice) -> Result<(), Refusal> {
-        let (pids, metrics) = (network.map.pids().len(), choice.sources.len().max(1));
-        let cells = pids.saturating_mul(pids).saturating_mul(metrics);
-        let max = self.settings.limits.max_cells;
-        match cells > max {
-            true => Err(Refusal::Limit(format!(
-                "{pids} PIDs in {metrics} metrics make more than {max} costs (max_cells)"
-            ))),
-            false => Ok(()),
-        }
     }
 
     async fn network(

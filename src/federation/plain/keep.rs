@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::api::s2s::{Manifest, Scope};
 use crate::federation::archive::CopyName;
+use crate::federation::budget::Amount;
 use crate::federation::copy::DomainCopy;
 use crate::federation::manifest::resources;
 use crate::federation::refusal::Refusal;
@@ -16,8 +17,13 @@ use crate::publish::{Rendering, View};
 use super::fetch::Plain;
 
 /// What is had of a plain domain.
-pub(in crate::federation) fn copy(domain: &DomainLabel, plain: &Plain) -> DomainCopy {
+pub(in crate::federation) fn copy(
+    domain: &DomainLabel,
+    plain: &Plain,
+    amount: Amount,
+) -> DomainCopy {
     DomainCopy {
+        amount,
         domain: domain.clone(),
         path: vec![domain.clone()],
         serial: plain.view.origin().serial,
@@ -31,19 +37,51 @@ pub(in crate::federation) fn copy(domain: &DomainLabel, plain: &Plain) -> Domain
     }
 }
 
-/// Keeps a plain domain as it is read again after a restart: its maps as we
-/// write them, named by a manifest that nobody signed.
+/// A plain domain as it is read again after a restart: its maps as we write them, named by a
+/// manifest that nobody signed.
+pub(in crate::federation) struct Written {
+    manifest: Bytes,
+    bodies: Vec<Bytes>,
+    /// What it takes, in memory too.
+    pub(in crate::federation) amount: Amount,
+}
+
+/// Writes a plain domain down.
+///
+/// # Errors
+/// The program failed.
+pub(in crate::federation) async fn written(
+    shared: &Shared,
+    domain: &DomainLabel,
+    plain: &Plain,
+) -> Result<Written, Refusal> {
+    let (view, owner) = (plain.view.clone(), domain.clone());
+    let links = plain.interconnects.clone();
+    let made = shared.pool.run(move || {
+        let (manifest, bodies) = unsigned(&owner, &view);
+        let documents = bodies.iter().map(|body| body.len() as u64).sum();
+        let amount = Amount::of(&view, &links, manifest.len(), documents);
+        Written {
+            manifest,
+            bodies,
+            amount,
+        }
+    });
+    Ok(made.await?)
+}
+
+/// Keeps it.
 ///
 /// # Errors
 /// The store failed.
 pub(in crate::federation) async fn keep(
     shared: &Shared,
     domain: &DomainLabel,
-    plain: &Plain,
+    written: Written,
 ) -> Result<(), Refusal> {
-    let (view, owner) = (plain.view.clone(), domain.clone());
-    let made = shared.pool.run(move || unsigned(&owner, &view));
-    let (manifest, bodies) = made.await?;
+    let Written {
+        manifest, bodies, ..
+    } = written;
     let name = CopyName {
         sender: domain.clone(),
         domain: domain.clone(),

@@ -19,6 +19,6 @@ mod read;
 pub(super) use fetch::fetch_pushed;
 pub use fetch::{Fetched, Plain, PlainSettings, fetch};
 pub(super) use follow::Following;
-pub(super) use keep::{copy, keep};
+pub(super) use keep::{copy, keep, written};
 pub use links::{Links, digest, links};
 pub use read::pid_under;

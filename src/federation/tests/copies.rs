@@ -49,6 +49,7 @@ pub(in crate::federation) fn copy(path: &[&str], serial: u64, issued: Timestamp)
         fingerprint,
     } = statement.sign(serial, issued, ring.signer(issued));
     DomainCopy {
+        amount: Default::default(),
         view: domain_view(path[0]),
         path: path.iter().map(|name| label(name)).collect(),
         serial,

@@ -183,7 +183,7 @@ fn more_than_the_limits_is_refused_and_just_as_much_is_taken() {
     let exact = Limits {
         max_pids: 2,
         max_prefixes: 3,
-        max_cells: 8,
+        max_cells: 6,
         max_metrics: 2,
         max_interconnects: 1,
         max_bytes: 1000,
@@ -197,7 +197,8 @@ fn more_than_the_limits_is_refused_and_just_as_much_is_taken() {
     };
     assert_eq!(try_with(&|_| {}), "taken");
     assert_eq!(try_with(&|limits| limits.max_pids = 1), "limit");
-    assert_eq!(try_with(&|limits| limits.max_cells = 7), "limit");
+    assert_eq!(try_with(&|limits| limits.max_cells = 5), "limit");
+    assert_eq!(try_with(&|limits| limits.max_memory = 100), "limit");
     assert_eq!(try_with(&|limits| limits.max_metrics = 1), "limit");
     assert_eq!(try_with(&|limits| limits.max_bytes = 300), "limit");
     assert_eq!(try_with(&|limits| limits.max_interconnects = 0), "limit");

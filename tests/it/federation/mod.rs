@@ -4,6 +4,7 @@
 mod below;
 mod brake;
 mod budget;
+mod charges;
 mod converge;
 mod crash;
 mod faults;

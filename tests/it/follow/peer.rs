@@ -88,6 +88,7 @@ impl Node {
             interconnects: BTreeMap::new(),
         };
         let settings = Settings {
+            budget: Settings::BUDGET,
             own: OwnSettings {
                 domain: label("isp-a"),
                 name: "ISP A".to_owned(),

@@ -632,7 +632,7 @@ async fn more_than_the_limits_is_refused_and_just_as_much_is_taken() {
     let exact = Limits {
         max_pids: 2,
         max_prefixes: 3,
-        max_cells: 8,
+        max_cells: 4,
         max_metrics: 2,
         ..Limits::default()
     };
@@ -643,7 +643,7 @@ async fn more_than_the_limits_is_refused_and_just_as_much_is_taken() {
     let less: [(&str, Change); 4] = [
         ("PIDs", |limits| limits.max_pids = 1),
         ("prefixes", |limits| limits.max_prefixes = 2),
-        ("max_cells", |limits| limits.max_cells = 7),
+        ("max_cells", |limits| limits.max_cells = 3),
         ("max_metrics", |limits| limits.max_metrics = 1),
     ];
     for (what, change) in less {

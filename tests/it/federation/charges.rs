@@ -1,0 +1,300 @@
+//! Budgets: what a peer may make us keep, and what all may together, each driven to its end.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use altofed::api::s2s::{PeerState, PeerStatus};
+use altofed::federation::SigningKey;
+use reqwest::Method;
+use serde_json::{Map, json};
+use tempfile::TempDir;
+
+use super::links::{inside, label, network_map};
+use super::member::Join;
+use super::memory::serve;
+use super::rogue::{Rogue, Says, Signed, key};
+use super::site::{Site, domain_of};
+use crate::metro::COST_MAP;
+use crate::peer::server::{Reply, head};
+use crate::peer::soon;
+use crate::support::{OPS, Request, metric, plain_client};
+
+const MIB: u64 = 1024 * 1024;
+
+/// What a node may grow by beside what the budgets are for.
+const SLACK: u64 = 48 * MIB;
+
+async fn measured(site: &Site, name: &str) -> f64 {
+    let url = format!("{}/metrics", site.url);
+    let metrics = Request::to(&plain_client(), Method::GET, &url).token(OPS);
+    metric(metrics.send().await.text(), name)
+}
+
+/// The beginning of an update stream of the peer.
+fn stream() -> Vec<u8> {
+    let mut first = head("200 OK", &[("content-type", "text/event-stream")]);
+    let control =
+        "event: application/alto-updatestreamcontrol+json\ndata: {\"control-uri\":null}\n\n";
+    first.extend_from_slice(control.as_bytes());
+    first
+}
+
+/// An event of a cost map that no manifest names, of 128 KiB.
+fn loose_map() -> Vec<u8> {
+    let map = json!({"meta": {}, "cost-map": {"core": {"x".repeat(1 << 17): 1}}});
+    format!("event: {COST_MAP},0-1\ndata: {map}\n\n").into_bytes()
+}
+
+#[tokio::test]
+async fn a_stream_of_maps_without_a_manifest_is_ended_shown_counted_and_backed_off() {
+    const PENDING: u64 = 1_000_000;
+    /// What may lie in sockets between the two.
+    const ON_THE_WAY: u64 = 12 * MIB;
+    let key = key();
+    let rogue = Rogue::start(2, &key).await;
+    rogue.passes(&[Says::sound(2).signed(&key)]);
+    rogue.pushes(2, &key);
+    rogue.answers("/s2s/v1/updates", Reply::Endless(stream(), loose_map()));
+    let directory = TempDir::new().expect("a directory");
+    let join = Join {
+        more: "refresh.interval = \"100ms\"\nimport.max_pending = 1000000\n",
+        ..Join::to(2, &rogue.url)
+    };
+    let (program, a) = serve(directory.path(), &join.text(1)).await;
+    a.states(&[]).await;
+    let own = a.own_answers().await;
+    let before = program.peak_resident();
+    let peer = a.until_state(2, PeerState::Failed, "limit").await;
+    let detail = peer.reason.expect("a reason").detail;
+    assert!(detail.contains("max_pending"), "{detail}");
+    let (mut readings, mut streams) = (0, 0);
+    let mut count = || {
+        for got in rogue.server.asked() {
+            readings += u64::from(got.path() == "/s2s/v1/manifests");
+            streams += u64::from(got.path() == "/s2s/v1/updates");
+        }
+        (readings, streams)
+    };
+    // It is read as often as it was, and listened to ever more seldom.
+    let (at_first, _) = count();
+    let (_, streams) = soon(async {
+        loop {
+            let (readings, streams) = count();
+            if readings >= at_first + 10 {
+                break (readings, streams);
+            }
+            super::site::glance().await;
+        }
+    })
+    .await;
+    assert!((1..=6).contains(&streams), "{streams} streams");
+    assert!(rogue.server.sent() <= streams * (PENDING + ON_THE_WAY));
+    let counted = measured(&a, "altofed_import_rejected_total{reason=\"limit\"}").await;
+    assert!(counted >= 1.0);
+    assert_eq!(a.cost_inside(2).await, Some(inside(2)));
+    assert_eq!(a.own_answers().await, own);
+    let grown = program.peak_resident() - before;
+    assert!(grown < SLACK, "{} MB", grown / MIB);
+    // One that does no such thing is listened to again.
+    rogue.answers("/s2s/v1/updates", Reply::hangs(stream()));
+    a.until_state(2, PeerState::Synced, "").await;
+}
+
+/// How many PIDs the domains of these tests have: their costs take 1.28 MB.
+const PIDS: usize = 400;
+
+/// A domain with costs between all of so many PIDs.
+fn dense(number: u8, pids: usize) -> Says {
+    let mut map = network_map(number)["network-map"].take();
+    let mut names = vec!["core".to_owned(), "edge".to_owned()];
+    for pid in names.len()..pids {
+        let name = format!("p{pid}");
+        map[&name] = json!({});
+        names.push(name);
+    }
+    let row: Map<String, _> = names.iter().map(|name| (name.clone(), json!(1))).collect();
+    let row = json!(row).to_string();
+    let mut costs = String::from("{");
+    for name in &names {
+        let separator = if costs.len() > 1 { "," } else { "" };
+        let _ = write!(costs, "{separator}{name:?}:{row}");
+    }
+    costs.push('}');
+    Says {
+        network_map: map.to_string(),
+        cost_map: costs,
+        ..Says::sound(number)
+    }
+}
+
+/// The domains that a peer passes, with their states and the codes of their reasons.
+fn states(peer: &PeerStatus) -> Vec<(String, bool, String)> {
+    let domains = peer.domains.iter().map(|domain| {
+        let reason = domain.reason.as_ref();
+        let code = reason.map_or(String::new(), |reason| reason.code.clone());
+        (domain.domain.to_string(), domain.serial.is_some(), code)
+    });
+    domains.collect()
+}
+
+fn state(number: u8, had: bool, code: &str) -> (String, bool, String) {
+    (label(number), had, code.to_owned())
+}
+
+/// A peer passes its own domain and six others, more than its budget has room for. Those that
+/// are refused are the last by label, in whatever order they come, and its own domain is none of
+/// them though its label is the last of all.
+#[tokio::test]
+async fn a_relay_is_charged_for_what_it_passes_its_own_domain_first_then_by_label() {
+    const BUDGET: u64 = 5 * MIB;
+    const SENDER: u8 = 9;
+    let own = key();
+    let rogue = Rogue::start(SENDER, &own).await;
+    let keys: Vec<SigningKey> = (3..9).map(|_| key()).collect();
+    let relayed = |number: u8| {
+        let signed = dense(number, PIDS).signed(&keys[usize::from(number) - 3]);
+        signed.through(&[SENDER])
+    };
+    let of_its_own = |pids: usize, serial: u64| {
+        let mut says = dense(SENDER, pids);
+        says.serial += serial;
+        says.signed(&own)
+    };
+    let directory = TempDir::new().expect("a directory");
+    let join = Join {
+        more: "refresh.interval = \"100ms\"\nimport.max_memory = 5242880\nimport.max_removed = 1.0\n",
+        ..Join::to(SENDER, &rogue.url)
+    };
+    let (program, a) = serve(directory.path(), &join.text(1)).await;
+    a.states(&[]).await;
+    let before = program.peak_resident();
+    // The last by label come first, and fill the budget.
+    let others: Vec<Signed> = (3..9).map(relayed).collect();
+    let small = of_its_own(2, 0);
+    let mut backwards = others.clone();
+    backwards.reverse();
+    backwards.push(small.clone());
+    rogue.passes(&backwards);
+    let refused = |from: u8| {
+        move |number: u8| match number < from {
+            true => state(number, true, ""),
+            false => state(number, false, "limit"),
+        }
+    };
+    let three = (3..9).map(refused(6)).chain([state(SENDER, true, "")]);
+    let three: Vec<_> = three.collect();
+    let is = |wanted: &[(String, bool, String)]| {
+        let wanted = wanted.to_vec();
+        move |peer: &PeerStatus| states(peer) == wanted
+    };
+    let peer = a.until(SENDER, "filled", is(&three)).await;
+    assert!(peer.memory_bytes <= BUDGET, "{}", peer.memory_bytes);
+    assert!(peer.memory_bytes > BUDGET / 2, "{}", peer.memory_bytes);
+    let gauge = format!(
+        "altofed_federation_peer_memory_bytes{{peer=\"{}\"}}",
+        label(SENDER)
+    );
+    assert_eq!(measured(&a, &gauge).await, peer.memory_bytes as f64);
+    let reason = domain_of(&peer, 6).and_then(|domain| domain.reason.clone());
+    let detail = reason.expect("a reason").detail;
+    assert!(detail.contains("peer.import.max_memory"), "{detail}");
+    let rejected = "altofed_import_rejected_total{reason=\"limit\"}";
+    assert!(measured(&a, rejected).await >= 3.0);
+
+    // Its own domain grows: what goes after it makes room.
+    let with = |own: Signed| [&others[..], &[own]].concat();
+    rogue.passes(&with(of_its_own(PIDS, 1)));
+    let two = (3..9).map(refused(5)).chain([state(SENDER, true, "")]);
+    a.until(SENDER, "filled by its own", is(&two.collect::<Vec<_>>()))
+        .await;
+
+    // It grows beyond all bounds: it is refused, and its last good stays.
+    rogue.passes(&with(of_its_own(2 * PIDS + 50, 2)));
+    let kept = (3..9).map(refused(5)).chain([state(SENDER, true, "limit")]);
+    a.until(SENDER, "over by its own", is(&kept.collect::<Vec<_>>()))
+        .await;
+
+    // And is small again: what was refused is taken, without a change of it.
+    rogue.passes(&with(of_its_own(2, 3)));
+    a.until(SENDER, "as before", is(&three)).await;
+    let grown = program.peak_resident() - before;
+    assert!(grown < SLACK, "{} MB", grown / MIB);
+    let after = program.resident().saturating_sub(before);
+    assert!(after < SLACK, "{} MB", after / MIB);
+}
+
+#[tokio::test]
+async fn all_peers_together_have_a_budget_and_own_domains_go_before_relayed_ones() {
+    let keys = [key(), key(), key()];
+    let (b, c) = (
+        Rogue::start(2, &keys[0]).await,
+        Rogue::start(3, &keys[1]).await,
+    );
+    let directory = TempDir::new().expect("a directory");
+    let joins = [(2, &b.url), (3, &c.url)].map(|(number, url)| Join::to(number, url).text(1));
+    let text = format!("[federation]\nmax_memory = 3145728\n{}", joins.concat());
+    let (_program, a) = serve(directory.path(), &text).await;
+    a.states(&[]).await;
+    let relayed = dense(1 + 3, PIDS).signed(&keys[2]).through(&[2]);
+    b.passes(&[Says::sound(2).signed(&keys[0]), relayed.clone()]);
+    a.until(2, "taken", |peer| {
+        states(peer) == [state(2, true, ""), state(4, true, "")]
+    })
+    .await;
+    // What another peer says of itself goes before what the first relays.
+    c.passes(&[dense(3, PIDS + PIDS / 4).signed(&keys[1])]);
+    a.until(3, "taken", |peer| states(peer) == [state(3, true, "")])
+        .await;
+    let peer = a
+        .until(2, "charged", |peer| {
+            states(peer) == [state(2, true, ""), state(4, false, "limit")]
+        })
+        .await;
+    let reason = domain_of(&peer, 4).and_then(|domain| domain.reason.clone());
+    let detail = reason.expect("a reason").detail;
+    assert!(detail.contains("federation.max_memory"), "{detail}");
+}
+
+/// The bytes of the documents of others on the disk.
+fn on_disk(directory: &Path) -> u64 {
+    let blobs = std::fs::read_dir(directory.join("store/blobs")).into_iter();
+    let sizes = blobs.flatten().flatten();
+    let sizes = sizes.filter_map(|entry| Some(entry.metadata().ok()?.len()));
+    sizes.sum()
+}
+
+#[tokio::test]
+async fn what_a_peer_may_have_on_our_disk_is_bounded_and_the_last_good_stays() {
+    const BUDGET: u64 = 7 * MIB;
+    let key = key();
+    let rogue = Rogue::start(2, &key).await;
+    let directory = TempDir::new().expect("a directory");
+    let join = Join {
+        more: "refresh.interval = \"100ms\"\nimport.max_disk = 7340032\n",
+        ..Join::to(2, &rogue.url)
+    };
+    let (_program, a) = serve(directory.path(), &join.text(1)).await;
+    a.states(&[]).await;
+    let mut says = Says::sound(2);
+    // What it says, far apart: each time in another document of a mebibyte and a half.
+    for round in 1..=4 {
+        let cost = inside(2) + f64::from(round);
+        let space = " ".repeat(3 << 19);
+        says.cost_map = format!("{{{space}\"core\":{{\"edge\":{cost}}}}}");
+        says = says.later();
+        rogue.passes(&[says.signed(&key)]);
+        a.until_cost(2, Some(cost)).await;
+        assert!(on_disk(directory.path()) <= BUDGET);
+    }
+    // Who read an older manifest finds what it names.
+    assert!(on_disk(directory.path()) >= 6 * MIB);
+    let last_good = inside(2) + 4.0;
+    let space = " ".repeat(3 << 20);
+    says.cost_map = format!("{{{space}\"core\":{{\"edge\":1}}}}");
+    rogue.passes(&[says.later().signed(&key)]);
+    let domain = a.until_domain(2, 2, PeerState::Failed, "limit").await;
+    let detail = domain.reason.expect("a reason").detail;
+    assert!(detail.contains("peer.import.max_disk"), "{detail}");
+    assert_eq!(a.cost_inside(2).await, Some(last_good));
+    assert!(on_disk(directory.path()) <= BUDGET);
+}
