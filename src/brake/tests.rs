@@ -284,6 +284,7 @@ fn losses_below_one_percent_are_alike_and_so_are_costs_below_the_least() {
         matches!(old.judge(&new, &Thresholds::default()), Verdict::Held(_))
     };
     assert!(!far(&lossrate, 0.0, 9.0) && far(&lossrate, 0.0, 10.0));
+    assert!(!far(&lossrate, 0.02, 0.2));
     let routingcost = MetricName::routingcost();
     assert!(!far(&routingcost, 0.0, 9.0) && far(&routingcost, 0.0, 10.0));
     assert!(far(&routingcost, 0.02, 0.2) && !far(&routingcost, 0.02, 0.1));

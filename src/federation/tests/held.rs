@@ -317,3 +317,49 @@ async fn a_relayed_domain_is_held_by_itself_by_whatever_way_it_comes() {
     a.until(|it| held(it, "isp-b", "isp-c").is_none()).await;
     a.until(|it| held(it, "isp-c", "isp-c").is_none()).await;
 }
+
+#[tokio::test]
+async fn what_is_accepted_is_no_more_than_what_was_shown() {
+    let time = Time::new();
+    let (a, b) = joined(&time).await;
+    b.state(&time, wide("isp-b", 7, 5.0, 2.0)).await;
+    a.read_until("isp-b", |it| held(it, "isp-b", "isp-b").is_some())
+        .await;
+    // It says something much worse before it is read again.
+    b.tamper(|_, reply| super::node::Reply {
+        status: 500,
+        ..reply
+    });
+    assert!(a.federation.accept(&label("isp-b")).await.expect("kept"));
+    a.until(|it| super::node::failures(it) > 0).await;
+    let accepted = held(&a.federation, "isp-b", "isp-b").map(|it| it.accepted);
+    assert_eq!(accepted, Some(true));
+    b.state(&time, wide("isp-b", 1, 5.0, 2.0)).await;
+    let serial = b.federation.issued().borrow()[0].manifest.serial;
+    b.mend();
+    a.read_until("isp-b", |it| {
+        held(it, "isp-b", "isp-b").is_some_and(|it| it.serial == serial)
+    })
+    .await;
+    let accepted = held(&a.federation, "isp-b", "isp-b").map(|it| it.accepted);
+    assert_eq!(accepted, Some(false));
+    assert_eq!(prefixes(&a.federation, "isp-b"), Some(16));
+}
+
+#[tokio::test]
+async fn what_comes_after_something_was_accepted_is_compared_with_that() {
+    let time = Time::new();
+    let (a, b) = joined(&time).await;
+    b.state(&time, wide("isp-b", 13, 5.0, 2.0)).await;
+    a.read_until("isp-b", |it| prefixes(it, "isp-b") == Some(13))
+        .await;
+    // A small step from what is used, and a large one from what was an hour ago.
+    b.state(&time, wide("isp-b", 7, 5.0, 2.0)).await;
+    a.read_until("isp-b", |it| held(it, "isp-b", "isp-b").is_some())
+        .await;
+    assert!(a.federation.accept(&label("isp-b")).await.expect("kept"));
+    a.until(|it| prefixes(it, "isp-b") == Some(7)).await;
+    b.state(&time, wide("isp-b", 6, 5.0, 2.0)).await;
+    a.read_until("isp-b", |it| prefixes(it, "isp-b") == Some(6))
+        .await;
+}
