@@ -117,6 +117,7 @@ pub(super) fn read(text: &str, path: &Path, is_open: bool) -> Result<Config, Con
         }
         None => AccessSettings::default(),
     };
+    check_flight(&file.limits, &mut faults);
     check_ingest(&file.limits, &file.bodies, &mut faults);
     if !faults.is_empty() {
         return Err(ConfigError::faults(path, text, &faults));
@@ -150,6 +151,19 @@ pub(super) fn read(text: &str, path: &Path, is_open: bool) -> Result<Config, Con
         store: file.store,
         exposed: described(path, text, &exposed),
     })
+}
+
+/// An answer that fits a share must find room in memory.
+fn check_flight(limits: &limit::Settings, faults: &mut Vec<Fault>) {
+    let budget = limits.answers();
+    let most = budget.all - budget.for_small;
+    if budget.of_caller > most {
+        let reason = format!(
+            "limits.max_bytes_per_client is more than all answers that wait for room may take: make \
+             it at most {most}, or limits.max_bytes_in_flight larger, of which that is seven eighths"
+        );
+        faults.push(Fault::new(None::<std::ops::Range<usize>>, reason));
+    }
 }
 
 /// A body that may be sent must find room in memory.

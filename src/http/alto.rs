@@ -31,7 +31,7 @@ use super::app::App;
 use super::bodies::Representation;
 use super::body::{self, BodyError};
 use super::conditional::{etag, not_modified};
-use super::limit::Accounted;
+use super::limit::{Accounted, Room};
 use super::negotiate::{Coding, accepts, coding, has_type, takes_identity};
 use super::openapi::{Operation, Parameter, Route, content};
 use super::packing::{Effort, compress};
@@ -503,7 +503,11 @@ impl Query<'_> {
         }
         let media_type = kind.media_type();
         if SMALL.exceeded(&work).is_none() {
-            return self.send_whole(media_type, rendering.write().into()).await;
+            let room = self.app.answers.flight();
+            let room = room.try_take(&self.caller, work.bytes);
+            let room = room.map_err(|_| refused(no_room(self.parts)))?;
+            let text = rendering.write().into();
+            return self.send_whole(media_type, text, room).await;
         }
         let coding = chosen(&self.parts.headers, usize::MAX)
             .ok_or_else(|| refused(bare(StatusCode::NOT_ACCEPTABLE)))?;
@@ -511,7 +515,9 @@ impl Query<'_> {
         let room = answers.room(&self.caller, &work, coding).await;
         let room = room.map_err(|error| refused(unanswered(&error, self.parts)))?;
         let body = answers.stream(self.caller, rendering, coding, room);
-        Ok(answer(media_type, body, coding))
+        let mut response = answer(media_type, body, coding);
+        response.extensions_mut().insert(Accounted);
+        Ok(response)
     }
 
     /// Reads the parameters: an answer of which nothing is worked out yet.
@@ -533,7 +539,12 @@ impl Query<'_> {
         read.map_err(|error| refused(alto(StatusCode::BAD_REQUEST, &error)))
     }
 
-    async fn send_whole(self, media_type: &'static str, text: Bytes) -> Result<Response, Refused> {
+    async fn send_whole(
+        self,
+        media_type: &'static str,
+        text: Bytes,
+        room: Room,
+    ) -> Result<Response, Refused> {
         let coding = chosen(&self.parts.headers, text.len())
             .ok_or_else(|| refused(bare(StatusCode::NOT_ACCEPTABLE)))?;
         let packed = self
@@ -541,7 +552,10 @@ impl Query<'_> {
             .answers
             .pack(self.view.name(), &self.caller, text, coding);
         let packed = packed.await.map_err(|error| refused(failed(&error)))?;
-        Ok(answer(media_type, packed, coding))
+        let room = room.turned_out(packed.len() as u64);
+        let mut response = answer(media_type, room.hold(packed.into()), coding);
+        response.extensions_mut().insert(Accounted);
+        Ok(response)
     }
 }
 
@@ -567,6 +581,10 @@ pub(super) fn too_much(rendering: &Rendering, exceeded: &Exceeded) -> Refused {
 pub(super) fn unanswered(error: &Unanswered, parts: &Parts) -> Response {
     match error {
         Unanswered::NoRoom => no_room(parts),
+        Unanswered::TooLarge { .. } => {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            Wording::of(parts.uri.path()).refuse(status, "limit", &error.to_string())
+        }
         Unanswered::Pool(error) => failed(error),
         Unanswered::CutOff(error) => failed(error),
     }

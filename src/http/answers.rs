@@ -24,6 +24,15 @@ pub(super) const PIECE: usize = 64 * 1024;
 /// How many cells are read at most in one turn, but for the last row: some milliseconds.
 const CELLS: u64 = 256 * 1024;
 
+/// What the answer to a query takes at most beside its [`Work::memory`].
+pub(super) const BESIDE: u64 = beside(Coding::Zstd, Effort::Each);
+
+/// What an answer takes that is packed on the way, beside its [`Work::memory`]: a piece as it is
+/// written, one that is packed, and the encoder.
+const fn beside(coding: Coding, effort: Effort) -> u64 {
+    2 * PIECE as u64 + Packing::memory(coding, effort)
+}
+
 /// Answers that take no more are worked out where the request is handled, and sent whole; others
 /// are written by rows on the pool.
 pub(super) const SMALL: WorkLimits = WorkLimits {
@@ -53,6 +62,17 @@ pub(super) enum Unanswered {
     /// Other answers take the memory.
     #[error("there is no room for the answer")]
     NoRoom,
+    /// It takes more than one answer may.
+    #[error(
+        "the answer takes {asked} bytes of memory while it is written, and may take {most} \
+         (limits.max_bytes_per_client): ask for a part of it by the filtered resource"
+    )]
+    TooLarge {
+        /// What it takes.
+        asked: u64,
+        /// What it may take.
+        most: u64,
+    },
     /// It keeps what it may not.
     #[error(transparent)]
     CutOff(#[from] CutOff),
@@ -103,18 +123,36 @@ impl Answers {
         &self.pins
     }
 
-    /// Room for an answer that is to be packed in a coding on the way.
+    /// Room for an answer that is to be packed in a coding on the way, once for this client.
     ///
     /// # Errors
-    /// There is none in time.
+    /// There is none in time, or never.
     pub(super) async fn room(
         &self,
         caller: &Caller,
         work: &Work,
         coding: Coding,
     ) -> Result<Room, Unanswered> {
-        let bytes = work.memory + 2 * PIECE as u64 + Packing::memory(coding);
-        Ok(self.flight.take(caller, bytes).await?)
+        self.room_for(caller, work, coding, Effort::Each).await
+    }
+
+    /// Room for an answer that is to be packed in a coding with an effort.
+    ///
+    /// # Errors
+    /// There is none in time, or never.
+    pub(super) async fn room_for(
+        &self,
+        caller: &Caller,
+        work: &Work,
+        coding: Coding,
+        effort: Effort,
+    ) -> Result<Room, Unanswered> {
+        let asked = work.memory.saturating_add(beside(coding, effort));
+        let most = self.flight.largest();
+        if asked > most {
+            return Err(Unanswered::TooLarge { asked, most });
+        }
+        Ok(self.flight.take(caller, asked).await?)
     }
 
     /// Packs a body of a view that is sent once, a large one when it is the caller's turn.
@@ -261,5 +299,34 @@ impl Sending {
             }
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::limit::Settings;
+
+    const MIB: u64 = 1024 * 1024;
+
+    #[test]
+    fn what_passes_the_limits_fits_a_share() {
+        let least = Settings {
+            max_bytes_per_client: 8 * MIB,
+            max_bytes_in_flight: 10 * MIB,
+            ..Settings::default()
+        };
+        for settings in [least, Settings::default()] {
+            let largest = settings.answers().largest();
+            assert!(settings.work().memory + BESIDE <= largest);
+            for coding in [Coding::Identity, Coding::Gzip, Coding::Zstd] {
+                for effort in [Effort::Once, Effort::Long, Effort::Each] {
+                    assert!(
+                        beside(coding, effort) + MIB / 4 <= largest,
+                        "{coding:?} {effort:?}"
+                    );
+                }
+            }
+        }
     }
 }

@@ -20,7 +20,7 @@ pub(super) enum Effort {
 
 impl Effort {
     /// The level, of gzip and of zstd.
-    fn level(self) -> u8 {
+    const fn level(self) -> u8 {
         match self {
             Effort::Once => 6,
             Effort::Long => 3,
@@ -37,12 +37,16 @@ pub(super) enum Packing {
 }
 
 impl Packing {
-    /// About how many bytes of memory it takes to pack a body.
-    pub(super) fn memory(coding: Coding) -> u64 {
-        match coding {
-            Coding::Identity => 0,
-            Coding::Gzip => 300 * 1024,
-            Coding::Zstd => 2 * 1024 * 1024,
+    /// About how many bytes of memory it takes to pack a body. Of zstd: a window twice, a block
+    /// twice, and the tables of its level.
+    pub(super) const fn memory(coding: Coding, effort: Effort) -> u64 {
+        const KIB: u64 = 1024;
+        match (coding, effort) {
+            (Coding::Identity, _) => 0,
+            (Coding::Gzip, _) => 300 * KIB,
+            (Coding::Zstd, Effort::Each) => 1536 * KIB,
+            (Coding::Zstd, Effort::Long) => 5 * 1024 * KIB,
+            (Coding::Zstd, Effort::Once) => 7 * 1024 * KIB + 512 * KIB,
         }
     }
 

@@ -239,3 +239,17 @@ fn the_configuration_at_the_top_works() {
     let config = Config::parse(&text, &file).expect("it can be used");
     assert_eq!(config.tokens.len(), 1);
 }
+
+#[test]
+fn shares_that_never_fit_are_refused() {
+    let limits = |client: u64, all: u64| {
+        let lines = format!("max_bytes_per_client = {client}\nmax_bytes_in_flight = {all}");
+        parse(&configuration("limits", &lines))
+    };
+    assert!(limits(8_388_608, 9_586_981).is_ok());
+    let refused = limits(8_388_608, 9_586_979).expect_err("never fits");
+    assert!(refused.contains("limits.max_bytes_per_client"), "{refused}");
+    assert!(refused.contains("at most 8388607"), "{refused}");
+    let refused = limits(65_536, 9_586_981).expect_err("no map fits");
+    assert!(refused.contains("8 MiB at least"), "{refused}");
+}

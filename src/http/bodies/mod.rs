@@ -234,14 +234,15 @@ impl Bodies {
         length: u64,
     ) -> Result<Option<Arc<Chain>>, Unanswered> {
         let work = rendering.work();
-        let room = self.answers.room(caller, &work, key.coding);
+        let effort = effort(length);
+        let room = self.answers.room_for(caller, &work, key.coding, effort);
         let is_made = || self.kept.get(key).is_some();
         let Some(_making) = self.making.enter_with(key, is_made, room).await? else {
             return Ok(self.kept.get(key));
         };
         let mut draft = self.kept.draft();
         let mut rendering = Box::new(rendering);
-        let mut packing = Packing::new(key.coding, effort(length));
+        let mut packing = Packing::new(key.coding, effort);
         loop {
             let pack = |packing: &mut Packing, text| packing.pack(&text);
             let step = self.answers.step(caller, rendering, packing, pack).await?;

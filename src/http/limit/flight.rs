@@ -21,6 +21,10 @@ use crate::runtime::Clock;
 /// When a request that found no room may try again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// A response that is no longer takes what its request's head took, and is never refused. A body
+/// that is no longer is small.
+const SHORT: u64 = 4 * 1024;
+
 /// Holds what is in memory for callers to a number of bytes, and each caller to a share of it.
 /// Bodies that many answers share, kept within a budget of their own, are not counted.
 #[derive(Clone, Debug)]
@@ -56,6 +60,19 @@ struct OfCaller {
 struct Waiting {
     bytes: u64,
     give: oneshot::Sender<Room>,
+}
+
+/// A request that waits for room. One that goes away leaves its place to others.
+struct Wait {
+    flight: Flight,
+    room: oneshot::Receiver<Room>,
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        self.room.close();
+        self.flight.serve(&mut lock(&self.flight.0.state));
+    }
 }
 
 /// Room for some bytes, given back when dropped.
@@ -119,11 +136,26 @@ impl Flight {
         lock(&self.0.state).refused
     }
 
-    /// Room for a small answer, if there is some.
+    /// Room for a small answer, if there is some. What is kept for those is taken too.
+    ///
+    /// # Errors
+    /// There is none now.
     pub fn try_take(&self, caller: &Caller, bytes: u64) -> Result<Room, NoRoom> {
         let mut room = self.nothing(caller);
-        room.grow(bytes)?;
+        room.grow_to(bytes, self.budget().all)?;
         Ok(room)
+    }
+
+    /// Room for what is in memory already and cannot be refused: counted, whatever there is.
+    pub fn hold(&self, caller: &Caller, bytes: u64) -> Room {
+        let mut room = self.nothing(caller);
+        room.add(&mut lock(&self.0.state), bytes);
+        room
+    }
+
+    /// The most that one answer may ever take.
+    pub fn largest(&self) -> u64 {
+        self.budget().largest()
     }
 
     /// Room for what comes bit by bit, of no bytes yet.
@@ -141,6 +173,10 @@ impl Flight {
     /// None became free in time.
     pub async fn take(&self, caller: &Caller, bytes: u64) -> Result<Room, NoRoom> {
         let (give, room) = oneshot::channel();
+        let mut wait = Wait {
+            flight: self.clone(),
+            room,
+        };
         {
             let mut state = lock(&self.0.state);
             let of_caller = state.callers.entry(caller.clone()).or_default();
@@ -153,20 +189,18 @@ impl Flight {
         let deadline = self.0.clock.now() + self.0.settings.borrow().max_wait;
         let given = tokio::select! {
             biased;
-            room = room => room.ok(),
+            room = &mut wait.room => room.ok(),
             () = self.0.clock.sleep_until(deadline) => None,
         };
         given.ok_or_else(|| {
-            let mut state = lock(&self.0.state);
-            state.refused += 1;
-            // This request's place is another's now.
-            self.serve(&mut state);
+            lock(&self.0.state).refused += 1;
             NoRoom
         })
     }
 
-    /// The middleware: counts each answer that is in memory whole, and answers 503 in its place
-    /// where there is no room.
+    /// The middleware: counts each answer that is in memory whole. One to a request that only
+    /// reads, and may as well be repeated, is 503 where there is no room for it; one to any other
+    /// tells what was done, and is never replaced.
     pub async fn apply(State(flight): State<Flight>, request: Request, next: Next) -> Response {
         let (parts, body) = request.into_parts();
         let asked = parts.clone();
@@ -181,6 +215,9 @@ impl Flight {
         let (Some(bytes), false, Some(caller)) = (bytes, is_counted, caller) else {
             return response;
         };
+        if bytes <= SHORT || !asked.method.is_safe() {
+            return response.map(|body| flight.hold(&caller, bytes).hold(body));
+        }
         match flight.try_take(&caller, bytes) {
             Ok(room) => response.map(|body| room.hold(body)),
             Err(none) => {
@@ -252,18 +289,42 @@ impl Held {
 }
 
 impl Room {
-    /// Makes room for as many bytes more, if there is some.
+    /// Makes room for as many bytes more, if there is some. A short body finds it where small
+    /// answers do.
+    ///
+    /// # Errors
+    /// There is none now.
     pub fn grow(&mut self, bytes: u64) -> Result<(), NoRoom> {
+        let budget = self.flight.budget();
+        let most = match self.bytes + bytes <= SHORT {
+            true => budget.all,
+            false => budget.waited_for(),
+        };
+        self.grow_to(bytes, most)
+    }
+
+    /// As [`Room::grow`], while all callers hold no more than `most` bytes.
+    fn grow_to(&mut self, bytes: u64, most: u64) -> Result<(), NoRoom> {
         let flight = self.flight.clone();
         let budget = flight.budget();
         let mut state = lock(&flight.0.state);
         let of_caller = state.callers.get(&self.caller).map_or(0, |held| held.bytes);
-        if state.bytes + bytes > budget.all || of_caller + bytes > budget.of_caller {
+        if state.bytes + bytes > most || of_caller + bytes > budget.of_caller {
             state.refused += 1;
             return Err(NoRoom);
         }
         self.add(&mut state, bytes);
         Ok(())
+    }
+
+    /// Room for as many bytes in its place, since it turned out what they are.
+    pub fn turned_out(mut self, bytes: u64) -> Room {
+        let room = self.flight.hold(&self.caller, bytes);
+        let flight = self.flight.clone();
+        let mut state = lock(&flight.0.state);
+        self.give_back(&mut state);
+        flight.serve(&mut state);
+        room
     }
 
     fn add(&mut self, state: &mut Held, bytes: u64) {
@@ -421,6 +482,78 @@ mod tests {
             assert!(soon(task.join()).await.expect("it ends").is_ok());
         }
         assert_eq!(flight.bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_leaves_its_place_to_those_behind_it() {
+        let bench = bench();
+        let flight = flight(&bench);
+        let held = ["a", "b"].map(|name| flight.try_take(&caller(name), 300).expect("room"));
+        let large = waits(&flight, "e", 300).await;
+        let small = waits(&flight, "f", 50).await;
+        assert!(!large.is_finished() && !small.is_finished());
+        drop(large);
+        assert!(soon(small.join()).await.expect("it ends").is_ok());
+        assert_eq!(flight.bytes(), 600);
+        drop(held);
+    }
+
+    #[tokio::test]
+    async fn bodies_leave_what_is_for_small_answers() {
+        let bench = Bench::new(Settings {
+            max_bytes_in_flight: 80_000,
+            max_bytes_per_client: 30_000,
+            ..Settings::default()
+        });
+        let flight = flight(&bench);
+        let mut bodies = ["a", "b", "c"].map(|name| flight.nothing(&caller(name)));
+        for (body, bytes) in bodies.iter_mut().zip([30_000, 30_000, 10_000]) {
+            assert_eq!(body.grow(bytes), Ok(()));
+        }
+        assert_eq!(bodies[2].grow(1), Err(NoRoom));
+        let mut short = flight.nothing(&caller("c"));
+        assert_eq!(short.grow(SHORT), Ok(()));
+        assert_eq!(short.grow(1), Err(NoRoom));
+        drop(short);
+        let small = flight.try_take(&caller("d"), 10_000).expect("kept for it");
+        assert_eq!(flight.try_take(&caller("d"), 1).err(), Some(NoRoom));
+        // One that turned out smaller gives the rest back.
+        let small = small.turned_out(4_000);
+        assert_eq!(flight.bytes(), 74_000);
+        drop((small, bodies));
+        assert_eq!(flight.bytes(), 0);
+    }
+
+    /// What the node answers to a request, whose answer has so many bytes.
+    async fn answered(flight: &Flight, method: http::Method, bytes: usize) -> StatusCode {
+        use tower::ServiceExt;
+        let answer = move || async move { "x".repeat(bytes) };
+        let layer = axum::middleware::from_fn_with_state(flight.clone(), Flight::apply);
+        let router = axum::Router::new()
+            .route("/", axum::routing::any(answer))
+            .layer(layer);
+        let request = Request::builder().method(method).uri("/");
+        let request = request.body(Body::empty()).expect("a request");
+        let answered = router.oneshot(request).await.expect("an answer");
+        answered.status()
+    }
+
+    #[tokio::test]
+    async fn what_was_done_is_told_where_there_is_no_room() {
+        let bench = bench();
+        let flight = flight(&bench);
+        let full = flight.hold(&caller("x"), 1000);
+        let long = SHORT as usize + 1;
+        for (method, bytes, status) in [
+            (http::Method::GET, long, 503),
+            (http::Method::GET, long - 1, 200),
+            (http::Method::PUT, long, 200),
+            (http::Method::POST, long, 200),
+        ] {
+            let told = answered(&flight, method.clone(), bytes).await;
+            assert_eq!(told, status, "{method} {bytes}");
+        }
+        drop(full);
     }
 
     #[tokio::test]

@@ -25,6 +25,7 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
+use super::answers::BESIDE;
 use super::socket::at_least;
 use crate::publish::WorkLimits;
 use crate::runtime::duration;
@@ -34,6 +35,9 @@ pub use flight::{Accounted, Flight, NoRoom, Room};
 pub use guesses::Guesses;
 pub use rate::{Caller, CallerOf, RateLimit};
 pub use timeout::{Deadline, RequestTimeout};
+
+/// The least share of the bytes in flight: with less, a full map could not be packed.
+const LEAST_SHARE: u64 = 8 * 1024 * 1024;
 
 /// The limits on requests. All are hot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,10 +71,11 @@ pub struct Settings {
     pub max_answer_bytes: u64,
     /// The bytes of queries and answers that may be in memory until their clients have taken
     /// them; bodies that are kept (`publish.cache_bytes`) are not counted.
-    #[serde(deserialize_with = "at_least::<65536, _, _>")]
+    #[serde(deserialize_with = "at_least::<{ LEAST_SHARE }, _, _>")]
     pub max_bytes_in_flight: u64,
-    /// How many of these bytes one caller may hold.
-    #[serde(deserialize_with = "at_least::<65536, _, _>")]
+    /// How many of these bytes one caller may hold: no more than may be waited for
+    /// ([`FlightBudget`]).
+    #[serde(deserialize_with = "at_least::<{ LEAST_SHARE }, _, _>")]
     pub max_bytes_per_client: u64,
     /// How long a request waits for room among these bytes before it is answered 503.
     #[serde(with = "duration::positive")]
@@ -91,13 +96,19 @@ pub struct FlightBudget {
     pub all: u64,
     /// The bytes for one of them.
     pub of_caller: u64,
+    /// Of all, what is for small answers alone, which take room at once or not at all.
+    pub for_small: u64,
 }
 
 impl FlightBudget {
-    /// The bytes that requests wait for. The rest is for what is small, which takes room at once
-    /// or not at all.
+    /// The bytes for bodies of requests, and for answers that wait for room.
     fn waited_for(&self) -> u64 {
-        self.all - self.all / 8
+        self.all - self.for_small
+    }
+
+    /// The most that one answer may ever take.
+    pub fn largest(&self) -> u64 {
+        self.of_caller.min(self.waited_for())
     }
 }
 
@@ -107,7 +118,7 @@ impl Settings {
         WorkLimits {
             cells: self.max_answer_cells,
             bytes: self.max_answer_bytes,
-            memory: self.max_bytes_per_client.min(self.answers().waited_for()),
+            memory: self.answers().largest().saturating_sub(BESIDE),
         }
     }
 
@@ -116,6 +127,7 @@ impl Settings {
         FlightBudget {
             all: self.max_bytes_in_flight,
             of_caller: self.max_bytes_per_client,
+            for_small: self.max_bytes_in_flight / 8,
         }
     }
 
@@ -124,6 +136,7 @@ impl Settings {
         FlightBudget {
             all: self.max_ingest_bytes_in_flight,
             of_caller: self.max_ingest_bytes_in_flight - self.max_ingest_bytes_in_flight / 4,
+            for_small: 0,
         }
     }
 }
@@ -289,6 +302,7 @@ mod tests {
             "request_timeout = \"0s\"",
             "max_answer_cells = 0",
             "max_bytes_in_flight = 1000",
+            "max_bytes_per_client = 8388607",
         ] {
             assert!(read(text).is_err(), "{text}");
         }
