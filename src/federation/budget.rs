@@ -47,6 +47,25 @@ impl Amount {
             disk: self.disk.saturating_add(other.disk),
         }
     }
+
+    pub(super) fn minus(self, other: Self) -> Self {
+        Self {
+            memory: self.memory.saturating_sub(other.memory),
+            disk: self.disk.saturating_sub(other.disk),
+        }
+    }
+
+    /// Of each the less.
+    pub(super) fn least(self, other: Self) -> Self {
+        Self {
+            memory: self.memory.min(other.memory),
+            disk: self.disk.min(other.disk),
+        }
+    }
+
+    pub(super) fn is_within(self, limit: Self) -> bool {
+        self.memory <= limit.memory && self.disk <= limit.disk
+    }
 }
 
 /// What a peer passes of a domain.
@@ -167,10 +186,8 @@ pub(super) fn judge(
         *of = of.plus(claim.offered);
         spent.all = spent.all.plus(claim.offered);
     }
-    let is_within =
-        |sum: Amount, limit: Amount| sum.memory <= limit.memory && sum.disk <= limit.disk;
     let mut sums = spent.of.iter();
-    if is_within(spent.all, all) && sums.all(|(sender, sum)| is_within(*sum, each(sender))) {
+    if spent.all.is_within(all) && sums.all(|(sender, sum)| sum.is_within(each(sender))) {
         return verdicts;
     }
     spent.of.clear();
@@ -347,14 +364,11 @@ mod tests {
             let sum = |passes: &mut dyn Iterator<Item = &Pass>| {
                 passes.map(takes).fold(Amount::default(), Amount::plus)
             };
-            let within = |sum: Amount, limit: Amount| {
-                sum.memory <= limit.memory && sum.disk <= limit.disk
-            };
-            prop_assert!(within(sum(&mut passes.iter()), all));
+            prop_assert!(sum(&mut passes.iter()).is_within(all));
             let senders: BTreeSet<u8> = passes.iter().map(|((sender, _), _, _)| *sender).collect();
             for sender in senders {
                 let mut of = passes.iter().filter(|((by, _), _, _)| *by == sender);
-                prop_assert!(within(sum(&mut of), each));
+                prop_assert!(sum(&mut of).is_within(each));
             }
         }
 

@@ -24,7 +24,7 @@ use super::settings::{PeerSettings, Settings};
 mod charges;
 mod held;
 
-use charges::TooMuch;
+use charges::{Summed, TooMuch};
 
 pub(super) use held::Before;
 
@@ -56,13 +56,13 @@ struct Peer {
     next_attempt: Option<Timestamp>,
     /// The state that is shown, and since when.
     shown: (PeerState, Timestamp),
-    copies: BTreeMap<DomainLabel, Arc<DomainCopy>>,
+    copies: Summed<Arc<DomainCopy>>,
     /// The domains of which something was refused, and why.
     refused: BTreeMap<DomainLabel, Refused>,
     /// The changes that are held, by domain.
     held: BTreeMap<DomainLabel, HeldChange>,
     /// The versions of domains that are over a budget.
-    over: BTreeMap<DomainLabel, TooMuch>,
+    over: Summed<TooMuch>,
     /// Why its update stream was ended, until something came on one.
     stream: Option<Failure>,
 }
@@ -77,10 +77,10 @@ impl Peer {
             failures: 0,
             next_attempt: None,
             shown: (PeerState::Connecting, now),
-            copies: BTreeMap::new(),
+            copies: Summed::default(),
             refused: BTreeMap::new(),
             held: BTreeMap::new(),
-            over: BTreeMap::new(),
+            over: Summed::default(),
             stream: None,
         }
     }
@@ -433,10 +433,10 @@ impl Copies {
             let copies = peer.copies.keys().chain(peer.refused.keys());
             let copies = copies.chain(peer.held.keys());
             let gone: Vec<_> = copies.filter(|label| !keep(label)).cloned().collect();
-            peer.copies.retain(|label, _| keep(label));
+            peer.copies.extract(|label, _| !keep(label));
             peer.refused.retain(|label, _| keep(label));
             peer.held.retain(|label, _| keep(label));
-            peer.over.retain(|label, _| keep(label));
+            peer.over.extract(|label, _| !keep(label));
             gone
         });
         gone.unwrap_or_default()
@@ -452,8 +452,8 @@ impl Copies {
         self.change(|peers| {
             let mut gone = Vec::new();
             for (sender, peer) in peers {
-                let due = peer.copies.extract_if(.., |_, copy| is_due(copy));
-                gone.extend(due.map(|(domain, _)| CopyName {
+                let due = peer.copies.extract(|_, copy| is_due(copy));
+                gone.extend(due.into_iter().map(|(domain, _)| CopyName {
                     sender: sender.clone(),
                     domain,
                 }));
@@ -629,8 +629,8 @@ impl Copies {
                 next_attempt: peer.next_attempt,
                 failures: peer.failures,
                 domains_total: labels_total,
-                memory_bytes: peer.takes().memory,
-                disk_bytes: peer.takes().disk,
+                memory_bytes: peer.copies.takes().memory,
+                disk_bytes: peer.copies.takes().disk,
                 domains: domains.collect(),
             }
         };

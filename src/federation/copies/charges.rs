@@ -1,9 +1,87 @@
 //! What peers are charged for what they pass.
 
+use std::ops::Deref;
+
 use crate::federation::archive::CopyName;
 use crate::federation::budget::{Amount, Claim, Verdict, judge};
 
 use super::*;
+
+/// Something of which is known how much it takes.
+pub(super) trait Takes {
+    fn takes(&self) -> Amount;
+}
+
+impl Takes for Arc<DomainCopy> {
+    fn takes(&self) -> Amount {
+        self.amount
+    }
+}
+
+impl Takes for TooMuch {
+    fn takes(&self) -> Amount {
+        self.takes
+    }
+}
+
+/// Something of each domain, and what all of it takes: known without looking at each, since a
+/// change of one domain must not cost all of them.
+#[derive(Debug)]
+pub(super) struct Summed<T> {
+    by_domain: BTreeMap<DomainLabel, T>,
+    takes: Amount,
+}
+
+impl<T> Default for Summed<T> {
+    fn default() -> Self {
+        Self {
+            by_domain: BTreeMap::new(),
+            takes: Amount::default(),
+        }
+    }
+}
+
+impl<T> Deref for Summed<T> {
+    type Target = BTreeMap<DomainLabel, T>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.by_domain
+    }
+}
+
+impl<T: Takes> Summed<T> {
+    pub(super) fn insert(&mut self, domain: DomainLabel, it: T) {
+        self.takes = self.takes.plus(it.takes());
+        if let Some(before) = self.by_domain.insert(domain, it) {
+            self.takes = self.takes.minus(before.takes());
+        }
+    }
+
+    pub(super) fn remove(&mut self, domain: &DomainLabel) -> Option<T> {
+        let gone = self.by_domain.remove(domain)?;
+        self.takes = self.takes.minus(gone.takes());
+        Some(gone)
+    }
+
+    /// Takes out those that are due.
+    pub(super) fn extract(
+        &mut self,
+        mut is_due: impl FnMut(&DomainLabel, &T) -> bool,
+    ) -> Vec<(DomainLabel, T)> {
+        let gone = self
+            .by_domain
+            .extract_if(.., |domain, it| is_due(domain, it));
+        let gone: Vec<_> = gone.collect();
+        for (_, it) in &gone {
+            self.takes = self.takes.minus(it.takes());
+        }
+        gone
+    }
+
+    pub(super) fn takes(&self) -> Amount {
+        self.takes
+    }
+}
 
 /// A version of a domain that is over a budget.
 #[derive(Debug, Clone)]
@@ -50,6 +128,14 @@ impl Copies {
         over
     }
 
+    /// Whether there is room for all that every peer may take: looks at each peer, and at no
+    /// domain.
+    fn is_roomy(&self, peers: &Peers) -> bool {
+        let most = peers.values().map(Peer::most);
+        let most = most.fold(Amount::default(), Amount::plus);
+        most.is_within(*lock(&self.budget))
+    }
+
     /// Whether a version of a domain is one that was over a budget, and is still.
     ///
     /// # Errors
@@ -77,11 +163,14 @@ impl Copies {
     /// Drops what is over a budget by now, since something else was taken or a budget is smaller;
     /// which copies these are.
     pub(in crate::federation) fn enforce(&self) -> Vec<CopyName> {
+        let is_due = |peers: &Peers| {
+            let mut verdicts = self.verdicts(peers).into_iter();
+            verdicts.any(|(_, verdict)| matches!(verdict, Verdict::Dropped(_)))
+        };
         let is_due = {
             let peers = self.lock();
-            self.verdicts(&peers)
-                .iter()
-                .any(|(_, verdict)| matches!(verdict, Verdict::Dropped(_)))
+            let is_roomy = self.is_roomy(&peers) && peers.values().all(Peer::is_within);
+            !is_roomy && is_due(&peers)
         };
         if !is_due {
             return Vec::new();
@@ -98,11 +187,13 @@ impl Copies {
                 let Some(copy) = peer.copies.remove(&name.domain) else {
                     continue;
                 };
-                let version = || TooMuch {
-                    digest: copy.digest.clone(),
-                    takes: copy.amount,
-                };
-                peer.over.entry(name.domain.clone()).or_insert_with(version);
+                if !peer.over.contains_key(&name.domain) {
+                    let version = TooMuch {
+                        digest: copy.digest.clone(),
+                        takes: copy.amount,
+                    };
+                    peer.over.insert(name.domain.clone(), version);
+                }
                 let refusal = Refusal::from(over);
                 let refused = Refused::of(&refusal, &copy.path, None);
                 peer.refused.insert(name.domain.clone(), refused);
@@ -126,6 +217,9 @@ impl Copies {
         sender: &DomainLabel,
         domain: &DomainLabel,
     ) -> Result<(), Refusal> {
+        if self.is_roomy(peers) && peers.get(sender).is_none_or(Peer::is_within) {
+            return Ok(());
+        }
         let verdicts = self.verdicts(peers);
         let of = verdicts
             .into_iter()
@@ -174,9 +268,18 @@ impl Peer {
         }))
     }
 
-    /// What it takes now.
-    pub(super) fn takes(&self) -> Amount {
-        let amounts = self.copies.values().map(|copy| copy.amount);
-        amounts.fold(Amount::default(), Amount::plus)
+    /// What it is charged for, at most: what it passes, and what of that is over beside the last
+    /// version.
+    fn charged(&self) -> Amount {
+        self.copies.takes().plus(self.over.takes())
+    }
+
+    fn is_within(&self) -> bool {
+        self.charged().is_within(self.settings.import.budget())
+    }
+
+    /// What it can take of the budget of all.
+    fn most(&self) -> Amount {
+        self.charged().least(self.settings.import.budget())
     }
 }
