@@ -54,6 +54,8 @@ struct Kept {
     held: BTreeSet<CopyName>,
     /// What the manifests name; read when it is first needed.
     holdings: Option<Holdings>,
+    /// Blobs that were written, or are to be dropped, and that nothing may need.
+    loose: Vec<Digest>,
 }
 
 /// Which peer passes which domain.
@@ -172,6 +174,7 @@ impl Archive {
                 rows: copies,
                 held: facts.held.keys().cloned().collect(),
                 holdings: None,
+                loose: Vec::new(),
             }),
         };
         Ok((archive, facts))
@@ -295,12 +298,18 @@ impl Archive {
     ) -> Result<(), StoreError> {
         // Held until the row is there: what no row names is swept away.
         let mut kept = self.kept.lock().await;
-        let Kept { rows, holdings, .. } = &mut *kept;
+        let Kept {
+            rows,
+            holdings,
+            loose,
+            ..
+        } = &mut *kept;
         let holdings = self.read(rows, holdings).await?;
         for body in bodies {
-            self.blobs.put(body).await?;
+            loose.push(self.blobs.put(body).await?);
         }
         let newest = self.blobs.put(manifest.clone()).await?;
+        loose.push(newest);
         let mut manifests = rows
             .get(name)
             .map_or(Vec::new(), |row| row.manifests.clone());
@@ -320,51 +329,67 @@ impl Archive {
         self.write(name, Some(&row)).await?;
         rows.insert(name.clone(), row);
         holdings.add(name, newest, documents);
-        let loose = oldest.iter().flat_map(|old| holdings.remove(name, old));
-        self.blobs.remove(loose.collect()).await
+        loose.extend(oldest.iter().flat_map(|old| holdings.remove(name, old)));
+        self.drop_loose(holdings, loose).await
     }
 
-    /// Drops what is kept of these copies.
+    /// Keeps only what is had: the copies, and the changes that are held.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn drop_copies(
+    pub(super) async fn retain(
         &self,
-        names: impl IntoIterator<Item = CopyName>,
+        has: impl Fn(&CopyName) -> bool,
+        has_held: impl Fn(&CopyName) -> bool,
     ) -> Result<(), StoreError> {
         let mut kept = self.kept.lock().await;
         let Kept {
             rows,
             held,
             holdings,
+            loose,
         } = &mut *kept;
-        let mut loose = Vec::new();
-        for name in names {
-            if held.remove(&name) {
+        // Asked for each when it is dropped: it may have been taken again meanwhile.
+        for name in held.iter().cloned().collect::<Vec<_>>() {
+            if !has_held(&name) {
                 self.store.put(vec![(HELD, name.key(), None)]).await?;
+                held.remove(&name);
             }
-            if !rows.contains_key(&name) {
+        }
+        let names: Vec<_> = rows.keys().filter(|name| !has(name)).cloned().collect();
+        if names.is_empty() && loose.is_empty() {
+            return Ok(());
+        }
+        let holdings = self.read(rows, holdings).await?;
+        for name in names {
+            if has(&name) {
                 continue;
             }
-            let holdings = self.read(rows, holdings).await?;
             self.write(&name, None).await?;
             let gone = rows.remove(&name).map(|row| row.manifests);
             for manifest in gone.unwrap_or_default() {
                 loose.extend(holdings.remove(&name, &manifest));
             }
         }
-        self.blobs.remove(loose).await
+        self.drop_loose(holdings, loose).await
+    }
+
+    /// Drops those of the loose blobs that nothing needs. They are that until they are gone:
+    /// whoever is stopped in the middle leaves them to the next.
+    async fn drop_loose(
+        &self,
+        holdings: &Holdings,
+        loose: &mut Vec<Digest>,
+    ) -> Result<(), StoreError> {
+        loose.retain(|digest| !holdings.needs(digest));
+        self.blobs.remove(loose.clone()).await?;
+        loose.clear();
+        Ok(())
     }
 
     /// The names of the copies that are kept.
     pub async fn names(&self) -> Vec<CopyName> {
         self.kept.lock().await.rows.keys().cloned().collect()
-    }
-
-    /// The names of the copies that are kept, or of which a change is held.
-    pub async fn all_names(&self) -> BTreeSet<CopyName> {
-        let kept = self.kept.lock().await;
-        kept.rows.keys().chain(&kept.held).cloned().collect()
     }
 
     /// Keeps that a change is held.
@@ -596,7 +621,11 @@ mod tests {
         let (_directory, store) = small_store();
         let (archive, _) = Archive::open(&store).await.expect("opened");
         keep(&archive, 1).await;
-        archive.drop_copies([name()]).await.expect("dropped");
+        archive.retain(|_| true, |_| true).await.expect("kept");
+        let blob = archive.blob(&Digest::of(b"1")).await.expect("read");
+        assert!(blob.is_some());
+        let has = |kept: &CopyName| *kept != name();
+        archive.retain(has, |_| true).await.expect("dropped");
         let kept = archive.kept_copies(&label("isp-b")).await.expect("read");
         assert!(kept.is_empty());
         let blob = archive.blob(&Digest::of(b"1")).await.expect("read");

@@ -8,23 +8,28 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
-use crate::api::s2s::{Ignored, ImportStatus, PeerState, PeerStatus, SpokenProtocol};
+use crate::api::s2s::{PeerState, SpokenProtocol};
 use crate::brake::References;
-use crate::ident::{Digest, DomainLabel, Tag};
+use crate::ident::{DomainLabel, Tag};
 use crate::runtime::{Clock, Moment};
 
 use super::archive::CopyName;
 use super::budget::Amount;
-use super::copy::{DomainCopy, Imported, Imports};
+use super::copy::{DomainCopy, Imports};
 use super::held::HeldChange;
 use super::refusal::{Refusal, Rejections};
 use super::refused::{Failure, FailureKind, Lasts, Refused};
 use super::settings::{PeerSettings, Settings};
 
 mod charges;
+mod choice;
 mod held;
+mod refuse;
+mod status;
 
-use charges::{Summed, TooMuch};
+use charges::{Had, Room, TooMuch};
+
+use choice::{best, choose, replace};
 
 pub(super) use held::Before;
 
@@ -56,13 +61,15 @@ struct Peer {
     next_attempt: Option<Timestamp>,
     /// The state that is shown, and since when.
     shown: (PeerState, Timestamp),
-    copies: Summed<Arc<DomainCopy>>,
+    copies: Had,
     /// The domains of which something was refused, and why.
     refused: BTreeMap<DomainLabel, Refused>,
     /// The changes that are held, by domain.
     held: BTreeMap<DomainLabel, HeldChange>,
     /// The versions of domains that are over a budget.
-    over: Summed<TooMuch>,
+    over: BTreeMap<DomainLabel, TooMuch>,
+    /// The room that is reserved for what is being taken.
+    reserved: Room,
     /// Why its update stream was ended, until something came on one.
     stream: Option<Failure>,
 }
@@ -77,10 +84,11 @@ impl Peer {
             failures: 0,
             next_attempt: None,
             shown: (PeerState::Connecting, now),
-            copies: Summed::default(),
+            copies: Had::default(),
             refused: BTreeMap::new(),
             held: BTreeMap::new(),
-            over: Summed::default(),
+            over: BTreeMap::new(),
+            reserved: Room::default(),
             stream: None,
         }
     }
@@ -187,6 +195,13 @@ pub(super) struct Copies {
     unpushed: AtomicU64,
     /// How many changes that were pushed had to wait.
     damped: AtomicU64,
+    /// How many charges were looked at to judge what is over a budget.
+    charges_seen: AtomicU64,
+    /// The peers that are to be read again, and that there is one.
+    again: Mutex<BTreeSet<DomainLabel>>,
+    asked: Notify,
+    /// Something is not had any more that may be on the disk.
+    unswept: Notify,
     /// Counts the changes.
     changes: watch::Sender<u64>,
 }
@@ -205,6 +220,10 @@ impl Copies {
             references: Mutex::default(),
             unpushed: AtomicU64::new(0),
             damped: AtomicU64::new(0),
+            charges_seen: AtomicU64::new(0),
+            again: Mutex::default(),
+            asked: Notify::new(),
+            unswept: Notify::new(),
             changes: watch::channel(0).0,
         }
     }
@@ -315,7 +334,7 @@ impl Copies {
             peer.refused.remove(&domain);
             peer.held.remove(&domain);
             peer.over.remove(&domain);
-            peer.copies.insert(domain.clone(), Arc::new(copy));
+            peer.copies.insert(Arc::new(copy));
             vec![domain]
         });
     }
@@ -331,135 +350,73 @@ impl Copies {
                 if !peer.held.contains_key(&copy.domain) {
                     peer.refused.remove(&copy.domain);
                 }
-                peer.copies.insert(copy.domain.clone(), Arc::new(copy));
+                peer.copies.insert(Arc::new(copy));
             }
             domains
         });
     }
 
-    /// What it rests on that something is refused: another number after it changed.
-    pub(super) fn grounds(&self) -> u64 {
-        self.grounds.load(Ordering::SeqCst)
-    }
-
-    /// What was refused of these domains of these peers is to be looked at again,
-    /// since what that rested on changed.
-    pub(super) fn reconsider(&self, is_of: impl Fn(&DomainLabel, &DomainLabel) -> bool) {
-        let mut peers = self.lock();
-        self.grounds.fetch_add(1, Ordering::SeqCst);
-        for (label, peer) in peers.iter_mut() {
-            for (domain, refused) in &mut peer.refused {
-                if is_of(label, domain) {
-                    refused.lasts = Lasts::Not;
-                }
-            }
-        }
-    }
-
-    /// Something of a domain was refused on these grounds; what was had of it before
-    /// stays. Whether the reason is another than it was.
-    pub(super) fn refuse(
-        &self,
-        peer: &DomainLabel,
-        domain: &DomainLabel,
-        mut refused: Refused,
-        grounds: u64,
-    ) -> bool {
-        let is_news = self.change_peer(peer, |peer| {
-            if self.grounds() != grounds {
-                refused.lasts = Lasts::Not;
-            }
-            let code = refused.failure.reason.code.clone();
-            let before = peer.refused.insert(domain.clone(), refused);
-            before.is_none_or(|before| before.failure.reason.code != code)
-        });
-        is_news.unwrap_or(false)
-    }
-
-    /// Counts what came and was refused.
-    pub(super) fn count(&self, refusal: &Refusal) {
-        self.rejections.count(refusal);
-    }
-
-    /// What of a domain is refused of a peer, if anything.
-    pub(super) fn refused(&self, peer: &DomainLabel, domain: &DomainLabel) -> Option<Refused> {
-        self.lock().get(peer)?.refused.get(domain).cloned()
-    }
-
-    /// Whether this, which a peer passes of a domain, is known to be refused.
-    pub(super) fn is_refused(
-        &self,
-        peer: &DomainLabel,
-        domain: &DomainLabel,
-        entry: &Digest,
-    ) -> bool {
-        let refused = self.refused(peer, domain);
-        refused.is_some_and(|refused| refused.covers(entry, self.clock.wall()))
-    }
-
-    /// The domains that a peer passes and of which nothing is had, since what it
-    /// passes is refused.
-    pub(super) fn only_refused(&self, peer: &DomainLabel) -> Vec<DomainLabel> {
-        let peers = self.lock();
-        let Some(peer) = peers.get(peer) else {
-            return Vec::new();
-        };
-        let is_passed =
-            |(domain, it): &(&_, &Refused)| it.entry.is_some() || peer.held.contains_key(*domain);
-        let passed = peer.refused.iter().filter(is_passed);
-        let domains = passed.map(|(domain, _)| domain);
-        let domains = domains.filter(|domain| !peer.copies.contains_key(*domain));
-        domains.cloned().collect()
-    }
-
-    /// What a peer passes of a domain is what we have.
-    pub(super) fn confirm(&self, peer: &DomainLabel, domain: &DomainLabel) {
-        self.change_peer(peer, |peer| {
-            peer.refused.remove(domain);
-            if peer.copies.contains_key(domain) {
-                peer.over.remove(domain);
-            }
-        });
-    }
-
-    /// A peer passes these domains and no others; those that it passed before
-    /// are returned.
-    pub(super) fn retain(
-        &self,
-        peer: &DomainLabel,
-        keep: impl Fn(&DomainLabel) -> bool,
-    ) -> Vec<DomainLabel> {
-        let gone = self.change_copies(peer, |peer| {
-            let copies = peer.copies.keys().chain(peer.refused.keys());
-            let copies = copies.chain(peer.held.keys());
-            let gone: Vec<_> = copies.filter(|label| !keep(label)).cloned().collect();
-            peer.copies.extract(|label, _| !keep(label));
+    /// A peer passes these domains and no others; whether others were had, or a change of them
+    /// held.
+    pub(super) fn retain(&self, peer: &DomainLabel, keep: impl Fn(&DomainLabel) -> bool) -> bool {
+        let mut is_less = false;
+        self.change_copies(peer, |peer| {
+            let gone = peer.copies.extract(|copy| !keep(&copy.domain));
             peer.refused.retain(|label, _| keep(label));
+            peer.over.retain(|label, _| keep(label));
+            let held = peer.held.len();
             peer.held.retain(|label, _| keep(label));
-            peer.over.extract(|label, _| !keep(label));
-            gone
+            is_less = !gone.is_empty() || peer.held.len() < held;
+            gone.iter().map(|copy| copy.domain.clone()).collect()
         });
-        gone.unwrap_or_default()
+        if is_less {
+            self.unswept.notify_one();
+        }
+        is_less
     }
 
-    /// Drops the copies, of any peer, that must not be used any more; which they were.
-    pub(super) fn drop_where(&self, is_due: impl Fn(&DomainCopy) -> bool) -> Vec<CopyName> {
+    /// Drops the copies, of any peer, that must not be used any more; whether there were any.
+    pub(super) fn drop_where(&self, is_due: impl Fn(&DomainCopy) -> bool) -> bool {
         let any = |peer: &Peer| peer.copies.values().any(|copy| is_due(copy));
         // Nobody is told of what does not change.
         if !self.lock().values().any(any) {
-            return Vec::new();
+            return false;
         }
         self.change(|peers| {
-            let mut gone = Vec::new();
-            for (sender, peer) in peers {
-                let due = peer.copies.extract(|_, copy| is_due(copy));
-                gone.extend(due.into_iter().map(|(domain, _)| CopyName {
-                    sender: sender.clone(),
-                    domain,
-                }));
+            for peer in peers.values_mut() {
+                peer.copies.extract(&is_due);
             }
-            gone
-        })
+        });
+        self.unswept.notify_one();
+        true
+    }
+
+    /// Whether a copy is had, or is being taken.
+    pub(super) fn has(&self, name: &CopyName) -> bool {
+        let peers = self.lock();
+        let of = |peer: &Peer| {
+            let copies = &peer.copies;
+            copies.contains_key(&name.domain) || peer.reserved.is_of(&name.domain)
+        };
+        peers.get(&name.sender).is_some_and(of)
+    }
+
+    /// Whether a change of a copy is held, or may be by and by.
+    pub(super) fn has_held(&self, name: &CopyName) -> bool {
+        let peers = self.lock();
+        let of =
+            |peer: &Peer| peer.held.contains_key(&name.domain) || peer.reserved.is_of(&name.domain);
+        peers.get(&name.sender).is_some_and(of)
+    }
+
+    /// There may be something on the disk that is not had.
+    pub(super) fn has_to_sweep(&self) {
+        self.unswept.notify_one();
+    }
+
+    /// Comes back when something is not had any more that may be on the disk.
+    pub(super) async fn unswept(&self) {
+        self.unswept.notified().await;
     }
 
     /// Counts a document that a pushed manifest named and that had not come.
@@ -571,72 +528,6 @@ impl Copies {
         found.next().map(|(label, _)| label.clone())
     }
 
-    /// How things stand, by the label of the peer.
-    pub(super) fn status(&self) -> Vec<PeerStatus> {
-        let (now, wall) = (self.clock.now(), self.clock.wall());
-        let peers = self.lock();
-        // By the same time as the states: none is expired and used.
-        let used = choose(&peers, now, wall);
-        let is_used = |copy: &Arc<DomainCopy>| {
-            let used = used.get(&copy.domain);
-            used.is_some_and(|used| Arc::ptr_eq(&used.copy, copy))
-        };
-        let status = |peer: &Peer| {
-            let labels = peer.copies.keys().chain(peer.refused.keys());
-            let labels: BTreeSet<_> = labels.collect();
-            let labels_total = labels.len();
-            let domains = labels.into_iter().map(|label| {
-                let copy = peer.copies.get(label);
-                let refused = peer.refused.get(label);
-                let age = peer.synced.filter(|_| copy.is_some());
-                ImportStatus {
-                    domain: label.clone(),
-                    state: match (copy, refused.map(|refused| refused.failure.kind)) {
-                        (_, Some(FailureKind::Held)) => PeerState::Held,
-                        (Some(copy), None) => peer.shown_state(copy, now, wall),
-                        (_, Some(_)) | (None, None) => PeerState::Failed,
-                    },
-                    reason: refused.map(|refused| refused.failure.reason.clone()),
-                    held: {
-                        let hold = peer.settings.import.hold;
-                        let held = peer.held.get(label);
-                        held.map(|held| held.status(hold, now, wall))
-                    },
-                    used: copy.is_some_and(is_used),
-                    serial: copy.map(|copy| copy.serial),
-                    fingerprint: copy.and_then(|copy| copy.fingerprint()),
-                    age_seconds: age.map(|synced| synced.age(now).as_secs()),
-                    next_update: copy.and_then(|copy| peer.end(copy)),
-                    path: match (copy, refused) {
-                        (Some(copy), _) => copy.path.clone(),
-                        (None, refused) => refused.map_or(Vec::new(), |r| r.path.clone()),
-                    },
-                    key: copy.and_then(|copy| copy.key()),
-                    pids: copy.map_or(0, |copy| copy.view.network().pids().len()),
-                    prefixes: copy.map_or(0, |copy| copy.view.network().prefix_count()),
-                    ignored: copy.map_or(Vec::new(), |copy| listed(&copy.ignored)),
-                    ignored_total: copy.map_or(0, |copy| copy.ignored.len()),
-                }
-            });
-            PeerStatus {
-                domain: peer.settings.domain.clone(),
-                directory: peer.settings.directory.to_string(),
-                protocol: peer.protocol,
-                state: peer.state(now),
-                reason: peer.failure().map(|failure| failure.reason.clone()),
-                since: peer.shown.1,
-                last_sync: peer.synced.map(|synced| synced.wall),
-                next_attempt: peer.next_attempt,
-                failures: peer.failures,
-                domains_total: labels_total,
-                memory_bytes: peer.copies.takes().memory,
-                disk_bytes: peer.copies.takes().disk,
-                domains: domains.collect(),
-            }
-        };
-        peers.values().map(status).collect()
-    }
-
     /// Changes something of a peer that its copies do not depend on.
     fn change_peer<T>(&self, label: &DomainLabel, work: impl FnOnce(&mut Peer) -> T) -> Option<T> {
         let done = {
@@ -652,20 +543,20 @@ impl Copies {
     }
 
     /// Changes what is had of a peer: of the domains that are returned.
-    fn change_copies(
-        &self,
-        label: &DomainLabel,
-        work: impl FnOnce(&mut Peer) -> Vec<DomainLabel>,
-    ) -> Option<Vec<DomainLabel>> {
-        let changed = {
+    fn change_copies(&self, label: &DomainLabel, work: impl FnOnce(&mut Peer) -> Vec<DomainLabel>) {
+        {
             let mut peers = self.lock();
-            let peer = peers.get_mut(label)?;
+            let Some(peer) = peers.get_mut(label) else {
+                return;
+            };
+            let before = peer.copies.takes();
             let changed = work(peer);
+            if !before.is_within(peer.copies.takes()) {
+                self.look_for_room(&mut peers);
+            }
             self.choose(&mut peers, label, &changed);
-            changed
-        };
+        }
         self.changes.send_modify(|count| *count += 1);
-        Some(changed)
     }
 
     /// Changes when a peer was read.
@@ -722,7 +613,15 @@ impl Copies {
     fn settle<T>(&self, work: impl FnOnce(&mut Peers) -> T) -> (T, bool) {
         let (now, wall) = (self.clock.now(), self.clock.wall());
         let mut peers = self.lock();
+        let takes = |peers: &Peers| {
+            let takes = peers.values().map(|peer| peer.copies.takes());
+            takes.fold(Amount::default(), Amount::plus)
+        };
+        let before = takes(&peers);
         let done = work(&mut peers);
+        if !before.is_within(takes(&peers)) {
+            self.look_for_room(&mut peers);
+        }
         let mut moved = false;
         for peer in peers.values_mut() {
             moved |= peer.show(now, wall);
@@ -751,63 +650,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many things that were left aside of a domain are listed, and how many
-/// characters of each: a peer can name any number.
-const LISTED: usize = 20;
-const MAX_LISTED: usize = 200;
-
-fn listed(ignored: &[Ignored]) -> Vec<Ignored> {
-    let cut = |text: &str| text.chars().take(MAX_LISTED).collect();
-    let listed = ignored.iter().take(LISTED).map(|it| Ignored {
-        what: cut(&it.what),
-        reason: cut(&it.reason),
-    });
-    listed.collect()
-}
-
 /// How long at most until the copies are looked at again: the date may jump.
 pub(super) const LONGEST_LOOK: Duration = Duration::from_secs(30);
-
-/// The best copy of each domain.
-fn choose(peers: &Peers, now: Moment, wall: Timestamp) -> Imports {
-    let domains = peers.values().flat_map(|peer| peer.copies.keys());
-    let domains: BTreeSet<&DomainLabel> = domains.collect();
-    let best = domains.into_iter().filter_map(|domain| {
-        let best = best(peers, domain, now, wall)?;
-        Some((domain.clone(), best))
-    });
-    best.collect()
-}
-
-/// The best copy of a domain.
-fn best(peers: &Peers, domain: &DomainLabel, now: Moment, wall: Timestamp) -> Option<Imported> {
-    let copies = peers.values().filter_map(|peer| {
-        let copy = peer.copies.get(domain)?;
-        let state = peer.copy_state(copy, now, wall);
-        (state != PeerState::Expired).then_some((copy, state))
-    });
-    let (copy, state) = copies.max_by(|(a, _), (b, _)| a.rank().cmp(&b.rank()))?;
-    Some(Imported {
-        copy: copy.clone(),
-        stale: state == PeerState::Stale,
-    })
-}
-
-/// Has this copy of a domain used; whether it is another than was.
-fn replace(used: &mut Arc<Imports>, domain: &DomainLabel, best: Option<Imported>) -> bool {
-    match (used.get(domain), best) {
-        (None, None) => false,
-        (Some(before), Some(best)) if before.is_same(&best) => false,
-        (_, Some(best)) => {
-            Arc::make_mut(used).insert(domain.clone(), best);
-            true
-        }
-        (Some(_), None) => {
-            Arc::make_mut(used).remove(domain);
-            true
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests;

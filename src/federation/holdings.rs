@@ -83,7 +83,7 @@ impl Holdings {
             }
         }
         // A manifest may name another as a document.
-        loose.retain(|digest| !self.has(digest) && !self.documents.contains_key(digest));
+        loose.retain(|digest| !self.needs(digest));
         loose
     }
 
@@ -122,6 +122,11 @@ impl Holdings {
             copies.map(|copy| (copy.clone(), media_type.to_owned()))
         });
         copies.collect()
+    }
+
+    /// Whether a blob is needed.
+    pub(super) fn needs(&self, blob: &Digest) -> bool {
+        self.has(blob) || self.documents.contains_key(blob)
     }
 
     /// Every blob that is needed.

@@ -15,6 +15,7 @@ use crate::store::StoreError;
 
 use super::archive::{CopyName, PeerRow};
 use super::braking::Outcome;
+use super::copy::DomainCopy;
 use super::nudge::Nudge;
 use super::pace::Pace;
 use super::plain::{self, Fetched, Following, Plain, PlainSettings};
@@ -485,10 +486,8 @@ impl Session {
         if let Err(Refusal::Merged(_)) = fetched {
             // What was had of it before was never one domain's.
             self.plain = None;
-            let gone = shared
-                .copies
-                .drop_where(|copy| copy.signed.is_none() && *copy.sender() == peer.domain);
-            shared.archive.drop_copies(gone).await?;
+            let is_it = |copy: &DomainCopy| copy.signed.is_none() && *copy.sender() == peer.domain;
+            shared.drop_where(is_it).await?;
         }
         let fetched = fetched?;
         self.take_plain(fetched).await?;
@@ -500,13 +499,7 @@ impl Session {
         self.open.take_if(is_other);
         let wanted = peer.import.domains.includes(&peer.domain, &peer.domain);
         let keep = |domain: &DomainLabel| wanted && *domain == peer.domain;
-        let gone = shared.copies.retain(&peer.domain, keep);
-        let name = |domain| CopyName {
-            sender: peer.domain.clone(),
-            domain,
-        };
-        let gone = gone.into_iter().map(name);
-        shared.archive.drop_copies(gone).await?;
+        shared.retain(&peer.domain, keep).await?;
         Ok(SpokenProtocol::Alto)
     }
 
@@ -521,7 +514,7 @@ impl Session {
             let written = plain::written(shared, domain, &plain).await?;
             let copy = plain::copy(domain, &plain, written.amount);
             let copies = &shared.copies;
-            copies.offer(domain, domain, &copy.digest, copy.amount)?;
+            let _room = copies.offer(domain, domain, &copy.digest, copy.amount)?;
             match shared.brake(&self.peer, &copy).await? {
                 Outcome::Taken => {
                     plain::keep(shared, domain, written).await?;
@@ -531,7 +524,7 @@ impl Session {
                         domain: domain.clone(),
                     };
                     shared.archive.drop_held(&name).await?;
-                    shared.archive.drop_copies(copies.enforce()).await?;
+                    shared.enforce().await?;
                 }
                 Outcome::Held => heard = Heard::Nothing,
             }

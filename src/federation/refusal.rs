@@ -176,11 +176,11 @@ impl Refusal {
         match self {
             Refusal::Clock { until, .. } => Lasts::Until(*until),
             Refusal::Expired { since, .. } => Lasts::Since(*since),
+            Refusal::Full(_) => Lasts::Over,
             // The document may come as it should be, or we may do better.
             Refusal::Digest(_)
             | Refusal::Lagging(_)
             | Refusal::Peer(_)
-            | Refusal::Full(_)
             | Refusal::Client(_)
             | Refusal::Store(_)
             | Refusal::Pool(_)

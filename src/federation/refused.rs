@@ -32,6 +32,8 @@ pub(super) enum Lasts {
     Not,
     /// For ever.
     Always,
+    /// Until there is room for it, or it is another.
+    Over,
     /// Until it is this late.
     Until(Timestamp),
     /// For as long as it is this late.
@@ -42,7 +44,7 @@ impl Lasts {
     fn holds(self, now: Timestamp) -> bool {
         match self {
             Lasts::Not => false,
-            Lasts::Always => true,
+            Lasts::Always | Lasts::Over => true,
             Lasts::Until(end) => now < end,
             Lasts::Since(beginning) => now >= beginning,
         }
@@ -133,6 +135,7 @@ mod tests {
         let text = || "why".to_owned();
         assert!(holds(&Refusal::Path(text())) && holds(&Refusal::Key(text())));
         assert!(holds(&Refusal::Limit(text())) && holds(&Refusal::Content(text())));
+        assert!(holds(&Refusal::Full(text())), "until there is room");
         assert!(!holds(&Refusal::Digest(text())) && !holds(&Refusal::Lagging(text())));
         assert!(!holds(&Refusal::Defect(text())) && !holds(&Refusal::Peer(text())));
         let nothing = Refused::of(&Refusal::Content(text()), &[], None);

@@ -94,8 +94,7 @@ pub(super) async fn restore(
             }
         }
         shared.copies.take_all(label, copies);
-        let over = shared.copies.enforce();
-        shared.archive.drop_copies(over).await?;
+        shared.enforce().await?;
         told.send_modify(|told| told.left.retain(|name| name.sender != *label));
     }
     Ok(())

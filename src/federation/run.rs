@@ -145,7 +145,7 @@ impl Federation {
                     tracing::error!(reason = %error, "what peers passed is not restored");
                 }
                 restore::end(&restoring);
-                follow(shared).await;
+                tokio::join!(follow(shared.clone()), look_after(shared));
             }
         });
         let exports = Exports::new(settings, issued.clone(), shared.copies.used());
@@ -275,6 +275,11 @@ impl Federation {
         self.shared.copies.damped()
     }
 
+    /// How many charges of domains were looked at to judge what is over a budget.
+    pub fn charges_seen(&self) -> u64 {
+        self.shared.copies.charges_seen()
+    }
+
     /// Counts the changes of [`status`](Self::status), so that it can be
     /// watched.
     pub fn changes(&self) -> watch::Receiver<u64> {
@@ -357,12 +362,11 @@ async fn follow(shared: Arc<Shared>) {
         // Before they are read: what is said of an unknown peer is lost.
         shared.copies.set_budget(now.budget);
         shared.copies.set_peers(configured.values().cloned());
-        let over = shared.copies.enforce();
-        if let Err(error) = shared.archive.drop_copies(over).await {
-            tracing::error!(reason = %error, "what is over a budget is not dropped");
-        }
+        shared.copies.enforce();
         // A pin may have come or gone.
         shared.copies.drop_where(|copy| !shared.counts(copy));
+        // What was not restored, or of peers that are none any more, is still on the disk.
+        shared.copies.has_to_sweep();
         if let Err(error) = shared.drop_unconfigured().await {
             tracing::error!(reason = %error, "what former peers passed is not dropped");
         }
@@ -391,6 +395,39 @@ async fn follow(shared: Arc<Shared>) {
         }
     }
 }
+
+/// Sees to it that nothing stays on the disk of what is not had any more, and that peers are read
+/// of which something may be taken now.
+async fn look_after(shared: Arc<Shared>) {
+    let mut due = None;
+    loop {
+        let due_again = async {
+            match due {
+                Some(due) => shared.clock.sleep_until(due).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = shared.copies.unswept() => {}
+            () = due_again => {}
+            peers = shared.copies.asked_again() => {
+                let nudges = peers.iter().filter_map(|peer| shared.nudges.of(peer));
+                nudges.for_each(|nudge| nudge.again());
+                continue;
+            }
+        }
+        let swept = shared.sweep().await;
+        if let Err(error) = &swept
+            && due.is_none()
+        {
+            tracing::error!(reason = %error, "what is not had any more is still on the disk");
+        }
+        due = swept.is_err().then(|| shared.clock.now() + SWEPT_AGAIN);
+    }
+}
+
+/// How long after it failed it is tried again to drop from the disk what is not had any more.
+const SWEPT_AGAIN: Duration = Duration::from_secs(60);
 
 /// The peers that are read: a node is not its own.
 fn configured(settings: &Settings) -> BTreeMap<DomainLabel, Arc<PeerSettings>> {

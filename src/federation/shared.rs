@@ -189,13 +189,56 @@ impl Shared {
             scope,
             ..
         } = &newer.manifest;
-        let gone = self.copies.drop_where(|copy| {
+        self.drop_where(|copy| {
             copy.domain == *domain
                 && copy.signed.is_some()
                 && copy.serial < *serial
                 && !scope.admits(own, copy.path.len() == 1)
-        });
-        self.archive.drop_copies(gone).await
+        })
+        .await
+    }
+
+    /// Drops the copies, of any peer, that must not be used any more: they are not to come back
+    /// with a restart.
+    pub(super) async fn drop_where(
+        &self,
+        is_due: impl Fn(&DomainCopy) -> bool,
+    ) -> Result<(), StoreError> {
+        match self.copies.drop_where(is_due) {
+            true => self.sweep().await,
+            false => Ok(()),
+        }
+    }
+
+    /// A peer passes these domains and no others.
+    pub(super) async fn retain(
+        &self,
+        peer: &DomainLabel,
+        keep: impl Fn(&DomainLabel) -> bool,
+    ) -> Result<(), StoreError> {
+        match self.copies.retain(peer, keep) {
+            true => self.sweep().await,
+            false => Ok(()),
+        }
+    }
+
+    /// Drops what is over a budget by now.
+    pub(super) async fn enforce(&self) -> Result<(), StoreError> {
+        match self.copies.enforce() {
+            true => self.sweep().await,
+            false => Ok(()),
+        }
+    }
+
+    /// Drops from the disk what is not had any more. Who is stopped in the middle, or fails,
+    /// leaves the rest to the next one: it is worked out anew what that is.
+    pub(super) async fn sweep(&self) -> Result<(), StoreError> {
+        let copies = &self.copies;
+        let (has, has_held) = (
+            |name: &_| copies.has(name),
+            |name: &_| copies.has_held(name),
+        );
+        self.archive.retain(has, has_held).await
     }
 
     /// Drops what relays vouched for under other keys than these, which the
@@ -205,13 +248,12 @@ impl Shared {
         domain: &DomainLabel,
         shown: &[PublicKey],
     ) -> Result<(), StoreError> {
-        let gone = self.copies.drop_where(|copy| {
+        self.drop_where(|copy| {
             let signer = copy.signed.as_ref().map(|signed| signed.signer);
             let vouched = signer.filter(|signer| signer.trust == KeyTrust::Vouched);
             copy.domain == *domain && vouched.is_some_and(|signer| !shown.contains(&signer.key))
-        });
-        // Nor is it to come back with a restart.
-        self.archive.drop_copies(gone).await
+        })
+        .await
     }
 
     /// Sees to it that a peer may have one more key of a domain remembered: forgets
@@ -312,15 +354,12 @@ impl Shared {
         Ok(true)
     }
 
-    /// Drops what is kept of peers that are no longer configured: what they passed,
-    /// the keys that they vouched for, and their marks. A mark of what another peer
+    /// Drops what is known of peers that are no longer configured: the keys that they vouched
+    /// for, and their marks. A mark of what another peer
     /// passes too is of that one's share from now on.
     pub(super) async fn drop_unconfigured(&self) -> Result<(), StoreError> {
         let settings = self.settings();
         let is_peer = |label: &DomainLabel| settings.peers.contains_key(label);
-        let mut gone = self.archive.all_names().await;
-        gone.retain(|name| !is_peer(&name.sender));
-        self.archive.drop_copies(gone).await?;
         let mut trust = self.trust.lock().await;
         let mut loose = Vec::new();
         for name in trust.marks.without(is_peer) {

@@ -331,10 +331,6 @@ impl Reader {
     /// Reads the manifests that the peer passes, and what they name that is
     /// new; its descriptor must have been read. A domain whose manifest is refused keeps what was had of it.
     pub(super) async fn read(&mut self) -> Result<(), Refusal> {
-        if self.shared.copies.has_over(&self.peer.domain) {
-            // There may be room for it now, though it did not change.
-            self.manifests = None;
-        }
         for attempt in 1..=ATTEMPTS {
             let grounds = self.shared.copies.grounds();
             self.manifests.take_if(|(_, before)| *before != grounds);
@@ -413,7 +409,7 @@ impl Reader {
     /// those that were judged.
     async fn manifests(&self) -> Result<Option<Manifests>, Refusal> {
         let url = self.s2s("manifests")?;
-        // What is held is to be taken now, though nothing is another.
+        // What was held or over is to be taken now, though nothing is another.
         let is_due = self.shared.copies.has_due(&self.peer.domain);
         let known = self.manifests.as_ref().filter(|_| !is_due);
         let ask = Ask {
@@ -455,7 +451,7 @@ impl Reader {
                 continue;
             }
             match self.judge(entry, false, may_repeat).await {
-                Ok(Judged::Had | Judged::Held | Judged::Refused(Lasts::Always)) => {}
+                Ok(Judged::Had | Judged::Held | Judged::Refused(Lasts::Always | Lasts::Over)) => {}
                 Ok(Judged::Refused(_)) => lasts = false,
                 Ok(Judged::Gone) => return Ok(true),
                 Err(refusal) => {
@@ -465,16 +461,8 @@ impl Reader {
             }
         }
         // What is not on the list is not for us any more, the peer's own domain too.
-        let gone = self
-            .shared
-            .copies
-            .retain(&peer, |domain| passed.contains(domain));
-        let name = |domain| CopyName {
-            sender: peer.clone(),
-            domain,
-        };
-        let gone = gone.into_iter().map(name);
-        self.shared.archive.drop_copies(gone).await?;
+        let keep = |domain: &DomainLabel| passed.contains(domain);
+        self.shared.retain(&peer, keep).await?;
         self.shared.release_held().await?;
         if self.wants(&peer) && !passed.contains(&peer) {
             let text = "the peer does not pass its own domain to us; its `export` and `scope` \
@@ -554,9 +542,8 @@ impl Reader {
         };
         let text = Bytes::from(received.text.clone());
         let copy = signed_copy(received, signer, import);
-        shared
-            .copies
-            .offer(peer, &domain, &copy.digest, copy.amount)?;
+        let copies = &shared.copies;
+        let _room = copies.offer(peer, &domain, &copy.digest, copy.amount)?;
         if shared.brake(&self.peer, &copy).await? == Outcome::Held {
             return Ok(Outcome::Held);
         }
@@ -571,7 +558,7 @@ impl Reader {
         tracing::info!(%peer, domain = %name.domain, serial = copy.serial, "taken");
         shared.copies.take(copy);
         archive.drop_held(&name).await?;
-        archive.drop_copies(shared.copies.enforce()).await?;
+        shared.enforce().await?;
         Ok(Outcome::Taken)
     }
 

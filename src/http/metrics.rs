@@ -204,6 +204,12 @@ impl Collector for NodeMetrics {
             "Changes that peers pushed and that waited, since their domains change all the time",
             self.federation.damped(),
         )?;
+        counter(
+            out,
+            "altofed_federation_charges_seen",
+            "Charges of domains that were looked at to judge what is over a budget",
+            self.federation.charges_seen(),
+        )?;
         gauge(
             out,
             "altofed_federation_update_streams",

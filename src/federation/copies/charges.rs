@@ -2,78 +2,49 @@
 
 use std::ops::Deref;
 
-use crate::federation::archive::CopyName;
-use crate::federation::budget::{Amount, Claim, Verdict, judge};
+use crate::federation::budget::{Amount, Claim, Over, check, fitting, over};
 
 use super::*;
 
-/// Something of which is known how much it takes.
-pub(super) trait Takes {
-    fn takes(&self) -> Amount;
-}
-
-impl Takes for Arc<DomainCopy> {
-    fn takes(&self) -> Amount {
-        self.amount
-    }
-}
-
-impl Takes for TooMuch {
-    fn takes(&self) -> Amount {
-        self.takes
-    }
-}
-
-/// Something of each domain, and what all of it takes: known without looking at each, since a
-/// change of one domain must not cost all of them.
-#[derive(Debug)]
-pub(super) struct Summed<T> {
-    by_domain: BTreeMap<DomainLabel, T>,
+/// What is had of each domain of a peer, and what all of it takes: known without a look at each,
+/// since a change of one domain must not cost all of them.
+#[derive(Debug, Default)]
+pub(super) struct Had {
+    by_domain: BTreeMap<DomainLabel, Arc<DomainCopy>>,
     takes: Amount,
 }
 
-impl<T> Default for Summed<T> {
-    fn default() -> Self {
-        Self {
-            by_domain: BTreeMap::new(),
-            takes: Amount::default(),
-        }
-    }
-}
-
-impl<T> Deref for Summed<T> {
-    type Target = BTreeMap<DomainLabel, T>;
+impl Deref for Had {
+    type Target = BTreeMap<DomainLabel, Arc<DomainCopy>>;
 
     fn deref(&self) -> &Self::Target {
         &self.by_domain
     }
 }
 
-impl<T: Takes> Summed<T> {
-    pub(super) fn insert(&mut self, domain: DomainLabel, it: T) {
-        self.takes = self.takes.plus(it.takes());
-        if let Some(before) = self.by_domain.insert(domain, it) {
-            self.takes = self.takes.minus(before.takes());
+impl Had {
+    pub(super) fn insert(&mut self, copy: Arc<DomainCopy>) {
+        self.takes = self.takes.plus(copy.amount);
+        if let Some(before) = self.by_domain.insert(copy.domain.clone(), copy) {
+            self.takes = self.takes.minus(before.amount);
         }
     }
 
-    pub(super) fn remove(&mut self, domain: &DomainLabel) -> Option<T> {
+    pub(super) fn remove(&mut self, domain: &DomainLabel) -> Option<Arc<DomainCopy>> {
         let gone = self.by_domain.remove(domain)?;
-        self.takes = self.takes.minus(gone.takes());
+        self.takes = self.takes.minus(gone.amount);
         Some(gone)
     }
 
     /// Takes out those that are due.
     pub(super) fn extract(
         &mut self,
-        mut is_due: impl FnMut(&DomainLabel, &T) -> bool,
-    ) -> Vec<(DomainLabel, T)> {
-        let gone = self
-            .by_domain
-            .extract_if(.., |domain, it| is_due(domain, it));
-        let gone: Vec<_> = gone.collect();
-        for (_, it) in &gone {
-            self.takes = self.takes.minus(it.takes());
+        mut is_due: impl FnMut(&DomainCopy) -> bool,
+    ) -> Vec<Arc<DomainCopy>> {
+        let gone = self.by_domain.extract_if(.., |_, copy| is_due(copy));
+        let gone: Vec<_> = gone.map(|(_, copy)| copy).collect();
+        for copy in &gone {
+            self.takes = self.takes.minus(copy.amount);
         }
         gone
     }
@@ -83,57 +54,126 @@ impl<T: Takes> Summed<T> {
     }
 }
 
-/// A version of a domain that is over a budget.
+/// A version of a domain that was over a budget. It is charged to nobody: it is not there.
 #[derive(Debug, Clone)]
 pub(super) struct TooMuch {
     /// What it says.
     digest: Tag,
     takes: Amount,
+    /// Whether there has been room for it since, so that it is to be offered again.
+    fits: bool,
+}
+
+impl TooMuch {
+    pub(super) fn fits(&self) -> bool {
+        self.fits
+    }
+}
+
+/// Room for a version of a domain, from the offer until it is taken or this is dropped.
+#[derive(Debug)]
+pub(in crate::federation) struct Reserved<'a> {
+    copies: &'a Copies,
+    sender: DomainLabel,
+    domain: DomainLabel,
+    takes: Arc<Amount>,
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        let mut peers = self.copies.lock();
+        let Some(peer) = peers.get_mut(&self.sender) else {
+            return;
+        };
+        // There may be a later one.
+        let is_this = |it: &mut Arc<Amount>| Arc::ptr_eq(it, &self.takes);
+        if let Some(takes) = peer.reserved.remove_if(&self.domain, is_this) {
+            let copy = peer.copies.get(&self.domain);
+            let stays = copy.map_or(Amount::default(), |copy| copy.amount);
+            if copy.is_none() {
+                // It may have been kept.
+                self.copies.unswept.notify_one();
+            }
+            if !takes.is_within(stays) {
+                self.copies.look_for_room(&mut peers);
+            }
+        }
+    }
+}
+
+/// The room that is reserved, by domain: at most for one version that is being taken.
+#[derive(Debug, Default)]
+pub(super) struct Room(BTreeMap<DomainLabel, Arc<Amount>>);
+
+impl Room {
+    fn remove_if(
+        &mut self,
+        domain: &DomainLabel,
+        is_due: impl Fn(&mut Arc<Amount>) -> bool,
+    ) -> Option<Arc<Amount>> {
+        let mut gone = self.0.extract_if(.., |of, it| of == domain && is_due(it));
+        gone.next().map(|(_, takes)| takes)
+    }
+
+    /// Whether a version of a domain is being taken.
+    pub(super) fn is_of(&self, domain: &DomainLabel) -> bool {
+        self.0.contains_key(domain)
+    }
+
+    fn takes(&self) -> Amount {
+        let takes = self.0.values().map(|takes| **takes);
+        takes.fold(Amount::default(), Amount::plus)
+    }
 }
 
 impl Copies {
     /// Has all peers take at most this together.
     pub(in crate::federation) fn set_budget(&self, all: Amount) {
         *lock(&self.budget) = all;
+        self.look_for_room(&mut self.lock());
     }
 
-    /// Whether a version of a domain may be taken; it is charged from now on, and the last one
-    /// stays until it is taken.
+    /// Reserves room for a version of a domain. The last one stays until it is taken.
     ///
     /// # Errors
-    /// It is over a budget.
+    /// It is over a budget, which is remembered.
     pub(in crate::federation) fn offer(
         &self,
         sender: &DomainLabel,
         domain: &DomainLabel,
         digest: &Tag,
         takes: Amount,
-    ) -> Result<(), Refusal> {
-        let offer = TooMuch {
-            digest: digest.clone(),
-            takes,
-        };
+    ) -> Result<Reserved<'_>, Refusal> {
         let mut peers = self.lock();
-        let Some(peer) = peers.get_mut(sender) else {
-            return Ok(());
-        };
-        peer.over.insert(domain.clone(), offer);
-        let over = self.over(&peers, sender, domain);
-        if over.is_ok() {
-            // What it takes is seen from the copy.
-            if let Some(peer) = peers.get_mut(sender) {
-                peer.over.remove(domain);
+        let fits = self.check(&peers, sender, domain, takes);
+        let takes = Arc::new(takes);
+        if let Some(peer) = peers.get_mut(sender) {
+            match fits {
+                Ok(()) => {
+                    peer.over.remove(domain);
+                    let before = peer.reserved.0.insert(domain.clone(), takes.clone());
+                    if before.is_some_and(|before| !before.is_within(*takes)) {
+                        self.look_for_room(&mut peers);
+                    }
+                }
+                Err(_) => {
+                    let over = TooMuch {
+                        digest: digest.clone(),
+                        takes: *takes,
+                        fits: false,
+                    };
+                    peer.over.insert(domain.clone(), over);
+                }
             }
         }
-        over
-    }
-
-    /// Whether there is room for all that every peer may take: looks at each peer, and at no
-    /// domain.
-    fn is_roomy(&self, peers: &Peers) -> bool {
-        let most = peers.values().map(Peer::most);
-        let most = most.fold(Amount::default(), Amount::plus);
-        most.is_within(*lock(&self.budget))
+        drop(peers);
+        fits?;
+        Ok(Reserved {
+            copies: self,
+            sender: sender.clone(),
+            domain: domain.clone(),
+            takes,
+        })
     }
 
     /// Whether a version of a domain is one that was over a budget, and is still.
@@ -148,138 +188,216 @@ impl Copies {
     ) -> Result<(), Refusal> {
         let peers = self.lock();
         let over = peers.get(sender).and_then(|peer| peer.over.get(domain));
-        match over.is_some_and(|over| over.digest == *digest) {
-            true => self.over(&peers, sender, domain),
-            false => Ok(()),
+        match over.filter(|over| over.digest == *digest) {
+            Some(over) => Ok(self.check(&peers, sender, domain, over.takes)?),
+            None => Ok(()),
         }
-    }
-
-    /// Whether something that a peer passes is over a budget: there may be room for it now.
-    pub(in crate::federation) fn has_over(&self, sender: &DomainLabel) -> bool {
-        let peers = self.lock();
-        peers.get(sender).is_some_and(|peer| !peer.over.is_empty())
     }
 
     /// Drops what is over a budget by now, since something else was taken or a budget is smaller;
-    /// which copies these are.
-    pub(in crate::federation) fn enforce(&self) -> Vec<CopyName> {
-        let is_due = |peers: &Peers| {
-            let mut verdicts = self.verdicts(peers).into_iter();
-            verdicts.any(|(_, verdict)| matches!(verdict, Verdict::Dropped(_)))
-        };
-        let is_due = {
-            let peers = self.lock();
-            let is_roomy = self.is_roomy(&peers) && peers.values().all(Peer::is_within);
-            !is_roomy && is_due(&peers)
-        };
-        if !is_due {
-            return Vec::new();
+    /// whether anything is.
+    pub(in crate::federation) fn enforce(&self) -> bool {
+        if self.is_within(&self.lock()) {
+            return false;
         }
         let dropped = self.change(|peers| {
+            let there = peers.values().flat_map(Peer::had);
+            let over = over(self.counted(there), limits(peers), *lock(&self.budget));
+            let name =
+                |(claim, why): (Claim<'_>, Over)| (claim.sender.clone(), claim.domain.clone(), why);
+            let over: Vec<_> = over.into_iter().map(name).collect();
             let mut dropped = Vec::new();
-            for (name, verdict) in self.verdicts(peers) {
-                let Verdict::Dropped(over) = verdict else {
+            for (sender, domain, why) in over {
+                let Some(peer) = peers.get_mut(&sender) else {
                     continue;
                 };
-                let Some(peer) = peers.get_mut(&name.sender) else {
+                let Some(copy) = peer.copies.remove(&domain) else {
                     continue;
                 };
-                let Some(copy) = peer.copies.remove(&name.domain) else {
-                    continue;
+                peer.held.remove(&domain);
+                let version = TooMuch {
+                    digest: copy.digest.clone(),
+                    takes: copy.amount,
+                    fits: false,
                 };
-                if !peer.over.contains_key(&name.domain) {
-                    let version = TooMuch {
-                        digest: copy.digest.clone(),
-                        takes: copy.amount,
-                    };
-                    peer.over.insert(name.domain.clone(), version);
-                }
-                let refusal = Refusal::from(over);
+                peer.over.entry(domain.clone()).or_insert(version);
+                let refusal = Refusal::from(why);
                 let refused = Refused::of(&refusal, &copy.path, None);
-                peer.refused.insert(name.domain.clone(), refused);
-                dropped.push((name, refusal));
+                peer.refused.insert(domain.clone(), refused);
+                dropped.push((sender, domain, refusal));
             }
             dropped
         });
-        let mut names = Vec::with_capacity(dropped.len());
-        for (name, refusal) in dropped {
-            let CopyName { sender, domain } = &name;
-            tracing::warn!(peer = %sender, %domain, reason = refusal.code(), "dropped: {refusal}");
-            self.rejections.count(&refusal);
-            names.push(name);
+        for (sender, domain, refusal) in &dropped {
+            let reason = refusal.code();
+            tracing::warn!(peer = %sender, %domain, reason, "dropped: {refusal}");
+            self.rejections.count(refusal);
+            // What follows its maps has nothing to go on from.
+            self.ask_again(sender);
         }
-        names
+        if !dropped.is_empty() {
+            self.unswept.notify_one();
+        }
+        !dropped.is_empty()
     }
 
-    fn over(
+    /// How many charges were looked at so far to judge what is over: none while there is room for
+    /// everything.
+    pub(in crate::federation) fn charges_seen(&self) -> u64 {
+        self.charges_seen.load(Ordering::Relaxed)
+    }
+
+    /// The peers that are to be read again when that is due: there may be room for what was over,
+    /// or what was had of them is no more. Comes back when there is one.
+    pub(in crate::federation) async fn asked_again(&self) -> BTreeSet<DomainLabel> {
+        loop {
+            let peers = std::mem::take(&mut *lock(&self.again));
+            if !peers.is_empty() {
+                return peers;
+            }
+            self.asked.notified().await;
+        }
+    }
+
+    fn ask_again(&self, peer: &DomainLabel) {
+        lock(&self.again).insert(peer.clone());
+        self.asked.notify_one();
+    }
+
+    /// Has everything offered again that was over and fits now.
+    pub(super) fn look_for_room(&self, peers: &mut Peers) {
+        if peers.values().all(|peer| peer.over.is_empty()) {
+            return;
+        }
+        let offers = peers.values().flat_map(Peer::offers);
+        let there = peers.values().flat_map(Peer::claims);
+        let found = fitting(
+            self.counted(offers),
+            self.counted(there),
+            limits(peers),
+            *lock(&self.budget),
+        );
+        let name = |claim: Claim<'_>| (claim.sender.clone(), claim.domain.clone());
+        let found: Vec<_> = found.into_iter().map(name).collect();
+        for (sender, domain) in found {
+            let Some(peer) = peers.get_mut(&sender) else {
+                continue;
+            };
+            if let Some(over) = peer.over.get_mut(&domain) {
+                over.fits = true;
+            }
+            if let Some(refused) = peer.refused.get_mut(&domain) {
+                refused.lasts = Lasts::Not;
+            }
+            self.ask_again(&sender);
+        }
+    }
+
+    /// Whether what is there is within every budget: looks at each peer, and at no domain.
+    fn is_within(&self, peers: &Peers) -> bool {
+        let takes = peers.values().map(|peer| peer.copies.takes());
+        let all = takes.fold(Amount::default(), Amount::plus);
+        let is_within = |peer: &Peer| peer.copies.takes().is_within(peer.budget());
+        all.is_within(*lock(&self.budget)) && peers.values().all(is_within)
+    }
+
+    /// Whether a version of a domain fits beside what goes before it.
+    fn check(
         &self,
         peers: &Peers,
         sender: &DomainLabel,
         domain: &DomainLabel,
-    ) -> Result<(), Refusal> {
-        if self.is_roomy(peers) && peers.get(sender).is_none_or(Peer::is_within) {
+        takes: Amount,
+    ) -> Result<(), Over> {
+        let Some(peer) = peers.get(sender) else {
+            return Ok(());
+        };
+        let budget = *lock(&self.budget);
+        let charged = peers.values().map(Peer::charged);
+        let all = charged.fold(Amount::default(), Amount::plus);
+        let before = peer.charge(domain);
+        let beside = |sum: Amount| sum.minus(before).plus(takes);
+        if beside(all).is_within(budget) && beside(peer.charged()).is_within(peer.budget()) {
             return Ok(());
         }
-        let verdicts = self.verdicts(peers);
-        let of = verdicts
-            .into_iter()
-            .find(|(name, _)| name.sender == *sender && name.domain == *domain);
-        match of {
-            Some((_, Verdict::Kept(over) | Verdict::Dropped(over))) => Err(over.into()),
-            Some((_, Verdict::Taken)) | None => Ok(()),
-        }
+        let offer = Claim {
+            sender,
+            domain,
+            takes,
+        };
+        let there = peers.values().flat_map(Peer::claims);
+        check(&offer, self.counted(there), peer.budget(), budget)
     }
 
-    fn verdicts(&self, peers: &Peers) -> Vec<(CopyName, Verdict)> {
-        let claims: Vec<_> = peers.values().flat_map(Peer::claims).collect();
-        let each = |label: &DomainLabel| {
-            let peer = peers.get(label);
-            peer.map_or(Amount::default(), |peer| peer.settings.import.budget())
-        };
-        let verdicts = judge(&claims, each, *lock(&self.budget));
-        let name = |claim: &Claim<'_>| CopyName {
-            sender: claim.sender.clone(),
-            domain: claim.domain.clone(),
-        };
-        claims.iter().map(name).zip(verdicts).collect()
+    fn counted<'a>(
+        &self,
+        claims: impl Iterator<Item = Claim<'a>>,
+    ) -> impl Iterator<Item = Claim<'a>> {
+        claims.inspect(|_| _ = self.charges_seen.fetch_add(1, Ordering::Relaxed))
     }
+}
+
+/// What each peer may have.
+fn limits(peers: &Peers) -> impl Fn(&DomainLabel) -> Amount {
+    |label| peers.get(label).map_or(Amount::default(), Peer::budget)
 }
 
 impl Peer {
-    /// What it is charged for.
-    fn claims(&self) -> impl Iterator<Item = Claim<'_>> {
-        let sender = &self.settings.domain;
-        let held = self.copies.iter().map(move |(domain, copy)| {
-            let over = self.over.get(domain);
-            Claim {
-                sender,
-                domain,
-                offered: over.map_or(copy.amount, |over| over.takes),
-                held: over.map(|_| copy.amount),
-            }
-        });
-        let unheld = self.over.iter();
-        let unheld = unheld.filter(|(domain, _)| !self.copies.contains_key(*domain));
-        held.chain(unheld.map(move |(domain, over)| Claim {
-            sender,
+    fn budget(&self) -> Amount {
+        self.settings.import.budget()
+    }
+
+    /// What is there of it.
+    fn had(&self) -> impl Iterator<Item = Claim<'_>> {
+        self.copies.iter().map(|(domain, copy)| Claim {
+            sender: &self.settings.domain,
             domain,
-            offered: over.takes,
-            held: None,
+            takes: copy.amount,
+        })
+    }
+
+    /// What is there of it, and what is being taken: of a domain the more of both.
+    fn claims(&self) -> impl Iterator<Item = Claim<'_>> {
+        let there = self.had().map(|claim| Claim {
+            takes: self.charge(claim.domain),
+            ..claim
+        });
+        let new = self.reserved.0.iter();
+        let new = new.filter(|(domain, _)| !self.copies.contains_key(*domain));
+        there.chain(new.map(|(domain, takes)| Claim {
+            sender: &self.settings.domain,
+            domain,
+            takes: **takes,
         }))
     }
 
-    /// What it is charged for, at most: what it passes, and what of that is over beside the last
-    /// version.
+    /// What was over, as far as there has been no room for it since.
+    fn offers(&self) -> impl Iterator<Item = Claim<'_>> {
+        let over = self.over.iter().filter(|(_, over)| !over.fits);
+        over.map(|(domain, over)| Claim {
+            sender: &self.settings.domain,
+            domain,
+            takes: over.takes,
+        })
+    }
+
+    /// What it is charged for a domain.
+    fn charge(&self, domain: &DomainLabel) -> Amount {
+        let copy = self.copies.get(domain).map(|copy| copy.amount);
+        let reserved = self.reserved.0.get(domain).map(|takes| **takes);
+        copy.unwrap_or_default().most(reserved.unwrap_or_default())
+    }
+
+    /// At most what it is charged for everything.
     fn charged(&self) -> Amount {
-        self.copies.takes().plus(self.over.takes())
+        self.copies.takes().plus(self.reserved.takes())
     }
 
-    fn is_within(&self) -> bool {
-        self.charged().is_within(self.settings.import.budget())
-    }
-
-    /// What it can take of the budget of all.
-    fn most(&self) -> Amount {
-        self.charged().least(self.settings.import.budget())
+    /// Whether there is room for something that was over.
+    pub(super) fn has_room(&self) -> bool {
+        self.over.values().any(|over| over.fits)
     }
 }
+
+#[cfg(test)]
+mod tests;

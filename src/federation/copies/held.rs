@@ -100,13 +100,14 @@ impl Copies {
             .is_some_and(|peer| peer.held.contains_key(domain))
     }
 
-    /// Whether the time of some change that a peer passes is over, or the operator
-    /// accepts it.
+    /// Whether something that a peer passes may be taken now, though it is what was not: the time
+    /// of a change is over, the operator accepts it, or there is room for what was over.
     pub(in crate::federation) fn has_due(&self, peer: &DomainLabel) -> bool {
         let (now, peers) = (self.clock.now(), self.lock());
         peers.get(peer).is_some_and(|peer| {
             let hold = peer.settings.import.hold;
-            peer.held.values().any(|held| held.held.is_due(hold, now))
+            let mut held = peer.held.values();
+            peer.has_room() || held.any(|held| held.held.is_due(hold, now))
         })
     }
 
@@ -119,6 +120,7 @@ impl Copies {
     ) {
         self.change_copies(peer, |peer| {
             peer.show_held(domain, held);
+            peer.over.remove(domain);
             // It may count for longer.
             vec![domain.clone()]
         });

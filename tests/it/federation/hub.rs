@@ -12,6 +12,7 @@ use super::links::label;
 use super::member::{Join, Member};
 use super::rogue::{Rogue, Says, Signed, key};
 use crate::support::events::{Events, UPDATES};
+use crate::support::metric;
 
 /// The domain that relays the others to the hub.
 const RELAY: u8 = 2;
@@ -95,13 +96,13 @@ impl Star {
         }
     }
 
+    async fn counted(&self, name: &str) -> f64 {
+        metric(self.hub.get("/metrics").await.text(), name)
+    }
+
     /// How many substreams were looked at so far.
     async fn looks(&self) -> f64 {
-        let metrics = self.hub.get("/metrics").await;
-        let name = "altofed_federation_update_looks_total ";
-        let mut lines = metrics.text().lines();
-        let sample = lines.find_map(|line| line.strip_prefix(name));
-        sample.expect("a sample").parse().expect("a number")
+        self.counted("altofed_federation_update_looks_total").await
     }
 
     /// Reads every stream until it has another manifest of a domain.
@@ -133,5 +134,8 @@ async fn a_change_costs_each_neighbour_the_same_however_many_there_are() {
         star.told_of(RELAY).await;
         let looks = star.looks().await - before;
         assert!(looks <= most, "{looks} for {count} neighbours");
+        // Nobody is near a budget: what the domains take is summed up already.
+        let seen = star.counted("altofed_federation_charges_seen_total").await;
+        assert_eq!(seen, 0.0, "for {count} neighbours");
     }
 }

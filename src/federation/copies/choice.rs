@@ -1,0 +1,63 @@
+//! Which copy of a domain is used.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::api::s2s::PeerState;
+use crate::federation::copy::{Imported, Imports};
+use crate::ident::DomainLabel;
+use crate::runtime::Moment;
+
+use super::Peers;
+
+/// The best copy of each domain.
+pub(super) fn choose(peers: &Peers, now: Moment, wall: Timestamp) -> Imports {
+    let domains = peers.values().flat_map(|peer| peer.copies.keys());
+    let domains: BTreeSet<&DomainLabel> = domains.collect();
+    let best = domains.into_iter().filter_map(|domain| {
+        let best = best(peers, domain, now, wall)?;
+        Some((domain.clone(), best))
+    });
+    best.collect()
+}
+
+/// The best copy of a domain.
+pub(super) fn best(
+    peers: &Peers,
+    domain: &DomainLabel,
+    now: Moment,
+    wall: Timestamp,
+) -> Option<Imported> {
+    let copies = peers.values().filter_map(|peer| {
+        let copy = peer.copies.get(domain)?;
+        let state = peer.copy_state(copy, now, wall);
+        (state != PeerState::Expired).then_some((copy, state))
+    });
+    let (copy, state) = copies.max_by(|(a, _), (b, _)| a.rank().cmp(&b.rank()))?;
+    Some(Imported {
+        copy: copy.clone(),
+        stale: state == PeerState::Stale,
+    })
+}
+
+/// Has this copy of a domain used; whether it is another than was.
+pub(super) fn replace(
+    used: &mut Arc<Imports>,
+    domain: &DomainLabel,
+    best: Option<Imported>,
+) -> bool {
+    match (used.get(domain), best) {
+        (None, None) => false,
+        (Some(before), Some(best)) if before.is_same(&best) => false,
+        (_, Some(best)) => {
+            Arc::make_mut(used).insert(domain.clone(), best);
+            true
+        }
+        (Some(_), None) => {
+            Arc::make_mut(used).remove(domain);
+            true
+        }
+    }
+}
