@@ -1,6 +1,7 @@
 //! Filtered maps: RFC 7285 §11.3 and RFC 8189 §4.1.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use crate::alto::network::NetworkMapFilter;
 use crate::alto::query::{CostMapFilter, CostSelection};
@@ -15,6 +16,7 @@ use super::view::View;
 pub(super) struct Filtered {
     /// The indices of the PIDs, ascending.
     pub(super) pids: Vec<u32>,
+    /// Each once, in canonical order.
     pub(super) families: Vec<Family>,
 }
 
@@ -31,14 +33,13 @@ impl Filtered {
     /// address types that are not ours, are ignored; PIDs left without a prefix
     /// stay.
     pub(super) fn new(view: &View, filter: &NetworkMapFilter<'_>) -> Self {
-        let known = |text: &Cow<'_, str>| Family::parse(text);
+        let types = &filter.address_types;
+        let named = types.iter().filter_map(|text| Family::parse(text));
+        let named: BTreeSet<Family> = named.collect();
+        let is_asked = |family: &Family| types.is_empty() || named.contains(family);
         Self {
             pids: indices(view.network().pids(), &filter.pids),
-            families: if filter.address_types.is_empty() {
-                Family::ALL.to_vec()
-            } else {
-                filter.address_types.iter().filter_map(known).collect()
-            },
+            families: Family::ALL.into_iter().filter(is_asked).collect(),
         }
     }
 }

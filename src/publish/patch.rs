@@ -66,6 +66,8 @@ pub(super) struct PatchWriter {
     meta: Vec<u8>,
     /// How many bytes the patch may have.
     limit: usize,
+    /// Whether something was left out that would make it longer.
+    is_over: bool,
 }
 
 /// What became of an answer from one version of a view to another.
@@ -87,6 +89,7 @@ impl PatchWriter {
             form,
             member,
             limit,
+            is_over: false,
             out: match form {
                 Form::Merge => vec![b'{'],
                 Form::Json => Vec::new(),
@@ -216,7 +219,18 @@ impl PatchWriter {
     /// Whether the patch is longer than it may be, so that the rest need not be
     /// compared.
     pub(super) fn is_too_long(&self) -> bool {
-        self.out.len() + self.meta.len() > self.limit
+        self.is_over || self.length() > self.limit
+    }
+
+    /// Whether there is room for something that takes at least so many bytes; without, the patch
+    /// is too long, and it need not be written.
+    pub(super) fn has_room(&mut self, least: usize) -> bool {
+        self.is_over |= self.length().saturating_add(least) > self.limit;
+        !self.is_over
+    }
+
+    fn length(&self) -> usize {
+        self.out.len() + self.meta.len()
     }
 
     /// The patch, unless nothing differs or too much does.
@@ -309,5 +323,21 @@ impl PatchWriter {
             }
         }
         self.out.push(b'"');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_be_too_long_is_not_written_and_makes_the_patch_too_long() {
+        let mut patch = PatchWriter::new(Form::Json, "network-map", 100);
+        assert!(patch.has_room(100));
+        patch.remove_row("a");
+        assert!(!patch.is_too_long());
+        assert!(!patch.has_room(99));
+        assert!(patch.is_too_long());
+        assert_eq!(patch.finish(), Change::TooLong);
     }
 }

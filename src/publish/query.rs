@@ -74,6 +74,11 @@ impl Query {
         }
     }
 
+    /// The bytes of the body of the request.
+    pub fn bytes(&self) -> usize {
+        self.input.len()
+    }
+
     /// The path of the resource.
     pub fn path(&self) -> &str {
         &self.path
@@ -300,7 +305,14 @@ impl<'v> Groups<'v> {
             match (pid.old, pid.new) {
                 (_, None) => patch.remove_row(pid.name),
                 (None, Some(n)) => {
-                    patch.add_row(pid.name, |out| new.groups[n].write(out, &new.families));
+                    let (group, families) = (new.groups[n], &new.families);
+                    let prefixes = |family: &Family| match family {
+                        Family::V4 => group.ipv4.len(),
+                        Family::V6 => group.ipv6.len(),
+                    };
+                    if patch.has_room(least(families.iter().map(prefixes).sum())) {
+                        patch.add_row(pid.name, |out| group.write(out, families));
+                    }
                 }
                 (Some(o), Some(n)) => {
                     let (a, b) = (self.groups[o], new.groups[n]);
@@ -308,29 +320,11 @@ impl<'v> Groups<'v> {
                         continue;
                     }
                     for family in &new.families {
+                        let cell = (pid.name, *family);
+                        let (v4, v6) = ([&a.ipv4[..], &b.ipv4], [&a.ipv6[..], &b.ipv6]);
                         match family {
-                            Family::V4 => {
-                                let write = write_ipv4_prefix;
-                                family_changes(
-                                    pid.name,
-                                    *family,
-                                    [&a.ipv4, &b.ipv4],
-                                    write,
-                                    form,
-                                    patch,
-                                );
-                            }
-                            Family::V6 => {
-                                let write = write_ipv6_prefix;
-                                family_changes(
-                                    pid.name,
-                                    *family,
-                                    [&a.ipv6, &b.ipv6],
-                                    write,
-                                    form,
-                                    patch,
-                                );
-                            }
+                            Family::V4 => family_changes(cell, v4, write_ipv4_prefix, form, patch),
+                            Family::V6 => family_changes(cell, v6, write_ipv6_prefix, form, patch),
                         }
                     }
                     patch.end_row();
@@ -365,10 +359,15 @@ fn edits<'t, T: Ord>(old: &[T], new: &'t [T]) -> Vec<Edit<'t, T>> {
     edits
 }
 
+/// The bytes that so many prefixes take at least.
+fn least(prefixes: usize) -> usize {
+    const SHORTEST: usize = r#""::/0","#.len();
+    prefixes * SHORTEST
+}
+
 /// Writes how the prefixes of a PID in one family differ.
 fn family_changes<T: Ord>(
-    pid: &str,
-    family: Family,
+    (pid, family): (&str, Family),
     [old, new]: [&[T]; 2],
     write: impl Fn(&mut Vec<u8>, &T),
     form: Form,
@@ -386,6 +385,9 @@ fn family_changes<T: Ord>(
     if new.is_empty() {
         patch.remove_cell(pid, family);
     } else if old.is_empty() || form == Form::Merge {
+        if !patch.has_room(least(new.len())) {
+            return;
+        }
         patch.set_cell(pid, family, |out| {
             for (i, prefix) in new.iter().enumerate() {
                 out.push(if i == 0 { b'[' } else { b',' });
@@ -395,6 +397,9 @@ fn family_changes<T: Ord>(
         });
     } else {
         for edit in edits(old, new) {
+            if patch.is_too_long() {
+                return;
+            }
             let (place, added) = match edit {
                 Edit::Remove(place) => (place, None),
                 Edit::Add(place, prefix) => (place, Some(prefix)),

@@ -387,7 +387,6 @@ mod tests {
     proptest! {
         /// Whatever is asked for at a time, what was allowed leaves what is to be left.
         #[test]
-        #[test]
         fn what_is_allowed_together_leaves_the_least(
             left in 0..400 * MIB,
             asked in proptest::collection::vec((0..3u8, 0..64 * MIB), 1..40),

@@ -21,9 +21,10 @@ use crate::runtime::{Clock, Moment, Threshold};
 const TIMEOUT_RETRY: Duration = Duration::from_secs(5);
 
 /// Gives up requests that take too long, unless they have crossed their [`Threshold`], an
-/// extension of every request: those are done to their end, and answered so. The time runs from the last piece of the request's body
-/// that was read to the head of the response: a body that does not come is its reader's to
-/// refuse (see [`body`](crate::http::body)), and a response on its way is the connection's to watch.
+/// extension of every request: those are done to their end, and answered so. The time runs from
+/// the last piece of the request's body that was read to the head of the response: a body that
+/// does not come is its reader's to refuse (see [`body`](crate::http::body)), and a response on
+/// its way is the connection's to watch.
 #[derive(Clone, Debug)]
 pub struct RequestTimeout {
     settings: watch::Receiver<Settings>,

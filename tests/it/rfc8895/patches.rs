@@ -192,6 +192,26 @@ async fn a_filtered_network_map_changes_with_what_it_shows() {
     }
 }
 
+/// A patch has each family once, however often and in whatever order it was asked for.
+#[tokio::test]
+async fn an_address_type_that_is_named_again_changes_nothing() {
+    let node = metro().await;
+    prefixes(&node, "lab", &super::many(7, 200)).await;
+    let types: Vec<&str> = ["ipv6", "ipv4"].into_iter().cycle().take(10_000).collect();
+    let input = json!({"pids": ["lab"], "address-types": types});
+    let asked = asking("filtered-networkmap", &input);
+    let mut events = follow(&node, json!({"few": asked})).await;
+    events.next_of("few").await;
+    for (count, media_type) in [(201, JSON_PATCH), (60, MERGE_PATCH)] {
+        prefixes(&node, "lab", &super::many(7, count)).await;
+        let event = events.next_of("few").await;
+        assert_eq!(event.media_type, media_type);
+        assert_eq!(event.text.matches("ipv4").count(), 1, "{}", event.text);
+        let newest = NETWORK.ask(&node, &input).await;
+        assert_eq!(events.text_of("few"), newest.text());
+    }
+}
+
 /// What is followed in the round trip.
 struct Part {
     substream: &'static str,
