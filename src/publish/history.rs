@@ -33,6 +33,8 @@ pub struct HistoryLimits {
 #[derive(Debug)]
 pub struct History<S> {
     versions: VecDeque<Version<S>>,
+    /// The bytes of all patches.
+    bytes: usize,
     /// The length of the whole answer, as far as it is known.
     whole: usize,
 }
@@ -72,6 +74,7 @@ impl<S> History<S> {
         };
         Self {
             versions: [first].into(),
+            bytes: 0,
             whole,
         }
     }
@@ -130,14 +133,16 @@ impl<S> History<S> {
                 newest.snapshot = None;
             }
         }
-        self.versions.push_back(Version {
+        let version = Version {
             seq,
             replaced: None,
             snapshot: Some(snapshot),
             tag,
             patch: Some(patch),
             shortcut,
-        });
+        };
+        self.bytes += version.bytes();
+        self.versions.push_back(version);
         self.forget(now, limits);
     }
 
@@ -146,6 +151,7 @@ impl<S> History<S> {
     pub fn restart(&mut self, snapshot: S, tag: Arc<OnceLock<Tag>>) {
         let seq = self.end() + 1;
         self.versions.clear();
+        self.bytes = 0;
         self.versions.push_back(Version {
             seq,
             replaced: None,
@@ -177,16 +183,15 @@ impl<S> History<S> {
             return false;
         };
         while self.start() < next {
-            self.versions.pop_front();
+            let oldest = self.versions.pop_front();
+            self.bytes -= oldest.as_ref().map_or(0, Version::bytes);
         }
-        if let Some(first) = self.versions.front_mut() {
-            // What leads here starts from versions that are no more.
-            (first.patch, first.shortcut) = (None, None);
-        }
-        for version in &mut self.versions {
-            if version.seq < next + SPAN {
-                version.shortcut = None;
-            }
+        // What leads to these starts from versions that are no more.
+        for version in self.versions.iter_mut().take(SPAN as usize) {
+            self.bytes -= version.bytes();
+            version.shortcut = None;
+            version.patch = version.patch.take().filter(|_| version.seq > next);
+            self.bytes += version.bytes();
         }
         true
     }
@@ -198,7 +203,14 @@ impl<S> History<S> {
 
     /// The bytes of all patches.
     pub fn bytes(&self) -> usize {
-        self.versions.iter().map(Version::bytes).sum()
+        self.bytes
+    }
+
+    /// About how many bytes of memory it takes, what whole answers are made from not counted.
+    pub fn memory(&self) -> usize {
+        /// What is kept of a version where its tag is, and around each text.
+        const AROUND: usize = 128;
+        self.bytes + self.versions.len() * (size_of::<Version<S>>() + AROUND)
     }
 
     /// How long the whole answer is.
@@ -433,6 +445,7 @@ mod tests {
                 let held = history.versions.iter().filter(|v| v.snapshot.is_some()).count();
                 prop_assert!(held <= SNAPSHOTS);
                 let held: usize = history.versions.iter().map(Version::bytes).sum();
+                prop_assert_eq!(held, history.bytes());
                 prop_assert!(held <= bytes || start == end);
                 // Every way that is recommended leads to the end.
                 for from in std::iter::once(None).chain((start..=end).map(Some)) {

@@ -150,6 +150,16 @@ impl View {
             + properties
     }
 
+    /// Whether a query takes as much of it as of another version of it: both have the same PIDs,
+    /// prefixes and ways between domains.
+    pub fn is_as_large_as(&self, other: &View) -> bool {
+        let ways = |view: &View| {
+            let plan = view.plan.as_ref();
+            plan.map(|plan| Arc::as_ptr(&plan.selected.routes))
+        };
+        self.network.tag() == other.network.tag() && ways(self) == ways(other)
+    }
+
     /// Its resources.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog

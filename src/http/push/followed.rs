@@ -18,13 +18,13 @@ use crate::alto::meta::CostMode;
 use crate::http::bodies::Bodies;
 use crate::http::socket::{Client, Place, Shares};
 use crate::ident::Tag;
-use crate::publish::{
-    Change, History, HistoryLimits, Kind, Offer, Patch, Query, QueryError, Snapshot, View,
-    ViewName, Work,
-};
+use crate::publish::{History, Kind, Offer, Query, Snapshot, View, ViewName, Work};
 use crate::runtime::{Clock, Moment, Pool, PoolError, Task};
 
+use super::advance::{Advance, Behind, Terms, tag_cell};
+use super::cells::{Cells, Counted, cells_of};
 use super::follower::Follower;
+use super::kept::{self, Owned};
 use super::moves::{AnswerId, Moved, Moves};
 use super::settings::Settings;
 use super::tokens::unguessable;
@@ -49,15 +49,13 @@ struct State {
     /// What moved with the last snapshots.
     moves: Moves,
     answers: HashMap<AnswerId, Answer>,
-    known: BTreeMap<(ViewName, Query), AnswerId>,
+    known: BTreeMap<(ViewName, Arc<Query>), AnswerId>,
     /// The answers that have a TIPS view, by its name.
     names: HashMap<String, AnswerId>,
     next: u64,
-    /// Who was the first to follow the answers, and how many cells they have.
+    /// Who was the first to follow the answers.
     shares: Arc<Shares>,
-    cell_shares: Arc<Shares>,
-    /// The cells of all answers.
-    cells: u64,
+    cells: Cells,
     /// The bytes that the histories keep, of patches and of data.
     kept: usize,
 }
@@ -65,7 +63,7 @@ struct State {
 /// An answer that is followed.
 pub(super) struct Answer {
     pub(super) view: ViewName,
-    pub(super) query: Query,
+    pub(super) query: Arc<Query>,
     pub(super) kind: Kind,
     pub(super) history: History<Arc<View>>,
     /// Why it is no more.
@@ -77,7 +75,9 @@ pub(super) struct Answer {
     name: Option<String>,
     /// How many cells count for it; none if it costs what changes of it, whatever its size.
     cells: u64,
-    _of_client: Option<[Place; 2]>,
+    /// Who was the first to follow it; none is counted if that is a peer.
+    owner: Option<Client>,
+    _place: Option<Place>,
 }
 
 /// As many answers are followed as may be, or as many cells.
@@ -92,26 +92,6 @@ pub(super) struct Wanted<'a> {
     pub(super) work: Work,
     /// Who follows it; none is counted if it is a peer.
     pub(super) client: Option<Client>,
-}
-
-/// An answer, brought to another snapshot.
-struct Advanced {
-    advance: Advance,
-    /// How many cells it has there.
-    cells: u64,
-}
-
-/// What became of an answer from one snapshot to the next.
-enum Advance {
-    Same(Arc<View>),
-    Changed {
-        view: Arc<View>,
-        patch: Patch,
-        shortcut: Option<Patch>,
-    },
-    /// So much changed that it is sent whole.
-    Replaced(Arc<View>),
-    Ended(String),
 }
 
 impl Followed {
@@ -135,8 +115,7 @@ impl Followed {
                 names: HashMap::new(),
                 next: 0,
                 shares: Arc::default(),
-                cell_shares: Arc::default(),
-                cells: 0,
+                cells: Cells::default(),
                 kept: 0,
             }),
             settings,
@@ -149,20 +128,14 @@ impl Followed {
         });
         let this = followed.clone();
         let task = Task::spawn("updates", async move {
-            let mut tags: Option<Task<()>> = None;
+            let _tags = Task::spawn("tags", this.clone().find_tags());
             while snapshots.changed().await.is_ok() {
                 let snapshot = snapshots.borrow_and_update().clone();
                 let generation = snapshot.generation;
-                let advanced = this.advance(snapshot).await;
-                this.arrived.send_replace(generation);
-                if let Err(error) = advanced {
+                if let Err(error) = this.advance(snapshot).await {
                     tracing::error!(%error, "what is followed could not be brought forward");
-                    continue;
                 }
-                // What is older needs no tag any more.
-                drop(tags.take());
-                let this = this.clone();
-                tags = Some(Task::spawn("tags", async move { this.find_tags().await }));
+                this.arrived.send_replace(generation);
             }
         });
         (followed, task)
@@ -218,7 +191,7 @@ impl Followed {
 
     /// The cells of all that is followed.
     pub fn cells(&self) -> u64 {
-        self.read().cells
+        self.read().cells.all()
     }
 
     /// The bytes that the histories keep: patches, and the data of views that are not the newest.
@@ -250,7 +223,7 @@ impl Followed {
             work,
             client,
         } = wanted;
-        let key = (view.clone(), query);
+        let key = (view.clone(), Arc::new(query));
         let known = state.known.get(&key).copied();
         let usable = known.filter(|id| state.answers[id].ended.is_none());
         let id = match usable {
@@ -262,8 +235,10 @@ impl Followed {
                 }) else {
                     return Err(Full);
                 };
-                let is_counted = client.is_some() && !costs_its_changes(&resource.kind);
-                let cells = if is_counted { work.cells } else { 0 };
+                let cells = match costs_its_changes(&resource.kind) || client.is_none() {
+                    true => 0,
+                    false => cells_of(&key.1, &work),
+                };
                 let place = match state.place(client, cells, &settings) {
                     Err(Full) => {
                         state.forget(now, settings.history_age);
@@ -285,9 +260,10 @@ impl Followed {
                     used: now,
                     name: None,
                     cells,
-                    _of_client: place,
+                    owner: client,
+                    _place: place,
                 };
-                state.cells += cells;
+                state.cells.add(client, cells);
                 state.answers.insert(id, answer);
                 state.known.insert(key, id);
                 id
@@ -336,19 +312,30 @@ impl Followed {
 
     /// Brings everything to a snapshot.
     async fn advance(&self, snapshot: Arc<Snapshot>) -> Result<(), PoolError> {
-        let mut advances: HashMap<AnswerId, Advanced> = HashMap::new();
+        let mut advances: HashMap<AnswerId, Advance> = HashMap::new();
         // The patches that wait for the moment when all answers move.
         let left = Arc::new(AtomicUsize::new(self.settings().max_history_bytes));
         loop {
-            let work = {
+            let behind = {
                 let mut state = self.write();
-                let work = state.behind(&snapshot, &advances);
-                if work.is_empty() {
+                let behind = state.behind(&snapshot, &advances);
+                if behind.is_empty() {
                     state.move_to(snapshot, advances, self.now(), &self.settings());
                     break;
                 }
-                work
+                behind
             };
+            // How large they become is known before anything is compared.
+            let sized = self.pool.run(move || {
+                let behind = behind.into_par_iter();
+                let sized = behind.map(|(id, behind)| (id, behind.cells_now(), behind));
+                sized.collect::<Vec<_>>()
+            });
+            let sized = sized.await?;
+            let over = self.write().resize(&sized, &self.settings());
+            advances.extend(over.into_iter().map(|(id, why)| (id, Advance::Ended(why))));
+            let work = sized.into_iter().map(|(id, _, behind)| (id, behind));
+            let work: Vec<_> = work.filter(|(id, _)| !advances.contains_key(id)).collect();
             let terms = Terms {
                 offer: self.offer(),
                 settings: self.settings(),
@@ -356,39 +343,83 @@ impl Followed {
             };
             let done = self.pool.run(move || {
                 let work = work.into_par_iter();
-                let done = work.map(|(id, work)| (id, work.advance(&terms)));
+                let done = work.map(|(id, behind)| (id, behind.advance(&terms)));
                 done.collect::<Vec<_>>()
             });
             advances.extend(done.await?);
         }
+        self.bound().await
+    }
+
+    /// Forgets old versions until the histories keep no more than they may. Their summaries are
+    /// others then.
+    async fn bound(&self) -> Result<(), PoolError> {
+        let (old, snapshot) = {
+            let state = self.read();
+            let histories = state.answers.values().map(|answer| &answer.history);
+            (
+                kept::older(histories, &state.snapshot),
+                state.snapshot.clone(),
+            )
+        };
+        let sizes = self.pool.run(move || kept::sizes(old, &snapshot)).await?;
+        let most = self.settings().max_history_bytes;
+        let mut state = self.write();
+        let State {
+            answers,
+            moves,
+            kept,
+            ..
+        } = &mut *state;
+        let owned = answers.iter_mut().map(|(id, answer)| Owned {
+            id: *id,
+            owner: answer.owner,
+            history: &mut answer.history,
+        });
+        let (forgotten, bytes) = kept::bound(owned.collect(), &sizes, most);
+        *kept = bytes;
+        if !forgotten.is_empty() {
+            moves.push(Moved {
+                answers: forgotten,
+                ..Moved::default()
+            });
+        }
         Ok(())
     }
 
-    /// Finds the tags of the newest versions, by which clients that come back
-    /// say what they have.
-    async fn find_tags(&self) {
-        let maps: Vec<(Arc<View>, Query, Arc<OnceLock<Tag>>)> = {
-            let state = self.read();
-            let answers = state.answers.values().filter(|a| a.ended.is_none());
-            answers.filter_map(Answer::untagged).collect()
-        };
-        for (view, query, cell) in maps {
-            if let Ok(resource) = query.resource(&view)
-                && let Ok(Some(version)) = self.bodies.version_alone(&view, resource).await
-            {
-                cell.get_or_init(|| version.tag.clone());
+    /// Finds the tags of the newest versions whenever there are others, by which clients that come
+    /// back say what they have. It rests as long as it worked: where changes come faster than they
+    /// can be hashed, some versions have none.
+    async fn find_tags(self: Arc<Self>) {
+        let mut arrived = self.arrived();
+        while arrived.changed().await.is_ok() {
+            let begun = self.moment();
+            let untagged: Vec<_> = {
+                let state = self.read();
+                let answers = state.answers.values().filter(|a| a.ended.is_none());
+                answers.filter_map(Answer::untagged).collect()
+            };
+            for untagged in untagged {
+                self.tag(untagged).await;
             }
+            let worked = self.moment().since(begun);
+            self.clock.sleep_until(self.moment() + worked).await;
         }
     }
 
     /// Finds the tag of the newest version of an answer, if it has one.
     pub(super) async fn find_tag(&self, id: AnswerId) {
         let untagged = self.read().answers.get(&id).and_then(Answer::untagged);
-        if let Some((view, query, cell)) = untagged
-            && let Ok(resource) = query.resource(&view)
+        if let Some(untagged) = untagged {
+            self.tag(untagged).await;
+        }
+    }
+
+    async fn tag(&self, Untagged { view, query, tag }: Untagged) {
+        if let Ok(resource) = query.resource(&view)
             && let Ok(Some(version)) = self.bodies.version_alone(&view, resource).await
         {
-            cell.get_or_init(|| version.tag.clone());
+            tag.get_or_init(|| version.tag.clone());
         }
     }
 
@@ -444,9 +475,9 @@ impl State {
     /// The answers that are not at a snapshot, and whose advance to it is not
     /// known.
     fn behind(
-        &mut self,
+        &self,
         snapshot: &Arc<Snapshot>,
-        known: &HashMap<AnswerId, Advanced>,
+        known: &HashMap<AnswerId, Advance>,
     ) -> Vec<(AnswerId, Behind)> {
         let answers = self.answers.iter();
         let behind = answers.filter_map(|(id, answer)| {
@@ -473,83 +504,71 @@ impl State {
         client: Option<Client>,
         cells: u64,
         settings: &Settings,
-    ) -> Result<Option<[Place; 2]>, Full> {
-        if self.answers.len() >= settings.max_followed
-            || self.cells.saturating_add(cells) > settings.max_followed_cells
-        {
+    ) -> Result<Option<Place>, Full> {
+        let is_over = self.cells.over(client, cells, settings).is_some();
+        if self.answers.len() >= settings.max_followed || is_over {
             return Err(Full);
         }
-        let as_count = |cells: u64| usize::try_from(cells).unwrap_or(usize::MAX);
-        let take = |client| {
-            let most = as_count(settings.max_cells_per_client);
-            let place = self.shares.take(client, settings.max_per_client)?;
-            let cells = self.cell_shares.take_some(client, as_count(cells), most)?;
-            Some([place, cells])
-        };
+        let take = |client| self.shares.take(client, settings.max_per_client);
         client.map(|client| take(client).ok_or(Full)).transpose()
+    }
+
+    /// Has answers count by the cells that they have now. Where some of them have grown, those
+    /// that were opened last and are over a share are to end, for the reason that is given.
+    fn resize(
+        &mut self,
+        sized: &[(AnswerId, u64, Behind)],
+        settings: &Settings,
+    ) -> Vec<(AnswerId, String)> {
+        let mut have_grown = false;
+        for (id, cells, _) in sized {
+            if let Some(answer) = self.answers.get_mut(id) {
+                have_grown |= *cells > answer.cells;
+                answer.cells = *cells;
+            }
+        }
+        self.cells = Cells::of(self.counted());
+        let over = match have_grown {
+            true => Cells::over_in_turn(self.counted(), settings),
+            false => Vec::new(),
+        };
+        for (id, _) in &over {
+            if let Some(answer) = self.answers.get_mut(id) {
+                answer.cells = 0;
+            }
+        }
+        self.cells = Cells::of(self.counted());
+        over
+    }
+
+    /// What the answers that are followed count for.
+    fn counted(&self) -> impl Iterator<Item = Counted> {
+        self.answers.iter().map(|(id, answer)| Counted {
+            id: *id,
+            owner: answer.owner,
+            cells: answer.cells,
+        })
     }
 
     /// Moves every answer to a snapshot, at one moment.
     fn move_to(
         &mut self,
         snapshot: Arc<Snapshot>,
-        advances: HashMap<AnswerId, Advanced>,
+        advances: HashMap<AnswerId, Advance>,
         now: Duration,
         settings: &Settings,
     ) {
         let mut moved = Moved::between(&self.snapshot.manifests, &snapshot.manifests);
-        for (id, Advanced { advance, cells }) in advances {
-            if let Some(answer) = self.answers.get_mut(&id) {
-                if answer.advance(advance, now, settings.history()) {
-                    moved.answers.push(id);
-                }
-                answer.cells = cells;
+        for (id, advance) in advances {
+            if let Some(answer) = self.answers.get_mut(&id)
+                && answer.advance(advance, now, settings.history())
+            {
+                moved.answers.push(id);
             }
         }
         self.snapshot = snapshot;
         self.forget(now, settings.history_age);
-        self.bound(settings.max_history_bytes, &mut moved);
         self.moves.push(moved);
-    }
-
-    /// Forgets old versions, the oldest of every answer first, until the histories keep no more
-    /// than `most` bytes. Their summaries are others then.
-    fn bound(&mut self, most: usize, moved: &mut Moved) {
-        loop {
-            self.kept = self.patches() + self.pinned();
-            if self.kept <= most {
-                return;
-            }
-            let before = moved.answers.len();
-            for (id, answer) in &mut self.answers {
-                if answer.history.forget_oldest() {
-                    moved.answers.push(*id);
-                }
-            }
-            if moved.answers.len() == before {
-                return;
-            }
-        }
-    }
-
-    /// The bytes of all patches.
-    fn patches(&self) -> usize {
-        let histories = self.answers.values().map(|answer| &answer.history);
-        histories.map(History::bytes).sum()
-    }
-
-    /// The bytes of data that are in memory only since older versions are kept whole. Views are
-    /// shared by the answers of them.
-    fn pinned(&self) -> usize {
-        let histories = self.answers.values().map(|answer| &answer.history);
-        let views = histories.flat_map(History::snapshots);
-        let old: HashMap<*const View, &Arc<View>> =
-            views.map(|view| (Arc::as_ptr(view), view)).collect();
-        let bytes = |view: &&Arc<View>| match self.snapshot.view(view.name()) {
-            Some(newest) => view.bytes_beside(Some(newest)),
-            None => 0,
-        };
-        old.values().map(bytes).sum()
     }
 
     /// Forgets the answers that nobody has followed for a time, and those that
@@ -559,136 +578,31 @@ impl State {
             let unused = now.saturating_sub(answer.used) > age || answer.ended.is_some();
             answer.followers > 0 || !unused
         });
-        self.cells = self.answers.values().map(|answer| answer.cells).sum();
+        self.cells = Cells::of(self.counted());
         let answers = &self.answers;
         self.known.retain(|_, id| answers.contains_key(id));
         self.names.retain(|_, id| answers.contains_key(id));
     }
 }
 
-/// An answer that is to be brought to another snapshot.
-struct Behind {
-    old: Arc<View>,
-    new: Option<Arc<View>>,
-    shortcut_from: Option<Arc<View>>,
-    query: Query,
-    cells: u64,
-}
-
-/// On which terms answers are brought forward.
-struct Terms {
-    offer: Offer,
-    settings: Settings,
-    /// The bytes that further patches may have.
-    left: Arc<AtomicUsize>,
-}
-
-impl Behind {
-    fn advance(self, terms: &Terms) -> Advanced {
-        let cells = self.cells_now();
-        let most = terms.settings.max_cells_per_client;
-        if cells > self.cells && cells > most {
-            let why = format!(
-                "the answer has grown to {cells} cells; at most {most} are followed \
-                 (updates.max_cells_per_client): follow a smaller one"
-            );
-            let advance = Advance::Ended(why);
-            return Advanced { advance, cells };
-        }
-        let advance = self.change(terms);
-        Advanced { advance, cells }
-    }
-
-    /// How many cells the answer has in the new view. Only another number of PIDs makes another
-    /// number of cells.
-    fn cells_now(&self) -> u64 {
-        let pids = |view: &View| view.network().pids().len();
-        match &self.new {
-            Some(new) if self.cells > 0 && pids(new) != pids(&self.old) => {
-                let rendering = self.query.rendering(new);
-                rendering.map_or(self.cells, |rendering| rendering.work().cells)
-            }
-            _ => self.cells,
-        }
-    }
-
-    fn change(self, terms: &Terms) -> Advance {
-        let Some(view) = self.new else {
-            return Advance::Ended(format!("there is no view {} any more", self.old.name()));
-        };
-        let Ok(resource) = self.query.resource(&view) else {
-            return Advance::Ended(QueryError::Gone.to_string());
-        };
-        if !terms.offer.has(&view, resource) {
-            return Advance::Ended(
-                "the map has grown too large to be followed; follow a filtered one".into(),
-            );
-        }
-        let forms = terms.offer.forms(&resource.kind);
-        let changes = |from: &Arc<View>| {
-            let most = terms.left.load(Ordering::Relaxed);
-            let most = most.min(terms.settings.history_bytes);
-            let change = self.query.changes(from, &view, forms, most);
-            if let Ok(Change::Patch(patch)) = &change {
-                let length = patch.text.len();
-                let less = |left: usize| Some(left.saturating_sub(length));
-                // Threads that end at once may take a little more than is left.
-                let _ = terms
-                    .left
-                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-            }
-            change
-        };
-        match changes(&self.old) {
-            Err(error) => Advance::Ended(error.to_string()),
-            Ok(Change::Same) => Advance::Same(view),
-            Ok(Change::TooLong) => Advance::Replaced(view),
-            Ok(Change::Patch(patch)) => {
-                let shortcut = self.shortcut_from.as_ref().map(changes);
-                Advance::Changed {
-                    patch,
-                    shortcut: match shortcut {
-                        Some(Ok(Change::Patch(shortcut))) => Some(shortcut),
-                        _ => None,
-                    },
-                    view,
-                }
-            }
-        }
-    }
+/// A version whose tag is to be found.
+struct Untagged {
+    view: Arc<View>,
+    query: Arc<Query>,
+    tag: Arc<OnceLock<Tag>>,
 }
 
 impl Answer {
-    /// Brings it forward; whether there is something for who follows it.
-    fn advance(&mut self, advance: Advance, now: Duration, limits: HistoryLimits) -> bool {
-        match advance {
-            Advance::Same(view) => {
-                self.history.renew(view);
-                return false;
-            }
-            Advance::Changed {
-                view,
-                patch,
-                shortcut,
-            } => {
-                let tag = tag_cell(&view, &self.kind);
-                self.history.push((view, tag), patch, shortcut, now, limits);
-            }
-            Advance::Replaced(view) => {
-                let tag = tag_cell(&view, &self.kind);
-                self.history.restart(view, tag);
-            }
-            Advance::Ended(why) => self.ended = Some(why),
-        }
-        true
-    }
-
     /// The newest version, if it has a tag that is not known yet.
-    fn untagged(&self) -> Option<(Arc<View>, Query, Arc<OnceLock<Tag>>)> {
+    fn untagged(&self) -> Option<Untagged> {
         let view = self.history.newest()?;
-        let cell = self.history.newest_tag()?;
+        let tag = self.history.newest_tag()?;
         let is_map = matches!(self.kind, Kind::CostMap(_));
-        (is_map && cell.get().is_none()).then(|| (view.clone(), self.query.clone(), cell.clone()))
+        (is_map && tag.get().is_none()).then(|| Untagged {
+            view: view.clone(),
+            query: self.query.clone(),
+            tag: tag.clone(),
+        })
     }
 }
 
@@ -699,13 +613,4 @@ fn costs_its_changes(kind: &Kind) -> bool {
         Kind::CostMap(cost_type) => cost_type.cost_mode == CostMode::Numerical,
         kind => *kind == Kind::NetworkMap,
     }
-}
-
-/// Where the tag of an answer is kept; that of a network map is known.
-fn tag_cell(view: &View, kind: &Kind) -> Arc<OnceLock<Tag>> {
-    let cell = Arc::new(OnceLock::new());
-    if *kind == Kind::NetworkMap {
-        cell.get_or_init(|| view.network().tag().clone());
-    }
-    cell
 }

@@ -30,7 +30,7 @@ impl Follower {
     }
 
     /// Its query.
-    pub(super) fn query(&self) -> Option<Query> {
+    pub(super) fn query(&self) -> Option<Arc<Query>> {
         self.look(|answer| answer.query.clone())
     }
 }

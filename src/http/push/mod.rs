@@ -5,11 +5,14 @@
 //! transport information publication service (RFC 9569; `tips`). Peers have a
 //! stream of their own (`peers`), over what manifests were signed for.
 
+mod advance;
 mod behind;
+mod cells;
 mod control;
 mod event;
 mod followed;
 mod follower;
+mod kept;
 mod moves;
 mod open;
 mod peers;

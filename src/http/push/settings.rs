@@ -21,7 +21,8 @@ pub struct Settings {
     pub max_substreams: usize,
     /// The answers, each a resource with its parameters, whose changes are kept.
     pub max_followed: usize,
-    /// The cells that all these answers have together: pairs times cost types.
+    /// The cells that all these answers have together: pairs times cost types, or the eighth part
+    /// of the bytes of the query where that is more.
     pub max_followed_cells: u64,
     /// How many of these cells are of answers that one client was the first to follow.
     pub max_cells_per_client: u64,
@@ -43,7 +44,7 @@ pub struct Settings {
     /// is sent whole.
     pub history_bytes: usize,
     /// The bytes that all histories keep together: of patches, and of the data of views that
-    /// are not the newest any more.
+    /// are not the newest any more. Above it the client whose histories keep most forgets first.
     pub max_history_bytes: usize,
     /// How long a version of an answer is kept after the next one came, and an
     /// answer after the last client followed it.

@@ -9,30 +9,25 @@ use super::peer::Client;
 #[derive(Debug, Default)]
 pub struct Shares(Mutex<HashMap<Client, usize>>);
 
-/// Places of a client, given back when dropped.
+/// A place of a client, given back when dropped.
 #[derive(Debug)]
 pub struct Place {
     shares: Arc<Shares>,
     client: Client,
-    count: usize,
 }
 
 impl Shares {
     /// A place for a client, unless it has `max`.
     pub fn take(self: &Arc<Self>, client: Client, max: usize) -> Option<Place> {
-        self.take_some(client, 1, max)
-    }
-
-    /// Some places for a client, unless it would have more than `max`.
-    pub fn take_some(self: &Arc<Self>, client: Client, count: usize, max: usize) -> Option<Place> {
         let mut held = self.lock();
         let of_client = held.get(&client).copied().unwrap_or(0);
-        let with_these = of_client.checked_add(count).filter(|sum| *sum <= max)?;
-        held.insert(client, with_these);
+        if of_client >= max {
+            return None;
+        }
+        held.insert(client, of_client + 1);
         Some(Place {
             shares: self.clone(),
             client,
-            count,
         })
     }
 
@@ -45,7 +40,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut held = self.shares.lock();
         match held.get_mut(&self.client) {
-            Some(of_client) if *of_client > self.count => *of_client -= self.count,
+            Some(of_client) if *of_client > 1 => *of_client -= 1,
             _ => {
                 held.remove(&self.client);
             }

@@ -13,7 +13,7 @@ use crate::support::{JSON, NOC, Program, Request, metric, plain_client};
 const MB: u64 = 1024 * 1024;
 
 /// A node in a process of its own with costs between so many PIDs.
-async fn program(directory: &TempDir, more: &'static str, pids: usize) -> Program {
+pub(super) async fn program(directory: &TempDir, more: &'static str, pids: usize) -> Program {
     let path = directory.path().to_owned();
     let serve = move || Program::serve(&path, more);
     let program = tokio::task::spawn_blocking(serve).await.expect("no panic");
@@ -38,7 +38,7 @@ async fn program(directory: &TempDir, more: &'static str, pids: usize) -> Progra
     program
 }
 
-async fn measured(program: &Program, name: &str) -> f64 {
+pub(super) async fn measured(program: &Program, name: &str) -> f64 {
     let url = format!("{}/metrics", program.url);
     let answer = Request::to(&plain_client(), Method::GET, &url).send().await;
     metric(answer.text(), name)

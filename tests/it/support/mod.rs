@@ -341,7 +341,12 @@ pub fn plain_client() -> reqwest::Client {
 
 /// The same at another address than any other here.
 pub fn client_elsewhere() -> reqwest::Client {
-    let address = std::net::Ipv4Addr::new(127, 0, 0, 2);
+    client_at([127, 0, 0, 2])
+}
+
+/// The same at an address.
+pub fn client_at(address: [u8; 4]) -> reqwest::Client {
+    let address = std::net::Ipv4Addr::from(address);
     let builder = client_builder().local_address(std::net::IpAddr::from(address));
     builder.build().expect("a client")
 }

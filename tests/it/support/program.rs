@@ -102,6 +102,12 @@ impl Program {
         self.memory("VmHWM:")
     }
 
+    /// Has [`Self::peak_resident`] begin anew from what is resident now.
+    pub fn forget_peak(&self) {
+        let file = format!("/proc/{}/clear_refs", self.child.id());
+        std::fs::write(file, "5").expect("it runs");
+    }
+
     fn memory(&self, what: &str) -> u64 {
         let file = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(file).expect("it runs");

@@ -1,0 +1,144 @@
+//! Bringing answers forward, from one snapshot to the next.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::ident::Tag;
+use crate::publish::{Change, HistoryLimits, Kind, Offer, Patch, Query, QueryError, View};
+
+use super::cells::cells_of;
+use super::followed::Answer;
+use super::settings::Settings;
+
+/// An answer that is to be brought to another snapshot.
+pub(super) struct Behind {
+    pub(super) old: Arc<View>,
+    pub(super) new: Option<Arc<View>>,
+    pub(super) shortcut_from: Option<Arc<View>>,
+    pub(super) query: Arc<Query>,
+    /// How many cells it counts for.
+    pub(super) cells: u64,
+}
+
+/// What became of an answer from one snapshot to the next.
+pub(super) enum Advance {
+    Same(Arc<View>),
+    Changed {
+        view: Arc<View>,
+        patch: Patch,
+        shortcut: Option<Patch>,
+    },
+    /// So much changed that it is sent whole.
+    Replaced(Arc<View>),
+    Ended(String),
+}
+
+/// On which terms answers are brought forward.
+pub(super) struct Terms {
+    pub(super) offer: Offer,
+    pub(super) settings: Settings,
+    /// The bytes that further patches may have.
+    pub(super) left: Arc<AtomicUsize>,
+}
+
+impl Behind {
+    /// How many cells the answer counts for in the new view.
+    pub(super) fn cells_now(&self) -> u64 {
+        match &self.new {
+            Some(new) if self.cells > 0 && !new.is_as_large_as(&self.old) => {
+                let rendering = self.query.rendering(new);
+                rendering.map_or(self.cells, |rendering| {
+                    cells_of(&self.query, &rendering.work())
+                })
+            }
+            _ => self.cells,
+        }
+    }
+
+    /// What becomes of it.
+    pub(super) fn advance(self, terms: &Terms) -> Advance {
+        let Some(view) = self.new else {
+            return Advance::Ended(format!("there is no view {} any more", self.old.name()));
+        };
+        let Ok(resource) = self.query.resource(&view) else {
+            return Advance::Ended(QueryError::Gone.to_string());
+        };
+        if !terms.offer.has(&view, resource) {
+            return Advance::Ended(
+                "the map has grown too large to be followed; follow a filtered one".into(),
+            );
+        }
+        let forms = terms.offer.forms(&resource.kind);
+        let changes = |from: &Arc<View>| {
+            let most = terms.left.load(Ordering::Relaxed);
+            let most = most.min(terms.settings.history_bytes);
+            let change = self.query.changes(from, &view, forms, most);
+            if let Ok(Change::Patch(patch)) = &change {
+                let length = patch.text.len();
+                let less = |left: usize| Some(left.saturating_sub(length));
+                // Threads that end at once may take a little more than is left.
+                let _ = terms
+                    .left
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            }
+            change
+        };
+        match changes(&self.old) {
+            Err(error) => Advance::Ended(error.to_string()),
+            Ok(Change::Same) => Advance::Same(view),
+            Ok(Change::TooLong) => Advance::Replaced(view),
+            Ok(Change::Patch(patch)) => {
+                let shortcut = self.shortcut_from.as_ref().map(changes);
+                Advance::Changed {
+                    patch,
+                    shortcut: match shortcut {
+                        Some(Ok(Change::Patch(shortcut))) => Some(shortcut),
+                        _ => None,
+                    },
+                    view,
+                }
+            }
+        }
+    }
+}
+
+impl Answer {
+    /// Brings it forward; whether there is something for who follows it.
+    pub(super) fn advance(
+        &mut self,
+        advance: Advance,
+        now: Duration,
+        limits: HistoryLimits,
+    ) -> bool {
+        match advance {
+            Advance::Same(view) => {
+                self.history.renew(view);
+                return false;
+            }
+            Advance::Changed {
+                view,
+                patch,
+                shortcut,
+            } => {
+                let tag = tag_cell(&view, &self.kind);
+                self.history.push((view, tag), patch, shortcut, now, limits);
+            }
+            Advance::Replaced(view) => {
+                let tag = tag_cell(&view, &self.kind);
+                self.history.restart(view, tag);
+            }
+            Advance::Ended(why) => self.ended = Some(why),
+        }
+        true
+    }
+}
+
+/// Where the tag of an answer is kept; that of a network map is known.
+pub(super) fn tag_cell(view: &View, kind: &Kind) -> Arc<OnceLock<Tag>> {
+    let cell = Arc::new(OnceLock::new());
+    if *kind == Kind::NetworkMap {
+        cell.get_or_init(|| view.network().tag().clone());
+    }
+    cell
+}

@@ -1,0 +1,160 @@
+//! What histories keep in memory, and whose old versions are forgotten first.
+//!
+//! A history keeps its patches, and the views that its older versions are made from. Where all
+//! together keep more than they may, the client whose histories keep most forgets first: one that
+//! follows much that changes all the time leaves others theirs.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::http::socket::Client;
+use crate::publish::{History, Snapshot, View};
+
+use super::moves::AnswerId;
+
+/// The bytes that views take beside the newest of their name, by where they lie.
+pub(super) type Sizes = HashMap<usize, usize>;
+
+/// A history, and whose it is.
+pub(super) struct Owned<'a> {
+    pub(super) id: AnswerId,
+    pub(super) owner: Option<Client>,
+    pub(super) history: &'a mut History<Arc<View>>,
+}
+
+/// The views that are in memory only since older versions are kept whole, each once.
+pub(super) fn older<'h>(
+    histories: impl Iterator<Item = &'h History<Arc<View>>>,
+    newest: &Snapshot,
+) -> Vec<Arc<View>> {
+    let is_newest = |view: &Arc<View>| {
+        let newest = newest.view(view.name());
+        newest.is_some_and(|newest| Arc::ptr_eq(newest, view))
+    };
+    let mut seen = HashSet::new();
+    let views = histories.flat_map(History::snapshots);
+    let older = views.filter(|view| seen.insert(place(view)) && !is_newest(view));
+    older.cloned().collect()
+}
+
+/// What they take beside the newest ones.
+pub(super) fn sizes(older: Vec<Arc<View>>, newest: &Snapshot) -> Sizes {
+    let bytes = |view: &Arc<View>| match newest.view(view.name()) {
+        Some(newest) => view.bytes_beside(Some(newest)),
+        None => 0,
+    };
+    older
+        .iter()
+        .map(|view| (place(view), bytes(view)))
+        .collect()
+}
+
+/// Forgets old versions until the histories keep at most so many bytes, or one version each: of
+/// which answers, and how many bytes are kept then.
+pub(super) fn bound(
+    histories: Vec<Owned<'_>>,
+    sizes: &Sizes,
+    most: usize,
+) -> (Vec<AnswerId>, usize) {
+    let mut kept = Kept::new(sizes);
+    let mut by_owner: HashMap<Option<Client>, Vec<Owned<'_>>> = HashMap::new();
+    for owned in histories {
+        kept.count(owned.owner, owned.history);
+        by_owner.entry(owned.owner).or_default().push(owned);
+    }
+    // Whose histories keep how much, but for those that have nothing left to forget.
+    let mut owners: BTreeSet<(usize, Option<Client>)> = by_owner
+        .keys()
+        .map(|owner| (kept.of_owner(*owner), *owner))
+        .collect();
+    let mut forgotten = Vec::new();
+    while kept.all > most {
+        let Some((_, owner)) = owners.pop_last() else {
+            break;
+        };
+        let before = forgotten.len();
+        for owned in by_owner.get_mut(&owner).into_iter().flatten() {
+            kept.uncount(owner, owned.history);
+            if owned.history.forget_oldest() {
+                forgotten.push(owned.id);
+            }
+            kept.count(owner, owned.history);
+            if kept.all <= most {
+                break;
+            }
+        }
+        if forgotten.len() > before {
+            owners.insert((kept.of_owner(owner), owner));
+        }
+    }
+    (forgotten, kept.all)
+}
+
+/// What histories keep. A view that several keep counts once in all, and once for each owner.
+struct Kept<'s> {
+    sizes: &'s Sizes,
+    all: usize,
+    of_owner: HashMap<Option<Client>, usize>,
+    /// How many histories keep a view, in all and of each owner.
+    views: HashMap<usize, usize>,
+    views_of: HashMap<(Option<Client>, usize), usize>,
+}
+
+impl<'s> Kept<'s> {
+    fn new(sizes: &'s Sizes) -> Self {
+        Self {
+            sizes,
+            all: 0,
+            of_owner: HashMap::new(),
+            views: HashMap::new(),
+            views_of: HashMap::new(),
+        }
+    }
+
+    fn of_owner(&self, owner: Option<Client>) -> usize {
+        self.of_owner.get(&owner).copied().unwrap_or(0)
+    }
+
+    fn count(&mut self, owner: Option<Client>, history: &History<Arc<View>>) {
+        let of_owner = self.of_owner.entry(owner).or_default();
+        *of_owner += history.memory();
+        self.all += history.memory();
+        for view in history.snapshots().map(place) {
+            let bytes = self.sizes.get(&view).copied().unwrap_or(0);
+            for (count, sum) in [
+                (self.views.entry(view).or_default(), &mut self.all),
+                (
+                    self.views_of.entry((owner, view)).or_default(),
+                    &mut *of_owner,
+                ),
+            ] {
+                *sum += if *count == 0 { bytes } else { 0 };
+                *count += 1;
+            }
+        }
+    }
+
+    fn uncount(&mut self, owner: Option<Client>, history: &History<Arc<View>>) {
+        let of_owner = self.of_owner.entry(owner).or_default();
+        *of_owner -= history.memory();
+        self.all -= history.memory();
+        for view in history.snapshots().map(place) {
+            let bytes = self.sizes.get(&view).copied().unwrap_or(0);
+            for (count, sum) in [
+                (self.views.entry(view).or_default(), &mut self.all),
+                (
+                    self.views_of.entry((owner, view)).or_default(),
+                    &mut *of_owner,
+                ),
+            ] {
+                *count -= 1;
+                *sum -= if *count == 0 { bytes } else { 0 };
+            }
+        }
+    }
+}
+
+/// Where a view lies.
+fn place(view: &Arc<View>) -> usize {
+    Arc::as_ptr(view) as usize
+}
