@@ -155,7 +155,9 @@ pub fn composed<'m>(merged: &'m Merged, name: &str) -> &'m Composed {
 pub fn fill_rows(pool: &ThreadPool, composed: &Composed, cells: &mut [f64]) {
     pool.install(|| {
         let rows = cells.par_chunks_mut(composed.size).enumerate();
-        rows.for_each(|(src, row)| composed.fill_row(src, row));
+        rows.for_each(|(src, row)| {
+            composed.fill_row(src, row);
+        });
     });
     black_box(cells);
 }

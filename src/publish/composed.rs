@@ -9,12 +9,12 @@
 //! comparison for each cell and *f*.
 
 use std::collections::HashSet;
-use std::ops::Range;
 use std::sync::Arc;
 
 use crate::ident::Tag;
 use crate::net::{Matrix, Row};
 
+use super::onward::Onward;
 use super::routes::Routes;
 use super::rule::Rule;
 
@@ -74,15 +74,15 @@ const LANES: usize = 8;
 
 /// What leads from one PID to a border of another domain.
 #[derive(Debug, Clone, Copy)]
-struct Lead {
+pub(super) struct Lead {
     /// The border, in its domain.
-    to: usize,
+    pub(super) to: usize,
     /// The border that it leaves the first domain by.
     from: usize,
     rank: u32,
     cost: f64,
     /// The measure of the metric that is asked for, if it is another.
-    other: f64,
+    pub(super) other: f64,
 }
 
 const NO_LEAD: Lead = Lead {
@@ -122,7 +122,7 @@ impl Access {
     }
 
     /// From a border to a PID.
-    fn inward(&self, border: usize, pid: usize) -> f64 {
+    pub(super) fn inward(&self, border: usize, pid: usize) -> f64 {
         self.into[border].get(pid).unwrap_or(f64::NAN)
     }
 
@@ -139,6 +139,17 @@ impl Access {
 }
 
 impl Across {
+    /// The steps that it takes to know what leads on from a PID of a domain: its borders, each with
+    /// all others.
+    pub(super) fn steps_from(&self, from: usize) -> u64 {
+        (self.routes.borders_of(from).len() * self.routes.borders()) as u64
+    }
+
+    /// The steps that it takes from there to a PID of a domain: the borders of that.
+    pub(super) fn steps_to(&self, to: usize) -> u64 {
+        self.routes.borders_of(to).len() as u64
+    }
+
     /// The borders by which the path from PID `a` of one domain to PID `b` of
     /// another leaves the first and enters the last, as places among the
     /// borders of each.
@@ -155,7 +166,7 @@ impl Across {
 
     /// What leads from PID `a` of one domain to the borders of another; of two
     /// that cost the same in the end, the first is to be taken.
-    fn leads(&self, from: usize, a: usize, to: usize, leads: &mut Vec<Lead>) {
+    pub(super) fn leads(&self, from: usize, a: usize, to: usize, leads: &mut Vec<Lead>) {
         leads.clear();
         let (routes, entries) = (&self.routes.from[from], self.routes.borders_of(to));
         if entries.is_empty() {
@@ -186,7 +197,7 @@ impl Across {
     }
 
     /// Of the leads into a domain, the one that the path to its PID `b` takes.
-    fn best<'l>(&self, leads: &'l [Lead], to: usize, b: usize) -> Option<&'l Lead> {
+    pub(super) fn best<'l>(&self, leads: &'l [Lead], to: usize, b: usize) -> Option<&'l Lead> {
         let (mut best, mut least) = (None, f64::INFINITY);
         for lead in leads {
             let cost = lead.cost + self.select[to].inward(lead.to, b);
@@ -199,7 +210,7 @@ impl Across {
 
     /// Of the metric that ways are selected by: what the least costs from PID
     /// `a` of a domain to each border, of whatever domain.
-    fn starts(&self, from: usize, a: usize, starts: &mut Vec<f64>) {
+    pub(super) fn starts(&self, from: usize, a: usize, starts: &mut Vec<f64>) {
         starts.clear();
         starts.resize(self.routes.borders(), f64::INFINITY);
         let ways = &self.routes.from[from].cost;
@@ -214,7 +225,7 @@ impl Across {
 }
 
 /// The least cost over borders with these starts to PID `b` of a domain.
-fn least(starts: &[f64], select: &Access, b: usize) -> f64 {
+pub(super) fn least(starts: &[f64], select: &Access, b: usize) -> f64 {
     let mut least = f64::INFINITY;
     for (border, start) in starts.iter().enumerate() {
         least = least.min(start + select.inward(border, b));
@@ -324,23 +335,38 @@ impl Composed {
     }
 
     /// The domain of a PID, and the PID's place in it.
-    fn place(&self, pid: usize) -> Option<(usize, usize)> {
+    pub(super) fn place(&self, pid: usize) -> Option<(usize, usize)> {
         let next = self.domains.partition_point(|domain| domain.first <= pid);
         let domain = next.checked_sub(1)?;
         let place = pid - self.domains[domain].first;
         (place < self.domains[domain].pids).then_some((domain, place))
     }
 
-    /// Writes the costs from `src` to every PID.
+    /// The steps that it takes at most to know what leads on from a PID. There are as many again
+    /// for each cell as [`Self::steps_to`] says.
+    pub fn steps_from(&self, src: u32) -> u64 {
+        let steps = self.across.as_ref().zip(self.place(src as usize));
+        steps.map_or(0, |(across, (from, _))| across.steps_from(from))
+    }
+
+    /// The steps that a cell takes in the column of a PID.
+    pub fn steps_to(&self, dst: u32) -> u64 {
+        let steps = self.across.as_ref().zip(self.place(dst as usize));
+        steps.map_or(0, |(across, (to, _))| across.steps_to(to))
+    }
+
+    /// Writes the costs from `src` to every PID; the steps that it took.
     ///
     /// # Panics
     /// `out` has not one place for each PID.
-    pub fn fill_row(&self, src: usize, out: &mut [f64]) {
+    pub fn fill_row(&self, src: usize, out: &mut [f64]) -> u64 {
         assert_eq!(out.len(), self.size, "a row has a cell for each PID");
         let Some((from, a)) = self.place(src) else {
             out.fill(f64::NAN);
-            return;
+            return 0;
         };
+        let across = self.across.as_ref();
+        let mut steps = across.map_or(0, |across| across.steps_from(from));
         let (mut leads, mut starts) = (Vec::new(), Vec::new());
         if let Some(across) = self.across.as_ref().filter(|across| across.other.is_none()) {
             across.starts(from, a, &mut starts);
@@ -354,105 +380,45 @@ impl Composed {
             match &self.across {
                 _ if to == from => domain.fill_row(a, out),
                 None => out.fill(f64::NAN),
-                Some(across) => match &across.other {
-                    None => {
-                        let starts = &starts[across.routes.borders_of(to)];
-                        fill_selected(starts, &across.select[to], out);
+                Some(across) => {
+                    steps += across.steps_to(to) * out.len() as u64;
+                    match &across.other {
+                        None => {
+                            let starts = &starts[across.routes.borders_of(to)];
+                            fill_selected(starts, &across.select[to], out);
+                        }
+                        Some((_, by)) => {
+                            across.leads(from, a, to, &mut leads);
+                            fill_other(&leads, &across.select[to], &by[to], out, across.rule);
+                        }
                     }
-                    Some((_, by)) => {
-                        across.leads(from, a, to, &mut leads);
-                        fill_other(&leads, &across.select[to], &by[to], out, across.rule);
-                    }
-                },
+                }
             }
         }
         out[filled..].fill(f64::NAN);
+        steps
     }
 
     /// Writes the costs from each of `srcs` to each of `dsts`, row by row. An
-    /// index that no PID has yields no cost.
-    pub fn gather(&self, srcs: &[u32], dsts: &[u32], out: &mut Vec<f64>) {
+    /// index that no PID has yields no cost. `onward` is what the last rows went by.
+    pub fn gather(&self, srcs: &[u32], dsts: &[u32], out: &mut Vec<f64>, onward: &mut Onward) {
         out.clear();
         out.reserve(srcs.len() * dsts.len());
         let places: Vec<_> = dsts.iter().map(|&dst| self.place(dst as usize)).collect();
-        let mut onward = Onward::new(self);
         for &src in srcs {
             let Some((from, a)) = self.place(src as usize) else {
                 out.extend(dsts.iter().map(|_| f64::NAN));
                 continue;
             };
-            onward.start(from, a);
-            out.extend(places.iter().map(|place| match *place {
-                Some((to, b)) if to == from => self.domains[from].cost(a, b),
-                Some((to, b)) => onward.cost(to, b),
-                None => f64::NAN,
-            }));
-        }
-    }
-}
-
-/// What leads on from one PID, worked out for the domains that are asked for.
-struct Onward<'c> {
-    across: Option<&'c Across>,
-    from: usize,
-    a: usize,
-    /// In the metric that ways are selected by: the least cost to each border.
-    starts: Vec<f64>,
-    /// In another: what leads to the domains asked for, and where that is.
-    leads: Vec<Lead>,
-    known: Vec<Option<Range<usize>>>,
-    asked: Vec<usize>,
-    scratch: Vec<Lead>,
-}
-
-impl<'c> Onward<'c> {
-    fn new(composed: &'c Composed) -> Self {
-        Self {
-            across: composed.across.as_ref(),
-            from: 0,
-            a: 0,
-            starts: Vec::new(),
-            leads: Vec::new(),
-            known: vec![None; composed.domains.len()],
-            asked: Vec::new(),
-            scratch: Vec::new(),
-        }
-    }
-
-    /// Starts at PID `a` of a domain.
-    fn start(&mut self, from: usize, a: usize) {
-        (self.from, self.a) = (from, a);
-        self.leads.clear();
-        for domain in self.asked.drain(..) {
-            self.known[domain] = None;
-        }
-        if let Some(across) = self.across.filter(|across| across.other.is_none()) {
-            across.starts(from, a, &mut self.starts);
-        }
-    }
-
-    /// The cost to PID `b` of another domain.
-    fn cost(&mut self, to: usize, b: usize) -> f64 {
-        let Some(across) = self.across else {
-            return f64::NAN;
-        };
-        let Some((_, by)) = &across.other else {
-            let starts = &self.starts[across.routes.borders_of(to)];
-            return least(starts, &across.select[to], b);
-        };
-        let known = self.known[to].get_or_insert_with(|| {
-            across.leads(self.from, self.a, to, &mut self.scratch);
-            let begin = self.leads.len();
-            self.leads.extend_from_slice(&self.scratch);
-            self.asked.push(to);
-            begin..self.leads.len()
-        });
-        match across.best(&self.leads[known.clone()], to, b) {
-            Some(lead) => {
-                let then = by[to].inward(lead.to, b);
-                across.rule.cost(across.rule.join(lead.other, then))
+            let across = self.across.as_ref();
+            if let Some(across) = across {
+                onward.start(across, from, a);
             }
-            None => f64::NAN,
+            out.extend(places.iter().map(|place| match (*place, across) {
+                (Some((to, b)), _) if to == from => self.domains[from].cost(a, b),
+                (Some((to, b)), Some(across)) => onward.cost(across, to, b),
+                _ => f64::NAN,
+            }));
         }
     }
 }

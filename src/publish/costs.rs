@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::net::Matrix;
 
 use super::composed::Composed;
+use super::onward::Onward;
 
 /// Costs between the PIDs of a view, by index; NaN where there is none.
 #[derive(Debug, Clone)]
@@ -24,14 +25,34 @@ impl Costs {
         }
     }
 
-    /// Writes the costs from `src` to every PID into `out`, NaN where there is
-    /// none.
-    pub fn row(&self, src: u32, out: &mut Vec<f64>) {
+    /// The steps that the first cell of a row takes beyond reading it, and so the first of the
+    /// next row unless that is of the same PID: an addition and a comparison each.
+    pub fn steps_from(&self, src: u32) -> u64 {
         match self {
-            Costs::Dense(matrix) => matrix.row(src as usize).copy_to(matrix.cols(), out),
+            Costs::Dense(_) => 0,
+            Costs::Composed(composed) => composed.steps_from(src),
+        }
+    }
+
+    /// The steps that a cell in the column of a PID takes beyond reading it.
+    pub fn steps_to(&self, dst: u32) -> u64 {
+        match self {
+            Costs::Dense(_) => 0,
+            Costs::Composed(composed) => composed.steps_to(dst),
+        }
+    }
+
+    /// Writes the costs from `src` to every PID into `out`, NaN where there is
+    /// none; the steps that it took.
+    pub fn row(&self, src: u32, out: &mut Vec<f64>) -> u64 {
+        match self {
+            Costs::Dense(matrix) => {
+                matrix.row(src as usize).copy_to(matrix.cols(), out);
+                0
+            }
             Costs::Composed(composed) => {
                 out.resize(composed.size, f64::NAN);
-                composed.fill_row(src as usize, out);
+                composed.fill_row(src as usize, out)
             }
         }
     }
@@ -47,9 +68,20 @@ impl Costs {
     /// Writes the costs from each of `srcs` to each of `dsts` into `out`, row
     /// by row. An index that no PID has yields no cost.
     pub fn gather(&self, srcs: &[u32], dsts: &[u32], out: &mut Vec<f64>) {
+        self.gather_on(srcs, dsts, out, &mut Onward::default());
+    }
+
+    /// As [`Self::gather`], going on from where the rows before it ended.
+    pub(super) fn gather_on(
+        &self,
+        srcs: &[u32],
+        dsts: &[u32],
+        out: &mut Vec<f64>,
+        onward: &mut Onward,
+    ) {
         match self {
             Costs::Dense(matrix) => matrix.gather(srcs, dsts, out),
-            Costs::Composed(composed) => composed.gather(srcs, dsts, out),
+            Costs::Composed(composed) => composed.gather(srcs, dsts, out, onward),
         }
     }
 

@@ -16,6 +16,7 @@ mod history;
 mod name;
 mod network;
 mod offer;
+mod onward;
 mod patch;
 mod plan;
 mod properties;

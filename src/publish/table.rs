@@ -10,12 +10,20 @@ use crate::alto::query::CostSelection;
 use crate::ident::PidName;
 
 use super::costs::Costs;
+use super::onward::Onward;
 use super::rank::{Ranking, Ranks};
 use super::view::View;
 use super::work::Work;
 
 /// About how many cells a block has.
 const BLOCK: usize = 16 * 1024;
+
+/// How many steps in computing costs take as long as reading a cell, at most.
+const STEPS: u64 = 16;
+
+/// How many steps the cells of a block take at most, if it has more than one row, and how many
+/// what leads on from its PIDs: a millisecond or two.
+const STEPS_OF_BLOCK: u64 = 1 << 20;
 
 /// One side of a table: PIDs of a view, or endpoints in them, in canonical
 /// order and each once.
@@ -79,14 +87,20 @@ pub(super) struct Block {
     /// By type, row by row; NaN stands for a pair that has no cost or failed.
     layers: Vec<Vec<f64>>,
     row: Vec<f64>,
-    /// The cells that were read into it so far.
+    /// By type, what the last row went by.
+    onward: Vec<Onward>,
+    /// The steps that the cells of a row take, once they are known.
+    steps_of_row: Option<u64>,
+    /// The cells that were read into it so far, and the steps that whole rows took.
     read: u64,
+    steps: u64,
 }
 
 impl Block {
-    /// The cells that were read through it.
+    /// What was read through it: cells, and the steps that computing them took as such.
     pub(super) fn cells_read(&self) -> u64 {
-        self.read
+        let steps = self.steps + self.onward.iter().map(Onward::steps).sum::<u64>();
+        self.read + steps / STEPS
     }
 }
 
@@ -237,16 +251,41 @@ impl Table {
             .iter()
             .sum::<u64>();
         let tests = self.conditions.tests() as u64;
+        let begun = self.srcs.pids.chunk_by(|a, b| a == b);
+        let begun = begun.map(|same| self.steps_from(view, same[0]));
+        let steps = rows.saturating_mul(self.steps_of_row(view)) + begun.sum::<u64>();
         let ranked = self.types.iter().filter(|t| is_ordinal(t)).count() as u64;
         let keys = self.dsts.bytes(view);
         let row = keys + columns * wanted * NUMBER;
         let block = columns.max(BLOCK as u64) * types * size_of::<f64>() as u64;
         Work {
-            cells: pairs.saturating_mul((types + tests) * passes),
+            cells: (pairs.saturating_mul(types + tests))
+                .saturating_add(steps / STEPS)
+                .saturating_mul(passes),
             bytes: self.srcs.bytes(view) + rows.saturating_mul(row),
             // A buffer that grows is twice as large for a moment.
             memory: block + 2 * (row + keys) + 2 * pairs * ranked * size_of::<f64>() as u64,
         }
+    }
+
+    /// The costs that are read, one for each type that there is.
+    fn costs<'v>(&'v self, view: &'v View) -> impl Iterator<Item = &'v Costs> {
+        let costs = |cost_type: &CostType| view.costs().get(&cost_type.cost_metric);
+        self.types.iter().filter_map(costs)
+    }
+
+    /// The steps that it takes to know what leads on from a PID.
+    fn steps_from(&self, view: &View, src: u32) -> u64 {
+        self.costs(view).map(|costs| costs.steps_from(src)).sum()
+    }
+
+    /// The steps that the cells of a row take.
+    fn steps_of_row(&self, view: &View) -> u64 {
+        let of_type = |costs: &Costs| {
+            let dsts = self.dsts.pids.iter();
+            dsts.map(|dst| costs.steps_to(*dst)).sum::<u64>()
+        };
+        self.costs(view).map(of_type).sum()
     }
 
     /// The ordinal types that are ranked over these pairs.
@@ -352,25 +391,47 @@ impl Table {
     /// Reads the costs from a row on as they are stated.
     fn read(&self, view: &View, row: usize, block: &mut Block) {
         let columns = self.dsts.len();
-        let rows = (BLOCK / columns.max(1)).max(1);
-        let end = self.srcs.len().min(row + rows);
-        block.rows = row..end;
+        block.rows = row..self.end_of_block(view, row, block);
         let srcs = &self.srcs.pids[block.rows.clone()];
         block.read += (srcs.len() * columns * self.types.len()) as u64;
         block.layers.resize_with(self.types.len(), Vec::new);
-        for (layer, cost_type) in block.layers.iter_mut().zip(&self.types) {
+        block.onward.resize_with(self.types.len(), Onward::default);
+        let layers = block.layers.iter_mut().zip(&mut block.onward);
+        for ((layer, onward), cost_type) in layers.zip(&self.types) {
             layer.clear();
             match view.costs().get(&cost_type.cost_metric) {
                 None => layer.resize(srcs.len() * columns, f64::NAN),
                 Some(costs) if self.dsts.is_all_of(costs) => {
                     for src in srcs {
-                        costs.row(*src, &mut block.row);
+                        block.steps += costs.row(*src, &mut block.row);
                         layer.extend_from_slice(&block.row);
                     }
                 }
-                Some(costs) => costs.gather(srcs, &self.dsts.pids, layer),
+                Some(costs) => costs.gather_on(srcs, &self.dsts.pids, layer, onward),
             }
         }
+    }
+
+    /// Where a block that begins with a row ends: it has one row at least, and more only while
+    /// they take neither too much memory nor too many steps.
+    fn end_of_block(&self, view: &View, row: usize, block: &mut Block) -> usize {
+        let of_row = block
+            .steps_of_row
+            .get_or_insert_with(|| self.steps_of_row(view));
+        let most =
+            (BLOCK / self.dsts.len().max(1)).min((STEPS_OF_BLOCK / (*of_row).max(1)) as usize);
+        let rows = self.srcs.pids.iter().skip(row).take(most.max(1));
+        let (mut last, mut steps, mut end) = (None, 0, row);
+        for src in rows {
+            if last.replace(src) != Some(src) {
+                steps += self.steps_from(view, *src);
+            }
+            if end > row && steps > STEPS_OF_BLOCK {
+                break;
+            }
+            end += 1;
+        }
+        end
     }
 
     /// Turns ordinal costs into their ranks.

@@ -4,8 +4,8 @@
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Work {
     /// The cells that are read and tested: pairs of sources and destinations
-    /// times the cost types read and the comparisons made for each; for other
-    /// answers the values looked up.
+    /// times the cost types read and the comparisons made for each, and what it
+    /// takes to compute them; for other answers the values looked up.
     pub cells: u64,
     /// About how many bytes the body has.
     pub bytes: u64,

@@ -8,4 +8,5 @@ mod incremental;
 mod paths;
 mod prefixes;
 mod properties;
+mod work;
 mod world;

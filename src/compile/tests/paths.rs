@@ -176,7 +176,9 @@ fn check(world: &World) {
     for costs in merged.view.costs().values() {
         let (mut row, mut gathered) = (Vec::new(), Vec::new());
         for &src in &all {
-            costs.row(src, &mut row);
+            let steps = costs.row(src, &mut row);
+            let to: u64 = all.iter().map(|dst| costs.steps_to(*dst)).sum();
+            assert!(steps <= costs.steps_from(src) + to, "they are known before");
             costs.gather(&[src], &all, &mut gathered);
             let bits = |costs: &[f64]| {
                 costs

@@ -1,0 +1,101 @@
+//! What costs between domains take to compute is known before, and done in short steps.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde_json::json;
+
+use crate::compile::{MergePolicy, Relationship, merged_view};
+use crate::publish::{Kind, Rendering};
+
+use super::world::{Stated, StatedLink, label};
+
+/// The borders of each of two domains.
+const BORDERS: usize = 64;
+
+/// A domain all of whose PIDs are borders, each linked to one of the other. Addresses that follow
+/// each other are in different PIDs.
+fn domain(name: &'static str, net: u8, peer: &'static str) -> Stated {
+    let address =
+        |pid: usize, n: usize| -> &'static str { format!("10.{net}.{n}.{pid}/32").leak() };
+    let prefixes: Vec<Vec<&str>> = (0..BORDERS)
+        .map(|pid| (0..32).map(|n| address(pid, n)).collect())
+        .collect();
+    let prefixes: Vec<&[&str]> = prefixes.iter().map(Vec::as_slice).collect();
+    let mut stated = Stated::new(name, &prefixes);
+    for metric in ["routingcost", "hopcount"] {
+        let costs = vec![Some(1.0); BORDERS * BORDERS];
+        stated.costs.insert(metric, costs);
+    }
+    for border in 0..BORDERS {
+        let link = StatedLink {
+            border,
+            peer,
+            peer_border: border,
+            relationship: Relationship::Open,
+            costs: [("routingcost", 1.0), ("hopcount", 1.0)].into(),
+        };
+        stated.links.insert(format!("l{border}"), link);
+    }
+    stated
+}
+
+/// The costs in a metric of so many addresses of one domain, in `pids` of its PIDs, to one address
+/// of the other.
+fn asked(metric: &str, addresses: usize, pids: usize) -> Rendering {
+    let domains = [domain("a", 1, "b"), domain("b", 2, "a")];
+    let domains: Vec<_> = domains.iter().map(Stated::domain).collect();
+    let merged = merged_view(&domains, &MergePolicy::new(label("b")), None);
+    let source = |n: usize| format!("ipv4:10.1.{}.{}", n / pids, n % pids);
+    let query = json!({
+        "cost-type": {"cost-metric": metric, "cost-mode": "numerical"},
+        "endpoints": {
+            "srcs": (0..addresses).map(source).collect::<Vec<_>>(),
+            "dsts": ["ipv4:10.2.0.7"]
+        }
+    });
+    let nobody = IpAddr::from(Ipv4Addr::UNSPECIFIED);
+    let view = merged.view.clone();
+    let text = query.to_string();
+    Rendering::query(view, &Kind::EndpointCosts, text.as_bytes(), nobody).expect("sound")
+}
+
+/// Writes it all: the text, what was read, and the most that was read in one step.
+fn written(mut rendering: Rendering) -> (String, u64, u64) {
+    let (mut text, mut longest, mut more) = (Vec::new(), 0, true);
+    while more {
+        let before = rendering.cells_read();
+        more = rendering.write_piece(&mut text);
+        longest = longest.max(rendering.cells_read() - before);
+    }
+    let text = String::from_utf8(text).expect("text");
+    (text, rendering.cells_read(), longest)
+}
+
+#[test]
+fn a_row_counts_by_the_borders_that_it_goes_by() {
+    // Each source begins a row of its own: 64 borders with 128.
+    let steps = (BORDERS * 2 * BORDERS) as u64;
+    for metric in ["routingcost", "hopcount"] {
+        let rendering = asked(metric, 2000, BORDERS);
+        let work = rendering.work();
+        assert!(work.cells >= 2000 * (1 + steps / 16), "{metric}: {work:?}");
+        let (text, read, longest) = written(rendering);
+        assert_eq!(text.matches("10.2.0.7").count(), 2000, "{metric}");
+        assert!(read <= work.cells, "{metric}: {read} of {work:?}");
+        assert!(longest < 200_000, "{metric}: {longest} in one step");
+    }
+    let (_, read, _) = written(asked("routingcost", 2000, BORDERS));
+    assert!(read >= 2000 * steps / 16, "what is done is what is counted");
+}
+
+#[test]
+fn rows_of_one_pid_share_what_leads_on_from_it() {
+    for metric in ["routingcost", "hopcount"] {
+        let rendering = asked(metric, 32, 1);
+        let work = rendering.work();
+        assert!(work.cells < 32 * 10 + 1000, "{metric}: {work:?}");
+        let (text, read, _) = written(rendering);
+        assert_eq!(text.matches("10.2.0.7").count(), 32);
+        assert!(read <= work.cells, "{metric}: {read} of {work:?}");
+    }
+}
