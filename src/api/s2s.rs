@@ -162,7 +162,7 @@ pub struct PeerStatus {
     /// The label of its domain.
     #[schemars(with = "String")]
     pub domain: DomainLabel,
-    /// The URI of its directory, as configured.
+    /// The URI of its directory, as configured; a query is not shown.
     pub directory: String,
     /// What is spoken with it; absent until that was found out.
     #[serde(default, skip_serializing_if = "Option::is_none")]

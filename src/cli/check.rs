@@ -5,7 +5,6 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::config::Config;
-use crate::federation::Keyring;
 
 use super::output::say;
 use super::{ConfigOptions, Failure};
@@ -103,12 +102,6 @@ fn forwarded(config: &Config) -> Vec<String> {
 /// The configuration, if a node can run with it and the files that it names.
 fn usable(file: &Path) -> Result<Config, String> {
     let config = Config::load(file).map_err(|error| error.to_string())?;
-    if let Some(files) = &config.node.tls {
-        crate::http::Tls::load(files).map_err(|error| error.to_string())?;
-    }
-    let own = &config.federation.own;
-    if !own.make_key || own.keys.key.exists() {
-        Keyring::load(&own.keys).map_err(|error| error.to_string())?;
-    }
+    config.check_files().map_err(|error| error.to_string())?;
     Ok(config)
 }

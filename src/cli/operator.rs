@@ -10,6 +10,7 @@ use url::Url;
 use crate::alto::media;
 use crate::client::{self, Client};
 use crate::config::Config;
+use crate::ident::Hidden;
 
 use super::Failure;
 
@@ -57,17 +58,28 @@ impl NodeOptions {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        let token = self.token_env.as_ref().map(|variable| {
-            std::env::var(variable).map_err(|_| Failure::Usage(format!("{variable} is not set")))
-        });
+        let token = token(self.token_env.as_deref())?;
         let options = client::Options {
-            token: token.transpose()?.map(Into::into),
+            token,
             cacert: self.cacert.clone(),
             ..client::Options::default()
         };
         let client = Client::new(&base, &options)?;
         Ok(Operated { client, base })
     }
+}
+
+/// The token in the environment variable that `--token-env` names, if it does. Never tells what
+/// was given: it may be the token itself.
+pub(super) fn token(variable: Option<&str>) -> Result<Option<Hidden>, Failure> {
+    let read = |variable| {
+        let set = std::env::var(variable).map(Hidden::from);
+        set.map_err(|_| {
+            let text = "the environment variable that --token-env names is not set";
+            Failure::Usage(text.to_owned())
+        })
+    };
+    variable.map(read).transpose()
 }
 
 impl Operated {

@@ -14,6 +14,7 @@ use crate::alto::canonical::number_text;
 use crate::client::{self, Catalog, Client, Offer, Wanted};
 
 use super::Failure;
+use super::operator::token;
 use super::output::say;
 use super::watch;
 
@@ -94,13 +95,11 @@ impl From<&CostType> for Wanted {
 
 /// Asks and prints the answer.
 pub(super) async fn run(options: &Options) -> Result<(), Failure> {
-    let token = options.token_env.as_ref().map(|variable| {
-        std::env::var(variable).map_err(|_| Failure::Usage(format!("{variable} is not set")))
-    });
+    let token = token(options.token_env.as_deref())?;
     let client = Client::new(
         &options.url,
         &client::Options {
-            token: token.transpose()?.map(Into::into),
+            token,
             cacert: options.cacert.clone(),
             timeout: Duration::from_secs(options.timeout),
             ..client::Options::default()

@@ -9,6 +9,7 @@ use crate::alto::media;
 use crate::alto::meta::StatedCostType;
 
 use super::http::{Client, ClientError};
+use super::link::shown;
 
 /// The resources of a directory and of those it delegates to (RFC 7285
 /// §9.1.1: their ids are unique among all of them).
@@ -137,7 +138,7 @@ impl Crawl {
     /// It is no directory.
     pub fn take(&mut self, place: &Url, body: &[u8]) -> Result<(), ClientError> {
         let failed = |reason: String| ClientError::Transport {
-            url: place.to_string(),
+            url: shown(place),
             reason,
         };
         let directory: Directory = serde_json::from_slice(body)

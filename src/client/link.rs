@@ -147,7 +147,7 @@ impl Link {
         };
         let answer = self.clock.timeout(limit, exchange).await;
         answer.unwrap_or_else(|Elapsed| {
-            let url = call.url.to_string();
+            let url = shown(call.url);
             Err(PeerError::Timeout { url, limit })
         })
     }
@@ -163,7 +163,7 @@ impl Link {
             && !coding.eq_ignore_ascii_case("identity")
         {
             return Err(PeerError::Body {
-                url: call.url.to_string(),
+                url: shown(call.url),
                 reason: format!("coded as {coding:.80}; no coding was asked for"),
                 limit: false,
             });
@@ -220,7 +220,7 @@ impl Link {
         }
         let limit = call.patience.unwrap_or(self.limits.patience);
         let sent = self.clock.timeout(limit, request.send()).await;
-        let url = || call.url.to_string();
+        let url = || shown(call.url);
         sent.map_err(|Elapsed| PeerError::Timeout { url: url(), limit })?
             .map_err(|error| self.failed(call.url, &error))
     }
@@ -231,7 +231,7 @@ impl Link {
         call: &Call<'_>,
     ) -> Result<Bytes, PeerError> {
         let refused = |error: BodyError| PeerError::Body {
-            url: call.url.to_string(),
+            url: shown(call.url),
             reason: error.to_string(),
             limit: matches!(
                 error,
@@ -266,7 +266,7 @@ impl Link {
                 biased;
                 chunk = response.chunk() => chunk,
                 () = deadline => {
-                    return Err(PeerError::Slow { url: call.url.to_string(), limit: pace });
+                    return Err(PeerError::Slow { url: shown(call.url), limit: pace });
                 }
             };
             match chunk.map_err(|error| self.failed(call.url, &error))? {
@@ -293,14 +293,14 @@ impl Link {
             source = error.source();
         }
         PeerError::Transport {
-            url: url.to_string(),
+            url: shown(url),
             reason: reason(error),
         }
     }
 
     fn elsewhere(&self, url: &Url) -> PeerError {
         PeerError::Elsewhere {
-            url: url.to_string(),
+            url: shown(url),
             origin: self.origin.ascii_serialization(),
         }
     }
@@ -321,7 +321,7 @@ impl Incoming {
         match link.clock.timeout(silence, response.chunk()).await {
             Ok(chunk) => chunk.map_err(|error| link.failed(place, &error)),
             Err(Elapsed) => Err(PeerError::Silent {
-                url: place.to_string(),
+                url: shown(place),
                 limit: silence,
             }),
         }
@@ -331,6 +331,19 @@ impl Incoming {
 /// The header that shows a bearer token, marked so that nothing tells its value.
 ///
 /// # Errors
+/// A URL as it is told: without its query, in which a secret may stand.
+pub fn shown(url: &Url) -> String {
+    let mut shown = url.clone();
+    shown.set_fragment(None);
+    match url.query() {
+        None => shown.into(),
+        Some(_) => {
+            shown.set_query(None);
+            format!("{shown}?…")
+        }
+    }
+}
+
 /// The token has what no header can have; for people, without it.
 pub(super) fn bearer(token: &Hidden) -> Result<HeaderValue, String> {
     let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
@@ -358,7 +371,7 @@ pub(super) fn taken(call: &Call<'_>, response: &Response) -> Result<String, Peer
     {
         true => Ok(found),
         false => Err(PeerError::MediaType {
-            url: call.url.to_string(),
+            url: shown(call.url),
             wanted: call.wanted.join(" or "),
             found: found.chars().take(80).collect(),
         }),
@@ -367,7 +380,7 @@ pub(super) fn taken(call: &Call<'_>, response: &Response) -> Result<String, Peer
 
 fn refusal(call: &Call<'_>, response: &Response) -> PeerError {
     PeerError::Status {
-        url: call.url.to_string(),
+        url: shown(call.url),
         status: response.status().as_u16(),
         retry_after: text(response.headers(), RETRY_AFTER)
             .and_then(|seconds| seconds.parse().ok())
@@ -377,4 +390,16 @@ fn refusal(call: &Call<'_>, response: &Response) -> PeerError {
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_told_without_its_query() {
+        let told = |url: &str| shown(&url.parse().expect("a URL"));
+        assert_eq!(told("https://h:7/a?key=secret#b"), "https://h:7/a?…");
+        assert_eq!(told("https://h/a#b"), "https://h/a");
+    }
 }

@@ -28,7 +28,7 @@ pub use catalog::{Catalog, Crawl, Offer};
 pub use difference::difference_lines;
 pub use follow::{FollowError, FollowSettings, Followed, Follower, How, Mode, News, Update};
 pub use http::{Client, ClientError, Options};
-pub use link::Link;
+pub use link::{Link, shown};
 pub use path::path_table;
 pub use peer::{Answer, Ask, Document, PeerClient, PeerLimits, PeerOptions};
 pub use peer_error::PeerError;

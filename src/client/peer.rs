@@ -21,7 +21,7 @@ use crate::runtime::Clock;
 
 use super::address::AddressPolicy;
 use super::http::reason;
-use super::link::{Call, Link, Received, RedirectElsewhere, at_origin, bearer};
+use super::link::{Call, Link, Received, RedirectElsewhere, at_origin, bearer, shown};
 use super::peer_error::PeerError;
 use super::tls::{self, Identity};
 
@@ -224,7 +224,7 @@ impl PeerClient {
         match self.link.fetch(call).await? {
             Some(received) => Ok(received.into()),
             None => Err(PeerError::Status {
-                url: ask.url.to_string(),
+                url: shown(ask.url),
                 status: StatusCode::NOT_MODIFIED.as_u16(),
                 retry_after: None,
             }),
@@ -255,7 +255,7 @@ fn redirects(origin: url::Origin) -> Policy {
 
 /// Checks what no resolver sees: the scheme, and an address in place of a name.
 fn check_root(root: &Url, policy: AddressPolicy) -> Result<(), PeerError> {
-    let refuse = |reason: &str| Err(PeerError::Options(format!("{root}: {reason}")));
+    let refuse = |reason: &str| Err(PeerError::Options(format!("{}: {reason}", shown(root))));
     match root.scheme() {
         "https" => {}
         "http" if policy.allow_private => {}

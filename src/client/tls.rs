@@ -9,6 +9,8 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use rustls_platform_verifier::BuilderVerifierExt;
 
+use crate::runtime::pem;
+
 /// The files of the certificate that a client shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -49,7 +51,8 @@ pub(super) fn config(
     };
     const KEY: &str = "client_cert.cert";
     let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| {
-        format!("the file of client_cert.key: {error}; give a PEM file of a key")
+        let fault = pem::fault(&error);
+        format!("the file of client_cert.key: {fault}; give a PEM file of a key")
     })?;
     verified
         .with_client_auth_cert(certificates(KEY, certificate)?, secret)
@@ -59,7 +62,7 @@ pub(super) fn config(
 /// The certificates of the file of an option, one at least.
 fn certificates(key: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
-    let found: Vec<_> = read.map_err(|error| unusable(key, &error))?;
+    let found: Vec<_> = read.map_err(|error| unusable(key, &pem::fault(&error)))?;
     match found.is_empty() {
         true => Err(unusable(key, &"it holds no certificate")),
         false => Ok(found),

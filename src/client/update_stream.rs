@@ -9,7 +9,7 @@ use url::Url;
 use crate::alto::media;
 use crate::alto::update::{ControlUpdate, UpdateStreamParams, is_substream_id};
 
-use super::link::{Call, Incoming, Link};
+use super::link::{Call, Incoming, Link, shown};
 use super::peer_error::PeerError;
 use super::sse::{EventReader, EventTooLarge, ServerEvent};
 
@@ -109,12 +109,12 @@ impl UpdateStream {
                 return self.take(event);
             }
             let Some(chunk) = self.incoming.chunk(SILENCE).await? else {
-                let url = self.incoming.place.to_string();
+                let url = shown(&self.incoming.place);
                 return Err(StreamError::Closed { url });
             };
             let fed = self.reader.feed(&chunk, &mut self.waiting);
             fed.map_err(|error: EventTooLarge| StreamError::Malformed {
-                url: self.incoming.place.to_string(),
+                url: shown(&self.incoming.place),
                 reason: error.to_string(),
             })?;
         }
@@ -182,7 +182,7 @@ impl UpdateStream {
 
     fn malformed(&self, reason: &str) -> StreamError {
         StreamError::Malformed {
-            url: self.incoming.place.to_string(),
+            url: shown(&self.incoming.place),
             reason: reason.to_owned(),
         }
     }

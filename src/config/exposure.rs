@@ -1,4 +1,4 @@
-//! Files with secrets that everybody can read.
+//! Files that others on the machine can read, or change, and must not.
 
 use std::ops::Range;
 use std::path::Path;
@@ -11,60 +11,125 @@ use crate::http::TlsFiles;
 use super::peers::PeerSection;
 use super::report::Fault;
 
-/// Whether others than the owner and the group of a file can read or write it.
-#[cfg(unix)]
-pub(super) fn is_exposed(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    let metadata = std::fs::metadata(file);
-    metadata.is_ok_and(|metadata| metadata.permissions().mode() & 0o006 != 0)
+/// What others than the owner and the group of a file may do with it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Others {
+    read: bool,
+    write: bool,
 }
 
-#[cfg(not(unix))]
-pub(super) fn is_exposed(_file: &Path) -> bool {
-    false
+impl Others {
+    #[cfg(unix)]
+    pub(super) fn of(file: &Path) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        // What cannot be looked at is told of where it is read.
+        let Ok(metadata) = std::fs::metadata(file) else {
+            return Self::default();
+        };
+        let mode = metadata.permissions().mode();
+        Self {
+            read: mode & 0o004 != 0,
+            write: mode & 0o002 != 0,
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn of(_file: &Path) -> Self {
+        Self::default()
+    }
 }
 
-/// The places in a configuration whose secrets are open to everybody. `is_open` tells whether
-/// its own file is.
+/// What a file is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// It holds a secret.
+    Secret,
+    /// Whoever writes it says who is believed.
+    Trust,
+}
+
+/// The places in a configuration that are open to everybody: files that hold secrets, and what
+/// says who is believed. `others` is what everybody may do with its own file.
 pub(super) fn exposed(
     tls: Option<&Spanned<TlsFiles>>,
     tokens: &[Spanned<TokenSettings>],
     peers: &[Spanned<PeerSection>],
-    is_open: bool,
+    others: Others,
 ) -> Vec<Fault> {
     let mut found = Vec::new();
-    let mut file = |span: Range<usize>, key: Option<&'static str>, file: &Path| {
-        if is_exposed(file) {
-            let why = "everybody on this machine can read or write the file; `chmod o-rw` it";
-            let fault = Fault::new(span, why);
-            found.push(key.into_iter().fold(fault, Fault::at));
-        }
+    let mut file = |span: Range<usize>, key: &'static str, used: Use, file: &Path| {
+        let (may, mend) = match (used, Others::of(file)) {
+            (
+                _,
+                Others {
+                    write: false,
+                    read: false,
+                },
+            )
+            | (Use::Trust, Others { write: false, .. }) => return,
+            (Use::Secret, _) => ("read or write", "o-rw"),
+            (Use::Trust, _) => ("write", "o-w"),
+        };
+        let why =
+            format!("everybody on this machine can {may} the file of `{key}`; `chmod {mend}` it");
+        // A table that is written in a line has no places of its own.
+        let table = key.split_once('.').map_or(key, |(table, _)| table);
+        let fault = Fault::new(span, why);
+        found.push(if table == "tls" {
+            fault
+        } else {
+            fault.at(table)
+        });
     };
     if let Some(tls) = tls {
-        file(tls.span(), None, &tls.get_ref().key);
+        let (files, span) = (tls.get_ref(), tls.span());
+        file(span.clone(), "tls.key", Use::Secret, &files.key);
+        file(span.clone(), "tls.cert", Use::Trust, &files.cert);
+        if let Some(authorities) = &files.client_ca {
+            file(span, "tls.client_ca", Use::Trust, authorities);
+        }
     }
     let mut inline = Vec::new();
     for token in tokens {
         let settings = token.get_ref();
         if let Some(secret) = &settings.secret_file {
-            file(token.span(), Some("secret_file"), secret);
+            file(token.span(), "secret_file", Use::Secret, secret);
         }
         inline.extend(settings.secret.as_ref().map(|_| (token.span(), "secret")));
     }
     for peer in peers {
         let (settings, span) = (peer.get_ref(), peer.span());
         if let Some(token) = &settings.token_file {
-            file(span.clone(), Some("token_file"), token);
+            file(span.clone(), "token_file", Use::Secret, token);
         }
         if let Some(certificate) = &settings.client_cert {
-            file(span.clone(), Some("client_cert"), &certificate.key);
+            file(
+                span.clone(),
+                "client_cert.key",
+                Use::Secret,
+                &certificate.key,
+            );
+            file(
+                span.clone(),
+                "client_cert.cert",
+                Use::Trust,
+                &certificate.cert,
+            );
+        }
+        if let Some(authorities) = &settings.cacert {
+            file(span.clone(), "cacert", Use::Trust, authorities);
         }
         inline.extend(settings.token.as_ref().map(|_| (span, "token")));
     }
-    if let Some((span, key)) = inline.into_iter().next().filter(|_| is_open) {
-        let why = "the secret stands in this file, which everybody on this machine can read or \
-                   write; `chmod o-rw` it, or keep the secret elsewhere";
+    if let Some((span, key)) = inline.into_iter().next().filter(|_| others.read) {
+        let why = "the secret stands in this file, which everybody on this machine can read; \
+                   `chmod o-rw` it, or keep the secret elsewhere";
         found.push(Fault::new(span, why).at(key));
+    }
+    if others.write {
+        let why = "everybody on this machine can write this file, and say in it who may do what; \
+                   `chmod o-w` it";
+        found.push(Fault::new(None::<Range<usize>>, why));
     }
     found
 }

@@ -18,7 +18,7 @@ use crate::ingest::{Limits, SourceBrake};
 use crate::publish::ViewName;
 use crate::store;
 
-use super::exposure::exposed;
+use super::exposure::{Others, exposed};
 use super::peers::{self, DomainSection, FederationSection, MergeSection, PeerSection};
 use super::report::{ConfigError, Fault, described};
 use super::secret;
@@ -95,12 +95,12 @@ fn listen() -> SocketAddr {
 /// A principal, and where it stands.
 pub(super) type Stated = (Token, Range<usize>);
 
-/// Reads a configuration. `is_open` tells whether everybody can read its file.
-pub(super) fn read(text: &str, path: &Path, is_open: bool) -> Result<Config, ConfigError> {
+/// Reads a configuration. `others` is what everybody on the machine may do with its file.
+pub(super) fn read(text: &str, path: &Path, others: Others) -> Result<Config, ConfigError> {
     let file: File =
         toml::from_str(text).map_err(|error| ConfigError::parse(path, text, &error))?;
     let mut faults = Vec::new();
-    let exposed = exposed(file.node.tls.as_ref(), &file.token, &file.peer, is_open);
+    let exposed = exposed(file.node.tls.as_ref(), &file.token, &file.peer, others);
     let node = node(file.node, &mut faults);
     let mut tokens = tokens(&file.token, &mut faults);
     let (federation, of_peers) =
@@ -195,6 +195,13 @@ fn node(section: NodeSection, faults: &mut Vec<Fault>) -> Node {
                     refuse(
                         stated,
                         "it must end with its path: leave out `?` and `#` and what follows",
+                    );
+                    None
+                }
+                Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                    refuse(
+                        stated,
+                        "it must be without a user and a password: it is told to everybody",
                     );
                     None
                 }

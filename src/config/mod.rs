@@ -17,14 +17,17 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use exposure::Others;
 use url::Url;
 
 use crate::auth::{Access, AccessSettings, Token};
+use crate::client::{PeerClient, PeerError};
 use crate::compile::{MergePolicy, Policy};
-use crate::federation;
-use crate::http::{self, TlsFiles, limit};
+use crate::federation::{self, KeyError, Keyring};
+use crate::http::{self, Tls, TlsError, TlsFiles, limit};
 use crate::ident::{DomainLabel, SourceName};
 use crate::ingest::{Limits, Rules, SourceBrake};
+use crate::runtime::Clock;
 use crate::store;
 
 pub use report::ConfigError;
@@ -66,6 +69,25 @@ pub struct Config {
     pub exposed: Vec<String>,
 }
 
+/// Why a file that a configuration names cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// One of our own TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// One with a signing key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// One for the TLS of a peer.
+    #[error("peer {peer}: {reason}")]
+    Peer {
+        /// Its label.
+        peer: DomainLabel,
+        /// What is wrong.
+        reason: PeerError,
+    },
+}
+
 /// `[node]`: who we are and where we listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
@@ -97,7 +119,7 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text =
             std::fs::read_to_string(path).map_err(|error| ConfigError::read(path, &error))?;
-        file::read(&text, path, exposure::is_exposed(path))
+        file::read(&text, path, Others::of(path))
     }
 
     /// Reads a configuration from text; `path` is what errors name.
@@ -105,7 +127,7 @@ impl Config {
     /// # Errors
     /// All that is wrong with it, each with its line.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        file::read(text, path, false)
+        file::read(text, path, Others::default())
     }
 
     /// The base of the URIs of a node that listens at an address, without a
@@ -116,6 +138,32 @@ impl Config {
             None if self.node.tls.is_some() => format!("https://{address}"),
             None => format!("http://{address}"),
         }
+    }
+
+    /// Reads the files that it names, as a node does that runs with it.
+    ///
+    /// # Errors
+    /// One cannot be used.
+    pub fn check_files(&self) -> Result<(), FileError> {
+        if let Some(files) = &self.node.tls {
+            Tls::load(files)?;
+        }
+        let own = &self.federation.own;
+        if !own.make_key || own.keys.key.exists() {
+            Keyring::load(&own.keys)?;
+        }
+        for peer in self.federation.peers.values() {
+            if peer.identity.is_none() && peer.cacert.is_none() {
+                continue;
+            }
+            PeerClient::new(&peer.directory, &peer.options(), Clock::system()).map_err(
+                |reason| FileError::Peer {
+                    peer: peer.domain.clone(),
+                    reason,
+                },
+            )?;
+        }
+        Ok(())
     }
 
     /// What there is to say of it though it can be used, for people.

@@ -64,7 +64,7 @@ pub(super) struct PeerSection {
     #[serde(default)]
     client_cert_sha256: Option<String>,
     #[serde(default)]
-    cacert: Option<PathBuf>,
+    pub(super) cacert: Option<PathBuf>,
     #[serde(default)]
     allow_private_addresses: bool,
     #[serde(default)]
@@ -82,7 +82,7 @@ pub(super) struct PeerSection {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct IdentitySection {
-    cert: PathBuf,
+    pub(super) cert: PathBuf,
     pub(super) key: PathBuf,
 }
 

@@ -287,6 +287,12 @@ impl Keyring {
         ))
     }
 
+    /// Whether these are the keys of another ring, with the same ends.
+    pub fn is_same(&self, other: &Keyring) -> bool {
+        let all = Timestamp::MIN;
+        self.documents(all) == other.documents(all)
+    }
+
     /// The key to sign with now.
     pub fn signer(&self, now: Timestamp) -> &SigningKey {
         let counts = |not_after: &Timestamp| {

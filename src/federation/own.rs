@@ -13,7 +13,7 @@ use crate::runtime::{Clock, Moment, Pool};
 use crate::store::StoreError;
 
 use super::archive::Archive;
-use super::key::{KeySettings, Keyring};
+use super::key::Keyring;
 use super::manifest::{Signed, Statement, next_serial, resources};
 use super::refusal::Refusal;
 use super::settings::Settings;
@@ -65,8 +65,8 @@ pub type IssuedManifests = Arc<[Arc<Issued>]>;
 pub(super) struct Publisher {
     pub(super) archive: Arc<Archive>,
     pub(super) keys: Keyring,
-    /// Where they are from.
-    pub(super) keys_of: KeySettings,
+    /// What was configured when they were loaded.
+    pub(super) keys_under: Arc<Settings>,
     pub(super) pool: Pool,
     pub(super) clock: Clock,
     pub(super) settings: watch::Receiver<Arc<Settings>>,
@@ -83,14 +83,15 @@ impl Publisher {
         loop {
             let own = self.own.borrow_and_update().clone();
             let settings = self.settings.borrow_and_update().clone();
+            let has_other_keys = self.load_keys(&settings).await;
             let is_due = last.as_ref().is_none_or(|(said, under, at)| {
-                !own.same(said)
+                has_other_keys
+                    || !own.same(said)
                     || under.own != settings.own
                     || self.clock.now().since(*at) >= RESIGNED_AFTER
             });
             if is_due {
                 let at = self.clock.now();
-                self.load_keys(&settings).await;
                 match self.issue(&own, &settings).await {
                     Ok(()) => last = Some((own, settings, at)),
                     Err(refusal) => {
@@ -119,21 +120,25 @@ impl Publisher {
         }
     }
 
-    /// Takes the keys that are configured now; those that were there are kept
-    /// if they cannot be read.
-    async fn load_keys(&mut self, settings: &Settings) {
-        if self.keys_of == settings.own.keys {
-            return;
+    /// Takes the keys that are configured now; whether they are others. Those that were there
+    /// are kept if they cannot be read.
+    async fn load_keys(&mut self, settings: &Arc<Settings>) -> bool {
+        if Arc::ptr_eq(&self.keys_under, settings) {
+            return false;
         }
+        self.keys_under = settings.clone();
         let files = settings.own.keys.clone();
-        match self.pool.run(move || Keyring::load(&files)).await {
+        let reason = match self.pool.run(move || Keyring::load(&files)).await {
             Ok(Ok(keys)) => {
+                let is_other = !keys.is_same(&self.keys);
                 self.keys = keys;
-                self.keys_of = settings.own.keys.clone();
+                return is_other;
             }
-            Ok(Err(error)) => tracing::error!(reason = %error, "the former keys are kept"),
-            Err(error) => tracing::error!(reason = %error, "the former keys are kept"),
-        }
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(reason, "the former keys are kept");
+        false
     }
 
     async fn issue(&mut self, own: &OwnDomain, settings: &Settings) -> Result<(), Refusal> {
@@ -207,15 +212,14 @@ mod tests {
             let (archive, _) = Archive::open(&store).await.expect("opened");
             let (clock, hand) = Clock::manual(at(0));
             let (own, own_read) = watch::channel(said(5.0));
-            let start = settings();
-            let keys_of = start.own.keys.clone();
-            let (settings, settings_read) = watch::channel(Arc::new(start));
+            let start = Arc::new(settings());
+            let (settings, settings_read) = watch::channel(start.clone());
             let (issuing, issued) = watch::channel(IssuedManifests::default());
             let publisher = Publisher {
                 archive: Arc::new(archive),
                 keys: Keyring::new(SigningKey::generate().expect("a key"), Vec::new()),
+                keys_under: start,
                 pool: Pool::new(1).expect("a pool"),
-                keys_of,
                 clock,
                 settings: settings_read,
                 own: own_read,

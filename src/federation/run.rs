@@ -127,7 +127,7 @@ impl Federation {
         let publisher = Publisher {
             archive,
             keys,
-            keys_of: first.own.keys.clone(),
+            keys_under: first,
             pool,
             clock,
             settings: settings.clone(),

@@ -10,6 +10,7 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use crate::alto::media;
+use crate::auth::Scope;
 
 use super::access::Caller;
 use super::app::App;
@@ -136,8 +137,16 @@ async fn metrics(State(app): State<App>, Extension(caller): Extension<Caller>) -
     let mut text = String::new();
     match encode(&mut text, &app.registry) {
         Ok(()) => {
-            let may_read = |peer: &str| access.may_read(caller.principal(), peer).is_ok();
-            respond(StatusCode::OK, OPEN_METRICS, of_peers(&text, may_read))
+            let who = caller.principal();
+            let may_read = |peer: &str| access.may_read(who, peer).is_ok();
+            let is_source = [Scope::Ingest, Scope::Operate];
+            let is_source = is_source.map(|scope| access.require(who, scope).is_ok());
+            let is_told = |label: &str, value: &str| match label {
+                "peer" => may_read(value),
+                "source" => is_source.contains(&true),
+                _ => true,
+            };
+            respond(StatusCode::OK, OPEN_METRICS, told(&text, is_told))
         }
         Err(error) => {
             tracing::error!(%error, "the metrics could not be written");
@@ -150,16 +159,18 @@ async fn metrics(State(app): State<App>, Extension(caller): Extension<Caller>) -
     }
 }
 
-/// The metrics without those of peers whose view the caller may not read: it is not to learn
-/// which there are.
-fn of_peers(text: &str, may_read: impl Fn(&str) -> bool) -> String {
-    let is_told = |line: &&str| {
-        let peer = line
-            .split_once("{peer=\"")
-            .and_then(|(_, rest)| rest.split_once('"'));
-        peer.is_none_or(|(peer, _)| may_read(peer))
+/// The metrics without those with a label that the caller is not to see: of peers whose view it
+/// may not read, and of sources, which are names of tokens.
+fn told(text: &str, is_told: impl Fn(&str, &str) -> bool) -> String {
+    let is_line_told = |line: &&str| {
+        let labels = line
+            .split_once('{')
+            .and_then(|(_, rest)| rest.rsplit_once('}'));
+        let labels = labels.map_or("", |(labels, _)| labels).split("\",");
+        let mut labels = labels.filter_map(|label| label.split_once("=\""));
+        labels.all(|(label, value)| is_told(label, value.trim_end_matches('"')))
     };
-    let told = text.split_inclusive('\n').filter(is_told);
+    let told = text.split_inclusive('\n').filter(is_line_told);
     told.collect()
 }
 

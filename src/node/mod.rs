@@ -26,7 +26,7 @@ use tokio::sync::watch;
 
 use crate::auth::Access;
 use crate::compile::MergePolicy;
-use crate::config::Config;
+use crate::config::{Config, FileError};
 use crate::federation::{self, Federation, KeyError, SigningKey};
 use crate::http::{
     Answers, App, Bodies, BodySettings, Documents, Followed, ListenError, Listener, NodeMetrics,
@@ -131,9 +131,9 @@ pub enum ReloadError {
     /// A key changed that is read only at the start.
     #[error("{} cannot change while the node runs; restart it, or change that back", .0.join(", "))]
     NeedsRestart(Vec<&'static str>),
-    /// The new certificate or key cannot be used.
+    /// A file that it names cannot be used.
     #[error(transparent)]
-    Tls(#[from] TlsError),
+    File(#[from] FileError),
 }
 
 impl Node {
@@ -347,14 +347,15 @@ impl Node {
     /// Puts another configuration in force: all of it or nothing.
     ///
     /// # Errors
-    /// The configuration needs a restart, or its certificate cannot be used.
+    /// The configuration needs a restart, or a file that it names cannot be used.
     pub fn reload(&mut self, config: Config) -> Result<(), ReloadError> {
         let cold = config.needs_restart(&self.config);
         if !cold.is_empty() {
             return Err(ReloadError::NeedsRestart(cold));
         }
+        config.check_files()?;
         if let (Some(tls), Some(files)) = (&self.tls, &config.node.tls) {
-            tls.reload(files)?;
+            tls.reload(files).map_err(FileError::from)?;
         }
         // Who reads these has work with it, so only what is another is sent.
         replace(&self.hot.access, config.access_rules());

@@ -9,6 +9,8 @@
 //! * [`Pool`] runs CPU work over a millisecond away from the threads that answer sockets.
 //! * [`Threshold`] decides between doing a request to its end and giving it up.
 //! * [`Turns`] has the owners of such work take turns.
+//! * [`at_least`] reads numbers of the configuration that have a least one, and
+//!   [`pem`] tells what is wrong with a file that it names.
 //! * [`duration`] reads and writes durations in the configuration (`"10s"`).
 //!
 //! This module imports nothing of the crate.
@@ -18,6 +20,8 @@ mod date;
 mod drain;
 pub mod duration;
 mod gate;
+mod least;
+pub mod pem;
 mod pool;
 mod task;
 mod threshold;
@@ -27,6 +31,7 @@ pub use clock::{Clock, Elapsed, ManualClock, Moment, Sleep};
 pub use date::DateWatch;
 pub use drain::{Drain, Guard, Overrun, Signal};
 pub use gate::Gate;
+pub use least::at_least;
 pub use pool::{Pool, PoolError};
 pub use task::{Task, TaskError};
 pub use threshold::Threshold;

@@ -66,9 +66,6 @@ pub enum StoreError {
     /// The store was closed by its owner.
     #[error("the store is closed")]
     Closed,
-    /// A setting cannot be used.
-    #[error("[store] {0}")]
-    Settings(String),
     /// Another process has the directory open.
     #[error("{} is in use by another process; stop it first", .0.display())]
     InUse(PathBuf),

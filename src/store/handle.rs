@@ -60,8 +60,7 @@ impl Store {
     ///
     /// # Errors
     /// [`InUse`](StoreError::InUse), [`NotAStore`](StoreError::NotAStore),
-    /// [`NewerFormat`](StoreError::NewerFormat), [`Settings`](StoreError::Settings),
-    /// [`Unrecoverable`](StoreError::Unrecoverable) if the damage cannot be put aside,
+    /// [`NewerFormat`](StoreError::NewerFormat), [`Unrecoverable`](StoreError::Unrecoverable) if the damage cannot be put aside,
     /// [`NoRoom`](StoreError::NoRoom) if it can be neither opened nor read without, or
     /// [`Io`](StoreError::Io).
     pub fn open(directory: &Path, settings: &Settings) -> Result<Opened, StoreError> {
@@ -79,7 +78,6 @@ impl Store {
         durability: Durability,
         free: FreeSpace,
     ) -> Result<Opened, StoreError> {
-        settings.check()?;
         let directory = Directory::claim(directory)?;
         let room = Room::new(directory.root(), settings.min_free, free);
         let blobs = Blobs::open(&directory.blobs(), room.clone())?;

@@ -42,8 +42,12 @@ fn close(path: &Path, metadata: io::Result<fs::Metadata>, found: &mut Exposed) {
         return;
     }
     let mode = metadata.permissions().mode();
+    let wanted = match metadata.is_dir() {
+        true => mode & 0o700,
+        false => mode & 0o600,
+    };
     if mode & 0o077 != 0 {
-        match fs::set_permissions(path, PermissionsExt::from_mode(mode & 0o7700)) {
+        match fs::set_permissions(path, PermissionsExt::from_mode(wanted)) {
             Ok(()) => found.closed += 1,
             Err(error) => found.open.push((path.to_owned(), error)),
         }

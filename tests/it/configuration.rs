@@ -73,7 +73,10 @@ fn split(key: &str) -> (&str, &str) {
 
 #[test]
 fn every_key_of_the_code_is_documented_and_no_other() {
-    let documented: BTreeSet<String> = rows().into_iter().map(|row| row.key).collect();
+    let rows = rows();
+    let stated = rows.len();
+    let documented: BTreeSet<String> = rows.into_iter().map(|row| row.key).collect();
+    assert_eq!(stated, documented.len(), "a key is documented twice");
     let sections: BTreeSet<&str> = documented.iter().map(|key| split(key).0).collect();
     let mut known = BTreeSet::new();
     for section in &sections {
@@ -134,18 +137,27 @@ fn what_no_key_takes_is_told_by_the_key_and_never_by_the_value() {
 
 #[test]
 fn every_default_is_as_documented() {
-    let plain = format!("{:?}", parse(&configuration("access", "")).expect("sound"));
     for row in rows() {
         let (section, name) = split(&row.key);
         if row.default.starts_with(['"', '[']) || row.default.parse::<f64>().is_ok() {
-            let text = configuration(section, &format!("{name} = {}", row.default));
-            let stated = format!(
-                "{:?}",
-                parse(&text).unwrap_or_else(|e| panic!("{}: {e}", row.key))
+            // What a key without which this one says nothing is, beside it.
+            let beside = if row.key == "source.NAME.hold" {
+                "max_removed = 0.5"
+            } else {
+                ""
+            };
+            let told = |text: String| {
+                let config = parse(&text).unwrap_or_else(|e| panic!("{}: {e}", row.key));
+                format!("{config:?}")
+            };
+            let lines = format!("{name} = {}\n{beside}", row.default);
+            let stated = told(configuration(section, &lines));
+            let plain = told(configuration(section, beside));
+            assert_eq!(
+                stated, plain,
+                "{} = {} is not the default",
+                row.key, row.default
             );
-            // A table of that name is something, even with nothing in it.
-            let same = stated == plain || section.ends_with(".NAME");
-            assert!(same, "{} = {} is not the default", row.key, row.default);
         } else if row.default == "required" {
             let text = configuration(section, &format!("{name}_ = 1"))
                 .replace(&format!("\n{name}_ = 1"), "");
@@ -156,6 +168,44 @@ fn every_default_is_as_documented() {
                 .collect();
             assert!(parse(&without).is_err(), "{} is not required", row.key);
         }
+    }
+}
+
+/// Names of keys that bound what others can make a node spend.
+fn is_budget(key: &str) -> bool {
+    let name = split(key).1;
+    let starts = ["max_", "min_", "requests_", "wrong_", "burst"];
+    // How far a change may go, and what is computed, are told elsewhere.
+    let is_other = ["max_removed", "factor", "share"].contains(&name)
+        || ["merge.max_domains", "store.cache_bytes"].contains(&key);
+    (starts.iter().any(|start| name.starts_with(start)) || name.ends_with("_bytes")) && !is_other
+}
+
+#[test]
+fn every_budget_stands_in_the_threat_model_once() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/threat-model.md");
+    let text = std::fs::read_to_string(file).expect("the documentation");
+    let rows = rows();
+    let budgets: Vec<&str> = rows
+        .iter()
+        .map(|row| row.key.as_str())
+        .filter(|key| is_budget(key))
+        .collect();
+    assert!(budgets.len() > 40, "{budgets:?}");
+    for key in budgets {
+        let (_, name) = split(key);
+        let is_named = [key, name]
+            .iter()
+            .any(|it| text.contains(&format!("`{it}`")));
+        assert!(is_named, "docs/threat-model.md has no {key}");
+    }
+    let mut first = BTreeSet::new();
+    for line in text.lines().filter(|line| line.starts_with("| ")) {
+        let cell = line.split(" | ").next().unwrap_or(line);
+        assert!(
+            first.insert(cell),
+            "docs/threat-model.md has {cell:?} twice"
+        );
     }
 }
 
@@ -182,7 +232,7 @@ fn what_needs_a_restart_is_as_documented() {
             "federation.scope" => "[\"isp-c\"]".into(),
             "peer.domain" => "\"isp-c\"".into(),
             "peer.directory" => "\"https://c.example/directory\"".into(),
-            "peer.protocol" => "\"auto\"".into(),
+            "peer.protocol" => "\"alto\"".into(),
             "peer.token" | "peer.network_map" => "\"other\"".into(),
             "peer.client_cert" => "{ cert = \"c\", key = \"k\" }".into(),
             "peer.cacert" => "\"ca.pem\"".into(),

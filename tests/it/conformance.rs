@@ -12,6 +12,17 @@ struct Row {
 fn rows() -> Vec<Row> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/conformance.md");
     let text = fs::read_to_string(file).expect("the documentation");
+    let mut previous = "";
+    for line in text.lines() {
+        // One head for each table, and its rule below it.
+        let is_head = previous.starts_with("| clause ");
+        assert_eq!(line.starts_with("|---"), is_head, "after {previous:?}");
+        assert!(
+            !is_head || previous == "| clause | rule | held by |",
+            "{previous}"
+        );
+        previous = line;
+    }
     let row = |line: &str| {
         let line = line.strip_prefix('|')?;
         let cells: Vec<&str> = line

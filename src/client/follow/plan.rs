@@ -7,7 +7,7 @@ use super::follower::Followed;
 use crate::alto::media;
 use crate::client::PeerError;
 use crate::client::catalog::{Catalog, Crawl, Offer};
-use crate::client::link::{Call, Link};
+use crate::client::link::{Call, Link, shown};
 
 /// How many directories a server may have, and how large each may be.
 const MAX_DIRECTORIES: usize = 64;
@@ -140,7 +140,7 @@ fn not_offered(catalog: &Catalog, directory: &Url, wanted: &Followed) -> FollowE
         .map(|offer| offer.id.as_str())
         .collect();
     FollowError::NotOffered {
-        url: directory.to_string(),
+        url: shown(directory),
         resource_id: wanted.resource_id.clone(),
         known: known.join(", "),
     }

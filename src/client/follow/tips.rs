@@ -14,7 +14,7 @@ use crate::alto::media;
 use crate::alto::tips::{Edge, TipsParams, TipsView};
 use crate::client::PeerError;
 use crate::client::catalog::Offer;
-use crate::client::link::{Call, Link};
+use crate::client::link::{Call, Link, shown};
 use crate::runtime::Task;
 
 /// How long an edge that does not exist yet is waited for; then it is asked for
@@ -83,7 +83,7 @@ impl Driver {
                 // They panicked, every one: that is told, and they are begun anew.
                 None => {
                     return Err(FollowError::Gone {
-                        url: service.url.to_string(),
+                        url: shown(&service.url),
                     });
                 }
             }
@@ -195,9 +195,7 @@ impl View {
                 PeerError::Status {
                     status: 404 | 410, ..
                 } => {
-                    return Err(FollowError::Gone {
-                        url: url.to_string(),
-                    });
+                    return Err(FollowError::Gone { url: shown(&url) });
                 }
                 // Not yet, or not now.
                 PeerError::Status {

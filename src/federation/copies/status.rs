@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::api::s2s::{Ignored, ImportStatus, PeerState, PeerStatus};
+use crate::client::shown;
 use crate::federation::copy::DomainCopy;
 use crate::federation::refused::FailureKind;
 
@@ -59,7 +60,7 @@ impl Copies {
             });
             PeerStatus {
                 domain: peer.settings.domain.clone(),
-                directory: peer.settings.directory.to_string(),
+                directory: shown(&peer.settings.directory),
                 protocol: peer.protocol,
                 state: peer.state(now),
                 reason: peer.failure().map(|failure| failure.reason.clone()),

@@ -26,9 +26,8 @@ use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
 use super::answers::BESIDE;
-use super::socket::at_least;
 use crate::publish::WorkLimits;
-use crate::runtime::duration;
+use crate::runtime::{at_least, duration};
 
 pub use concurrency::ConcurrencyLimit;
 pub use flight::{Accounted, Flight, NoRoom, Room};

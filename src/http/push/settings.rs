@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::http::socket::at_least;
 use crate::publish::HistoryLimits;
-use crate::runtime::duration;
+use crate::runtime::{at_least, duration};
 
 /// `[updates]`: how clients may follow resources. All are hot.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -23,7 +23,6 @@ mod x509;
 pub use listener::{ListenError, Listener};
 pub use peer::{Client, ClientCertificate, Peer};
 pub use settings::Settings;
-pub(super) use settings::at_least;
 pub(super) use shares::{Place, Shares};
 pub use stats::{Counts, ListenerStats};
 pub use tls::{ClientAuth, Tls, TlsError, TlsFiles};

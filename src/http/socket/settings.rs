@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 
-use crate::runtime::duration;
+use crate::runtime::{at_least, duration};
 
 /// The least that hyper can be held to: the size of its first read.
 pub(super) const MIN_HEADER_BYTES: usize = 8192;
@@ -65,21 +65,6 @@ impl Default for Settings {
             h2_ping_interval: Duration::from_secs(30),
             h2_ping_timeout: Duration::from_secs(20),
         }
-    }
-}
-
-/// Reads a whole number of `MIN` or more.
-pub(in crate::http) fn at_least<'de, const MIN: u64, T, D>(deserializer: D) -> Result<T, D::Error>
-where
-    T: TryFrom<u64>,
-    D: Deserializer<'de>,
-{
-    let number = u64::deserialize(deserializer)?;
-    match T::try_from(number) {
-        Ok(fitting) if number >= MIN => Ok(fitting),
-        _ => Err(de::Error::custom(format_args!(
-            "{number} is out of range; write a whole number of {MIN} or more"
-        ))),
     }
 }
 

@@ -13,6 +13,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::runtime::pem;
+
 /// The files of a TLS server, all PEM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -70,12 +72,12 @@ pub enum TlsError {
         source: std::io::Error,
     },
     /// A file is damaged.
-    #[error("the file of {file} is not whole PEM: {source}; write it again from its source")]
+    #[error("the file of {file} is not whole PEM: {fault}; write it again from its source")]
     Pem {
         /// Which, by its key.
         file: &'static str,
         /// What is wrong with it.
-        source: rustls_pki_types::pem::Error,
+        fault: String,
     },
     /// A file lacks what it is for.
     #[error("the file of {file} holds {found}, but no {wanted}; name the file that holds one")]
@@ -240,7 +242,10 @@ fn read(file: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
 fn sections(file: &'static str, text: &[u8]) -> Result<Vec<(SectionKind, Vec<u8>)>, TlsError> {
     <(SectionKind, Vec<u8>)>::pem_slice_iter(text)
         .collect::<Result<_, _>>()
-        .map_err(|source| TlsError::Pem { file, source })
+        .map_err(|error| TlsError::Pem {
+            file,
+            fault: pem::fault(&error),
+        })
 }
 
 /// The error for a file without what it is for, told by what it has instead.

@@ -1,12 +1,14 @@
 //! Of views that a caller may not read it does not learn which there are.
 
+use std::collections::BTreeSet;
+
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::json;
 
 use crate::metro::fill;
 use crate::support::events::{TIPS_PARAMS, UPDATES};
-use crate::support::{Answer, CDN, COST_PARAMS, NOC, OPS, TestNode};
+use crate::support::{Answer, CDN, COST_PARAMS, NOC, OPS, Request, TestNode};
 
 /// Paths below a view, one of each kind, and the types of what is posted to them.
 const PATHS: [(&str, &str); 14] = [
@@ -134,6 +136,43 @@ async fn metrics_do_not_tell_which_views_are_closed() {
     }
     let open = TestNode::with(peer).await;
     assert!(metrics(&open, None).await.contains("{peer=\"isp-b\""));
+}
+
+#[tokio::test]
+async fn metrics_tell_names_of_sources_to_those_alone_who_feed_or_run_the_node() {
+    let node = TestNode::with("[source.noc]\nmax_removed = 0.5\n").await;
+    let held = "altofed_ingest_held{source=\"noc\"} 0";
+    for (secret, is_told) in [
+        (None, false),
+        (Some(CDN), false),
+        (Some(NOC), true),
+        (Some(OPS), true),
+    ] {
+        let get = node.request(Method::GET, "/metrics");
+        let get = secret.into_iter().fold(get, Request::token);
+        let answer = get.send().await;
+        assert_eq!(answer.text().contains(held), is_told, "{secret:?}");
+        assert!(answer.text().ends_with("# EOF\n"));
+    }
+}
+
+/// The labels of metrics that say nothing of who deals with the node.
+const OPEN_LABELS: [&str; 6] = ["kind", "le", "reason", "service", "state", "status"];
+
+#[tokio::test]
+async fn every_label_of_a_metric_is_known_to_be_for_everybody_or_is_kept_from_some() {
+    let peer = "[[peer]]\ndomain = \"isp-b\"\ndirectory = \"https://b.invalid/directory\"\n";
+    let node = TestNode::with(&format!("[source.noc]\nmax_removed = 0.5\n{peer}")).await;
+    let get = node.request(Method::GET, "/metrics").token(OPS);
+    let text = get.send().await.text().to_owned();
+    let labels = text.lines().filter_map(|line| line.split_once('{'));
+    let labels = labels.flat_map(|(_, labels)| labels.split("\","));
+    let labels = labels.filter_map(|label| Some(label.split_once("=\"")?.0));
+    let labels: BTreeSet<&str> = labels.collect();
+    let kept = ["peer", "source"];
+    assert!(labels.is_superset(&kept.into()), "{labels:?}");
+    let known: BTreeSet<&str> = OPEN_LABELS.into_iter().chain(kept).collect();
+    assert!(labels.is_subset(&known), "{labels:?}");
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ async fn what_a_node_makes_is_its_owners_alone_and_what_was_there_becomes_so() {
 
         // As an older version left it.
         for path in tree(&store) {
-            set_mode(&path, if path.is_dir() { 0o755 } else { 0o644 });
+            set_mode(&path, 0o755);
         }
         let program = serve(umask, directory.path()).await;
         assert_eq!(open(&store), [], "{umask}");
@@ -150,7 +150,10 @@ fn files_with_secrets_that_everybody_can_read_are_warned_of() {
             &secret,
             &["token[1].secret_file: ", "peer[1].token_file: "][..],
         ),
-        (&key, &["node.tls: "]),
+        (
+            &key,
+            &["node.tls: everybody on this machine can read or write the file of `tls.key`"],
+        ),
         (
             &config,
             &["token[2].secret: the secret stands in this file"],
@@ -174,6 +177,23 @@ fn files_with_secrets_that_everybody_can_read_are_warned_of() {
         program.signal("HUP");
         program.logs(&warned[0], seen);
         stop(program);
+        set_mode(file, before);
+    } // Whoever writes these says who is believed.
+    for (file, keys) in [
+        (&cert, &["write the file of `tls.cert`"][..]),
+        (&config, &["write this file"]),
+        (&secret, &["token[1].secret_file: ", "peer[1].token_file: "]),
+    ] {
+        let before = mode(file);
+        set_mode(file, 0o602);
+        let warned = warnings();
+        assert_eq!(warned.len(), keys.len(), "{warned:?}");
+        for (warning, key) in warned.iter().zip(keys) {
+            assert!(
+                warning.contains(key) && warning.contains("`chmod o-"),
+                "{warning}"
+            );
+        }
         set_mode(file, before);
     }
 }

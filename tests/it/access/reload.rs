@@ -1,8 +1,10 @@
 //! What a reload changes while the node runs.
 
 use altofed::config::Config;
+use altofed::federation::SigningKey;
 use reqwest::Method;
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::support::{CDN, NOC, NOC2, TestNode};
 
@@ -154,4 +156,47 @@ async fn what_needs_a_restart_is_refused_by_name_and_nothing_changes() {
         assert!(refused.contains("restart"), "{refused}");
         assert_eq!(status(&node, NOC).await, 200);
     }
+}
+
+#[tokio::test]
+async fn a_reload_whose_files_cannot_be_used_changes_nothing() {
+    let mut node = TestNode::start().await;
+    for (more, named) in [
+        ("[federation]\nkey = \"no-such.key\"\n", "federation.key"),
+        (
+            "[[peer]]\ndomain = \"isp-b\"\ndirectory = \"https://b.invalid/directory\"\n\
+             cacert = \"no-such.pem\"\n",
+            "peer isp-b: the file of cacert",
+        ),
+    ] {
+        let config = changed(&node, more, NOC, "another-secret-0123");
+        let refused = node.node().reload(config).expect_err(named).to_string();
+        assert!(refused.contains(named), "{refused}");
+        assert_eq!(status(&node, NOC).await, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_replaced_in_its_file_signs_after_a_reload() {
+    let directory = TempDir::new().expect("a directory");
+    let file = directory.path().join("node.key");
+    let first = SigningKey::generate().expect("a key");
+    first.save(&file).expect("saved");
+    let mut node = TestNode::with(&format!("[federation]\nkey = {file:?}\n")).await;
+    let shown = async |node: &TestNode| {
+        let answer = node.get("/.well-known/alto-federation").await;
+        answer.json()["keys"][0]["kid"].clone()
+    };
+    assert_eq!(shown(&node).await, first.public().kid());
+    std::fs::remove_file(&file).expect("removed");
+    let second = SigningKey::generate().expect("a key");
+    second.save(&file).expect("saved");
+    let same = node.config_with(&format!("[federation]\nkey = {file:?}\n"));
+    node.node().reload(same).expect("hot");
+    crate::peer::soon(async {
+        while shown(&node).await != second.public().kid() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }

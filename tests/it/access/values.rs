@@ -7,7 +7,8 @@ use altofed::config::Config;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use crate::support::{Program, command, config_path, set_mode, text, write_config};
+use crate::support::certificates::{Identity, authority};
+use crate::support::{Program, command, config_path, set_mode, text, write_config, write_private};
 
 /// A configuration with a marker, `@`, in every value that is a text.
 const TEXT: &str = "\
@@ -264,7 +265,7 @@ proptest! {
 }
 
 /// The mistakes that people make with secrets, and what the report must name.
-const MISTAKES: [(&str, &str); 12] = [
+const MISTAKES: [(&str, &str); 13] = [
     (
         "[[token]]\nname = \"a\"\nsecrett = \"@\"\nscopes = []\n",
         "`secrett`",
@@ -297,6 +298,10 @@ const MISTAKES: [(&str, &str); 12] = [
     ),
     (
         "[[peer]]\ndomain = \"isp-b\"\ndirectory = \"https://me:@@b.example/\"\n",
+        "peer[1].directory",
+    ),
+    (
+        "[[peer]]\ndomain = \"isp-b\"\ndirectory = \"ftp://b.example/?key=@\"\n",
         "peer[1].directory",
     ),
     ("[node.tls]\ncert = \"@\"\nkey = \"@\"\n", "node.tls.cert"),
@@ -337,8 +342,8 @@ fn a_reload_tells_where_a_mistake_is_and_never_a_value() {
     let program = Program::serve(directory.path(), "").unwrap_or_else(|end| panic!("{}", end.log));
     let mut seen = 0;
     for (mistake, named) in MISTAKES {
-        // The keys are read beside a reload, and whether there is TLS needs a restart.
-        if ["node.tls.cert", "federation.key"].contains(&named) {
+        // Whether there is TLS needs a restart.
+        if named == "node.tls.cert" {
             continue;
         }
         write_config(directory.path(), "");
@@ -350,6 +355,65 @@ fn a_reload_tells_where_a_mistake_is_and_never_a_value() {
     program.signal("TERM");
     let log = program.end().log;
     assert_eq!(told(&log, &[MARKER.to_owned()]), None, "{log}");
+}
+
+/// Files with a key, as people damage one on its way.
+fn damaged() -> [String; 4] {
+    let whole = format!("-----BEGIN PRIVATE KEY-----\n{MARKER}\n-----END PRIVATE KEY-----\n");
+    [
+        whole.replace('\n', ""),
+        whole.replace('\n', "\\n"),
+        whole.replace("-----END", ""),
+        whole.replace(MARKER, &format!("{MARKER}!")),
+    ]
+}
+
+#[test]
+fn a_damaged_file_is_told_of_by_its_key_and_never_by_what_it_holds() {
+    let directory = TempDir::new().expect("a directory");
+    let config = config_path(directory.path());
+    let site = Identity::new(&authority("ca"), &["localhost"]);
+    let [cert, key] = site.write(directory.path());
+    let file = directory.path().join("damaged.pem");
+    let own = |cert: &Path, key: &Path, more: &str| {
+        format!("[node.tls]\ncert = {cert:?}\nkey = {key:?}\n{more}")
+    };
+    let peer = |more: &str| {
+        let directory = "https://b.example/directory";
+        format!("[[peer]]\ndomain = \"isp-b\"\ndirectory = {directory:?}\n{more}")
+    };
+    let shown = |cert: &Path, key: &Path| {
+        peer(&format!(
+            "client_cert = {{ cert = {cert:?}, key = {key:?} }}\n"
+        ))
+    };
+    let bytes = format!("{:?}", &MARKER.as_bytes()[..TELLING]);
+    let bytes = bytes.trim_matches(['[', ']']);
+    for text in damaged() {
+        write_private(&file, &text);
+        for (more, named) in [
+            (own(&file, &key, ""), "node.tls.cert"),
+            (own(&cert, &file, ""), "node.tls.key"),
+            (
+                own(&cert, &key, &format!("client_ca = {file:?}\n")),
+                "node.tls.client_ca",
+            ),
+            (shown(&file, &key), "client_cert.cert"),
+            (shown(&cert, &file), "client_cert.key"),
+            (peer(&format!("cacert = {file:?}\n")), "cacert"),
+            (format!("[federation]\nkey = {file:?}\n"), "federation.key"),
+        ] {
+            write_config(directory.path(), "");
+            add(&config, &more);
+            let mut check = command(["check", "--config"]);
+            let ended = check.arg(&config).output().expect("the program");
+            let said = self::text(&ended.stderr);
+            assert_eq!(ended.status.code(), Some(2), "{more}: {said}");
+            assert!(said.contains(named), "{named}: {said}");
+            assert_eq!(told(&said, &[MARKER.to_owned()]), None, "{said}");
+            assert!(!said.contains(bytes), "{said}");
+        }
+    }
 }
 
 /// Adds a mistake to a configuration that only its owner can read.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use altofed::runtime::Clock;
 
-use crate::support::{Answer, JSON, NOC, NOC2, TestNode};
+use crate::support::{Answer, JSON, NOC, NOC2, OPS, TestNode, metric};
 
 const BRAKE: &str = "[source.noc]\nmax_removed = 0.5\n";
 
@@ -71,8 +71,10 @@ async fn a_write_that_takes_too_much_is_refused_with_the_difference_and_taken_wh
         json!({"of": 21, "removed": 16})
     );
     assert!(listed[0]["until"].is_string(), "{listed}");
+    let metrics = node.request(Method::GET, "/metrics").token(OPS);
+    let shown = metrics.send().await;
     assert_eq!(
-        node.metric("altofed_ingest_held{source=\"noc\"}").await,
+        metric(shown.text(), "altofed_ingest_held{source=\"noc\"}"),
         1.0
     );
     // By a transaction, a patch or a deletion it is the same.
