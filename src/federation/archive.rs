@@ -14,10 +14,11 @@ use tokio::sync::Mutex;
 
 use crate::api::s2s::SpokenProtocol;
 use crate::ident::{Digest, DomainLabel};
-use crate::store::{BlobReader, Blobs, Store, StoreError, Table};
+use crate::store::{Blobs, Store, StoreError, Table};
 
+use super::budget::Amount;
 use super::held::HeldRow;
-use super::holdings::{Holdings, named};
+use super::holdings::{Holdings, Stated};
 use super::marks::{Mark, MarkName};
 use super::trust::{KeySet, KnownKeys};
 
@@ -83,6 +84,9 @@ struct CopyRow {
     manifests: Vec<Digest>,
     /// Whether they are signed; a plain domain's are ours.
     signed: bool,
+    /// What it takes.
+    #[serde(default)]
+    takes: Amount,
 }
 
 /// What is kept of a peer.
@@ -180,14 +184,19 @@ impl Archive {
         Ok((archive, facts))
     }
 
-    /// What a peer passed last. A copy whose manifest is gone is dropped.
+    /// What a peer passed last, as far as it is wanted. A copy whose manifest is gone is dropped.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn kept_copies(&self, sender: &DomainLabel) -> Result<Vec<KeptCopy>, StoreError> {
+    pub async fn kept_copies(
+        &self,
+        sender: &DomainLabel,
+        is_wanted: impl Fn(&CopyName) -> bool,
+    ) -> Result<Vec<KeptCopy>, StoreError> {
         let mut kept = Vec::new();
+        let is_wanted = |name: &CopyName| name.sender == *sender && is_wanted(name);
         for (name, row) in &self.kept.lock().await.rows {
-            let Some(newest) = row.manifests.first().filter(|_| name.sender == *sender) else {
+            let Some(newest) = row.manifests.first().filter(|_| is_wanted(name)) else {
                 continue;
             };
             kept.extend(self.blobs.get(newest).await?.map(|manifest| KeptCopy {
@@ -294,6 +303,7 @@ impl Archive {
         path: &[DomainLabel],
         manifest: Bytes,
         signed: bool,
+        takes: Amount,
         bodies: impl IntoIterator<Item = Bytes>,
     ) -> Result<(), StoreError> {
         // Held until the row is there: what no row names is swept away.
@@ -314,21 +324,22 @@ impl Archive {
             .get(name)
             .map_or(Vec::new(), |row| row.manifests.clone());
         manifests.retain(|manifest| *manifest != newest);
-        let documents = match holdings.named(&newest) {
-            Some(documents) => documents.to_vec(),
-            None => named(&manifest),
+        let stated = match holdings.stated(&newest) {
+            Some(stated) => stated.clone(),
+            None => Stated::read(&manifest),
         };
-        let fitting = holdings.fitting(&documents, &manifests);
+        let fitting = holdings.fitting(&stated, &manifests);
         let oldest = manifests.split_off(fitting.min(KEPT_MANIFESTS - 1));
         manifests.insert(0, newest);
         let row = CopyRow {
             path: path.to_vec(),
             manifests,
             signed,
+            takes,
         };
         self.write(name, Some(&row)).await?;
         rows.insert(name.clone(), row);
-        holdings.add(name, newest, documents);
+        holdings.add(name, newest, stated);
         loose.extend(oldest.iter().flat_map(|old| holdings.remove(name, old)));
         self.drop_loose(holdings, loose).await
     }
@@ -387,9 +398,11 @@ impl Archive {
         Ok(())
     }
 
-    /// The names of the copies that are kept.
-    pub async fn names(&self) -> Vec<CopyName> {
-        self.kept.lock().await.rows.keys().cloned().collect()
+    /// The copies that are kept, and what each takes: nothing where that is not known.
+    pub async fn takes(&self) -> BTreeMap<CopyName, Amount> {
+        let kept = self.kept.lock().await;
+        let rows = kept.rows.iter();
+        rows.map(|(name, row)| (name.clone(), row.takes)).collect()
     }
 
     /// Keeps that a change is held.
@@ -425,14 +438,6 @@ impl Archive {
         self.blobs.get(digest).await
     }
 
-    /// A blob that is to be sent.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn blob_reader(&self, digest: &Digest) -> Result<Option<BlobReader>, StoreError> {
-        self.blobs.reader(digest).await
-    }
-
     /// The copies one of whose last manifests names the representation with a
     /// digest, and its media type.
     ///
@@ -456,14 +461,14 @@ impl Archive {
             let mut read = Holdings::default();
             for (name, row) in rows {
                 for manifest in &row.manifests {
-                    let documents = match read.has(manifest) {
-                        true => Vec::new(),
+                    let stated = match read.has(manifest) {
+                        true => Stated::default(),
                         false => {
                             let text = self.blobs.get(manifest).await?;
-                            text.map_or(Vec::new(), |text| named(&text))
+                            text.map_or_else(Stated::default, |text| Stated::read(&text))
                         }
                     };
-                    read.add(name, *manifest, documents);
+                    read.add(name, *manifest, stated);
                 }
             }
             self.blobs.retain(read.blobs()).await?;
@@ -519,6 +524,8 @@ mod tests {
     use crate::federation::manifest::Highest;
     use crate::federation::testing::{at, label, small_store};
 
+    const TAKES: Amount = Amount { memory: 7, disk: 9 };
+
     fn name() -> CopyName {
         CopyName {
             sender: label("isp-b"),
@@ -545,7 +552,7 @@ mod tests {
         let text = manifest(serial, &body);
         let path = [label("isp-c"), label("isp-b")];
         archive
-            .keep_copy(&name(), &path, text, false, [body.into()])
+            .keep_copy(&name(), &path, text, false, TAKES, [body.into()])
             .await
             .expect("kept");
     }
@@ -618,10 +625,14 @@ mod tests {
             found.extend(blob.map(|_| serial));
         }
         assert_eq!(found, [3, 4, 5, 6]);
-        let copies = archive.kept_copies(&label("isp-b")).await.expect("read");
+        let copies = archive
+            .kept_copies(&label("isp-b"), |_| true)
+            .await
+            .expect("read");
         assert_eq!(copies.len(), 1);
         assert_eq!(copies[0].manifest, manifest(6, b"6"));
         assert_eq!(copies[0].path, [label("isp-c"), label("isp-b")]);
+        assert_eq!(archive.takes().await, BTreeMap::from([(name(), TAKES)]));
     }
 
     #[tokio::test]
@@ -634,9 +645,43 @@ mod tests {
         assert!(blob.is_some());
         let has = |kept: &CopyName| *kept != name();
         archive.retain(has, |_| true).await.expect("dropped");
-        let kept = archive.kept_copies(&label("isp-b")).await.expect("read");
+        let kept = archive
+            .kept_copies(&label("isp-b"), |_| true)
+            .await
+            .expect("read");
         assert!(kept.is_empty());
         let blob = archive.blob(&Digest::of(b"1")).await.expect("read");
         assert_eq!(blob, None);
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_while_it_is_to_be_dropped_stays() {
+        let (_directory, store) = small_store();
+        let (archive, _) = Archive::open(&store).await.expect("opened");
+        keep(&archive, 1).await;
+        // It was dropped when the sweep began, and is there again when it comes to it.
+        let asked = std::cell::Cell::new(0);
+        let has = |_: &CopyName| asked.replace(asked.get() + 1) > 0;
+        archive.retain(has, |_| true).await.expect("kept");
+        let kept = archive
+            .kept_copies(&label("isp-b"), |_| true)
+            .await
+            .expect("read");
+        assert_eq!(kept.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_loose_is_dropped_later_if_it_cannot_be_now() {
+        let (_directory, store) = small_store();
+        let (archive, _) = Archive::open(&store).await.expect("opened");
+        // Written by somebody who went no further, and by somebody who did.
+        let left = archive.blobs.put("left".into()).await.expect("put");
+        keep(&archive, 1).await;
+        let kept = Digest::of(b"1");
+        archive.kept.lock().await.loose = vec![left, kept];
+        archive.retain(|_| true, |_| true).await.expect("swept");
+        assert_eq!(archive.blob(&left).await.expect("read"), None);
+        assert!(archive.blob(&kept).await.expect("read").is_some());
+        assert!(archive.kept.lock().await.loose.is_empty());
     }
 }

@@ -8,15 +8,18 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::compile::Interconnects;
 use crate::ident::DomainLabel;
 use crate::publish::View;
 
 use super::archive::KEPT_MANIFESTS;
+use super::holdings::Stated;
 use super::refusal::Refusal;
 
 /// What something takes, or may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Amount {
     /// Bytes of memory.
     pub memory: u64,
@@ -25,20 +28,19 @@ pub struct Amount {
 }
 
 impl Amount {
-    /// About what a domain takes: its view, links and manifest in memory; on the disk the
-    /// documents of its last manifests (see `archive`), each as many bytes as those of the newest.
-    pub(super) fn of(view: &View, links: &Interconnects, manifest: usize, documents: u64) -> Self {
+    /// About what a domain takes: its view, links and manifest in memory; the texts of its last
+    /// manifests and what they name (see `archive`), each as much as those of the newest.
+    pub(super) fn of(view: &View, links: &Interconnects, newest: &Stated) -> Self {
         /// What a link takes, its costs included.
         const LINK: usize = 1024;
         /// A manifest is kept as text and as what it says.
-        const FORMS: usize = 4;
-        let memory = view.bytes_beside(None) + LINK * links.len() + FORMS * manifest;
-        Self {
-            memory: memory as u64,
-            disk: documents
-                .saturating_add(manifest as u64)
-                .saturating_mul(KEPT_MANIFESTS as u64),
-        }
+        const FORMS: u64 = 4;
+        let beside = view.bytes_beside(None) + LINK * links.len();
+        let newest_alone = Self {
+            memory: (beside as u64).saturating_add(newest.text.saturating_mul(FORMS)),
+            disk: 0,
+        };
+        newest_alone.plus(newest.takes().times(KEPT_MANIFESTS as u64))
     }
 
     pub(super) fn plus(self, other: Self) -> Self {
@@ -52,6 +54,13 @@ impl Amount {
         Self {
             memory: self.memory.saturating_sub(other.memory),
             disk: self.disk.saturating_sub(other.disk),
+        }
+    }
+
+    pub(super) fn times(self, count: u64) -> Self {
+        Self {
+            memory: self.memory.saturating_mul(count),
+            disk: self.disk.saturating_mul(count),
         }
     }
 

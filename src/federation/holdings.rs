@@ -4,15 +4,19 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::alto::media;
-use crate::api::s2s::{Manifest, ManifestResource};
+use crate::api::s2s::Manifest;
 use crate::ident::Digest;
 
-use super::archive::CopyName;
+use super::archive::{CopyName, KEPT_MANIFESTS};
+use super::budget::Amount;
+use super::import::is_part;
 use super::manifest::read_kept;
 
 /// How many documents of one manifest can be kept. No domain has as many maps.
 const MAX_NAMED: usize = 1000;
+
+/// The bytes of memory that a document takes which a manifest names, to be found by.
+const FOUND_BY: u64 = 512;
 
 /// The manifests that are kept, by digest.
 #[derive(Debug, Default)]
@@ -25,7 +29,7 @@ pub(super) struct Holdings {
 /// A manifest that is kept.
 #[derive(Debug)]
 struct Held {
-    named: Vec<Named>,
+    stated: Stated,
     /// The copies that it is kept for.
     copies: BTreeSet<CopyName>,
 }
@@ -39,21 +43,72 @@ pub(super) struct Named {
     pub(super) length: u64,
 }
 
+/// What a manifest comes to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Stated {
+    /// How many bytes its text has.
+    pub(super) text: u64,
+    /// The documents that are kept of what it names.
+    pub(super) named: Vec<Named>,
+}
+
+impl Stated {
+    /// What of a manifest is kept, and how many bytes its text has: its network map and its
+    /// numerical costs, as far as it can be made of them.
+    pub(super) fn by(manifest: &Manifest, text: usize) -> Self {
+        let domain = format!("{}:", manifest.domain);
+        let parts = manifest.resources.iter().filter(|it| is_part(it, &domain));
+        let named = parts.map(|resource| Named {
+            digest: resource.sha_256,
+            media_type: resource.media_type.as_str().into(),
+            length: resource.length,
+        });
+        Self {
+            text: text as u64,
+            named: named.take(MAX_NAMED).collect(),
+        }
+    }
+
+    /// The same of a manifest as it is kept.
+    pub(super) fn read(text: &[u8]) -> Self {
+        let manifest = read_kept(text);
+        manifest.map_or_else(Self::default, |manifest| Self::by(&manifest, text.len()))
+    }
+
+    /// What the text and the documents take.
+    pub(super) fn takes(&self) -> Amount {
+        self.takes_beside(&mut HashSet::new())
+    }
+
+    /// The same beside documents that are counted already.
+    fn takes_beside(&self, counted: &mut HashSet<Digest>) -> Amount {
+        let new = self
+            .named
+            .iter()
+            .filter(|named| counted.insert(named.digest));
+        let documents = new.map(|named| named.length).fold(0, u64::saturating_add);
+        Amount {
+            memory: FOUND_BY * self.named.len() as u64,
+            disk: documents.saturating_add(self.text),
+        }
+    }
+}
+
 impl Holdings {
     /// Whether a manifest is kept for some copy.
     pub(super) fn has(&self, manifest: &Digest) -> bool {
         self.manifests.contains_key(manifest)
     }
 
-    /// A manifest that names these documents is kept for a copy.
-    pub(super) fn add(&mut self, copy: &CopyName, manifest: Digest, named: Vec<Named>) {
+    /// A manifest is kept for a copy.
+    pub(super) fn add(&mut self, copy: &CopyName, manifest: Digest, stated: Stated) {
         let held = self.manifests.entry(manifest).or_insert_with(|| {
-            for document in &named {
+            for document in &stated.named {
                 let naming = self.documents.entry(document.digest).or_default();
                 naming.insert(manifest);
             }
             Held {
-                named,
+                stated,
                 copies: BTreeSet::new(),
             }
         });
@@ -70,7 +125,10 @@ impl Holdings {
         if !held.copies.is_empty() {
             return Vec::new();
         }
-        let named = self.manifests.remove(manifest).map(|held| held.named);
+        let named = self
+            .manifests
+            .remove(manifest)
+            .map(|held| held.stated.named);
         let mut loose = vec![*manifest];
         for document in named.unwrap_or_default() {
             let digest = document.digest;
@@ -87,27 +145,26 @@ impl Holdings {
         loose
     }
 
-    /// How many of the manifests before the newest can be kept, so that the documents of all
-    /// have at most four times the bytes of those of the newest, which is what a peer is charged.
-    pub(super) fn fitting(&self, newest: &[Named], before: &[Digest]) -> usize {
+    /// How many of the manifests before the newest can be kept, so that all of them and what they
+    /// name take at most four times what the newest does, which is what a peer is charged.
+    pub(super) fn fitting(&self, newest: &Stated, before: &[Digest]) -> usize {
         let mut counted = HashSet::new();
-        let mut bytes = |named: &[Named]| {
-            let new = named.iter().filter(|named| counted.insert(named.digest));
-            new.map(|named| named.length).fold(0, u64::saturating_add)
-        };
-        let most = bytes(newest);
-        let mut more = 0_u64;
+        let room = newest
+            .takes_beside(&mut counted)
+            .times(KEPT_MANIFESTS as u64 - 1);
+        let mut more = Amount::default();
         let fits = |manifest: &&Digest| {
             let held = self.manifests.get(*manifest);
-            more = more.saturating_add(held.map_or(0, |held| bytes(&held.named)));
-            more <= most.saturating_mul(3)
+            let takes = held.map(|held| held.stated.takes_beside(&mut counted));
+            more = more.plus(takes.unwrap_or_default());
+            more.is_within(room)
         };
         before.iter().take_while(fits).count()
     }
 
-    /// The documents that a kept manifest names.
-    pub(super) fn named(&self, manifest: &Digest) -> Option<&[Named]> {
-        Some(&self.manifests.get(manifest)?.named)
+    /// What a kept manifest comes to.
+    pub(super) fn stated(&self, manifest: &Digest) -> Option<&Stated> {
+        Some(&self.manifests.get(manifest)?.stated)
     }
 
     /// The copies whose manifests name a document, and its media type.
@@ -115,7 +172,7 @@ impl Holdings {
         let naming = self.documents.get(document).into_iter().flatten();
         let held = naming.filter_map(|manifest| self.manifests.get(manifest));
         let copies = held.flat_map(|held| {
-            let mut named = held.named.iter();
+            let mut named = held.stated.named.iter();
             let named = named.find(|named| named.digest == *document);
             let media_type = named.map_or("", |named| &named.media_type);
             let copies = held.copies.iter();
@@ -136,41 +193,10 @@ impl Holdings {
     }
 }
 
-/// The documents that are kept of what a manifest names: its network map and
-/// its numerical costs.
-pub(super) fn named(manifest: &[u8]) -> Vec<Named> {
-    let Some(manifest) = read_kept(manifest) else {
-        return Vec::new();
-    };
-    let named = maps(&manifest).map(|resource| Named {
-        digest: resource.sha_256,
-        media_type: resource.media_type.as_str().into(),
-        length: resource.length,
-    });
-    named.take(MAX_NAMED).collect()
-}
-
-/// The maps of a manifest that are kept.
-fn maps(manifest: &Manifest) -> impl Iterator<Item = &ManifestResource> {
-    let ordinal = format!("{}:ordinal-", manifest.domain);
-    manifest.resources.iter().filter(move |resource| {
-        matches!(
-            resource.media_type.as_str(),
-            media::NETWORK_MAP | media::COST_MAP
-        ) && !resource.resource_id.as_str().starts_with(&ordinal)
-    })
-}
-
-/// How many bytes the documents have that are kept of what a manifest names.
-pub(super) fn bytes_named(manifest: &Manifest) -> u64 {
-    let kept = maps(manifest).map(|resource| (resource.sha_256, resource.length));
-    let kept: HashMap<Digest, u64> = kept.collect();
-    kept.into_values().fold(0, u64::saturating_add)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alto::media;
     use crate::federation::testing::label;
     use proptest::prelude::*;
 
@@ -187,7 +213,7 @@ mod tests {
     }
 
     /// What a manifest names.
-    fn documents(manifest: u8) -> Vec<Named> {
+    fn documents(manifest: u8) -> Stated {
         let media_type: Arc<str> = media::COST_MAP.into();
         let numbers = [manifest + 1, manifest + 2, 9];
         let named = numbers.map(|number| Named {
@@ -195,7 +221,10 @@ mod tests {
             media_type: media_type.clone(),
             length: u64::from(number),
         });
-        named.into()
+        Stated {
+            text: 0,
+            named: named.into(),
+        }
     }
 
     #[test]
@@ -234,7 +263,35 @@ mod tests {
         assert_eq!(holdings.fitting(&documents(1), &before), 2);
         assert_eq!(holdings.fitting(&documents(40), &before), 3);
         assert_eq!(holdings.fitting(&documents(3), &[blob(40)]), 0);
-        assert_eq!(holdings.fitting(&[], &before), 0);
+        assert_eq!(holdings.fitting(&Stated::default(), &before), 0);
+    }
+
+    #[test]
+    fn the_texts_of_older_manifests_and_the_documents_they_name_are_charged_too() {
+        let mut holdings = Holdings::default();
+        let stated = |text, named: &[u8]| Stated {
+            text,
+            named: named
+                .iter()
+                .map(|number| Named {
+                    digest: blob(*number),
+                    media_type: media::COST_MAP.into(),
+                    length: 0,
+                })
+                .collect(),
+        };
+        for number in 1..=3 {
+            holdings.add(&copy(1), blob(number), stated(100, &[9]));
+        }
+        let before = [1, 2, 3].map(blob);
+        assert_eq!(holdings.fitting(&stated(100, &[9]), &before), 3);
+        assert_eq!(holdings.fitting(&stated(99, &[9]), &before), 2);
+        assert_eq!(holdings.fitting(&stated(10, &[9]), &before), 0);
+        // Many documents, each said to have no bytes.
+        let many: Vec<u8> = (10..100).collect();
+        holdings.add(&copy(1), blob(4), stated(100, &many));
+        assert_eq!(holdings.fitting(&stated(100, &[9]), &[blob(4)]), 0);
+        assert_eq!(holdings.fitting(&stated(100, &many[..30]), &[blob(4)]), 1);
     }
 
     proptest! {
@@ -255,7 +312,7 @@ mod tests {
                     loose = holdings.remove(&copy(number), &blob(manifest));
                 }
                 let needed = kept.iter().flat_map(|(_, manifest)| {
-                    let named = documents(*manifest).into_iter().map(|named| named.digest);
+                    let named = documents(*manifest).named.into_iter().map(|named| named.digest);
                     named.chain([blob(*manifest)])
                 });
                 let needed: HashSet<Digest> = needed.collect();

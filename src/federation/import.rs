@@ -123,6 +123,17 @@ impl<'m> Parts<'m> {
     }
 }
 
+/// Whether a domain is made of a resource of its manifest, if of any: `prefix` is what the ids of
+/// its resources begin with.
+pub(super) fn is_part(resource: &ManifestResource, prefix: &str) -> bool {
+    let path = resource.resource_id.as_str().strip_prefix(prefix);
+    match (path, resource.media_type.as_str()) {
+        (Some("networkmap"), media::NETWORK_MAP) => true,
+        (Some(path), media::COST_MAP) => !path.starts_with("ordinal-") && metric_of(path).is_some(),
+        _ => false,
+    }
+}
+
 /// What a view was imported from before.
 #[derive(Debug, Clone, Copy)]
 pub struct Former<'a> {
@@ -137,7 +148,10 @@ impl Former<'_> {
     /// not needed again.
     pub fn has(&self, resource: &ManifestResource) -> bool {
         let same = |other: &ManifestResource| {
-            other.resource_id == resource.resource_id && other.sha_256 == resource.sha_256
+            // What it says of its length is what is charged.
+            other.resource_id == resource.resource_id
+                && other.sha_256 == resource.sha_256
+                && other.length == resource.length
         };
         self.manifest.resources.iter().any(same)
     }

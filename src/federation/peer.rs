@@ -18,7 +18,7 @@ use super::braking::Outcome;
 use super::copy::DomainCopy;
 use super::nudge::Nudge;
 use super::pace::Pace;
-use super::plain::{self, Fetched, Following, Plain, PlainSettings};
+use super::plain::{self, Fetched, Following, Plain, PlainSettings, Seen};
 use super::pushed::{Broken, Heard, Pushed};
 use super::refusal::Refusal;
 use super::settings::{PeerSettings, Protocol};
@@ -154,7 +154,10 @@ struct Session {
     peer: Arc<PeerSettings>,
     client: Option<PeerClient>,
     reader: Option<Reader>,
+    /// The plain domain that is had of it.
     plain: Option<Box<Plain>>,
+    /// What a plain server says that is not used.
+    aside: Option<Seen>,
     /// When it was last found to be plain.
     probed: Option<Moment>,
     /// What it pushes, if it is listened to.
@@ -190,6 +193,7 @@ impl Session {
             client: None,
             reader: None,
             plain: None,
+            aside: None,
             probed: None,
             open: None,
             may_listen: false,
@@ -368,6 +372,7 @@ impl Session {
                 return Ok(Heard::Nothing);
             }
         }
+        self.let_go();
         let (Some(Open::Plain(following)), Some(plain), Some(client)) =
             (&mut self.open, self.plain.as_deref(), &self.client)
         else {
@@ -397,6 +402,7 @@ impl Session {
         self.open = None;
         self.streams = Pace::new(FIRST_WAIT, LONGEST_WAIT);
         self.reader = None;
+        self.aside = None;
         self.probed = None;
         self.is_due = false;
         self.changes.clear();
@@ -452,7 +458,7 @@ impl Session {
             }
         }
         reader.read().await?;
-        self.plain = None;
+        (self.plain, self.aside) = (None, None);
         self.open.take_if(|open| match open {
             Open::Plain(_) => true,
             Open::Signed(pushed) => pushed.is_behind(reader),
@@ -479,13 +485,18 @@ impl Session {
             interconnects: peer.interconnects.clone(),
             limits: peer.import.limits(),
         };
-        // What is held is to be taken now, though nothing is another.
+        self.let_go();
+        if let Some(outcome) = self.known_aside()
+            && let Some(aside) = &self.aside
+            && plain::says(client, &shared.pool, &settings, aside).await?
+        {
+            return outcome.map(|()| SpokenProtocol::Alto);
+        }
         let former = self.plain.as_deref();
-        let former = former.filter(|_| !shared.copies.has_due(&peer.domain));
         let fetched = plain::fetch(client, &shared.pool, &settings, former).await;
         if let Err(Refusal::Merged(_)) = fetched {
             // What was had of it before was never one domain's.
-            self.plain = None;
+            (self.plain, self.aside) = (None, None);
             let is_it = |copy: &DomainCopy| copy.signed.is_none() && *copy.sender() == peer.domain;
             shared.drop_where(is_it).await?;
         }
@@ -497,40 +508,83 @@ impl Session {
             Open::Plain(following) => !following.is_of(pushed),
         };
         self.open.take_if(is_other);
-        let wanted = peer.import.domains.includes(&peer.domain, &peer.domain);
+        let wanted = self.wants_own();
         let keep = |domain: &DomainLabel| wanted && *domain == peer.domain;
         shared.retain(&peer.domain, keep).await?;
         Ok(SpokenProtocol::Alto)
     }
 
+    /// Whether the peer's own domain is wanted of it.
+    fn wants_own(&self) -> bool {
+        let domain = &self.peer.domain;
+        self.peer.import.domains.includes(domain, domain)
+    }
+
+    /// Lets go of the plain domain that was had, if it is not any more: a budget or a pin may have
+    /// taken it away.
+    fn let_go(&mut self) {
+        let (copies, domain) = (&self.shared.copies, &self.peer.domain);
+        let is_had = |plain: &Plain| {
+            let copy = copies.copy(domain, domain);
+            copy.is_some_and(|copy| copy.signed.is_none() && copy.digest == plain.digest)
+        };
+        let wanted = self.wants_own();
+        if let Some(gone) = self.plain.take_if(|plain| wanted && !is_had(plain)) {
+            self.aside = Some(gone.seen());
+        }
+    }
+
+    /// What comes of what was set aside if the server still says it; nothing if that is to be
+    /// found out anew.
+    fn known_aside(&self) -> Option<Result<(), Refusal>> {
+        let (copies, domain) = (&self.shared.copies, &self.peer.domain);
+        let aside = self.aside.as_ref().filter(|_| !copies.has_due(domain))?;
+        if let Err(over) = copies.check_over(domain, domain, &aside.digest) {
+            return Some(Err(over));
+        }
+        let held = copies.held_change(domain, domain)?;
+        (held.content == aside.digest).then_some(Ok(()))
+    }
+
     /// Takes what came of a plain domain.
     async fn take_plain(&mut self, fetched: Fetched) -> Result<Heard, Refusal> {
+        let (shared, domain) = (self.shared.clone(), self.peer.domain.clone());
+        let copies = &shared.copies;
+        self.aside = None;
         let Fetched::Changed(plain) = fetched else {
+            // What was held, or over, is not what the server says any more.
+            shared.release(&domain, &domain).await?;
+            copies.confirm(&domain, &domain);
             return Ok(Heard::Nothing);
         };
-        let (shared, domain) = (&self.shared, &self.peer.domain);
-        let mut heard = Heard::Taken;
-        if self.peer.import.domains.includes(domain, domain) {
-            let written = plain::written(shared, domain, &plain).await?;
-            let copy = plain::copy(domain, &plain, written.amount);
-            let copies = &shared.copies;
-            let _room = copies.offer(domain, domain, &copy.digest, copy.amount)?;
-            match shared.brake(&self.peer, &copy).await? {
-                Outcome::Taken => {
-                    plain::keep(shared, domain, written).await?;
-                    copies.take(copy);
-                    let name = CopyName {
-                        sender: domain.clone(),
-                        domain: domain.clone(),
-                    };
-                    shared.archive.drop_held(&name).await?;
-                    shared.enforce().await?;
-                }
-                Outcome::Held => heard = Heard::Nothing,
+        if self.wants_own() {
+            let mut offer = |amount| {
+                let room = copies.offer(&domain, &domain, &plain.digest, amount);
+                room.inspect_err(|_| self.aside = Some(plain.seen()))
+            };
+            // Before it is written down, which may take more than itself.
+            let in_memory = offer(plain::amount(&plain))?;
+            let written = plain::written(&shared, &domain, &plain).await?;
+            let copy = plain::copy(&domain, &plain, written.amount);
+            let _room = offer(copy.amount)?;
+            drop(in_memory);
+            if shared.brake(&self.peer, &copy).await? == Outcome::Held {
+                self.aside = Some(plain.seen());
+                return Ok(Heard::Nothing);
             }
+            plain::keep(&shared, &domain, written).await?;
+            copies.take(copy);
+            let name = CopyName {
+                sender: domain.clone(),
+                domain,
+            };
+            shared.archive.drop_held(&name).await?;
+            self.plain = Some(plain);
+            shared.enforce().await?;
+        } else {
+            self.plain = Some(plain);
         }
-        self.plain = Some(plain);
-        Ok(heard)
+        Ok(Heard::Taken)
     }
 }
 

@@ -12,14 +12,14 @@ use crate::ident::{Digest, DomainLabel};
 use crate::store::StoreError;
 
 use super::archive::{CopyName, KeptCopy, PeerRow};
-use super::budget::Amount;
+use super::budget::{Amount, Claim, over};
 use super::copy::DomainCopy;
-use super::holdings::bytes_named;
+use super::holdings::Stated;
 use super::import::{Import, Parts, import};
 use super::manifest::{Reception, read_kept};
 use super::plain;
 use super::refusal::Refusal;
-use super::settings::PeerSettings;
+use super::settings::{PeerSettings, Settings};
 use super::shared::Shared;
 use super::sync::signed_copy;
 use super::trust::Via;
@@ -64,7 +64,8 @@ impl Restoring {
 
 /// Restores what the configured peers passed last, those of one peer together.
 /// It is as old as it is, and counts only by the keys that count now; what
-/// cannot be restored is read from the peer. `told` says how far it is.
+/// cannot be restored is read from the peer, and what is over a budget is not
+/// read from the disk. `told` says how far it is.
 ///
 /// # Errors
 /// The store cannot be read.
@@ -74,10 +75,19 @@ pub(super) async fn restore(
     told: &watch::Sender<Restoring>,
 ) -> Result<(), StoreError> {
     let settings = shared.settings();
+    let kept = shared.archive.takes().await;
+    let over = beyond(&kept, &settings);
+    for (name, refusal) in &over {
+        let CopyName { sender, domain } = name;
+        let reason = refusal.code();
+        tracing::warn!(peer = %sender, %domain, reason, "not restored: {refusal}");
+    }
+    let is_wanted = |name: &CopyName| !over.contains_key(name);
+    told.send_modify(|told| told.read += over.len());
     for (label, peer) in &settings.peers {
         let mut copies = Vec::new();
         if let Some(row) = peers.get(label) {
-            for kept in shared.archive.kept_copies(label).await? {
+            for kept in shared.archive.kept_copies(label, is_wanted).await? {
                 let domain = kept.name.domain.clone();
                 let restored = match kept.signed {
                     true => signed(shared, peer, kept, row.synced).await,
@@ -94,10 +104,33 @@ pub(super) async fn restore(
             }
         }
         shared.copies.take_all(label, copies);
-        shared.enforce().await?;
         told.send_modify(|told| told.left.retain(|name| name.sender != *label));
     }
     Ok(())
+}
+
+/// What of the configured peers is over a budget by now: of all together, since which it is must
+/// not depend on who is restored first.
+fn beyond(kept: &BTreeMap<CopyName, Amount>, settings: &Settings) -> BTreeMap<CopyName, Refusal> {
+    let is_read = |(name, _): &(&CopyName, _)| settings.peers.contains_key(&name.sender);
+    let claims = kept.iter().filter(is_read).map(|(name, takes)| Claim {
+        sender: &name.sender,
+        domain: &name.domain,
+        takes: *takes,
+    });
+    let each = |label: &DomainLabel| {
+        let peer = settings.peers.get(label);
+        peer.map_or(Amount::default(), |peer| peer.import.budget())
+    };
+    let over = over(claims, each, settings.budget).into_iter();
+    let named = over.map(|(claim, why)| {
+        let name = CopyName {
+            sender: claim.sender.clone(),
+            domain: claim.domain.clone(),
+        };
+        (name, why.into())
+    });
+    named.collect()
 }
 
 /// Says that nothing more is restored.
@@ -163,14 +196,13 @@ async fn unsigned(
     let manifest = read_kept(&kept.manifest).ok_or_else(unreadable)?;
     let domain = manifest.domain.clone();
     let serial = manifest.serial;
-    let documents = bytes_named(&manifest);
+    let stated = Stated::by(&manifest, kept.manifest.len());
     let import = imported(shared, peer, manifest, received_at).await?;
     let own = shared.settings().own.domain.clone();
     let links = plain::links(&own, &domain, &peer.interconnects, import.view.network());
     let (view, theirs) = (import.view.clone(), links.theirs.clone());
     let digest = shared.pool.run(move || plain::digest(&view, &theirs));
-    let text = kept.manifest.len();
-    let amount = Amount::of(&import.view, &links.theirs, text, documents);
+    let amount = Amount::of(&import.view, &links.theirs, &stated);
     Ok(DomainCopy {
         amount,
         domain,

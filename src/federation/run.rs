@@ -118,9 +118,9 @@ impl Federation {
         for (name, row) in held {
             shared.copies.restore_held(&name, row);
         }
-        let mut kept = shared.archive.names().await;
-        kept.retain(|name| first.peers.contains_key(&name.sender));
-        let restoring = Restoring::new(kept.into_iter().collect());
+        let kept = shared.archive.takes().await.into_keys();
+        let kept = kept.filter(|name| first.peers.contains_key(&name.sender));
+        let restoring = Restoring::new(kept.collect());
         let (restoring, restoring_read) = watch::channel(restoring);
         let shown = keys.documents(clock.wall());
         let (issuing, issued) = watch::channel(IssuedManifests::default());

@@ -18,7 +18,7 @@ use super::archive::CopyName;
 use super::braking::Outcome;
 use super::budget::Amount;
 use super::copy::{DomainCopy, SignedManifest};
-use super::holdings::bytes_named;
+use super::holdings::Stated;
 use super::import::{Former, Import, Parts, import};
 use super::manifest::{Received, Reception, content_digest};
 use super::refusal::Refusal;
@@ -553,7 +553,7 @@ impl Reader {
         };
         let archive = &shared.archive;
         archive
-            .keep_copy(&name, &copy.path, text, true, bodies)
+            .keep_copy(&name, &copy.path, text, true, copy.amount, bodies)
             .await?;
         tracing::info!(%peer, domain = %name.domain, serial = copy.serial, "taken");
         shared.copies.take(copy);
@@ -673,8 +673,7 @@ pub(super) fn signed_copy(received: Received, signer: Signer, import: Import) ->
     let amount = Amount::of(
         &import.view,
         &import.interconnects,
-        received.text.len(),
-        bytes_named(&received.manifest),
+        &Stated::by(&received.manifest, received.text.len()),
     );
     DomainCopy {
         amount,

@@ -15,8 +15,6 @@ pub(super) struct Lanes {
     pub(super) ours: Pool,
     /// Answers of all other views.
     pub(super) others: Pool,
-    /// Sends documents as they were stated: to sources theirs, to peers those of others.
-    pub(super) documents: Pool,
     /// Brings forward what clients follow.
     pub(super) followed: Pool,
 }
@@ -33,7 +31,6 @@ impl Lanes {
             peers: Pool::new(threads)?,
             ours: Pool::new(threads)?,
             others: Pool::new(threads)?,
-            documents: Pool::new(threads)?,
             followed: Pool::new(threads)?,
         })
     }

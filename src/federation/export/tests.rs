@@ -176,17 +176,21 @@ async fn a_blob_is_for_who_may_see_a_manifest_that_names_it() {
         .finish(usize::MAX);
     let body = Bytes::from(body.expect("a body"));
     archive
-        .keep_copy(&name, &d.path, text, true, [body.clone()])
+        .keep_copy(
+            &name,
+            &d.path,
+            text,
+            true,
+            Default::default(),
+            [body.clone()],
+        )
         .await
         .expect("kept");
     let ask = async |export: &Export, caller: Option<&str>, digest: Digest| {
         let caller = caller.map(label);
         let blob = export.blob(caller.as_ref(), &digest, &archive, &pool);
         match blob.await.expect("read") {
-            Some(Blob::Kept(_, reader)) => {
-                let pieces: Result<Vec<Bytes>, _> = reader.collect();
-                Some(pieces.expect("read").concat().into())
-            }
+            Some(Blob::Bytes(_, bytes)) => Some(bytes),
             Some(Blob::Resource(view, resource)) => {
                 let rendering = Rendering::new(view, &resource)?;
                 rendering.finish(usize::MAX).1.map(Bytes::from)

@@ -73,6 +73,17 @@ pub enum Fetched {
     Changed(Box<Plain>),
 }
 
+/// By what a domain that is not used is known again: nothing is kept of its maps.
+#[derive(Debug)]
+pub(in crate::federation) struct Seen {
+    /// The digest of view and links.
+    pub(in crate::federation) digest: Tag,
+    settings: PlainSettings,
+    map: (String, Url),
+    network: Mark,
+    costs: BTreeMap<Source, Mark>,
+}
+
 /// How many directories a server may have, and how large they may be together.
 const MAX_DIRECTORIES: usize = 64;
 const MAX_DIRECTORY_BYTES: usize = 16 * 1024 * 1024;
@@ -109,6 +120,53 @@ pub(in crate::federation) async fn fetch_pushed(
     take(client, pool, &former.settings, Some(former), Some(pushed)).await
 }
 
+/// Whether a server still says what was seen. Its directories are read; its maps are asked for
+/// with their entity tags, and nothing is made of them.
+///
+/// # Errors
+/// They cannot be fetched.
+pub(in crate::federation) async fn says(
+    client: &PeerClient,
+    pool: &Pool,
+    settings: &PlainSettings,
+    seen: &Seen,
+) -> Result<bool, Refusal> {
+    if seen.settings != *settings {
+        return Ok(false);
+    }
+    let server = Server {
+        client,
+        pool,
+        settings,
+        pushed: None,
+    };
+    let crawled = server.crawl(None).await?;
+    let offer = server.offer(&crawled.catalog)?;
+    let choice = server.choose(&crawled, offer);
+    let sources = &choice.sources;
+    let has = |source: &Source| seen.costs.contains_key(source);
+    if (&offer.id, &offer.url) != (&seen.map.0, &seen.map.1)
+        || sources.len() != seen.costs.len()
+        || !sources.values().all(has)
+    {
+        return Ok(false);
+    }
+    let had = |mark: &Mark| Had {
+        mark: mark.clone(),
+        content: (),
+    };
+    let mut found = server
+        .find_network(offer, Some(&had(&seen.network)))
+        .await?;
+    for (source, mark) in &seen.costs {
+        if matches!(found, Found::Other(..)) {
+            return Ok(false);
+        }
+        found = server.find_costs(source, Some(&had(mark))).await?;
+    }
+    Ok(matches!(found, Found::Same(_)))
+}
+
 async fn take(
     client: &PeerClient,
     pool: &Pool,
@@ -126,14 +184,8 @@ async fn take(
     };
     let known = former.map(|former| &former.documents);
     let crawled = server.crawl(known).await?;
-    let offer = crawled
-        .catalog
-        .network_map(settings.network_map.as_deref())
-        .map_err(|error| Refusal::Content(error.to_string()))?;
-    client.check_url(&offer.url)?;
-    let mut choice = Choice::of(&crawled.catalog, &offer.id, |url| {
-        client.check_url(url).is_ok()
-    });
+    let offer = server.offer(&crawled.catalog)?;
+    let mut choice = server.choose(&crawled, offer);
     for (what, reason) in crawled.ignored {
         choice.ignore(&what, reason);
     }
@@ -245,6 +297,20 @@ impl Server<'_> {
         Ok(crawled)
     }
 
+    /// The network map that is taken.
+    fn offer<'c>(&self, catalog: &'c Catalog) -> Result<&'c Offer, Refusal> {
+        let offer = catalog.network_map(self.settings.network_map.as_deref());
+        let offer = offer.map_err(|error| Refusal::Content(error.to_string()))?;
+        self.client.check_url(&offer.url)?;
+        Ok(offer)
+    }
+
+    /// The cost maps over it.
+    fn choose(&self, crawled: &Crawled, offer: &Offer) -> Choice {
+        let may_ask = |url: &Url| self.client.check_url(url).is_ok();
+        Choice::of(&crawled.catalog, &offer.id, may_ask)
+    }
+
     /// The network map and the costs over it. A cost map may be ahead of the
     /// network map, or behind: then they are asked for again.
     async fn maps(
@@ -295,12 +361,7 @@ impl Server<'_> {
         offer: &Offer,
         had: Option<&Had<Arc<Network>>>,
     ) -> Result<Had<Arc<Network>>, Refusal> {
-        let ask = self.ask(&offer.url, media::NETWORK_MAP);
-        let found = match self.pushed(&offer.id, None, &offer.url) {
-            Some(document) => self.found(document?, had).await?,
-            None => self.get(ask, had).await?,
-        };
-        let (mark, document) = match found {
+        let (mark, document) = match self.find_network(offer, had).await? {
             Found::Same(had) => return Ok(had),
             Found::Other(mark, document) => (mark, document),
         };
@@ -311,6 +372,18 @@ impl Server<'_> {
         Ok(Had { mark, content })
     }
 
+    async fn find_network<T: Clone>(
+        &self,
+        offer: &Offer,
+        had: Option<&Had<T>>,
+    ) -> Result<Found<T>, Refusal> {
+        let ask = self.ask(&offer.url, media::NETWORK_MAP);
+        match self.pushed(&offer.id, None, &offer.url) {
+            Some(document) => self.found(document?, had).await,
+            None => self.get(ask, had).await,
+        }
+    }
+
     /// The costs of a source, or which version of the network map they wait
     /// for.
     async fn costs(
@@ -319,19 +392,7 @@ impl Server<'_> {
         network: &Arc<Network>,
         had: Option<&Had<Costs>>,
     ) -> Result<Result<Had<Costs>, String>, Refusal> {
-        let ask = self.ask(&source.url, media::COST_MAP);
-        let input = source.input();
-        let pushed = self.pushed(&source.id, input.as_ref(), &source.url);
-        let found = match (pushed, input) {
-            (Some(document), _) => self.found(document?, had).await?,
-            (None, None) => self.get(ask, had).await?,
-            (None, Some(query)) => {
-                let sent = media::COST_MAP_FILTER;
-                let document = self.client.post(ask, sent, &query).await?;
-                self.found(document, had).await?
-            }
-        };
-        let (mark, document) = match found {
+        let (mark, document) = match self.find_costs(source, had).await? {
             Found::Same(had) => return Ok(Ok(had)),
             Found::Other(mark, document) => (mark, document),
         };
@@ -345,6 +406,25 @@ impl Server<'_> {
                 source.id, vtag.tag, network.vtag.tag
             )),
         })
+    }
+
+    async fn find_costs<T: Clone>(
+        &self,
+        source: &Source,
+        had: Option<&Had<T>>,
+    ) -> Result<Found<T>, Refusal> {
+        let ask = self.ask(&source.url, media::COST_MAP);
+        let input = source.input();
+        let pushed = self.pushed(&source.id, input.as_ref(), &source.url);
+        match (pushed, input) {
+            (Some(document), _) => self.found(document?, had).await,
+            (None, None) => self.get(ask, had).await,
+            (None, Some(query)) => {
+                let sent = media::COST_MAP_FILTER;
+                let document = self.client.post(ask, sent, &query).await?;
+                self.found(document, had).await
+            }
+        }
     }
 
     fn ask<'a>(&self, url: &'a Url, wanted: &'a str) -> Ask<'a> {
@@ -497,6 +577,21 @@ impl Plain {
     /// that.
     pub(in crate::federation) fn pushed(&self) -> Option<&[Followed]> {
         Some(&*self.pushed).filter(|pushed| !pushed.is_empty())
+    }
+
+    /// By what it is known again.
+    pub(in crate::federation) fn seen(&self) -> Seen {
+        let documents = &self.documents;
+        let costs = documents.costs.iter();
+        Seen {
+            digest: self.digest.clone(),
+            settings: self.settings.clone(),
+            map: documents.map.clone(),
+            network: documents.network.mark.clone(),
+            costs: costs
+                .map(|(source, had)| (source.clone(), had.mark.clone()))
+                .collect(),
+        }
     }
 
     /// Whether the server had no costs in this metric.

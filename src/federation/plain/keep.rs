@@ -8,6 +8,7 @@ use crate::api::s2s::{Manifest, Scope};
 use crate::federation::archive::CopyName;
 use crate::federation::budget::Amount;
 use crate::federation::copy::DomainCopy;
+use crate::federation::holdings::Stated;
 use crate::federation::manifest::resources;
 use crate::federation::refusal::Refusal;
 use crate::federation::shared::Shared;
@@ -46,6 +47,11 @@ pub(in crate::federation) struct Written {
     pub(in crate::federation) amount: Amount,
 }
 
+/// What it takes, without what is kept of it.
+pub(in crate::federation) fn amount(plain: &Plain) -> Amount {
+    Amount::of(&plain.view, &plain.interconnects, &Stated::default())
+}
+
 /// Writes a plain domain down.
 ///
 /// # Errors
@@ -59,8 +65,7 @@ pub(in crate::federation) async fn written(
     let links = plain.interconnects.clone();
     let made = shared.pool.run(move || {
         let (manifest, bodies) = unsigned(&owner, &view);
-        let documents = bodies.iter().map(|body| body.len() as u64).sum();
-        let amount = Amount::of(&view, &links, manifest.len(), documents);
+        let amount = Amount::of(&view, &links, &Stated::read(&manifest));
         Written {
             manifest,
             bodies,
@@ -80,7 +85,9 @@ pub(in crate::federation) async fn keep(
     written: Written,
 ) -> Result<(), Refusal> {
     let Written {
-        manifest, bodies, ..
+        manifest,
+        bodies,
+        amount,
     } = written;
     let name = CopyName {
         sender: domain.clone(),
@@ -89,7 +96,7 @@ pub(in crate::federation) async fn keep(
     let path = [domain.clone()];
     let archive = &shared.archive;
     archive
-        .keep_copy(&name, &path, manifest, false, bodies)
+        .keep_copy(&name, &path, manifest, false, amount, bodies)
         .await?;
     Ok(())
 }

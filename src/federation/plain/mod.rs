@@ -16,9 +16,9 @@ mod kind;
 mod links;
 mod read;
 
-pub(super) use fetch::fetch_pushed;
 pub use fetch::{Fetched, Plain, PlainSettings, fetch};
+pub(super) use fetch::{Seen, fetch_pushed, says};
 pub(super) use follow::Following;
-pub(super) use keep::{copy, keep, written};
+pub(super) use keep::{amount, copy, keep, written};
 pub use links::{Links, digest, links};
 pub use read::pid_under;

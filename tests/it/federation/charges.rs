@@ -10,12 +10,12 @@ use serde_json::{Map, json};
 use tempfile::TempDir;
 
 use super::links::{inside, label, network_map};
-use super::member::Join;
+use super::member::{Join, Member};
 use super::memory::serve;
 use super::rogue::{Rogue, Says, Signed, key};
 use super::site::{Site, domain_of};
-use crate::metro::COST_MAP;
-use crate::peer::server::{Reply, head};
+use crate::metro::{COST_MAP, DIRECTORY, NETWORK_MAP};
+use crate::peer::server::{Reply, Server, head};
 use crate::peer::soon;
 use crate::support::{OPS, Request, metric, plain_client};
 
@@ -297,4 +297,216 @@ async fn what_a_peer_may_have_on_our_disk_is_bounded_and_the_last_good_stays() {
     assert!(detail.contains("peer.import.max_disk"), "{detail}");
     assert_eq!(a.cost_inside(2).await, Some(last_good));
     assert!(on_disk(directory.path()) <= BUDGET);
+}
+
+/// A plain server that tells its documents by entity tags.
+struct PlainServer(Server);
+
+impl PlainServer {
+    /// It says this, in a version with this tag.
+    async fn start(says: &Says, tag: &'static str) -> Self {
+        let it = Self(Server::start([]).await);
+        let directory = json!({
+            "meta": {
+                "default-alto-network-map": "m",
+                "cost-types": {"rc": {"cost-metric": "routingcost", "cost-mode": "numerical"}},
+            },
+            "resources": {
+                "m": {"uri": "map", "media-type": NETWORK_MAP},
+                "rc": {
+                    "uri": "costs", "media-type": COST_MAP, "uses": ["m"],
+                    "capabilities": {"cost-type-names": ["rc"]},
+                },
+            },
+        });
+        let tagged = Reply::Tagged("directory", DIRECTORY, directory.to_string().into());
+        it.0.set("/directory", tagged);
+        it.says(says, tag);
+        it
+    }
+
+    fn says(&self, says: &Says, tag: &'static str) {
+        let meta = json!({"vtag": {"resource-id": "m", "tag": tag}});
+        let map = format!(r#"{{"meta":{meta},"network-map":{}}}"#, says.network_map);
+        let meta = json!({
+            "dependent-vtags": [{"resource-id": "m", "tag": tag}],
+            "cost-type": {"cost-metric": "routingcost", "cost-mode": "numerical"},
+        });
+        let costs = format!(r#"{{"meta":{meta},"cost-map":{}}}"#, says.cost_map);
+        self.0
+            .set("/map", Reply::Tagged(tag, NETWORK_MAP, map.into()));
+        self.0
+            .set("/costs", Reply::Tagged(tag, COST_MAP, costs.into()));
+    }
+
+    fn base(&self) -> String {
+        self.0.root.origin().ascii_serialization()
+    }
+
+    /// How often the costs were asked for with and without this tag since it was last asked.
+    fn asked(&self, tag: &str) -> (usize, usize) {
+        let asked = self.0.asked();
+        let costs = asked.iter().filter(|got| got.path() == "/costs");
+        let knows = |got: &&crate::peer::server::Got| {
+            got.head.contains(&format!("if-none-match: \"{tag}\""))
+        };
+        let all = costs.clone().count();
+        let known = costs.filter(knows).count();
+        (known, all - known)
+    }
+}
+
+#[tokio::test]
+async fn a_plain_domain_that_is_over_is_not_fetched_again_and_comes_back_with_the_room() {
+    let says = Says::sound(2);
+    let server = PlainServer::start(&says, "one").await;
+    let base = server.base();
+    let join = || Join {
+        more: "refresh.interval = \"100ms\"\nprotocol = \"alto\"\nimport.max_removed = 1.0\n",
+        ..Join::to(2, &base)
+    };
+    let with = |memory: u64| format!("[federation]\nmax_memory = {memory}\n");
+    let mut a = Member::start(1).await;
+    a.states(&[]).await;
+    a.join_under(&with(MIB), [join()]);
+    a.until_cost(2, Some(inside(2))).await;
+
+    // It grows beyond the budget: the last good stays, and what is over is fetched once.
+    server.says(&dense(2, PIDS), "two");
+    a.until_state(2, PeerState::Failed, "limit").await;
+    let mut whole = 0;
+    soon(async {
+        loop {
+            let (known, anew) = server.asked("two");
+            whole += anew;
+            if known > 0 {
+                break;
+            }
+            super::site::glance().await;
+        }
+    })
+    .await;
+    // What came while it was still as before knew the former tag.
+    let more = server.asked("two").1;
+    assert_eq!(more, 0, "{whole} before");
+    assert_eq!(a.cost_inside(2).await, Some(inside(2)));
+
+    // There is room for it, then for nothing, then for it again: it does not change meanwhile.
+    a.join_under(&with(4 * MIB), [join()]);
+    a.until_cost(2, Some(1.0)).await;
+    a.until_state(2, PeerState::Synced, "").await;
+    a.join_under(&with(1000), [join()]);
+    a.until_cost(2, None).await;
+    let peer = a.until_state(2, PeerState::Failed, "limit").await;
+    assert_eq!(peer.memory_bytes, 0);
+    soon(async {
+        while on_disk(a.data()) > 0 {
+            super::site::glance().await;
+        }
+    })
+    .await;
+    a.join_under(&with(4 * MIB), [join()]);
+    a.until_cost(2, Some(1.0)).await;
+
+    // What was over and is as it was is had.
+    server.says(&dense(2, 4 * PIDS), "three");
+    a.until_state(2, PeerState::Failed, "limit").await;
+    server.says(&dense(2, PIDS), "two");
+    a.until_state(2, PeerState::Synced, "").await;
+    assert_eq!(a.cost_inside(2).await, Some(1.0));
+}
+
+/// A node that starts with less room than it had keeps what goes first of all that it had.
+#[tokio::test]
+async fn a_start_with_less_room_keeps_what_goes_first_whoever_is_restored_first() {
+    let keys = [key(), key(), key(), key()];
+    let (b, c) = (
+        Rogue::start(2, &keys[0]).await,
+        Rogue::start(3, &keys[1]).await,
+    );
+    let relayed = |says: Says, key| says.signed(key).through(&[2]);
+    b.passes(&[
+        Says::sound(2).signed(&keys[0]),
+        relayed(dense(4, PIDS + PIDS / 10), &keys[2]),
+        relayed(dense(5, PIDS), &keys[3]),
+    ]);
+    c.passes(&[dense(3, PIDS).signed(&keys[1])]);
+    let mut a = Member::start(1).await;
+    a.states(&[]).await;
+    let joins = || [Join::to(2, &b.url), Join::to(3, &c.url)];
+    a.join(joins());
+    let all = |peer: &PeerStatus| states(peer) == [2, 4, 5].map(|number| state(number, true, ""));
+    a.until(2, "taken", all).await;
+    a.until_cost(3, Some(1.0)).await;
+    let peers = a.peers().await.peers;
+    // The larger one of those that are relayed goes first, and does not fit beside what is not.
+    let room = peers[1].memory_bytes + peers[0].memory_bytes / 2;
+    a.stop().await;
+    a.join_under(&format!("[federation]\nmax_memory = {room}\n"), joins());
+    drop((b, c));
+    a.start_again().await;
+    let restored = a.peers().await.peers;
+    let had = |peer: &PeerStatus| {
+        let domains = peer.domains.iter().filter(|domain| domain.serial.is_some());
+        domains
+            .map(|domain| domain.domain.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(had(&restored[0]), [label(2), label(5)]);
+    assert_eq!(had(&restored[1]), [label(3)]);
+}
+
+#[tokio::test]
+async fn what_is_not_restored_leaves_the_disk() {
+    let key = key();
+    let rogue = Rogue::start(2, &key).await;
+    rogue.passes(&[Says::sound(2).signed(&key)]);
+    let mut a = Member::start(1).await;
+    a.states(&[]).await;
+    a.join([Join::to(2, &rogue.url)]);
+    a.until_cost(2, Some(inside(2))).await;
+    a.until_state(2, PeerState::Synced, "").await;
+    assert!(on_disk(a.data()) > 0);
+    a.stop().await;
+    a.join([Join {
+        more: "import.max_prefixes = 1\n",
+        ..Join::to(2, &rogue.url)
+    }]);
+    drop(rogue);
+    a.start_again().await;
+    a.until_state(2, PeerState::Failed, "transport").await;
+    soon(async {
+        while on_disk(a.data()) > 0 {
+            super::site::glance().await;
+        }
+    })
+    .await;
+}
+
+/// A domain that relays another, and the other grows by the text of its manifest.
+#[tokio::test]
+async fn what_older_manifests_take_is_charged_too() {
+    let (own, relayed) = (key(), key());
+    let rogue = Rogue::start(2, &own).await;
+    let directory = TempDir::new().expect("a directory");
+    let (_program, a) = serve(directory.path(), &Join::to(2, &rogue.url).text(1)).await;
+    a.states(&[]).await;
+    let mut says = Says::sound(3);
+    for round in 1..=4 {
+        let cost = inside(3) + f64::from(round);
+        says = says.later();
+        says.cost_map = format!(r#"{{"core":{{"edge":{cost}}}}}"#);
+        // The last one is small: what came before is not kept for it.
+        says.unknown = if round < 4 { 10_000 } else { 0 };
+        rogue.passes(&[
+            Says::sound(2).signed(&own),
+            says.signed(&relayed).through(&[2]),
+        ]);
+        a.until_cost(3, Some(cost)).await;
+        let peer = a.until_state(2, PeerState::Synced, "").await;
+        let there = on_disk(directory.path());
+        assert!(there <= peer.disk_bytes, "{there} of {}", peer.disk_bytes);
+        assert!(round == 4 || there > MIB, "{there}");
+    }
+    assert!(on_disk(directory.path()) < MIB);
 }
