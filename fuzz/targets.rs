@@ -166,13 +166,16 @@ fn document(bytes: &[u8]) {
                 let Change::Put(document) = operation.change else {
                     panic!("a put")
                 };
-                let text = document.text();
-                let tree = read(&text.joined(), Tree).expect("our own text");
-                assert_eq!(value_text(&tree).as_bytes(), text.joined());
-                let Change::Put(again) = put(&text.joined()).expect("our own text").change else {
+                let tag = document.text().tag().clone();
+                // Written row by row it is the same.
+                let text: Vec<u8> = document.rows().flatten().collect();
+                assert_eq!(document.text().into_rows().concat(), text);
+                let tree = read(&text, Tree).expect("our own text");
+                assert_eq!(value_text(&tree).as_bytes(), text);
+                let Change::Put(again) = put(&text).expect("our own text").change else {
                     panic!("a put")
                 };
-                assert_eq!(again.text().tag(), text.tag());
+                assert_eq!(again.text().tag(), &tag);
             }
             Err(faults) => explain(&faults),
         }

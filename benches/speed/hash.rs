@@ -34,7 +34,7 @@ fn as_many_bytes_as_the_cost_map(bencher: Bencher) {
 }
 
 fn tag(bencher: Bencher, document: &Document) {
-    let length = document.text().joined().len();
+    let length = document.text().into_rows().concat().len();
     bencher
         .counter(BytesCount::new(length))
         .bench(|| document.text().tag().clone());

@@ -109,33 +109,23 @@ fn property_name(walk: &mut Walk<'_>, key: &str) -> Option<PropertyName> {
     None
 }
 
-/// Writes the members of a property map in canonical order, each with the
-/// separator that precedes it, for a caller that wants them one by one.
-pub fn write_members(map: &PropertyMap) -> impl Iterator<Item = Vec<u8>> {
-    let mut texts: Vec<(String, &PropertySet)> = map
-        .iter()
-        .map(|(entity, set)| (entity.to_string(), set))
-        .collect();
-    texts.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    texts.into_iter().enumerate().map(|(i, (entity, set))| {
-        let mut out = Vec::new();
-        out.extend_from_slice(if i == 0 { b"" } else { b"," });
-        write_string(&mut out, &entity);
-        let mut separator = b'{';
+/// Writes an entity with its properties, as the first one or a later one.
+pub fn write_member(out: &mut Vec<u8>, first: bool, entity: &str, set: &PropertySet) {
+    out.extend_from_slice(if first { b"" } else { b"," });
+    write_string(out, entity);
+    let mut separator = b'{';
+    out.push(b':');
+    for (name, value) in set {
+        out.push(separator);
+        write_string(out, name.as_str());
         out.push(b':');
-        for (name, value) in set {
-            out.push(separator);
-            write_string(&mut out, name.as_str());
-            out.push(b':');
-            write_value(&mut out, value);
-            separator = b',';
-        }
-        if set.is_empty() {
-            out.push(b'{');
-        }
-        out.push(b'}');
-        out
-    })
+        write_value(out, value);
+        separator = b',';
+    }
+    if set.is_empty() {
+        out.push(b'{');
+    }
+    out.push(b'}');
 }
 
 #[cfg(test)]
@@ -168,7 +158,10 @@ mod tests {
             read_property_map(),
         )
         .expect("sound");
-        let text: Vec<u8> = write_members(&map).flatten().collect();
+        let mut text = Vec::new();
+        for (place, (entity, set)) in map.iter().enumerate() {
+            write_member(&mut text, place == 0, &entity.to_string(), set);
+        }
         assert_eq!(
             String::from_utf8(text).expect("text"),
             r#""ipv4:192.0.2.9":{},"pid:b":{"priv:x":true,"priv:y":[2,{"a":null,"b":1}]}"#

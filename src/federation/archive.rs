@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 
 use crate::api::s2s::SpokenProtocol;
 use crate::ident::{Digest, DomainLabel};
-use crate::store::{Blobs, Store, StoreError, Table};
+use crate::store::{BlobReader, Blobs, Store, StoreError, Table};
 
 use super::budget::Amount;
 use super::held::HeldRow;
@@ -436,6 +436,14 @@ impl Archive {
     /// The store cannot be read.
     pub async fn blob(&self, digest: &Digest) -> Result<Option<Bytes>, StoreError> {
         self.blobs.get(digest).await
+    }
+
+    /// A blob that is to be sent.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn blob_reader(&self, digest: &Digest) -> Result<Option<BlobReader>, StoreError> {
+        self.blobs.reader(digest).await
     }
 
     /// The copies one of whose last manifests names the representation with a

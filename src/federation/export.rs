@@ -17,6 +17,7 @@ use crate::api::s2s::ManifestEntry;
 use crate::ident::{Digest, DomainLabel};
 use crate::publish::{Rendering, Resource, Snapshot, View, ViewName};
 use crate::runtime::Pool;
+use crate::store::BlobReader;
 
 use super::archive::Archive;
 use super::copy::{DomainCopy, Imports};
@@ -26,12 +27,13 @@ use super::restore::Restoring;
 use super::settings::{PeerSettings, Settings};
 
 /// The representation that a digest names.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Blob {
     /// What a GET of this resource of this view returns.
     Resource(Arc<View>, Resource),
-    /// These bytes, of this media type.
-    Bytes(String, Bytes),
+    /// One of this media type that is on the disk. Whoever sends it sees first whether it is what
+    /// its digest says.
+    Kept(String, BlobReader),
 }
 
 /// The domains that a caller gets: the same set, by `Arc`, until it is another.
@@ -300,9 +302,9 @@ impl Export {
             let is_used = used.is_some_and(|used| *used.copy.sender() == name.sender);
             if is_used
                 && passed.contains(&name.domain)
-                && let Some(bytes) = archive.blob(digest).await?
+                && let Some(reader) = archive.blob_reader(digest).await?
             {
-                return Ok(Some(Blob::Bytes(media_type, bytes)));
+                return Ok(Some(Blob::Kept(media_type, reader)));
             }
         }
         for domain in passed.iter() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prometheus_client::registry::Registry;
 use serde::Deserialize;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::auth::Access;
 use crate::compile::{Conflicts, Merged};
@@ -17,6 +17,7 @@ use crate::runtime::{Clock, Drain, Pool, duration};
 use super::answers::Answers;
 use super::bodies::Bodies;
 use super::body::BodyLimits;
+use super::documents::Documents;
 use super::limit;
 use super::merging::Merging;
 use super::push::Push;
@@ -102,8 +103,8 @@ pub struct Parts {
     pub answers: Arc<Answers>,
     /// The memory of bodies of the network-to-server API.
     pub intake: limit::Flight,
-    /// How many documents of peers may be read from the disk at a time.
-    pub blob_reads: Semaphore,
+    /// What sends documents as they were stated.
+    pub documents: Documents,
     /// The bodies of full maps.
     pub bodies: Arc<Bodies>,
     /// What clients follow.
@@ -112,8 +113,8 @@ pub struct Parts {
     pub peer_push: Arc<Push>,
     /// The base of every URI that is handed out, without a slash at its end.
     pub base_url: String,
-    /// Threads for CPU work.
-    pub pool: Pool,
+    /// Threads that read what is written to us; what compiles it waits for them.
+    pub facts: Pool,
     /// The time.
     pub clock: Clock,
     /// What is measured of requests.

@@ -3,7 +3,7 @@
 //! The ground floor is `socket`: connections, TLS, and what every client owes.
 //!
 //! Above it, what all services share: who calls (`access`), what is told of requests
-//! (`telemetry`, `metrics`), limits (`limit`, `body`), answers and their memory (`answers`), representations (`negotiate`,
+//! (`telemetry`, `metrics`), limits (`limit`, `body`), answers and their memory (`answers`), documents on their way (`documents`), representations (`negotiate`,
 //! `conditional`, `bodies`, `packing`), views (`views`, `merging`) and refusals (`refusal`).
 //!
 //! And one file for each service: `alto`, `explain`, `push`, `n2s`, `s2s`, `ops`; `openapi` describes them.
@@ -15,6 +15,7 @@ mod app;
 mod bodies;
 pub mod body;
 mod conditional;
+mod documents;
 mod explain;
 pub mod limit;
 mod merging;
@@ -41,6 +42,7 @@ pub use crate::alto::guard::{JsonGuard, TooDeep};
 pub use answers::Answers;
 pub use app::{App, BodySettings, Parts};
 pub use bodies::{Bodies, Settings as PublishSettings};
+pub use documents::Documents;
 pub use merging::Merging;
 pub use metrics::NodeMetrics;
 pub use push::{Followed, Push, Settings as UpdateSettings};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use axum::{Extension, routing};
@@ -20,7 +21,7 @@ use crate::federation::Blob;
 use crate::ident::{Digest, DomainLabel};
 use crate::publish::{Resource, View};
 use crate::runtime::Threshold;
-use crate::store::StoreError;
+use crate::store::{BlobReader, StoreError};
 
 use super::access::{Caller, require};
 use super::alto::unanswered;
@@ -29,6 +30,7 @@ use super::app::App;
 use super::bodies::Representation;
 use super::body::{self, BodyError};
 use super::conditional::{etag, not_modified};
+use super::documents::{self, Broken};
 use super::limit::{self, Accounted};
 use super::negotiate::{Coding, has_type};
 use super::openapi::{Operation, Parameter, Route, content};
@@ -289,26 +291,28 @@ async fn blob(
             refused(Wording::Problem.refuse(StatusCode::NOT_FOUND, "blob", detail))
         };
         let digest: Digest = digest.parse().map_err(|_| none())?;
-        // A document is counted once it is read.
-        let _reads = app.blob_reads.acquire().await;
+        let accounted = caller.accounted(&client);
         let found = app.federation.blob(principal.peer.as_ref(), &digest).await;
-        let found = found.map_err(|error| {
-            tracing::error!(%error, "a document for a peer could not be read");
-            let detail = "the document could not be read; the log says why";
-            let status = StatusCode::INTERNAL_SERVER_ERROR;
-            refused(Wording::Problem.refuse(status, "defect", detail))
-        })?;
+        let found = found.map_err(|error| unread(&error))?;
         let (media_type, mut response) = match found.ok_or_else(none)? {
-            Blob::Bytes(media_type, bytes) => (media_type, respond(StatusCode::OK, OCTETS, bytes)),
+            Blob::Kept(media_type, reader) => {
+                let body = kept(&app, reader, accounted, &parts).await?;
+                (
+                    media_type,
+                    respond(StatusCode::OK, OCTETS, body.ok_or_else(none)?),
+                )
+            }
             Blob::Resource(view, resource) => {
                 let media_type = resource.kind.media_type().to_owned();
-                let body = rendered(&app, &view, &resource, caller.accounted(&client)).await;
+                let body = rendered(&app, &view, &resource, accounted).await;
                 let body = body.map_err(|error| refused(unanswered(&error, &parts)))?;
-                let mut response = respond(StatusCode::OK, OCTETS, body.ok_or_else(none)?);
-                response.extensions_mut().insert(Accounted);
-                (media_type, response)
+                (
+                    media_type,
+                    respond(StatusCode::OK, OCTETS, body.ok_or_else(none)?),
+                )
             }
         };
+        response.extensions_mut().insert(Accounted);
         let headers = response.headers_mut();
         if let Ok(media_type) = HeaderValue::try_from(media_type) {
             headers.insert(CONTENT_TYPE, media_type);
@@ -321,6 +325,43 @@ async fn blob(
         Ok(response)
     };
     answered.await.unwrap_or_else(|refused: Refused| *refused)
+}
+
+/// What a blob on its way takes beside its pieces: an open file, of which a peer shall not have
+/// many.
+const OPEN: u64 = 1024 * 1024;
+
+/// The body of a blob that is on the disk, read while it is sent; none if it is damaged.
+async fn kept(
+    app: &App,
+    reader: BlobReader,
+    caller: limit::Caller,
+    parts: &Parts,
+) -> Result<Option<Body>, Refused> {
+    let room = OPEN + documents::taken(Coding::Identity);
+    let room = app.answers.flight().take(&caller, room).await;
+    let room = room.map_err(|_| refused(no_room(parts)))?;
+    let digested = app.documents.digest(&caller, reader).await;
+    let (digest, mut reader) = digested.map_err(|error| unread(&error))?;
+    if digest != *reader.digest() {
+        let discarded = app.documents.run(&caller, move || reader.discard()).await;
+        return match discarded.map_err(Broken::from) {
+            Ok(Ok(())) => Ok(None),
+            Ok(Err(error)) => Err(unread(&error)),
+            Err(error) => Err(unread(&error)),
+        };
+    }
+    reader.rewind().map_err(|error| unread(&error))?;
+    let sent = app.documents.send(caller, reader, Coding::Identity, room);
+    Ok(Some(sent.await.map_err(|error| unread(&error))?))
+}
+
+/// The refusal of a document that the disk does not give.
+fn unread(error: &dyn std::error::Error) -> Refused {
+    tracing::error!(%error, "a document for a peer could not be read");
+    let detail = "the document could not be read; the log says why";
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    refused(Wording::Problem.refuse(status, "defect", detail))
 }
 
 /// The body of a GET of a resource, as the bodies of all full maps are made.

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::alto::canonical::{write_string, write_value};
-use crate::alto::cost::{CostTable, GridWriter};
-use crate::alto::network::{Groups, write_member_name};
-use crate::alto::property::{PropertyMap, write_members};
+use crate::alto::cost::CostTable;
+use crate::alto::network::Groups;
+use crate::alto::property::PropertyMap;
 use crate::compile::{Interconnects, SourceFacts, Stated};
-use crate::ident::{Digest, Family, MetricName, PidName, Sha256, SourceName, Tag};
+use crate::ident::{Digest, MetricName, PidName, Sha256, SourceName, Tag};
+use crate::net::Matrix;
+
+use super::rows::{Rows, write_group};
 
 /// Which document of a source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,11 +118,6 @@ impl Text {
         self.rows
     }
 
-    /// The text as one.
-    pub fn joined(&self) -> Vec<u8> {
-        self.rows.concat()
-    }
-
     /// The tag of the text.
     pub fn tag(&self) -> &Tag {
         &self.tag
@@ -215,22 +212,77 @@ impl Document {
         }
     }
 
+    /// The rows of its canonical text, each written when it is asked for.
+    pub fn rows(&self) -> Rows {
+        Rows::of(self.clone())
+    }
+
+    /// About how many bytes of memory it takes that it does not share with others.
+    pub fn bytes(&self) -> u64 {
+        /// A PID with its place in a map.
+        const PID: usize = 100;
+        /// An entity with a property, or an interconnect, with its place in a map.
+        const ENTITY: usize = 700;
+        let bytes = match self {
+            Self::Network(groups) => PID * groups.len(),
+            Self::Costs(table) => table.cells.bytes_beside(&Matrix::new(0, 0)),
+            Self::Properties(map) => ENTITY * map.len(),
+            Self::Interconnects(links) => ENTITY * links.len(),
+        };
+        bytes as u64
+    }
+
+    /// About how many bytes of memory [`Document::rows`] take while they are written.
+    pub fn bytes_of_rows(&self) -> u64 {
+        /// The text of a prefix or of a cost, most often at most.
+        const TEXT: usize = 44;
+        /// What a name takes that is kept until its row is written.
+        const NAME: usize = 128;
+        let bytes = match self {
+            Self::Network(groups) => {
+                let prefixes = groups.values().map(|group| group.len());
+                2 * TEXT * prefixes.max().unwrap_or(0)
+            }
+            Self::Costs(table) => {
+                let names = table.dsts.names().iter();
+                let keys: usize = names.map(|name| name.as_str().len() + 4).sum();
+                3 * keys + 2 * TEXT * table.dsts.len()
+            }
+            Self::Properties(map) => NAME * map.len(),
+            Self::Interconnects(links) => NAME * links.len(),
+        };
+        bytes as u64
+    }
+
+    /// The member of the document that holds its content.
+    pub(super) fn member(&self) -> &'static str {
+        match self {
+            Self::Network(_) => crate::alto::network::MEMBER,
+            Self::Costs(_) => crate::alto::cost::MEMBER,
+            Self::Properties(_) => crate::alto::property::MEMBER,
+            Self::Interconnects(_) => "interconnects",
+        }
+    }
+
     /// The document as canonical text.
     pub fn text(&self) -> Text {
-        let (member, mut rows) = match self {
-            Self::Network(groups) => (DocumentPath::NetworkMap.member(), network_rows(groups)),
-            Self::Costs(table) => (crate::alto::cost::MEMBER, cost_rows(table)),
-            Self::Properties(map) => (
-                DocumentPath::Properties.member(),
-                write_members(map).collect(),
-            ),
-            Self::Interconnects(links) => (DocumentPath::Interconnects.member(), link_rows(links)),
+        let mut rows = self.rows();
+        let rows: Vec<Vec<u8>> = match self {
+            // The longest ones, written side by side.
+            Self::Network(groups) => {
+                let row = |(index, (pid, group)): (usize, (&PidName, &Arc<_>))| {
+                    let mut out = Vec::new();
+                    write_group(&mut out, index == 0, pid, group);
+                    out
+                };
+                let groups: Vec<_> = groups.iter().enumerate().collect();
+                let mut written: Vec<Vec<u8>> = rows.next().into_iter().collect();
+                written.par_extend(groups.into_par_iter().map(row));
+                written.push(b"}}".to_vec());
+                written
+            }
+            _ => rows.collect(),
         };
-        let mut head = b"{".to_vec();
-        write_member_name(&mut head, member);
-        head.push(b'{');
-        rows.insert(0, head);
-        rows.push(b"}}".to_vec());
         let mut hasher = Sha256::new();
         rows.iter().for_each(|row| hasher.update(row));
         let digest: Digest = hasher.finish();
@@ -239,46 +291,6 @@ impl Document {
             tag: digest.into(),
         }
     }
-}
-
-fn network_rows(groups: &Groups) -> Vec<Vec<u8>> {
-    let row = |(index, (pid, group)): (usize, (&PidName, &Arc<_>))| {
-        let mut out = Vec::new();
-        out.extend_from_slice(if index == 0 { b"" } else { b"," });
-        write_member_name(&mut out, pid.as_str());
-        crate::alto::network::AddressGroup::write(group, &mut out, &Family::ALL);
-        out
-    };
-    let groups: Vec<_> = groups.iter().enumerate().collect();
-    groups.into_par_iter().map(row).collect()
-}
-
-fn cost_rows(table: &CostTable) -> Vec<Vec<u8>> {
-    let mut grid = GridWriter::new(table.dsts.names().iter().map(PidName::as_str));
-    let mut rows = Vec::with_capacity(table.srcs.len() + 2);
-    for (src, costs) in table.rows() {
-        let mut out = Vec::new();
-        grid.costs(&mut out, src.as_str(), costs);
-        // The head has the brace that opens the object.
-        if rows.is_empty() && !out.is_empty() {
-            out.remove(0);
-        }
-        rows.push(out);
-    }
-    rows
-}
-
-fn link_rows(links: &Interconnects) -> Vec<Vec<u8>> {
-    let row = |(index, (id, link)): (usize, (&_, &_))| {
-        let mut out = Vec::new();
-        out.extend_from_slice(if index == 0 { b"" } else { b"," });
-        write_string(&mut out, crate::ident::InterconnectId::as_str(id));
-        out.push(b':');
-        let tree = serde_json::to_value::<&crate::compile::Interconnect>(link);
-        write_value(&mut out, &tree.unwrap_or_default());
-        out
-    };
-    links.iter().enumerate().map(row).collect()
 }
 
 #[cfg(test)]

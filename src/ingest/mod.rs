@@ -14,6 +14,7 @@ mod load;
 mod operation;
 mod read;
 mod revision;
+mod rows;
 mod transaction;
 mod union;
 
@@ -26,5 +27,6 @@ pub use load::LoadError;
 pub use operation::{Change, Operation, OperationKind, read_operation, read_transaction};
 pub use read::{Limits, Reader};
 pub use revision::{Account, OperationSummary};
+pub use rows::Rows;
 pub use transaction::{Applied, Replacements, Standing, apply, replace};
-pub use union::union_document;
+pub use union::{union_bytes, union_document};

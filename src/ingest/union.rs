@@ -8,6 +8,16 @@ use crate::compile::{union_costs, union_interconnects, union_properties};
 use super::document::{Document, DocumentPath};
 use super::transaction::Standing;
 
+/// About how many bytes of memory the union of what all sources state at a path takes, and its
+/// rows while they are written.
+pub fn union_bytes(standing: &Standing, path: &DocumentPath) -> u64 {
+    let sources = standing.facts.sources.values();
+    let documents = sources.filter_map(|source| Document::of(source, path));
+    documents
+        .map(|document| document.bytes() + document.bytes_of_rows())
+        .sum()
+}
+
 /// The union of what all sources state at a path, as it is compiled: where two
 /// state the same thing it is the stronger's, and what names PIDs that no
 /// source has is left out. `None` if no source states anything there.

@@ -15,6 +15,8 @@ pub(super) struct Lanes {
     pub(super) ours: Pool,
     /// Answers of all other views.
     pub(super) others: Pool,
+    /// Sends documents as they were stated: to sources theirs, to peers those of others.
+    pub(super) documents: Pool,
     /// Brings forward what clients follow.
     pub(super) followed: Pool,
 }
@@ -31,6 +33,7 @@ impl Lanes {
             peers: Pool::new(threads)?,
             ours: Pool::new(threads)?,
             others: Pool::new(threads)?,
+            documents: Pool::new(threads)?,
             followed: Pool::new(threads)?,
         })
     }

@@ -22,24 +22,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::auth::Access;
 use crate::compile::MergePolicy;
 use crate::config::{Config, FileError};
 use crate::federation::{self, Federation, KeyError, SigningKey};
 use crate::http::{
-    Answers, App, Bodies, BodySettings, Followed, ListenError, Listener, NodeMetrics, Parts, Push,
-    Settings, Telemetry, Tls, TlsError, UpdateSettings, counted_for, limit, refuse, router,
+    Answers, App, Bodies, BodySettings, Documents, Followed, ListenError, Listener, NodeMetrics,
+    Parts, Push, Settings, Telemetry, Tls, TlsError, UpdateSettings, counted_for, limit, refuse,
+    router,
 };
 use crate::ingest::{Ledger, LoadError, Rules};
 use crate::publish::{Snapshot, ViewName};
 use crate::runtime::{Clock, Drain, Gate, Overrun, PoolError, Signal, Task};
 use crate::store::{Durability, FreeSpace, Quarantine, Store, StoreError};
 use lanes::Lanes;
-
-/// How many documents of peers are read from the disk for others at a time.
-const BLOB_READS: usize = 2;
 
 /// A running node. Dropped, it stops at once; [`Node::shutdown`] lets requests end.
 pub struct Node {
@@ -278,12 +276,12 @@ impl Node {
             limits: limits_read,
             answers,
             intake,
-            blob_reads: Semaphore::new(BLOB_READS),
+            documents: Documents::new(lanes.documents.clone()),
             bodies: rendered,
             push,
             peer_push,
             base_url: base_url.clone(),
-            pool,
+            facts: pool,
             clock: clock.clone(),
             telemetry,
             registry,

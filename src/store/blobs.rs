@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +28,55 @@ pub struct Blobs {
     directory: Arc<Path>,
     parts: Arc<AtomicU64>,
     room: Room,
+}
+
+/// A blob that is open, read piece by piece. What it was when it was opened it stays, whatever
+/// becomes of the blobs.
+#[derive(Debug)]
+pub struct BlobReader {
+    file: File,
+    path: PathBuf,
+    digest: Digest,
+}
+
+impl BlobReader {
+    /// How many bytes a piece has at most.
+    const PIECE: u64 = 64 * 1024;
+
+    /// What its bytes must come to.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// Begins anew. Blocks.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn rewind(&mut self) -> io::Result<()> {
+        self.file.rewind()
+    }
+
+    /// Drops the blob since it is damaged: it is to be had again. Blocks.
+    ///
+    /// # Errors
+    /// The file cannot be removed.
+    pub fn discard(self) -> io::Result<()> {
+        tracing::warn!(path = %self.path.display(), "a damaged blob is dropped");
+        fs::remove_file(&self.path)
+    }
+}
+
+impl Iterator for BlobReader {
+    type Item = io::Result<Bytes>;
+
+    fn next(&mut self) -> Option<io::Result<Bytes>> {
+        let mut piece = Vec::new();
+        match (&self.file).take(Self::PIECE).read_to_end(&mut piece) {
+            Ok(0) => None,
+            Ok(_) => Some(Ok(piece.into())),
+            Err(error) => Some(Err(error)),
+        }
+    }
 }
 
 impl Blobs {
@@ -81,6 +130,21 @@ impl Blobs {
     pub async fn get(&self, digest: &Digest) -> Result<Option<Bytes>, StoreError> {
         let (blobs, digest) = (self.clone(), *digest);
         blocking(move || blobs.read(&digest)).await
+    }
+
+    /// The blob with a digest, to be read piece by piece; none if it is not here. Whether it is
+    /// damaged is its reader's to see.
+    ///
+    /// # Errors
+    /// [`Io`](StoreError::Io).
+    pub async fn reader(&self, digest: &Digest) -> Result<Option<BlobReader>, StoreError> {
+        let (path, digest) = (self.path(digest), *digest);
+        blocking(move || match File::open(&path) {
+            Ok(file) => Ok(Some(BlobReader { file, path, digest })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::io(format!("open {}", path.display()))(error)),
+        })
+        .await
     }
 
     /// Drops every blob that is not one of these.

@@ -51,7 +51,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use blobs::Blobs;
+pub use blobs::{BlobReader, Blobs};
 pub use commit::Commit;
 pub use engine::Durability;
 pub use error::StoreError;

@@ -190,7 +190,10 @@ async fn a_blob_is_for_who_may_see_a_manifest_that_names_it() {
         let caller = caller.map(label);
         let blob = export.blob(caller.as_ref(), &digest, &archive, &pool);
         match blob.await.expect("read") {
-            Some(Blob::Bytes(_, bytes)) => Some(bytes),
+            Some(Blob::Kept(_, reader)) => {
+                let pieces: Result<Vec<Bytes>, _> = reader.collect();
+                Some(pieces.expect("read").concat().into())
+            }
             Some(Blob::Resource(view, resource)) => {
                 let rendering = Rendering::new(view, &resource)?;
                 rendering.finish(usize::MAX).1.map(Bytes::from)

@@ -453,11 +453,14 @@ async fn reply(desk: &Desk, base: &str, path: &str, caller: Option<&DomainLabel>
                 ..json(body.expect("a body"))
             }
         }
-        Some(Blob::Bytes(media_type, body)) => Reply {
-            status: 200,
-            media_type,
-            body,
-        },
+        Some(Blob::Kept(media_type, reader)) => {
+            let pieces: Result<Vec<Bytes>, _> = reader.collect();
+            Reply {
+                status: 200,
+                media_type,
+                body: pieces.expect("read").concat().into(),
+            }
+        }
         None => missing(),
     }
 }

@@ -1,5 +1,7 @@
 //! Documents: reading them, and every way to write them.
 
+use std::io;
+
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -17,13 +19,15 @@ use crate::http::access::{Caller, require};
 use crate::http::app::App;
 use crate::http::body::{self, BodyError};
 use crate::http::conditional::{condition, etag};
+use crate::http::documents;
+use crate::http::limit::{self, Accounted};
 use crate::http::negotiate::{Coding, coding, has_type};
-use crate::http::packing::{Effort, compress};
 use crate::http::refusal::{Refused, Wording, faulty, json, problem, refused, respond};
-use crate::http::{no_room, room_for};
+use crate::http::{counted_for, no_room, room_for};
+use crate::ident::Tag;
 use crate::ingest::{
     Changes, Document, DocumentPath, IdempotencyKey, Operation as Step, OperationKind, Outcome,
-    Reader, Write, read_operation, read_transaction, union_document,
+    Reader, Write, read_operation, read_transaction, union_bytes, union_document,
 };
 use crate::runtime::Threshold;
 
@@ -91,29 +95,6 @@ async fn read_document(
             &Faults::default(),
         ))
     };
-    let (known, document) = match query.source.as_deref() {
-        Some("*") => {
-            let (path, standing) = (path.clone(), standing.clone());
-            let union = app.pool.run(move || union_document(&standing, &path));
-            (
-                None,
-                union
-                    .await
-                    .map_err(|error| failed(&error))?
-                    .ok_or_else(|| nothing("no source"))?,
-            )
-        }
-        _ => {
-            let source = query.source(&principal)?;
-            let facts = standing.facts.sources.get(&source);
-            let document = facts.and_then(|facts| Document::of(facts, &path));
-            let known = facts.and_then(|facts| Document::stated(facts, &path));
-            (
-                known.map(|(tag, _)| tag),
-                document.ok_or_else(|| nothing(source.as_str()))?,
-            )
-        }
-    };
     let Some(coding) = coding(&parts.headers) else {
         return Err(refused(Wording::Problem.refuse(
             StatusCode::NOT_ACCEPTABLE,
@@ -121,29 +102,54 @@ async fn read_document(
             "no coding is acceptable to the client; ask for identity, gzip or zstd",
         )));
     };
-    if let Some(tag) = &known
-        && let Some(response) = unchanged(&parts.headers, etag(tag, coding))
-    {
-        return Ok(response);
-    }
-    let written = app.pool.run(move || {
-        let text = document.text();
-        let tag = text.tag().clone();
-        (
-            tag,
-            compress(&Bytes::from(text.joined()), coding, Effort::Each),
-        )
-    });
-    let (tag, text) = written.await.map_err(|error| failed(&error))?;
-    let current = etag(&tag, coding);
-    if let Some(response) = unchanged(&parts.headers, current.clone()) {
-        return Ok(response);
-    }
-    Ok(marked(
-        respond(StatusCode::OK, media::JSON, text),
-        current,
-        coding,
-    ))
+    let caller = counted_for(parts).unwrap_or(limit::Caller::Node);
+    let beside = documents::taken(coding);
+    let room = async |bytes: u64| {
+        // One that is larger than a share takes all of it.
+        let bytes = (bytes + beside).min(app.intake.largest());
+        let room = app.intake.take(&caller, bytes).await;
+        room.map_err(|_| refused(no_room(parts)))
+    };
+    let (tag, document, room) = match query.source.as_deref() {
+        Some("*") => {
+            let room = room(union_bytes(&standing, &path)).await?;
+            let (of, standing) = (path.clone(), standing.clone());
+            let union = move || union_document(&standing, &of);
+            let union = app.documents.run(&caller, union).await;
+            let union = union.map_err(|error| failed(&error))?;
+            let union = union.ok_or_else(|| nothing("no source"))?;
+            let digested = app.documents.digest(&caller, pieces(&union)).await;
+            let (digest, _) = digested.map_err(|error| failed(&error))?;
+            let tag = Tag::from(digest);
+            if let Some(response) = unchanged(&parts.headers, etag(&tag, coding)) {
+                return Ok(response);
+            }
+            (tag, union, room)
+        }
+        _ => {
+            let source = query.source(&principal)?;
+            let facts = standing.facts.sources.get(&source);
+            let stated = facts
+                .and_then(|facts| Document::stated(facts, &path).zip(Document::of(facts, &path)));
+            let ((tag, _), document) = stated.ok_or_else(|| nothing(source.as_str()))?;
+            if let Some(response) = unchanged(&parts.headers, etag(&tag, coding)) {
+                return Ok(response);
+            }
+            let room = room(document.bytes_of_rows()).await?;
+            (tag, document, room)
+        }
+    };
+    let sent = app.documents.send(caller, pieces(&document), coding, room);
+    let body = sent.await.map_err(|error| failed(&error))?;
+    let response = respond(StatusCode::OK, media::JSON, body);
+    let mut response = marked(response, etag(&tag, coding), coding);
+    response.extensions_mut().insert(Accounted);
+    Ok(response)
+}
+
+/// The text of a document, piece by piece.
+fn pieces(document: &Document) -> impl Iterator<Item = io::Result<Bytes>> + Send + use<> {
+    document.rows().map(|row| Ok(row.into()))
 }
 
 async fn write_document(
@@ -255,7 +261,7 @@ async fn parsed<T: Send + 'static>(
     read: impl FnOnce(Reader<'_>) -> Result<T, Faults> + Send + 'static,
 ) -> Result<T, Refused> {
     let rules = app.ledger.rules();
-    let reading = app.pool.run(move || {
+    let reading = app.facts.run(move || {
         read(Reader {
             domain: &rules.policy.domain,
             limits: &rules.limits,

@@ -1,13 +1,20 @@
 //! The server-to-server API as peers read it.
 
+use std::convert::Infallible;
+use std::slice::from_ref;
+
 use altofed::api::s2s::{Descriptor, Manifest, ManifestEntry};
 use altofed::ident::Digest;
-use altofed::runtime::Clock;
+use altofed::runtime::{Clock, Task};
+use futures_util::{StreamExt, stream};
 use reqwest::Method;
 
-use super::member::{Member, STRANGER};
-use super::rogue::payload;
-use crate::support::{Answer, JSON, OPS};
+use super::links::inside;
+use super::member::{Join, Member, STRANGER, secret};
+use super::rogue::{Rogue, Says, blob, key, payload};
+use crate::peer::soon;
+use crate::support::events::UPDATES;
+use crate::support::{Answer, JSON, OPS, metric};
 
 const DESCRIPTOR: &str = "/.well-known/alto-federation";
 const MANIFESTS: &str = "/s2s/v1/manifests";
@@ -169,4 +176,81 @@ async fn what_no_manifest_names_is_not_found_and_other_methods_are_not_allowed()
         let nobody = node.request(Method::GET, path).send().await;
         assert_eq!(nobody.status, 401);
     }
+}
+
+/// A body of a mebibyte that never ends, of an update stream that a peer opens.
+fn asks(node: &Member, peer: u8) -> Task<()> {
+    let come = stream::iter([Ok::<_, Infallible>("x".repeat(1 << 20))]);
+    let endless = reqwest::Body::wrap_stream(come.chain(stream::pending()));
+    let request = node.request(Method::POST, "/s2s/v1/updates");
+    let request = request.token(&secret(2, peer)).typed(UPDATES, endless);
+    Task::spawn("asks", async move {
+        let answer = request.begin().await;
+        panic!("{answer:?}");
+    })
+}
+
+/// A document that is larger than what is left of a peer's share is passed on, read as it is taken.
+/// A peer whose share is full, and that waits for what we would write for it, keeps nobody else
+/// from what is on the disk.
+#[tokio::test]
+async fn a_document_is_passed_on_however_little_of_a_share_is_left() {
+    let keys = [key(), key()];
+    let mut says = Says::sound(1);
+    says.cost_map += &" ".repeat(3 << 20);
+    let signed = says.signed(&keys[0]);
+    let of_a = Rogue::start(1, &keys[0]).await;
+    of_a.passes(from_ref(&signed));
+    let of_c = Rogue::start(3, &keys[1]).await;
+    let limits = "[limits]\nrequests_per_second = 0\nmax_bytes_per_client = 8388608\n\
+                  max_wait = \"1h\"\n[publish]\ncache_bytes = 0\n";
+    let mut b = Member::with(2, Clock::system(), limits).await;
+    b.states(&[]).await;
+    let exporting = |peer, base| Join {
+        export: "*",
+        ..Join::to(peer, base)
+    };
+    b.join([
+        Join::to(1, &of_a.url),
+        exporting(3, &of_c.url),
+        exporting(4, &of_c.url),
+    ]);
+    b.until_cost(1, Some(inside(1))).await;
+    b.until_signed().await;
+    let (resource, body) = &signed.bodies[1];
+    let get = async |peer| {
+        let request = b.request(Method::GET, &blob(resource));
+        request.token(&secret(2, peer)).send().await
+    };
+    let bytes = async |held: u64| {
+        let held_now = async || {
+            let metrics = b.request(Method::GET, "/metrics").token(OPS).send().await;
+            metric(metrics.text(), "altofed_http_answer_bytes")
+        };
+        soon(async {
+            while held_now().await != held as f64 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    };
+    let mut held: Vec<Task<()>> = (0..6).map(|_| asks(&b, 3)).collect();
+    bytes(6 << 20).await;
+    let passed = get(3).await;
+    assert_eq!(passed.status, 200, "{passed:?}");
+    assert!(passed.body == *body);
+    bytes(6 << 20).await;
+    held.extend((0..2).map(|_| asks(&b, 3)));
+    bytes(8 << 20).await;
+    let (_, ours) = manifest(&b).await;
+    let waiting: Vec<_> = (0..3)
+        .map(|_| {
+            let path = blob(&ours.resources[0]);
+            let request = b.request(Method::GET, &path).token(&secret(2, 3));
+            Task::spawn("waits", async move { drop(request.send().await) })
+        })
+        .collect();
+    let other = soon(get(4)).await;
+    assert!(other.status == 200 && other.body == *body);
+    assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
 }

@@ -1,5 +1,9 @@
 //! Each document's GET, PUT, PATCH and DELETE.
 
+use std::convert::Infallible;
+
+use altofed::runtime::Task;
+use futures_util::{StreamExt, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -277,4 +281,37 @@ async fn addresses_that_no_pid_has_are_completed_with_a_warning_where_they_are_p
     );
     let map = node.get("/views/isp-a/networkmap").await.json();
     assert_eq!(map["network-map"], halves["network-map"]);
+}
+
+/// What is read back is written as it is taken: of a document that is larger than what is left
+/// of its source's share no more is in memory than some rows.
+#[tokio::test]
+async fn a_document_is_read_back_however_little_of_a_share_is_left() {
+    let limits = "[limits]\nmax_ingest_bytes_in_flight = 4000000\n\
+                  [bodies]\nmax_ingest_bytes = 3000000\n";
+    let node = TestNode::with(limits).await;
+    crate::streaming::feed(&node, 450).await;
+    let put = node.request(Method::PUT, "/n2s/v1/properties").token(NOC);
+    let come = stream::iter([Ok::<_, Infallible>("x".repeat(700_000))]);
+    let endless = reqwest::Body::wrap_stream(come.chain(stream::pending()));
+    let held = Task::spawn("put", async move {
+        let answer = put.typed(JSON, endless).begin().await;
+        panic!("{answer:?}");
+    });
+    let bytes = "altofed_http_ingest_bytes";
+    node.until_metric(bytes, |bytes| bytes == 700_000.0).await;
+    let path = "cost-maps/routingcost";
+    let whole = node.stated(path).await;
+    assert_eq!(whole.status, 200, "{whole:?}");
+    assert!(whole.body.len() > 2_300_000, "{} bytes", whole.body.len());
+    assert_eq!(whole.ok(JSON)["cost-map"]["p449"]["p448"], 449 * 7 + 448);
+    for path in [path, "cost-maps/routingcost?source=*"] {
+        let read = node.n2s(NOC, Method::GET, path, None);
+        let read = read.header("accept-encoding", "gzip").send().await;
+        assert_eq!(read.status, 200, "{read:?}");
+        assert_eq!(read.header("content-encoding"), "gzip");
+        assert!(read.decoded() == whole.body, "{path}");
+    }
+    node.until_metric(bytes, |bytes| bytes == 700_000.0).await;
+    drop(held);
 }
