@@ -40,7 +40,8 @@ pub struct Table<'a> {
 pub enum Verdict {
     /// It is.
     Pass {
-        /// Whether nothing goes or moves far, so that it only grows.
+        /// Whether all that was there is as it was, so that it only grows: what moves, however
+        /// little, does so again.
         grows: bool,
     },
     /// It is not, since it comes to this.
@@ -74,30 +75,46 @@ impl<'a> Stated<'a> {
 /// Whether the change from `old` to `new` may be taken at once. Takes CPU time in
 /// proportion to both, and where their costs are shared, to what is not.
 pub fn judge(old: &Stated<'_>, new: &Stated<'_>, thresholds: &Thresholds) -> Verdict {
-    let difference = difference(old, new, thresholds.max_change.factor);
+    let (difference, moves) = difference(old, new, thresholds.max_change.factor);
     match difference.exceeds(thresholds) {
         true => Verdict::Held(difference),
         false => Verdict::Pass {
-            grows: difference.is_none(),
+            grows: difference.is_none() && !(moves && thresholds.judges_costs()),
         },
     }
 }
 
-/// What the change comes to.
-fn difference(old: &Stated<'_>, new: &Stated<'_>, factor: f64) -> Difference {
+/// What the change comes to, and whether any cost is another.
+fn difference(old: &Stated<'_>, new: &Stated<'_>, factor: f64) -> (Difference, bool) {
     let (pids, prefixes) = lost_space(old, new);
-    let (interconnects, interconnect_costs) = crossings(old, new, factor);
-    let costs = old.costs.keys().filter_map(|metric| {
-        let moved = moved(metric, (old, new), factor);
-        moved.is_any().then(|| ((*metric).clone(), moved))
-    });
-    Difference {
+    let (interconnects, crossing) = crossings(old, new, factor);
+    let costs = old.costs.keys();
+    let costs: BTreeMap<_, _> = costs
+        .map(|metric| ((*metric).clone(), moved(metric, (old, new), factor)))
+        .collect();
+    let moves = costs.values().chain(crossing.values());
+    let moves = moves.fold(false, |moves, moved| moves | moved.is_other);
+    let counted = |moved: BTreeMap<MetricName, Moved>| {
+        let counted = moved.into_iter().map(|(metric, it)| (metric, it.far));
+        counted.filter(|(_, far)| far.is_any()).collect()
+    };
+    let difference = Difference {
         prefixes,
         pids,
         interconnects,
-        costs: costs.collect(),
-        interconnect_costs,
-    }
+        costs: counted(costs),
+        interconnect_costs: counted(crossing),
+    };
+    (difference, moves)
+}
+
+/// How costs move.
+#[derive(Default)]
+struct Moved {
+    /// How many of them far.
+    far: CostsMoved,
+    /// Whether any is another, however near.
+    is_other: bool,
 }
 
 /// The PIDs and the prefixes that go.
@@ -187,9 +204,9 @@ fn crossings(
     old: &Stated<'_>,
     new: &Stated<'_>,
     factor: f64,
-) -> (Lost, BTreeMap<MetricName, CostsMoved>) {
+) -> (Lost, BTreeMap<MetricName, Moved>) {
     let mut lost = Lost::default();
-    let mut moved: BTreeMap<MetricName, CostsMoved> = BTreeMap::new();
+    let mut moved: BTreeMap<MetricName, Moved> = BTreeMap::new();
     let (Some(old), Some(new)) = (old.interconnects, new.interconnects) else {
         lost.of = old.interconnects.map_or(0, BTreeMap::len);
         lost.removed = lost.of;
@@ -207,17 +224,16 @@ fn crossings(
             moved.count(*cost, now.costs.get(metric).copied(), floor, factor);
         }
     }
-    moved.retain(|_, moved| moved.is_any());
     (lost, moved)
 }
 
 /// How the costs of a metric move between PIDs that stay.
-fn moved(metric: &MetricName, (was, now): (&Stated<'_>, &Stated<'_>), factor: f64) -> CostsMoved {
+fn moved(metric: &MetricName, (was, now): (&Stated<'_>, &Stated<'_>), factor: f64) -> Moved {
     let Some(old) = was.costs.get(metric) else {
-        return CostsMoved::default();
+        return Moved::default();
     };
     let new = now.costs.get(metric);
-    let mut moved = CostsMoved::default();
+    let mut moved = Moved::default();
     let same = |a: &PidIndex, b: &PidIndex| std::ptr::eq(a, b) || a == b;
     let aligned = new.filter(|new| same(old.srcs, new.srcs) && same(old.dsts, new.dsts));
     if aligned.is_some_and(|new| std::ptr::eq(old.cells, new.cells)) {
@@ -251,7 +267,7 @@ fn moved(metric: &MetricName, (was, now): (&Stated<'_>, &Stated<'_>), factor: f6
             (None, None) => None,
         };
         if aligned.is_some() && all_stay && after.is_some_and(|after| after.shares(before)) {
-            moved.of += before.count();
+            moved.far.of += before.count();
             continue;
         }
         let after = after.unwrap_or(Row::NONE);
@@ -270,15 +286,16 @@ fn moved(metric: &MetricName, (was, now): (&Stated<'_>, &Stated<'_>), factor: f6
     moved
 }
 
-impl CostsMoved {
+impl Moved {
     fn count(&mut self, was: f64, is: Option<f64>, floor: f64, factor: f64) {
-        self.of += 1;
+        self.far.of += 1;
         match is {
-            None => self.removed += 1,
+            None => self.far.removed += 1,
             Some(is) => {
+                self.is_other |= is != was;
                 let (was, is) = (was.max(floor), is.max(floor));
                 let far = is / was >= factor || was / is >= factor;
-                self.changed += usize::from(far);
+                self.far.changed += usize::from(far);
             }
         }
     }

@@ -53,6 +53,13 @@ impl Thresholds {
     };
 }
 
+impl Thresholds {
+    /// Whether costs that move can be too much.
+    pub(super) fn judges_costs(&self) -> bool {
+        self.max_change.share.is_exceeded(1, 1)
+    }
+}
+
 impl Default for Thresholds {
     fn default() -> Self {
         Self {

@@ -209,6 +209,26 @@ fn half_may_go_and_a_fifth_may_move_and_no_more() {
 }
 
 #[test]
+fn a_cost_that_moves_however_little_is_compared_with_what_it_was_the_next_time_too() {
+    let old = World::of(12);
+    let mut new = old.clone();
+    new.links.insert(link_id("x-0"), link(9.0));
+    let moved = Verdict::Pass { grows: false };
+    assert_eq!(old.judge(&new, &Thresholds::default()), moved);
+    // Where costs may move as they like, they are no reason to keep what was.
+    let grown = Verdict::Pass { grows: true };
+    assert_eq!(old.judge(&new, &Thresholds::NONE), grown);
+    let mut new = old.clone();
+    let costs = new.costs.get_mut(&MetricName::routingcost()).expect("it");
+    costs.insert((pid(3), pid(3)), 5.5);
+    assert_eq!(old.judge(&new, &Thresholds::default()), moved);
+    let mut more = old.clone();
+    more.pids.entry(pid(20)).or_default();
+    more.links.insert(link_id("x-1"), link(1e9));
+    assert_eq!(old.judge(&more, &Thresholds::default()), grown);
+}
+
+#[test]
 fn of_fewer_than_ten_all_may_go() {
     let old = World::of(9);
     // 81 costs are more than ten, but none of them is between PIDs that stay.
@@ -427,6 +447,27 @@ fn plainly(old: &World, new: &World) -> Difference {
     difference
 }
 
+/// Whether any cost that was there, between PIDs that stay or across a link that does, has
+/// another value.
+fn is_other(old: &World, new: &World) -> bool {
+    let inside = old.costs.iter().any(|(metric, cells)| {
+        let now = new.costs.get(metric);
+        cells.iter().any(|(pair, cost)| {
+            let stays = new.pids.contains_key(&pair.0) && new.pids.contains_key(&pair.1);
+            let is = now.and_then(|now| now.get(pair));
+            stays && is.is_some_and(|is| is != cost)
+        })
+    });
+    let across = old.links.iter().any(|(id, link)| {
+        let now = new.links.get(id);
+        link.costs.iter().any(|(metric, cost)| {
+            let is = now.and_then(|now| now.costs.get(metric));
+            is.is_some_and(|is| is != cost)
+        })
+    });
+    inside || across
+}
+
 /// Whether a difference is too much, by the words of the settings.
 fn is_too_much(difference: &Difference) -> bool {
     let lost = [
@@ -461,7 +502,8 @@ proptest! {
                 let parts = [plain.prefixes, plain.pids, plain.interconnects];
                 let grows = parts.iter().all(|lost| lost.removed == 0)
                     && plain.costs.is_empty()
-                    && plain.interconnect_costs.is_empty();
+                    && plain.interconnect_costs.is_empty()
+                    && !is_other(&old, &new);
                 prop_assert_eq!(verdict, Verdict::Pass { grows });
             }
         }

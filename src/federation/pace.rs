@@ -63,6 +63,40 @@ impl Pace {
     }
 }
 
+/// So many at once, and then one after the other, each so long after the one before.
+#[derive(Debug, Clone)]
+pub(super) struct Allowance {
+    at_once: u32,
+    each: Duration,
+    /// When all that was done is made up for.
+    until: Option<Moment>,
+}
+
+impl Allowance {
+    /// Nothing was done yet.
+    pub(super) fn new(at_once: u32, each: Duration) -> Self {
+        Self {
+            at_once,
+            each,
+            until: None,
+        }
+    }
+
+    /// From when on the next may be done, if not at once.
+    pub(super) fn due(&self, now: Moment) -> Option<Moment> {
+        let owed = self.until?.since(now);
+        let free = self.each.saturating_mul(self.at_once.saturating_sub(1));
+        let wait = owed.saturating_sub(free);
+        (!wait.is_zero()).then(|| now + wait)
+    }
+
+    /// One is done.
+    pub(super) fn done(&mut self, now: Moment) {
+        let from = self.until.map_or(now, |until| until.max(now));
+        self.until = Some(from + self.each);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -121,6 +155,35 @@ mod tests {
     }
 
     proptest! {
+        /// However it is wanted, in no time is more done than at once and one for each wait.
+        #[test]
+        fn an_allowance_is_never_exceeded_and_never_idle(
+            gaps in prop::collection::vec(0_u64..2_500, 1..300), at_once in 1_u32..20,
+        ) {
+            let beginning = Clock::manual(at(0)).0.now();
+            let each = Duration::from_secs(1);
+            let mut allowance = Allowance::new(at_once, each);
+            let (mut now, mut done) = (beginning, Vec::new());
+            for gap in gaps {
+                now = now + Duration::from_millis(gap);
+                if let Some(due) = allowance.due(now) {
+                    prop_assert!(due > now && due <= now + each);
+                    // Those before it are the reason.
+                    let spent = done.iter().filter(|then| now.since(**then) < each * at_once);
+                    prop_assert!(spent.count() >= at_once as usize);
+                    now = due;
+                }
+                allowance.done(now);
+                done.push(now);
+            }
+            for (place, first) in done.iter().enumerate() {
+                for (count, then) in (1_u32..).zip(&done[place..]) {
+                    let made_up = u32::try_from(then.since(*first).as_secs()).expect("few");
+                    prop_assert!(count <= at_once + made_up);
+                }
+            }
+        }
+
         #[test]
         fn what_comes_twice_the_shortest_wait_apart_is_never_delayed(
             gaps in prop::collection::vec(500_u64..100_000, 1..200),

@@ -17,7 +17,7 @@ use super::archive::{CopyName, PeerRow};
 use super::braking::Outcome;
 use super::copy::DomainCopy;
 use super::nudge::Nudge;
-use super::pace::Pace;
+use super::pace::{Allowance, Pace};
 use super::plain::{self, Fetched, Following, Plain, PlainSettings, Seen};
 use super::pushed::{Broken, Heard, Pushed};
 use super::refusal::Refusal;
@@ -36,6 +36,11 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 /// at the most.
 const SHORTEST_CALM: Duration = Duration::from_millis(250);
 const LONGEST_CALM: Duration = Duration::from_secs(60);
+
+/// How many changes are taken at once of all domains that a peer passes, and how long after
+/// one the next is beyond that: who passes many domains has each of them change in turn.
+const CHANGES_AT_ONCE: u32 = 50;
+const CHANGE_EACH: Duration = Duration::from_secs(1);
 
 /// How often a plain peer is asked whether it is one still.
 const PROBED_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -170,6 +175,8 @@ struct Session {
     rereads: Pace,
     /// How soon a change of each domain that is pushed is taken.
     changes: BTreeMap<DomainLabel, Pace>,
+    /// How soon one of any domain is.
+    all_changes: Allowance,
     /// What was pushed too soon, and when it will be taken.
     held: Option<(Moment, Held)>,
     /// How soon another update stream is opened after one that brought too much.
@@ -200,6 +207,7 @@ impl Session {
             is_due: false,
             rereads: Pace::new(FIRST_WAIT, LONGEST_WAIT),
             changes: BTreeMap::new(),
+            all_changes: Allowance::new(CHANGES_AT_ONCE, CHANGE_EACH),
             held: None,
             streams: Pace::new(FIRST_WAIT, LONGEST_WAIT),
         }
@@ -226,6 +234,7 @@ impl Session {
     async fn event(&mut self) -> Event {
         if self.open.is_none() {
             self.held = None;
+            self.reader.iter_mut().for_each(Reader::give_up_all);
         }
         if self.may_listen && self.open.is_none() && self.peer.refresh.push {
             if let Some(due) = self.streams.due() {
@@ -273,20 +282,24 @@ impl Session {
         }
     }
 
-    /// The domain whose manifest an event of the stream is, if it is another than we
-    /// have.
+    /// The domain whose manifest an event of the stream is, if it is another than we know,
+    /// or comes after maps.
     fn changed(&self, event: &StreamEvent) -> Option<DomainLabel> {
         let (Some(Open::Signed(pushed)), Some(reader)) = (&self.open, &self.reader) else {
             return None;
         };
         let (domain, entry) = pushed.manifest(event)?;
-        (!reader.is_had(domain, entry)).then(|| domain.clone())
+        let is_news = reader.has_given(domain) || !reader.is_known(domain, entry);
+        is_news.then(|| domain.clone())
     }
 
-    /// Until when a change of a domain is to wait, since it changes all the time.
+    /// Until when a change of a domain is to wait, since it, or one or the other of those
+    /// that the peer passes, changes all the time.
     fn is_early(&self, domain: &DomainLabel) -> Option<Moment> {
-        let due = self.changes.get(domain).and_then(Pace::due)?;
-        let early = due > self.shared.clock.now();
+        let now = self.shared.clock.now();
+        let due = self.changes.get(domain).and_then(Pace::due);
+        let due = due.max(self.all_changes.due(now))?;
+        let early = due > now;
         early.then(|| {
             self.shared.copies.count_damped();
             due
@@ -297,7 +310,9 @@ impl Session {
     fn takes_change(&mut self, domain: DomainLabel) {
         let calm = Pace::new(SHORTEST_CALM, LONGEST_CALM);
         let pace = self.changes.entry(domain).or_insert(calm);
-        pace.done(self.shared.clock.now());
+        let now = self.shared.clock.now();
+        pace.done(now);
+        self.all_changes.done(now);
     }
 
     /// Takes an event in. A stream that broke is no more.
@@ -406,6 +421,7 @@ impl Session {
         self.probed = None;
         self.is_due = false;
         self.changes.clear();
+        self.all_changes = Allowance::new(CHANGES_AT_ONCE, CHANGE_EACH);
         self.rereads = Pace::new(FIRST_WAIT, LONGEST_WAIT);
         let own = &self.peer.domain;
         self.shared.copies.reconsider(|peer, _| peer == own);

@@ -5,7 +5,7 @@
 //! patches waits until the manifest that names its digest has come; a manifest
 //! is taken as any is, except that what it names may be here already.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,9 +28,9 @@ const MANIFEST: &str = "manifest";
 pub(super) struct Pushed {
     stream: UpdateStream,
     substreams: BTreeMap<String, Substream>,
-    /// The domains whose changes are held: only their manifests are followed.
-    held: BTreeSet<DomainLabel>,
-    /// How many bytes came since something was taken.
+    /// The domains of which only the manifests are followed.
+    left: BTreeMap<DomainLabel, Left>,
+    /// How many bytes came since a manifest told something new.
     came: usize,
 }
 
@@ -38,10 +38,23 @@ pub(super) struct Pushed {
 enum Substream {
     /// The list of the domains that the peer passes.
     Domains,
-    /// The manifest of a domain.
-    Manifest(DomainLabel),
-    /// A map, and the digest of what we have of it.
-    Map { id: String, digest: Digest },
+    /// The manifest of a domain; whether it has come, as it does once at the beginning.
+    Manifest { domain: DomainLabel, begun: bool },
+    /// A map of a domain, and the digest of what we have of it.
+    Map {
+        domain: DomainLabel,
+        id: String,
+        digest: Digest,
+    },
+}
+
+/// Why the maps of a domain are not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// What they make is not taken, so that it is not here to be patched again.
+    Refused,
+    /// They are more than may wait for a manifest: what that names is fetched.
+    Large,
 }
 
 /// What came of an event.
@@ -68,9 +81,6 @@ pub(super) enum Broken {
     /// What came cannot be used.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// A patch does not fit what we have.
-    #[error("a change of {0} does not fit what is here")]
-    Unfit(String),
 }
 
 impl Broken {
@@ -87,7 +97,7 @@ impl Broken {
         match self {
             Broken::Stream(StreamError::Request(error)) => error.retry_after(),
             Broken::Refused(refusal) => refusal.retry_after(),
-            Broken::Stream(_) | Broken::Unfit(_) => None,
+            Broken::Stream(_) => None,
         }
     }
 }
@@ -98,7 +108,7 @@ impl Pushed {
         let mut substreams = BTreeMap::from([("d".to_owned(), Substream::Domains)]);
         let mut params = UpdateStreamParams::default();
         params.add.insert("d".to_owned(), wanted(DOMAINS, None));
-        let mut held = BTreeSet::new();
+        let mut left = BTreeMap::new();
         let copies = reader.copies();
         let refused = reader
             .only_refused()
@@ -106,10 +116,10 @@ impl Pushed {
             .map(|domain| (domain, None));
         let had = copies.iter().map(|copy| (copy.domain.clone(), Some(copy)));
         for (number, (domain, copy)) in had.chain(refused).enumerate() {
-            let is_held = reader.is_held(&domain);
-            let copy = copy.filter(|_| !is_held);
-            if is_held {
-                held.insert(domain.clone());
+            let is_refused = reader.is_refused(&domain);
+            let copy = copy.filter(|_| !is_refused);
+            if is_refused {
+                left.insert(domain.clone(), Left::Refused);
             }
             let needed = copy.map_or(Vec::new(), |copy| reader.needed(copy));
             for (place, resource) in needed.into_iter().enumerate() {
@@ -117,26 +127,33 @@ impl Pushed {
                 let id = resource.resource_id.to_string();
                 let update = wanted(&id, Some(resource.tag.to_string()));
                 params.add.insert(name.clone(), update);
-                let digest = resource.sha_256;
-                substreams.insert(name, Substream::Map { id, digest });
+                let map = Substream::Map {
+                    domain: domain.clone(),
+                    id,
+                    digest: resource.sha_256,
+                };
+                substreams.insert(name, map);
             }
             let update = wanted(&format!("{domain}:{MANIFEST}"), None);
             params.add.insert(number.to_string(), update);
-            substreams.insert(number.to_string(), Substream::Manifest(domain));
+            let begun = false;
+            let manifest = Substream::Manifest { domain, begun };
+            substreams.insert(number.to_string(), manifest);
         }
         let stream = UpdateStream::open(&reader.link(), &reader.updates()?, &params).await?;
         Ok(Self {
             stream,
             substreams,
-            held,
+            left,
             came: 0,
         })
     }
 
-    /// Whether the maps of a domain are not followed since a change of it was held,
-    /// and none is any more.
+    /// Whether the maps of a domain are not followed since what it said was refused or
+    /// held, and nothing is any more.
     pub(super) fn is_behind(&self, reader: &Reader) -> bool {
-        self.held.iter().any(|domain| !reader.is_held(domain))
+        let mut left = self.left.iter();
+        left.any(|(domain, why)| *why == Left::Refused && !reader.is_refused(domain))
     }
 
     /// The next event. Nothing is lost when the future is dropped.
@@ -153,7 +170,7 @@ impl Pushed {
             return None;
         };
         match self.substreams.get(&event.substream)? {
-            Substream::Manifest(domain) => Some((domain, &event.data)),
+            Substream::Manifest { domain, .. } => Some((domain, &event.data)),
             Substream::Domains | Substream::Map { .. } => None,
         }
     }
@@ -171,50 +188,88 @@ impl Pushed {
             StreamEvent::Control(_) => return Ok(Heard::Reread),
             StreamEvent::Data(event) => event,
         };
-        self.came = self.came.saturating_add(event.data.len());
-        reader.check_pending(self.came)?;
+        let substream = self.substreams.get_mut(&event.substream);
+        let is_first = match substream {
+            Some(Substream::Manifest { begun, .. }) => !std::mem::replace(begun, true),
+            _ => false,
+        };
+        if !is_first {
+            self.came = self.came.saturating_add(event.data.len());
+            reader.check_flood(self.came)?;
+        }
         match self.substreams.get_mut(&event.substream) {
             None => Ok(Heard::Nothing),
             Some(Substream::Domains) => self.domains(&event, reader),
-            Some(Substream::Map { id, digest }) => {
-                let body = rebuild(id, digest, event, reader).await?;
-                *digest = Digest::of(&body);
-                reader.give(id, *digest, body)?;
-                Ok(Heard::Nothing)
-            }
-            Some(Substream::Manifest(domain)) => {
+            Some(Substream::Map { domain, id, digest }) => {
                 let domain = domain.clone();
-                if reader.is_had(&domain, &event.data) {
-                    reader.give_up();
-                    return Ok(match self.covers(&domain, reader) {
-                        true => Heard::Nothing,
-                        false => Heard::Reread,
-                    });
-                }
-                let told = reader.take_pushed(&domain, event.data).await?;
-                if matches!(told, Told::Taken) {
-                    self.came = 0;
-                }
-                Ok(match told {
-                    Told::Known => Heard::Nothing,
-                    Told::Held => {
-                        self.leave_maps(domain);
-                        Heard::Nothing
+                let left = match rebuild(id, digest, event, reader).await? {
+                    Rebuilt::Map(is, body) => {
+                        *digest = is;
+                        let id = id.clone();
+                        match reader.give(&domain, id, is, body) {
+                            true => return Ok(Heard::Nothing),
+                            false => Left::Large,
+                        }
                     }
-                    Told::Taken if self.covers(&domain, reader) => Heard::Taken,
-                    Told::Taken | Told::Again => Heard::Reread,
+                    Rebuilt::Large => Left::Large,
+                    Rebuilt::Unfit => Left::Refused,
+                };
+                self.leave_maps(domain, left, reader);
+                Ok(match left {
+                    Left::Large => Heard::Nothing,
+                    Left::Refused => Heard::Reread,
                 })
+            }
+            Some(Substream::Manifest { domain, .. }) => {
+                let domain = domain.clone();
+                self.manifest_came(domain, event.data, reader).await
             }
         }
     }
 
-    /// Follows the maps of a domain no more, since its change is held: what patches
-    /// make of it is not here to be patched again. Its next manifest is judged.
-    fn leave_maps(&mut self, domain: DomainLabel) {
-        let maps = format!("{domain}:");
+    /// Takes the manifest of a domain. Others on the stream go on, whatever becomes of it.
+    async fn manifest_came(
+        &mut self,
+        domain: DomainLabel,
+        entry: Bytes,
+        reader: &mut Reader,
+    ) -> Result<Heard, Broken> {
+        if reader.is_had(&domain, &entry) {
+            // A reading was faster.
+            if reader.has_given(&domain) {
+                self.came = 0;
+            }
+            return Ok(match self.covers(&domain, reader) {
+                true => {
+                    reader.give_up(&domain);
+                    Heard::Nothing
+                }
+                false => Heard::Reread,
+            });
+        }
+        // How soon the next one is judged is paced, whatever becomes of this one.
+        self.came = 0;
+        let told = reader.take_pushed(&domain, entry).await?;
+        Ok(match told {
+            Told::Taken if self.covers(&domain, reader) => Heard::Taken,
+            Told::Taken => Heard::Reread,
+            Told::Known => {
+                self.leave_maps(domain, Left::Refused, reader);
+                Heard::Nothing
+            }
+            Told::Again => {
+                self.leave_maps(domain, Left::Refused, reader);
+                Heard::Reread
+            }
+        })
+    }
+
+    /// Follows the maps of a domain no more. Its next manifest is judged all the same.
+    fn leave_maps(&mut self, domain: DomainLabel, why: Left, reader: &mut Reader) {
         self.substreams
-            .retain(|_, one| !matches!(one, Substream::Map { id, .. } if id.starts_with(&maps)));
-        self.held.insert(domain);
+            .retain(|_, one| !matches!(one, Substream::Map { domain: of, .. } if *of == domain));
+        reader.give_up(&domain);
+        self.left.insert(domain, why);
     }
 
     /// Whether the domains that are passed are those that are followed.
@@ -228,7 +283,7 @@ impl Pushed {
         let wanted = passed.domains.iter().filter(|domain| reader.wants(domain));
         let is_followed = |domain: &&DomainLabel| {
             let mut all = self.substreams.values();
-            all.any(|one| matches!(one, Substream::Manifest(followed) if followed == *domain))
+            all.any(|one| matches!(one, Substream::Manifest { domain: of, .. } if of == *domain))
         };
         let unknown = wanted.clone().filter(|domain| !is_followed(domain)).count();
         Ok(match unknown {
@@ -238,8 +293,11 @@ impl Pushed {
     }
 
     /// Whether the maps that a domain's manifest names are followed, and as it
-    /// has them.
+    /// has them; or are not to be.
     fn covers(&self, domain: &DomainLabel, reader: &Reader) -> bool {
+        if self.left.get(domain) == Some(&Left::Large) {
+            return true;
+        }
         let Some(copy) = reader.copy(domain) else {
             return false;
         };
@@ -247,7 +305,7 @@ impl Pushed {
         let have = |id: &str, sha_256: &Digest| {
             let mut all = self.substreams.values();
             all.any(|one| {
-                matches!(one, Substream::Map { id: map, digest } if map == id && digest == sha_256)
+                matches!(one, Substream::Map { id: map, digest, .. } if map == id && digest == sha_256)
             })
         };
         needed
@@ -256,27 +314,50 @@ impl Pushed {
     }
 }
 
+/// What an event makes of a map.
+enum Rebuilt {
+    /// This, with its digest.
+    Map(Digest, Bytes),
+    /// More than a document may be.
+    Large,
+    /// Nothing: it is a change of what is not here.
+    Unfit,
+}
+
 /// A map after an event.
 async fn rebuild(
     id: &str,
     digest: &Digest,
     event: DataEvent,
     reader: &Reader,
-) -> Result<Bytes, Broken> {
-    if event.media_type != media::MERGE_PATCH {
-        // Lines that it was broken into are no part of it.
-        let text = event.data;
-        let body = reader.work(move || crate::alto::patch::compact(&text).into_owned());
-        return Ok(body.await?.into());
-    }
-    let unfit = || Broken::Unfit(id.to_owned());
-    let before = reader.body(digest).await?.ok_or_else(unfit)?;
-    let patched = reader
-        .work(move || merge_patch(&before, &event.data))
-        .await?;
-    let body = patched.map_err(|_| unfit())?;
-    reader.check_size(id, body.len())?;
-    Ok(body.into())
+) -> Result<Rebuilt, Broken> {
+    let text = event.data;
+    let before = match event.media_type == media::MERGE_PATCH {
+        false => None,
+        true => match reader.body(digest).await? {
+            Some(before) => Some(before),
+            None => {
+                tracing::debug!(id, "a change of it does not fit what is here");
+                return Ok(Rebuilt::Unfit);
+            }
+        },
+    };
+    let most = reader.max_bytes();
+    let rebuilt = reader.work(move || {
+        let body = match before {
+            // Lines that it was broken into are no part of it.
+            None => crate::alto::patch::compact(&text).into_owned(),
+            Some(before) => match merge_patch(&before, &text) {
+                Ok(patched) => patched,
+                Err(_) => return Rebuilt::Unfit,
+            },
+        };
+        match body.len() > most {
+            true => Rebuilt::Large,
+            false => Rebuilt::Map(Digest::of(&body), body.into()),
+        }
+    });
+    Ok(rebuilt.await?)
 }
 
 fn wanted(resource_id: &str, tag: Option<String>) -> AddUpdate {

@@ -93,6 +93,13 @@ impl Refused {
     pub(super) fn covers(&self, entry: &Digest, now: Timestamp) -> bool {
         self.entry.as_ref() == Some(entry) && self.lasts.holds(now)
     }
+
+    /// Whether this is what was refused, and its time has not come: it is no news, though
+    /// another look may have it taken.
+    pub(super) fn is_known(&self, entry: &Digest, now: Timestamp) -> bool {
+        let is_due = self.lasts != Lasts::Not && !self.lasts.holds(now);
+        self.entry.as_ref() == Some(entry) && !is_due
+    }
 }
 
 #[cfg(test)]

@@ -48,9 +48,9 @@ pub(super) struct Reader {
     /// The entity tag of the manifests that were all judged, and the grounds of
     /// that.
     manifests: Option<(String, u64)>,
-    /// What came on the peer's update stream, until a manifest names it: of each
-    /// resource the last that came.
-    given: BTreeMap<String, (Digest, Bytes)>,
+    /// What came on the peer's update stream, until the manifest of its domain does: of
+    /// each resource the last that came.
+    given: BTreeMap<DomainLabel, BTreeMap<String, (Digest, Bytes)>>,
 }
 
 /// The manifests that a peer passes, and their entity tag.
@@ -70,6 +70,8 @@ enum Judged {
     Had,
     /// It changes too much at once, and is held.
     Held,
+    /// It was refused before: the next reading looks at it again.
+    Known,
     /// It is refused, for this long.
     Refused(Lasts),
     /// It names what is gone, and the peer is to be asked again at once.
@@ -78,12 +80,10 @@ enum Judged {
 
 /// What came of an entry that was pushed.
 pub(super) enum Told {
-    /// Nothing: it is refused, and will be.
+    /// Nothing: it is refused or held, and will be.
     Known,
     /// What it says is had.
     Taken,
-    /// It changes too much at once, and is held.
-    Held,
     /// It is refused, and may be taken later.
     Again,
 }
@@ -123,9 +123,23 @@ impl Reader {
         copies
     }
 
-    /// Whether a change of a domain by the peer is held.
-    pub(super) fn is_held(&self, domain: &DomainLabel) -> bool {
-        self.shared.copies.is_held(&self.peer.domain, domain)
+    /// Whether what the peer says of a domain is refused, or held.
+    pub(super) fn is_refused(&self, domain: &DomainLabel) -> bool {
+        let copies = &self.shared.copies;
+        copies.refused(&self.peer.domain, domain).is_some()
+    }
+
+    /// Whether what the stream of a domain brings is had, or was refused already.
+    pub(super) fn is_known(&self, domain: &DomainLabel, entry: &Bytes) -> bool {
+        let refused = self.shared.copies.refused(&self.peer.domain, domain);
+        let Some(refused) = refused.filter(|it| it.entry.is_some()) else {
+            return self.is_had(domain, entry);
+        };
+        let Ok(text) = serde_json::from_slice::<&RawValue>(entry) else {
+            return false;
+        };
+        let digest = Digest::of(text.get().as_bytes());
+        refused.is_known(&digest, self.shared.clock.wall()) || self.is_had(domain, entry)
     }
 
     /// What is had of a domain by a manifest that the peer passed.
@@ -176,52 +190,62 @@ impl Reader {
         }
     }
 
-    /// Keeps a document that came on the stream until a manifest names it.
-    ///
-    /// # Errors
-    /// All that is kept so has more bytes than may be.
-    pub(super) fn give(&mut self, id: &str, digest: Digest, body: Bytes) -> Result<(), Refusal> {
-        self.given.insert(id.to_owned(), (digest, body));
-        let pending = self.given.values().map(|(_, body)| body.len()).sum();
-        self.check_pending(pending)
+    /// Keeps a map of a domain that came on the stream until a manifest names it; whether
+    /// there is room for it.
+    pub(super) fn give(
+        &mut self,
+        domain: &DomainLabel,
+        id: String,
+        digest: Digest,
+        body: Bytes,
+    ) -> bool {
+        let of_it = self.given.entry(domain.clone()).or_default();
+        of_it.insert(id, (digest, body));
+        let pending = self.given.values().flat_map(BTreeMap::values);
+        let pending: usize = pending.map(|(_, body)| body.len()).sum();
+        pending <= self.peer.import.max_pending
     }
 
-    /// # Errors
-    /// More bytes came on the stream, and nothing was taken of it, than may be.
-    pub(super) fn check_pending(&mut self, bytes: usize) -> Result<(), Refusal> {
-        let most = self.peer.import.max_pending;
-        if bytes <= most {
-            return Ok(());
-        }
-        self.given.clear();
-        Err(Refusal::Limit(format!(
-            "the peer pushed {bytes} bytes of maps and no manifest that names them; at most {most} \
-             wait for one (max_pending)"
-        )))
+    /// Whether maps of a domain wait for its manifest.
+    pub(super) fn has_given(&self, domain: &DomainLabel) -> bool {
+        self.given.contains_key(domain)
     }
 
     /// A document that came on the stream.
     fn given(&self, digest: &Digest) -> Option<&Bytes> {
-        let mut given = self.given.values();
+        let mut given = self.given.values().flat_map(BTreeMap::values);
         let found = given.find(|(given, _)| given == digest);
         found.map(|(_, body)| body)
     }
 
-    /// Keeps nothing of that any longer.
-    pub(super) fn give_up(&mut self) {
+    /// Keeps nothing any longer that came of a domain.
+    pub(super) fn give_up(&mut self, domain: &DomainLabel) {
+        self.given.remove(domain);
+    }
+
+    /// Keeps nothing any longer that came on the stream: it is no more.
+    pub(super) fn give_up_all(&mut self) {
         self.given.clear();
     }
 
     /// # Errors
-    /// A document that patches made is larger than one may be.
-    pub(super) fn check_size(&self, id: &str, length: usize) -> Result<(), Refusal> {
-        let most = self.peer.import.max_bytes;
-        match length > most {
+    /// So many bytes came on the stream since it told something new. All maps of all domains
+    /// that are within the budgets of a peer may come before the first manifest does, and have
+    /// twice as many as may wait.
+    pub(super) fn check_flood(&self, bytes: usize) -> Result<(), Refusal> {
+        let most = self.peer.import.max_pending.saturating_mul(2);
+        match bytes > most {
             true => Err(Refusal::Limit(format!(
-                "{id} has {length} bytes by now; at most {most} are taken (max_bytes)"
+                "the peer pushed {bytes} bytes, and no manifest among them that tells something \
+                 new; at most {most} are taken, twice what may wait for one (max_pending)"
             ))),
             false => Ok(()),
         }
+    }
+
+    /// How many bytes a document may have.
+    pub(super) fn max_bytes(&self) -> usize {
+        self.peer.import.max_bytes
     }
 
     /// Does work that takes long.
@@ -247,16 +271,15 @@ impl Reader {
             Refusal::Mismatch(format!("the entry of {followed} is of another domain"))
         })?;
         let judged = self.judge(entry, true, false).await;
-        self.give_up();
+        self.give_up(followed);
         Ok(match judged? {
             Judged::Had => {
                 let peer = &self.peer.domain;
                 self.shared.copies.synced(peer, SpokenProtocol::Altofed);
                 Told::Taken
             }
-            Judged::Held => Told::Held,
             Judged::Refused(Lasts::Not) | Judged::Gone => Told::Again,
-            Judged::Refused(_) => Told::Known,
+            Judged::Held | Judged::Known | Judged::Refused(_) => Told::Known,
         })
     }
 
@@ -280,16 +303,18 @@ impl Reader {
         } = entry;
         let grounds = copies.grounds();
         let mut digest = None;
-        if let Some(known) = copies
-            .refused(peer, &domain)
-            .filter(|it| it.entry.is_some())
-        {
+        let refused = || copies.refused(peer, &domain);
+        if refused().is_some_and(|known| known.entry.is_some()) {
             let text = text.clone();
             let found = self.work(move || Digest::of(&text)).await?;
-            if copies.is_refused(peer, &domain, &found) {
-                return Ok(Judged::Refused(known.lasts));
+            let now = self.shared.clock.wall();
+            match refused() {
+                Some(known) if pushed && known.is_known(&found, now) => return Ok(Judged::Known),
+                Some(known) if known.covers(&found, now) => {
+                    return Ok(Judged::Refused(known.lasts));
+                }
+                _ => digest = Some(found),
             }
-            digest = Some(found);
         }
         let (path, taken) = match entry {
             Ok(entry) => (entry.path.clone(), self.take(entry, pushed).await),
@@ -451,7 +476,8 @@ impl Reader {
                 continue;
             }
             match self.judge(entry, false, may_repeat).await {
-                Ok(Judged::Had | Judged::Held | Judged::Refused(Lasts::Always | Lasts::Over)) => {}
+                Ok(Judged::Had | Judged::Held | Judged::Known) => {}
+                Ok(Judged::Refused(Lasts::Always | Lasts::Over)) => {}
                 Ok(Judged::Refused(_)) => lasts = false,
                 Ok(Judged::Gone) => return Ok(true),
                 Err(refusal) => {

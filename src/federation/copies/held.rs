@@ -92,14 +92,6 @@ impl Copies {
         self.lock().get(peer)?.held.get(domain).cloned()
     }
 
-    /// Whether a change of what a peer passes is held.
-    pub(in crate::federation) fn is_held(&self, peer: &DomainLabel, domain: &DomainLabel) -> bool {
-        let peers = self.lock();
-        peers
-            .get(peer)
-            .is_some_and(|peer| peer.held.contains_key(domain))
-    }
-
     /// Whether something that a peer passes may be taken now, though it is what was not: the time
     /// of a change is over, the operator accepts it, or there is room for what was over.
     pub(in crate::federation) fn has_due(&self, peer: &DomainLabel) -> bool {

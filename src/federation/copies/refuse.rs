@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crate::federation::refusal::Refusal;
 use crate::federation::refused::{Lasts, Refused};
-use crate::ident::{Digest, DomainLabel};
+use crate::ident::DomainLabel;
 
 use super::Copies;
 
@@ -69,17 +69,6 @@ impl Copies {
         domain: &DomainLabel,
     ) -> Option<Refused> {
         self.lock().get(peer)?.refused.get(domain).cloned()
-    }
-
-    /// Whether this, which a peer passes of a domain, is known to be refused.
-    pub(in crate::federation) fn is_refused(
-        &self,
-        peer: &DomainLabel,
-        domain: &DomainLabel,
-        entry: &Digest,
-    ) -> bool {
-        let refused = self.refused(peer, domain);
-        refused.is_some_and(|refused| refused.covers(entry, self.clock.wall()))
     }
 
     /// The domains that a peer passes and of which nothing is had, since what it

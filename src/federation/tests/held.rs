@@ -218,6 +218,37 @@ async fn small_steps_within_an_hour_count_together() {
     a.until(|it| prefixes(it, "isp-b") == Some(7)).await;
 }
 
+/// A step of nine is no tenfold, and two of them are more.
+#[tokio::test]
+async fn small_steps_of_costs_within_an_hour_count_together() {
+    let time = Time::new();
+    let (a, b) = joined(&time).await;
+    let crossing = |it: &Federation| {
+        let imports = it.imported().borrow().clone();
+        let used = imports.get(&label("isp-b"))?;
+        used.copy.interconnects["x-1"]
+            .costs
+            .get("routingcost")
+            .copied()
+    };
+    b.state(&time, wide("isp-b", 16, 5.0, 18.0)).await;
+    a.read_until("isp-b", |it| crossing(it) == Some(18.0)).await;
+    b.state(&time, wide("isp-b", 16, 5.0, 162.0)).await;
+    a.read_until("isp-b", |it| held(it, "isp-b", "isp-b").is_some())
+        .await;
+    let status = held(&a.federation, "isp-b", "isp-b").expect("held");
+    let moved = status.difference.interconnect_costs[&MetricName::routingcost()];
+    assert_eq!((moved.of, moved.changed), (1, 1));
+    // Inside as across.
+    b.state(&time, wide("isp-b", 16, 45.0, 18.0)).await;
+    a.read_until("isp-b", |it| held(it, "isp-b", "isp-b").is_none())
+        .await;
+    b.state(&time, wide("isp-b", 16, 400.0, 18.0)).await;
+    a.read_until("isp-b", |it| held(it, "isp-b", "isp-b").is_some())
+        .await;
+    assert_eq!(crossing(&a.federation), Some(18.0));
+}
+
 #[tokio::test]
 async fn what_is_held_for_ever_is_held_on_while_the_peer_signs_on() {
     let time = Time::new();

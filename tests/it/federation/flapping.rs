@@ -9,12 +9,103 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::member::{Join, Member, SELDOM};
-use super::rogue::{Rogue, Says, key};
+use super::rogue::{Rogue, Says, Signed, key};
 use crate::metro::COST_MAP;
 use crate::peer::server::{Reply, head};
 use crate::peer::soon;
 use crate::support::OPS;
 use crate::support::events::{CONTROL, UPDATES};
+
+/// An update stream that brings these events and then nothing.
+pub struct Script(Vec<u8>);
+
+impl Script {
+    /// One that begins as any does.
+    pub fn new() -> Self {
+        let mut script = Self(head("200 OK", &[("content-type", "text/event-stream")]));
+        let control = json!({"control-uri": null, "started": ["d"]}).to_string();
+        script.push(CONTROL, &control);
+        script
+    }
+
+    /// Brings an event.
+    pub fn push(&mut self, name: &str, data: &str) {
+        let text = format!("event: {name}\ndata: {data}\n\n");
+        self.0.extend(text.bytes());
+    }
+
+    /// Brings the cost map of a domain, the one that stands at this place among those that
+    /// are followed.
+    pub fn costs(&mut self, place: usize, signed: &Signed) {
+        let (_, costs) = signed.bodies.last().expect("two maps");
+        let costs = std::str::from_utf8(costs).expect("text");
+        self.push(&format!("{COST_MAP},{place}-1"), costs);
+    }
+
+    /// Brings its manifest.
+    pub fn manifest(&mut self, place: usize, signed: &Signed) {
+        let entry = serde_json::to_string(&signed.entry).expect("JSON");
+        self.push(&format!("application/json,{place}"), &entry);
+    }
+
+    /// What the server does.
+    pub fn reply(self) -> Reply {
+        Reply::hangs(self.0)
+    }
+}
+
+/// A peer that passes many domains has each of them change in turn, none so often that it
+/// is damped: fifty changes of all of them are taken at once, then one a second.
+#[tokio::test]
+async fn a_peer_that_has_many_domains_change_in_turn_is_heard_once_a_second() {
+    const OWN: u8 = 2;
+    const LAST: u8 = 26;
+    let keys: Vec<_> = (OWN..=LAST).map(|_| key()).collect();
+    let signed = |number: u8, round: u8| {
+        let mut says = Says::sound(number);
+        says.serial += u64::from(round);
+        says.cost_map = json!({"core": {"edge": round}}).to_string();
+        let signed = says.signed(&keys[usize::from(number - OWN)]);
+        match number {
+            OWN => signed,
+            _ => signed.through(&[OWN]),
+        }
+    };
+    let rogue = Rogue::start(OWN, &keys[0]).await;
+    rogue.pushes(OWN, &keys[0]);
+    let first: Vec<Signed> = (OWN..=LAST).map(|number| signed(number, 1)).collect();
+    rogue.passes(&first);
+    let mut script = Script::new();
+    for round in 2..=4 {
+        for (place, number) in (OWN..=LAST).enumerate() {
+            let signed = signed(number, round);
+            script.costs(place, &signed);
+            script.manifest(place, &signed);
+        }
+    }
+    rogue.answers("/s2s/v1/updates", script.reply());
+    let (clock, hand) = Clock::manual(Timestamp::now());
+    let mut a = Member::with(1, clock, "[http]\nidle_timeout = \"100h\"\n").await;
+    a.join([Join {
+        more: SELDOM,
+        ..Join::to(OWN, &rogue.url)
+    }]);
+    // Twenty-five of them, and as many as soon as the first is calm.
+    soon(hand.sleeper(Duration::from_millis(250))).await;
+    a.until_cost(LAST, Some(2.0)).await;
+    assert_eq!(a.cost_inside(OWN).await, Some(2.0));
+    hand.advance(Duration::from_millis(250));
+    // Not after the half second that the first had to wait now.
+    soon(hand.sleeper(Duration::from_millis(750))).await;
+    a.until_cost(LAST, Some(3.0)).await;
+    hand.advance(Duration::from_millis(750));
+    for number in OWN..OWN + 3 {
+        soon(hand.sleeper(Duration::from_secs(1))).await;
+        a.until_cost(number, Some(4.0)).await;
+        assert_eq!(a.cost_inside(number + 1).await, Some(3.0));
+        hand.advance(Duration::from_secs(1));
+    }
+}
 
 /// A peer pushes as many changes as are taken: the first is taken at once, the next
 /// after waits that double up to a minute, and a client that follows the domain is
@@ -30,25 +121,15 @@ async fn a_peer_that_pushes_changes_without_end_is_heard_ten_times_in_two_minute
     let mut says = Says::sound(2);
     let first = says.serial;
     rogue.passes(&[says.clone().signed(&own)]);
-    let mut text = head("200 OK", &[("content-type", "text/event-stream")]);
-    let mut push = |name: &str, data: &str| {
-        text.extend(format!("event: {name}\ndata: {data}\n\n").bytes());
-    };
-    push(
-        CONTROL,
-        &json!({"control-uri": null, "started": ["d", "0", "0-0", "0-1"]}).to_string(),
-    );
+    let mut script = Script::new();
     for number in 1..=PUSHED {
         says = says.later();
         says.cost_map = json!({"core": {"edge": number}}).to_string();
         let signed = says.signed(&own);
-        let (_, costs) = signed.bodies.last().expect("two maps");
-        let costs = std::str::from_utf8(costs).expect("text");
-        push(&format!("{COST_MAP},0-1"), costs);
-        let entry = serde_json::to_string(&signed.entry).expect("JSON");
-        push("application/json,0", &entry);
+        script.costs(0, &signed);
+        script.manifest(0, &signed);
     }
-    rogue.answers("/s2s/v1/updates", Reply::hangs(text));
+    rogue.answers("/s2s/v1/updates", script.reply());
 
     let more = "[http]\nidle_timeout = \"100h\"\n";
     let mut a = Member::with(1, clock, more).await;

@@ -1,6 +1,7 @@
 //! What is refused again and again is not read again and again: between honest
 //! nodes one of which is set up wrong, and from a peer that wants to be read.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use altofed::api::s2s::PeerState;
@@ -8,11 +9,13 @@ use altofed::runtime::{Clock, ManualClock};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::links::{inside, label};
+use super::flapping::Script;
+use super::links::{inside, label, network_map};
 use super::member::{Join, Member, SELDOM};
 use super::rogue::{Rogue, Says, blob, key};
 use super::site::{Site, glance};
 use crate::peer::server::{Reply, head, ok};
+use crate::peer::soon;
 use crate::support::events::CONTROL;
 use crate::support::{OPS, command};
 
@@ -33,6 +36,26 @@ async fn readings(site: &Site) -> f64 {
 /// How often a node refused something for this reason.
 async fn refusals(site: &Site, reason: &str) -> f64 {
     metric(site, "altofed_import_rejected_total", reason).await
+}
+
+/// Waits until it did so oftener than that.
+async fn until_refused(site: &Site, reason: &str, before: f64) {
+    soon(async {
+        while refusals(site, reason).await == before {
+            glance().await;
+        }
+    })
+    .await;
+}
+
+/// Waits until one peer has a stream open at a node.
+async fn until_followed(site: &Site) {
+    soon(async {
+        while metric(site, "altofed_federation_update_streams", "").await != 1.0 {
+            glance().await;
+        }
+    })
+    .await;
 }
 
 /// `isp-a`, whose clock stands still, beside `isp-b`, which it reads seldom and
@@ -73,9 +96,7 @@ impl Pair {
         self.a
             .until_domain(2, domain, PeerState::Failed, code)
             .await;
-        while metric(&self.b, "altofed_federation_update_streams", "").await != 1.0 {
-            glance().await;
-        }
+        until_followed(&self.b).await;
         let read = readings(&self.b).await;
         assert!(read >= 1.0);
         for cost in [20.0, 21.0] {
@@ -83,9 +104,7 @@ impl Pair {
             // It is calm, so that what is pushed is taken at once.
             self.hand.advance(Duration::from_secs(1));
             says.costs(cost).await;
-            while refusals(&self.a, code).await == before {
-                glance().await;
-            }
+            until_refused(&self.a, code, before).await;
         }
         assert_eq!(readings(&self.b).await, read, "it was read again");
         assert_eq!(self.a.cost_inside(domain).await, None);
@@ -157,6 +176,145 @@ async fn one_domain_that_is_refused_does_not_have_its_healthy_relay_read_again()
     assert_eq!(readings(&pair.b).await, before);
     pair.reads("", "");
     pair.a.until_cost(3, Some(21.0)).await;
+}
+
+/// The relay passes a domain of which something is had, and later versions are refused: each
+/// change of it comes as a patch of what was refused before, and the stream goes on.
+#[tokio::test]
+async fn a_domain_that_comes_to_be_refused_does_not_end_the_stream_of_its_healthy_relay() {
+    let mut pair = Pair::start(SignedDuration::ZERO).await;
+    let mut c = Member::start(3).await;
+    c.states(&[]).await;
+    c.until_signed().await;
+    let silent = format!("{SELDOM}refresh.push = false\n");
+    c.join([Join {
+        more: &silent,
+        ..Join::to(2, &pair.b.url)
+    }]);
+    let joins = [Join::to(1, &pair.a.url), Join::to(3, &c.url)];
+    pair.b.join(joins);
+    pair.b.until_cost(3, Some(inside(3))).await;
+    c.nudge();
+    c.until_state(2, PeerState::Synced, "").await;
+    pair.reads("", "import.max_prefixes = 5\n");
+    pair.a.until_cost(3, Some(inside(3))).await;
+    until_followed(&pair.b).await;
+    let before = readings(&pair.b).await;
+    for more in 6..9_u8 {
+        let refused = refusals(&pair.a, "limit").await;
+        pair.hand.advance(Duration::from_secs(1));
+        let prefixes: Vec<String> = (0..more).map(|n| format!("10.3.{n}.0/24")).collect();
+        let map = json!({"network-map": {
+            "core": {"ipv4": prefixes}, "edge": {"ipv4": ["10.3.128.0/17"]},
+        }});
+        c.put("network-map", &map).await;
+        until_refused(&pair.a, "limit", refused).await;
+    }
+    pair.b.costs(7.0).await;
+    pair.a.until_cost(2, Some(7.0)).await;
+    assert_eq!(
+        pair.a.cost_inside(3).await,
+        Some(inside(3)),
+        "the last good"
+    );
+    // No stream is opened without one.
+    assert_eq!(readings(&pair.b).await, before);
+    pair.a.until_state(2, PeerState::Synced, "").await;
+    // When it is small again, it is taken and its maps are followed again.
+    pair.hand.advance(Duration::from_secs(10));
+    c.put("network-map", &network_map(3)).await;
+    c.costs(9.0).await;
+    pair.a.until_cost(3, Some(9.0)).await;
+}
+
+/// What is over a budget is told once, not at each reading that it would ask for.
+#[tokio::test]
+async fn a_domain_over_a_budget_is_not_asked_for_again_and_again() {
+    let mut pair = Pair::start(SignedDuration::ZERO).await;
+    pair.reads("", "import.max_memory = 1000\n");
+    pair.a.until_domain(2, 2, PeerState::Failed, "limit").await;
+    until_followed(&pair.b).await;
+    let before = readings(&pair.b).await;
+    // Not so long that a stream on which nothing comes is one that broke.
+    for _ in 0..30 {
+        pair.hand.advance(Duration::from_secs(1));
+        glance().await;
+    }
+    assert_eq!(readings(&pair.b).await, before);
+    // It is heard: another version is looked at.
+    let refused = refusals(&pair.a, "limit").await;
+    pair.b.costs(20.0).await;
+    until_refused(&pair.a, "limit", refused).await;
+}
+
+/// What is known already is no flood, however much of it there is, nor is what is refused:
+/// each manifest is an answer to the maps before it.
+#[tokio::test]
+async fn a_stream_that_brings_what_is_refused_or_had_for_long_is_no_flood() {
+    let keys = [key(), key()];
+    let rogue = Rogue::start(2, &keys[0]).await;
+    rogue.pushes(2, &keys[0]);
+    // Nine thousand bytes of costs.
+    let row: BTreeMap<String, u32> = (0..30).map(|pid| (format!("p{pid:02}"), 1)).collect();
+    let costs = |cost: u32| {
+        let mut costs: BTreeMap<String, BTreeMap<String, u32>> = BTreeMap::new();
+        for pid in row.keys() {
+            costs.insert(pid.clone(), row.clone());
+        }
+        costs.insert(
+            "core".to_owned(),
+            BTreeMap::from([("edge".to_owned(), cost)]),
+        );
+        json!(costs).to_string()
+    };
+    let says = |number: u8, serial: u64, cost: u32| {
+        let mut map = network_map(number)["network-map"].take();
+        for pid in row.keys() {
+            map[pid] = json!({});
+        }
+        let mut says = Says::sound(number);
+        says.serial += serial;
+        says.network_map = map.to_string();
+        says.cost_map = costs(cost);
+        says
+    };
+    let own = |serial, cost| says(2, serial, cost).signed(&keys[0]);
+    let relayed = |serial, cost, by: &[u8]| says(3, serial, cost).signed(&keys[1]).through(by);
+    let (had, first) = (own(0, 1), relayed(0, 1, &[2]));
+    rogue.passes(&[had.clone(), first]);
+    let mut script = Script::new();
+    for serial in 1..=4 {
+        // Refused by its path.
+        let refused = relayed(serial.into(), 1 + serial, &[4, 2]);
+        script.costs(1, &refused);
+        script.manifest(1, &refused);
+        script.costs(0, &had);
+        script.manifest(0, &had);
+    }
+    let last = own(1, 5);
+    script.costs(0, &last);
+    script.manifest(0, &last);
+    rogue.answers("/s2s/v1/updates", script.reply());
+    let (clock, hand) = Clock::manual(Timestamp::now());
+    let mut a = Member::with(1, clock, "[http]\nidle_timeout = \"100h\"\n").await;
+    let more = format!("{SELDOM}import.max_path = 2\nimport.max_pending = 10000\n");
+    a.join([Join {
+        more: &more,
+        ..Join::to(2, &rogue.url)
+    }]);
+    a.until_cost(3, Some(1.0)).await;
+    soon(async {
+        while a.cost_inside(2).await != Some(5.0) {
+            hand.advance(Duration::from_millis(250));
+            glance().await;
+        }
+    })
+    .await;
+    a.until_state(2, PeerState::Synced, "").await;
+    assert_eq!(refusals(&a, "path").await, 4.0);
+    let asked = rogue.server.asked();
+    let posts = asked.iter().filter(|got| got.line.starts_with("POST"));
+    assert_eq!(posts.count(), 1);
 }
 
 #[tokio::test]

@@ -313,7 +313,8 @@ fn what_is_over_is_asked_for_again_when_the_room_is_given_up_that_it_lacked() {
     let entry = Digest::of(b"entry");
     let refused = Refused::of(&refusal, &[], Some(entry));
     copies.refuse(copy.sender(), &copy.domain, refused, copies.grounds());
-    assert!(!copies.is_refused(copy.sender(), &copy.domain, &entry));
+    let refused = copies.refused(copy.sender(), &copy.domain);
+    assert_eq!(refused.map(|refused| refused.lasts), Some(Lasts::Not));
     let _room = d.offer(&copies, &copy).expect("room");
     assert!(!copies.has_due(copy.sender()));
 }
