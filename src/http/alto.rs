@@ -495,6 +495,8 @@ impl Query<'_> {
         content: Bytes,
         client: IpAddr,
     ) -> Result<Response, Refused> {
+        // It counts for what was read of it, until the answer has room for that.
+        let counted = content.clone();
         let rendering = self.read(kind, content, client).await?;
         let work = rendering.work();
         let limits = self.app.limits.borrow().work();
@@ -514,6 +516,7 @@ impl Query<'_> {
         let answers = &self.app.answers;
         let room = answers.room(&self.caller, &work, coding).await;
         let room = room.map_err(|error| refused(unanswered(&error, self.parts)))?;
+        drop(counted);
         let body = answers.stream(self.caller, rendering, coding, room);
         let mut response = answer(media_type, body, coding);
         response.extensions_mut().insert(Accounted);

@@ -17,6 +17,7 @@ use super::limit::{Caller, Flight, NoRoom, Room};
 use super::negotiate::Coding;
 use super::packing::{Effort, Packing, compress};
 use super::pins::{CutOff, Pinned, Pins};
+use super::shared::Shared;
 
 /// About how many bytes a piece has, before it is packed.
 pub(super) const PIECE: usize = 64 * 1024;
@@ -49,6 +50,7 @@ pub struct Answers {
     ours: Turns<Caller>,
     others: Turns<Caller>,
     flight: Flight,
+    shared: Shared,
     pins: Arc<Pins>,
     cells: AtomicU64,
 }
@@ -102,6 +104,7 @@ impl Answers {
             own,
             ours: Turns::new(ours),
             others: Turns::new(others),
+            shared: Shared::new(flight.clone()),
             flight,
             pins: Arc::default(),
             cells: AtomicU64::new(0),
@@ -116,6 +119,11 @@ impl Answers {
     /// The memory of answers.
     pub fn flight(&self) -> &Flight {
         &self.flight
+    }
+
+    /// What many clients are sent alike.
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The large answers on their way.

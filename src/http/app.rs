@@ -54,13 +54,15 @@ impl Default for BodySettings {
 }
 
 impl BodySettings {
-    /// The limits of a query's body.
+    /// The limits of a query's body. What is read of one, a list of endpoints at worst, takes
+    /// some four times its bytes.
     pub(super) fn query(&self) -> BodyLimits {
         BodyLimits {
             max_bytes: self.max_query_bytes,
             max_depth: Some(self.max_depth),
             patience: self.patience,
             bytes_per_second: self.bytes_per_second,
+            counted: 4,
         }
     }
 
@@ -68,6 +70,7 @@ impl BodySettings {
     pub(super) fn ingest(&self) -> BodyLimits {
         BodyLimits {
             max_bytes: self.max_ingest_bytes,
+            counted: 1,
             ..self.query()
         }
     }

@@ -28,6 +28,8 @@ pub struct BodyLimits {
     /// The bytes each of which buys it more time, a second for this many: the slowest pace that
     /// a long body may come at. 0 is taken for 1.
     pub bytes_per_second: u32,
+    /// How many bytes of memory each of its bytes counts for, with what is made of it.
+    pub counted: u64,
 }
 
 /// Why a body was not read.
@@ -67,6 +69,7 @@ impl BodyLimits {
             max_depth: Some(32),
             patience: Duration::from_secs(10),
             bytes_per_second: 16 * 1024,
+            counted: 1,
         }
     }
 
@@ -86,18 +89,6 @@ impl BodyError {
             BodyError::Slow { .. } => StatusCode::REQUEST_TIMEOUT,
             BodyError::NoRoom(none) => none.refusal().status,
         }
-    }
-}
-
-/// A body that takes room as long as it is in memory.
-struct Counted {
-    bytes: BytesMut,
-    _room: Room,
-}
-
-impl AsRef<[u8]> for Counted {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
     }
 }
 
@@ -135,10 +126,7 @@ pub async fn read(
             }
         };
         let Some(frame) = frame else {
-            return Ok(Bytes::from_owner(Counted {
-                bytes: whole,
-                _room: room,
-            }));
+            return Ok(room.own(whole));
         };
         // What is not data are trailers, which nothing here reads.
         let Ok(chunk) = frame.map_err(BodyError::Broken)?.into_data() else {
@@ -150,7 +138,7 @@ pub async fn read(
         if let Some(guard) = &mut guard {
             guard.feed(&chunk)?;
         }
-        room.grow(chunk.len() as u64)?;
+        room.grow(chunk.len() as u64 * limits.counted)?;
         whole.extend_from_slice(&chunk);
     }
 }
@@ -174,6 +162,7 @@ mod tests {
             max_depth: Some(3),
             patience: 10 * SECOND,
             bytes_per_second: 4,
+            counted: 1,
         }
     }
 

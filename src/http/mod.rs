@@ -30,6 +30,7 @@ mod push;
 mod readiness;
 mod refusal;
 mod s2s;
+mod shared;
 mod socket;
 mod telemetry;
 mod views;

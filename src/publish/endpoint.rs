@@ -7,7 +7,7 @@ use crate::alto::error::AltoError;
 use crate::alto::query::{CostSelection, Endpoint, EndpointCostParams};
 use crate::ident::TypedAddress;
 
-use super::table::{Side, Table};
+use super::table::{Side, Table, held};
 use super::view::View;
 
 /// The costs that the endpoint cost service is asked for. An empty list of
@@ -82,6 +82,13 @@ impl Asked {
             names,
             pid_property,
         })
+    }
+
+    /// About how many bytes of memory it takes.
+    pub(super) fn memory(&self) -> usize {
+        let endpoints = self.endpoints.iter().map(|(text, _)| text);
+        let texts = endpoints.chain(&self.names).map(|text| held(text));
+        texts.sum::<usize>() + self.endpoints.len() * size_of::<IpAddr>()
     }
 
     /// The value of a property of an address, if it has one.

@@ -140,6 +140,13 @@ impl Side {
         }
     }
 
+    /// About how many bytes of memory it takes.
+    pub(super) fn memory(&self) -> u64 {
+        let texts = self.texts.iter().flatten();
+        let texts: usize = texts.map(|text| held(text)).sum();
+        (texts + self.pids.len() * size_of::<u32>()) as u64
+    }
+
     /// All names.
     pub(super) fn names<'s>(&'s self, view: &'s View) -> Vec<&'s str> {
         (0..self.len())
@@ -264,7 +271,11 @@ impl Table {
                 .saturating_mul(passes),
             bytes: self.srcs.bytes(view) + rows.saturating_mul(row),
             // A buffer that grows is twice as large for a moment.
-            memory: block + 2 * (row + keys) + 2 * pairs * ranked * size_of::<f64>() as u64,
+            memory: self.srcs.memory()
+                + self.dsts.memory()
+                + block
+                + 2 * (row + keys)
+                + 2 * pairs * ranked * size_of::<f64>() as u64,
         }
     }
 
@@ -460,6 +471,14 @@ impl Table {
     }
 }
 
+/// About how many bytes of memory a text takes: where it is, what leads to it, and what the
+/// allocator adds.
+pub(super) fn held(text: &str) -> usize {
+    /// The least that is given out, and in steps of what.
+    const STEP: usize = 16;
+    size_of::<Box<str>>() + (text.len() + size_of::<usize>()).next_multiple_of(STEP).max(2 * STEP)
+}
+
 fn is_ordinal(cost_type: &CostType) -> bool {
     cost_type.cost_mode == CostMode::Ordinal
 }
@@ -476,5 +495,29 @@ impl Row<'_> {
     /// Whether the pair of a column has a cost.
     pub(super) fn has_cost(&self, column: usize) -> bool {
         self.0.iter().any(|layer| !layer[column].is_nan())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an allocator of the C library gives for a text, with what it adds.
+    fn given(bytes: usize) -> usize {
+        (bytes + 8).next_multiple_of(16).max(32)
+    }
+
+    #[test]
+    fn endpoints_count_with_their_texts() {
+        let side = |count: usize| {
+            let endpoint = |n: usize| (format!("ipv4:10.0.{n}.1").into(), n as u32);
+            Side::endpoints((0..count).map(endpoint).collect())
+        };
+        let (none, some) = (side(0).memory(), side(1000).memory());
+        assert_eq!(none, 0);
+        let texts = (0..1000).map(|n| given(format!("ipv4:10.0.{n}.1").len()));
+        let held: usize = texts.map(|text| text + 16 + 4).sum();
+        assert_eq!(some, held as u64);
+        assert_eq!(Side::pids(vec![1, 2, 3]).memory(), 12);
     }
 }

@@ -334,6 +334,11 @@ impl Room {
         of_caller.bytes += bytes;
     }
 
+    /// The bytes that this is for, and which take it until the last slice of them is dropped.
+    pub fn own(self, bytes: impl AsRef<[u8]> + Send + 'static) -> Bytes {
+        Bytes::from_owner(Owner { bytes, _room: self })
+    }
+
     /// The body, for whose bytes this is.
     pub fn hold(self, body: Body) -> Body {
         Body::new(InFlight { body, _room: self })
@@ -358,6 +363,18 @@ impl Drop for Room {
         let mut state = lock(&flight.0.state);
         self.give_back(&mut state);
         flight.serve(&mut state);
+    }
+}
+
+/// Bytes that take room.
+struct Owner<B> {
+    bytes: B,
+    _room: Room,
+}
+
+impl<B: AsRef<[u8]>> AsRef<[u8]> for Owner<B> {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.as_ref()
     }
 }
 

@@ -263,9 +263,23 @@ pub(in crate::http) mod testing {
 
     /// Room for what a test reads.
     pub fn room() -> Room {
-        let bench = Bench::new(Settings::default());
+        let Settings {
+            max_bytes_in_flight,
+            max_bytes_per_client,
+            ..
+        } = Settings::default();
+        flight(max_bytes_in_flight, max_bytes_per_client).nothing(&Caller::Node)
+    }
+
+    /// Memory for answers.
+    pub fn flight(max_bytes_in_flight: u64, max_bytes_per_client: u64) -> Flight {
+        let bench = Bench::new(Settings {
+            max_bytes_in_flight,
+            max_bytes_per_client,
+            ..Settings::default()
+        });
         let (settings, clock) = (bench.settings.subscribe(), bench.clock);
-        Flight::new(settings, Settings::answers, clock, |_| None, refuse).nothing(&Caller::Node)
+        Flight::new(settings, Settings::answers, clock, |_| None, refuse)
     }
 
     pub struct Bench {

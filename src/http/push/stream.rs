@@ -353,7 +353,31 @@ impl Stream {
         })
     }
 
+    /// A step for which there is room: a patch is on its way to many, and counted once. Where
+    /// there is none, the whole answer in its place.
+    fn counted(&self, place: usize, step: Step) -> Step {
+        let Step::Patch { form, text, to } = step else {
+            return step;
+        };
+        let shared = self.followed.bodies().answers().shared();
+        if let Ok(text) = shared.hold(&text) {
+            return Step::Patch { form, text, to };
+        }
+        let source = self.substreams.get(place).map(|substream| &substream.source);
+        let whole = match source {
+            Some(Source::Answer { follower, .. }) => follower.look(|answer| {
+                let to = answer.history.end();
+                let view = answer.history.newest()?.clone();
+                Some(Step::Whole { view, to })
+            }),
+            _ => None,
+        };
+        let gone = || Step::End("the answer is not here any more".to_owned());
+        whole.flatten().unwrap_or_else(gone)
+    }
+
     async fn take(&mut self, place: usize, step: Step) {
+        let step = self.counted(place, step);
         let Some(substream) = self.substreams.get_mut(place) else {
             return;
         };

@@ -14,7 +14,7 @@ use super::followed::Followed;
 
 /// A whole answer.
 pub(super) enum Whole {
-    /// A small one.
+    /// A small one, which is counted until its last slice is dropped.
     Text(Bytes),
     /// The body of a full map, which others are sent too.
     Kept(Arc<Chain>),
@@ -65,7 +65,10 @@ impl Followed {
         };
         let work = rendering.work();
         if SMALL.exceeded(&work).is_none() {
-            return Ok(Whole::Text(rendering.write().into()));
+            let room = answers.flight().take(caller, work.bytes).await;
+            let room = room.map_err(Unanswered::from)?;
+            let text = rendering.write();
+            return Ok(Whole::Text(room.turned_out(text.len() as u64).own(text)));
         }
         let room = answers.room(caller, &work, coding).await?;
         Ok(Whole::Rows(rendering, room))

@@ -39,10 +39,11 @@ impl PropertiesBody {
             .iter()
             .map(|name| name.len() + longest + 6)
             .sum();
+        let held = self.asked.memory();
         Work {
             cells: endpoints.saturating_mul(*names) as u64,
             bytes: (texts + endpoints.saturating_mul(row)) as u64,
-            memory: (texts + 2 * (PIECE + row)) as u64,
+            memory: (held + 2 * (PIECE + row)) as u64,
         }
     }
 

@@ -10,9 +10,10 @@ use altofed::runtime::Task;
 
 use crate::peer::soon;
 use crate::streaming::feed;
+use crate::support::events::UPDATES;
 use crate::support::{
-    COST_FILTER, COST_PARAMS, JSON, NOC, NOC2, OPS, TestNode, client_elsewhere, metric,
-    plain_client,
+    COST_FILTER, COST_PARAMS, JSON, NOC, NOC2, OPS, Request, TestNode, client_builder,
+    client_elsewhere, metric, plain_client,
 };
 
 const FILTERED: &str = "/views/isp-a/filtered-costmap";
@@ -224,6 +225,9 @@ async fn until_held(node: &TestNode, bytes: f64) {
     soon(held).await;
 }
 
+/// How many bytes of memory a byte of a query counts for.
+const COUNTED: usize = 4;
+
 /// Takes so much of a caller's share, by bodies of a mebibyte at most.
 async fn fill(
     node: &TestNode,
@@ -234,8 +238,8 @@ async fn fill(
     let mut held = Vec::new();
     let mut there = held_now(node).await;
     while bytes > 0 {
-        let body = bytes.min(1024 * 1024);
-        let asked = asks(node, client, secret, body);
+        let body = bytes.min(COUNTED * 1024 * 1024);
+        let asked = asks(node, client, secret, body / COUNTED);
         held.push(Task::spawn("asks", async move {
             let answer = asked.await;
             panic!("{answer:?}");
@@ -256,7 +260,7 @@ async fn bodies_of_queries_take_room_as_they_come() {
     let refused = asks(&node, &here, None, 30_000).await.expect("an answer");
     assert_eq!(refused.status(), 503);
     assert_eq!(refused.headers()["retry-after"], "1");
-    let other = fill(&node, &elsewhere, None, 20_001).await;
+    let other = fill(&node, &elsewhere, None, 20_000).await;
     let refused = asks(&node, &elsewhere, None, 5000)
         .await
         .expect("an answer");
@@ -347,4 +351,91 @@ async fn answers_that_keep_too_much_of_replaced_views_are_cut_off() {
         };
         assert_eq!(end.is_err(), is_cut, "{end:?}");
     }
+}
+
+/// A client whose streams take so many bytes until it reads them.
+fn with_windows(bytes: u32) -> reqwest::Client {
+    let client = client_builder().http2_prior_knowledge();
+    let client = client.http2_initial_stream_window_size(bytes);
+    client.build().expect("a client")
+}
+
+/// The whole costs between 140 PIDs, followed by an update stream: some 230 kB.
+fn follow_all(node: &TestNode, client: &reqwest::Client) -> Request {
+    let input = json!({"cost-type": routingcost("numerical")});
+    let asked = json!({"add": {"a": {"resource-id": "isp-a:filtered-costmap", "input": input}}});
+    let request = node.request_by(client, Method::POST, "/views/isp-a/updates");
+    request.typed(UPDATES, asked.to_string())
+}
+
+/// What an update stream is sent is in memory until its client takes it, and counts.
+#[tokio::test]
+async fn update_streams_that_nobody_reads_leave_others_their_room() {
+    const STREAMS: usize = 60;
+    const WHOLE: f64 = 200_000.0;
+    let limits = LIMITS.replace("9586981", "20000000");
+    let node = TestNode::with(&limits).await;
+    feed(&node, 139).await;
+    let client = with_windows(2048);
+    let mut unread = Vec::new();
+    for _ in 0..STREAMS {
+        unread.push(follow_all(&node, &client).begin().await.expect("begun"));
+    }
+    soon(async {
+        while held_now(&node).await < 30.0 * WHOLE {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let refused = "altofed_http_answers_refused_total";
+    soon(async {
+        let asked = async || {
+            let metrics = node.request(Method::GET, "/metrics").token(OPS).send().await;
+            metric(metrics.text(), refused)
+        };
+        while asked().await < 20.0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(held_now(&node).await <= SHARE as f64);
+    // Another client is sent the whole.
+    let mut other = follow_all(&node, &client_elsewhere()).open().await;
+    let whole = soon(other.next_of("a")).await;
+    assert!(whole.text.len() as f64 > WHOLE, "{}", whole.text.len());
+    drop((unread, other));
+    until_held(&node, 0.0).await;
+}
+
+/// A patch counts once, however many streams are sent it, as long as one of them does not take it.
+#[tokio::test]
+async fn a_patch_that_nobody_reads_counts_once() {
+    let node = TestNode::start().await;
+    feed(&node, 139).await;
+    let client = with_windows(2048);
+    let mut streams = Vec::new();
+    for _ in 0..5 {
+        let mut stream = follow_all(&node, &client).open().await;
+        stream.next_of("a").await;
+        streams.push(stream);
+    }
+    until_held(&node, 0.0).await;
+    super::followed::change_all(&node, 139, 7).await;
+    soon(async {
+        while held_now(&node).await < 100_000.0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let patch = streams[0].next_of("a").await;
+    assert_eq!(patch.media_type, "application/merge-patch+json");
+    let length = patch.text.len() as f64;
+    for stream in &mut streams[1..4] {
+        assert_eq!(stream.next_of("a").await.text, patch.text);
+    }
+    let held = held_now(&node).await;
+    assert!((length - 100.0..length + 100.0).contains(&held), "{held} of {length}");
+    let last = streams.pop().expect("a stream").next_of("a").await;
+    assert_eq!(last.text, patch.text);
+    until_held(&node, 0.0).await;
 }

@@ -178,9 +178,9 @@ async fn what_no_manifest_names_is_not_found_and_other_methods_are_not_allowed()
     }
 }
 
-/// A body of a mebibyte that never ends, of an update stream that a peer opens.
+/// A body that counts for a mebibyte and never ends, of an update stream that a peer opens.
 fn asks(node: &Member, peer: u8) -> Task<()> {
-    let come = stream::iter([Ok::<_, Infallible>("x".repeat(1 << 20))]);
+    let come = stream::iter([Ok::<_, Infallible>("x".repeat(1 << 18))]);
     let endless = reqwest::Body::wrap_stream(come.chain(stream::pending()));
     let request = node.request(Method::POST, "/s2s/v1/updates");
     let request = request.token(&secret(2, peer)).typed(UPDATES, endless);
