@@ -345,7 +345,7 @@ async fn map(
         .body(view, resource, version, coding, &caller)
         .await;
     let (length, body) = match body {
-        Ok(Some(Representation::Kept(chain))) => (Some(chain.length()), chain.send()),
+        Ok(Some(Representation::Kept(body))) => (Some(body.length()), body.send()),
         Ok(Some(Representation::Streamed(rendering))) => {
             match app.answers.room(&caller, &rendering.work(), coding).await {
                 Ok(room) => (plain, app.answers.stream(caller, *rendering, coding, room)),

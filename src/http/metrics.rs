@@ -177,8 +177,9 @@ impl Collector for NodeMetrics {
         counter(
             out,
             "altofed_http_answers_cut",
-            "Answers that were cut off since they kept too much of replaced views",
-            self.answers.pins().cut(),
+            "Answers that were cut off since they kept too much of replaced views, or read too \
+             little of a kept body",
+            self.answers.pins().cut() + self.bodies.cut(),
         )?;
         counter(
             out,

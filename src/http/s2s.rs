@@ -379,7 +379,7 @@ async fn rendered(
         .body(view, resource, version, Coding::Identity, &caller);
     Ok(match body.await? {
         None => None,
-        Some(Representation::Kept(chain)) => Some(chain.send()),
+        Some(Representation::Kept(body)) => Some(body.send()),
         Some(Representation::Streamed(rendering)) => {
             let work = rendering.work();
             let room = app.answers.room(&caller, &work, Coding::Identity).await?;

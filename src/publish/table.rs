@@ -476,7 +476,10 @@ impl Table {
 pub(super) fn held(text: &str) -> usize {
     /// The least that is given out, and in steps of what.
     const STEP: usize = 16;
-    size_of::<Box<str>>() + (text.len() + size_of::<usize>()).next_multiple_of(STEP).max(2 * STEP)
+    size_of::<Box<str>>()
+        + (text.len() + size_of::<usize>())
+            .next_multiple_of(STEP)
+            .max(2 * STEP)
 }
 
 fn is_ordinal(cost_type: &CostType) -> bool {

@@ -1,9 +1,8 @@
 //! Bodies in memory, within a bound in bytes, whether they are being made, kept or sent.
 
-use std::convert::Infallible;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use axum::body::Body;
 use bytes::Bytes;
 use lru::LruCache;
 
@@ -20,38 +19,26 @@ pub(super) struct Key {
 
 /// A body, in pieces that end where a row ends unless it is packed.
 #[derive(Debug, Default)]
-pub struct Chain {
+pub(super) struct Chain {
     pieces: Vec<Bytes>,
     length: u64,
 }
 
 impl Chain {
     /// The pieces, in order.
-    pub(in crate::http) fn pieces(&self) -> &[Bytes] {
+    pub(super) fn pieces(&self) -> &[Bytes] {
         &self.pieces
     }
-
-    /// The bytes of all pieces.
-    pub(in crate::http) fn length(&self) -> u64 {
-        self.length
-    }
 }
 
-impl Chain {
-    /// The body to send. As long as it is sent, its bytes are counted where it is kept.
-    pub(in crate::http) fn send(self: Arc<Self>) -> Body {
-        let pieces = (0..self.pieces.len())
-            .map(move |place| Ok::<_, Infallible>(self.pieces[place].clone()));
-        Body::from_stream(futures_util::stream::iter(pieces))
-    }
-}
-
-/// Bodies that are kept, the one that was not used for the longest time given up first. A body
-/// that is being sent is not given up: its bytes would be in memory, and not be counted.
+/// Bodies that are kept, the one that was not used for the longest time given up first, whether
+/// it is being sent or not: who takes a piece of it uses it, so that it is the slowest reader's.
 #[derive(Debug)]
 pub(super) struct Kept {
     most: u64,
     state: Mutex<State>,
+    /// Answers that were cut off since the start, since their body was given up.
+    cut: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -68,6 +55,7 @@ impl Kept {
         Arc::new(Self {
             most,
             state: Mutex::new(State { bytes: 0, bodies }),
+            cut: AtomicU64::new(0),
         })
     }
 
@@ -76,9 +64,20 @@ impl Kept {
         self.lock().bytes
     }
 
+    /// How many answers were cut off since the start.
+    pub(super) fn cut(&self) -> u64 {
+        self.cut.load(Ordering::Relaxed)
+    }
+
+    /// Whether a body of so many bytes may be kept.
+    pub(super) fn takes(&self, length: u64) -> bool {
+        length <= self.most
+    }
+
     /// A body, if it is kept.
-    pub(super) fn get(&self, key: &Key) -> Option<Arc<Chain>> {
-        self.lock().bodies.get(key).cloned()
+    pub(super) fn get(self: &Arc<Self>, key: &Key) -> Option<Body> {
+        let chain = self.lock().bodies.get(key).cloned();
+        chain.map(|chain| self.body(key.clone(), &chain))
     }
 
     /// A body that is to be made.
@@ -86,6 +85,16 @@ impl Kept {
         Draft {
             kept: self.clone(),
             chain: Chain::default(),
+        }
+    }
+
+    fn body(self: &Arc<Self>, key: Key, chain: &Arc<Chain>) -> Body {
+        Body {
+            kept: self.clone(),
+            key,
+            length: chain.length,
+            chain: Arc::downgrade(chain),
+            next: 0,
         }
     }
 
@@ -101,17 +110,67 @@ impl State {
             return false;
         }
         while self.bytes + bytes > most {
-            let unused = |(_, body): &(&Key, &Arc<Chain>)| Arc::strong_count(body) == 1;
-            let Some((oldest, _)) = self.bodies.iter().rev().find(unused) else {
+            let Some((_, given_up)) = self.bodies.pop_lru() else {
                 return false;
             };
-            let oldest = oldest.clone();
-            if let Some(given_up) = self.bodies.pop(&oldest) {
-                self.bytes -= given_up.length;
-            }
+            self.bytes -= given_up.length;
         }
         self.bytes += bytes;
         true
+    }
+}
+
+/// A kept body that is being sent, from its beginning on. It keeps nothing of it in memory.
+#[derive(Debug)]
+pub struct Body {
+    kept: Arc<Kept>,
+    key: Key,
+    length: u64,
+    chain: Weak<Chain>,
+    next: usize,
+}
+
+/// The body was given up while it was sent.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "other bodies needed the memory that this one was kept in, and nobody had taken any of it for \
+     the longest time (publish.cache_bytes); ask again"
+)]
+pub struct GivenUp;
+
+impl Body {
+    /// Its bytes.
+    pub(in crate::http) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The next piece; none at the end.
+    ///
+    /// # Errors
+    /// It was given up.
+    pub(in crate::http) fn next(&mut self) -> Result<Option<Bytes>, GivenUp> {
+        let Some(chain) = self.chain.upgrade() else {
+            self.kept.cut.fetch_add(1, Ordering::Relaxed);
+            return Err(GivenUp);
+        };
+        // It was used just now.
+        self.kept.lock().bodies.promote(&self.key);
+        let piece = chain.pieces.get(self.next).cloned();
+        self.next += 1;
+        Ok(piece)
+    }
+
+    /// The body, if it is there still, to make another of it.
+    pub(super) fn chain(&self) -> Option<Arc<Chain>> {
+        self.chain.upgrade()
+    }
+
+    /// The body to send.
+    pub(in crate::http) fn send(self) -> axum::body::Body {
+        let pieces = futures_util::stream::try_unfold(self, async |mut body| {
+            Ok::<_, GivenUp>(body.next()?.map(|piece| (piece, body)))
+        });
+        axum::body::Body::from_stream(pieces)
     }
 }
 
@@ -134,13 +193,14 @@ impl Draft {
     }
 
     /// Keeps the body.
-    pub(super) fn keep(mut self, key: Key) -> Arc<Chain> {
+    pub(super) fn keep(mut self, key: Key) -> Body {
         let chain = Arc::new(std::mem::take(&mut self.chain));
         let mut state = self.kept.lock();
-        if let Some(before) = state.bodies.put(key, chain.clone()) {
+        if let Some(before) = state.bodies.put(key.clone(), chain.clone()) {
             state.bytes -= before.length;
         }
-        chain
+        drop(state);
+        self.kept.body(key, &chain)
     }
 }
 
@@ -163,7 +223,7 @@ mod tests {
         }
     }
 
-    fn add(kept: &Arc<Kept>, tag: &str, bytes: usize) -> Option<Arc<Chain>> {
+    fn add(kept: &Arc<Kept>, tag: &str, bytes: usize) -> Option<Body> {
         let mut draft = kept.draft();
         let fits = draft.push(Bytes::from(vec![b'x'; bytes]));
         fits.then(|| draft.keep(key(tag)))
@@ -179,19 +239,42 @@ mod tests {
     }
 
     #[test]
-    fn the_body_unused_for_the_longest_time_goes_first_and_none_that_is_sent() {
+    fn the_body_unused_for_the_longest_time_goes_first() {
         let kept = Kept::new(1000);
         for tag in ["a", "b", "c"] {
             add(&kept, tag, 300);
         }
-        let sent = kept.get(&key("a"));
+        drop(kept.get(&key("a")));
         drop(kept.get(&key("b")));
         add(&kept, "d", 300);
         let here = |tag| kept.get(&key(tag)).is_some();
         assert!(!here("c") && here("a") && here("b") && here("d"));
-        assert!(add(&kept, "e", 800).is_none(), "a is being sent");
-        drop(sent);
         assert!(add(&kept, "f", 1000).is_some());
+        assert_eq!(kept.bytes(), 1000);
+    }
+
+    /// A reader holds a place, not memory: what many have left to lie does not keep others out.
+    #[test]
+    fn a_body_of_which_nobody_takes_anything_is_given_up_and_its_reader_is_told() {
+        let kept = Kept::new(1000);
+        let body = |tag| {
+            let mut draft = kept.draft();
+            let pieces = [b"one", b"two"].map(|piece| Bytes::from_static(piece));
+            assert!(pieces.into_iter().all(|piece| draft.push(piece)));
+            draft.keep(key(tag))
+        };
+        let (mut read, mut left) = (body("read"), body("left"));
+        let ended = body("ended");
+        assert_eq!(left.next(), Ok(Some(Bytes::from_static(b"one"))));
+        assert_eq!(read.next(), Ok(Some(Bytes::from_static(b"one"))));
+        drop(ended);
+        assert!(
+            add(&kept, "large", 994).is_some(),
+            "all but one of six bytes"
+        );
+        assert_eq!(read.next(), Ok(Some(Bytes::from_static(b"two"))));
+        assert_eq!(read.next(), Ok(None));
+        assert_eq!((left.next(), kept.cut()), (Err(GivenUp), 1));
         assert_eq!(kept.bytes(), 1000);
     }
 

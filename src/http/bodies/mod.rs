@@ -10,14 +10,14 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::ident::Sha256;
-use crate::publish::{Rendering, Resource, Version, View, ViewName};
+use crate::publish::{Rendering, Resource, Version, View, ViewName, Work};
 
 use super::answers::{Answers, Unanswered};
 use super::limit::Caller;
 use super::negotiate::Coding;
 use super::packing::{Effort, Packing};
 
-pub use kept::Chain;
+pub use kept::{Body, GivenUp};
 use kept::{Draft, Kept, Key};
 use once::Once;
 
@@ -43,7 +43,7 @@ impl Default for Settings {
 /// A body to be sent.
 pub enum Representation {
     /// One that is kept.
-    Kept(Arc<Chain>),
+    Kept(Body),
     /// One that is not: to be written while it is sent, and packed on the way.
     Streamed(Box<Rendering>),
 }
@@ -69,6 +69,11 @@ impl Bodies {
             marking: Once::default(),
             making: Once::default(),
         }
+    }
+
+    /// Answers that were cut off since the start, since the body that they were sent was given up.
+    pub fn cut(&self) -> u64 {
+        self.kept.cut()
     }
 
     /// The bytes kept now.
@@ -149,10 +154,10 @@ impl Bodies {
         caller: &Caller,
     ) -> Result<Option<Representation>, Unanswered> {
         let key = key(resource, version, coding);
-        if let Some(chain) = self.kept.get(&key) {
-            return Ok(Some(Representation::Kept(chain)));
+        if let Some(body) = self.kept.get(&key) {
+            return Ok(Some(Representation::Kept(body)));
         }
-        let is_short = version.length <= self.max_rendered;
+        let is_short = self.may_keep(version);
         let plain = match coding {
             Coding::Identity => None,
             _ => self.plain(view, resource, version, caller).await?,
@@ -170,8 +175,8 @@ impl Bodies {
                 )
             }
         };
-        if let Some(chain) = made.flatten() {
-            return Ok(Some(Representation::Kept(chain)));
+        if let Some(body) = made.flatten() {
+            return Ok(Some(Representation::Kept(body)));
         }
         let rendering = Rendering::new(view.clone(), resource);
         Ok(rendering.map(|rendering| Representation::Streamed(Box::new(rendering))))
@@ -184,15 +189,20 @@ impl Bodies {
         resource: &Resource,
         version: &Version,
         caller: &Caller,
-    ) -> Result<Option<Arc<Chain>>, Unanswered> {
-        if version.length > self.max_rendered {
+    ) -> Result<Option<Body>, Unanswered> {
+        if !self.may_keep(version) {
             return Ok(None);
         }
         let plain = self.body(view, resource, version, Coding::Identity, caller);
         Ok(match Box::pin(plain).await? {
-            Some(Representation::Kept(chain)) => Some(chain),
+            Some(Representation::Kept(body)) => Some(body),
             _ => None,
         })
+    }
+
+    /// Whether the body may be kept as it is.
+    fn may_keep(&self, version: &Version) -> bool {
+        version.length <= self.max_rendered && self.kept.takes(version.length)
     }
 
     /// The marks of a content, and its body in the draft if there is one and room for it.
@@ -232,7 +242,7 @@ impl Bodies {
         rendering: Rendering,
         key: &Key,
         length: u64,
-    ) -> Result<Option<Arc<Chain>>, Unanswered> {
+    ) -> Result<Option<Body>, Unanswered> {
         let work = rendering.work();
         let effort = effort(length);
         let room = self.answers.room_for(caller, &work, key.coding, effort);
@@ -262,15 +272,20 @@ impl Bodies {
         &self,
         view: &ViewName,
         caller: &Caller,
-        plain: &Chain,
+        plain: &Body,
         key: &Key,
-    ) -> Result<Option<Arc<Chain>>, Unanswered> {
-        let _making = self.making.enter(key).await;
-        if let Some(chain) = self.kept.get(key) {
-            return Ok(Some(chain));
-        }
+    ) -> Result<Option<Body>, Unanswered> {
+        let (work, effort) = (Work::default(), effort(plain.length()));
+        let room = self.answers.room_for(caller, &work, key.coding, effort);
+        let is_made = || self.kept.get(key).is_some();
+        let Some(_making) = self.making.enter_with(key, is_made, room).await? else {
+            return Ok(self.kept.get(key));
+        };
+        let Some(plain) = plain.chain() else {
+            return Ok(None);
+        };
         let mut draft = self.kept.draft();
-        let mut packing = Packing::new(key.coding, effort(plain.length()));
+        let mut packing = Packing::new(key.coding, effort);
         for piece in plain.pieces() {
             let piece = piece.clone();
             let pack = move || {

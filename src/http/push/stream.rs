@@ -15,7 +15,7 @@ use crate::alto::tips::{TipsView, UpdatesGraphSummary};
 use crate::alto::update::ControlUpdate;
 use crate::auth::Access;
 use crate::http::access;
-use crate::http::bodies::Chain;
+use crate::http::bodies::{Body, GivenUp};
 use crate::http::limit::{Caller, Room};
 use crate::http::negotiate::Coding;
 use crate::http::pins::Pinned;
@@ -128,8 +128,8 @@ pub(super) struct Stream {
 
 /// The payload of an event that is written while it is sent.
 enum Writing {
-    /// One that is kept, from a piece on.
-    Kept { chain: Arc<Chain>, next: usize },
+    /// One that is kept.
+    Kept(Body),
     /// One that is written by rows.
     Rows { rows: Pinned, _room: Room },
 }
@@ -363,7 +363,10 @@ impl Stream {
         if let Ok(text) = shared.hold(&text) {
             return Step::Patch { form, text, to };
         }
-        let source = self.substreams.get(place).map(|substream| &substream.source);
+        let source = self
+            .substreams
+            .get(place)
+            .map(|substream| &substream.source);
         let whole = match source {
             Some(Source::Answer { follower, .. }) => follower.look(|answer| {
                 let to = answer.history.end();
@@ -410,12 +413,12 @@ impl Stream {
                         let event = event::data(kind.media_type(), &substream.id, &text);
                         self.pieces.extend(event);
                     }
-                    Whole::Kept(chain) => {
-                        let length = usize::try_from(chain.length()).unwrap_or(usize::MAX);
+                    Whole::Kept(body) => {
+                        let length = usize::try_from(body.length()).unwrap_or(usize::MAX);
                         self.followed.note_whole(id, length);
                         let head = event::begin(kind.media_type(), &substream.id);
                         self.pieces.push_back(head);
-                        self.writing = Some(Writing::Kept { chain, next: 0 });
+                        self.writing = Some(Writing::Kept(body));
                     }
                     Whole::Rows(rendering, room) => {
                         let head = event::begin(kind.media_type(), &substream.id);
@@ -443,13 +446,13 @@ impl Stream {
     /// no more, since half an event means nothing to the client.
     async fn write_on(&mut self, writing: Writing) {
         match writing {
-            Writing::Kept { chain, next } => match chain.pieces().get(next) {
-                Some(piece) => {
-                    self.pieces.extend(event::lines(piece));
-                    let next = next + 1;
-                    self.writing = Some(Writing::Kept { chain, next });
+            Writing::Kept(mut body) => match body.next() {
+                Ok(Some(piece)) => {
+                    self.pieces.extend(event::lines(&piece));
+                    self.writing = Some(Writing::Kept(body));
                 }
-                None => self.pieces.push_back(event::END),
+                Ok(None) => self.pieces.push_back(event::END),
+                Err(GivenUp) => self.closed = true,
             },
             Writing::Rows { rows, _room } => {
                 let answers = self.followed.bodies().answers().clone();

@@ -386,7 +386,7 @@ impl EdgeItem<'_> {
         let whole = Box::pin(followed.whole(view, &query, &self.caller, coding));
         let mut response = match whole.await {
             Ok(Whole::Text(text)) => return self.text(follower, text, coding).await,
-            Ok(Whole::Kept(chain)) => Response::new(chain.send()),
+            Ok(Whole::Kept(body)) => Response::new(body.send()),
             Ok(Whole::Rows(rendering, room)) => {
                 let answers = &self.app.answers;
                 let caller = self.caller.clone();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::http::answers::{SMALL, Unanswered};
-use crate::http::bodies::{Chain, Representation};
+use crate::http::bodies::{Body, Representation};
 use crate::http::limit::{Caller, Room};
 use crate::http::negotiate::Coding;
 use crate::publish::{Query, QueryError, Rendering, View};
@@ -17,7 +17,7 @@ pub(super) enum Whole {
     /// A small one, which is counted until its last slice is dropped.
     Text(Bytes),
     /// The body of a full map, which others are sent too.
-    Kept(Arc<Chain>),
+    Kept(Body),
     /// One that is written by rows while it is sent.
     Rows(Box<Rendering>, Room),
 }
@@ -53,7 +53,7 @@ impl Followed {
             let version = bodies.version(view, resource, caller).await?;
             let version = version.ok_or(QueryError::Gone)?;
             match bodies.body(view, resource, version, coding, caller).await? {
-                Some(Representation::Kept(chain)) => return Ok(Whole::Kept(chain)),
+                Some(Representation::Kept(body)) => return Ok(Whole::Kept(body)),
                 Some(Representation::Streamed(rendering)) => rendering,
                 None => return Err(QueryError::Gone.into()),
             }

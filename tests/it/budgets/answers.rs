@@ -127,6 +127,29 @@ async fn an_answer_in_pieces_is_the_whole_answer_and_is_coded_on_the_way() {
     assert!(ranked.body == full.body);
 }
 
+/// Endpoints are held until the answer is written to its end.
+#[tokio::test]
+async fn what_is_read_of_a_query_counts() {
+    const SOURCES: usize = 25_000;
+    let node = TestNode::start().await;
+    feed(&node, 100).await;
+    let list = |count: usize| -> Vec<String> {
+        let address = |n: usize| format!("ipv4:10.0.{}.{}", n % 100, n / 100);
+        (0..count).map(address).collect()
+    };
+    let endpoints = json!({"srcs": list(SOURCES), "dsts": list(250)});
+    let query = json!({"cost-type": routingcost("numerical"), "endpoints": endpoints});
+    let ask = node.request(Method::POST, ENDPOINTS);
+    let answer = ask.typed(COST_PARAMS, query.to_string()).begin();
+    let answer = answer.await.expect("begun");
+    assert_eq!(answer.status(), 200);
+    // A text of 13 to 15 bytes, what leads to it, and a PID; the rest is some rows.
+    let (least, held) = (SOURCES as f64 * 50.0, held_now(&node).await);
+    assert!(held > least && held < least + 500_000.0, "{held}");
+    drop(answer);
+    node.until_metric(BYTES, |bytes| bytes == 0.0).await;
+}
+
 /// The rows of an answer are worked out as they are taken.
 #[tokio::test]
 async fn an_answer_ends_with_its_client() {
@@ -390,7 +413,11 @@ async fn update_streams_that_nobody_reads_leave_others_their_room() {
     let refused = "altofed_http_answers_refused_total";
     soon(async {
         let asked = async || {
-            let metrics = node.request(Method::GET, "/metrics").token(OPS).send().await;
+            let metrics = node
+                .request(Method::GET, "/metrics")
+                .token(OPS)
+                .send()
+                .await;
             metric(metrics.text(), refused)
         };
         while asked().await < 20.0 {
@@ -434,7 +461,10 @@ async fn a_patch_that_nobody_reads_counts_once() {
         assert_eq!(stream.next_of("a").await.text, patch.text);
     }
     let held = held_now(&node).await;
-    assert!((length - 100.0..length + 100.0).contains(&held), "{held} of {length}");
+    assert!(
+        (length - 100.0..length + 100.0).contains(&held),
+        "{held} of {length}"
+    );
     let last = streams.pop().expect("a stream").next_of("a").await;
     assert_eq!(last.text, patch.text);
     until_held(&node, 0.0).await;

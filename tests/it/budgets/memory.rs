@@ -8,9 +8,13 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{JSON, NOC, Program, Request, metric, plain_client};
+use crate::support::events::UPDATES;
+use crate::support::{
+    COST_FILTER, JSON, NOC, OPS, Program, Request, client_builder, metric, plain_client,
+};
 
 const MB: u64 = 1024 * 1024;
+const BYTES: &str = "altofed_http_answer_bytes";
 
 /// A node in a process of its own with costs between so many PIDs.
 pub(super) async fn program(directory: &TempDir, more: &'static str, pids: usize) -> Program {
@@ -40,8 +44,8 @@ pub(super) async fn program(directory: &TempDir, more: &'static str, pids: usize
 
 pub(super) async fn measured(program: &Program, name: &str) -> f64 {
     let url = format!("{}/metrics", program.url);
-    let answer = Request::to(&plain_client(), Method::GET, &url).send().await;
-    metric(answer.text(), name)
+    let ask = Request::to(&plain_client(), Method::GET, &url).token(OPS);
+    metric(ask.send().await.text(), name)
 }
 
 /// Forty connections ask for the whole map by a query of 67 bytes, and read nothing: each answer is
@@ -52,7 +56,7 @@ async fn answers_that_nobody_reads_are_not_in_memory_and_end() {
     let directory = TempDir::new().expect("a directory");
     let more = "[http]\nwrite_timeout = \"2s\"\n";
     let program = program(&directory, more, 600).await;
-    let before = program.peak_resident();
+    let before = program.begin_peak();
     let query = r#"{"cost-type":{"cost-metric":"routingcost","cost-mode":"numerical"}}"#;
     let head = format!(
         "POST /views/isp-a/filtered-costmap HTTP/1.1\r\nHost: test\r\n\
@@ -70,7 +74,7 @@ async fn answers_that_nobody_reads_are_not_in_memory_and_end() {
         assert_eq!(&begin, b"HTTP/1.1 200 OK");
         unread.push(connection);
     }
-    assert!(measured(&program, "altofed_http_answer_bytes").await > 0.0);
+    assert!(measured(&program, BYTES).await > 0.0);
     let cut = "altofed_http_connections_cut_total{reason=\"write\"}";
     crate::peer::soon(async {
         while measured(&program, cut).await < 40.0 {
@@ -80,5 +84,89 @@ async fn answers_that_nobody_reads_are_not_in_memory_and_end() {
     .await;
     let grown = program.peak_resident() - before;
     assert!(grown < 48 * MB, "{} MB for 240 MB of answers", grown / MB);
-    assert_eq!(measured(&program, "altofed_http_answer_bytes").await, 0.0);
+    assert_eq!(measured(&program, BYTES).await, 0.0);
+}
+
+/// What a query for all costs asks, by a list of sources or without.
+fn costs(srcs: &[String]) -> String {
+    let pids = json!({"srcs": srcs, "dsts": srcs});
+    let cost_type = json!({"cost-metric": "routingcost", "cost-mode": "numerical"});
+    json!({"cost-type": cost_type, "pids": pids}).to_string()
+}
+
+/// A client by HTTP/2 that takes some bytes of each answer, and no more.
+fn hardly_reads() -> reqwest::Client {
+    let client = client_builder().http2_prior_knowledge();
+    let client = client.http2_initial_stream_window_size(2048);
+    client.build().expect("a client")
+}
+
+async fn until(program: &Program, name: &str, is_there: impl Fn(f64) -> bool) {
+    crate::peer::soon(async {
+        while !is_there(measured(program, name).await) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// One connection, a hundred streams whose windows are hardly open: of the 600 MB that they ask for
+/// there are some rows of each in memory, and all of them count.
+#[tokio::test]
+async fn answers_on_one_connection_that_takes_nothing_are_not_in_memory() {
+    const ANSWERS: usize = 100;
+    let directory = TempDir::new().expect("a directory");
+    let program = program(&directory, "", 600).await;
+    let url = format!("{}/views/isp-a/filtered-costmap", program.url);
+    let client = hardly_reads();
+    let before = program.begin_peak();
+    let mut unread = Vec::new();
+    for _ in 0..ANSWERS {
+        let ask = Request::to(&client, Method::POST, &url).typed(COST_FILTER, costs(&[]));
+        let answer = ask.begin().await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        unread.push(answer);
+    }
+    let counted = measured(&program, BYTES).await as u64;
+    let grown = program.peak_resident().saturating_sub(before);
+    assert!(counted > 10 * MB && counted <= 64 * MB, "{counted}");
+    assert!(
+        grown < counted + 24 * MB,
+        "{} MB, {} counted",
+        grown / MB,
+        counted / MB
+    );
+    drop(unread);
+    until(&program, BYTES, |bytes| bytes == 0.0).await;
+}
+
+/// Three hundred update streams of half a megabyte that nobody reads: no more of it is in memory than a client's share.
+#[tokio::test]
+async fn update_streams_that_nobody_reads_are_not_in_memory() {
+    const STREAMS: usize = 300;
+    let directory = TempDir::new().expect("a directory");
+    let more = "[limits]\nrequests_per_second = 0\nmax_bytes_per_client = 8388608\n\
+                max_wait = \"50ms\"\n";
+    let program = program(&directory, more, 600).await;
+    let names: Vec<String> = (0..140).map(|n| format!("p{n:04}")).collect();
+    let input: Value = serde_json::from_str(&costs(&names)).expect("JSON");
+    let asked = json!({"add": {"a": {"resource-id": "isp-a:filtered-costmap", "input": input}}});
+    let url = format!("{}/views/isp-a/updates", program.url);
+    let clients = [(); 3].map(|()| hardly_reads());
+    let before = program.begin_peak();
+    let mut unread = Vec::new();
+    for n in 0..STREAMS {
+        let client = &clients[n % clients.len()];
+        let ask = Request::to(client, Method::POST, &url).typed(UPDATES, asked.to_string());
+        let stream = ask.begin().await.expect("a stream");
+        assert_eq!(stream.status(), 200);
+        unread.push(stream);
+    }
+    let refused = "altofed_http_answers_refused_total";
+    until(&program, refused, |refused| refused > 200.0).await;
+    assert!(measured(&program, BYTES).await <= 8.0 * MB as f64);
+    let grown = program.peak_resident().saturating_sub(before);
+    assert!(grown < 32 * MB, "{} MB for 70 MB of events", grown / MB);
+    drop(unread);
+    until(&program, BYTES, |bytes| bytes == 0.0).await;
 }

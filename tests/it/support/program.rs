@@ -97,7 +97,14 @@ impl Program {
         self.memory("VmRSS:")
     }
 
-    /// The most bytes of memory that it ever had resident.
+    /// The bytes of memory that it has resident. The peak begins anew.
+    pub fn begin_peak(&self) -> u64 {
+        let file = format!("/proc/{}/clear_refs", self.child.id());
+        std::fs::write(file, "5").expect("it runs");
+        self.memory("VmRSS:")
+    }
+
+    /// The most bytes of memory that it had resident, ever or since the peak was begun anew.
     pub fn peak_resident(&self) -> u64 {
         self.memory("VmHWM:")
     }
