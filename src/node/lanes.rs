@@ -38,3 +38,47 @@ impl Lanes {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::runtime::Task;
+    use crate::runtime::testing::soon;
+
+    fn all(lanes: &Lanes) -> [(&'static str, &Pool); 7] {
+        [
+            ("facts", &lanes.facts),
+            ("joins", &lanes.joins),
+            ("peers", &lanes.peers),
+            ("ours", &lanes.ours),
+            ("others", &lanes.others),
+            ("documents", &lanes.documents),
+            ("followed", &lanes.followed),
+        ]
+    }
+
+    #[tokio::test]
+    async fn what_is_in_one_lane_waits_for_what_is_in_no_other() {
+        let lanes = Lanes::start(1).expect("threads");
+        for (full, lane) in all(&lanes) {
+            let (end, ended) = mpsc::channel::<()>();
+            let (begin, begun) = tokio::sync::oneshot::channel();
+            let lane = lane.clone();
+            let _full = Task::spawn("full", async move {
+                let wait = move || {
+                    let _ = begin.send(());
+                    let _ = ended.recv();
+                };
+                lane.run(wait).await
+            });
+            soon(begun).await.expect("it has a thread");
+            for (name, other) in all(&lanes).into_iter().filter(|(name, _)| *name != full) {
+                let done = soon(other.run(move || name)).await;
+                assert_eq!(done.expect("no panic"), name, "{full} is full");
+            }
+            drop(end);
+        }
+    }
+}

@@ -132,7 +132,8 @@ impl Bodies {
         let Some(_making) = self.marking.enter_with(&content, is_made, room).await? else {
             return Ok(resource.version.get());
         };
-        let is_short = work.bytes <= self.max_rendered;
+        // What would not be kept in the end drives nothing out.
+        let is_short = work.bytes <= self.max_rendered && self.kept.takes(work.bytes);
         let draft = (keep && is_short).then(|| self.kept.draft());
         let (version, draft) = self.mark(caller, rendering, draft).await?;
         if let Some(draft) = draft.filter(|_| version.length <= self.max_rendered) {
