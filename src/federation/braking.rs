@@ -50,21 +50,24 @@ impl Shared {
                 let links = if is_signed { &old.interconnects } else { &none };
                 judge(&Stated::by(&old.view, links), &new, &thresholds)
             };
-            match (to_new(&former), reference) {
+            let verdict = match (to_new(&former), &reference) {
                 // Small steps one after the other come to a large one.
-                (Verdict::Pass { .. }, Some(reference)) => to_new(&reference),
+                (Verdict::Pass { .. }, Some(reference)) => to_new(reference),
                 (verdict, _) => verdict,
-            }
+            };
+            let kept = reference.unwrap_or(former);
+            (verdict, kept.view.bytes_beside(Some(&view)) as u64)
         });
         let (domain, sender) = (&copy.domain, &peer.domain);
-        let difference = match verdict.await? {
+        let (verdict, bytes) = verdict.await?;
+        let difference = match verdict {
             Verdict::Pass { grows } => {
                 if held.is_some() {
                     tracing::info!(peer = %sender, %domain, "held no more: it is as before, or near it");
                 }
                 match grows {
                     true => self.copies.accept_as_it_is(domain),
-                    false => self.copies.changes_from(used),
+                    false => self.copies.changes_from(used, copy, bytes),
                 }
                 return Ok(Outcome::Taken);
             }

@@ -112,6 +112,13 @@ enum Budget {
     DiskOfAll,
 }
 
+impl Over {
+    /// Whether it is over what all peers together may have.
+    pub(super) fn is_of_all(&self) -> bool {
+        matches!(self.budget, Budget::MemoryOfAll | Budget::DiskOfAll)
+    }
+}
+
 impl From<Over> for Refusal {
     fn from(over: Over) -> Self {
         Refusal::Full(over.to_string())

@@ -456,7 +456,7 @@ impl Copies {
     /// one will.
     pub(super) fn age(&self) -> Duration {
         let (now, wall) = (self.clock.now(), self.clock.wall());
-        lock(&self.references).age(now);
+        self.age_comparisons();
         if self.settle(|_| {}).1 {
             self.changes.send_modify(|count| *count += 1);
         }

@@ -11,6 +11,9 @@ use super::*;
 #[derive(Debug, Default)]
 pub(super) struct Had {
     by_domain: BTreeMap<DomainLabel, Arc<DomainCopy>>,
+    /// What is kept of what they were before, to compare changes with: the bytes of it that they
+    /// do not share.
+    before: BTreeMap<DomainLabel, u64>,
     takes: Amount,
 }
 
@@ -33,7 +36,27 @@ impl Had {
     pub(super) fn remove(&mut self, domain: &DomainLabel) -> Option<Arc<DomainCopy>> {
         let gone = self.by_domain.remove(domain)?;
         self.takes = self.takes.minus(gone.amount);
+        self.compare(domain, 0);
         Some(gone)
+    }
+
+    /// So many bytes are kept of what a domain was before.
+    fn compare(&mut self, domain: &DomainLabel, bytes: u64) {
+        let amount = |memory| Amount { memory, disk: 0 };
+        if let Some(bytes) = self.before.remove(domain) {
+            self.takes = self.takes.minus(amount(bytes));
+        }
+        if bytes > 0 {
+            self.takes = self.takes.plus(amount(bytes));
+            self.before.insert(domain.clone(), bytes);
+        }
+    }
+
+    /// What a domain takes.
+    fn charge(&self, domain: &DomainLabel) -> Amount {
+        let copy = self.by_domain.get(domain).map(|copy| copy.amount);
+        let memory = self.before.get(domain).copied().unwrap_or_default();
+        copy.unwrap_or_default().plus(Amount { memory, disk: 0 })
     }
 
     /// Takes out those that are due.
@@ -45,6 +68,7 @@ impl Had {
         let gone: Vec<_> = gone.map(|(_, copy)| copy).collect();
         for copy in &gone {
             self.takes = self.takes.minus(copy.amount);
+            self.compare(&copy.domain, 0);
         }
         gone
     }
@@ -88,9 +112,8 @@ impl Drop for Reserved<'_> {
         // There may be a later one.
         let is_this = |it: &mut Arc<Amount>| Arc::ptr_eq(it, &self.takes);
         if let Some(takes) = peer.reserved.remove_if(&self.domain, is_this) {
-            let copy = peer.copies.get(&self.domain);
-            let stays = copy.map_or(Amount::default(), |copy| copy.amount);
-            if copy.is_none() {
+            let stays = peer.copies.charge(&self.domain);
+            if !peer.copies.contains_key(&self.domain) {
                 // It may have been kept.
                 self.copies.unswept.notify_one();
             }
@@ -145,7 +168,12 @@ impl Copies {
         takes: Amount,
     ) -> Result<Reserved<'_>, Refusal> {
         let mut peers = self.lock();
-        let fits = self.check(&peers, sender, domain, takes);
+        let mut fits = self.check(&peers, sender, domain, takes);
+        if let Err(over) = fits
+            && self.compare_with_less(&mut peers, |peer| over.is_of_all() || peer == sender)
+        {
+            fits = self.check(&peers, sender, domain, takes);
+        }
         let takes = Arc::new(takes);
         if let Some(peer) = peers.get_mut(sender) {
             match fits {
@@ -197,8 +225,20 @@ impl Copies {
     /// Drops what is over a budget by now, since something else was taken or a budget is smaller;
     /// whether anything is.
     pub(in crate::federation) fn enforce(&self) -> bool {
-        if self.is_within(&self.lock()) {
-            return false;
+        {
+            let mut peers = self.lock();
+            if self.is_within(&peers) {
+                return false;
+            }
+            let is_over = !self.is_within_all(&peers);
+            let over = peers
+                .iter()
+                .filter(|(_, peer)| is_over || !peer.is_within());
+            let over: BTreeSet<_> = over.map(|(label, _)| label.clone()).collect();
+            self.compare_with_less(&mut peers, |peer| over.contains(peer));
+            if self.is_within(&peers) {
+                return false;
+            }
         }
         let dropped = self.change(|peers| {
             let there = peers.values().flat_map(Peer::had);
@@ -239,6 +279,78 @@ impl Copies {
             self.unswept.notify_one();
         }
         !dropped.is_empty()
+    }
+
+    /// Remembers what a domain was before it changes to a copy, which does not share so many bytes
+    /// of what is remembered. That is charged to whoever passes the copy, and given up before
+    /// anything is refused for it.
+    pub(in crate::federation) fn changes_from(
+        &self,
+        used: Arc<DomainCopy>,
+        copy: &DomainCopy,
+        bytes: u64,
+    ) {
+        let domain = used.domain.clone();
+        let mut peers = self.lock();
+        lock(&self.references).changes_from(domain.clone(), used, self.clock.now());
+        if let Some(peer) = peers.get_mut(copy.sender()) {
+            peer.copies.compare(&domain, bytes);
+        }
+        if !self.is_within(&peers) {
+            self.compare_with_less(&mut peers, |peer| peer == copy.sender());
+        }
+    }
+
+    /// Compares a domain from now on with what it becomes now.
+    pub(in crate::federation) fn accept_as_it_is(&self, domain: &DomainLabel) {
+        let mut peers = self.lock();
+        lock(&self.references).forget(domain);
+        self.charge_comparisons(&mut peers);
+    }
+
+    /// Forgets what domains were before the changes of the last while that was too long ago.
+    pub(super) fn age_comparisons(&self) {
+        let mut peers = self.lock();
+        lock(&self.references).age(self.clock.now());
+        self.charge_comparisons(&mut peers);
+    }
+
+    /// Has charged only what is still there to compare with.
+    fn charge_comparisons(&self, peers: &mut Peers) {
+        let references = lock(&self.references);
+        let mut is_less = false;
+        for peer in peers.values_mut() {
+            let gone = peer.copies.before.keys();
+            let gone = gone.filter(|domain| references.get(domain).is_none());
+            for domain in gone.cloned().collect::<Vec<_>>() {
+                peer.copies.compare(&domain, 0);
+                is_less = true;
+            }
+        }
+        drop(references);
+        if is_less {
+            self.look_for_room(peers);
+        }
+    }
+
+    /// Forgets what the domains were before that these peers pass; whether anything was kept.
+    fn compare_with_less(&self, peers: &mut Peers, is_of: impl Fn(&DomainLabel) -> bool) -> bool {
+        let mut references = lock(&self.references);
+        let mut is_less = false;
+        for (label, peer) in peers.iter_mut().filter(|(label, _)| is_of(label)) {
+            let before = std::mem::take(&mut peer.copies.before);
+            for (domain, bytes) in &before {
+                tracing::debug!(peer = %label, %domain, "no room for what it was before");
+                let takes = Amount {
+                    memory: *bytes,
+                    disk: 0,
+                };
+                peer.copies.takes = peer.copies.takes.minus(takes);
+                references.forget(domain);
+                is_less = true;
+            }
+        }
+        is_less
     }
 
     /// How many charges were looked at so far to judge what is over: none while there is room for
@@ -295,10 +407,13 @@ impl Copies {
 
     /// Whether what is there is within every budget: looks at each peer, and at no domain.
     fn is_within(&self, peers: &Peers) -> bool {
+        self.is_within_all(peers) && peers.values().all(Peer::is_within)
+    }
+
+    fn is_within_all(&self, peers: &Peers) -> bool {
         let takes = peers.values().map(|peer| peer.copies.takes());
         let all = takes.fold(Amount::default(), Amount::plus);
-        let is_within = |peer: &Peer| peer.copies.takes().is_within(peer.budget());
-        all.is_within(*lock(&self.budget)) && peers.values().all(is_within)
+        all.is_within(*lock(&self.budget))
     }
 
     /// Whether a version of a domain fits beside what goes before it.
@@ -347,12 +462,16 @@ impl Peer {
         self.settings.import.budget()
     }
 
+    fn is_within(&self) -> bool {
+        self.copies.takes().is_within(self.budget())
+    }
+
     /// What is there of it.
     fn had(&self) -> impl Iterator<Item = Claim<'_>> {
-        self.copies.iter().map(|(domain, copy)| Claim {
+        self.copies.keys().map(|domain| Claim {
             sender: &self.settings.domain,
             domain,
-            takes: copy.amount,
+            takes: self.copies.charge(domain),
         })
     }
 
@@ -383,9 +502,10 @@ impl Peer {
 
     /// What it is charged for a domain.
     fn charge(&self, domain: &DomainLabel) -> Amount {
-        let copy = self.copies.get(domain).map(|copy| copy.amount);
         let reserved = self.reserved.0.get(domain).map(|takes| **takes);
-        copy.unwrap_or_default().most(reserved.unwrap_or_default())
+        self.copies
+            .charge(domain)
+            .most(reserved.unwrap_or_default())
     }
 
     /// At most what it is charged for everything.

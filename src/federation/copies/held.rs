@@ -72,17 +72,6 @@ impl Copies {
         })
     }
 
-    /// Remembers what a domain was before it changes.
-    pub(in crate::federation) fn changes_from(&self, used: Arc<DomainCopy>) {
-        let (domain, now) = (used.domain.clone(), self.clock.now());
-        lock(&self.references).changes_from(domain, used, now);
-    }
-
-    /// Compares a domain from now on with what it becomes now.
-    pub(in crate::federation) fn accept_as_it_is(&self, domain: &DomainLabel) {
-        lock(&self.references).forget(domain);
-    }
-
     /// The change of a domain by a peer that is held.
     pub(in crate::federation) fn held_change(
         &self,

@@ -416,6 +416,26 @@ async fn a_plain_domain_that_is_over_is_not_fetched_again_and_comes_back_with_th
     assert_eq!(a.cost_inside(2).await, Some(1.0));
 }
 
+/// What a domain was before it changed is kept for an hour, to compare further changes with.
+#[tokio::test]
+async fn what_a_domain_was_before_it_changed_is_charged() {
+    let key = key();
+    let rogue = Rogue::start(2, &key).await;
+    let mut says = dense(2, PIDS);
+    rogue.passes(&[says.signed(&key)]);
+    let mut a = Member::start(1).await;
+    a.states(&[]).await;
+    a.join([Join::to(2, &rogue.url)]);
+    a.until_cost(2, Some(1.0)).await;
+    let before = a.until_state(2, PeerState::Synced, "").await.memory_bytes;
+    says = says.later();
+    says.cost_map = says.cost_map.replace(":1,", ":2,").replace(":1}", ":2}");
+    rogue.passes(&[says.signed(&key)]);
+    a.until_cost(2, Some(2.0)).await;
+    let after = a.until_state(2, PeerState::Synced, "").await.memory_bytes;
+    assert!(after > before / 10 * 19, "{after} after {before}");
+}
+
 /// A node that starts with less room than it had keeps what goes first of all that it had.
 #[tokio::test]
 async fn a_start_with_less_room_keeps_what_goes_first_whoever_is_restored_first() {

@@ -318,3 +318,48 @@ fn what_is_over_is_asked_for_again_when_the_room_is_given_up_that_it_lacked() {
     let _room = d.offer(&copies, &copy).expect("room");
     assert!(!copies.has_due(copy.sender()));
 }
+
+#[test]
+fn what_is_kept_to_compare_with_is_charged_and_given_up_before_anything_is_refused_for_it() {
+    let copies = copies((20, 100), (100, 100));
+    let takes = |copies: &Copies| copies.lock()[&label("isp-b")].copies.takes().memory;
+    let version = |domain, serial, memory| Version {
+        peer: 0,
+        domain,
+        serial,
+        takes: (memory, 1),
+    };
+    let take = |version: Version| {
+        let copy = version.copy();
+        let room = version.offer(&copies, &copy);
+        room.map(|_room| copies.take(copy))
+    };
+    take(version(1, 1, 5)).expect("room");
+    let change = |serial| {
+        let copy = version(1, serial, 5).copy();
+        let used = copies.copy(copy.sender(), &copy.domain).expect("it is had");
+        copies.changes_from(used, &copy, 4);
+        copies.take(copy);
+    };
+    change(2);
+    assert_eq!(takes(&copies), 9);
+    // It is given up for what would not fit beside it, and only for that.
+    take(version(2, 1, 11)).expect("room");
+    assert_eq!(takes(&copies), 20);
+    take(version(3, 1, 4)).expect("room");
+    assert_eq!(takes(&copies), 20);
+    let is_kept = || lock(&copies.references).get(&label("isp-b")).is_some();
+    assert!(!is_kept());
+    // There is no room for it from the start.
+    change(3);
+    assert!(!is_kept() && takes(&copies) == 20);
+    // It goes with its domain, and with its time.
+    copies.retain(&label("isp-b"), |domain| *domain == label("isp-b"));
+    change(4);
+    assert!(is_kept() && takes(&copies) == 9);
+    copies.accept_as_it_is(&label("isp-b"));
+    assert!(!is_kept() && takes(&copies) == 5);
+    change(5);
+    copies.retain(&label("isp-b"), |_| false);
+    assert_eq!(takes(&copies), 0);
+}
