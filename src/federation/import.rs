@@ -232,7 +232,7 @@ pub fn import(
 }
 
 /// How many costs there are.
-fn count(costs: &Costs) -> usize {
+pub(super) fn count(costs: &Costs) -> usize {
     match costs {
         Costs::Dense(matrix) => matrix.count(),
         Costs::Composed(_) => 0,
@@ -363,7 +363,7 @@ fn read_network(
     let reader = ReadGroups {
         max_name: domain.max_pid_len(),
         max_pids: limits.max_pids,
-        max_prefixes: usize::MAX,
+        max_prefixes: limits.max_prefixes,
         known_families_only: false,
     };
     let (meta, groups) = response(resource, body, network::MEMBER, reader)?;

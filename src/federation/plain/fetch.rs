@@ -12,7 +12,7 @@ use crate::alto::patch::compact;
 use crate::api::s2s::Ignored;
 use crate::client::{Answer, Ask, Catalog, Crawl, Document, Followed, Follower, Offer, PeerClient};
 use crate::compile::Interconnects;
-use crate::federation::import::{assemble, check_costs};
+use crate::federation::import::{assemble, check_costs, count};
 use crate::federation::refusal::Refusal;
 use crate::federation::{Limits, PlainInterconnect};
 use crate::ident::{Digest, DomainLabel, InterconnectId, MetricName, Tag};
@@ -338,7 +338,11 @@ impl Server<'_> {
                     continue;
                 }
                 let had = costs.remove(source);
-                match self.costs(source, &next.content, had.as_ref()).await? {
+                let others = costs.values().map(|had| count(&had.content)).sum();
+                match self
+                    .costs(source, &next.content, had.as_ref(), others)
+                    .await?
+                {
                     Ok(had) => {
                         costs.insert(source.clone(), had);
                         let all = costs.values().map(|had| &had.content);
@@ -384,19 +388,21 @@ impl Server<'_> {
         }
     }
 
-    /// The costs of a source, or which version of the network map they wait
-    /// for.
+    /// The costs of a source beside so many of others, or which version of the network map they
+    /// wait for.
     async fn costs(
         &self,
         source: &Source,
         network: &Arc<Network>,
         had: Option<&Had<Costs>>,
+        others: usize,
     ) -> Result<Result<Had<Costs>, String>, Refusal> {
         let (mark, document) = match self.find_costs(source, had).await? {
             Found::Same(had) => return Ok(Ok(had)),
             Found::Other(mark, document) => (mark, document),
         };
-        let (domain, limits) = (self.settings.domain.clone(), self.settings.limits.clone());
+        let (domain, mut limits) = (self.settings.domain.clone(), self.settings.limits.clone());
+        limits.max_cells = limits.max_cells.saturating_sub(others);
         let (over, from) = (network.clone(), source.clone());
         let read = move || read::costs(&domain, &from, &over, &document.body, &limits);
         Ok(match self.pool.run(read).await?? {
