@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::http::{Method, StatusCode, Uri};
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use axum::{Extension, routing};
 use jiff::Timestamp;
@@ -17,11 +17,12 @@ use crate::ident::{MetricName, TypedAddress};
 use crate::publish::{self, Plan, View, ViewName};
 
 use super::access::Caller;
+use super::answers::Unanswered;
 use super::app::App;
 use super::openapi::{Operation, Parameter, Route, content};
 use super::refusal::{Refused, Wording, json, refused};
 use super::socket::Peer;
-use super::views;
+use super::{limit, no_room, views};
 
 /// The route.
 pub(super) fn routes() -> Vec<Route> {
@@ -51,12 +52,16 @@ pub(super) fn routes() -> Vec<Route> {
     }]
 }
 
+/// How many links and labels are looked at in one turn: some milliseconds.
+const LOOKS: u64 = 64 * 1024;
+
 async fn explain(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     Extension(peer): Extension<Peer>,
-    uri: Uri,
+    request: Request,
 ) -> Response {
+    let (parts, _) = request.into_parts();
     let access = app.access();
     if let Err(denied) = access.may_read(caller.principal(), ViewName::Merged.as_str()) {
         return Wording::Problem.denied(&denied);
@@ -67,13 +72,16 @@ async fn explain(
         Ok(merged) => merged.clone(),
         Err(refused) => return *refused,
     };
-    // The way is searched for again, which takes as many labels as it took the merge.
+    let asked = match Asked::read(&merged, parts.uri.query()) {
+        Ok(asked) => asked,
+        Err(refused) => return *refused,
+    };
     let now = app.clock.wall();
-    let work = move || explained(&merged, uri.query(), now);
     let caller = caller.accounted(&peer);
-    match app.answers.run(&name, &caller, work).await {
+    match explained(&app, &caller, merged, asked, now).await {
         Ok(Ok(explanation)) => views::marked(&snapshot, &name, json(StatusCode::OK, &explanation)),
         Ok(Err(refused)) => *refused,
+        Err(Unanswered::NoRoom) => no_room(&parts),
         Err(error) => {
             tracing::error!(%error, "a path could not be explained");
             let status = StatusCode::INTERNAL_SERVER_ERROR;
@@ -82,54 +90,102 @@ async fn explain(
     }
 }
 
-fn explained(merged: &View, query: Option<&str>, now: Timestamp) -> Result<Explanation, Refused> {
-    let none = |detail: String| {
-        let status = StatusCode::NOT_FOUND;
-        refused(Wording::Problem.refuse(status, "path", &detail))
-    };
-    let asked: BTreeMap<_, _> =
-        form_urlencoded::parse(query.unwrap_or_default().as_bytes()).collect();
-    let place = |name: &str| -> Result<(u32, End), Refused> {
-        let text = asked.get(name).ok_or_else(|| {
-            let detail =
-                format!("the query parameter {name:?} is missing; give a PID or an address");
-            refused(Wording::Problem.refuse(StatusCode::BAD_REQUEST, "request", &detail))
-        })?;
-        let index = pid(merged, text);
-        let name = index.and_then(|index| Some((index, merged.network().pids().name(index)?)));
-        let (index, name) = name.ok_or_else(|| {
+/// Between which PIDs a path is asked for.
+struct Asked {
+    src: (u32, End),
+    dst: (u32, End),
+}
+
+impl Asked {
+    fn read(merged: &View, query: Option<&str>) -> Result<Self, Refused> {
+        let asked: BTreeMap<_, _> =
+            form_urlencoded::parse(query.unwrap_or_default().as_bytes()).collect();
+        let place = |name: &str| -> Result<(u32, End), Refused> {
+            let text = asked.get(name).ok_or_else(|| {
+                let detail =
+                    format!("the query parameter {name:?} is missing; give a PID or an address");
+                refused(Wording::Problem.refuse(StatusCode::BAD_REQUEST, "request", &detail))
+            })?;
+            let index = pid(merged, text);
+            let name = index.and_then(|index| Some((index, merged.network().pids().name(index)?)));
+            let (index, name) = name.ok_or_else(|| {
+                none(format!(
+                    "{text:?} is no PID of the merged view, and no address in one"
+                ))
+            })?;
+            let end = End {
+                asked: text.clone().into_owned(),
+                pid: name.to_string(),
+            };
+            Ok((index, end))
+        };
+        Ok(Self {
+            src: place("src")?,
+            dst: place("dst")?,
+        })
+    }
+}
+
+fn none(detail: String) -> Refused {
+    let status = StatusCode::NOT_FOUND;
+    refused(Wording::Problem.refuse(status, "path", &detail))
+}
+
+/// Searches for the way again, which takes as many labels as it took the merge: in turns with
+/// other callers, with room for what is known so far, and no longer than somebody waits.
+async fn explained(
+    app: &App,
+    caller: &limit::Caller,
+    merged: Arc<View>,
+    asked: Asked,
+    now: Timestamp,
+) -> Result<Result<Explanation, Refused>, Unanswered> {
+    let ((src, from), (dst, to)) = (asked.src, asked.dst);
+    let answers = &app.answers;
+    let name = merged.name().clone();
+    let mut search = None;
+    let mut room = answers.flight().nothing(caller);
+    let mut counted = 0;
+    if let Some(plan) = merged.plan().cloned() {
+        let begun = answers.run(&name, caller, move || plan.search(src, dst));
+        let mut seeking = begun.await?;
+        loop {
+            let memory = seeking.memory() as u64;
+            room.grow(memory.saturating_sub(counted))?;
+            counted = counted.max(memory);
+            let step = move || (seeking.step(LOOKS), seeking);
+            let more;
+            (more, seeking) = answers.run(&name, caller, step).await?;
+            if !more {
+                break;
+            }
+        }
+        search = Some(seeking);
+    }
+    let told = move || {
+        let plan = merged.plan();
+        let path = search.and_then(|search| search.path()).ok_or_else(|| {
+            let reason = match plan.is_some_and(|plan| plan.is_unsettled(src, dst)) {
+                true => "max_labels does not suffice to find the best path; raise it in [merge]",
+                false => {
+                    "no confirmed interconnects lead there with a cost all along, or the domain \
+                     states none"
+                }
+            };
+            let (from, to) = (&from.pid, &to.pid);
             none(format!(
-                "{text:?} is no PID of the merged view, and no address in one"
+                "the merged view has no cost from {from} to {to}: {reason}"
             ))
         })?;
-        let end = End {
-            asked: text.clone().into_owned(),
-            pid: name.to_string(),
-        };
-        Ok((index, end))
+        let hops = path.hops.into_iter().map(|hop| part(plan, hop, now));
+        Ok(Explanation {
+            src: from,
+            dst: to,
+            hops: hops.collect(),
+            total: named(path.total),
+        })
     };
-    let ((src, from), (dst, to)) = (place("src")?, place("dst")?);
-    let plan = merged.plan();
-    let path = plan.and_then(|plan| plan.path(src, dst)).ok_or_else(|| {
-        let reason = match plan.is_some_and(|plan| plan.is_unsettled(src, dst)) {
-            true => "max_labels does not suffice to find the best path; raise it in [merge]",
-            false => {
-                "no confirmed interconnects lead there with a cost all along, or the domain \
-                 states none"
-            }
-        };
-        let (from, to) = (&from.pid, &to.pid);
-        none(format!(
-            "the merged view has no cost from {from} to {to}: {reason}"
-        ))
-    })?;
-    let hops = path.hops.into_iter().map(|hop| part(plan, hop, now));
-    Ok(Explanation {
-        src: from,
-        dst: to,
-        hops: hops.collect(),
-        total: named(path.total),
-    })
+    Ok(answers.run(&name, caller, told).await?)
 }
 
 /// The index of a PID by its name or an address in it.

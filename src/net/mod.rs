@@ -20,4 +20,4 @@ pub use matrix::Matrix;
 pub use number::write_number;
 pub use row::Row;
 pub use topology::{Link, Topology};
-pub use ways::{Effort, MAX_DOMAINS, Way, Ways};
+pub use ways::{Effort, MAX_DOMAINS, Way, WaySearch, Ways};

@@ -20,6 +20,7 @@ mod search;
 mod walks;
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use super::topology::Topology;
 use search::{OutOfLabels, Search};
@@ -78,6 +79,14 @@ pub struct Ways {
     pub looked: u64,
 }
 
+/// The search for the best way from one border to another, in steps.
+#[derive(Debug)]
+pub struct WaySearch {
+    way: Option<Way>,
+    /// What is left to do.
+    search: Option<Box<Search<Arc<Topology>>>>,
+}
+
 /// A sequence of links; of two the shorter is less, then the lexicographically
 /// smaller one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,29 +110,70 @@ impl Links {
 /// One for each length, from 1.
 type ByLength<T> = [T; MAX_LINKS];
 
+impl Effort {
+    /// The most links that a way may have.
+    fn max_links(self) -> usize {
+        self.max_domains.clamp(1, MAX_DOMAINS) - 1
+    }
+}
+
+impl WaySearch {
+    /// Begins to seek the best way from a border to one of another domain, by a first pass over
+    /// the topology.
+    ///
+    /// # Panics
+    /// There is no such border.
+    pub fn new(topology: &Arc<Topology>, source: u32, target: u32, effort: Effort) -> Self {
+        let walks = Walks::new(topology, source, effort.max_links());
+        let mut search = Self {
+            way: None,
+            search: None,
+        };
+        match topology.first_answer(&walks, target) {
+            None => {}
+            Some(Ok(way)) => search.way = Some(way),
+            Some(Err(twice)) => {
+                let mut seeking = Search::new(topology.clone(), source, &walks, effort.max_labels);
+                let begun = seeking.seek(target, twice);
+                search.search = begun.ok().map(|()| Box::new(seeking));
+            }
+        }
+        search
+    }
+
+    /// Goes on until about so many links and labels more were looked at; whether there is more to
+    /// do.
+    pub fn step(&mut self, looks: u64) -> bool {
+        let Some(search) = &mut self.search else {
+            return false;
+        };
+        match search.step(looks) {
+            Ok(None) => return true,
+            Ok(Some(way)) => self.way = way,
+            Err(OutOfLabels) => {}
+        }
+        self.search = None;
+        false
+    }
+
+    /// About how many bytes it takes.
+    pub fn memory(&self) -> usize {
+        self.search.as_ref().map_or(0, |search| search.memory())
+    }
+
+    /// The way, once it is found; there is none either if the labels did not suffice.
+    pub fn way(&self) -> Option<&Way> {
+        self.way.as_ref()
+    }
+}
+
 impl Topology {
     /// The best ways from a border of a domain to all borders of others.
     ///
     /// # Panics
     /// There is no such border.
     pub fn ways(&self, source: u32, effort: Effort) -> Ways {
-        self.ways_to(source, effort, |_| true)
-    }
-
-    /// The best way from a border to one of another domain; none if the labels
-    /// do not suffice.
-    ///
-    /// # Panics
-    /// There is no such border.
-    pub fn way(&self, source: u32, target: u32, effort: Effort) -> Option<Way> {
-        let ways = self.ways_to(source, effort, |border| border == target);
-        ways.to[target as usize]
-    }
-
-    /// The best ways from a border to some.
-    fn ways_to(&self, source: u32, effort: Effort, wanted: impl Fn(u32) -> bool) -> Ways {
-        let max_links = effort.max_domains.clamp(1, MAX_DOMAINS) - 1;
-        let walks = Walks::new(self, source, max_links);
+        let walks = Walks::new(self, source, effort.max_links());
         let mut ways = Ways {
             to: vec![None; self.borders()],
             unsettled: Vec::new(),
@@ -132,13 +182,10 @@ impl Topology {
         };
         let mut unfinished = Vec::new();
         for (target, way) in (0..).zip(&mut ways.to) {
-            let Some(best) = walks.to(target).filter(|_| wanted(target)) else {
-                continue;
-            };
-            let (cost, links) = (best.cost, walks.links(best));
-            match self.twice(&links) {
-                None => *way = Some(Way { cost, links }),
-                Some(domain) => unfinished.push((target, domain)),
+            match self.first_answer(&walks, target) {
+                None => {}
+                Some(Ok(best)) => *way = Some(best),
+                Some(Err(twice)) => unfinished.push((target, twice)),
             }
         }
         if unfinished.is_empty() {
@@ -153,6 +200,17 @@ impl Topology {
         }
         ways.labels = effort.max_labels - search.labels_left();
         ways
+    }
+
+    /// What the first pass says of a border: the way there, or a domain that the best walk passes
+    /// twice.
+    fn first_answer(&self, walks: &Walks<'_>, target: u32) -> Option<Result<Way, u32>> {
+        let best = walks.to(target)?;
+        let (cost, links) = (best.cost, walks.links(best));
+        Some(match self.twice(&links) {
+            None => Ok(Way { cost, links }),
+            Some(domain) => Err(domain),
+        })
     }
 
     /// A domain that the links lead into twice.

@@ -39,7 +39,7 @@ pub use name::ViewName;
 pub use network::{Lookup, NetworkMap};
 pub use offer::{Offer, about_length};
 pub use patch::{Change, Form, Patch};
-pub use plan::{Border, Crossing, Hop, Path, Plan, PlannedDomain};
+pub use plan::{Border, Crossing, Hop, Path, PathSearch, Plan, PlannedDomain};
 pub use properties::Properties;
 pub use query::{Query, QueryError};
 pub use rendering::Rendering;

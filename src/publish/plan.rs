@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName};
-use crate::net::{Effort, Topology, Way};
+use crate::net::{Effort, Topology, WaySearch};
 
 use super::composed::Across;
 use super::costs::Costs;
@@ -104,32 +104,63 @@ pub struct Border {
     pub pid: PidName,
 }
 
-impl Plan {
-    /// The path from PID to PID of the merged view, by their indices: inside
-    /// one domain it is a single hop. None if a PID belongs to no domain, no
-    /// path is known, or the domain itself states no cost.
-    pub fn path(&self, src: u32, dst: u32) -> Option<Path> {
-        let ((from, a), (to, b)) = (self.place(src)?, self.place(dst)?);
+/// The search for the path between two PIDs, in steps.
+#[derive(Debug)]
+pub struct PathSearch {
+    plan: Arc<Plan>,
+    /// The PIDs, by their indices in the merged view.
+    ends: [u32; 2],
+    /// The way between their domains; none inside one, or where none leads.
+    way: Option<WaySearch>,
+}
+
+impl PathSearch {
+    /// Goes on until about so much more was looked at; whether there is more to do.
+    pub fn step(&mut self, looks: u64) -> bool {
+        self.way.as_mut().is_some_and(|way| way.step(looks))
+    }
+
+    /// About how many bytes it takes.
+    pub fn memory(&self) -> usize {
+        self.way.as_ref().map_or(0, WaySearch::memory)
+    }
+
+    /// The path, once it is found: inside one domain it is a single hop. None if a PID belongs to
+    /// no domain, no path is known, or the domain itself states no cost.
+    pub fn path(&self) -> Option<Path> {
+        let (plan, [src, dst]) = (&self.plan, self.ends);
+        let ((from, a), (to, b)) = (plan.place(src)?, plan.place(dst)?);
         let hops = if from == to {
-            let hop = self.hop(from, a, b)?;
+            let hop = plan.hop(from, a, b)?;
             match &hop {
                 Hop::Domain { costs, .. } if costs.is_empty() => return None,
                 _ => vec![hop],
             }
         } else {
-            let (exit, entry) = self.selected.choose((from, a as usize), (to, b as usize))?;
-            let way = self.way(from, exit, to, entry)?;
-            self.hops((from, a), way.links(), (to, b))?
+            let way = self.way.as_ref()?.way()?;
+            plan.hops((from, a), way.links(), (to, b))?
         };
         let mut cell = Vec::new();
         let mut total = BTreeMap::new();
-        for (metric, costs) in &self.costs {
+        for (metric, costs) in &plan.costs {
             costs.gather(&[src], &[dst], &mut cell);
             if let Some(cost) = cell.first().filter(|cost| !cost.is_nan()) {
                 total.insert(metric.clone(), *cost);
             }
         }
         Some(Path { hops, total })
+    }
+}
+
+impl Plan {
+    /// Begins to search for the path from PID to PID of the merged view, by their indices. Of the
+    /// ways between domains only the costs are kept: all ways would take more memory than those.
+    pub fn search(self: &Arc<Self>, src: u32, dst: u32) -> PathSearch {
+        PathSearch {
+            plan: self.clone(),
+            ends: [src, dst],
+            way: self.way(src, dst),
+        }
     }
 
     /// A domain, by its label.
@@ -157,14 +188,17 @@ impl Plan {
         self.domains[domain].name(place).map(|_| (domain, place))
     }
 
-    /// The way from a border to another, each given by its place in its domain.
-    /// It is searched again: to keep all of them would take more memory than
-    /// the costs themselves.
-    fn way(&self, from: usize, exit: usize, to: usize, entry: usize) -> Option<Way> {
+    /// The search for the way between the domains of two PIDs.
+    fn way(&self, src: u32, dst: u32) -> Option<WaySearch> {
+        let ((from, a), (to, b)) = (self.place(src)?, self.place(dst)?);
+        if from == to {
+            return None;
+        }
+        let (exit, entry) = self.selected.choose((from, a as usize), (to, b as usize))?;
         let source = self.topology.borders_of(from).start + exit;
         let target = self.topology.borders_of(to).start + entry;
         let (source, target) = (source as u32, target as u32);
-        self.topology.way(source, target, self.effort)
+        Some(WaySearch::new(&self.topology, source, target, self.effort))
     }
 
     fn hops(&self, src: (usize, u32), links: &[u32], dst: (usize, u32)) -> Option<Vec<Hop>> {

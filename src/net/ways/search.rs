@@ -3,10 +3,12 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Deref;
 
 use super::{ByLength, Links, Topology, Walks, Way};
 
 /// The labels of a border where to start are spent.
+#[derive(Debug)]
 pub(super) struct OutOfLabels;
 
 /// A walk backwards from a target.
@@ -37,53 +39,66 @@ const BITS: u32 = if cfg!(test) { 2 } else { 64 };
 const NONE: u32 = u32::MAX;
 
 /// The search for ways from one border to one after the other.
-pub(super) struct Search<'a> {
-    topology: &'a Topology,
+#[derive(Debug)]
+pub(super) struct Search<T> {
+    topology: T,
     source: u32,
+    /// Where the way ends that is sought.
+    target: u32,
     max_links: usize,
     /// By link and by how many there may be up to its end: the least cost from
     /// the source.
     ahead: Vec<ByLength<f64>>,
     labels_left: u64,
-    /// What was looked at since a label was last counted for that.
+    /// What was looked at since a label was last counted for that, and in all, labels counted.
     looked: u64,
+    looked_in_all: u64,
     /// The domains that must not be passed twice, and the place of each there.
     critical: Vec<u32>,
     place: Vec<Option<u32>>,
     labels: Vec<Label>,
     /// What a walk that was found costs: none that costs more is sought.
     enough: f64,
+    /// The best walk that was found, by its rank and its label.
+    found: Option<(u128, u32)>,
     /// By link, the last label that stays of those that come over it.
     kept: Vec<u32>,
     queue: BinaryHeap<Reverse<u128>>,
 }
 
-impl<'a> Search<'a> {
-    pub(super) fn new(
-        topology: &'a Topology,
-        source: u32,
-        walks: &Walks<'_>,
-        max_labels: u64,
-    ) -> Self {
+impl<T: Deref<Target = Topology> + Clone> Search<T> {
+    pub(super) fn new(topology: T, source: u32, walks: &Walks<'_>, max_labels: u64) -> Self {
         Self {
-            topology,
             source,
+            target: source,
             max_links: walks.max_links,
             ahead: walks.least(),
             labels_left: max_labels,
             looked: 0,
+            looked_in_all: 0,
             critical: Vec::new(),
             place: vec![None; topology.domains()],
             labels: Vec::new(),
             enough: f64::INFINITY,
+            found: None,
             kept: vec![NONE; topology.link_count()],
             queue: BinaryHeap::new(),
+            topology,
         }
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn memory(&self) -> usize {
+        let of_link = size_of::<ByLength<f64>>() + size_of::<u32>();
+        self.ahead.len() * of_link
+            + self.labels.capacity() * size_of::<Label>()
+            + self.queue.capacity() * size_of::<u128>()
     }
 
     /// Counts what is looked at, as labels.
     fn look(&mut self, count: usize) -> Result<(), OutOfLabels> {
         self.looked += count as u64;
+        self.looked_in_all += count as u64;
         let labels = self.looked / LOOKS;
         self.looked %= LOOKS;
         match self.labels_left.checked_sub(labels) {
@@ -103,15 +118,32 @@ impl<'a> Search<'a> {
 
     /// The best way to a border; the best walk passes one domain `twice`.
     pub(super) fn way(&mut self, target: u32, twice: u32) -> Result<Option<Way>, OutOfLabels> {
+        self.seek(target, twice)?;
+        loop {
+            if let Some(way) = self.step(u64::MAX)? {
+                return Ok(way);
+            }
+        }
+    }
+
+    /// Begins to seek the best way to a border; the best walk passes one domain `twice`.
+    pub(super) fn seek(&mut self, target: u32, twice: u32) -> Result<(), OutOfLabels> {
         for domain in self.critical.drain(..) {
             self.place[domain as usize] = None;
         }
-        let mut twice = twice;
+        self.target = target;
+        self.begin(twice)
+    }
+
+    /// Goes on seeking until about so much more was looked at: whether there is a way, and which,
+    /// once that is known.
+    pub(super) fn step(&mut self, looks: u64) -> Result<Option<Option<Way>>, OutOfLabels> {
+        let until = self.looked_in_all.saturating_add(looks);
         loop {
-            self.place[twice as usize] = Some(self.critical.len() as u32);
-            self.critical.push(twice);
-            let Some(found) = self.walk(target)? else {
-                return Ok(None);
+            let found = match self.walk(until)? {
+                None => return Ok(None),
+                Some(None) => return Ok(Some(None)),
+                Some(Some(found)) => found,
             };
             let mut links = Links::NONE;
             for (place, link) in links.at.iter_mut().zip(self.links(found)) {
@@ -119,27 +151,29 @@ impl<'a> Search<'a> {
                 links.len += 1;
             }
             match self.topology.twice(&links) {
-                Some(domain) => twice = domain,
+                Some(domain) => self.begin(domain)?,
                 None => {
                     let cost = self.labels[found as usize].cost;
-                    return Ok(Some(Way { cost, links }));
+                    return Ok(Some(Some(Way { cost, links })));
                 }
             }
         }
     }
 
-    /// The label of the best walk to a border that is not too long and passes
-    /// no critical domain twice.
-    fn walk(&mut self, target: u32) -> Result<Option<u32>, OutOfLabels> {
-        let topology = self.topology;
+    /// Begins anew, with one critical domain more.
+    fn begin(&mut self, critical: u32) -> Result<(), OutOfLabels> {
+        self.place[critical as usize] = Some(self.critical.len() as u32);
+        self.critical.push(critical);
         self.queue.clear();
-        self.enough = f64::INFINITY;
+        (self.enough, self.found) = (f64::INFINITY, None);
         for label in self.labels.drain(..) {
             if label.over != NONE {
                 self.kept[label.over as usize] = NONE;
             }
         }
-        for &link in topology.into(target) {
+        let held = self.topology.clone();
+        let topology: &Topology = &held;
+        for &link in topology.into(self.target) {
             self.look(1)?;
             self.push(Label {
                 over: link,
@@ -150,21 +184,34 @@ impl<'a> Search<'a> {
                 critical: self.bit(link),
             })?;
         }
-        let mut found = None;
+        Ok(())
+    }
+
+    /// The label of the best walk to the target that is not too long and passes
+    /// no critical domain twice, if there is one; nothing if it is not known by the time that so
+    /// much was looked at.
+    fn walk(&mut self, until: u64) -> Result<Option<Option<u32>>, OutOfLabels> {
+        let held = self.topology.clone();
+        let topology: &Topology = &held;
         while let Some(Reverse(next)) = self.queue.pop() {
             let (rank, at) = (next >> 32, next as u32);
-            if let Some((least, label)) = found
+            if let Some((least, label)) = self.found
                 && least < rank
             {
-                return Ok(Some(label));
+                return Ok(Some(Some(label)));
             }
+            if self.looked_in_all >= until {
+                self.queue.push(Reverse(next));
+                return Ok(None);
+            }
+            self.looked_in_all += 1;
             let label = self.labels[at as usize];
             if label.over == NONE {
                 // Of those that cost the same and are of one length, all are in
                 // the queue by now.
                 let smaller = |(_, other)| self.links(at).lt(self.links(other));
-                if found.is_none_or(smaller) {
-                    found = Some((rank, at));
+                if self.found.is_none_or(smaller) {
+                    self.found = Some((rank, at));
                 }
                 continue;
             }
@@ -202,7 +249,7 @@ impl<'a> Search<'a> {
                 })?;
             }
         }
-        Ok(found.map(|(_, label)| label))
+        Ok(Some(self.found.map(|(_, label)| label)))
     }
 
     /// Adds a label, unless no walk from the source can be put before it.

@@ -1,5 +1,7 @@
 //! The best ways, held against trying each.
 
+use std::sync::Arc;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -262,6 +264,31 @@ fn what_the_search_looks_at_to_no_avail_counts_as_labels_too() {
     assert_eq!(ways.unsettled, [4]);
 }
 
+/// A ladder on which the cheapest walks lead back through the first domain: what a step looks at is
+/// bounded, and its memory known.
+#[test]
+fn a_search_ends_its_step_after_so_many_looks() {
+    const CLOSED: u32 = 1000;
+    let topology = Arc::new(around_by_r(CLOSED));
+    let effort = Effort {
+        max_domains: 8,
+        max_labels: u64::MAX,
+    };
+    let steps = |looks| {
+        let mut search = WaySearch::new(&topology, 0, 4, effort);
+        let (mut steps, mut memory) = (1, search.memory());
+        while search.step(looks) {
+            steps += 1;
+            memory = memory.max(search.memory());
+        }
+        assert_eq!(search.way(), topology.ways(0, effort).to[4].as_ref());
+        assert!(search.memory() == 0 && memory > 0);
+        steps
+    };
+    assert_eq!(steps(u64::MAX), 1);
+    assert!(steps(1) > 3, "{} steps of one look", steps(1));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
 
@@ -269,8 +296,9 @@ proptest! {
     fn the_best_of_all_ways_through_different_domains_is_found(
         given in given(2..9, 40), max_domains in 1..10_usize,
     ) {
-        let topology = topology(&given);
+        let topology = Arc::new(topology(&given));
         let effort = Effort { max_domains, max_labels: u64::MAX };
+        let last = topology.borders() as u32 - 1;
         for source in 0..topology.borders() as u32 {
             let ways = topology.ways(source, effort);
             prop_assert_eq!(found(&ways), every_way(&given, &topology, source, max_domains));
@@ -278,6 +306,10 @@ proptest! {
             let pairs: usize = given.0.iter().map(Vec::len).sum();
             let most = (max_domains - 1) * (2 * given.1.len() + pairs);
             prop_assert!(ways.looked <= most as u64);
+            // A search for one in steps, however short, finds the same.
+            let mut search = WaySearch::new(&topology, source, last, effort);
+            while search.step(1) {}
+            prop_assert_eq!(search.way(), ways.to[last as usize].as_ref());
         }
     }
 
