@@ -2,10 +2,9 @@
 //! RFC 9569.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::error::AltoError;
-use super::update::{object, required_text, text};
+use super::update::{Input, Member, Members, input, object, required_text, text};
 
 /// What a TIPS view is asked for (RFC 9569 §6.2).
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -18,7 +17,7 @@ pub struct TipsParams {
     pub tag: Option<String>,
     /// The parameters of a resource that is asked by POST.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub input: Option<Value>,
+    pub input: Option<Input>,
 }
 
 /// A TIPS view, as the answer to opening it tells (RFC 9569 §6.2).
@@ -80,11 +79,16 @@ impl TipsParams {
     /// # Errors
     /// The error that RFC 7285 §8.5.2 wants, with the member.
     pub fn read(bytes: &[u8]) -> Result<Self, AltoError> {
-        let mut request = object(bytes)?;
+        const REQUEST: Members = &[
+            ("resource-id", Member::Tree),
+            ("tag", Member::Tree),
+            ("input", Member::Text),
+        ];
+        let mut request = object(bytes, REQUEST)?;
         Ok(Self {
             resource_id: required_text(&mut request, "", "resource-id")?,
             tag: text(&mut request, "", "tag")?,
-            input: request.remove("input"),
+            input: input(&mut request),
         })
     }
 }

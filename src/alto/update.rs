@@ -1,14 +1,18 @@
 //! Incremental updates over server-sent events: the requests and the control
 //! events of RFC 8895.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::de::{IgnoredAny, MapAccess, SeqAccess};
+use serde::ser::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::canonical::value_text;
 use super::error::AltoError;
-use super::json::{self, Tree};
+use super::json::{self, Canonical, Read, Tree, Walk};
 
 /// What an update stream is asked for, when it is opened and through its
 /// control service (RFC 8895 §6.5, §7.3).
@@ -37,8 +41,13 @@ pub struct AddUpdate {
     pub incremental_changes: bool,
     /// The parameters of a resource that is asked by POST.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub input: Option<Value>,
+    pub input: Option<Input>,
 }
+
+/// The parameters of a resource that is asked by POST, as canonical JSON: they may be long, and a
+/// tree takes ten times as much memory as its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input(String);
 
 /// The payload of a control event (RFC 8895 §5.3).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,13 +72,40 @@ pub struct ControlUpdate {
     pub stopped: Vec<String>,
 }
 
+impl Input {
+    /// The text.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl From<&Value> for Input {
+    fn from(value: &Value) -> Self {
+        Self(value_text(value))
+    }
+}
+
+impl Serialize for Input {
+    fn serialize<S: Serializer>(&self, json: S) -> Result<S::Ok, S::Error> {
+        let raw: &RawValue = serde_json::from_str(&self.0).map_err(S::Error::custom)?;
+        raw.serialize(json)
+    }
+}
+
 impl UpdateStreamParams {
     /// Reads a request. Members that RFC 8895 does not name are ignored.
     ///
     /// # Errors
     /// The error that RFC 7285 §8.5.2 wants, with the full path of the member.
     pub fn read(bytes: &[u8]) -> Result<Self, AltoError> {
-        let mut request = object(bytes)?;
+        const REQUEST: Members = &[("add", Member::Each(SUBSTREAM)), ("remove", Member::Tree)];
+        const SUBSTREAM: Members = &[
+            ("resource-id", Member::Tree),
+            ("tag", Member::Tree),
+            ("incremental-changes", Member::Tree),
+            ("input", Member::Text),
+        ];
+        let mut request = object(bytes, REQUEST)?;
         let mut add = BTreeMap::new();
         match request.remove("add") {
             None => {}
@@ -93,7 +129,7 @@ impl UpdateStreamParams {
                                 return Err(AltoError::invalid_type(field));
                             }
                         },
-                        input: substream.remove("input"),
+                        input: input(&mut substream),
                     };
                     add.insert(id, update);
                 }
@@ -122,11 +158,111 @@ pub fn is_substream_id(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(allowed)
 }
 
+/// The members that are read of an object; others are passed over.
+pub(super) type Members = &'static [(&'static str, Member)];
+
+/// How a member of a request is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Member {
+    /// As a tree; for what is small.
+    Tree,
+    /// As its canonical text, which may be long.
+    Text,
+    /// As an object of these members.
+    Members(Members),
+    /// As an object whose members are each an object of these.
+    Each(Members),
+}
+
 /// A request that is a JSON object.
-pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, AltoError> {
-    match json::read(bytes, Tree)? {
+pub(super) fn object(bytes: &[u8], members: Members) -> Result<Map<String, Value>, AltoError> {
+    match json::read(bytes, Known::Members(members))? {
         Value::Object(object) => Ok(object),
         _ => Err(AltoError::syntax("the request must be a JSON object")),
+    }
+}
+
+/// Takes the member `input`, which was read as text, out of an object.
+pub(super) fn input(object: &mut Map<String, Value>) -> Option<Input> {
+    match object.remove("input") {
+        Some(Value::String(text)) => Some(Input(text)),
+        _ => None,
+    }
+}
+
+/// Reads an object of known members, or one whose members are each such an object. What is no
+/// object becomes `null`.
+#[derive(Clone, Copy)]
+enum Known {
+    Members(Members),
+    Each(Members),
+}
+
+impl<'de> Read<'de> for Known {
+    type Output = Value;
+    const WANTED: &'static str = "an object";
+
+    fn string(self, _: &mut Walk<'de>, _: Cow<'de, str>) -> Option<Value> {
+        Some(Value::Null)
+    }
+
+    fn number(self, _: &mut Walk<'de>, _: f64) -> Option<Value> {
+        Some(Value::Null)
+    }
+
+    fn boolean(self, _: &mut Walk<'de>, _: bool) -> Option<Value> {
+        Some(Value::Null)
+    }
+
+    fn null(self, _: &mut Walk<'de>) -> Option<Value> {
+        Some(Value::Null)
+    }
+
+    fn array<A: SeqAccess<'de>>(
+        self,
+        _: &mut Walk<'de>,
+        mut seq: A,
+    ) -> Result<Option<Value>, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Some(Value::Null))
+    }
+
+    fn object<A: MapAccess<'de>>(
+        self,
+        walk: &mut Walk<'de>,
+        mut map: A,
+    ) -> Result<Option<Value>, A::Error> {
+        let mut object = Map::new();
+        json::members(walk, &mut map, |walk, key, map| {
+            let member = match self {
+                Known::Each(members) => Some(Member::Members(members)),
+                Known::Members(members) => {
+                    let known = members.iter().find(|(name, _)| *name == key);
+                    known.map(|(_, member)| *member)
+                }
+            };
+            let Some(member) = member else {
+                return json::skip(map);
+            };
+            if object.contains_key(key) {
+                walk.duplicate();
+            }
+            let value = match member {
+                Member::Tree => json::value(walk, map, Tree)?,
+                Member::Each(members) => json::value(walk, map, Known::Each(members))?,
+                Member::Members(members) => json::value(walk, map, Known::Members(members))?,
+                Member::Text => {
+                    let mut text = Vec::new();
+                    json::value(walk, map, Canonical(&mut text))?;
+                    Some(Value::String(String::from_utf8(text).unwrap_or_default()))
+                }
+            };
+            if let Some(value) = value {
+                object.insert(key.to_owned(), value);
+            }
+            Ok(())
+        })?;
+        Ok(Some(Value::Object(object)))
     }
 }
 

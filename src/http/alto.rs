@@ -46,9 +46,6 @@ const GET: &str = "GET, HEAD, OPTIONS";
 const POST: &str = "POST, OPTIONS";
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
-/// Parameters over this many bytes are read on the pool.
-const SHORT: usize = 64 * 1024;
-
 /// Answers shorter than this are sent as they are.
 const WORTH_COMPRESSING: usize = 4 * 1024;
 
@@ -530,15 +527,11 @@ impl Query<'_> {
         content: Bytes,
         client: IpAddr,
     ) -> Result<Rendering, Refused> {
-        let is_short = content.len() <= SHORT;
+        let (answers, name, bytes) = (&self.app.answers, self.view.name(), content.len());
         let (view, kind) = (self.view.clone(), kind.clone());
         let read = move || Rendering::query(view, &kind, &content, client);
-        let read = if is_short {
-            read()
-        } else {
-            let read = self.app.answers.run(self.view.name(), &self.caller, read);
-            read.await.map_err(|error| refused(failed(&error)))?
-        };
+        let read = answers.read(name, &self.caller, bytes, read).await;
+        let read = read.map_err(|error| refused(failed(&error)))?;
         read.map_err(|error| refused(alto(StatusCode::BAD_REQUEST, &error)))
     }
 

@@ -56,11 +56,11 @@ pub struct Answers {
 }
 
 /// Why an answer cannot be had.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum Unanswered {
     /// A defect of the program.
     #[error(transparent)]
-    Pool(#[from] PoolError),
+    Pool(Arc<PoolError>),
     /// Other answers take the memory.
     #[error("there is no room for the answer")]
     NoRoom,
@@ -78,6 +78,12 @@ pub(super) enum Unanswered {
     /// It keeps what it may not.
     #[error(transparent)]
     CutOff(#[from] CutOff),
+}
+
+impl From<PoolError> for Unanswered {
+    fn from(error: PoolError) -> Self {
+        Unanswered::Pool(Arc::new(error))
+    }
 }
 
 impl From<NoRoom> for Unanswered {
@@ -179,6 +185,26 @@ impl Answers {
         }
         let pack = move || compress(&body, coding, Effort::Each);
         self.run(view, caller, pack).await
+    }
+
+    /// Reads a request of so many bytes for an answer of a view: a short one at once, a longer one
+    /// when it is the caller's turn.
+    ///
+    /// # Errors
+    /// Reading panicked.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        view: &ViewName,
+        caller: &Caller,
+        bytes: usize,
+        read: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PoolError> {
+        /// What is read in a millisecond.
+        const SHORT: usize = 64 * 1024;
+        match bytes <= SHORT {
+            true => Ok(read()),
+            false => self.run(view, caller, read).await,
+        }
     }
 
     /// Does `work` for an answer of a view when it is the caller's turn.
@@ -314,6 +340,7 @@ impl Sending {
 mod tests {
     use super::*;
     use crate::http::limit::Settings;
+    use crate::http::limit::testing::{Bench, refuse};
 
     const MIB: u64 = 1024 * 1024;
 
@@ -336,5 +363,28 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_long_is_read_on_the_pool() {
+        let bench = Bench::new(Settings::default());
+        let flight = Flight::new(
+            bench.settings.subscribe(),
+            Settings::answers,
+            bench.clock.clone(),
+            |_| Some(Caller::Node),
+            refuse,
+        );
+        let pool = || Pool::new(1).expect("a thread");
+        let answers = Answers::new(ViewName::Merged, pool(), pool(), flight);
+        let view = ViewName::Merged;
+        let thread = async |bytes| {
+            let name = || std::thread::current().name().unwrap_or_default().to_owned();
+            let read = answers.read(&view, &Caller::Node, bytes, name);
+            read.await.expect("it does not panic")
+        };
+        let here = std::thread::current().name().unwrap_or_default().to_owned();
+        assert_eq!(thread(1000).await, here);
+        assert!(thread(100_000).await.starts_with("compute-"));
     }
 }

@@ -51,7 +51,7 @@ pub(super) struct Pinned {
 }
 
 /// The answer was cut off.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the view that the answer is of was replaced long ago, and answers that are taken too slowly \
      keep more of such views than may be (limits.max_replaced_bytes); ask again"

@@ -56,16 +56,16 @@ impl From<json::Faults> for QueryError {
 }
 
 impl Query {
-    /// A resource with the body of a request for it, which is empty for a full
-    /// map. `client` asks.
-    pub fn new(resource: &Resource, input: &[u8], client: IpAddr) -> Self {
-        let matters = match resource.kind {
-            Kind::EndpointCosts => json::read(input, ReadEndpointCostParams)
+    /// A resource, by its kind and its path, with the body of a request for it, which is empty for
+    /// a full map. `client` asks.
+    pub fn new(kind: &Kind, path: &str, input: Vec<u8>, client: IpAddr) -> Self {
+        let matters = match kind {
+            Kind::EndpointCosts => json::read(&input, ReadEndpointCostParams)
                 .is_ok_and(|p| p.endpoints.srcs.is_empty() || p.endpoints.dsts.is_empty()),
             _ => false,
         };
         Self {
-            path: resource.path.as_str().into(),
+            path: path.into(),
             input: input.into(),
             client: match matters {
                 true => client,

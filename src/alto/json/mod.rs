@@ -12,7 +12,7 @@ mod walk;
 
 pub use fault::{Fault, FaultKind, Faults, Step};
 pub use read::{Once, Read, Text, members, once, read, read_below, skip, value};
-pub use readers::{ListOf, MapOf, Number, OrNull, StringBy, Tree};
+pub use readers::{Canonical, ListOf, MapOf, Number, OrNull, StringBy, Tree};
 pub use walk::Walk;
 
 #[cfg(test)]
@@ -64,6 +64,26 @@ mod tests {
         let text = format!(r#"{{"a":[{}]}}"#, vec!["1"; 250].join(","));
         let faults = numbers(&text).expect_err("faults");
         assert_eq!((faults.listed().len(), faults.total()), (100, 250));
+    }
+
+    #[test]
+    fn canonical_text_is_that_of_the_tree() {
+        for text in [
+            r#" {"b":[1.50,{"z":null,"a":[]},[[],[true, false]]], "a" : "x\ny", "\u20ac":1e21,"\ud83d\ude02":{}} "#,
+            "[]",
+            "{}",
+            "-0",
+            r#""text""#,
+        ] {
+            let mut out = Vec::new();
+            read(text.as_bytes(), Canonical(&mut out)).expect("sound");
+            let tree = read(text.as_bytes(), Tree).expect("sound");
+            let written = String::from_utf8(out).expect("text");
+            assert_eq!(written, crate::alto::canonical::value_text(&tree));
+        }
+        let twice = br#"{"a":[{"d":1,"e":3,"d":2}]}"#;
+        let faults = read(twice, Canonical(&mut Vec::new())).expect_err("duplicate");
+        assert_eq!(pointers(&faults), ["/a/0/d"]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use serde::de::{MapAccess, SeqAccess};
 use serde_json::Value;
@@ -10,6 +11,7 @@ use serde_json::Value;
 use super::fault::{FaultKind, Step};
 use super::read::{Read, Seed, members, value};
 use super::walk::Walk;
+use crate::alto::canonical;
 
 /// Reads a string by a function that may refuse it.
 pub struct StringBy<F>(pub F);
@@ -73,6 +75,103 @@ impl<'de, R: Read<'de>, F: FnMut() -> R> Read<'de> for ListOf<F, R> {
         }
         walk.path.pop();
         Ok(Some(list))
+    }
+}
+
+/// Writes any value as its canonical text (RFC 8785) at the end of a buffer, without making a tree
+/// of it.
+pub struct Canonical<'o>(pub &'o mut Vec<u8>);
+
+impl<'de> Read<'de> for Canonical<'_> {
+    type Output = ();
+    const WANTED: &'static str = "a JSON value";
+
+    fn string(self, _: &mut Walk<'de>, text: Cow<'de, str>) -> Option<()> {
+        canonical::write_string(self.0, &text);
+        Some(())
+    }
+
+    fn number(self, walk: &mut Walk<'de>, number: f64) -> Option<()> {
+        if !number.is_finite() {
+            walk.fault(FaultKind::Value(None), "the number is not finite");
+            return None;
+        }
+        canonical::write_cost(self.0, number);
+        Some(())
+    }
+
+    fn boolean(self, _: &mut Walk<'de>, value: bool) -> Option<()> {
+        self.0
+            .extend_from_slice(if value { b"true" } else { b"false" });
+        Some(())
+    }
+
+    fn null(self, _: &mut Walk<'de>) -> Option<()> {
+        self.0.extend_from_slice(b"null");
+        Some(())
+    }
+
+    fn object<A: MapAccess<'de>>(
+        self,
+        walk: &mut Walk<'de>,
+        mut map: A,
+    ) -> Result<Option<()>, A::Error> {
+        let Self(out) = self;
+        let begin = out.len();
+        // The values as they come, then the members in their order.
+        let mut places: Vec<(Box<str>, Range<usize>)> = Vec::new();
+        members(walk, &mut map, |walk, key, map| {
+            let from = out.len();
+            value(walk, map, Canonical(out))?;
+            places.push((key.into(), from - begin..out.len() - begin));
+            Ok(())
+        })?;
+        let values = out.split_off(begin);
+        places.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+        out.push(b'{');
+        let mut last: Option<&str> = None;
+        for (key, place) in &places {
+            if last.is_some() {
+                out.push(b',');
+            }
+            if last.replace(key) == Some(key) {
+                walk.path.push(Step::Member(Cow::Owned(key.to_string())));
+                walk.duplicate();
+                walk.path.pop();
+            }
+            canonical::write_string(out, key);
+            out.push(b':');
+            out.extend_from_slice(&values[place.clone()]);
+        }
+        out.push(b'}');
+        Ok(Some(()))
+    }
+
+    fn array<A: SeqAccess<'de>>(
+        self,
+        walk: &mut Walk<'de>,
+        mut seq: A,
+    ) -> Result<Option<()>, A::Error> {
+        let Self(out) = self;
+        out.push(b'[');
+        for index in 0.. {
+            walk.path.push(Step::Element(index));
+            // The comma is written before it is known whether an element follows.
+            let end = out.len();
+            if index > 0 {
+                out.push(b',');
+            }
+            let reader = Canonical(out);
+            let seed = Seed { walk, reader };
+            if seq.next_element_seed(seed)?.is_none() {
+                out.truncate(end);
+                break;
+            }
+            walk.path.pop();
+        }
+        walk.path.pop();
+        out.push(b']');
+        Ok(Some(()))
     }
 }
 

@@ -6,7 +6,7 @@ use super::error::FollowError;
 use super::follower::{Driver, End, Mode, News, sleep};
 use super::plan::{Plan, applies_all};
 use super::version::Piece;
-use crate::alto::update::{AddUpdate, ControlUpdate, UpdateStreamParams};
+use crate::alto::update::{AddUpdate, ControlUpdate, Input, UpdateStreamParams};
 use crate::client::catalog::Offer;
 use crate::client::{DataEvent, StreamEvent, UpdateStream};
 
@@ -23,7 +23,7 @@ impl Driver {
             let input = self
                 .wanted
                 .get(index)
-                .and_then(|wanted| wanted.input.clone());
+                .and_then(|wanted| wanted.input.as_ref().map(Input::from));
             let update = AddUpdate {
                 resource_id: offer.id.clone(),
                 tag,

@@ -12,6 +12,7 @@ use super::plan::Plan;
 use super::version::Piece;
 use crate::alto::media;
 use crate::alto::tips::{Edge, TipsParams, TipsView};
+use crate::alto::update::Input;
 use crate::client::PeerError;
 use crate::client::catalog::Offer;
 use crate::client::link::{Call, Link, shown};
@@ -48,7 +49,7 @@ impl Driver {
             let input = self
                 .wanted
                 .get(index)
-                .and_then(|wanted| wanted.input.clone());
+                .and_then(|wanted| wanted.input.as_ref().map(Input::from));
             let view = View {
                 link: self.link.clone(),
                 service: service.url.clone(),

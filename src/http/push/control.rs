@@ -80,16 +80,16 @@ async fn control(
             (None, media::UPDATE_STREAM_PARAMS),
         )
         .await?;
-        let params = UpdateStreamParams::read(&content).map_err(|error| mistaken(&error))?;
-        stream
-            .ids()
-            .check(&params, &app.push.followed().settings())?;
         let asked = Asked {
             app: &app,
             view: &stream.view,
             client: peer.addr.ip(),
             caller: caller.accounted(&peer),
         };
+        let params = asked.read(&content, UpdateStreamParams::read).await?;
+        stream
+            .ids()
+            .check(&params, &app.push.followed().settings())?;
         let add = asked.substreams(&params.add).await?;
         stream.command(&app, params, add)
     };

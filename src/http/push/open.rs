@@ -12,11 +12,10 @@ use axum::response::Response;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use crate::alto::canonical::value_text;
 use crate::alto::error::AltoError;
 use crate::alto::media;
 use crate::alto::tips::TipsParams;
-use crate::alto::update::{AddUpdate, ControlUpdate, UpdateStreamParams};
+use crate::alto::update::{AddUpdate, ControlUpdate, Input, UpdateStreamParams};
 use crate::auth::Access;
 use crate::http::access::Caller;
 use crate::http::alto::too_much;
@@ -24,7 +23,8 @@ use crate::http::app::App;
 use crate::http::limit;
 use crate::http::refusal::{Refused, Wording, alto, bare, refused, respond};
 use crate::http::socket::{Client, Peer};
-use crate::publish::{Kind, Query, QueryError, View, ViewName, Work};
+use crate::publish::{Kind, Query, QueryError, Resource, View, ViewName, Work};
+use crate::runtime::PoolError;
 
 use super::Push;
 use super::followed::Wanted;
@@ -43,6 +43,28 @@ pub(super) struct Asked<'a> {
 /// The refusal of a request for what the request says.
 pub(super) fn mistaken(error: &AltoError) -> Refused {
     refused(alto(StatusCode::BAD_REQUEST, error))
+}
+
+/// Reads a request of a caller for something of a view, which is answered with what is mistaken in
+/// it.
+pub(super) async fn read<T: Send + 'static>(
+    app: &App,
+    (view, caller): (&ViewName, &limit::Caller),
+    content: &Bytes,
+    read: fn(&[u8]) -> Result<T, AltoError>,
+) -> Result<T, Refused> {
+    let text = content.clone();
+    let reading = move || read(&text);
+    match app.answers.read(view, caller, content.len(), reading).await {
+        Ok(read) => read.map_err(|error| mistaken(&error)),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// The refusal where a defect showed.
+fn failed(error: &PoolError) -> Refused {
+    tracing::error!(%error, "what is to be followed could not be worked out");
+    refused(bare(StatusCode::INTERNAL_SERVER_ERROR))
 }
 
 /// The refusal of a request that there is no room for.
@@ -123,8 +145,8 @@ pub(super) fn begin(
 }
 
 impl Asked<'_> {
-    async fn open(&self, caller: &Caller, content: &[u8]) -> Result<Response, Refused> {
-        let params = UpdateStreamParams::read(content).map_err(|error| mistaken(&error))?;
+    async fn open(&self, caller: &Caller, content: &Bytes) -> Result<Response, Refused> {
+        let params = self.read(content, UpdateStreamParams::read).await?;
         if params.add.is_empty() {
             return Err(mistaken(&AltoError::missing_field("add")));
         }
@@ -148,6 +170,15 @@ impl Asked<'_> {
             control,
             rights,
         )
+    }
+
+    /// Reads a request.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        content: &Bytes,
+        by: fn(&[u8]) -> Result<T, AltoError>,
+    ) -> Result<T, Refused> {
+        read(self.app, (self.view, &self.caller), content, by).await
     }
 
     /// The substreams that are asked for: all of them or none.
@@ -209,8 +240,9 @@ impl Asked<'_> {
         update: &AddUpdate,
         view: &Arc<View>,
     ) -> Result<Substream, Refused> {
-        let input = update.input.as_ref().map(value_text).unwrap_or_default();
-        let params = TipsParams::read(input.as_bytes()).map_err(|error| mistaken(&error))?;
+        let input = update.input.as_ref().map_or(&b""[..], Input::as_bytes);
+        let input = Bytes::copy_from_slice(input);
+        let params = self.read(&input, TipsParams::read).await?;
         let (follower, uri) = self.tips_view(view, &params).await?;
         let source = Source::Summary {
             follower,
@@ -255,7 +287,7 @@ impl Asked<'_> {
         view: &Arc<View>,
         resource_id: &str,
         field: String,
-        input: Option<&serde_json::Value>,
+        input: Option<&Input>,
     ) -> Result<Follower, Refused> {
         let followed = self.app.push.followed();
         let offer = followed.offer();
@@ -263,10 +295,8 @@ impl Asked<'_> {
         let resource = resources
             .find(|resource| resource.id.as_str() == resource_id && offer.has(view, resource))
             .ok_or_else(|| mistaken(&AltoError::invalid_value(field, resource_id)))?;
-        let posted = resource.kind.accepts().is_some();
-        let input = input.filter(|_| posted).map(value_text).unwrap_or_default();
-        let query = Query::new(resource, input.as_bytes(), self.client);
-        let work = self.work(view, &query).await?;
+        let input = input.filter(|_| resource.kind.accepts().is_some());
+        let (query, work) = self.work(view, resource, input).await?;
         let follower = followed.follow(Wanted {
             view: self.view,
             query,
@@ -276,23 +306,32 @@ impl Asked<'_> {
         follower.map_err(|_| full(StatusCode::SERVICE_UNAVAILABLE))
     }
 
-    /// What the answer takes, if there is one and not too much (RFC 8895 §6.6, RFC 9569 §6.3:
-    /// refused with what the resource itself would say of such parameters).
-    async fn work(&self, view: &Arc<View>, query: &Query) -> Result<Work, Refused> {
-        let (asked, reading) = (view.clone(), query.clone());
-        let read = move || reading.rendering(&asked);
-        let read = self.app.answers.run(view.name(), &self.caller, read).await;
-        let rendering = match read {
-            Ok(Ok(rendering)) => rendering,
-            Ok(Err(QueryError::Refused(error))) => return Err(mistaken(&error)),
-            Ok(Err(QueryError::Gone)) => return Err(refused(bare(StatusCode::NOT_FOUND))),
-            Err(error) => {
-                tracing::error!(%error, "an answer could not be worked out");
-                return Err(refused(bare(StatusCode::INTERNAL_SERVER_ERROR)));
-            }
+    /// The query, and what the answer takes, if there is one and not too much (RFC 8895 §6.6,
+    /// RFC 9569 §6.3: refused with what the resource itself would say of such parameters).
+    async fn work(
+        &self,
+        view: &Arc<View>,
+        resource: &Resource,
+        input: Option<&Input>,
+    ) -> Result<(Query, Work), Refused> {
+        let (view, kind, path) = (view.clone(), resource.kind.clone(), resource.path.clone());
+        let (name, is_full_map) = (view.name().clone(), kind.accepts().is_none());
+        let input = input.map_or(&b""[..], Input::as_bytes).to_vec();
+        let client = self.client;
+        let reading = move || {
+            let query = Query::new(&kind, &path, input, client);
+            let rendering = query.rendering(&view);
+            (query, rendering)
+        };
+        let read = self.app.answers.run(&name, &self.caller, reading).await;
+        let (query, rendering) = match read {
+            Ok((query, Ok(rendering))) => (query, rendering),
+            Ok((_, Err(QueryError::Refused(error)))) => return Err(mistaken(&error)),
+            Ok((_, Err(QueryError::Gone))) => return Err(refused(bare(StatusCode::NOT_FOUND))),
+            Err(error) => return Err(failed(&error)),
         };
         let work = rendering.work();
-        if !query.is_full_map(view).unwrap_or(false) {
+        if !is_full_map {
             let settings = self.app.push.followed().settings();
             let mut limits = self.app.limits.borrow().work();
             limits.cells = limits.cells.min(settings.max_cells_per_client);
@@ -300,6 +339,6 @@ impl Asked<'_> {
                 return Err(too_much(&rendering, &exceeded));
             }
         }
-        Ok(work)
+        Ok((query, work))
     }
 }

@@ -8,6 +8,7 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use bytes::Bytes;
 
 use crate::alto::error::AltoError;
 use crate::alto::update::{AddUpdate, UpdateStreamParams};
@@ -19,7 +20,7 @@ use crate::ident::DomainLabel;
 use crate::publish::{Query, ViewName, Work};
 
 use super::followed::Wanted;
-use super::open::{begin, full, mistaken};
+use super::open::{begin, full, mistaken, read};
 use super::stream::{Allowed, May, Passed, Rights, Source, Substream};
 
 /// The list of the domains that a peer gets.
@@ -36,11 +37,12 @@ const MANIFEST: &str = "manifest";
 pub(in crate::http) async fn open_for_peer(
     app: &App,
     (opener, caller): (&Caller, limit::Caller),
-    content: &[u8],
+    content: &Bytes,
     allowed: Allowed,
     may: May,
 ) -> Result<Response, Refused> {
-    let params = UpdateStreamParams::read(content).map_err(|error| mistaken(&error))?;
+    let by = (&ViewName::Merged, &caller);
+    let params = read(app, by, content, UpdateStreamParams::read).await?;
     if params.add.is_empty() {
         return Err(mistaken(&AltoError::missing_field("add")));
     }
@@ -99,7 +101,7 @@ async fn source(app: &App, update: &AddUpdate, passed: &Passed) -> Result<Option
         return Ok(None);
     };
     let nobody = std::net::Ipv4Addr::UNSPECIFIED.into();
-    let query = Query::new(resource, b"", nobody);
+    let query = Query::new(&resource.kind, &resource.path, Vec::new(), nobody);
     let work = snapshot
         .view(&name)
         .and_then(|view| query.rendering(view).ok())

@@ -29,7 +29,7 @@ use crate::publish::{Item, Patch, View, ViewName};
 
 use super::followed::Answer;
 use super::follower::Follower;
-use super::open::{Asked, full, mistaken};
+use super::open::{Asked, full, mistaken, read};
 use super::stream::summary;
 use super::whole::{NoWhole, Whole};
 
@@ -126,7 +126,7 @@ pub(in crate::http) async fn open(
         caller: caller.accounted(peer),
     };
     let opened = async {
-        let params = TipsParams::read(content).map_err(|error| mistaken(&error))?;
+        let params = asked.read(content, TipsParams::read).await?;
         let followed = app.push.followed();
         followed.reach(app.snapshot().generation).await;
         let snapshot = followed.snapshot();
@@ -148,6 +148,7 @@ pub(in crate::http) async fn open(
 async fn next_edge(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
+    Extension(peer): Extension<Peer>,
     Path((view, name)): Path<(String, String)>,
     request: Request,
 ) -> Response {
@@ -156,7 +157,11 @@ async fn next_edge(
         let follower = find(&app, &caller, &view, &name)?;
         let accepted = (Some(media::MERGE_PATCH), media::TIPS_PARAMS);
         let content = posted(&app, &caller, (&parts, body), &view, accepted).await?;
-        let params = TipsParams::read(&content).map_err(|error| mistaken(&error))?;
+        let of_view = follower
+            .look(|answer| answer.view.clone())
+            .ok_or_else(gone)?;
+        let by = (&of_view, &caller.accounted(&peer));
+        let params = read(&app, by, &content, TipsParams::read).await?;
         if params.input.is_some() {
             let why = "the view has its input; leave it out";
             return Err(mistaken(&AltoError::invalid_value("input", why)));
