@@ -224,7 +224,7 @@ impl Node {
         let pinning = answers
             .pins()
             .watch(published.snapshots.clone(), limits_read.clone());
-        let rendered = Arc::new(Bodies::new(&config.publish, answers.clone()));
+        let rendered = Arc::new(Bodies::new(&config.publish, answers.clone(), clock.clone()));
         let (updates, updates_read) = watch::channel(config.updates.clone());
         let (followed, following) = Followed::start(
             published.snapshots.clone(),

@@ -121,7 +121,7 @@ impl State {
 }
 
 /// A kept body that is being sent, from its beginning on. It keeps nothing of it in memory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Body {
     kept: Arc<Kept>,
     key: Key,

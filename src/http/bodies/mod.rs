@@ -1,25 +1,30 @@
 //! The bodies of full maps: rendered once for each content and coding, kept within a bound in
 //! bytes, written by rows while they are sent where they are too large to be kept.
+//!
+//! Rendering and packing a map is the work of all who ask for it. It takes turns as a caller of its
+//! own, whoever asked first and whatever else he has asked for, and its room is the first asker's.
 
 mod kept;
 mod once;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use serde::Deserialize;
 
-use crate::ident::Sha256;
+use crate::ident::{ResourceId, Sha256};
 use crate::publish::{Rendering, Resource, Version, View, ViewName, Work};
+use crate::runtime::{Clock, PoolError};
 
 use super::answers::{Answers, Unanswered};
-use super::limit::Caller;
+use super::limit::{Caller, Room};
 use super::negotiate::Coding;
 use super::packing::{Effort, Packing};
 
 pub use kept::{Body, GivenUp};
-use kept::{Draft, Kept, Key};
-use once::Once;
+use kept::{Chain, Draft, Kept, Key};
+use once::{End, Once, Wanted};
 
 /// `[publish]`: how bodies are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -55,19 +60,53 @@ pub struct Bodies {
     max_rendered: u64,
     answers: Arc<Answers>,
     /// Contents that are rendered for the first time, by where their marks are kept.
-    marking: Once<usize>,
-    making: Once<Key>,
+    marking: Once<usize, (), Unanswered>,
+    /// Bodies that are made; none comes of it where there is no room to keep it.
+    making: Once<Key, Option<Body>, Unanswered>,
+    /// How many works were begun.
+    works: AtomicU64,
+}
+
+/// Work on a body that all who ask for it share.
+struct Making {
+    answers: Arc<Answers>,
+    kept: Arc<Kept>,
+    /// Who takes its turns.
+    caller: Caller,
+    wanted: Wanted,
+    _room: Room,
+}
+
+/// Why work gave nothing.
+enum Unmade {
+    GivenUp,
+    Failed(Unanswered),
+}
+
+impl From<PoolError> for Unmade {
+    fn from(error: PoolError) -> Self {
+        Unmade::Failed(error.into())
+    }
+}
+
+fn end<T>(made: Result<T, Unmade>) -> End<T, Unanswered> {
+    match made {
+        Ok(made) => End::Made(made),
+        Err(Unmade::Failed(error)) => End::Failed(error),
+        Err(Unmade::GivenUp) => End::GivenUp,
+    }
 }
 
 impl Bodies {
     /// A cache of what `answers` works out.
-    pub fn new(settings: &Settings, answers: Arc<Answers>) -> Self {
+    pub fn new(settings: &Settings, answers: Arc<Answers>, clock: Clock) -> Self {
         Self {
             kept: Kept::new(settings.cache_bytes),
             max_rendered: settings.max_rendered as u64,
             answers,
-            marking: Once::default(),
-            making: Once::default(),
+            marking: Once::new(clock.clone()),
+            making: Once::new(clock),
+            works: AtomicU64::new(0),
         }
     }
 
@@ -86,8 +125,8 @@ impl Bodies {
         &self.answers
     }
 
-    /// The marks of what a GET of this resource returns; `None` if it takes parameters. The first
-    /// to ask has it rendered; others who ask for the same wait.
+    /// The marks of what a GET of this resource returns; `None` if it takes parameters. It is
+    /// rendered once for all who ask for it.
     ///
     /// # Errors
     /// There is no room for it, or rendering panicked.
@@ -125,21 +164,44 @@ impl Bodies {
         let Some(rendering) = Rendering::new(view.clone(), resource) else {
             return Ok(None);
         };
-        let work = rendering.work();
-        let room = self.answers.room(caller, &work, Coding::Identity);
-        let content = Arc::as_ptr(&resource.version) as usize;
-        let is_made = || resource.version.get().is_some();
-        let Some(_making) = self.marking.enter_with(&content, is_made, room).await? else {
-            return Ok(resource.version.get());
-        };
+        let takes = rendering.work();
         // What would not be kept in the end drives nothing out.
-        let is_short = work.bytes <= self.max_rendered && self.kept.takes(work.bytes);
-        let draft = (keep && is_short).then(|| self.kept.draft());
-        let (version, draft) = self.mark(caller, rendering, draft).await?;
-        if let Some(draft) = draft.filter(|_| version.length <= self.max_rendered) {
-            draft.keep(key(resource, &version, Coding::Identity));
+        let is_short = takes.bytes <= self.max_rendered && self.kept.takes(takes.bytes);
+        let room = self.answers.room(caller, &takes, Coding::Identity);
+        let content = Arc::as_ptr(&resource.version) as usize;
+        let is_made = || resource.version.get().map(|_| ());
+        let work = |room, wanted| {
+            let making = self.begin(room, wanted);
+            let draft = (keep && is_short).then(|| self.kept.draft());
+            let (id, marks, most) = (
+                resource.id.clone(),
+                resource.version.clone(),
+                self.max_rendered,
+            );
+            async move {
+                end(making.mark(rendering, draft).await.map(|(version, draft)| {
+                    if let Some(draft) = draft.filter(|_| version.length <= most) {
+                        draft.keep(key(&id, &version, Coding::Identity));
+                    }
+                    marks.get_or_init(|| version);
+                }))
+            }
+        };
+        let made = self.marking.make(&content, is_made, room, work).await?;
+        made.ok_or_else(broken_off)?;
+        Ok(resource.version.get())
+    }
+
+    /// Work that is begun now.
+    fn begin(&self, room: Room, wanted: Wanted) -> Making {
+        let number = self.works.fetch_add(1, Ordering::Relaxed);
+        Making {
+            answers: self.answers.clone(),
+            kept: self.kept.clone(),
+            caller: Caller::Shared(number),
+            wanted,
+            _room: room,
         }
-        Ok(Some(resource.version.get_or_init(|| version)))
     }
 
     /// The body of a version in a coding.
@@ -154,7 +216,7 @@ impl Bodies {
         coding: Coding,
         caller: &Caller,
     ) -> Result<Option<Representation>, Unanswered> {
-        let key = key(resource, version, coding);
+        let key = key(&resource.id, version, coding);
         if let Some(body) = self.kept.get(&key) {
             return Ok(Some(Representation::Kept(body)));
         }
@@ -206,20 +268,84 @@ impl Bodies {
         version.length <= self.max_rendered && self.kept.takes(version.length)
     }
 
-    /// The marks of a content, and its body in the draft if there is one and room for it.
-    async fn mark(
+    /// A body in a coding; none if there is no room to keep it.
+    async fn rendered(
         &self,
         caller: &Caller,
         rendering: Rendering,
+        key: &Key,
+        length: u64,
+    ) -> Result<Option<Body>, Unanswered> {
+        let takes = rendering.work();
+        let effort = effort(length);
+        let room = self.answers.room_for(caller, &takes, key.coding, effort);
+        let work = |room, wanted| {
+            let (making, key) = (self.begin(room, wanted), key.clone());
+            async move { end(making.render(rendering, key, effort).await) }
+        };
+        self.made(key, room, work).await
+    }
+
+    /// A kept body in another coding; none if there is no room to keep it.
+    async fn packed(
+        &self,
+        view: &ViewName,
+        caller: &Caller,
+        plain: &Body,
+        key: &Key,
+    ) -> Result<Option<Body>, Unanswered> {
+        let effort = effort(plain.length());
+        let Some(plain) = plain.chain() else {
+            return Ok(None);
+        };
+        let nothing = Work::default();
+        let room = self.answers.room_for(caller, &nothing, key.coding, effort);
+        let work = |room, wanted| {
+            let (making, view, key) = (self.begin(room, wanted), view.clone(), key.clone());
+            async move { end(making.pack(view, plain, key, effort).await) }
+        };
+        self.made(key, room, work).await
+    }
+
+    async fn made<F>(
+        &self,
+        key: &Key,
+        room: impl Future<Output = Result<Room, Unanswered>>,
+        work: impl FnOnce(Room, Wanted) -> F,
+    ) -> Result<Option<Body>, Unanswered>
+    where
+        F: Future<Output = End<Option<Body>, Unanswered>> + Send + 'static,
+    {
+        let is_made = || self.kept.get(key).map(Some);
+        let made = self.making.make(key, is_made, room, work).await?;
+        made.ok_or_else(broken_off)
+    }
+}
+
+impl Making {
+    /// Whether to go on with the next piece.
+    fn go_on(&mut self) -> Result<(), Unmade> {
+        match self.wanted.goes_on() {
+            true => Ok(()),
+            false => Err(Unmade::GivenUp),
+        }
+    }
+
+    /// The marks of a content, and its body in the draft if there is one and room for it.
+    async fn mark(
+        mut self,
+        rendering: Rendering,
         mut draft: Option<Draft>,
-    ) -> Result<(Version, Option<Draft>), Unanswered> {
+    ) -> Result<(Version, Option<Draft>), Unmade> {
         let (mut rendering, mut hasher, mut length) = (Box::new(rendering), Sha256::new(), 0);
         loop {
+            self.go_on()?;
             let hash = |hasher: &mut Sha256, text: Bytes| {
                 hasher.update(&text);
                 text
             };
-            let step = self.answers.step(caller, rendering, hasher, hash).await?;
+            let step = self.answers.step(&self.caller, rendering, hasher, hash);
+            let step = step.await?;
             length += step.made.len() as u64;
             draft = draft.and_then(|mut draft| draft.push(step.made).then_some(draft));
             (rendering, hasher) = (step.rendering, step.state);
@@ -236,77 +362,69 @@ impl Bodies {
         Ok((version, draft))
     }
 
-    /// A body in a coding; none if there is no room to keep it.
-    async fn rendered(
-        &self,
-        caller: &Caller,
+    /// A body, written and packed; none if there is no room to keep it.
+    async fn render(
+        mut self,
         rendering: Rendering,
-        key: &Key,
-        length: u64,
-    ) -> Result<Option<Body>, Unanswered> {
-        let work = rendering.work();
-        let effort = effort(length);
-        let room = self.answers.room_for(caller, &work, key.coding, effort);
-        let is_made = || self.kept.get(key).is_some();
-        let Some(_making) = self.making.enter_with(key, is_made, room).await? else {
-            return Ok(self.kept.get(key));
-        };
+        key: Key,
+        effort: Effort,
+    ) -> Result<Option<Body>, Unmade> {
         let mut draft = self.kept.draft();
         let mut rendering = Box::new(rendering);
         let mut packing = Packing::new(key.coding, effort);
         loop {
+            self.go_on()?;
             let pack = |packing: &mut Packing, text| packing.pack(&text);
-            let step = self.answers.step(caller, rendering, packing, pack).await?;
+            let step = self.answers.step(&self.caller, rendering, packing, pack);
+            let step = step.await?;
             if !draft.push(step.made) {
                 return Ok(None);
             }
             (rendering, packing) = (step.rendering, step.state);
             if !step.more {
                 let whole = draft.push(packing.finish());
-                return Ok(whole.then(|| draft.keep(key.clone())));
+                return Ok(whole.then(|| draft.keep(key)));
             }
         }
     }
 
-    /// A kept body in another coding; none if there is no room to keep it.
-    async fn packed(
-        &self,
-        view: &ViewName,
-        caller: &Caller,
-        plain: &Body,
-        key: &Key,
-    ) -> Result<Option<Body>, Unanswered> {
-        let (work, effort) = (Work::default(), effort(plain.length()));
-        let room = self.answers.room_for(caller, &work, key.coding, effort);
-        let is_made = || self.kept.get(key).is_some();
-        let Some(_making) = self.making.enter_with(key, is_made, room).await? else {
-            return Ok(self.kept.get(key));
-        };
-        let Some(plain) = plain.chain() else {
-            return Ok(None);
-        };
+    /// A kept body, packed; none if there is no room to keep it.
+    async fn pack(
+        mut self,
+        view: ViewName,
+        plain: Arc<Chain>,
+        key: Key,
+        effort: Effort,
+    ) -> Result<Option<Body>, Unmade> {
         let mut draft = self.kept.draft();
         let mut packing = Packing::new(key.coding, effort);
         for piece in plain.pieces() {
+            self.go_on()?;
             let piece = piece.clone();
             let pack = move || {
                 let packed = packing.pack(&piece);
                 (packing, packed)
             };
-            let (more, packed) = self.answers.run(view, caller, pack).await?;
+            let (more, packed) = self.answers.run(&view, &self.caller, pack).await?;
             packing = more;
             if !draft.push(packed) {
                 return Ok(None);
             }
         }
         let whole = draft.push(packing.finish());
-        Ok(whole.then(|| draft.keep(key.clone())))
+        Ok(whole.then(|| draft.keep(key)))
     }
 }
 
-fn key(resource: &Resource, version: &Version, coding: Coding) -> Key {
+/// What who waits is told of work that ended without a word.
+fn broken_off() -> Unanswered {
+    let message = "the work on a body broke off".to_owned();
+    PoolError::Panicked { message }.into()
+}
+
+fn key(id: &ResourceId, version: &Version, coding: Coding) -> Key {
     Key {
-        id: resource.id.clone(),
+        id: id.clone(),
         tag: version.tag.clone(),
         coding,
     }
@@ -322,3 +440,6 @@ fn effort(length: u64) -> Effort {
         Effort::Once
     }
 }
+
+#[cfg(test)]
+mod tests;

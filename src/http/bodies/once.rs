@@ -1,116 +1,302 @@
-//! Work of which everybody wants the same result: done by one, while the others wait.
+//! Work of which everybody wants the same result: done once, for all who wait for it.
+//!
+//! It belongs to none of them. Who asked first may go away, or have no more time: the work goes on
+//! as long as anybody waits, and a while longer, so that who is told to come back finds it done.
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use futures_util::FutureExt;
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::watch;
 
-/// A lock for each key. One that nobody holds or waits for takes no room.
+use crate::runtime::{Clock, Moment, Task};
+
+/// How long work goes on that nobody waits for.
+const LINGERS: Duration = Duration::from_secs(10);
+
+/// Work under way, by what it is for. `T` comes of it, unless `E` goes wrong.
 #[derive(Debug)]
-pub(super) struct Once<K> {
-    locks: Mutex<HashMap<K, Weak<tokio::sync::Mutex<()>>>>,
+pub(super) struct Once<K, T, E> {
+    list: Arc<List<K, T, E>>,
+    clock: Clock,
 }
 
-impl<K> Default for Once<K> {
-    fn default() -> Self {
+type List<K, T, E> = Mutex<HashMap<K, Going<T, E>>>;
+
+/// Work under way. It ends when it is taken off the list.
+#[derive(Debug)]
+struct Going<T, E> {
+    end: Arc<watch::Sender<Option<End<T, E>>>>,
+    _task: Task<()>,
+}
+
+/// What came of work.
+#[derive(Debug, Clone)]
+pub(super) enum End<T, E> {
+    Made(T),
+    Failed(E),
+    /// Nobody waited for it any more.
+    GivenUp,
+}
+
+/// Whether anybody waits for work.
+pub(super) struct Wanted {
+    waiters: Box<dyn Fn() -> usize + Send>,
+    clock: Clock,
+    /// Since when nobody does.
+    unwanted: Option<Moment>,
+}
+
+impl Wanted {
+    /// Whether to go on with the next piece.
+    pub(super) fn goes_on(&mut self) -> bool {
+        if (self.waiters)() > 0 {
+            self.unwanted = None;
+            return true;
+        }
+        let now = self.clock.now();
+        now.since(*self.unwanted.get_or_insert(now)) <= LINGERS
+    }
+}
+
+/// Takes work off the list when it ends, in whichever way.
+struct Listed<K: Eq + Hash, T, E> {
+    list: Arc<List<K, T, E>>,
+    key: K,
+}
+
+impl<K, T, E> Once<K, T, E>
+where
+    K: Eq + Hash + Clone + Send + 'static,
+    T: Clone + Send + Sync + 'static,
+    E: Clone + Send + Sync + 'static,
+{
+    /// No work yet.
+    pub(super) fn new(clock: Clock) -> Self {
         Self {
-            locks: Mutex::default(),
+            list: Arc::default(),
+            clock,
         }
     }
-}
 
-impl<K: Eq + Hash + Clone> Once<K> {
-    /// Waits until nobody else works on `key`. What they did is done then, unless they gave up.
-    pub(super) async fn enter(&self, key: &K) -> OwnedMutexGuard<()> {
-        let lock = {
-            let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-            match locks.get(key).and_then(Weak::upgrade) {
-                Some(lock) => lock,
-                None => {
-                    locks.retain(|_, lock| lock.strong_count() > 0);
-                    let lock = Arc::default();
-                    locks.insert(key.clone(), Arc::downgrade(&lock));
-                    lock
-                }
-            }
-        };
-        lock.lock_owned().await
-    }
-
-    /// As [`Once::enter`], with `room` to do it; none if it `is_made` by then. Who has to wait for
-    /// room, since its share is taken, keeps nobody else from doing it.
+    /// What comes of the work on `key`: what `is_made` finds, else what comes of what is under
+    /// way, else of `work`, which is given the `room` that it takes. Who has to wait for room,
+    /// since its share is taken, keeps nobody else from doing it. None if the work broke off.
     ///
     /// # Errors
-    /// There is no room, and nobody did it meanwhile.
-    pub(super) async fn enter_with<R, E>(
+    /// There is no room, and nobody did it meanwhile; or the work failed.
+    pub(super) async fn make<R, F>(
         &self,
         key: &K,
-        is_made: impl Fn() -> bool,
+        is_made: impl Fn() -> Option<T>,
         room: impl Future<Output = Result<R, E>>,
-    ) -> Result<Option<(OwnedMutexGuard<()>, R)>, E> {
-        let turn = self.enter(key).await;
-        if is_made() {
-            return Ok(None);
+        work: impl FnOnce(R, Wanted) -> F,
+    ) -> Result<Option<T>, E>
+    where
+        F: Future<Output = End<T, E>> + Send + 'static,
+    {
+        let (mut asked, mut ready) = (Some((room, work)), None);
+        loop {
+            let end = {
+                let mut list = lock(&self.list);
+                if let Some(made) = is_made() {
+                    return Ok(Some(made));
+                }
+                match (list.get(key), ready.take()) {
+                    (Some(going), before) => {
+                        ready = before;
+                        Some(going.end.subscribe())
+                    }
+                    (None, Some((room, work))) => Some(self.begin(&mut list, key, room, work)),
+                    (None, None) => None,
+                }
+            };
+            if let Some(mut end) = end {
+                let end = end.wait_for(Option::is_some).await;
+                match end.ok().and_then(|end| end.clone()) {
+                    Some(End::Made(made)) => return Ok(Some(made)),
+                    Some(End::Failed(error)) => return Err(error),
+                    Some(End::GivenUp) | None => {}
+                }
+            } else {
+                let Some((room, work)) = asked.take() else {
+                    return Ok(None);
+                };
+                match room.await {
+                    Ok(room) => ready = Some((room, work)),
+                    Err(error) => return is_made().map(Some).ok_or(error),
+                }
+            }
         }
-        let mut room = pin!(room);
-        if let Some(room) = room.as_mut().now_or_never() {
-            return Ok(Some((turn, room?)));
-        }
-        drop(turn);
-        let room = room.await;
-        let turn = self.enter(key).await;
-        if is_made() {
-            return Ok(None);
-        }
-        Ok(Some((turn, room?)))
     }
+
+    fn begin<R, F>(
+        &self,
+        list: &mut HashMap<K, Going<T, E>>,
+        key: &K,
+        room: R,
+        work: impl FnOnce(R, Wanted) -> F,
+    ) -> watch::Receiver<Option<End<T, E>>>
+    where
+        F: Future<Output = End<T, E>> + Send + 'static,
+    {
+        let end = Arc::new(watch::Sender::new(None));
+        let waiter = end.subscribe();
+        let of_work = end.clone();
+        let wanted = Wanted {
+            waiters: Box::new(move || of_work.receiver_count()),
+            clock: self.clock.clone(),
+            unwanted: None,
+        };
+        let making = work(room, wanted);
+        let listed = Listed {
+            list: self.list.clone(),
+            key: key.clone(),
+        };
+        let tell = end.clone();
+        let task = Task::spawn("shared work", async move {
+            let _listed = listed;
+            let made = making.await;
+            tell.send_replace(Some(made));
+        });
+        list.insert(key.clone(), Going { end, _task: task });
+        waiter
+    }
+}
+
+impl<K: Eq + Hash, T, E> Drop for Listed<K, T, E> {
+    fn drop(&mut self) {
+        let ended = lock(&self.list).remove(&self.key);
+        // Outside of the lock: it may hold the last of what came of it.
+        drop(ended);
+    }
+}
+
+fn lock<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
+    list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::cell::Cell;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use futures_util::FutureExt;
+    use jiff::Timestamp;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::runtime::testing::soon;
+
+    type Numbers = Once<&'static str, u8, &'static str>;
+
+    async fn until(is: impl Fn() -> bool) {
+        soon(async {
+            while !is() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+
+    async fn room() -> Result<(), &'static str> {
+        Ok(())
+    }
 
     #[tokio::test]
-    async fn one_works_on_a_key_while_others_work_on_theirs() {
-        let once = Once::default();
-        let first = once.enter(&"a").await;
-        let mut second = Box::pin(once.enter(&"a"));
+    async fn work_is_done_once_and_goes_on_when_who_asked_first_is_gone() {
+        let (clock, _hand) = Clock::manual(Timestamp::UNIX_EPOCH);
+        let once: Numbers = Once::new(clock);
+        let begun = Arc::new(AtomicUsize::new(0));
+        let (give, number) = oneshot::channel::<u8>();
+        let counting = begun.clone();
+        let work = move |(), _| async move {
+            counting.fetch_add(1, Ordering::Relaxed);
+            End::Made(number.await.expect("it is given"))
+        };
+        let mut first = Box::pin(once.make(&"a", || None, room(), work));
+        assert!(first.as_mut().now_or_never().is_none());
+        let never = |(), _| std::future::pending::<End<u8, &'static str>>();
+        let mut second = Box::pin(once.make(&"a", || None, room(), never));
         assert!(second.as_mut().now_or_never().is_none());
-        drop(once.enter(&"b").await);
         drop(first);
-        drop(second.await);
-        drop(once.enter(&"c").await);
-        assert_eq!(once.locks.lock().expect("no panic").len(), 1);
+        until(|| begun.load(Ordering::Relaxed) == 1).await;
+        // Another's work does not wait for this.
+        let other = once.make(&"b", || None, room(), |(), _| async { End::Made(2) });
+        assert_eq!(soon(other).await, Ok(Some(2)));
+        give.send(7).expect("it goes on");
+        assert_eq!(soon(second).await, Ok(Some(7)));
+        until(|| lock(&once.list).is_empty()).await;
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_goes_on_for_a_while_and_then_ends() {
+        let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
+        let once: Numbers = Once::new(clock);
+        let pieces = Arc::new(AtomicUsize::new(0));
+        let counting = pieces.clone();
+        let work = move |(), mut wanted: Wanted| async move {
+            while wanted.goes_on() {
+                counting.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+            End::GivenUp
+        };
+        let mut asking = Box::pin(once.make(&"a", || None, room(), work));
+        assert!(asking.as_mut().now_or_never().is_none());
+        let more = async || {
+            let before = pieces.load(Ordering::Relaxed);
+            until(|| pieces.load(Ordering::Relaxed) > before + 3).await;
+        };
+        hand.advance(2 * LINGERS);
+        more().await;
+        drop(asking);
+        more().await;
+        hand.advance(LINGERS);
+        more().await;
+        hand.advance(Duration::from_secs(1));
+        until(|| lock(&once.list).is_empty()).await;
     }
 
     #[tokio::test]
     async fn who_waits_for_room_keeps_nobody_else_from_the_work() {
-        let once = Once::default();
-        let made = std::cell::Cell::new(false);
-        let (give, room) = tokio::sync::oneshot::channel::<u8>();
-        let mut poor = Box::pin(once.enter_with(&"a", || made.get(), room));
+        let (clock, _hand) = Clock::manual(Timestamp::UNIX_EPOCH);
+        let once: Numbers = Once::new(clock);
+        let made = Cell::new(None);
+        let wait = |room: oneshot::Receiver<()>| room.map(|room| room.map_err(|_| "no room"));
+        let never = |(), _| std::future::pending::<End<u8, &'static str>>();
+        let (give, none_yet) = oneshot::channel();
+        let mut poor = Box::pin(once.make(&"a", || made.get(), wait(none_yet), never));
         assert!(poor.as_mut().now_or_never().is_none());
-        let rich = once.enter_with(&"a", || made.get(), async { Ok::<_, ()>(1) });
-        let (turn, room) = rich
-            .now_or_never()
-            .expect("it does not wait")
-            .expect("room")
-            .expect("work");
-        assert_eq!(room, 1);
-        made.set(true);
-        drop(turn);
-        give.send(2).expect("somebody waits");
-        assert!(poor.await.expect("room").is_none(), "it was done meanwhile");
+        let rich = once.make(&"a", || made.get(), room(), |(), _| async { End::Made(1) });
+        assert_eq!(soon(rich).await, Ok(Some(1)));
+        made.set(Some(1));
+        give.send(()).expect("somebody waits");
+        assert_eq!(soon(poor).await, Ok(Some(1)), "it was done meanwhile");
 
         // Where there is none, who did not find it done is told.
-        made.set(false);
-        let (give, room) = tokio::sync::oneshot::channel::<u8>();
+        made.set(None);
+        let (give, none) = oneshot::channel();
         drop(give);
-        let refused = once.enter_with(&"a", || made.get(), room);
-        assert!(refused.await.is_err());
+        let refused = once.make(&"a", || made.get(), wait(none), never);
+        assert_eq!(soon(refused).await, Err("no room"));
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_told_to_all_and_what_broke_off_is_begun_anew() {
+        let (clock, _hand) = Clock::manual(Timestamp::UNIX_EPOCH);
+        let once: Numbers = Once::new(clock);
+        let failing = once.make(&"a", || None, room(), |(), _| async { End::Failed("why") });
+        assert_eq!(soon(failing).await, Err("why"));
+        let broken = once.make(
+            &"a",
+            || None,
+            room(),
+            |(), _| async { panic!("a defect") as End<u8, &'static str> },
+        );
+        assert_eq!(soon(broken).await, Ok(None));
+        let again = once.make(&"a", || None, room(), |(), _| async { End::Made(3) });
+        assert_eq!(soon(again).await, Ok(Some(3)));
     }
 }

@@ -62,7 +62,8 @@ pub struct Settings {
     #[serde(with = "duration::positive")]
     pub request_timeout: Duration,
     /// The cells that one answer to a query may read and test: pairs times the cost types that
-    /// are read and the comparisons made for each.
+    /// are read and the comparisons made for each, and what it takes to compute costs between
+    /// networks.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_answer_cells: u64,
     /// About how many bytes one answer to a query may have.

@@ -38,6 +38,8 @@ pub enum Caller {
     Principal(Arc<str>),
     /// The node itself, for what it keeps ready.
     Node,
+    /// All who wait for a piece of work that they share, by its number.
+    Shared(u64),
 }
 
 /// Tells who a request is counted for; none is for requests that no limit holds for.
