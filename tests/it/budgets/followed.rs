@@ -314,8 +314,8 @@ async fn who_keeps_most_in_histories_forgets_first() {
     assert!(forgotten > 0);
 }
 
-/// Three hundred followed views, whose patches would take 13 MB for each of ten writes: the process
-/// grows by what histories may keep and little more.
+/// Three hundred followed views, whose patches would take 13 MB for each of sixteen writes: the process
+/// grows by what histories may keep and what one write takes, and little more.
 #[tokio::test]
 async fn three_hundred_followed_views_take_bounded_memory_while_all_changes() {
     const PIDS: usize = 60;
@@ -334,7 +334,7 @@ async fn three_hundred_followed_views_take_bounded_memory_while_all_changes() {
         assert_eq!(opened.status, 200, "{opened:?}");
     }
     let mut before = 0;
-    for n in 0..10 {
+    for n in 0..16 {
         let name = |i: usize| format!("p{i:04}");
         let row = |i: usize| {
             let row: Map<String, Value> = (0..PIDS).map(|j| (name(j), json!(i + j + n))).collect();
@@ -364,5 +364,5 @@ async fn three_hundred_followed_views_take_bounded_memory_while_all_changes() {
         }
     }
     let grown = program.peak_resident().saturating_sub(before);
-    assert!(grown < 32 * MB, "{} MB", grown / MB);
+    assert!(grown < 24 * MB, "{} MB", grown / MB);
 }
