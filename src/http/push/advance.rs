@@ -8,8 +8,8 @@ use crate::ident::Tag;
 use crate::publish::{Change, HistoryLimits, Kind, Offer, Patch, Query, QueryError, View};
 
 use super::cells::cells_of;
-use super::followed::Answer;
 use super::settings::Settings;
+use super::state::Answer;
 
 /// An answer that is to be brought to another snapshot.
 pub(super) struct Behind {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::publish::Query;
 
-use super::followed::{Answer, Followed};
+use super::followed::Followed;
 use super::moves::AnswerId;
+use super::state::Answer;
 
 /// Follows an answer, which is kept as long.
 pub(super) struct Follower {

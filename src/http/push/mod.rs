@@ -17,6 +17,7 @@ mod moves;
 mod open;
 mod peers;
 mod settings;
+mod state;
 mod stream;
 mod tips;
 mod tokens;

@@ -27,8 +27,8 @@ use crate::publish::{Kind, Query, QueryError, Resource, View, ViewName, Work};
 use crate::runtime::PoolError;
 
 use super::Push;
-use super::followed::Wanted;
 use super::follower::Follower;
+use super::state::Wanted;
 use super::stream::{Controlled, Ids, Rights, Source, Stream, Substream};
 
 /// A request for something of a view that is followed: how it is answered.

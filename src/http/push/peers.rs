@@ -19,8 +19,8 @@ use crate::http::refusal::Refused;
 use crate::ident::DomainLabel;
 use crate::publish::{Query, ViewName, Work};
 
-use super::followed::Wanted;
 use super::open::{begin, full, mistaken, read};
+use super::state::Wanted;
 use super::stream::{Allowed, May, Passed, Rights, Source, Substream};
 
 /// The list of the domains that a peer gets.

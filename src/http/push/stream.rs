@@ -24,8 +24,9 @@ use crate::publish::{Form, Kind, View, ViewName};
 use crate::runtime::{Drain, Moment};
 
 use super::behind::{Behind, Watched};
-use super::followed::{Answer, Answers, Followed};
+use super::followed::Followed;
 use super::follower::Follower;
+use super::state::{Answer, Answers};
 use super::whole::Whole;
 use super::{Open, event};
 

@@ -27,9 +27,9 @@ use crate::http::refusal::{Refused, Wording, alto, bare, refused, respond};
 use crate::http::socket::Peer;
 use crate::publish::{Item, Patch, View, ViewName};
 
-use super::followed::Answer;
 use super::follower::Follower;
 use super::open::{Asked, full, mistaken, read};
+use super::state::Answer;
 use super::stream::summary;
 use super::whole::{NoWhole, Whole};
 

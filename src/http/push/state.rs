@@ -1,0 +1,320 @@
+//! The answers that are followed, all at one snapshot.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::alto::meta::CostMode;
+use crate::http::socket::{Client, Place, Shares};
+use crate::ident::Tag;
+use crate::publish::{History, Kind, Query, Snapshot, View, ViewName, Work};
+
+use super::advance::{Advance, Behind, tag_cell};
+use super::cells::{Cells, Counted, cells_of};
+use super::moves::{AnswerId, Moved, Moves};
+use super::settings::Settings;
+
+/// All answers that are followed.
+pub(super) struct State {
+    pub(super) snapshot: Arc<Snapshot>,
+    /// What moved with the last snapshots.
+    pub(super) moves: Moves,
+    pub(super) answers: HashMap<AnswerId, Answer>,
+    known: BTreeMap<(ViewName, Arc<Query>), AnswerId>,
+    /// The answers that have a TIPS view, by its name.
+    pub(super) names: HashMap<String, AnswerId>,
+    next: u64,
+    /// Who was the first to follow the answers.
+    shares: Arc<Shares>,
+    pub(super) cells: Cells,
+    /// The bytes that the histories keep, of patches and of data.
+    pub(super) kept: usize,
+}
+
+/// An answer that is followed.
+pub(super) struct Answer {
+    pub(super) view: ViewName,
+    pub(super) query: Arc<Query>,
+    pub(super) kind: Kind,
+    pub(super) history: History<Arc<View>>,
+    /// Why it is no more.
+    pub(super) ended: Option<String>,
+    /// How many follow it now, and when one did last.
+    pub(super) followers: usize,
+    pub(super) used: Duration,
+    /// The name of its TIPS view, if it has one.
+    pub(super) name: Option<String>,
+    /// How many cells count for it; none if it costs what changes of it, whatever its size.
+    cells: u64,
+    /// Who was the first to follow it; none is counted if that is a peer.
+    pub(super) owner: Option<Client>,
+    _place: Option<Place>,
+}
+
+/// As many answers are followed as may be, or as many cells.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Full;
+
+/// What is to be followed.
+pub(super) struct Wanted<'a> {
+    pub(super) view: &'a ViewName,
+    pub(super) query: Query,
+    /// What the answer takes.
+    pub(super) work: Work,
+    /// Who follows it; none is counted if it is a peer.
+    pub(super) client: Option<Client>,
+}
+
+/// What is followed, at one moment.
+#[derive(Clone, Copy)]
+pub(super) struct Answers<'s>(pub(super) &'s State);
+
+impl<'s> Answers<'s> {
+    /// The snapshot that all are at.
+    pub(super) fn snapshot(self) -> &'s Snapshot {
+        &self.0.snapshot
+    }
+
+    /// What moved with the last snapshots.
+    pub(super) fn moves(self) -> &'s Moves {
+        &self.0.moves
+    }
+
+    pub(super) fn get(self, id: AnswerId) -> Option<&'s Answer> {
+        self.0.answers.get(&id)
+    }
+}
+
+impl State {
+    /// Nothing is followed yet.
+    pub(super) fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self {
+            snapshot,
+            moves: Moves::default(),
+            answers: HashMap::new(),
+            known: BTreeMap::new(),
+            names: HashMap::new(),
+            next: 0,
+            shares: Arc::default(),
+            cells: Cells::default(),
+            kept: 0,
+        }
+    }
+
+    /// One more follows an answer of a view that the snapshot has.
+    ///
+    /// # Errors
+    /// As much is followed as may be.
+    pub(super) fn follow(
+        &mut self,
+        wanted: Wanted<'_>,
+        now: Duration,
+        settings: &Settings,
+    ) -> Result<AnswerId, Full> {
+        let Wanted {
+            view,
+            query,
+            work,
+            client,
+        } = wanted;
+        let key = (view.clone(), Arc::new(query));
+        let known = self.known.get(&key).copied();
+        let id = match known.filter(|id| self.answers[id].ended.is_none()) {
+            Some(id) => id,
+            None => self.add(key, &work, client, now, settings)?,
+        };
+        if let Some(answer) = self.answers.get_mut(&id) {
+            answer.followers += 1;
+            answer.used = now;
+        }
+        Ok(id)
+    }
+
+    /// Adds an answer that a client is the first to follow.
+    fn add(
+        &mut self,
+        key: (ViewName, Arc<Query>),
+        work: &Work,
+        client: Option<Client>,
+        now: Duration,
+        settings: &Settings,
+    ) -> Result<AnswerId, Full> {
+        let (view, query) = &key;
+        let source = self.snapshot.view(view).ok_or(Full)?.clone();
+        let kind = query.resource(&source).map_err(|_| Full)?.kind.clone();
+        let cells = match costs_its_changes(&kind) || client.is_none() {
+            true => 0,
+            false => cells_of(query, work),
+        };
+        let place = match self.place(client, cells, settings) {
+            Err(Full) => {
+                self.forget(now, settings.history_age);
+                self.place(client, cells, settings)?
+            }
+            Ok(place) => place,
+        };
+        let id = AnswerId(self.next);
+        self.next += 1;
+        let whole = usize::try_from(work.bytes).unwrap_or(usize::MAX);
+        let tag = tag_cell(&source, &kind);
+        let answer = Answer {
+            view: view.clone(),
+            query: query.clone(),
+            kind,
+            history: History::new(source, tag, whole),
+            ended: None,
+            followers: 0,
+            used: now,
+            name: None,
+            cells,
+            owner: client,
+            _place: place,
+        };
+        self.cells.add(client, cells);
+        self.answers.insert(id, answer);
+        self.known.insert(key, id);
+        Ok(id)
+    }
+
+    /// The answers that are not at a snapshot, and whose advance to it is not
+    /// known.
+    pub(super) fn behind(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        known: &HashMap<AnswerId, Advance>,
+    ) -> Vec<(AnswerId, Behind)> {
+        let answers = self.answers.iter();
+        let behind = answers.filter_map(|(id, answer)| {
+            let old = answer.history.newest().filter(|_| answer.ended.is_none())?;
+            let new = snapshot.view(&answer.view);
+            let same = new.is_some_and(|new| Arc::ptr_eq(old, new));
+            (!same && !known.contains_key(id)).then(|| {
+                let work = Behind {
+                    old: old.clone(),
+                    new: new.cloned(),
+                    shortcut_from: answer.history.shortcut_from().cloned(),
+                    query: answer.query.clone(),
+                    cells: answer.cells,
+                };
+                (*id, work)
+            })
+        });
+        behind.collect()
+    }
+
+    /// A place for an answer of so many cells, of the client that is the first to follow it.
+    fn place(
+        &self,
+        client: Option<Client>,
+        cells: u64,
+        settings: &Settings,
+    ) -> Result<Option<Place>, Full> {
+        let is_over = self.cells.over(client, cells, settings).is_some();
+        if self.answers.len() >= settings.max_followed || is_over {
+            return Err(Full);
+        }
+        let take = |client| self.shares.take(client, settings.max_per_client);
+        client.map(|client| take(client).ok_or(Full)).transpose()
+    }
+
+    /// Has answers count by the cells that they have now. Where some of them have grown, those
+    /// that were opened last and are over a share are to end, for the reason that is given.
+    pub(super) fn resize(
+        &mut self,
+        sized: &[(AnswerId, u64, Behind)],
+        settings: &Settings,
+    ) -> Vec<(AnswerId, String)> {
+        let mut have_grown = false;
+        for (id, cells, _) in sized {
+            if let Some(answer) = self.answers.get_mut(id) {
+                have_grown |= *cells > answer.cells;
+                answer.cells = *cells;
+            }
+        }
+        self.cells = Cells::of(self.counted());
+        let over = match have_grown {
+            true => Cells::over_in_turn(self.counted(), settings),
+            false => Vec::new(),
+        };
+        for (id, _) in &over {
+            if let Some(answer) = self.answers.get_mut(id) {
+                answer.cells = 0;
+            }
+        }
+        self.cells = Cells::of(self.counted());
+        over
+    }
+
+    /// What the answers that are followed count for.
+    fn counted(&self) -> impl Iterator<Item = Counted> {
+        self.answers.iter().map(|(id, answer)| Counted {
+            id: *id,
+            owner: answer.owner,
+            cells: answer.cells,
+        })
+    }
+
+    /// Moves every answer to a snapshot, at one moment.
+    pub(super) fn move_to(
+        &mut self,
+        snapshot: Arc<Snapshot>,
+        advances: HashMap<AnswerId, Advance>,
+        now: Duration,
+        settings: &Settings,
+    ) {
+        let mut moved = Moved::between(&self.snapshot.manifests, &snapshot.manifests);
+        for (id, advance) in advances {
+            if let Some(answer) = self.answers.get_mut(&id)
+                && answer.advance(advance, now, settings.history())
+            {
+                moved.answers.push(id);
+            }
+        }
+        self.snapshot = snapshot;
+        self.forget(now, settings.history_age);
+        self.moves.push(moved);
+    }
+
+    /// Forgets the answers that nobody has followed for a time, and those that
+    /// are no more.
+    fn forget(&mut self, now: Duration, age: Duration) {
+        self.answers.retain(|_, answer| {
+            let unused = now.saturating_sub(answer.used) > age || answer.ended.is_some();
+            answer.followers > 0 || !unused
+        });
+        self.cells = Cells::of(self.counted());
+        let answers = &self.answers;
+        self.known.retain(|_, id| answers.contains_key(id));
+        self.names.retain(|_, id| answers.contains_key(id));
+    }
+}
+
+/// A version whose tag is to be found.
+pub(super) struct Untagged {
+    pub(super) view: Arc<View>,
+    pub(super) query: Arc<Query>,
+    pub(super) tag: Arc<OnceLock<Tag>>,
+}
+
+impl Answer {
+    /// The newest version, if it has a tag that is not known yet.
+    pub(super) fn untagged(&self) -> Option<Untagged> {
+        let view = self.history.newest()?;
+        let tag = self.history.newest_tag()?;
+        let is_map = matches!(self.kind, Kind::CostMap(_));
+        (is_map && tag.get().is_none()).then(|| Untagged {
+            view: view.clone(),
+            query: self.query.clone(),
+            tag: tag.clone(),
+        })
+    }
+}
+
+/// Whether bringing an answer forward takes what changed of it and no more: a full map of costs as
+/// they are is compared by the rows that its versions share, and ranks depend on all of them.
+fn costs_its_changes(kind: &Kind) -> bool {
+    match kind {
+        Kind::CostMap(cost_type) => cost_type.cost_mode == CostMode::Numerical,
+        kind => *kind == Kind::NetworkMap,
+    }
+}
