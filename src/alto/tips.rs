@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::AltoError;
-use super::update::{Input, Member, Members, input, object, required_text, text};
+use super::update::{Input, Member, Members, input, object, required_text, tag};
 
 /// What a TIPS view is asked for (RFC 9569 §6.2).
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -87,7 +87,7 @@ impl TipsParams {
         let mut request = object(bytes, REQUEST)?;
         Ok(Self {
             resource_id: required_text(&mut request, "", "resource-id")?,
-            tag: text(&mut request, "", "tag")?,
+            tag: tag(&mut request, "")?,
             input: input(&mut request),
         })
     }

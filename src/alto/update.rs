@@ -120,7 +120,7 @@ impl UpdateStreamParams {
                     };
                     let update = AddUpdate {
                         resource_id: required_text(&mut substream, &path, "resource-id")?,
-                        tag: text(&mut substream, &path, "tag")?,
+                        tag: tag(&mut substream, &path)?,
                         incremental_changes: match substream.remove("incremental-changes") {
                             None => true,
                             Some(Value::Bool(wanted)) => wanted,
@@ -279,6 +279,17 @@ pub(super) fn text(
     }
 }
 
+/// Takes the member `tag` out of an object at `path`. A text longer than any tag (RFC 7285 §10.3) is
+/// that of no version, and not kept.
+pub(super) fn tag(
+    object: &mut Map<String, Value>,
+    path: &str,
+) -> Result<Option<String>, AltoError> {
+    const LONGEST: usize = 64;
+    let tag = text(object, path, "tag")?;
+    Ok(tag.filter(|tag| tag.len() <= LONGEST))
+}
+
 /// Takes a member that must be there and be a string.
 pub(super) fn required_text(
     object: &mut Map<String, Value>,
@@ -323,6 +334,17 @@ mod tests {
         assert!(!request.add["2"].incremental_changes);
         let again = serde_json::to_vec(&request).expect("text");
         assert_eq!(UpdateStreamParams::read(&again), Ok(request));
+    }
+
+    #[test]
+    fn what_is_longer_than_any_tag_is_not_kept() {
+        let tag = |length: usize| {
+            let tag = "t".repeat(length);
+            let text = format!(r#"{{"add":{{"1":{{"resource-id":"m","tag":"{tag}"}}}}}}"#);
+            let request = UpdateStreamParams::read(text.as_bytes()).expect("sound");
+            request.add["1"].tag.as_ref().map(String::len)
+        };
+        assert_eq!([64, 65].map(tag), [Some(64), None]);
     }
 
     #[test]

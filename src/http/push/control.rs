@@ -18,7 +18,7 @@ use crate::http::socket::Peer;
 
 use super::open::{Asked, full, mistaken};
 use super::settings::Settings;
-use super::stream::{Command, Controlled, Ids};
+use super::stream::{Command, Controlled, Ids, Substream};
 
 const STREAM: Parameter = Parameter {
     place: "path",
@@ -138,6 +138,30 @@ impl Ids {
         (!all_known).then(|| AltoError::invalid_value("remove", list(unknown)))
     }
 
+    /// Has the stream do what can be done. What does nothing does not wait until a slow client
+    /// takes more.
+    fn command(&mut self, params: UpdateStreamParams, add: Vec<Substream>) {
+        for substream in &add {
+            self.ever.insert(substream.id.clone(), true);
+        }
+        // An empty list names all (RFC 8895 §7.3).
+        let named = match params.remove {
+            Some(named) if named.is_empty() => self.ever.keys().cloned().collect(),
+            named => named.unwrap_or_default(),
+        };
+        let mut remove = Vec::new();
+        for id in named {
+            // To remove one again is no mistake, and does nothing (§7.6).
+            if self.ever.insert(id.clone(), false) == Some(true) {
+                remove.push(id);
+            }
+        }
+        self.closing = self.active() == 0;
+        if !add.is_empty() || !remove.is_empty() {
+            self.commands.push_back(Command { add, remove });
+        }
+    }
+
     fn active(&self) -> usize {
         self.ever.values().filter(|active| **active).count()
     }
@@ -150,30 +174,42 @@ impl Controlled {
         &self,
         app: &App,
         params: UpdateStreamParams,
-        add: Vec<super::stream::Substream>,
+        add: Vec<Substream>,
     ) -> Result<(), Refused> {
         let settings = app.push.followed().settings();
         let mut ids = self.ids();
         ids.check(&params, &settings)?;
-        for substream in &add {
-            ids.ever.insert(substream.id.clone(), true);
-        }
-        // An empty list names all (RFC 8895 §7.3).
-        let named = match params.remove {
-            Some(named) if named.is_empty() => ids.ever.keys().cloned().collect(),
-            named => named.unwrap_or_default(),
-        };
-        let mut remove = Vec::new();
-        for id in named {
-            // To remove one again is no mistake, and does nothing (§7.6).
-            if ids.ever.insert(id.clone(), false) == Some(true) {
-                remove.push(id);
-            }
-        }
-        ids.closing = ids.active() == 0;
-        ids.commands.push_back(Command { add, remove });
+        ids.command(params, add);
         drop(ids);
         self.woken.notify_one();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_does_nothing_does_not_wait_for_the_stream() {
+        let ids = ["a", "b", "c"].map(|id| (id.to_owned(), true));
+        let mut ids = Ids {
+            ever: ids.into(),
+            ..Ids::default()
+        };
+        let mut remove = |list: &[&str]| {
+            let remove = list.iter().map(|id| (*id).to_owned()).collect();
+            let params = UpdateStreamParams {
+                remove: Some(remove),
+                ..UpdateStreamParams::default()
+            };
+            ids.command(params, Vec::new());
+            (ids.commands.len(), ids.closing)
+        };
+        assert_eq!(remove(&["a"]), (1, false));
+        for _ in 0..100 {
+            assert_eq!(remove(&["a"]), (1, false));
+        }
+        assert_eq!(remove(&[]), (2, true));
     }
 }
