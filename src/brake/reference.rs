@@ -25,6 +25,11 @@ impl<K: Ord, T> References<K, T> {
         self.0.retain(|_, (_, since)| now.since(*since) < WINDOW);
     }
 
+    /// All of it.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &T)> {
+        self.0.iter().map(|(party, (stated, _))| (party, stated))
+    }
+
     /// What a party stated before.
     pub fn get(&self, party: &K) -> Option<&T> {
         self.0.get(party).map(|(stated, _)| stated)
@@ -34,6 +39,11 @@ impl<K: Ord, T> References<K, T> {
     pub fn changes_from(&mut self, party: K, stated: T, now: Moment) {
         self.age(now);
         self.0.entry(party).or_insert((stated, now));
+    }
+
+    /// Remembers what a party stated that states nothing any more.
+    pub fn ends_with(&mut self, party: K, stated: T, now: Moment) {
+        self.0.insert(party, (stated, now));
     }
 
     /// Compares a party from now on with what it states next.

@@ -39,6 +39,7 @@ impl Shared {
             used,
             reference,
             held,
+            ..
         } = before;
         let is_signed = copy.signed.is_some();
         let (view, links, former) = (copy.view.clone(), copy.interconnects.clone(), used.clone());

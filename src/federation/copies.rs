@@ -382,11 +382,12 @@ impl Copies {
         if !self.lock().values().any(any) {
             return false;
         }
-        self.change(|peers| {
-            for peer in peers.values_mut() {
-                peer.copies.extract(&is_due);
-            }
+        let gone = self.change(|peers| {
+            let gone = peers.values_mut();
+            let gone = gone.flat_map(|peer| peer.copies.extract(&is_due));
+            gone.collect::<Vec<_>>()
         });
+        self.disown(&gone);
         self.unswept.notify_one();
         true
     }
@@ -590,14 +591,19 @@ impl Copies {
             }
         }
         // Sent before the lock is given up, so that no older choice follows.
+        let mut gone = Vec::new();
         self.used.send_if_modified(|used| {
             let mut is_other = false;
             for domain in domains {
                 let best = best(peers, domain, now, wall);
+                if let (None, Some(last)) = (&best, used.get(domain)) {
+                    gone.push(last.copy.clone());
+                }
                 is_other |= replace(used, domain, best);
             }
             is_other
         });
+        self.remember_gone(peers, &gone);
     }
 
     /// Changes something, and tells who watches.
@@ -627,6 +633,7 @@ impl Copies {
             moved |= peer.show(now, wall);
         }
         let chosen = choose(&peers, now, wall);
+        let mut gone = Vec::new();
         moved |= self.used.send_if_modified(|used| {
             let same = used.len() == chosen.len()
                 && used
@@ -634,10 +641,13 @@ impl Copies {
                     .zip(&chosen)
                     .all(|((a, before), (b, now))| a == b && before.is_same(now));
             if !same {
+                let left = used.iter().filter(|(domain, _)| !chosen.contains_key(*domain));
+                gone.extend(left.map(|(_, last)| last.copy.clone()));
                 *used = Arc::new(chosen);
             }
             !same
         });
+        self.remember_gone(&peers, &gone);
         (done, moved)
     }
 

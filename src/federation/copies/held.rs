@@ -1,21 +1,30 @@
 //! The changes that are held, and what is compared.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::federation::archive::CopyName;
+use crate::federation::budget::Amount;
 use crate::federation::copy::DomainCopy;
 use crate::federation::held::{HeldChange, HeldRow};
+use crate::federation::import::assemble;
 use crate::ident::DomainLabel;
 use crate::runtime::Moment;
 
-use super::{Copies, Peer, Refused, lock};
+use super::{Copies, Peer, Peers, Refused, lock};
+
+/// How many bytes of memory is remembered of what one peer passed and nothing is used
+/// any more.
+pub(in crate::federation) const GONE: u64 = 16 * 1024 * 1024;
 
 /// What a change is compared with.
 pub(in crate::federation) struct Before {
-    /// What is in use.
+    /// What is in use, or was until a while ago.
     pub(in crate::federation) used: Arc<DomainCopy>,
+    /// Whether it is.
+    in_use: bool,
     /// What was before the changes of the last while.
     pub(in crate::federation) reference: Option<Arc<DomainCopy>>,
     /// The change that is held already.
@@ -48,11 +57,11 @@ impl Copies {
     }
 
     /// What is compared with what a peer says now; nothing if nothing of the domain
-    /// is in use, or what it says would not be.
+    /// was in use for a while, or what it says would not be.
     pub(in crate::federation) fn before(&self, copy: &DomainCopy) -> Option<Before> {
         let before = self.compared(copy.sender(), &copy.domain)?;
         let used = &before.used;
-        let is_another = used.sender() != copy.sender();
+        let is_another = before.in_use && used.sender() != copy.sender();
         let is_idle = used.digest == copy.digest || (is_another && copy.rank() < used.rank());
         (!is_idle).then_some(before)
     }
@@ -63,13 +72,65 @@ impl Copies {
         peer: &DomainLabel,
         domain: &DomainLabel,
     ) -> Option<Before> {
-        let used = self.used.borrow().get(domain)?.copy.clone();
+        let used = self.used.borrow().get(domain).map(|it| it.copy.clone());
+        let in_use = used.is_some();
         let reference = lock(&self.references).get(domain).cloned();
+        let used = used.or_else(|| reference.clone())?;
         Some(Before {
             reference: reference.filter(|copy| copy.digest != used.digest),
             held: self.held_change(peer, domain),
             used,
+            in_use,
         })
+    }
+
+    /// Remembers what was in use of domains of which nothing is any more: what they say when
+    /// they come back is compared with it. As much is remembered for each peer as there is room
+    /// for, with its costs or without; nothing of a peer that is none any more.
+    pub(super) fn remember_gone(&self, peers: &Peers, gone: &[Arc<DomainCopy>]) {
+        if gone.is_empty() {
+            return;
+        }
+        let used = self.used.borrow().clone();
+        let now = self.clock.now();
+        let mut references = lock(&self.references);
+        let labels: BTreeSet<_> = gone.iter().map(|copy| &copy.domain).collect();
+        let mut spent: BTreeMap<DomainLabel, u64> = BTreeMap::new();
+        for (domain, copy) in references.iter() {
+            if !used.contains_key(domain) && !labels.contains(domain) {
+                *spent.entry(copy.sender().clone()).or_default() += copy.amount.memory;
+            }
+        }
+        for copy in gone {
+            let domain = &copy.domain;
+            // What was before the changes of the last while, if it changed.
+            let copy = references.get(domain).unwrap_or(copy).clone();
+            let spent = spent.entry(copy.sender().clone()).or_default();
+            let fits = |copy: &Arc<DomainCopy>| *spent + copy.amount.memory <= GONE;
+            let is_peer = peers.contains_key(copy.sender());
+            let kept = Some(copy).filter(|_| is_peer).and_then(|copy| match fits(&copy) {
+                true => Some(copy),
+                false => Some(Arc::new(outline(&copy))).filter(fits),
+            });
+            match kept {
+                Some(copy) => {
+                    *spent += copy.amount.memory;
+                    references.ends_with(domain.clone(), copy, now);
+                }
+                None => references.forget(domain),
+            }
+        }
+    }
+
+    /// Forgets what was in use of these, of which nothing is to be believed any more.
+    pub(super) fn disown(&self, gone: &[Arc<DomainCopy>]) {
+        let used = self.used.borrow().clone();
+        let mut references = lock(&self.references);
+        for copy in gone {
+            if !used.contains_key(&copy.domain) {
+                references.forget(&copy.domain);
+            }
+        }
     }
 
     /// The change of a domain by a peer that is held.
@@ -140,5 +201,17 @@ impl Copies {
             });
             held.collect()
         })
+    }
+}
+
+/// A domain without its costs.
+fn outline(copy: &DomainCopy) -> DomainCopy {
+    let (network, origin) = (copy.view.network().clone(), copy.view.origin().clone());
+    let view = assemble(&copy.domain, origin, network, BTreeMap::new(), None);
+    DomainCopy {
+        amount: Amount::of(&view, &copy.interconnects, 0, 0),
+        view,
+        signed: None,
+        ..copy.clone()
     }
 }

@@ -218,6 +218,73 @@ async fn small_steps_within_an_hour_count_together() {
     a.until(|it| prefixes(it, "isp-b") == Some(7)).await;
 }
 
+/// A domain that is away for a moment is compared with what it was when it comes back,
+/// whatever took it away: its peer, who left it out, or a budget of ours.
+#[tokio::test]
+async fn what_was_away_for_a_moment_is_compared_with_what_it_was() {
+    let time = Time::new();
+    for by_budget in [false, true] {
+        let (a, b) = joined(&time).await;
+        let budget = |memory| a.configure(|settings| settings.budget.memory = memory);
+        match by_budget {
+            true => budget(100),
+            false => b.tamper(|path, reply| match path.ends_with("/manifests") {
+                true => super::node::Reply {
+                    body: b"[]".to_vec().into(),
+                    ..reply
+                },
+                false => reply,
+            }),
+        }
+        a.read_until("isp-b", |it| prefixes(it, "isp-b").is_none())
+            .await;
+        b.state(&time, wide("isp-b", 1, 5.0, 2.0)).await;
+        budget(1 << 30);
+        b.mend();
+        a.read_until("isp-b", |it| held(it, "isp-b", "isp-b").is_some())
+            .await;
+        let status = held(&a.federation, "isp-b", "isp-b").expect("held");
+        assert_eq!(status.difference.prefixes, Lost { of: 16, removed: 15 });
+        assert_eq!(prefixes(&a.federation, "isp-b"), None);
+        // Its costs too.
+        b.state(&time, wide("isp-b", 16, 5000.0, 2.0)).await;
+        a.read_until("isp-b", |it| {
+            let held = held(it, "isp-b", "isp-b");
+            held.is_some_and(|held| !held.difference.costs.is_empty())
+        })
+        .await;
+        b.state(&time, wide("isp-b", 16, 5.0, 2.0)).await;
+        a.read_until("isp-b", |it| prefixes(it, "isp-b") == Some(16))
+            .await;
+        // An hour later nobody knows what it was.
+        budget(100);
+        a.until(|it| prefixes(it, "isp-b").is_none()).await;
+        time.hand.advance(60 * MINUTE);
+        b.state(&time, wide("isp-b", 1, 5.0, 2.0)).await;
+        budget(1 << 30);
+        a.read_until("isp-b", |it| prefixes(it, "isp-b") == Some(1))
+            .await;
+    }
+}
+
+/// What is dropped for a budget is held no more, on the disk nor in memory.
+#[tokio::test]
+async fn what_is_held_goes_with_what_was_good_before_it() {
+    let time = Time::new();
+    let (a, b) = joined(&time).await;
+    b.state(&time, wide("isp-b", 1, 5.0, 2.0)).await;
+    a.read_until("isp-b", |it| held(it, "isp-b", "isp-b").is_some())
+        .await;
+    b.tamper(|_, reply| super::node::Reply {
+        status: 500,
+        ..reply
+    });
+    a.configure(|settings| settings.budget.memory = 100);
+    a.until(|it| prefixes(it, "isp-b").is_none()).await;
+    assert_eq!(held(&a.federation, "isp-b", "isp-b"), None);
+    assert_eq!(refused(&a.federation, "isp-b", "isp-b"), "limit");
+}
+
 /// A step of nine is no tenfold, and two of them are more.
 #[tokio::test]
 async fn small_steps_of_costs_within_an_hour_count_together() {
