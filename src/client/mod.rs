@@ -26,7 +26,9 @@ mod update_stream;
 pub use address::{DeniedAddress, Reach};
 pub use catalog::{Catalog, Crawl, Offer};
 pub use difference::difference_lines;
-pub use follow::{FollowError, FollowSettings, Followed, Follower, How, Mode, News, Update};
+pub use follow::{
+    FollowBounds, FollowError, FollowSettings, Followed, Follower, How, Mode, News, Rooms, Update,
+};
 pub use http::{Client, ClientError, Options};
 pub use link::{Link, shown};
 pub use path::path_table;
@@ -34,4 +36,4 @@ pub use peer::{Answer, Ask, Document, PeerClient, PeerLimits, PeerOptions};
 pub use peer_error::PeerError;
 pub use query::{CostMap, NetworkMap, Wanted};
 pub use tls::Identity;
-pub use update_stream::{DataEvent, StreamError, StreamEvent, UpdateStream};
+pub use update_stream::{DataEvent, Room, StreamError, StreamEvent, UpdateStream};

@@ -11,6 +11,8 @@ use bytes::Bytes;
 pub(super) struct ServerEvent {
     pub(super) name: String,
     pub(super) data: Bytes,
+    /// How many bytes of it were let go of, so that there is no data.
+    pub(super) lost: usize,
 }
 
 /// An event, or a line of it, has more bytes than are taken.
@@ -28,6 +30,10 @@ pub(super) struct EventReader {
     name: Vec<u8>,
     /// The data lines so far, each with its newline.
     data: Vec<u8>,
+    /// How many bytes of the event that is being read were let go of, if it is.
+    lost: Option<usize>,
+    /// Whether the line that is being read, and let go of, has any.
+    in_line: bool,
     /// Whether the last byte was a CR: an LF after it ends no other line.
     after_cr: bool,
     /// Whether a line was read: a byte order mark may stand before the first.
@@ -45,9 +51,24 @@ impl EventReader {
             line: Vec::new(),
             name: Vec::new(),
             data: Vec::new(),
+            lost: None,
+            in_line: false,
             after_cr: false,
             begun: false,
         }
+    }
+
+    /// How many bytes the event has that is being read, by now.
+    pub(super) fn buffered(&self) -> usize {
+        self.line.len() + self.data.len()
+    }
+
+    /// Lets go of the event that is being read: when it ends, it is told without data.
+    pub(super) fn let_go(&mut self) {
+        self.in_line = !self.line.is_empty();
+        self.lost = Some(self.buffered());
+        self.line = Vec::new();
+        self.data = Vec::new();
     }
 
     /// Takes the next bytes and adds the events that they end to `events`.
@@ -69,7 +90,12 @@ impl EventReader {
         while let Some(end) = chunk.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
             let (line, rest) = chunk.split_at(end);
             self.check(line.len())?;
-            if self.line.is_empty() {
+            if self.lost.is_some() {
+                let goes_on = std::mem::take(&mut self.in_line);
+                if line.is_empty() && !goes_on {
+                    self.dispatch(events);
+                }
+            } else if self.line.is_empty() {
                 self.take(line, events)?;
             } else {
                 self.line.extend_from_slice(line);
@@ -87,13 +113,22 @@ impl EventReader {
             };
         }
         self.check(chunk.len())?;
-        self.line.extend_from_slice(chunk);
+        match self.lost {
+            Some(_) => self.in_line |= !chunk.is_empty(),
+            None => self.line.extend_from_slice(chunk),
+        }
         Ok(())
     }
 
-    fn check(&self, more: usize) -> Result<(), EventTooLarge> {
-        let held = self.line.len().saturating_add(self.data.len());
-        match held.saturating_add(more) > self.max_bytes || self.name.len() > MAX_NAME {
+    fn check(&mut self, more: usize) -> Result<(), EventTooLarge> {
+        let held = match &mut self.lost {
+            Some(lost) => {
+                *lost = lost.saturating_add(more);
+                *lost
+            }
+            None => self.buffered().saturating_add(more),
+        };
+        match held > self.max_bytes || self.name.len() > MAX_NAME {
             true => Err(EventTooLarge(self.max_bytes)),
             false => Ok(()),
         }
@@ -138,10 +173,12 @@ impl EventReader {
     fn dispatch(&mut self, events: &mut VecDeque<ServerEvent>) {
         let name = std::mem::take(&mut self.name);
         let mut data = std::mem::take(&mut self.data);
-        if data.pop().is_some() {
+        let lost = self.lost.take();
+        if data.pop().is_some() || lost.is_some() {
             events.push_back(ServerEvent {
                 name: String::from_utf8_lossy(&name).into_owned(),
                 data: data.into(),
+                lost: lost.unwrap_or_default(),
             });
         }
     }
@@ -217,6 +254,36 @@ mod tests {
                 assert!(fed.any(|outcome| outcome == Err(EventTooLarge(900))));
             }
         }
+    }
+
+    #[test]
+    fn an_event_that_is_let_go_of_is_told_without_data_and_the_next_is_whole() {
+        let text = b"event: a\ndata: 11111\ndata: 22222\n\nevent: b\ndata: 3\n\n";
+        for at in 18..34 {
+            for size in [1, 5, 100] {
+                let (mut reader, mut events) = (EventReader::new(40), VecDeque::new());
+                reader.feed(&text[..at], &mut events).expect("small");
+                reader.let_go();
+                assert_eq!(reader.buffered(), 0);
+                for chunk in text[at..].chunks(size) {
+                    reader.feed(chunk, &mut events).expect("small");
+                }
+                let told: Vec<_> = events.iter().map(|it| (&*it.name, &it.data[..])).collect();
+                assert_eq!(told, [("a", &b""[..]), ("b", &b"3"[..])], "{at}");
+                assert!(events[0].lost > 0 && events[1].lost == 0);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_let_go_of_has_an_end_too() {
+        let (mut reader, mut events) = (EventReader::new(1000), VecDeque::new());
+        reader
+            .feed(b"event: a\ndata: 1", &mut events)
+            .expect("small");
+        reader.let_go();
+        let mut fed = (0..20).map(|_| reader.feed(&[b'x'; 100], &mut events));
+        assert!(fed.any(|outcome| outcome == Err(EventTooLarge(1000))));
     }
 
     proptest! {

@@ -13,9 +13,16 @@ use super::link::{Call, Incoming, Link, shown};
 use super::peer_error::PeerError;
 use super::sse::{EventReader, EventTooLarge, ServerEvent};
 
+/// Room in memory for the event that is being read.
+pub trait Room: Send + Sync + std::fmt::Debug {
+    /// Has room for so many bytes and no more, from now on, if there is; whether there is.
+    fn holds(&mut self, bytes: usize) -> bool;
+}
+
 /// An update stream that is open. Dropped, it is closed.
 #[derive(Debug)]
 pub struct UpdateStream {
+    room: Option<Box<dyn Room>>,
     link: Link,
     incoming: Incoming,
     reader: EventReader,
@@ -31,6 +38,13 @@ pub enum StreamEvent {
     Control(ControlUpdate),
     /// A document, or a change of one.
     Data(DataEvent),
+    /// There was no room for one: what came of the substream before is not what there is.
+    Lost {
+        /// The substream.
+        substream: String,
+        /// How many bytes came.
+        bytes: usize,
+    },
 }
 
 /// A document, or a change of one.
@@ -90,6 +104,7 @@ impl UpdateStream {
             ..Call::new(url, &[media::EVENT_STREAM])
         };
         Ok(Self {
+            room: None,
             incoming: link.open(call).await?,
             reader: EventReader::new(link.max_bytes()),
             link: link.clone(),
@@ -99,7 +114,16 @@ impl UpdateStream {
         })
     }
 
-    /// The next event. Nothing is lost when the future is dropped.
+    /// Reads events within this room: one for which there is none is lost, and the stream
+    /// goes on.
+    #[must_use]
+    pub fn within(mut self, room: Box<dyn Room>) -> Self {
+        self.room = Some(room);
+        self
+    }
+
+    /// The next event; the one before has its room until then. Nothing is lost when the future
+    /// is dropped.
     ///
     /// # Errors
     /// There is none; the stream is over.
@@ -107,6 +131,11 @@ impl UpdateStream {
         loop {
             if let Some(event) = self.waiting.pop_front() {
                 return self.take(event);
+            }
+            if let Some(room) = &mut self.room
+                && !room.holds(self.reader.buffered())
+            {
+                self.reader.let_go();
             }
             let Some(chunk) = self.incoming.chunk(SILENCE).await? else {
                 let url = shown(&self.incoming.place);
@@ -148,6 +177,15 @@ impl UpdateStream {
             self.malformed(&format!("{name:?} is no event of an update stream"))
         })?;
         let first = !std::mem::replace(&mut self.begun, true);
+        if event.lost > 0 {
+            return match named {
+                Name::Data { substream, .. } if !first => Ok(StreamEvent::Lost {
+                    substream: substream.to_owned(),
+                    bytes: event.lost,
+                }),
+                _ => Err(self.malformed("a control event for which there is no room")),
+            };
+        }
         match named {
             Name::Control => {
                 let control: ControlUpdate = serde_json::from_slice(&event.data)

@@ -36,6 +36,7 @@ pub(super) struct FederationSection {
     scope: Scope,
     max_memory: Option<u64>,
     max_disk: Option<u64>,
+    max_pending: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -216,6 +217,7 @@ pub(super) fn settings(
             memory: own.max_memory.unwrap_or(Settings::BUDGET.memory),
             disk: own.max_disk.unwrap_or(Settings::BUDGET.disk),
         },
+        max_pending: own.max_pending.unwrap_or(Settings::MAX_PENDING),
     };
     (settings, tokens)
 }

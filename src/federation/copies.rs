@@ -72,6 +72,8 @@ struct Peer {
     reserved: Room,
     /// Why its update stream was ended, until something came on one.
     stream: Option<Failure>,
+    /// How many bytes are kept of what a plain peer pushes, to be patched.
+    follows: u64,
 }
 
 impl Peer {
@@ -90,6 +92,7 @@ impl Peer {
             over: BTreeMap::new(),
             reserved: Room::default(),
             stream: None,
+            follows: 0,
         }
     }
 
@@ -641,7 +644,9 @@ impl Copies {
                     .zip(&chosen)
                     .all(|((a, before), (b, now))| a == b && before.is_same(now));
             if !same {
-                let left = used.iter().filter(|(domain, _)| !chosen.contains_key(*domain));
+                let left = used
+                    .iter()
+                    .filter(|(domain, _)| !chosen.contains_key(*domain));
                 gone.extend(left.map(|(_, last)| last.copy.clone()));
                 *used = Arc::new(chosen);
             }

@@ -15,7 +15,7 @@
 //! What a peer could have us do without end is bounded: what is refused is
 //! remembered (`refused`), readings and changes that it causes are paced (`pace`),
 //! of keys and serials it has a share (`marks`), and so it has of memory and of the
-//! disk (`budget`).
+//! disk (`budget`), and of the room for what is not used yet (`pending`).
 //!
 //! In the other direction `own` signs what our domain says, and `export` knows
 //! who may see what.
@@ -37,6 +37,7 @@ mod nudge;
 mod own;
 mod pace;
 mod peer;
+mod pending;
 pub mod plain;
 mod pushed;
 mod refusal;

@@ -8,7 +8,9 @@ use std::time::Duration;
 use aws_lc_rs::rand;
 
 use crate::api::s2s::SpokenProtocol;
-use crate::client::{FollowError, News, PeerClient, PeerError, StreamError, StreamEvent, Update};
+use crate::client::{
+    FollowBounds, FollowError, News, PeerClient, PeerError, StreamError, StreamEvent, Update,
+};
 use crate::ident::DomainLabel;
 use crate::runtime::{Moment, Task, TaskError};
 use crate::store::StoreError;
@@ -18,6 +20,7 @@ use super::braking::Outcome;
 use super::copy::DomainCopy;
 use super::nudge::Nudge;
 use super::pace::{Allowance, Pace};
+use super::pending::Readings;
 use super::plain::{self, Fetched, Following, Plain, PlainSettings, Seen};
 use super::pushed::{Broken, Heard, Pushed};
 use super::refusal::Refusal;
@@ -235,6 +238,8 @@ impl Session {
         if self.open.is_none() {
             self.held = None;
             self.reader.iter_mut().for_each(Reader::give_up_all);
+            // Less is never too much.
+            let _kept = self.shared.copies.follows(&self.peer.domain, 0);
         }
         if self.may_listen && self.open.is_none() && self.peer.refresh.push {
             if let Some(due) = self.streams.due() {
@@ -270,9 +275,18 @@ impl Session {
     /// Opens what the peer offers, as it was just read.
     async fn listen(&self) -> Result<Option<Open>, Broken> {
         if let Some(plain) = &self.plain {
+            let own = &self.peer.domain;
+            if self.shared.copies.copy(own, own).is_none() {
+                // Nor is there what changes of it could be made of.
+                return Ok(None);
+            }
             let open = |(client, pushed)| {
                 let (pool, directory) = (&self.shared.pool, &self.peer.directory);
-                Open::Plain(Following::new(client, pool, directory, pushed))
+                let bounds = FollowBounds {
+                    max_bytes: self.peer.import.max_pending,
+                    rooms: Box::new(Readings::of(&self.shared, &self.peer)),
+                };
+                Open::Plain(Following::new(client, pool, directory, pushed, bounds))
             };
             return Ok(self.client.as_ref().zip(plain.pushed()).map(open));
         }
@@ -330,6 +344,10 @@ impl Session {
                 tracing::debug!(peer = %self.peer.domain, reason = %error, "interrupted");
                 Ok(Heard::Nothing)
             }
+            Event::Plain(Err(error @ FollowError::TooMuch { .. })) => {
+                let text = format!("{error} of what a plain peer pushes (max_pending)");
+                Err(Refusal::Limit(text).into())
+            }
             Event::Plain(Err(error)) => {
                 self.open = None;
                 tracing::debug!(peer = %self.peer.domain, reason = %error, "no updates");
@@ -376,9 +394,13 @@ impl Session {
 
     /// Makes a plain domain anew of what was pushed, or holds it for a while.
     async fn take_updates(&mut self, updates: Vec<Update>) -> Result<Heard, Broken> {
-        if let Some(Open::Plain(following)) = &mut self.open
-            && following.take(updates).is_some()
-        {
+        let mut is_whole = false;
+        if let Some(Open::Plain(following)) = &mut self.open {
+            is_whole = following.take(updates).is_some();
+            let bytes = following.bytes();
+            self.shared.copies.follows(&self.peer.domain, bytes)?;
+        }
+        if is_whole {
             if self.held.is_some() {
                 return Ok(Heard::Nothing);
             }

@@ -141,6 +141,7 @@ impl Pushed {
             substreams.insert(number.to_string(), manifest);
         }
         let stream = UpdateStream::open(&reader.link(), &reader.updates()?, &params).await?;
+        let stream = stream.within(reader.room());
         Ok(Self {
             stream,
             substreams,
@@ -186,6 +187,7 @@ impl Pushed {
                 return Ok(Heard::Nothing);
             }
             StreamEvent::Control(_) => return Ok(Heard::Reread),
+            StreamEvent::Lost { substream, bytes } => return self.lost(&substream, bytes, reader),
             StreamEvent::Data(event) => event,
         };
         let substream = self.substreams.get_mut(&event.substream);
@@ -225,6 +227,25 @@ impl Pushed {
                 self.manifest_came(domain, event.data, reader).await
             }
         }
+    }
+
+    /// There was no room for an event.
+    fn lost(
+        &mut self,
+        substream: &str,
+        bytes: usize,
+        reader: &mut Reader,
+    ) -> Result<Heard, Broken> {
+        self.came = self.came.saturating_add(bytes);
+        reader.check_flood(self.came)?;
+        Ok(match self.substreams.get(substream) {
+            Some(Substream::Map { domain, .. }) => {
+                self.leave_maps(domain.clone(), Left::Large, reader);
+                Heard::Nothing
+            }
+            Some(Substream::Domains | Substream::Manifest { .. }) => Heard::Reread,
+            None => Heard::Nothing,
+        })
     }
 
     /// Takes the manifest of a domain. Others on the stream go on, whatever becomes of it.

@@ -22,6 +22,7 @@ use super::marks::Marks;
 use super::nudge::Nudge;
 use super::own::{IssuedManifests, OwnDomain, Publisher};
 use super::peer::supervise;
+use super::pending::Pending;
 use super::refusal::Refusal;
 use super::restore::{self, Restoring, restore};
 use super::settings::{PeerSettings, Settings};
@@ -103,6 +104,7 @@ impl Federation {
         }
         let shared = Arc::new(Shared {
             copies: Copies::new(clock.clone()),
+            pending: Arc::new(Pending::new(first.max_pending, first.peers.len())),
             clock: clock.clone(),
             pool: pool.clone(),
             archive: archive.clone(),
@@ -361,6 +363,7 @@ async fn follow(shared: Arc<Shared>) {
         running.retain(|label, it| configured.get(label).is_some_and(|peer| **peer == *it.peer));
         // Before they are read: what is said of an unknown peer is lost.
         shared.copies.set_budget(now.budget);
+        shared.pending.resize(now.max_pending, configured.len());
         shared.copies.set_peers(configured.values().cloned());
         shared.copies.enforce();
         // A pin may have come or gone.

@@ -28,6 +28,9 @@ pub struct Settings {
     pub pins: BTreeMap<DomainLabel, Vec<PublicKey>>,
     /// `[federation] max_memory`, `max_disk`: what is taken of all peers together.
     pub budget: Amount,
+    /// `[federation] max_pending`: how many bytes the documents of all peers may have of which
+    /// nothing is made yet.
+    pub max_pending: u64,
 }
 
 /// What we tell of ourselves.
@@ -338,6 +341,9 @@ impl Settings {
         disk: 8 * 1024 * 1024 * 1024,
     };
 
+    /// How many bytes may be pending of all peers if nothing is said.
+    pub const MAX_PENDING: u64 = 512 * 1024 * 1024;
+
     /// The keys that are pinned for a domain.
     pub fn pins(&self, domain: &DomainLabel) -> &[PublicKey] {
         self.pins.get(domain).map_or(&[], Vec::as_slice)
@@ -385,6 +391,8 @@ mod tests {
         assert!(dense / 8 < import.limits().max_cells as u64);
         assert!(4 * import.max_bytes as u64 <= import.max_disk);
         assert!(import.max_memory <= Settings::BUDGET.memory);
+        // Three quarters of it are for who comes first.
+        assert!(import.max_bytes as u64 <= Settings::MAX_PENDING / 4 * 3);
     }
 
     #[test]

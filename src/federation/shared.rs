@@ -17,6 +17,7 @@ use super::key::PublicKey;
 use super::manifest::Received;
 use super::marks::{Mark, MarkName, Marks, Worth};
 use super::nudge::Nudge;
+use super::pending::Pending;
 use super::refusal::Refusal;
 use super::settings::Settings;
 use super::trust::{KnownKeys, Signer, Via};
@@ -32,6 +33,7 @@ pub(super) struct Shared {
     pub(super) archive: Arc<Archive>,
     pub(super) settings: watch::Receiver<Arc<Settings>>,
     pub(super) copies: Copies,
+    pub(super) pending: Arc<Pending>,
     pub(super) trust: Mutex<Trust>,
     pub(super) nudges: Nudges,
 }

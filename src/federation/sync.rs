@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -10,8 +11,10 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use crate::alto::media;
-use crate::api::s2s::{Descriptor, KeyDocument, ManifestEntry, ManifestResource, SpokenProtocol};
-use crate::client::{Answer, Ask, Link, PeerClient, PeerError};
+use crate::api::s2s::{
+    Descriptor, KeyDocument, Manifest, ManifestEntry, ManifestResource, SpokenProtocol,
+};
+use crate::client::{Answer, Ask, Link, PeerClient, PeerError, Room, Rooms};
 use crate::ident::{Digest, DomainLabel};
 
 use super::archive::CopyName;
@@ -21,6 +24,7 @@ use super::copy::{DomainCopy, SignedManifest};
 use super::holdings::Stated;
 use super::import::{Former, Import, Parts, import};
 use super::manifest::{Received, Reception, content_digest};
+use super::pending::{Readings, Taken};
 use super::refusal::Refusal;
 use super::refused::{Lasts, Refused};
 use super::run::UPDATES;
@@ -33,6 +37,9 @@ const WELL_KNOWN: &str = "/.well-known/alto-federation";
 
 /// How many bytes a descriptor may have.
 const MAX_DESCRIPTOR: usize = 64 * 1024;
+
+/// How long the documents of one domain may take together: others wait for the room.
+const PENDING_FOR: Duration = Duration::from_secs(15 * 60);
 
 /// How often the manifests are read in a row when what they name is gone.
 const ATTEMPTS: usize = 3;
@@ -50,7 +57,14 @@ pub(super) struct Reader {
     manifests: Option<(String, u64)>,
     /// What came on the peer's update stream, until the manifest of its domain does: of
     /// each resource the last that came.
-    given: BTreeMap<DomainLabel, BTreeMap<String, (Digest, Bytes)>>,
+    given: BTreeMap<DomainLabel, BTreeMap<String, Given>>,
+}
+
+/// A document that came on the update stream.
+struct Given {
+    digest: Digest,
+    body: Bytes,
+    _room: Taken,
 }
 
 /// The manifests that a peer passes, and their entity tag.
@@ -190,6 +204,11 @@ impl Reader {
         }
     }
 
+    /// Room for the events of the update stream.
+    pub(super) fn room(&self) -> Box<dyn Room> {
+        Readings::of(&self.shared, &self.peer).room()
+    }
+
     /// Keeps a map of a domain that came on the stream until a manifest names it; whether
     /// there is room for it.
     pub(super) fn give(
@@ -200,10 +219,30 @@ impl Reader {
         body: Bytes,
     ) -> bool {
         let of_it = self.given.entry(domain.clone()).or_default();
-        of_it.insert(id, (digest, body));
-        let pending = self.given.values().flat_map(BTreeMap::values);
-        let pending: usize = pending.map(|(_, body)| body.len()).sum();
-        pending <= self.peer.import.max_pending
+        // What it replaces makes room for it.
+        of_it.remove(&id);
+        let given = self.given.values().flat_map(BTreeMap::values);
+        let pending: usize = given.map(|given| given.body.len()).sum();
+        if pending.saturating_add(body.len()) > self.peer.import.max_pending {
+            return false;
+        }
+        let room = self
+            .shared
+            .pending
+            .try_take(&self.peer.domain, body.len() as u64);
+        let Some(_room) = room else {
+            return false;
+        };
+        let given = Given {
+            digest,
+            body,
+            _room,
+        };
+        self.given
+            .entry(domain.clone())
+            .or_default()
+            .insert(id, given);
+        true
     }
 
     /// Whether maps of a domain wait for its manifest.
@@ -214,8 +253,8 @@ impl Reader {
     /// A document that came on the stream.
     fn given(&self, digest: &Digest) -> Option<&Bytes> {
         let mut given = self.given.values().flat_map(BTreeMap::values);
-        let found = given.find(|(given, _)| given == digest);
-        found.map(|(_, body)| body)
+        let found = given.find(|given| given.digest == *digest);
+        found.map(|given| &given.body)
     }
 
     /// Keeps nothing any longer that came of a domain.
@@ -559,11 +598,19 @@ impl Reader {
             return Ok(Outcome::Held);
         }
         let known = current.as_ref().filter(|copy| copy.signed.is_some());
+        let mut room = None;
         let (import, bodies) = match known.filter(|copy| copy.digest == digest) {
             Some(copy) => (unchanged(copy), Vec::new()),
             None => {
                 shared.copies.check_over(peer, &domain, &digest)?;
-                self.import(&received, known.cloned(), pushed).await?
+                let known = known.cloned();
+                let wanted = self.wanted_of(&received.manifest, known.as_deref())?;
+                // Until they are kept.
+                room = Some(shared.pending.take(peer, self.missing(&wanted)).await?);
+                let had = self.bodies(&wanted, pushed);
+                let had = self.shared.clock.timeout(PENDING_FOR, had).await;
+                let (bodies, fetched) = had.unwrap_or_else(|_| Err(self.too_slow()))?;
+                (self.import(&received, known, bodies).await?, fetched)
             }
         };
         let text = Bytes::from(received.text.clone());
@@ -581,6 +628,7 @@ impl Reader {
         archive
             .keep_copy(&name, &copy.path, text, true, copy.amount, bodies)
             .await?;
+        drop(room);
         tracing::info!(%peer, domain = %name.domain, serial = copy.serial, "taken");
         shared.copies.take(copy);
         archive.drop_held(&name).await?;
@@ -603,22 +651,44 @@ impl Reader {
         read.await?
     }
 
-    /// The domain that a manifest is of, and the bodies that were had for it.
-    async fn import(
+    /// The resources that a domain is made of and that are not as they were.
+    fn wanted_of(
         &self,
-        received: &Received,
-        former: Option<Arc<DomainCopy>>,
+        manifest: &Manifest,
+        former: Option<&DomainCopy>,
+    ) -> Result<Vec<ManifestResource>, Refusal> {
+        let parts = Parts::of(manifest, &self.peer.import.limits())?;
+        let former = former.and_then(former_of);
+        let is_known = |resource: &ManifestResource| {
+            former.as_ref().is_some_and(|former| former.has(resource))
+        };
+        let wanted = parts.resources().filter(|resource| !is_known(resource));
+        Ok(wanted.cloned().collect())
+    }
+
+    /// How many bytes of these did not come on the stream.
+    fn missing(&self, wanted: &[ManifestResource]) -> u64 {
+        let missing = wanted.iter();
+        let missing = missing.filter(|resource| self.given(&resource.sha_256).is_none());
+        missing.fold(0, |sum, resource| sum.saturating_add(resource.length))
+    }
+
+    fn too_slow(&self) -> Refusal {
+        Refusal::Client(PeerError::Timeout {
+            url: self.peer.directory.to_string(),
+            limit: PENDING_FOR,
+        })
+    }
+
+    /// The bodies of these, and those of them that are not kept yet.
+    async fn bodies(
+        &self,
+        wanted: &[ManifestResource],
         pushed: bool,
-    ) -> Result<(Import, Vec<Bytes>), Refusal> {
-        let manifest = received.manifest.clone();
-        let parts = Parts::of(&manifest, &self.peer.import.limits())?;
+    ) -> Result<(BTreeMap<Digest, Bytes>, Vec<Bytes>), Refusal> {
         let mut bodies = BTreeMap::new();
         let mut fetched = Vec::new();
-        for resource in parts.resources() {
-            let known = former.as_deref().and_then(former_of);
-            if known.is_some_and(|former| former.has(resource)) {
-                continue;
-            }
+        for resource in wanted {
             let digest = resource.sha_256;
             if let Some(body) = self.given(&digest) {
                 fetched.push(body.clone());
@@ -652,12 +722,23 @@ impl Reader {
             };
             bodies.insert(digest, body);
         }
+        Ok((bodies, fetched))
+    }
+
+    /// The domain that a manifest is of.
+    async fn import(
+        &self,
+        received: &Received,
+        former: Option<Arc<DomainCopy>>,
+        bodies: BTreeMap<Digest, Bytes>,
+    ) -> Result<Import, Refusal> {
+        let manifest = received.manifest.clone();
         let (limits, now) = (self.peer.import.limits(), self.shared.clock.wall());
         let imported = self.shared.pool.run(move || {
             let former = former.as_deref().and_then(former_of);
             import(&manifest, &bodies, former, &limits, now)
         });
-        Ok((imported.await??, fetched))
+        imported.await?
     }
 
     async fn fetch(&self, ask: Ask<'_>) -> Result<Bytes, Refusal> {

@@ -128,6 +128,7 @@ pub(super) fn peer(domain: &str, directory: &str) -> PeerSettings {
 pub(super) fn settings() -> Settings {
     Settings {
         budget: Settings::BUDGET,
+        max_pending: Settings::MAX_PENDING,
         own: OwnSettings {
             domain: label("isp-a"),
             name: "ISP A".to_owned(),

@@ -2,6 +2,7 @@
 
 use super::follower::{How, Mode, Update};
 use super::version::Version;
+use crate::ident::Digest;
 
 /// The resources that are followed, by their index.
 #[derive(Debug, Default)]
@@ -18,8 +19,8 @@ pub(super) struct Place {
     pub(super) bases: Vec<usize>,
     /// What was received last; the next change is of this.
     pub(super) latest: Option<Version>,
-    /// What was handed out last.
-    shown: Option<bytes::Bytes>,
+    /// By what that is known which was handed out last, and how many bytes it has.
+    shown: Option<(Digest, usize)>,
 }
 
 impl Board {
@@ -42,6 +43,17 @@ impl Board {
     /// The place of a resource, to change it.
     pub(super) fn place_mut(&mut self, index: usize) -> Option<&mut Place> {
         self.places.get_mut(index)
+    }
+
+    /// How many bytes all that is kept has: what was received last, and what was handed out
+    /// where that is another.
+    pub(super) fn bytes(&self) -> usize {
+        let bytes = |place: &Place| {
+            let latest = place.latest.as_ref();
+            let shown = place.shown.filter(|_| place.is_news());
+            latest.map_or(0, |it| it.body.len()) + shown.map_or(0, |(_, bytes)| bytes)
+        };
+        self.places.iter().map(bytes).sum()
     }
 
     /// Drops what depends on others, so that it is had anew.
@@ -82,7 +94,7 @@ impl Board {
                     },
                     mode,
                 });
-                place.shown = Some(latest.body.clone());
+                place.shown = Some((latest.digest, latest.body.len()));
             }
             if !batch.is_empty() {
                 batches.push(batch);
@@ -155,7 +167,7 @@ impl Board {
 
 impl Place {
     fn is_news(&self) -> bool {
-        let latest = self.latest.as_ref().map(|latest| &latest.body);
-        latest.is_some() && latest != self.shown.as_ref()
+        let latest = self.latest.as_ref().map(|latest| latest.digest);
+        latest.is_some() && latest != self.shown.map(|(digest, _)| digest)
     }
 }

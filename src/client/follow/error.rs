@@ -81,6 +81,17 @@ pub enum FollowError {
     /// too long; it is had anew.
     #[error("what depends on a network map has not fitted it for {0:?}")]
     Apart(Duration),
+    /// There was no room for an event; what it is of is had anew.
+    #[error("there is no room now for an event of {0} bytes")]
+    NoRoom(usize),
+    /// All that is followed has more bytes than may be.
+    #[error("what is followed has {bytes} bytes; at most {most} are kept")]
+    TooMuch {
+        /// How many it has.
+        bytes: usize,
+        /// How many it may have.
+        most: usize,
+    },
     /// The server pushes not at all, or not in a way that works, and is not to be
     /// asked again and again.
     #[error("the server offers no update stream and no TIPS that works")]
@@ -108,6 +119,7 @@ impl FollowError {
             FollowError::NotOffered { .. }
                 | FollowError::Input { .. }
                 | FollowError::NotPushed
+                | FollowError::TooMuch { .. }
                 | FollowError::Over
         )
     }

@@ -12,6 +12,7 @@ use super::board::Board;
 use super::error::FollowError;
 use super::plan::Plan;
 use super::version::{Kind, Piece, Version};
+use crate::client::Room;
 use crate::client::catalog::Catalog;
 use crate::client::link::Link;
 use crate::ident::Tag;
@@ -40,6 +41,22 @@ impl Default for FollowSettings {
             interval: Some(Duration::from_secs(30)),
         }
     }
+}
+
+/// What following may take.
+#[derive(Debug)]
+pub struct FollowBounds {
+    /// How many bytes all that is followed may have; above that following ends with
+    /// [`FollowError::TooMuch`].
+    pub max_bytes: usize,
+    /// Where the events that are being read have room.
+    pub rooms: Box<dyn Rooms>,
+}
+
+/// Where streams find room.
+pub trait Rooms: Send + Sync + std::fmt::Debug {
+    /// Room for the events of a stream.
+    fn room(&self) -> Box<dyn Room>;
 }
 
 /// The ways to follow, the best first.
@@ -138,6 +155,21 @@ impl Follower {
         wanted: Vec<Followed>,
         settings: FollowSettings,
     ) -> Self {
+        Self::within(link, pool, directory, wanted, settings, None)
+    }
+
+    /// The same within bounds.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn within(
+        link: Link,
+        pool: Pool,
+        directory: Url,
+        wanted: Vec<Followed>,
+        settings: FollowSettings,
+        bounds: Option<FollowBounds>,
+    ) -> Self {
         let (tell, news) = mpsc::channel(WAITING);
         let board = Board::new(wanted.iter().map(|wanted| wanted.resource_id.clone()));
         let driver = Driver {
@@ -146,6 +178,7 @@ impl Follower {
             directory,
             wanted,
             settings,
+            bounds,
             board,
             tell,
             apart_since: None,
@@ -188,6 +221,7 @@ pub(super) struct Driver {
     directory: Url,
     pub(super) wanted: Vec<Followed>,
     pub(super) settings: FollowSettings,
+    pub(super) bounds: Option<FollowBounds>,
     pub(super) board: Board,
     tell: mpsc::Sender<Result<News, FollowError>>,
     /// Since when something is there that does not fit together.
@@ -369,6 +403,14 @@ impl Driver {
         self.patched |= version.how == How::Patched;
         if let Some(place) = self.board.place_mut(index) {
             place.latest = Some(version);
+        }
+        if let Some(bounds) = &self.bounds
+            && self.board.bytes() > bounds.max_bytes
+        {
+            return Err(FollowError::TooMuch {
+                bytes: self.board.bytes(),
+                most: bounds.max_bytes,
+            });
         }
         for batch in self.board.release(mode) {
             self.news(News::Changed(batch)).await;

@@ -17,4 +17,6 @@ mod tips;
 mod version;
 
 pub use error::FollowError;
-pub use follower::{FollowSettings, Followed, Follower, How, Mode, News, Update};
+pub use follower::{
+    FollowBounds, FollowSettings, Followed, Follower, How, Mode, News, Rooms, Update,
+};

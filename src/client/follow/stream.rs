@@ -34,6 +34,9 @@ impl Driver {
         }
         let params = UpdateStreamParams { add, remove: None };
         let mut stream = UpdateStream::open(&self.link, &service.url, &params).await?;
+        if let Some(bounds) = &self.bounds {
+            stream = stream.within(bounds.rooms.room());
+        }
         let mut begun = false;
         loop {
             let event = tokio::select! {
@@ -47,6 +50,13 @@ impl Driver {
             match event {
                 StreamEvent::Control(control) => self.is_going_on(control)?,
                 StreamEvent::Data(data) => self.data(data).await?,
+                StreamEvent::Lost { substream, bytes } => {
+                    substream
+                        .parse()
+                        .into_iter()
+                        .for_each(|lost| self.forget(lost));
+                    return Err(FollowError::NoRoom(bytes));
+                }
             }
         }
     }

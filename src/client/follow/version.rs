@@ -18,6 +18,7 @@ use crate::ident::{Digest, Tag};
 #[derive(Debug, Clone)]
 pub(super) struct Version {
     pub(super) body: Bytes,
+    pub(super) digest: Digest,
     /// What it is called: by its own `vtag`, else by its digest, which is the tag
     /// where the server is of our kind.
     pub(super) tag: Tag,
@@ -99,11 +100,13 @@ impl Version {
             resource_id: resource_id(),
             faults,
         })?;
+        let digest = Digest::of(&body);
         Ok(Self {
             tag: match meta.vtag {
                 Some(vtag) => vtag.tag,
-                None => Digest::of(&body).into(),
+                None => digest.into(),
             },
+            digest,
             depends: meta.dependent_vtags,
             body,
             how,

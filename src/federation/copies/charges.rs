@@ -353,6 +353,39 @@ impl Copies {
         is_less
     }
 
+    /// So many bytes are kept of what a plain peer pushes, which is charged with its domain.
+    ///
+    /// # Errors
+    /// There is no room for them: none are kept.
+    pub(in crate::federation) fn follows(
+        &self,
+        sender: &DomainLabel,
+        bytes: u64,
+    ) -> Result<(), Refusal> {
+        let mut peers = self.lock();
+        let Some(peer) = peers.get_mut(sender) else {
+            return Ok(());
+        };
+        let before = std::mem::replace(&mut peer.follows, bytes);
+        if bytes > before && !self.is_within(&peers) {
+            self.compare_with_less(&mut peers, |peer| peer == sender);
+        }
+        let is_over = bytes > before && !self.is_within(&peers);
+        if is_over && let Some(peer) = peers.get_mut(sender) {
+            peer.follows = 0;
+        }
+        if bytes < before || is_over {
+            self.look_for_room(&mut peers);
+        }
+        match is_over {
+            false => Ok(()),
+            true => Err(Refusal::Limit(format!(
+                "the maps that it pushes have {bytes} bytes, and there is no room to keep them, as \
+                 their changes need (peer.import.max_memory, federation.max_memory)"
+            ))),
+        }
+    }
+
     /// How many charges were looked at so far to judge what is over: none while there is room for
     /// everything.
     pub(in crate::federation) fn charges_seen(&self) -> u64 {
@@ -411,7 +444,7 @@ impl Copies {
     }
 
     fn is_within_all(&self, peers: &Peers) -> bool {
-        let takes = peers.values().map(|peer| peer.copies.takes());
+        let takes = peers.values().map(Peer::takes);
         let all = takes.fold(Amount::default(), Amount::plus);
         all.is_within(*lock(&self.budget))
     }
@@ -427,6 +460,7 @@ impl Copies {
         let Some(peer) = peers.get(sender) else {
             return Ok(());
         };
+        let takes = takes.plus(peer.pushed(domain));
         let budget = *lock(&self.budget);
         let charged = peers.values().map(Peer::charged);
         let all = charged.fold(Amount::default(), Amount::plus);
@@ -463,7 +497,7 @@ impl Peer {
     }
 
     fn is_within(&self) -> bool {
-        self.copies.takes().is_within(self.budget())
+        self.takes().is_within(self.budget())
     }
 
     /// What is there of it.
@@ -471,8 +505,24 @@ impl Peer {
         self.copies.keys().map(|domain| Claim {
             sender: &self.settings.domain,
             domain,
-            takes: self.copies.charge(domain),
+            takes: self.copies.charge(domain).plus(self.pushed(domain)),
         })
+    }
+
+    /// What is kept of what it pushes: of its own domain, since none but a plain peer's is.
+    fn pushed(&self, domain: &DomainLabel) -> Amount {
+        match *domain == self.settings.domain {
+            true => Amount {
+                memory: self.follows,
+                disk: 0,
+            },
+            false => Amount::default(),
+        }
+    }
+
+    /// What it takes.
+    pub(super) fn takes(&self) -> Amount {
+        self.copies.takes().plus(self.pushed(&self.settings.domain))
     }
 
     /// What is there of it, and what is being taken: of a domain the more of both.
@@ -496,21 +546,21 @@ impl Peer {
         over.map(|(domain, over)| Claim {
             sender: &self.settings.domain,
             domain,
-            takes: over.takes,
+            takes: over.takes.plus(self.pushed(domain)),
         })
     }
 
     /// What it is charged for a domain.
     fn charge(&self, domain: &DomainLabel) -> Amount {
         let reserved = self.reserved.0.get(domain).map(|takes| **takes);
-        self.copies
-            .charge(domain)
-            .most(reserved.unwrap_or_default())
+        let charge = self.copies.charge(domain);
+        let either = charge.most(reserved.unwrap_or_default());
+        either.plus(self.pushed(domain))
     }
 
     /// At most what it is charged for everything.
     fn charged(&self) -> Amount {
-        self.copies.takes().plus(self.reserved.takes())
+        self.takes().plus(self.reserved.takes())
     }
 
     /// Whether there is room for something that was over.

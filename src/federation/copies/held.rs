@@ -9,6 +9,7 @@ use crate::federation::archive::CopyName;
 use crate::federation::budget::Amount;
 use crate::federation::copy::DomainCopy;
 use crate::federation::held::{HeldChange, HeldRow};
+use crate::federation::holdings::Stated;
 use crate::federation::import::assemble;
 use crate::ident::DomainLabel;
 use crate::runtime::Moment;
@@ -108,10 +109,12 @@ impl Copies {
             let spent = spent.entry(copy.sender().clone()).or_default();
             let fits = |copy: &Arc<DomainCopy>| *spent + copy.amount.memory <= GONE;
             let is_peer = peers.contains_key(copy.sender());
-            let kept = Some(copy).filter(|_| is_peer).and_then(|copy| match fits(&copy) {
-                true => Some(copy),
-                false => Some(Arc::new(outline(&copy))).filter(fits),
-            });
+            let kept = Some(copy)
+                .filter(|_| is_peer)
+                .and_then(|copy| match fits(&copy) {
+                    true => Some(copy),
+                    false => Some(Arc::new(outline(&copy))).filter(fits),
+                });
             match kept {
                 Some(copy) => {
                     *spent += copy.amount.memory;
@@ -209,7 +212,7 @@ fn outline(copy: &DomainCopy) -> DomainCopy {
     let (network, origin) = (copy.view.network().clone(), copy.view.origin().clone());
     let view = assemble(&copy.domain, origin, network, BTreeMap::new(), None);
     DomainCopy {
-        amount: Amount::of(&view, &copy.interconnects, 0, 0),
+        amount: Amount::of(&view, &copy.interconnects, &Stated::default()),
         view,
         signed: None,
         ..copy.clone()

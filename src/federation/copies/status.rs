@@ -69,8 +69,8 @@ impl Copies {
                 next_attempt: peer.next_attempt,
                 failures: peer.failures,
                 domains_total: labels_total,
-                memory_bytes: peer.copies.takes().memory,
-                disk_bytes: peer.copies.takes().disk,
+                memory_bytes: peer.takes().memory,
+                disk_bytes: peer.takes().disk,
                 domains: domains.collect(),
             }
         };

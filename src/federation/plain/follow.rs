@@ -4,7 +4,9 @@ use bytes::Bytes;
 use serde_json::Value;
 use url::Url;
 
-use crate::client::{FollowError, FollowSettings, Followed, Follower, News, PeerClient, Update};
+use crate::client::{
+    FollowBounds, FollowError, FollowSettings, Followed, Follower, News, PeerClient, Update,
+};
 use crate::runtime::Pool;
 
 use super::choice::Source;
@@ -33,11 +35,13 @@ impl Following {
         pool: &Pool,
         directory: &Url,
         wanted: &[Followed],
+        bounds: FollowBounds,
     ) -> Self {
         let settings = FollowSettings { interval: None };
-        let (link, pool) = (client.link(), pool.clone());
+        let (link, pool, directory) = (client.link(), pool.clone(), directory.clone());
+        let (followed, bounds) = (wanted.to_vec(), Some(bounds));
         Self {
-            follower: Follower::new(link, pool, directory.clone(), wanted.to_vec(), settings),
+            follower: Follower::within(link, pool, directory, followed, settings, bounds),
             pushed: Pushed {
                 wanted: wanted.to_vec(),
                 bodies: vec![None; wanted.len()],
@@ -48,6 +52,12 @@ impl Following {
     /// Whether these are the maps that are followed.
     pub(in crate::federation) fn is_of(&self, wanted: Option<&[Followed]>) -> bool {
         wanted == Some(&*self.pushed.wanted)
+    }
+
+    /// How many bytes there are of all maps.
+    pub(in crate::federation) fn bytes(&self) -> u64 {
+        let bodies = self.pushed.bodies.iter().flatten();
+        bodies.map(|body| body.len() as u64).sum()
     }
 
     /// The next news. Nothing is lost when the future is dropped.

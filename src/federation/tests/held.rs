@@ -244,7 +244,13 @@ async fn what_was_away_for_a_moment_is_compared_with_what_it_was() {
         a.read_until("isp-b", |it| held(it, "isp-b", "isp-b").is_some())
             .await;
         let status = held(&a.federation, "isp-b", "isp-b").expect("held");
-        assert_eq!(status.difference.prefixes, Lost { of: 16, removed: 15 });
+        assert_eq!(
+            status.difference.prefixes,
+            Lost {
+                of: 16,
+                removed: 15
+            }
+        );
         assert_eq!(prefixes(&a.federation, "isp-b"), None);
         // Its costs too.
         b.state(&time, wide("isp-b", 16, 5000.0, 2.0)).await;

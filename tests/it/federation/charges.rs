@@ -100,6 +100,73 @@ async fn a_stream_of_maps_without_a_manifest_is_ended_shown_counted_and_backed_o
     a.until_state(2, PeerState::Synced, "").await;
 }
 
+/// Peers send events that never end, as long as they are read: all of them together have one
+/// room, and others are heard within their own.
+#[tokio::test]
+async fn what_is_pending_of_all_peers_has_one_budget_and_an_honest_one_its_share() {
+    const ROGUES: std::ops::RangeInclusive<u8> = 2..=5;
+    const HONEST: u8 = 6;
+    /// So much is read of each, and not kept.
+    const READ: u64 = 24 * MIB;
+    let keys: Vec<SigningKey> = (0..5).map(|_| key()).collect();
+    let mut rogues = Vec::new();
+    let mut text = "[federation]\nmax_pending = 16777216\n".to_owned();
+    for (number, key) in ROGUES.zip(&keys) {
+        let rogue = Rogue::start(number, key).await;
+        rogue.passes(&[Says::sound(number).signed(key)]);
+        rogue.pushes(number, key);
+        let mut first = stream();
+        first.extend_from_slice(format!("event: {COST_MAP},0-1\ndata: ").as_bytes());
+        rogue.answers(
+            "/s2s/v1/updates",
+            Reply::Endless(first, vec![b'x'; 1 << 16]),
+        );
+        let join = Join {
+            more: "refresh.interval = \"10m\"\nimport.max_bytes = 33554432\n",
+            ..Join::to(number, &rogue.url)
+        };
+        text += &join.text(1);
+        rogues.push(rogue);
+    }
+    let honest = Rogue::start(HONEST, &keys[4]).await;
+    let mut says = Says::sound(HONEST);
+    honest.passes(&[says.signed(&keys[4])]);
+    text += &Join::to(HONEST, &honest.url).text(1);
+    let directory = TempDir::new().expect("a directory");
+    let (program, a) = serve(directory.path(), &text).await;
+    a.states(&[]).await;
+    let before = program.peak_resident();
+    for (number, rogue) in ROGUES.zip(&rogues) {
+        soon(async {
+            while rogue.server.sent() < READ {
+                super::site::glance().await;
+            }
+        })
+        .await;
+        assert_eq!(a.cost_inside(number).await, Some(inside(number)));
+    }
+    says = says.later();
+    says.cost_map = json!({"core": {"edge": 9}}).to_string();
+    honest.passes(&[says.signed(&keys[4])]);
+    a.until_cost(HONEST, Some(9.0)).await;
+    let grown = program.peak_resident() - before;
+    assert!(grown < SLACK, "{} MB", grown / MIB);
+
+    // Documents that never have room are not fetched.
+    let space = " ".repeat(13 << 20);
+    says.cost_map = format!("{{{space}\"core\":{{\"edge\":1}}}}");
+    let large = says.later().signed(&keys[4]);
+    honest.server.asked();
+    honest.passes(std::slice::from_ref(&large));
+    let domain = a
+        .until_domain(HONEST, HONEST, PeerState::Failed, "limit")
+        .await;
+    let detail = domain.reason.expect("a reason").detail;
+    assert!(detail.contains("federation.max_pending"), "{detail}");
+    let path = super::rogue::blob(&large.bodies[1].0);
+    assert!(honest.server.asked().iter().all(|got| got.path() != path));
+}
+
 /// How many PIDs the domains of these tests have: their costs take 1.28 MB.
 const PIDS: usize = 400;
 

@@ -65,6 +65,11 @@ struct Node {
 
 impl Node {
     async fn start(server: &Server, push: bool) -> Self {
+        Self::taking(ImportSettings::default(), server, push).await
+    }
+
+    /// One that takes no more than that.
+    async fn taking(import: ImportSettings, server: &Server, push: bool) -> Self {
         let files = tempfile::tempdir().expect("a directory");
         let key = files.path().join("key.pem");
         let made = SigningKey::generate().expect("a key");
@@ -78,7 +83,7 @@ impl Node {
             cacert: None,
             allow_private_addresses: true,
             network_map: None,
-            import: ImportSettings::default(),
+            import,
             export: ExportSettings::default(),
             refresh: RefreshSettings {
                 interval: INTERVAL,
@@ -89,6 +94,7 @@ impl Node {
         };
         let settings = Settings {
             budget: Settings::BUDGET,
+            max_pending: Settings::MAX_PENDING,
             own: OwnSettings {
                 domain: label("isp-a"),
                 name: "ISP A".to_owned(),
@@ -127,8 +133,13 @@ impl Node {
     /// A node that has the first version of both maps, and has just opened the
     /// stream at which they come again.
     async fn followed(server: &mut Server) -> (Self, Stream) {
+        Self::followed_taking(ImportSettings::default(), server).await
+    }
+
+    /// The same within limits.
+    async fn followed_taking(import: ImportSettings, server: &mut Server) -> (Self, Stream) {
         let stream = server.stream(PATH);
-        let node = Self::start(server, true).await;
+        let node = Self::taking(import, server, true).await;
         node.has(1.0).await;
         assert_eq!(paths(server, 3).await, ["/map", "/costs", PATH]);
         stream.begins("x");
@@ -250,6 +261,54 @@ async fn a_plain_peer_that_changes_all_the_time_is_heard_ever_more_seldom() {
     }
     assert_eq!(node.federation.damped(), 2);
     assert!(server.is_idle() && node.is_well());
+}
+
+/// What is kept of what a plain peer pushes, however it is padded, is charged to it, and
+/// above what may be it is not followed.
+#[tokio::test]
+async fn what_a_plain_peer_pushes_is_charged_and_has_an_end() {
+    let mut server = server(stream_entry()).await;
+    let import = ImportSettings {
+        max_pending: 100_000,
+        ..ImportSettings::default()
+    };
+    let (node, stream) = Node::followed_taking(import, &mut server).await;
+    let takes = || node.federation.status().peers[0].memory_bytes;
+    let padded = |cost: f64, bytes: usize| {
+        let mut costs = costs("t1", cost);
+        costs["meta"]["padding"] = json!("x".repeat(bytes));
+        costs
+    };
+    stream.event(&format!("{COST_MAP},1"), &padded(2.0, 10));
+    node.has(2.0).await;
+    let before = takes();
+    stream.event(&format!("{COST_MAP},1"), &padded(3.0, 40_010));
+    node.has(3.0).await;
+    // And what it is compared with.
+    let grown = takes() - before;
+    assert!((40_000..41_000).contains(&grown), "{grown}");
+    assert!(node.is_well());
+    stream.event(&format!("{COST_MAP},1"), &padded(4.0, 100_000));
+    let mut changes = node.federation.changes();
+    let reason = soon(async {
+        loop {
+            let peer = node.federation.status().peers.remove(0);
+            match peer.reason.filter(|_| peer.state == PeerState::Failed) {
+                Some(reason) => break reason,
+                None => changes.changed().await.expect("it runs"),
+            }
+        }
+    });
+    let reason = reason.await;
+    assert_eq!(reason.code, "limit");
+    assert!(reason.detail.contains("max_pending"), "{}", reason.detail);
+    assert_eq!(node.cost(), Some(3.0), "the last good");
+    soon(async {
+        while takes() >= before {
+            changes.changed().await.expect("it runs");
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
