@@ -30,6 +30,12 @@ impl<K: Ord, T> References<K, T> {
         self.0.iter().map(|(party, (stated, _))| (party, stated))
     }
 
+    /// What a party stated before, if not too long ago.
+    pub fn current(&self, party: &K, now: Moment) -> Option<&T> {
+        let (stated, since) = self.0.get(party)?;
+        (now.since(*since) < WINDOW).then_some(stated)
+    }
+
     /// What a party stated before.
     pub fn get(&self, party: &K) -> Option<&T> {
         self.0.get(party).map(|(stated, _)| stated)

@@ -57,8 +57,8 @@ struct State {
 
 impl HeldSources {
     /// What a source stated before the changes of the last while.
-    pub(super) fn reference(&self, source: &SourceName) -> Option<SourceFacts> {
-        self.lock().references.get(source).cloned()
+    pub(super) fn reference(&self, source: &SourceName, now: Moment) -> Option<SourceFacts> {
+        self.lock().references.current(source, now).cloned()
     }
 
     /// Whether a write that takes so much is refused; what is held then. A dry run

@@ -431,7 +431,7 @@ impl Ledger {
         };
         let of = |facts: &Facts| facts.sources.get(source).cloned().unwrap_or_default();
         let (before, after) = (of(before), of(after));
-        let reference = self.held.reference(source);
+        let reference = self.held.reference(source, self.clock.now());
         let judging = self
             .pool
             .run(move || judge_source(&before, reference.as_ref(), &after, &brake));

@@ -75,7 +75,8 @@ impl Copies {
     ) -> Option<Before> {
         let used = self.used.borrow().get(domain).map(|it| it.copy.clone());
         let in_use = used.is_some();
-        let reference = lock(&self.references).get(domain).cloned();
+        let now = self.clock.now();
+        let reference = lock(&self.references).current(domain, now).cloned();
         let used = used.or_else(|| reference.clone())?;
         Some(Before {
             reference: reference.filter(|copy| copy.digest != used.digest),

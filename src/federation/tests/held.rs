@@ -265,8 +265,10 @@ async fn what_was_away_for_a_moment_is_compared_with_what_it_was() {
         // An hour later nobody knows what it was.
         budget(100);
         a.until(|it| prefixes(it, "isp-b").is_none()).await;
-        time.hand.advance(60 * MINUTE);
         b.state(&time, wide("isp-b", 1, 5.0, 2.0)).await;
+        // No reading of what it said before is under way then.
+        a.federation.retry(&label("isp-b"), MINUTE).await;
+        time.hand.advance(60 * MINUTE);
         budget(1 << 30);
         a.read_until("isp-b", |it| prefixes(it, "isp-b") == Some(1))
             .await;
