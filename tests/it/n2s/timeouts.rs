@@ -16,7 +16,8 @@ use crate::support::{Answer, NOC, TestNode};
 
 /// More than the queues before the disk hold.
 const WRITES: usize = 300;
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a request may take, and nothing else of a node.
+const PATIENCE: Duration = Duration::from_secs(29);
 
 /// Has `noc` state one more PID, under a key of its own.
 async fn write(node: &TestNode, number: usize) -> Answer {
@@ -58,7 +59,8 @@ fn kind(answer: &Answer) -> String {
 async fn a_write_that_timed_out_is_told_whether_it_may_be_done_and_a_repeat_how_it_ended() {
     let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
     let (disk, hangs, waited, release) = disk();
-    let more = "[http]\nmax_connections_per_client = 1000\nidle_timeout = \"1h\"\n";
+    let more = "[http]\nmax_connections_per_client = 1000\nidle_timeout = \"1h\"\n\
+                [limits]\nrequest_timeout = \"29s\"\nrequests_per_second = 0\n";
     let node = TestNode::failing_with(more, clock, disk).await;
     node.put("network-map", &json!({"network-map": {}})).await;
     node.signed().await;
@@ -72,7 +74,7 @@ async fn a_write_that_timed_out_is_told_whether_it_may_be_done_and_a_repeat_how_
         soon(hand.sleepers(PATIENCE, WRITES)).await;
         hand.advance(PATIENCE);
     };
-    let (answers, ()) = tokio::join!(all, time_up);
+    let (answers, ()) = soon(async { tokio::join!(all, time_up) }).await;
     let is_unfinished = |answer: &Answer| match kind(answer).as_str() {
         "urn:altofed:problem:unfinished" => true,
         "urn:altofed:problem:limit" => {
