@@ -61,8 +61,8 @@ enum Command {
     Serve(ConfigOptions),
     /// Say whether a configuration can be used, and if not what is wrong.
     Check(ConfigOptions),
-    /// Start a node, feed it a real research network over HTTP, and ask it what an operator
-    /// of caches would ask.
+    /// Start ten federated nodes with real research networks, ask them what an operator of
+    /// caches would ask, and show a change of one arrive at the others.
     Demo(crate::demo::Options),
     /// Ask any ALTO server, starting from the URI of its directory.
     Query(query::Options),

@@ -100,8 +100,10 @@ impl Fault {
 pub(super) fn described(path: &Path, text: &str, faults: &[Fault]) -> Vec<String> {
     let source = Source::new(text);
     let describe = |fault: &Fault| {
-        let at = fault.span.as_ref().map_or(0, |span| span.start);
-        let place = source.place(at, &fault.steps);
+        let Some(span) = &fault.span else {
+            return format!("{}: {}", path.display(), fault.message);
+        };
+        let place = source.place(span.start, &fault.steps);
         let beside = fault.beside.as_ref();
         let beside = beside.map(|other| source.place(other.start, &[]).line);
         let beside = beside.map_or_else(String::new, |line| format!(" (see line {line})"));

@@ -16,6 +16,7 @@ use rustls_pki_types::pem::PemObject;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::api::s2s::KeyDocument;
+use crate::runtime::pem;
 
 /// What stands before a public key's text.
 const PREFIX: &str = "ed25519:";
@@ -130,8 +131,16 @@ pub enum KeyError {
     #[error("{0} is there already; name another file, or move it away")]
     Exists(String),
     /// The file holds no key.
-    #[error("{0} holds no Ed25519 key in PEM (PKCS #8); make one with `altofed keygen`")]
-    NoKey(String),
+    #[error(
+        "{file} holds no Ed25519 key in PEM (PKCS #8): {fault}; write it again from its source, \
+         or make one with `altofed keygen`"
+    )]
+    NoKey {
+        /// Which.
+        file: String,
+        /// What is wrong with it.
+        fault: String,
+    },
     /// Everybody can read the file.
     #[error("{0} can be read by everybody; `chmod 600` it")]
     Open(String),
@@ -146,7 +155,7 @@ impl KeyError {
             KeyError::Random => KeyError::Random,
             KeyError::File { source, .. } => KeyError::File { file, source },
             KeyError::Exists(_) => KeyError::Exists(file),
-            KeyError::NoKey(_) => KeyError::NoKey(file),
+            KeyError::NoKey { fault, .. } => KeyError::NoKey { file, fault },
             KeyError::Open(_) => KeyError::Open(file),
         }
     }
@@ -172,14 +181,19 @@ impl SigningKey {
             file: file(),
             source,
         };
-        let no_key = || KeyError::NoKey(file());
+        let no_key = |fault: &str| KeyError::NoKey {
+            file: file(),
+            fault: fault.to_owned(),
+        };
         if is_open(path).map_err(failed)? {
             return Err(KeyError::Open(file()));
         }
         let pem = fs::read(path).map_err(failed)?;
-        let der = PrivatePkcs8KeyDer::from_pem_slice(&pem).map_err(|_| no_key())?;
-        let pair = Ed25519KeyPair::from_pkcs8(der.secret_pkcs8_der()).map_err(|_| no_key())?;
-        Self::of(pair).ok_or_else(no_key)
+        let der = PrivatePkcs8KeyDer::from_pem_slice(&pem);
+        let der = der.map_err(|error| no_key(&pem::fault(&error)))?;
+        let other = "its key is of another kind";
+        let pair = Ed25519KeyPair::from_pkcs8(der.secret_pkcs8_der()).map_err(|_| no_key(other))?;
+        Self::of(pair).ok_or_else(|| no_key(other))
     }
 
     /// Writes the key to a new PEM file that only its owner can read.
@@ -424,7 +438,10 @@ mod tests {
         let mut file = create_private(&path).expect("a file");
         file.write_all(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
             .expect("written");
-        assert!(matches!(SigningKey::load(&path), Err(KeyError::NoKey(_))));
+        assert!(matches!(
+            SigningKey::load(&path),
+            Err(KeyError::NoKey { .. })
+        ));
     }
 
     #[cfg(unix)]

@@ -38,6 +38,7 @@ const fn beside(coding: Coding, effort: Effort) -> u64 {
 /// are written by rows on the pool.
 pub(super) const SMALL: WorkLimits = WorkLimits {
     cells: 20_000,
+    cells_key: "max_answer_cells",
     bytes: 512 * 1024,
     memory: u64::MAX,
 };

@@ -49,7 +49,7 @@ pub use metrics::NodeMetrics;
 pub use push::{Followed, Push, Settings as UpdateSettings};
 pub use socket::{
     Client, ClientAuth, ClientCertificate, Counts, ListenError, Listener, ListenerStats, Peer,
-    Settings, Tls, TlsError, TlsFiles,
+    Reserved, Settings, Tls, TlsError, TlsFiles,
 };
 pub use telemetry::Telemetry;
 

@@ -27,10 +27,10 @@ use tokio::sync::watch;
 use crate::auth::Access;
 use crate::compile::MergePolicy;
 use crate::config::{Config, FileError};
-use crate::federation::{self, Federation, KeyError, SigningKey};
+use crate::federation::{self, Federation, KeyError, Keyring, SigningKey};
 use crate::http::{
-    Answers, App, Bodies, BodySettings, Documents, Followed, ListenError, Listener, NodeMetrics,
-    Parts, Push, Settings, Telemetry, Tls, TlsError, UpdateSettings, counted_for, limit, refuse,
+    Answers, App, Bodies, BodySettings, Documents, Followed, ListenError, NodeMetrics, Parts, Push,
+    Reserved, Settings, Telemetry, Tls, TlsError, UpdateSettings, counted_for, limit, refuse,
     router,
 };
 use crate::ingest::{Ledger, LoadError, Rules};
@@ -159,6 +159,8 @@ impl Node {
             merging,
         } = ground;
         let tls = config.node.tls.as_ref().map(Tls::load).transpose()?;
+        // Before the store: whoever cannot listen has not touched it.
+        let place = Reserved::new(config.node.listen)?;
         let lanes = Lanes::start(config.node.threads)?;
         let pool = lanes.facts.clone();
         let (directory, settings) = (config.node.data_dir.clone(), config.store.clone());
@@ -171,6 +173,12 @@ impl Node {
         let ledger = Arc::new(ledger);
         let keys = &config.federation.own;
         if keys.make_key && !keys.keys.key.exists() {
+            if ledger.durable().borrow().facts.revision > 0 {
+                tracing::warn!(
+                    "there is no signing key where it was: another one is made, and peers hold \
+                     this domain until they accept it; put the former file back if you can"
+                );
+            }
             let saved = SigningKey::generate()?.save(&keys.keys.key);
             saved.map_err(|error| error.of_key("federation.key"))?;
         }
@@ -201,7 +209,7 @@ impl Node {
         let (pipeline, published) =
             pipeline::start(domain, inputs, others, own, &lanes, merging, clock.clone());
 
-        let listener = Listener::bind(config.node.listen).await?;
+        let listener = place.listen()?;
         let address = listener.local_addr();
         let base_url = config.base_url(address);
         let (access, access_read) = watch::channel(Arc::new(config.access_rules()));
@@ -354,6 +362,7 @@ impl Node {
             return Err(ReloadError::NeedsRestart(cold));
         }
         config.check_files()?;
+        Keyring::load(&config.federation.own.keys).map_err(FileError::from)?;
         if let (Some(tls), Some(files)) = (&self.tls, &config.node.tls) {
             tls.reload(files).map_err(FileError::from)?;
         }

@@ -18,6 +18,8 @@ pub struct Work {
 pub struct WorkLimits {
     /// See [`Work::cells`].
     pub cells: u64,
+    /// The key of the configuration that says so.
+    pub cells_key: &'static str,
     /// See [`Work::bytes`].
     pub bytes: u64,
     /// See [`Work::memory`].
@@ -29,7 +31,7 @@ impl WorkLimits {
     /// within.
     pub fn exceeded(&self, work: &Work) -> Option<Exceeded> {
         let limits = [
-            ("max_answer_cells", "cells to read", work.cells, self.cells),
+            (self.cells_key, "cells to read", work.cells, self.cells),
             ("max_answer_bytes", "bytes to send", work.bytes, self.bytes),
             (
                 "max_bytes_per_client",

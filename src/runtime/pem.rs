@@ -7,10 +7,10 @@ use rustls_pki_types::pem::Error;
 pub fn fault(error: &Error) -> String {
     let words = match error {
         Error::MissingSectionEnd { .. } => {
-            "a section has no END line of its own: has the file lost its line breaks?"
+            "a section has no END line of its own, as in a file that lost its line breaks"
         }
         Error::IllegalSectionStart { .. } => {
-            "a BEGIN line does not end after five dashes: has the file lost its line breaks?"
+            "a BEGIN line does not end after five dashes, as in a file that lost its line breaks"
         }
         Error::Base64Decode(_) => "what stands between BEGIN and END is no base64",
         Error::Io(error) => return error.to_string(),

@@ -482,9 +482,12 @@ fn the_log_is_json_where_asked_and_names_its_fields() {
 }
 
 #[test]
-fn the_demo_joins_ten_networks_asks_and_ends() {
-    let said = done(&["demo", "--once"]);
+fn the_demo_joins_ten_networks_asks_and_ends_though_its_address_is_taken() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("an address");
+    let taken = taken.local_addr().expect("an address").to_string();
+    let said = done(&["demo", "--once", "--listen", &taken]);
     for words in [
+        "taking a free port instead",
         "switch   knows 10 of 10 networks",
         "POST http://127.0.0.1:",
         "over esnet-ashburn-geant-amsterdam",

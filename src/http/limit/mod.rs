@@ -117,6 +117,7 @@ impl Settings {
     pub(in crate::http) fn work(&self) -> WorkLimits {
         WorkLimits {
             cells: self.max_answer_cells,
+            cells_key: "max_answer_cells",
             bytes: self.max_answer_bytes,
             memory: self.answers().largest().saturating_sub(BESIDE),
         }

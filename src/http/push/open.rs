@@ -334,7 +334,10 @@ impl Asked<'_> {
         if !is_full_map {
             let settings = self.app.push.followed().settings();
             let mut limits = self.app.limits.borrow().work();
-            limits.cells = limits.cells.min(settings.max_cells_per_client);
+            if settings.max_cells_per_client < limits.cells {
+                limits.cells = settings.max_cells_per_client;
+                limits.cells_key = "max_cells_per_client";
+            }
             if let Some(exceeded) = limits.exceeded(&work) {
                 return Err(too_much(&rendering, &exceeded));
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
@@ -55,20 +55,59 @@ pub struct ListenError {
     pub source: io::Error,
 }
 
-impl Listener {
-    /// Binds `address`; port 0 has the system choose one, see [`Listener::local_addr`].
+/// An address that is ours, and that nobody can connect to yet.
+#[derive(Debug)]
+pub struct Reserved {
+    socket: TcpSocket,
+    address: SocketAddr,
+}
+
+impl Reserved {
+    /// Reserves `address`; port 0 has the system choose one.
     ///
     /// # Errors
     /// [`ListenError`] when the address is taken, not this machine's, or not allowed.
-    pub async fn bind(address: SocketAddr) -> Result<Listener, ListenError> {
+    pub fn new(address: SocketAddr) -> Result<Reserved, ListenError> {
         let failed = |source| ListenError { address, source };
-        let tcp = TcpListener::bind(address).await.map_err(failed)?;
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        };
+        let socket = socket.map_err(failed)?;
+        // As a listener of the library: what lingers of connections before a restart is no
+        // hindrance, another listener is.
+        #[cfg(unix)]
+        socket.set_reuseaddr(true).map_err(failed)?;
+        socket.bind(address).map_err(failed)?;
+        Ok(Reserved { socket, address })
+    }
+
+    /// Has clients connect.
+    ///
+    /// # Errors
+    /// [`ListenError`] when another program listens there by now.
+    pub fn listen(self) -> Result<Listener, ListenError> {
+        /// How many connections may wait to be accepted.
+        const BACKLOG: u32 = 1024;
+        let address = self.address;
+        let failed = |source| ListenError { address, source };
+        let tcp = self.socket.listen(BACKLOG).map_err(failed)?;
         let local = tcp.local_addr().map_err(failed)?;
         Ok(Listener {
             tcp,
             local,
             stats: ListenerStats::default(),
         })
+    }
+}
+
+impl Listener {
+    /// Binds `address`; port 0 has the system choose one, see [`Listener::local_addr`].
+    ///
+    /// # Errors
+    /// As [`Reserved::new`].
+    pub fn bind(address: SocketAddr) -> Result<Listener, ListenError> {
+        Reserved::new(address)?.listen()
     }
 
     /// The address that clients connect to, with the port that was chosen.

@@ -20,7 +20,7 @@ mod watchdog;
 mod wire;
 mod x509;
 
-pub use listener::{ListenError, Listener};
+pub use listener::{ListenError, Listener, Reserved};
 pub use peer::{Client, ClientCertificate, Peer};
 pub use settings::Settings;
 pub(super) use shares::{Place, Shares};

@@ -174,6 +174,11 @@ async fn a_reload_whose_files_cannot_be_used_changes_nothing() {
         assert!(refused.contains(named), "{refused}");
         assert_eq!(status(&node, NOC).await, 200);
     }
+    // The key that the node made is gone.
+    let same = node.config_with("");
+    std::fs::remove_file(&same.federation.own.keys.key).expect("removed");
+    let refused = node.node().reload(same).expect_err("no key").to_string();
+    assert!(refused.contains("federation.key"), "{refused}");
 }
 
 #[tokio::test]

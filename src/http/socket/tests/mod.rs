@@ -41,7 +41,7 @@ impl Site {
 
     async fn with(router: Router, settings: Settings, tls: Option<Tls>) -> Site {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listener = Listener::bind(loopback).await.unwrap();
+        let listener = Listener::bind(loopback).unwrap();
         let (addr, stats) = (listener.local_addr(), listener.stats());
         let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
         let (signal, drain) = Drain::new();
