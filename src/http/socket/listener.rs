@@ -78,6 +78,8 @@ impl Reserved {
         // hindrance, another listener is.
         #[cfg(unix)]
         socket.set_reuseaddr(true).map_err(failed)?;
+        #[cfg(target_os = "linux")]
+        keep_little_unsent(&socket).map_err(failed)?;
         socket.bind(address).map_err(failed)?;
         Ok(Reserved { socket, address })
     }
@@ -99,6 +101,19 @@ impl Reserved {
             stats: ListenerStats::default(),
         })
     }
+}
+
+/// How many bytes that are not sent yet the kernel takes of a connection.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 * 1024;
+
+/// Has the kernel take more of a connection only when little of it is left to send, of all
+/// connections of a listener: else a client that reads nothing has megabytes copied for it, on
+/// the threads that serve sockets, and kept where no budget counts them. What is on its way is
+/// not bounded, so that a fast client far away is as fast.
+#[cfg(target_os = "linux")]
+fn keep_little_unsent(socket: &TcpSocket) -> io::Result<()> {
+    socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT)
 }
 
 impl Listener {
@@ -245,5 +260,22 @@ fn mend(error: &io::Error) -> &'static str {
 fn log_panic(end: Result<(), JoinError>) {
     if let Err(error) = end {
         tracing::error!(%error, "a request handler panicked and took its connection with it");
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn little_is_kept_unsent_of_each_connection() {
+        let listener = Listener::bind("127.0.0.1:0".parse().expect("an address"));
+        let listener = listener.expect("a free port");
+        let client = TcpStream::connect(listener.local_addr());
+        let (client, accepted) = tokio::join!(client, listener.tcp.accept());
+        let (accepted, _) = accepted.expect("a connection");
+        let most = socket2::SockRef::from(&accepted).tcp_notsent_lowat();
+        assert_eq!(most.expect("a number"), UNSENT);
+        drop(client);
     }
 }

@@ -301,6 +301,8 @@ async fn who_keeps_most_in_histories_forgets_first() {
     }
     for n in 1..=5 {
         change_all(&node, PIDS, n).await;
+        // Whoever asks for a view is shown what was written, so that no change is passed over.
+        assert_eq!(start(&honest, small()).await[1], n as u64 + 1);
         let kept = node.metric("altofed_http_history_bytes").await;
         assert!(kept <= 600_000.0, "{kept} bytes after {n} changes");
     }
