@@ -102,6 +102,8 @@ fn forwarded(config: &Config) -> Vec<String> {
 /// The configuration, if a node can run with it and the files that it names.
 fn usable(file: &Path) -> Result<Config, String> {
     let config = Config::load(file).map_err(|error| error.to_string())?;
-    config.check_files().map_err(|error| error.to_string())?;
+    config
+        .check_files(true)
+        .map_err(|error| error.to_string())?;
     Ok(config)
 }

@@ -58,27 +58,24 @@ pub(super) fn exposed(
 ) -> Vec<Fault> {
     let mut found = Vec::new();
     let mut file = |span: Range<usize>, key: &'static str, used: Use, file: &Path| {
-        let (may, mend) = match (used, Others::of(file)) {
-            (
-                _,
-                Others {
-                    write: false,
-                    read: false,
-                },
-            )
-            | (Use::Trust, Others { write: false, .. }) => return,
-            (Use::Secret, _) => ("read or write", "o-rw"),
-            (Use::Trust, _) => ("write", "o-w"),
+        let others = Others::of(file);
+        let is_secret = used == Use::Secret;
+        let is_exposed = others.write || is_secret && others.read;
+        if !is_exposed {
+            return;
+        }
+        let (may, mend) = match is_secret {
+            true => ("read or write", "o-rw"),
+            false => ("write", "o-w"),
         };
         let why =
             format!("everybody on this machine can {may} the file of `{key}`; `chmod {mend}` it");
-        // A table that is written in a line has no places of its own.
-        let table = key.split_once('.').map_or(key, |(table, _)| table);
         let fault = Fault::new(span, why);
-        found.push(if table == "tls" {
-            fault
-        } else {
-            fault.at(table)
+        // `tls` is what the span is of.
+        found.push(match key.split_once('.') {
+            Some(("tls", _)) => fault,
+            Some((table, _)) => fault.at(table),
+            None => fault.at(key),
         });
     };
     if let Some(tls) = tls {

@@ -140,16 +140,18 @@ impl Config {
         }
     }
 
-    /// Reads the files that it names, as a node does that runs with it.
+    /// Reads the files that it names, as a node does that runs with it. A node makes the signing
+    /// key itself at its first start, if it is not named: only then it may be missing.
     ///
     /// # Errors
     /// One cannot be used.
-    pub fn check_files(&self) -> Result<(), FileError> {
+    pub fn check_files(&self, before_the_start: bool) -> Result<(), FileError> {
         if let Some(files) = &self.node.tls {
             Tls::load(files)?;
         }
         let own = &self.federation.own;
-        if !own.make_key || own.keys.key.exists() {
+        let is_to_be_made = before_the_start && own.make_key && !own.keys.key.exists();
+        if !is_to_be_made {
             Keyring::load(&own.keys)?;
         }
         for peer in self.federation.peers.values() {

@@ -5,8 +5,6 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::rand;
-
 use crate::api::s2s::SpokenProtocol;
 use crate::client::{
     FollowBounds, FollowError, News, PeerClient, PeerError, StreamError, StreamEvent, Update,
@@ -19,7 +17,7 @@ use super::archive::{CopyName, PeerRow};
 use super::braking::Outcome;
 use super::copy::DomainCopy;
 use super::nudge::Nudge;
-use super::pace::{Allowance, Pace};
+use super::pace::{Allowance, FIRST_WAIT, LONGEST_WAIT, Pace, back_off, jittered};
 use super::pending::Readings;
 use super::plain::{self, Fetched, Following, Plain, PlainSettings, Seen};
 use super::pushed::{Broken, Heard, Pushed};
@@ -27,12 +25,6 @@ use super::refusal::Refusal;
 use super::settings::{PeerSettings, Protocol};
 use super::shared::Shared;
 use super::sync::Reader;
-
-/// The wait after the first failure; it doubles with each further one.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-
-/// The longest wait after a failure.
-const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// The wait after the first change of a domain that is pushed, and the longest: a
 /// domain that changes all the time is taken once a minute. Ours signs once a second
@@ -635,54 +627,9 @@ fn is_plain(refusal: &Refusal) -> bool {
     }
 }
 
-/// How long to wait after this many failures in a row: twice as long each
-/// time, and by chance up to half of that less, so that those who failed
-/// together do not come back together. Not before the peer wants it.
-fn back_off(failures: u32, asked: Option<Duration>) -> Duration {
-    let doubled = 1_u32
-        .checked_shl(failures.saturating_sub(1))
-        .unwrap_or(u32::MAX);
-    let longest = FIRST_WAIT.saturating_mul(doubled).min(LONGEST_WAIT);
-    let asked = asked.unwrap_or_default().min(LONGEST_WAIT);
-    longest.mul_f64(0.5 + chance() / 2.0).max(asked)
-}
-
-/// A time by chance up to a tenth shorter, so that peers are not all read at
-/// once.
-fn jittered(interval: Duration) -> Duration {
-    interval.mul_f64(0.9 + chance() / 10.0)
-}
-
-/// A number from 0 to 1, by chance.
-fn chance() -> f64 {
-    let mut bytes = [0; 4];
-    // Without randomness nothing is wrong but that all come at once.
-    let _none = rand::fill(&mut bytes);
-    f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_wait_doubles_up_to_five_minutes_and_is_at_least_half() {
-        for (failures, most) in [(1, 1), (2, 2), (5, 16), (9, 256), (10, 300), (200, 300)] {
-            let most = Duration::from_secs(most);
-            for _ in 0..20 {
-                let wait = back_off(failures, None);
-                assert!(wait <= most && wait >= most / 2, "{failures}: {wait:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_peer_is_not_asked_before_it_wants_to_be_but_within_five_minutes() {
-        let wait = |seconds| back_off(1, Some(Duration::from_secs(seconds)));
-        assert_eq!(wait(30), Duration::from_secs(30));
-        assert_eq!(wait(86_400), LONGEST_WAIT);
-        assert!(wait(0) >= FIRST_WAIT / 2);
-    }
 
     #[test]
     fn only_the_absence_of_a_descriptor_makes_a_peer_plain() {

@@ -11,10 +11,8 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use crate::alto::media;
-use crate::api::s2s::{
-    Descriptor, KeyDocument, Manifest, ManifestEntry, ManifestResource, SpokenProtocol,
-};
-use crate::client::{Answer, Ask, Link, PeerClient, PeerError, Room, Rooms};
+use crate::api::s2s::{Descriptor, Manifest, ManifestEntry, ManifestResource, SpokenProtocol};
+use crate::client::{Answer, Ask, Link, PeerClient, PeerError, shown};
 use crate::ident::{Digest, DomainLabel};
 
 use super::archive::CopyName;
@@ -24,7 +22,6 @@ use super::copy::{DomainCopy, SignedManifest};
 use super::holdings::Stated;
 use super::import::{Former, Import, Parts, import};
 use super::manifest::{Received, Reception, content_digest};
-use super::pending::{Readings, Taken};
 use super::refusal::Refusal;
 use super::refused::{Lasts, Refused};
 use super::run::UPDATES;
@@ -32,11 +29,10 @@ use super::settings::PeerSettings;
 use super::shared::Shared;
 use super::trust::{Signer, Via};
 
-/// Where a node's descriptor is, on the origin of its directory.
-const WELL_KNOWN: &str = "/.well-known/alto-federation";
+mod descriptor;
+mod given;
 
-/// How many bytes a descriptor may have.
-const MAX_DESCRIPTOR: usize = 64 * 1024;
+use given::Given;
 
 /// How long the documents of one domain may take together: others wait for the room.
 const PENDING_FOR: Duration = Duration::from_secs(15 * 60);
@@ -58,13 +54,6 @@ pub(super) struct Reader {
     /// What came on the peer's update stream, until the manifest of its domain does: of
     /// each resource the last that came.
     given: BTreeMap<DomainLabel, BTreeMap<String, Given>>,
-}
-
-/// A document that came on the update stream.
-struct Given {
-    digest: Digest,
-    body: Bytes,
-    _room: Taken,
 }
 
 /// The manifests that a peer passes, and their entity tag.
@@ -196,92 +185,6 @@ impl Reader {
         entry.domain == *domain && (is_same || entry.serial < copy.serial)
     }
 
-    /// The document with a digest, if it is here.
-    pub(super) async fn body(&self, digest: &Digest) -> Result<Option<Bytes>, Refusal> {
-        match self.given(digest) {
-            Some(body) => Ok(Some(body.clone())),
-            None => Ok(self.shared.archive.blob(digest).await?),
-        }
-    }
-
-    /// Room for the events of the update stream.
-    pub(super) fn room(&self) -> Box<dyn Room> {
-        Readings::of(&self.shared, &self.peer).room()
-    }
-
-    /// Keeps a map of a domain that came on the stream until a manifest names it; whether
-    /// there is room for it.
-    pub(super) fn give(
-        &mut self,
-        domain: &DomainLabel,
-        id: String,
-        digest: Digest,
-        body: Bytes,
-    ) -> bool {
-        let of_it = self.given.entry(domain.clone()).or_default();
-        // What it replaces makes room for it.
-        of_it.remove(&id);
-        let given = self.given.values().flat_map(BTreeMap::values);
-        let pending: usize = given.map(|given| given.body.len()).sum();
-        if pending.saturating_add(body.len()) > self.peer.import.max_pending {
-            return false;
-        }
-        let room = self
-            .shared
-            .pending
-            .try_take(&self.peer.domain, body.len() as u64);
-        let Some(_room) = room else {
-            return false;
-        };
-        let given = Given {
-            digest,
-            body,
-            _room,
-        };
-        self.given
-            .entry(domain.clone())
-            .or_default()
-            .insert(id, given);
-        true
-    }
-
-    /// Whether maps of a domain wait for its manifest.
-    pub(super) fn has_given(&self, domain: &DomainLabel) -> bool {
-        self.given.contains_key(domain)
-    }
-
-    /// A document that came on the stream.
-    fn given(&self, digest: &Digest) -> Option<&Bytes> {
-        let mut given = self.given.values().flat_map(BTreeMap::values);
-        let found = given.find(|given| given.digest == *digest);
-        found.map(|given| &given.body)
-    }
-
-    /// Keeps nothing any longer that came of a domain.
-    pub(super) fn give_up(&mut self, domain: &DomainLabel) {
-        self.given.remove(domain);
-    }
-
-    /// Keeps nothing any longer that came on the stream: it is no more.
-    pub(super) fn give_up_all(&mut self) {
-        self.given.clear();
-    }
-
-    /// # Errors
-    /// So many bytes came on the stream since it told something new. All maps of all domains
-    /// that are within the budgets of a peer may come before the first manifest does, and have
-    /// twice as many as may wait.
-    pub(super) fn check_flood(&self, bytes: usize) -> Result<(), Refusal> {
-        let most = self.peer.import.max_pending.saturating_mul(2);
-        match bytes > most {
-            true => Err(Refusal::Limit(format!(
-                "the peer pushed {bytes} bytes, and no manifest among them that tells something \
-                 new; at most {most} are taken, twice what may wait for one (max_pending)"
-            ))),
-            false => Ok(()),
-        }
-    }
-
     /// How many bytes a document may have.
     pub(super) fn max_bytes(&self) -> usize {
         self.peer.import.max_bytes
@@ -408,64 +311,6 @@ impl Reader {
             }
             self.manifests = None;
         }
-        Ok(())
-    }
-
-    /// Reads the descriptor: where the rest is, and which keys there are. It is
-    /// never asked for by an entity tag: nothing signs it, and one that came
-    /// damaged would be confirmed for ever. It is short.
-    ///
-    /// It is at the well-known place of the origin, or where the directory announces it: the
-    /// origin of a node below a path may be another's.
-    pub(super) async fn describe(&mut self) -> Result<(), Refusal> {
-        let well_known = self.join(&self.peer.directory, WELL_KNOWN)?;
-        let known = self.announced.take();
-        let place = known.clone().unwrap_or(well_known);
-        let refusal = match self.describe_at(&place).await {
-            Err(refusal) if may_be_elsewhere(&refusal) => refusal,
-            outcome => {
-                self.announced = known;
-                return outcome;
-            }
-        };
-        let most = self.peer.import.max_bytes;
-        // Whoever has no directory for us has no announcement either.
-        let announced = self.client.announced(&self.peer.directory, most).await;
-        let Some(url) = announced.ok().flatten().filter(|url| *url != place) else {
-            return Err(refusal);
-        };
-        self.client.check_url(&url)?;
-        match self.describe_at(&url).await {
-            Err(refusal) if may_be_elsewhere(&refusal) => Err(Refusal::Peer(format!(
-                "its directory announces a descriptor, which cannot be had ({refusal}); what is \
-                 in front of the peer has to forward it, as `altofed check` says there"
-            ))),
-            outcome => {
-                self.announced = Some(url);
-                outcome
-            }
-        }
-    }
-
-    async fn describe_at(&mut self, url: &Url) -> Result<(), Refusal> {
-        let ask = Ask {
-            max_bytes: Some(MAX_DESCRIPTOR),
-            ..Ask::new(url, media::JSON)
-        };
-        let document: Descriptor = read(url, &self.fetch(ask).await?)?;
-        if document.domain != self.peer.domain {
-            return Err(Refusal::Peer(format!(
-                "{url} is of the domain {}, and {} is configured; mend `domain` or `directory`",
-                document.domain, self.peer.domain
-            )));
-        }
-        if self.shown() != document.keys {
-            // It may be signed by one that it did not show.
-            let own = &self.peer.domain;
-            let is_own = |peer: &DomainLabel, domain: &DomainLabel| peer == own && domain == own;
-            self.shared.copies.reconsider(is_own);
-        }
-        self.descriptor = Some(document);
         Ok(())
     }
 
@@ -675,7 +520,7 @@ impl Reader {
 
     fn too_slow(&self) -> Refusal {
         Refusal::Client(PeerError::Timeout {
-            url: self.peer.directory.to_string(),
+            url: shown(&self.peer.directory),
             limit: PENDING_FOR,
         })
     }
@@ -751,12 +596,6 @@ impl Reader {
         }
     }
 
-    /// The keys that the peer shows.
-    fn shown(&self) -> &[KeyDocument] {
-        let descriptor = self.descriptor.as_ref();
-        descriptor.map_or(&[], |known| &known.keys)
-    }
-
     /// A URL of the peer's server-to-server API.
     fn s2s(&self, path: &str) -> Result<Url, Refusal> {
         let base = self.descriptor.as_ref().map(|known| &known.s2s);
@@ -818,21 +657,6 @@ fn former_of(copy: &DomainCopy) -> Option<Former<'_>> {
         manifest: &signed.manifest,
         view: &copy.view,
     })
-}
-
-/// Whether the answer tells only of the place that was asked: nothing or something else
-/// is there.
-fn may_be_elsewhere(refusal: &Refusal) -> bool {
-    match refusal {
-        // Who wants to be left alone for a while is the right one.
-        Refusal::Client(PeerError::Status { retry_after, .. }) => retry_after.is_none(),
-        Refusal::Client(error) => matches!(
-            error,
-            PeerError::MediaType { .. } | PeerError::Body { .. } | PeerError::Elsewhere { .. }
-        ),
-        Refusal::Form(_) | Refusal::Peer(_) => true,
-        _ => false,
-    }
 }
 
 /// Reads a document of the peer. One that cannot be read is no document of

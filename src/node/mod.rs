@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use crate::auth::Access;
 use crate::compile::MergePolicy;
 use crate::config::{Config, FileError};
-use crate::federation::{self, Federation, KeyError, Keyring, SigningKey};
+use crate::federation::{self, Federation, KeyError, SigningKey};
 use crate::http::{
     Answers, App, Bodies, BodySettings, Documents, Followed, ListenError, NodeMetrics, Parts, Push,
     Reserved, Settings, Telemetry, Tls, TlsError, UpdateSettings, counted_for, limit, refuse,
@@ -361,8 +361,7 @@ impl Node {
         if !cold.is_empty() {
             return Err(ReloadError::NeedsRestart(cold));
         }
-        config.check_files()?;
-        Keyring::load(&config.federation.own.keys).map_err(FileError::from)?;
+        config.check_files(false)?;
         if let (Some(tls), Some(files)) = (&self.tls, &config.node.tls) {
             tls.reload(files).map_err(FileError::from)?;
         }

@@ -116,41 +116,42 @@ impl<'s> Kept<'s> {
     }
 
     fn count(&mut self, owner: Option<Client>, history: &History<Arc<View>>) {
-        let of_owner = self.of_owner.entry(owner).or_default();
-        *of_owner += history.memory();
-        self.all += history.memory();
+        let memory = history.memory();
+        *self.of_owner.entry(owner).or_default() += memory;
+        self.all += memory;
         for view in history.snapshots().map(place) {
-            let bytes = self.sizes.get(&view).copied().unwrap_or(0);
-            for (count, sum) in [
-                (self.views.entry(view).or_default(), &mut self.all),
-                (
-                    self.views_of.entry((owner, view)).or_default(),
-                    &mut *of_owner,
-                ),
-            ] {
+            self.of_view(owner, view, |count, sum, bytes| {
                 *sum += if *count == 0 { bytes } else { 0 };
                 *count += 1;
-            }
+            });
         }
     }
 
     fn uncount(&mut self, owner: Option<Client>, history: &History<Arc<View>>) {
-        let of_owner = self.of_owner.entry(owner).or_default();
-        *of_owner -= history.memory();
-        self.all -= history.memory();
+        let memory = history.memory();
+        *self.of_owner.entry(owner).or_default() -= memory;
+        self.all -= memory;
         for view in history.snapshots().map(place) {
-            let bytes = self.sizes.get(&view).copied().unwrap_or(0);
-            for (count, sum) in [
-                (self.views.entry(view).or_default(), &mut self.all),
-                (
-                    self.views_of.entry((owner, view)).or_default(),
-                    &mut *of_owner,
-                ),
-            ] {
+            self.of_view(owner, view, |count, sum, bytes| {
                 *count -= 1;
                 *sum -= if *count == 0 { bytes } else { 0 };
-            }
+            });
         }
+    }
+
+    /// Changes how many histories have a view, and the sum that its bytes are in: of all, and of
+    /// one owner.
+    fn of_view(
+        &mut self,
+        owner: Option<Client>,
+        view: usize,
+        change: impl Fn(&mut usize, &mut usize, usize),
+    ) {
+        let bytes = self.sizes.get(&view).copied().unwrap_or(0);
+        change(self.views.entry(view).or_default(), &mut self.all, bytes);
+        let of_owner = self.of_owner.entry(owner).or_default();
+        let count = self.views_of.entry((owner, view)).or_default();
+        change(count, of_owner, bytes);
     }
 }
 

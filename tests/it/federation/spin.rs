@@ -149,10 +149,8 @@ async fn what_is_signed_ahead_is_taken_when_the_clock_has_come_so_far() {
     assert_eq!(pair.a.cost_inside(2).await, Some(21.0));
 }
 
-/// A relay that is healthy passes a domain that is not taken: the relay is followed
-/// all the same.
-#[tokio::test]
-async fn one_domain_that_is_refused_does_not_have_its_healthy_relay_read_again() {
+/// A pair whose second node passes the domain of a third, which is returned.
+async fn relayed() -> (Pair, Member) {
     let mut pair = Pair::start(SignedDuration::ZERO).await;
     let mut c = Member::start(3).await;
     c.states(&[]).await;
@@ -167,6 +165,14 @@ async fn one_domain_that_is_refused_does_not_have_its_healthy_relay_read_again()
     pair.b.until_cost(3, Some(inside(3))).await;
     c.nudge();
     c.until_state(2, PeerState::Synced, "").await;
+    (pair, c)
+}
+
+/// A relay that is healthy passes a domain that is not taken: the relay is followed
+/// all the same.
+#[tokio::test]
+async fn one_domain_that_is_refused_does_not_have_its_healthy_relay_read_again() {
+    let (mut pair, c) = relayed().await;
     pair.reads("", "import.max_path = 1\n");
     pair.refuses(&c, 3, "path").await;
     pair.a.until_state(2, PeerState::Synced, "").await;
@@ -182,20 +188,7 @@ async fn one_domain_that_is_refused_does_not_have_its_healthy_relay_read_again()
 /// change of it comes as a patch of what was refused before, and the stream goes on.
 #[tokio::test]
 async fn a_domain_that_comes_to_be_refused_does_not_end_the_stream_of_its_healthy_relay() {
-    let mut pair = Pair::start(SignedDuration::ZERO).await;
-    let mut c = Member::start(3).await;
-    c.states(&[]).await;
-    c.until_signed().await;
-    let silent = format!("{SELDOM}refresh.push = false\n");
-    c.join([Join {
-        more: &silent,
-        ..Join::to(2, &pair.b.url)
-    }]);
-    let joins = [Join::to(1, &pair.a.url), Join::to(3, &c.url)];
-    pair.b.join(joins);
-    pair.b.until_cost(3, Some(inside(3))).await;
-    c.nudge();
-    c.until_state(2, PeerState::Synced, "").await;
+    let (mut pair, c) = relayed().await;
     pair.reads("", "import.max_prefixes = 5\n");
     pair.a.until_cost(3, Some(inside(3))).await;
     until_followed(&pair.b).await;
