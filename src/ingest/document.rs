@@ -3,16 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use crate::alto::cost::CostTable;
 use crate::alto::network::Groups;
 use crate::alto::property::PropertyMap;
 use crate::compile::{Interconnects, SourceFacts, Stated};
-use crate::ident::{Digest, MetricName, PidName, Sha256, SourceName, Tag};
+use crate::ident::{MetricName, SourceName, Tag};
 use crate::net::Matrix;
-
-use super::rows::{Rows, write_group};
 
 /// Which document of a source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,25 +101,6 @@ pub enum Document {
     Interconnects(Arc<Interconnects>),
 }
 
-/// The canonical text of a document, in rows of one PID, source or entity, so
-/// that a store can tell which of them changed. The rows joined are the text.
-pub struct Text {
-    rows: Vec<Vec<u8>>,
-    tag: Tag,
-}
-
-impl Text {
-    /// The rows.
-    pub fn into_rows(self) -> Vec<Vec<u8>> {
-        self.rows
-    }
-
-    /// The tag of the text.
-    pub fn tag(&self) -> &Tag {
-        &self.tag
-    }
-}
-
 impl Document {
     /// What the source states at this path.
     pub fn of(facts: &SourceFacts, path: &DocumentPath) -> Option<Self> {
@@ -212,11 +189,6 @@ impl Document {
         }
     }
 
-    /// The rows of its canonical text, each written when it is asked for.
-    pub fn rows(&self) -> Rows {
-        Rows::of(self.clone())
-    }
-
     /// About how many bytes of memory it takes that it does not share with others.
     pub fn bytes(&self) -> u64 {
         /// A PID with its place in a map.
@@ -261,34 +233,6 @@ impl Document {
             Self::Costs(_) => crate::alto::cost::MEMBER,
             Self::Properties(_) => crate::alto::property::MEMBER,
             Self::Interconnects(_) => "interconnects",
-        }
-    }
-
-    /// The document as canonical text.
-    pub fn text(&self) -> Text {
-        let mut rows = self.rows();
-        let rows: Vec<Vec<u8>> = match self {
-            // The longest ones, written side by side.
-            Self::Network(groups) => {
-                let row = |(index, (pid, group)): (usize, (&PidName, &Arc<_>))| {
-                    let mut out = Vec::new();
-                    write_group(&mut out, index == 0, pid, group);
-                    out
-                };
-                let groups: Vec<_> = groups.iter().enumerate().collect();
-                let mut written: Vec<Vec<u8>> = rows.next().into_iter().collect();
-                written.par_extend(groups.into_par_iter().map(row));
-                written.push(b"}}".to_vec());
-                written
-            }
-            _ => rows.collect(),
-        };
-        let mut hasher = Sha256::new();
-        rows.iter().for_each(|row| hasher.update(row));
-        let digest: Digest = hasher.finish();
-        Text {
-            rows,
-            tag: digest.into(),
         }
     }
 }

@@ -9,10 +9,10 @@ use crate::runtime::{Pool, PoolError};
 use crate::store::{Record, Store, StoreError};
 
 use super::document::{Document, DocumentPath};
-use super::ledger::Rules;
 use super::read::{Limits, Reader};
 use super::revision::Account;
 use super::transaction::Replacements;
+use super::write::Rules;
 
 pub(super) fn account(record: &Record) -> Option<Account> {
     serde_json::from_slice(&record.body).ok()

@@ -1,13 +1,16 @@
 //! A document's text, row by row: of a large one no more than a row is in memory.
 
 use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::Arc;
+
+use rayon::prelude::*;
 
 use crate::alto::canonical::{write_string, write_value};
 use crate::alto::cost::GridWriter;
 use crate::alto::network::{AddressGroup, write_member_name};
 use crate::alto::property::{Entity, write_member};
 use crate::compile::Interconnect;
-use crate::ident::{Family, InterconnectId, PidName};
+use crate::ident::{Digest, Family, InterconnectId, PidName, Sha256, Tag};
 
 use super::document::Document;
 
@@ -39,7 +42,7 @@ enum Next {
 }
 
 impl Rows {
-    pub(super) fn of(document: Document) -> Self {
+    fn of(document: Document) -> Self {
         Self {
             document,
             next: Next::Head,
@@ -131,8 +134,62 @@ impl Iterator for Rows {
     }
 }
 
+/// The canonical text of a document, in rows of one PID, source or entity, so
+/// that a store can tell which of them changed. The rows joined are the text.
+pub struct Text {
+    rows: Vec<Vec<u8>>,
+    tag: Tag,
+}
+
+impl Text {
+    /// The rows.
+    pub fn into_rows(self) -> Vec<Vec<u8>> {
+        self.rows
+    }
+
+    /// The tag of the text.
+    pub fn tag(&self) -> &Tag {
+        &self.tag
+    }
+}
+
+impl Document {
+    /// The rows of its canonical text, each written when it is asked for.
+    pub fn rows(&self) -> Rows {
+        Rows::of(self.clone())
+    }
+
+    /// The document as canonical text.
+    pub fn text(&self) -> Text {
+        let mut rows = self.rows();
+        let rows: Vec<Vec<u8>> = match self {
+            // The longest ones, written side by side.
+            Self::Network(groups) => {
+                let row = |(index, (pid, group)): (usize, (&PidName, &Arc<_>))| {
+                    let mut out = Vec::new();
+                    write_group(&mut out, index == 0, pid, group);
+                    out
+                };
+                let groups: Vec<_> = groups.iter().enumerate().collect();
+                let mut written: Vec<Vec<u8>> = rows.next().into_iter().collect();
+                written.par_extend(groups.into_par_iter().map(row));
+                written.push(b"}}".to_vec());
+                written
+            }
+            _ => rows.collect(),
+        };
+        let mut hasher = Sha256::new();
+        rows.iter().for_each(|row| hasher.update(row));
+        let digest: Digest = hasher.finish();
+        Text {
+            rows,
+            tag: digest.into(),
+        }
+    }
+}
+
 /// Writes a PID with its prefixes.
-pub(super) fn write_group(out: &mut Vec<u8>, first: bool, pid: &PidName, group: &AddressGroup) {
+fn write_group(out: &mut Vec<u8>, first: bool, pid: &PidName, group: &AddressGroup) {
     out.extend_from_slice(if first { b"" } else { b"," });
     write_member_name(out, pid.as_str());
     group.write(out, &Family::ALL);

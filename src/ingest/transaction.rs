@@ -11,9 +11,10 @@ use crate::compile::{Facts, Interconnects, NetworkUnion, Policy, SourceFacts};
 use crate::ident::{Family, PidName, SourceName};
 use crate::net::PidIndex;
 
-use super::document::{Document, DocumentPath, Text};
+use super::document::{Document, DocumentPath};
 use super::operation::{Change, Operation};
 use super::read::{GroupPatch, Limits, Patch, Prefixes, Reader, interconnects_of};
+use super::rows::Text;
 
 /// What a transaction leads to.
 pub struct Applied {

@@ -1,11 +1,22 @@
-use super::{MAX_BODY, MAX_CHANGES, MAX_DOCUMENTS, MAX_NAME, StoreError, Table};
+//! A revision to be committed, and how large it may be.
+
+use super::{StoreError, Table};
+
+/// The largest body of a commit, in bytes.
+pub const MAX_BODY: usize = 1024 * 1024;
+/// The most documents there are at a time.
+pub const MAX_DOCUMENTS: usize = 65_536;
+/// The longest name of a document, in bytes.
+pub const MAX_NAME: usize = 255;
+/// The most rows changed by a commit.
+pub const MAX_CHANGES: usize = 4_096;
 
 /// One revision to be committed: all of it is stored, or nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Commit {
     /// One more than the newest revision there is when the commit is reached.
     pub revision: u64,
-    /// An account of it for readers of the log, up to [`MAX_BODY`](super::MAX_BODY).
+    /// An account of it for readers of the log, up to [`MAX_BODY`].
     pub body: Vec<u8>,
     /// The documents that change. `Some` replaces a document by the concatenation of its rows,
     /// `None` deletes it. Rows are kept together in storage, so that a row that stays the same

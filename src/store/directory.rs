@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{FreeSpace, StoreError, handle::size_on_disk, privacy, room::RESERVE};
+use super::{FreeSpace, StoreError, privacy, room::RESERVE};
 
 /// A store's directory, locked against other processes.
 pub(super) struct Directory {
@@ -271,4 +271,20 @@ pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
         }
         _ => Ok(()),
     }
+}
+
+/// The size of all files of a database, in bytes.
+pub(super) fn size_on_disk(database: &Path) -> io::Result<u64> {
+    let mut size = 0;
+    for entry in fs::read_dir(database)? {
+        let entry = entry?;
+        size += match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => size_on_disk(&entry.path())?,
+            Ok(metadata) => metadata.len(),
+            // The database removes files in the background.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
+        };
+    }
+    Ok(size)
 }

@@ -252,7 +252,7 @@ fn broken(error: sled::Error) -> StoreError {
 mod tests {
     use super::*;
     use crate::ident::Digest;
-    use crate::store::handle::size_on_disk;
+    use crate::store::directory::size_on_disk;
 
     #[test]
     fn a_database_under_constant_change_does_not_grow_for_ever() {

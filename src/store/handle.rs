@@ -1,10 +1,10 @@
-use std::{fs, io, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     Blobs, Commit, Durability, FreeSpace, Quarantine, Record, Room, Settings, StoreError, Table,
-    directory::Directory,
+    directory::{Directory, size_on_disk},
     ledger::{self, MAX_PENDING},
     read::Reading,
     room::Purpose,
@@ -311,19 +311,4 @@ async fn ended(failure: &Failure) -> StoreError {
         Ok(failure) => failure.clone().unwrap_or(StoreError::Closed),
         Err(_) => StoreError::Closed,
     }
-}
-
-pub(super) fn size_on_disk(database: &Path) -> io::Result<u64> {
-    let mut size = 0;
-    for entry in fs::read_dir(database)? {
-        let entry = entry?;
-        size += match entry.metadata() {
-            Ok(metadata) if metadata.is_dir() => size_on_disk(&entry.path())?,
-            Ok(metadata) => metadata.len(),
-            // The database removes files in the background.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-            Err(error) => return Err(error),
-        };
-    }
-    Ok(size)
 }

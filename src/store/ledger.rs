@@ -14,14 +14,6 @@ use super::{
     tree,
 };
 
-/// The largest body of a commit, in bytes.
-pub const MAX_BODY: usize = 1024 * 1024;
-/// The most documents there are at a time.
-pub const MAX_DOCUMENTS: usize = 65_536;
-/// The longest name of a document, in bytes.
-pub const MAX_NAME: usize = 255;
-/// The most rows changed by a commit.
-pub const MAX_CHANGES: usize = 4_096;
 /// The largest total of names, keys and values changed without a revision at a time, in bytes.
 pub const MAX_PENDING: usize = 5 * 1024;
 

@@ -52,13 +52,13 @@ mod writer;
 mod tests;
 
 pub use blobs::{BlobReader, Blobs};
-pub use commit::Commit;
+pub use commit::{Commit, MAX_BODY, MAX_CHANGES, MAX_DOCUMENTS, MAX_NAME};
 pub use engine::Durability;
 pub use error::StoreError;
 pub use export::export;
 pub use handle::{Opened, Store, Submitted};
 pub use import::import;
-pub use ledger::{MAX_BODY, MAX_CHANGES, MAX_DOCUMENTS, MAX_NAME, MAX_PENDING};
+pub use ledger::MAX_PENDING;
 pub use offline::{Compacted, Progress, Report, compact, verify};
 pub use record::Record;
 pub use recover::Quarantine;

@@ -10,9 +10,8 @@ use crate::ident::Digest;
 use super::{
     StoreError,
     build::{CACHE_BYTES, build},
-    directory::{self, Directory},
+    directory::{self, Directory, size_on_disk},
     engine::{Tree, contained},
-    handle::size_on_disk,
     ledger::Ledger,
     record::{Record, Stored},
     recover, tree,
