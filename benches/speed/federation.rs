@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use altofed::alto::network::AddressGroup;
-use altofed::compile::{Domain, Interconnect, Interconnects, MergePolicy, Relationship};
+use altofed::api::interconnect::Relationship;
+use altofed::compile::{Domain, Interconnect, Interconnects, MergePolicy};
 use altofed::ident::{Digest, DomainLabel, InterconnectId, MetricName, PidName};
 use altofed::net::{Lpm, Matrix, PidIndex};
 use altofed::publish::{Costs, Lookup, NetworkMap, Origin, Properties, View, ViewName};

@@ -3,7 +3,8 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use altofed::compile::{Domain, InterconnectState, MergePolicy, Merged, merged_view};
+use altofed::api::interconnect::InterconnectState;
+use altofed::compile::{Domain, MergePolicy, Merged, merged_view};
 
 use crate::federation::{self, METRICS};
 use crate::merge::pool;

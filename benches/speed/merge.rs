@@ -3,7 +3,8 @@
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 
-use altofed::compile::{Domain, MergeConflictKind, MergePolicy, Merged, merged_view};
+use altofed::api::conflict::MergeConflictKind;
+use altofed::compile::{Domain, MergePolicy, Merged, merged_view};
 use altofed::publish::{Composed, Costs};
 use rayon::ThreadPool;
 use rayon::prelude::*;

@@ -1,8 +1,8 @@
 //! The documents of the network-to-server API.
 //!
 //! The documents that state facts are described here for the OpenAPI
-//! description only: they are read and written by [`crate::ingest`], straight
-//! into what the node computes with.
+//! description only: they are parsed straight into what the node computes with,
+//! and written from that.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::brake::Difference;
-use crate::compile::{Conflict, Relationship};
-use crate::ingest::OperationSummary;
+use super::conflict::Conflict;
+use super::difference::Difference;
+use super::interconnect::InterconnectDocument;
 
 /// The answer to a write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -57,22 +57,6 @@ pub struct PropertiesDocument {
 pub struct InterconnectsDocument {
     /// By id, which both sides agree on.
     pub interconnects: BTreeMap<String, InterconnectDocument>,
-}
-
-/// A link to another domain.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub struct InterconnectDocument {
-    /// Our PID.
-    pub border: String,
-    /// The label of the other domain.
-    pub peer_domain: String,
-    /// Their PID.
-    pub peer_border: String,
-    /// What they are to us.
-    pub relationship: Relationship,
-    /// What crossing the link costs from here to there, by metric.
-    pub costs: BTreeMap<String, f64>,
 }
 
 /// A transaction: all of its operations or none, as one revision.
@@ -124,6 +108,15 @@ pub struct RevisionDocument {
     /// The revision whose facts it states again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored: Option<u64>,
+}
+
+/// An operation in the account of a revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OperationSummary {
+    /// `put`, `merge-patch`, `delete`, `announce`, `withdraw` or `restore`.
+    pub op: String,
+    /// The document it was about.
+    pub path: String,
 }
 
 /// The sources whose writes are refused since too much goes of what they state.

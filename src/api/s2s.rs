@@ -9,11 +9,14 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::brake::Difference;
-use crate::compile::{InterconnectStanding, MergeConflict};
 use crate::ident::{Digest, DomainLabel, ResourceId, Tag};
 
-use super::n2s::InterconnectDocument;
+use super::conflict::MergeConflict;
+use super::difference::Difference;
+use super::interconnect::{InterconnectDocument, InterconnectStanding};
+
+/// The feature of a node that has an update stream for its peers.
+pub const UPDATES: &str = "updates";
 
 /// What a node is: `/.well-known/alto-federation`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

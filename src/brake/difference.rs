@@ -1,11 +1,10 @@
 //! What a change comes to.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::api::difference::{CostsMoved, Difference, Lost};
 use crate::ident::MetricName;
 
 use super::settings::Thresholds;
@@ -15,46 +14,6 @@ pub(super) const FROM: usize = 10;
 
 /// By how much more of the whole a change must take to be a graver one.
 const GRAVER: f64 = 0.1;
-
-/// What a change comes to: what was there before, and what of it goes or moves.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub struct Difference {
-    /// The prefixes; one goes if some of its addresses are not covered any more.
-    pub prefixes: Lost,
-    /// The PIDs; one goes with its last prefix.
-    pub pids: Lost,
-    /// The interconnects.
-    pub interconnects: Lost,
-    /// The costs between PIDs that stay, by metric, where any is another.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "BTreeMap<String, CostsMoved>")]
-    pub costs: BTreeMap<MetricName, CostsMoved>,
-    /// The costs across interconnects that stay, by metric, where any is another.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "BTreeMap<String, CostsMoved>")]
-    pub interconnect_costs: BTreeMap<MetricName, CostsMoved>,
-}
-
-/// How many things there were, and how many of them go.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Lost {
-    /// How many there were.
-    pub of: usize,
-    /// How many of them go.
-    pub removed: usize,
-}
-
-/// How many costs there were, how many of them go, and how many move too far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct CostsMoved {
-    /// How many there were.
-    pub of: usize,
-    /// How many of them go.
-    pub removed: usize,
-    /// How many of them become many times what they were, or less by as much.
-    pub changed: usize,
-}
 
 /// How much a change takes: the largest part of each kind of things that goes or
 /// moves.

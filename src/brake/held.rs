@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::runtime::Moment;
 
-use super::difference::{Difference, Gravity};
+use super::difference::Gravity;
 use super::settings::Hold;
+use crate::api::difference::Difference;
 
 /// A change that is held: what it comes to, and since when.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,8 +10,8 @@ use crate::ident::{MetricName, PidName};
 use crate::net::{Matrix, PidIndex, Row};
 use crate::publish::{Costs, View};
 
-use super::difference::{CostsMoved, Difference, Lost};
 use super::settings::Thresholds;
+use crate::api::difference::{CostsMoved, Difference, Lost};
 
 /// What a domain or a source states at one time.
 #[derive(Debug, Default)]

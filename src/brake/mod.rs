@@ -3,7 +3,7 @@
 //! A mistake of another network (a feed that broke, a unit that was mixed up)
 //! reaches everybody in milliseconds. [`judge`] is given what was stated and what
 //! is stated now, and says whether the change passes or is to be held, and what
-//! it comes to: a [`Difference`]. [`Held`] says for how long, [`References`] keeps
+//! it comes to: a [`Difference`](crate::api::difference::Difference). [`Held`] says for how long, [`References`] keeps
 //! what small steps are compared with. What is used meanwhile is the affair of who
 //! asks.
 //!
@@ -20,7 +20,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use difference::{CostsMoved, Difference, Gravity, Lost};
+pub use difference::Gravity;
 pub use held::Held;
 pub use judge::{Stated, Table, Verdict, judge};
 pub use reference::References;

@@ -7,7 +7,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::alto::network::AddressGroup;
-use crate::compile::{Interconnect, Interconnects, Relationship};
+use crate::api::difference::{CostsMoved, Difference};
+use crate::api::interconnect::Relationship;
+use crate::compile::{Interconnect, Interconnects};
 use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName};
 use crate::net::{Matrix, PidIndex};
 

@@ -4,11 +4,11 @@ use clap::Args;
 use comfy_table::{Table, presets};
 use serde_json::json;
 
+use crate::api::conflict::MergeConflictKind;
+use crate::api::difference::{CostsMoved, Difference, Lost};
 use crate::api::s2s::{
     ConflictList, HeldStatus, Ignored, ImportStatus, PeerList, PeerState, PeerStatus, Reason,
 };
-use crate::brake::{CostsMoved, Difference, Lost};
-use crate::compile::MergeConflictKind;
 use crate::ident::DomainLabel;
 
 use super::Failure;

@@ -13,9 +13,9 @@ use ipnet::IpNet;
 use crate::ident::{DomainLabel, Family};
 
 use super::compose::Domain;
-use super::merge_conflict::MergeConflictKind;
 use super::policy::MergePolicy;
 use super::space::{SPACES, Space, SpaceKind, shortest};
+use crate::api::conflict::MergeConflictKind;
 
 /// A prefix that a domain says something about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,14 +9,16 @@ use crate::publish::{
 };
 
 use super::facts::Interconnects;
-use super::links::{InterconnectStanding, LinkPlan};
+use super::links::LinkPlan;
 use super::measures::{Former, Measured, matrix};
-use super::merge_conflict::{MergeConflictKind, MergeConflicts};
+use super::merge_conflict::MergeConflicts;
 use super::merged_network::MergedNetwork;
 use super::merged_properties::MergedProperties;
 use super::metrics::Offered;
 use super::policy::MergePolicy;
 use super::routes::{FULL_SHARES, RoutePlan};
+use crate::api::conflict::MergeConflictKind;
+use crate::api::interconnect::InterconnectStanding;
 
 /// What one domain states.
 #[derive(Debug, Clone)]

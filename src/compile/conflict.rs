@@ -1,65 +1,6 @@
-//! Conflicts: facts that are kept but not compiled, and why.
+//! The facts that are kept but not compiled.
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
-use crate::ident::SourceName;
-
-/// A fact that had to give way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Conflict {
-    /// What the fact is about.
-    pub kind: ConflictKind,
-    /// The prefix, pair, property or interconnect.
-    pub subject: String,
-    /// The source whose fact is used; absent where none can be.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
-    pub kept: Option<SourceName>,
-    /// The source whose fact is not used.
-    #[schemars(with = "String")]
-    pub dropped: SourceName,
-    /// What happened, for people.
-    pub detail: String,
-}
-
-/// What a conflict is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ConflictKind {
-    /// One prefix in two PIDs.
-    Prefix,
-    /// One pair's cost stated twice.
-    Cost,
-    /// One property stated twice.
-    Property,
-    /// One interconnect stated twice.
-    Interconnect,
-    /// A fact about a PID that no source states.
-    Dangling,
-}
-
-impl ConflictKind {
-    /// Every kind.
-    pub const ALL: [ConflictKind; 5] = [
-        ConflictKind::Prefix,
-        ConflictKind::Cost,
-        ConflictKind::Property,
-        ConflictKind::Interconnect,
-        ConflictKind::Dangling,
-    ];
-
-    /// The kind's name in documents and metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ConflictKind::Prefix => "prefix",
-            ConflictKind::Cost => "cost",
-            ConflictKind::Property => "property",
-            ConflictKind::Interconnect => "interconnect",
-            ConflictKind::Dangling => "dangling",
-        }
-    }
-}
+use crate::api::conflict::{Conflict, ConflictKind};
 
 /// The conflicts found: some listed, all counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

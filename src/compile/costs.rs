@@ -6,8 +6,9 @@ use crate::alto::cost::CostTable;
 use crate::ident::{MetricName, PidName, SourceName};
 use crate::net::{Matrix, PidIndex, Row};
 
-use super::conflict::{Conflict, ConflictKind, Conflicts};
+use super::conflict::Conflicts;
 use super::facts::{Facts, Policy};
+use crate::api::conflict::{Conflict, ConflictKind};
 
 /// Joins the costs of all sources in a metric into a matrix over `pids`. A pair
 /// that two state has the cost of the stronger; what names a PID that is not

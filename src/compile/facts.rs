@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::alto::cost::CostTable;
 use crate::alto::network::Groups;
 use crate::alto::property::PropertyMap;
+use crate::api::interconnect::Relationship;
 use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName, SourceName, Tag};
 
 /// All facts of our domain, by the source that states them.
@@ -84,20 +84,6 @@ pub struct Interconnect {
     pub peer_domain: DomainLabel,
     /// What they are to us.
     pub relationship: Relationship,
-}
-
-/// What the domain at the other side of an interconnect is to us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Relationship {
-    /// Our customer: we carry its traffic anywhere.
-    Customer,
-    /// Our provider.
-    Provider,
-    /// A peer: each carries only its own and its customers' traffic.
-    Peer,
-    /// No restriction.
-    Open,
 }
 
 /// What the operator decides about facts.

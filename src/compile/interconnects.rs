@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::ident::{InterconnectId, SourceName};
 
-use super::conflict::{Conflict, ConflictKind, Conflicts};
+use super::conflict::Conflicts;
 use super::facts::{Facts, Interconnects, Policy};
 use super::pids::NetworkUnion;
+use crate::api::conflict::{Conflict, ConflictKind};
 
 /// Joins the interconnects of all sources: of two under one id the stronger's
 /// is used, and one whose border is not there is left out.

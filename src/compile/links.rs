@@ -3,59 +3,18 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
+use crate::api::interconnect::{InterconnectStanding, InterconnectState};
 use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName};
 use crate::net::PidIndex;
 use crate::publish::Crossing;
 
 use super::compose::Domain;
-use super::facts::{Interconnect, Interconnects, Relationship};
-use super::merge_conflict::{MergeConflictKind, MergeConflicts};
+use super::facts::{Interconnect, Interconnects};
+use super::merge_conflict::MergeConflicts;
 use super::policy::MergePolicy;
 use super::room::{Ends, Room};
-
-/// An interconnect as one side declares it, and what has become of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub struct InterconnectStanding {
-    /// Its id.
-    #[schemars(with = "String")]
-    pub id: InterconnectId,
-    /// Who declares it.
-    #[schemars(with = "String")]
-    pub domain: DomainLabel,
-    /// The PID at this side.
-    #[schemars(with = "String")]
-    pub border: PidName,
-    /// The domain at the other side.
-    #[schemars(with = "String")]
-    pub peer_domain: DomainLabel,
-    /// The PID at the other side.
-    #[schemars(with = "String")]
-    pub peer_border: PidName,
-    /// What the other domain is to this one.
-    pub relationship: Relationship,
-    /// Whether it is used.
-    pub state: InterconnectState,
-}
-
-/// Whether an interconnect is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum InterconnectState {
-    /// Both sides declare it, with mirrored borders: it is used.
-    Confirmed,
-    /// We hold the other domain, and it does not declare it.
-    Pending,
-    /// We do not hold the other domain.
-    Unseen,
-    /// The sides do not agree, or a border is no PID of its domain.
-    Differing,
-    /// Both sides declare it, and there are too many.
-    Excess,
-}
+use crate::api::conflict::MergeConflictKind;
+use crate::api::interconnect::Relationship;
 
 /// The interconnects of all domains, and what they were judged by.
 #[derive(Debug)]

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use crate::ident::MetricName;
 
 use super::compose::Domain;
-use super::merge_conflict::{MergeConflictKind, MergeConflicts};
+use super::merge_conflict::MergeConflicts;
 use super::policy::MergePolicy;
+use crate::api::conflict::MergeConflictKind;
 
 /// How many metrics others can add that are not composed: private ones and most statistics. Each
 /// takes something for every domain, and has resources of its own.

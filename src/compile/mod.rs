@@ -31,13 +31,12 @@ mod space;
 mod tests;
 
 pub use compose::{Domain, Merged, merged_view};
-pub use conflict::{Conflict, ConflictKind, Conflicts};
+pub use conflict::Conflicts;
 pub use costs::union_costs;
 pub use domain::{Compiled, domain_view};
-pub use facts::{Facts, Interconnect, Interconnects, Policy, Relationship, SourceFacts, Stated};
+pub use facts::{Facts, Interconnect, Interconnects, Policy, SourceFacts, Stated};
 pub use interconnects::union_interconnects;
-pub use links::{InterconnectStanding, InterconnectState};
-pub use merge_conflict::{MergeConflict, MergeConflictKind, MergeConflicts};
+pub use merge_conflict::MergeConflicts;
 pub use pids::NetworkUnion;
 pub use policy::{DomainPolicy, MergePolicy};
 pub use properties::union_properties;

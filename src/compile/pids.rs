@@ -9,8 +9,9 @@ use crate::alto::network::{AddressGroup, Groups};
 use crate::ident::{Family, PidName, SourceName};
 use crate::net::{Lpm, PidIndex};
 
-use super::conflict::{Conflict, ConflictKind, Conflicts};
+use super::conflict::Conflicts;
 use super::facts::{Facts, Policy};
+use crate::api::conflict::{Conflict, ConflictKind};
 
 /// The PIDs of our domain, as stated by all sources together.
 #[derive(Debug, Default)]

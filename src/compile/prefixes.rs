@@ -10,8 +10,9 @@ use crate::ident::Family;
 use super::claims::{Claim, Fate, Judged, Kept, Others, Reason, judge, marks};
 use super::compose::Domain;
 use super::domain::everything;
-use super::merge_conflict::{MergeConflictKind, MergeConflicts};
+use super::merge_conflict::MergeConflicts;
 use super::policy::MergePolicy;
+use crate::api::conflict::MergeConflictKind;
 
 /// The prefixes that the merged view uses, and what became of the others.
 pub(super) struct Survivors {

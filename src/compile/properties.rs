@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use crate::alto::property::{Entity, PropertyMap};
 use crate::ident::{PropertyName, SourceName};
 
-use super::conflict::{Conflict, ConflictKind, Conflicts};
+use super::conflict::Conflicts;
 use super::facts::{Facts, Policy};
 use super::pids::NetworkUnion;
+use crate::api::conflict::{Conflict, ConflictKind};
 
 /// Joins the properties of all sources: of two values the stronger's is used,
 /// and those of a PID that is not there are left out.

@@ -11,8 +11,9 @@ use crate::alto::property::{Entity, PropertySet};
 
 use super::claims::{Claim, Fate, Mark, Others, by_strength, judge};
 use super::compose::Domain;
-use super::merge_conflict::{MergeConflictKind, MergeConflicts};
+use super::merge_conflict::MergeConflicts;
 use super::policy::MergePolicy;
+use crate::api::conflict::MergeConflictKind;
 
 /// How many values are taken back at most, in equal shares of the other domains: a prefix with
 /// which its domain would come over its share is dropped.

@@ -9,10 +9,11 @@ use serde::Deserialize;
 use toml::Spanned;
 use url::Url;
 
+use crate::api::interconnect::Relationship;
 use crate::api::s2s::Scope;
 use crate::auth::Token;
 use crate::client::Identity;
-use crate::compile::{DomainPolicy, MergePolicy, Relationship};
+use crate::compile::{DomainPolicy, MergePolicy};
 use crate::federation::{
     Amount, ExportSettings, ImportSettings, KeySettings, OldKey, OwnSettings, PeerSettings,
     PlainInterconnect, Protocol, PublicKey, RefreshSettings, Settings,

@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::api::difference::Difference;
 use crate::api::s2s::HeldStatus;
-use crate::brake::{Difference, Gravity, Held, Hold, Thresholds};
+use crate::brake::{Gravity, Held, Hold, Thresholds};
 use crate::ident::{DomainLabel, Tag};
 use crate::runtime::Moment;
 

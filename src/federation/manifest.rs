@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::alto::json::{Tree, read};
-use crate::api::n2s::InterconnectDocument;
+use crate::api::interconnect::InterconnectDocument;
 use crate::api::s2s::{Ignored, KeyDocument, Manifest, ManifestEntry, ManifestResource, Scope};
 use crate::compile::{Interconnect, Interconnects};
 use crate::ident::{
@@ -427,7 +427,7 @@ fn link_document(link: &Interconnect) -> InterconnectDocument {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compile::Relationship;
+    use crate::api::interconnect::Relationship;
     use crate::federation::Keyring;
     use crate::federation::testing::{at, domain_view, label, links};
 

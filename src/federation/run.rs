@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, watch};
 
-use crate::api::s2s::{Descriptor, KeyDocument, ManifestEntry, OwnStatus, PeerList, PeerStatus};
+use crate::api::s2s::{
+    Descriptor, KeyDocument, ManifestEntry, OwnStatus, PeerList, PeerStatus, UPDATES,
+};
 use crate::ident::{Digest, DomainLabel};
 use crate::publish::Snapshot;
 use crate::runtime::{Clock, DateWatch, Gate, Pool, PoolError, Task};
@@ -30,9 +32,6 @@ use super::shared::{Nudges, Shared, Trust};
 
 /// The path below which the server-to-server API is.
 const S2S: &str = "/s2s/v1/";
-
-/// That a node has an update stream for peers.
-pub(super) const UPDATES: &str = "updates";
 
 /// What a node can do beyond what its descriptor says.
 const FEATURES: [&str; 1] = [UPDATES];

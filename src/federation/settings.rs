@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use url::Url;
 
+use crate::api::interconnect::Relationship;
 use crate::api::s2s::Scope;
 use crate::brake::{Hold, MaxChange, Share, Thresholds};
 use crate::client::{Identity, PeerLimits, PeerOptions};
-use crate::compile::Relationship;
 use crate::ident::{DomainLabel, Hidden, InterconnectId, MetricName, PidName};
 use crate::runtime::duration;
 

@@ -11,7 +11,9 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use crate::alto::media;
-use crate::api::s2s::{Descriptor, Manifest, ManifestEntry, ManifestResource, SpokenProtocol};
+use crate::api::s2s::{
+    Descriptor, Manifest, ManifestEntry, ManifestResource, SpokenProtocol, UPDATES,
+};
 use crate::client::{Answer, Ask, Link, PeerClient, PeerError, shown};
 use crate::ident::{Digest, DomainLabel};
 
@@ -24,7 +26,6 @@ use super::import::{Former, Import, Parts, import};
 use super::manifest::{Received, Reception, content_digest};
 use super::refusal::Refusal;
 use super::refused::{Lasts, Refused};
-use super::run::UPDATES;
 use super::settings::PeerSettings;
 use super::shared::Shared;
 use super::trust::{Signer, Via};

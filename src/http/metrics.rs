@@ -10,8 +10,9 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use tokio::sync::watch;
 
+use crate::api::conflict::{ConflictKind, MergeConflictKind};
 use crate::api::s2s::PeerStatus;
-use crate::compile::{ConflictKind, Conflicts, MergeConflictKind, Merged};
+use crate::compile::{Conflicts, Merged};
 use crate::federation::Federation;
 use crate::ingest::Ledger;
 use crate::publish::Snapshot;

@@ -14,9 +14,9 @@ use axum::{Extension, routing};
 use url::form_urlencoded;
 
 use crate::alto::media;
+use crate::api::conflict::MergeConflictKind;
 use crate::api::s2s::{ConflictList, Descriptor, ManifestEntry, PeerList, PeerStatus};
 use crate::auth::{Access, Scope};
-use crate::compile::MergeConflictKind;
 use crate::federation::Blob;
 use crate::ident::{Digest, DomainLabel};
 use crate::publish::{Resource, View};

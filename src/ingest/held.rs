@@ -5,9 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use crate::brake::{
-    Difference, Held, Hold, References, Share, Stated, Table, Thresholds, Verdict, judge,
-};
+use crate::api::difference::Difference;
+use crate::brake::{Held, Hold, References, Share, Stated, Table, Thresholds, Verdict, judge};
 use crate::compile::SourceFacts;
 use crate::ident::SourceName;
 use crate::runtime::{Clock, Moment};

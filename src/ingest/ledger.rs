@@ -22,10 +22,11 @@ use super::held::{HeldSource, HeldSources, judge_source};
 use super::keys::{Keys, Known};
 use super::load::{LoadError, account, documents, load};
 use super::operation::{Change, Operation};
-use super::revision::{Account, MAX_LISTED, OperationSummary};
+use super::revision::{Account, MAX_LISTED};
 use super::rows::Text;
 use super::transaction::{Applied, Replacements, Standing, apply, replace};
 use super::write::{Changes, Outcome, Refusal, Rules, Write};
+use crate::api::n2s::OperationSummary;
 
 const KEYS: Table = Table::new("idempotency");
 

@@ -28,7 +28,7 @@ pub use ledger::Ledger;
 pub use load::LoadError;
 pub use operation::{Change, Operation, OperationKind, read_operation, read_transaction};
 pub use read::{Limits, Reader};
-pub use revision::{Account, OperationSummary};
+pub use revision::Account;
 pub use rows::{Rows, Text};
 pub use transaction::{Applied, Replacements, Standing, apply, replace};
 pub use union::{union_bytes, union_document};

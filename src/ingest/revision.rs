@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::api::n2s::OperationSummary;
 
 /// Who changed what, and when: the account of a revision in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,15 +25,6 @@ pub struct Account {
     pub restored: Option<u64>,
     /// For every document there is now, the revision that stated it last.
     pub stated: BTreeMap<String, u64>,
-}
-
-/// An operation in the account of a revision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct OperationSummary {
-    /// `put`, `merge-patch`, `delete`, `announce`, `withdraw` or `restore`.
-    pub op: String,
-    /// The document it was about.
-    pub path: String,
 }
 
 /// The most operations that an account lists.

@@ -10,20 +10,22 @@ const FLOORS: [(&str, &[&str]); 18] = [
     ("net", &["ident"]),
     ("alto", &["net", "ident"]),
     ("store", &["ident", "runtime"]),
+    ("api", &["ident"]),
     ("publish", &["alto", "net", "ident"]),
-    ("compile", &["publish", "alto", "net", "ident"]),
+    ("compile", &["api", "publish", "alto", "net", "ident"]),
     (
         "brake",
-        &["compile", "publish", "alto", "net", "ident", "runtime"],
+        &[
+            "api", "compile", "publish", "alto", "net", "ident", "runtime",
+        ],
     ),
     (
         "ingest",
         &[
-            "brake", "compile", "store", "publish", "alto", "net", "ident", "runtime",
+            "brake", "api", "compile", "store", "publish", "alto", "net", "ident", "runtime",
         ],
     ),
     ("auth", &["ident", "runtime"]),
-    ("api", &["brake", "ingest", "compile", "alto", "ident"]),
     ("client", &["api", "alto", "net", "ident", "runtime"]),
     (
         "federation",

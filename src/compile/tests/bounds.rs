@@ -1,7 +1,8 @@
 //! What others can make a merge take is bounded.
 
+use crate::api::conflict::MergeConflictKind;
 use crate::compile::metrics::MAX_ADDED;
-use crate::compile::{MergeConflictKind, MergePolicy, Merged, merged_view};
+use crate::compile::{MergePolicy, Merged, merged_view};
 use crate::ident::MetricName;
 
 use super::world::{Stated, label};

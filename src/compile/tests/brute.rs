@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::compile::Relationship;
+use crate::api::interconnect::Relationship;
 
 use super::world::{Stated, StatedLink, World};
 

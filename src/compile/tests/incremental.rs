@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::alto::property::PropertyMap;
-use crate::compile::{Domain, Merged, Relationship, merged_view};
+use crate::api::interconnect::Relationship;
+use crate::compile::{Domain, Merged, merged_view};
 use crate::publish::{Across, Costs};
 
 use super::paths::path;

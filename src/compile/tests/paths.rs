@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use crate::compile::{MergeConflictKind, MergePolicy, Merged, merged_view};
+use crate::api::conflict::MergeConflictKind;
+use crate::compile::{MergePolicy, Merged, merged_view};
 use crate::ident::InterconnectId;
 use crate::publish::{Costs, Hop, Path};
 

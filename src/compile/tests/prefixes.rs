@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::alto::property::PropertyMap;
-use crate::compile::{
-    Domain, DomainPolicy, InterconnectState, MergeConflictKind, MergePolicy, Merged, Relationship,
-    merged_view,
-};
+use crate::api::conflict::MergeConflictKind;
+use crate::api::interconnect::{InterconnectState, Relationship};
+use crate::compile::{Domain, DomainPolicy, MergePolicy, Merged, merged_view};
 
 use super::paths::{cell, index};
 use super::world::{Stated, StatedLink, label, metric, net};

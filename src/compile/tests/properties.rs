@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::alto::property::{Entity, PropertyMap, PropertySet};
-use crate::compile::{Domain, MergeConflictKind, MergePolicy, Merged, merged_view};
+use crate::api::conflict::MergeConflictKind;
+use crate::compile::{Domain, MergePolicy, Merged, merged_view};
 use crate::ident::PropertyName;
 
 use super::world::{Stated, label, net};

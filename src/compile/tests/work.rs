@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde_json::json;
 
-use crate::compile::{MergePolicy, Relationship, merged_view};
+use crate::api::interconnect::Relationship;
+use crate::compile::{MergePolicy, merged_view};
 use crate::publish::{Kind, Rendering};
 
 use super::world::{Stated, StatedLink, label};

@@ -9,9 +9,8 @@ use proptest::prelude::*;
 
 use crate::alto::network::AddressGroup;
 use crate::alto::property::PropertyMap;
-use crate::compile::{
-    Domain, DomainPolicy, Interconnect, Interconnects, MergePolicy, Relationship,
-};
+use crate::api::interconnect::Relationship;
+use crate::compile::{Domain, DomainPolicy, Interconnect, Interconnects, MergePolicy};
 use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName, Sha256};
 use crate::net::{Lpm, Matrix, PidIndex};
 use crate::publish::{Costs, Lookup, NetworkMap, Origin, Properties, Rule, View, ViewName};

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::node::{Node, Time, chain, domain, is_synced, pair, refused, state};
 use crate::alto::network::AddressGroup;
+use crate::api::difference::Lost;
 use crate::api::s2s::{HeldStatus, PeerState};
-use crate::brake::{Hold, Lost};
+use crate::brake::Hold;
 use crate::federation::import::{assemble, network_of};
 use crate::federation::settings::Limits;
 use crate::federation::testing::{at, label, links, pid};

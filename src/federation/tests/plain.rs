@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::node::{Node, Reply, Time, cost, failures, has_reason, is_synced, pair};
+use crate::api::interconnect::Relationship;
 use crate::api::s2s::SpokenProtocol;
-use crate::compile::Relationship;
 use crate::federation::testing::{label, pid};
 use crate::federation::{Federation, PlainInterconnect, Protocol};
 use crate::ident::{InterconnectId, MetricName};

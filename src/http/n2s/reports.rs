@@ -7,9 +7,9 @@ use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use crate::api::conflict::ConflictKind;
 use crate::api::n2s::{ConflictList, HeldDocument, HeldList, RevisionDocument, RevisionList};
 use crate::auth::Scope;
-use crate::compile::ConflictKind;
 use crate::http::access::{Caller, require};
 use crate::http::app::App;
 use crate::http::conditional::etag;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use altofed::compile::MergeConflictKind;
+use altofed::api::conflict::MergeConflictKind;
 use altofed::federation::SigningKey;
 use serde_json::{Value, json};
 

@@ -6,8 +6,8 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::slice::from_ref;
 
+use altofed::api::conflict::MergeConflictKind;
 use altofed::api::s2s::{PeerState, PeerStatus};
-use altofed::compile::MergeConflictKind;
 use ipnet::IpNet;
 use serde_json::{Value, json};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use altofed::api::conflict::MergeConflictKind;
 use altofed::api::s2s::{ConflictList, ImportStatus, PeerList, PeerState, PeerStatus, Reason};
-use altofed::compile::MergeConflictKind;
 use altofed::ident::Digest;
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -6,8 +6,8 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use altofed::api::interconnect::Relationship;
 use altofed::client::{PeerClient, PeerLimits, PeerOptions};
-use altofed::compile::Relationship;
 use altofed::federation::plain::{Fetched, Plain, PlainSettings, fetch};
 use altofed::federation::{Limits, PlainInterconnect, Refusal};
 use altofed::ident::{DomainLabel, InterconnectId, MetricName, PidName};

@@ -1,0 +1,48 @@
+//! What a change takes that is held since it changes too much at once.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ident::MetricName;
+
+/// What a change comes to: what was there before, and what of it goes or moves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Difference {
+    /// The prefixes; one goes if some of its addresses are not covered any more.
+    pub prefixes: Lost,
+    /// The PIDs; one goes with its last prefix.
+    pub pids: Lost,
+    /// The interconnects.
+    pub interconnects: Lost,
+    /// The costs between PIDs that stay, by metric, where any is another.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, CostsMoved>")]
+    pub costs: BTreeMap<MetricName, CostsMoved>,
+    /// The costs across interconnects that stay, by metric, where any is another.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, CostsMoved>")]
+    pub interconnect_costs: BTreeMap<MetricName, CostsMoved>,
+}
+
+/// How many things there were, and how many of them go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Lost {
+    /// How many there were.
+    pub of: usize,
+    /// How many of them go.
+    pub removed: usize,
+}
+
+/// How many costs there were, how many of them go, and how many move too far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CostsMoved {
+    /// How many there were.
+    pub of: usize,
+    /// How many of them go.
+    pub removed: usize,
+    /// How many of them become many times what they were, or less by as much.
+    pub changed: usize,
+}
