@@ -2,16 +2,20 @@ use std::{path::Path, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{
-    Blobs, Commit, Durability, FreeSpace, Quarantine, Record, Room, Settings, StoreError, Table,
-    directory::{Directory, size_on_disk},
-    ledger::{self, MAX_PENDING},
-    read::Reading,
-    room::Purpose,
-    table::{Pairs, RowChange},
-    tree::DocumentRef,
-    writer::{Place, Request, Writer},
-};
+use super::disk::blobs::Blobs;
+use super::disk::directory::{Directory, size_on_disk};
+use super::disk::engine::Durability;
+use super::disk::room::{Purpose, Room};
+use super::disk::space::FreeSpace;
+use super::log::commit::Commit;
+use super::log::read::Reading;
+use super::log::record::Record;
+use super::log::state::{MAX_PENDING, encoded_length};
+use super::log::table::{Pairs, RowChange, Table};
+use super::log::tree::DocumentRef;
+use super::repair::recover::Quarantine;
+use super::writer::{Place, Request, Writer};
+use super::{Settings, StoreError};
 
 /// Requests waiting for the writer; who comes after them waits for room.
 const QUEUE: usize = 256;
@@ -149,7 +153,7 @@ impl Store {
         let changes = changes.into_iter();
         let changes = changes.map(|(table, key, value)| RowChange::new(table.name(), key, value));
         let changes = changes.collect::<Result<Vec<_>, _>>()?;
-        let size = ledger::encoded_length(&changes);
+        let size = encoded_length(&changes);
         if size > MAX_PENDING {
             let what = "the set of changed rows";
             return Err(StoreError::TooLarge {

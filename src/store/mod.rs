@@ -9,61 +9,36 @@
 //! `docs/adr/0002-sled.md` says how that is used. From the outside in:
 //!
 //! - `handle`, `writer`: the async handle, and the one thread that commits in groups
-//! - `recover`, `load`, `salvage`, `build`: opening, checking, and rebuilding what is damaged
-//! - `room`, `space`, `unopened`: whether there is room on the disk, and reading without any
-//! - `ledger`, `read`, `prune`: the log over the database
-//! - `record`, `tree`, `table`, `meta`: what is kept, and its stored forms
-//! - `envelope`, `engine`, `directory`, `witness`: values, the database, and the files
-//! - `blobs`: large values beside the database, for what can be had again
-//! - `offline`, `export`, `import`, `lines`: operations on a store that nothing has open
+//! - `tools`: operations on a store that nothing has open
+//! - `repair`: opening, checking, and rebuilding what is damaged
+//! - `log`: the log over the database, and the stored forms of what it keeps
+//! - `disk`: the directory, the database, large values, and how much room there is
 
-mod blobs;
-mod build;
-mod codec;
-mod commit;
-mod directory;
-mod engine;
-mod envelope;
+mod disk;
 mod error;
-mod export;
 mod handle;
-mod import;
-mod ledger;
-mod lines;
-mod load;
-mod meta;
-mod offline;
-mod privacy;
-mod prune;
-mod read;
-mod record;
-mod recover;
-mod room;
-mod salvage;
+mod log;
+mod repair;
 mod settings;
-mod space;
-mod table;
-mod tree;
-mod unopened;
-mod witness;
+mod tools;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
-pub use blobs::{BlobReader, Blobs};
-pub use commit::{Commit, MAX_BODY, MAX_CHANGES, MAX_DOCUMENTS, MAX_NAME};
-pub use engine::Durability;
+pub use disk::blobs::{BlobReader, Blobs};
+pub use disk::engine::Durability;
+pub use disk::room::{Room, RoomState};
+pub use disk::space::FreeSpace;
 pub use error::StoreError;
-pub use export::export;
 pub use handle::{Opened, Store, Submitted};
-pub use import::import;
-pub use ledger::MAX_PENDING;
-pub use offline::{Compacted, Progress, Report, compact, verify};
-pub use record::Record;
-pub use recover::Quarantine;
-pub use room::{Room, RoomState};
+pub use log::commit::{Commit, MAX_BODY, MAX_CHANGES, MAX_DOCUMENTS, MAX_NAME};
+pub use log::record::Record;
+pub use log::state::MAX_PENDING;
+pub use log::table::{MAX_KEY, MAX_VALUE, Pairs, Table};
+pub use log::tree::DocumentRef;
+pub use repair::recover::Quarantine;
 pub use settings::Settings;
-pub use space::FreeSpace;
-pub use table::{MAX_KEY, MAX_VALUE, Pairs, Table};
-pub use tree::DocumentRef;
+pub use tools::export::export;
+pub use tools::import::import;
+pub use tools::offline::{Compacted, Progress, Report, compact, verify};

@@ -2,7 +2,7 @@ use serde::Deserialize;
 
 use crate::runtime::at_least;
 
-use super::room::RESERVE;
+use super::disk::room::RESERVE;
 
 /// The `[store]` section of the configuration. None of it is hot.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -4,18 +4,17 @@ use std::{io, sync::Arc, thread};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{
-    Commit, Durability, Quarantine, Room, Settings, StoreError,
-    directory::Directory,
-    engine::contained,
-    ledger::Change,
-    read::Reading,
-    record::Record,
-    recover::{self, Ready},
-    room::Pledge,
-    table::RowChange,
-    unopened::Unopened,
-};
+use super::disk::directory::Directory;
+use super::disk::engine::{Durability, contained};
+use super::disk::room::{Pledge, Room};
+use super::log::commit::Commit;
+use super::log::read::Reading;
+use super::log::record::Record;
+use super::log::state::Change;
+use super::log::table::RowChange;
+use super::repair::recover::{self, Quarantine, Ready};
+use super::repair::unopened::Unopened;
+use super::{Settings, StoreError};
 
 /// A group of commits shares one sync of the disk. It ends with this many members …
 const MAX_GROUP: usize = 256;

@@ -6,19 +6,17 @@ use std::{
 };
 
 use crate::ident::Sha256;
+use crate::store::StoreError;
+use crate::store::disk::directory::Directory;
+use crate::store::log::envelope::{MAX_PAYLOAD, Mark};
+use crate::store::log::lines::{End, Line, RecordLine, RowLine};
+use crate::store::log::meta::FORMAT;
+use crate::store::log::record::Record;
+use crate::store::log::state::Ledger;
+use crate::store::log::table::{Row, RowChange};
+use crate::store::repair::build::build;
 
-use super::{
-    StoreError,
-    build::build,
-    directory::Directory,
-    envelope::{MAX_PAYLOAD, Mark},
-    ledger::Ledger,
-    lines::{End, Line, RecordLine, RowLine},
-    meta::FORMAT,
-    offline::Progress,
-    record::Record,
-    table::{Row, RowChange},
-};
+use super::offline::Progress;
 
 /// No line of an export is longer: a record with the largest body, and as many documents as
 /// there may be, all of it escaped.

@@ -8,20 +8,19 @@
 use aws_lc_rs::rand;
 
 use crate::ident::{Digest, from_hex, to_hex};
-
-use super::StoreError;
+use crate::store::StoreError;
 
 /// The bytes a frame adds to its payload.
-pub(super) const OVERHEAD: usize = 8 + 1 + 4 + 8;
+pub(in crate::store) const OVERHEAD: usize = 8 + 1 + 4 + 8;
 
 /// The largest payload. A leaf of sled's tree holds at most 17 values, 20 after a merge, and
 /// sled writes a leaf over 128 KiB to a file of its own, which it neither syncs nor always
 /// deletes. Values of this size keep every leaf below that.
-pub(super) const MAX_PAYLOAD: usize = 6 * 1024;
+pub(in crate::store) const MAX_PAYLOAD: usize = 6 * 1024;
 
 /// What a payload is. Part of its digest, so that one kind never passes for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::store) enum Kind {
     Chunk = 1,
     Record = 2,
     Row = 3,
@@ -43,41 +42,41 @@ impl Kind {
     }
 
     /// The digest of a payload of this kind.
-    pub(super) fn digest(self, payload: &[u8]) -> Digest {
+    pub(in crate::store) fn digest(self, payload: &[u8]) -> Digest {
         Digest::of_parts(&[&[self as u8], payload])
     }
 }
 
 /// The random bytes that every frame of one store begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mark([u8; 8]);
+pub(in crate::store) struct Mark([u8; 8]);
 
 /// A frame read back, its check verified.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Opened<'a> {
-    pub(super) kind: Kind,
-    pub(super) digest: Digest,
-    pub(super) payload: &'a [u8],
+pub(in crate::store) struct Opened<'a> {
+    pub(in crate::store) kind: Kind,
+    pub(in crate::store) digest: Digest,
+    pub(in crate::store) payload: &'a [u8],
 }
 
 impl Mark {
-    pub(super) fn random() -> Result<Mark, StoreError> {
+    pub(in crate::store) fn random() -> Result<Mark, StoreError> {
         let mut bytes = [0; 8];
         rand::fill(&mut bytes)
             .map_err(|_| StoreError::Fatal("the system has no random bytes".into()))?;
         Ok(Mark(bytes))
     }
 
-    pub(super) fn to_hex(self) -> String {
+    pub(in crate::store) fn to_hex(self) -> String {
         to_hex(&self.0)
     }
 
-    pub(super) fn from_hex(text: &str) -> Option<Mark> {
+    pub(in crate::store) fn from_hex(text: &str) -> Option<Mark> {
         from_hex(text)?.try_into().ok().map(Mark)
     }
 
     /// Frames a payload whose digest is known.
-    pub(super) fn seal(&self, kind: Kind, digest: &Digest, payload: &[u8]) -> Vec<u8> {
+    pub(in crate::store) fn seal(&self, kind: Kind, digest: &Digest, payload: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(OVERHEAD + payload.len());
         bytes.extend_from_slice(&self.0);
         bytes.push(kind as u8);
@@ -89,7 +88,7 @@ impl Mark {
     }
 
     /// Reads the frame at the front of `bytes`; `None` unless it is whole and its check holds.
-    pub(super) fn open<'a>(&self, bytes: &'a [u8]) -> Option<Opened<'a>> {
+    pub(in crate::store) fn open<'a>(&self, bytes: &'a [u8]) -> Option<Opened<'a>> {
         let rest = bytes.strip_prefix(&self.0)?;
         let (&kind, rest) = rest.split_first()?;
         let kind = Kind::from_byte(kind)?;
@@ -109,7 +108,7 @@ impl Mark {
     }
 
     /// Where the mark next begins in `bytes`.
-    pub(super) fn find(&self, bytes: &[u8]) -> Option<usize> {
+    pub(in crate::store) fn find(&self, bytes: &[u8]) -> Option<usize> {
         bytes
             .windows(self.0.len())
             .position(|window| window == self.0)

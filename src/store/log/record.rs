@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::ident::Digest;
+use crate::store::StoreError;
 
-use super::{
-    StoreError,
-    codec::{Decoder, Encoder, Malformed},
-    envelope::Kind,
-    table::{Moment, RowChange},
-    tree::{self, DocumentRef, Fetch, Put},
-};
+use super::codec::{Decoder, Encoder, Malformed};
+use super::envelope::Kind;
+use super::table::{Moment, RowChange};
+use super::tree::{self, DocumentRef, Fetch, Put};
 
 const VERSION: u8 = 1;
 
@@ -32,16 +30,16 @@ pub struct Record {
     /// All documents there are after it.
     pub documents: BTreeMap<String, DocumentRef>,
     /// How many times rows of side tables had changed without a revision.
-    pub(super) puts: u64,
+    pub(in crate::store) puts: u64,
     /// What it did to the side tables.
-    pub(super) changes: Vec<RowChange>,
+    pub(in crate::store) changes: Vec<RowChange>,
     /// The digest of all rows of the side tables after it.
-    pub(super) tables: Digest,
+    pub(in crate::store) tables: Digest,
 }
 
 impl Record {
     /// When it set its rows.
-    pub(super) fn moment(&self) -> Moment {
+    pub(in crate::store) fn moment(&self) -> Moment {
         Moment {
             revision: self.revision,
             puts: self.puts,
@@ -49,7 +47,7 @@ impl Record {
     }
 
     /// Stores the parts that need chunks, sets the hash, and gives the payload of the record.
-    pub(super) fn seal(&mut self, put: &mut Put<'_>) -> Result<Vec<u8>, StoreError> {
+    pub(in crate::store) fn seal(&mut self, put: &mut Put<'_>) -> Result<Vec<u8>, StoreError> {
         let documents: Vec<_> = self.documents.iter().map(encode_document).collect();
         let changes: Vec<_> = self.changes.iter().map(RowChange::encode).collect();
         let encoder = Encoder::default()
@@ -66,7 +64,10 @@ impl Record {
     }
 
     /// Reads a record from its payload, and its larger parts from their chunks.
-    pub(super) fn open(payload: &[u8], fetch: &mut Fetch<'_>) -> Result<Record, StoreError> {
+    pub(in crate::store) fn open(
+        payload: &[u8],
+        fetch: &mut Fetch<'_>,
+    ) -> Result<Record, StoreError> {
         let stored = Stored::decode(payload)?;
         let part = |what, why: Malformed| {
             StoreError::damaged(
@@ -90,9 +91,9 @@ impl Record {
 }
 
 /// A record as it is written.
-pub(super) struct Stored {
-    pub(super) revision: u64,
-    pub(super) previous: Digest,
+pub(in crate::store) struct Stored {
+    pub(in crate::store) revision: u64,
+    pub(in crate::store) previous: Digest,
     puts: u64,
     body: Part,
     documents: Part,
@@ -101,7 +102,7 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    pub(super) fn decode(payload: &[u8]) -> Result<Stored, StoreError> {
+    pub(in crate::store) fn decode(payload: &[u8]) -> Result<Stored, StoreError> {
         Stored::try_decode(payload).map_err(|why| StoreError::damaged("a record", why.to_string()))
     }
 
@@ -124,7 +125,7 @@ impl Stored {
     }
 
     /// When the revision set its rows.
-    pub(super) fn moment(&self) -> Moment {
+    pub(in crate::store) fn moment(&self) -> Moment {
         Moment {
             revision: self.revision,
             puts: self.puts,
@@ -132,7 +133,10 @@ impl Stored {
     }
 
     /// What the revision did to the side tables.
-    pub(super) fn changes(&self, fetch: &mut Fetch<'_>) -> Result<Vec<RowChange>, StoreError> {
+    pub(in crate::store) fn changes(
+        &self,
+        fetch: &mut Fetch<'_>,
+    ) -> Result<Vec<RowChange>, StoreError> {
         RowChange::decode_all(&self.changes.load(fetch)?).map_err(|why| {
             let what = format!("the changes of revision {}", self.revision);
             StoreError::damaged(what, why.to_string())
@@ -140,7 +144,10 @@ impl Stored {
     }
 
     /// The documents there are after the revision, without their names.
-    pub(super) fn documents(&self, fetch: &mut Fetch<'_>) -> Result<Vec<DocumentRef>, StoreError> {
+    pub(in crate::store) fn documents(
+        &self,
+        fetch: &mut Fetch<'_>,
+    ) -> Result<Vec<DocumentRef>, StoreError> {
         let bytes = self.documents.load(fetch)?;
         let mut decoder = Decoder::new(&bytes);
         let mut documents = Vec::new();
@@ -155,7 +162,7 @@ impl Stored {
     }
 
     /// The trees that hold the record's own larger parts.
-    pub(super) fn trees(&self) -> impl Iterator<Item = DocumentRef> {
+    pub(in crate::store) fn trees(&self) -> impl Iterator<Item = DocumentRef> {
         [&self.body, &self.documents, &self.changes]
             .into_iter()
             .filter_map(Part::tree)
@@ -241,8 +248,9 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use crate::store::log::envelope::MAX_PAYLOAD;
+
     use super::*;
-    use crate::store::envelope::MAX_PAYLOAD;
 
     fn record(body: usize, documents: u32, changes: u32) -> Record {
         let reference = |n: u32| DocumentRef {

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Makes a directory that only its owner can enter, whatever the process lets others do.
-pub(super) fn create_directory(path: &Path) -> io::Result<()> {
+pub(in crate::store) fn create_directory(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
@@ -18,15 +18,15 @@ pub(super) fn create_directory(path: &Path) -> io::Result<()> {
 
 /// What was found open to others.
 #[derive(Debug, Default)]
-pub(super) struct Exposed {
+pub(in crate::store) struct Exposed {
     /// What is their owner's alone now.
-    pub(super) closed: usize,
+    pub(in crate::store) closed: usize,
     /// What could not be changed, and why.
-    pub(super) open: Vec<(PathBuf, io::Error)>,
+    pub(in crate::store) open: Vec<(PathBuf, io::Error)>,
 }
 
 /// Takes all rights of others than the owner away, of a directory and of everything in it.
-pub(super) fn enforce(root: &Path) -> Exposed {
+pub(in crate::store) fn enforce(root: &Path) -> Exposed {
     let mut found = Exposed::default();
     close(root, fs::metadata(root), &mut found);
     found
@@ -65,7 +65,7 @@ fn close(_path: &Path, _metadata: io::Result<fs::Metadata>, _found: &mut Exposed
 
 impl Exposed {
     /// Logs it, if there is anything.
-    pub(super) fn log(&self, root: &Path) {
+    pub(in crate::store) fn log(&self, root: &Path) {
         let directory = root.display();
         if self.closed > 0 {
             let count = self.closed;

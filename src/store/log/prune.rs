@@ -3,15 +3,13 @@
 use std::collections::HashSet;
 
 use crate::ident::Digest;
+use crate::store::StoreError;
+use crate::store::disk::engine::Tree;
 
-use super::{
-    StoreError,
-    engine::Tree,
-    envelope::{Kind, MAX_PAYLOAD},
-    ledger::Ledger,
-    meta::{Checkpoint, Pending},
-    read::missing,
-};
+use super::envelope::{Kind, MAX_PAYLOAD};
+use super::meta::{Checkpoint, Pending};
+use super::read::missing;
+use super::state::Ledger;
 
 /// Up to a quarter more revisions than asked for are kept, and at most this many, so that
 /// pruning is done in batches.
@@ -19,7 +17,7 @@ const MAX_BATCH: u64 = 256;
 
 impl Ledger {
     /// Forgets the oldest revisions if there are enough over `keep`.
-    pub(super) fn prune(&mut self, keep: u64) -> Result<(), StoreError> {
+    pub(in crate::store) fn prune(&mut self, keep: u64) -> Result<(), StoreError> {
         let batch = (keep / 4).clamp(1, MAX_BATCH);
         let kept = self.revision() - self.checkpoint.revision;
         match kept >= keep.saturating_add(batch) {
@@ -29,7 +27,7 @@ impl Ledger {
     }
 
     /// Completes a pruning that a crash cut off.
-    pub(super) fn finish_pruning(&mut self) -> Result<(), StoreError> {
+    pub(in crate::store) fn finish_pruning(&mut self) -> Result<(), StoreError> {
         let oldest = self.engine.scan(Tree::Log, &[]).next().transpose()?;
         let checkpoint = self.checkpoint.revision;
         match oldest {
@@ -105,11 +103,14 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
+    use crate::store::disk::engine::Engine;
+    use crate::store::log::commit::Commit;
+    use crate::store::log::envelope::Mark;
+    use crate::store::log::read::Reading;
+    use crate::store::log::state::Change;
+    use crate::store::repair::build::CACHE_BYTES;
+
     use super::*;
-    use crate::store::read::Reading;
-    use crate::store::{
-        Commit, build::CACHE_BYTES, engine::Engine, envelope::Mark, ledger::Change,
-    };
 
     fn keys(ledger: &Ledger, tree: Tree) -> usize {
         ledger.engine.scan(tree, &[]).count()

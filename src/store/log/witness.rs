@@ -12,32 +12,33 @@ use std::{
 };
 
 use crate::ident::Digest;
+use crate::store::StoreError;
 
-use super::{
-    StoreError,
-    meta::{Identity, Standing},
-};
+use super::meta::{Identity, Standing};
 
 const PLACE: usize = 512;
 
 /// The file, open for the next acknowledgement.
-pub(super) struct Witness {
+pub(in crate::store) struct Witness {
     file: File,
     sequence: u64,
 }
 
 /// What the file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Testimony {
-    pub(super) identity: Identity,
+pub(in crate::store) struct Testimony {
+    pub(in crate::store) identity: Identity,
     /// Where the store stood when it last acknowledged something.
-    pub(super) standing: Standing,
+    pub(in crate::store) standing: Standing,
     sequence: u64,
 }
 
 impl Witness {
     /// Starts or continues the file at `path`.
-    pub(super) fn open(path: &Path, last: Option<&Testimony>) -> Result<Witness, StoreError> {
+    pub(in crate::store) fn open(
+        path: &Path,
+        last: Option<&Testimony>,
+    ) -> Result<Witness, StoreError> {
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -51,7 +52,7 @@ impl Witness {
     }
 
     /// Notes where the store stands when something is acknowledged.
-    pub(super) fn note(
+    pub(in crate::store) fn note(
         &mut self,
         identity: &Identity,
         standing: &Standing,
@@ -76,7 +77,7 @@ impl Witness {
         written.map_err(StoreError::io("write the witness file"))
     }
 
-    pub(super) fn sync(&self) -> Result<(), StoreError> {
+    pub(in crate::store) fn sync(&self) -> Result<(), StoreError> {
         self.file
             .sync_all()
             .map_err(StoreError::io("sync the witness file"))
@@ -86,7 +87,10 @@ impl Witness {
 impl Testimony {
     /// Reads the file at `path` of the store in `directory`; `None` if it is missing or
     /// unreadable.
-    pub(super) fn read(path: &Path, directory: &Path) -> Result<Option<Testimony>, StoreError> {
+    pub(in crate::store) fn read(
+        path: &Path,
+        directory: &Path,
+    ) -> Result<Option<Testimony>, StoreError> {
         let mut text = Vec::new();
         match File::open(path).and_then(|file| file.take(2 * PLACE as u64).read_to_end(&mut text)) {
             Ok(_) => {}
@@ -136,8 +140,9 @@ impl Testimony {
 mod tests {
     use std::fs;
 
+    use crate::store::log::envelope::Mark;
+
     use super::*;
-    use crate::store::envelope::Mark;
 
     fn standing(revision: u64) -> Standing {
         let hash = Digest::of_parts(&[&revision.to_be_bytes()]);

@@ -3,19 +3,17 @@
 use std::collections::HashSet;
 
 use crate::ident::Digest;
+use crate::store::StoreError;
+use crate::store::disk::engine::Tree;
 
-use super::{
-    StoreError,
-    engine::Tree,
-    envelope::Kind,
-    ledger::Ledger,
-    record::{Record, Stored},
-    table::{self, Pairs, Row},
-    tree::{self, DocumentRef},
-};
+use super::envelope::Kind;
+use super::record::{Record, Stored};
+use super::state::Ledger;
+use super::table::{self, Pairs, Row};
+use super::tree::{self, DocumentRef};
 
 /// What a store can be asked for, whether its database is open or not.
-pub(super) trait Reading {
+pub(in crate::store) trait Reading {
     /// The oldest revision that is kept and the newest, 0 if there is none.
     fn revisions(&self) -> (u64, u64);
 
@@ -101,7 +99,7 @@ impl Reading for Ledger {
 
 impl Ledger {
     /// Calls `work` with every row of all side tables.
-    pub(super) fn each_row(
+    pub(in crate::store) fn each_row(
         &self,
         work: &mut dyn FnMut(Row) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
@@ -113,7 +111,7 @@ impl Ledger {
     }
 
     /// The verified payload of a chunk.
-    pub(super) fn fetch(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(in crate::store) fn fetch(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
         let Some(value) = self.engine.get(Tree::Chunks, digest.as_bytes())? else {
             return Ok(None);
         };
@@ -129,7 +127,7 @@ impl Ledger {
     }
 
     /// The payload of a record found at `revision`.
-    pub(super) fn payload<'v>(
+    pub(in crate::store) fn payload<'v>(
         &self,
         revision: u64,
         value: &'v [u8],
@@ -144,7 +142,7 @@ impl Ledger {
     }
 
     /// A row found at `address`, and its digest.
-    pub(super) fn open_row(
+    pub(in crate::store) fn open_row(
         &self,
         address: &[u8],
         value: &[u8],
@@ -163,7 +161,7 @@ impl Ledger {
 
     /// Visits the chunks of everything that a record reaches and `seen` does not hold yet.
     /// Lists that cannot be read are passed over: what hangs on them alone is lost already.
-    pub(super) fn reach(
+    pub(in crate::store) fn reach(
         &self,
         payload: &[u8],
         seen: &mut HashSet<Digest>,
@@ -197,6 +195,6 @@ impl Ledger {
 }
 
 /// A record that should be there is not.
-pub(super) fn missing(revision: u64) -> StoreError {
+pub(in crate::store) fn missing(revision: u64) -> StoreError {
     StoreError::damaged(format!("revision {revision}"), "it is missing")
 }

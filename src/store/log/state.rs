@@ -3,16 +3,15 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::ident::Digest;
+use crate::store::StoreError;
+use crate::store::disk::engine::{Engine, Tree};
 
-use super::{
-    Commit, StoreError,
-    engine::{Engine, Tree},
-    envelope::{Kind, Mark},
-    meta::{Checkpoint, Pending, Standing},
-    record::Record,
-    table::{Moment, RowChange},
-    tree,
-};
+use super::commit::Commit;
+use super::envelope::{Kind, Mark};
+use super::meta::{Checkpoint, Pending, Standing};
+use super::record::Record;
+use super::table::{Moment, RowChange};
+use super::tree;
 
 /// The largest total of names, keys and values changed without a revision at a time, in bytes.
 pub const MAX_PENDING: usize = 5 * 1024;
@@ -25,33 +24,33 @@ const MAX_RECLAIM_BYTES: u64 = 2 * 1024 * 1024;
 const MAX_UNSYNCED_BYTES: u64 = 16 * 1024 * 1024;
 
 /// One member of a group of changes.
-pub(super) enum Change {
+pub(in crate::store) enum Change {
     Commit(Commit),
     Rows(Vec<RowChange>),
 }
 
 /// What became of a member: the new record if it made one.
-pub(super) type Outcome = Result<Option<Arc<Record>>, StoreError>;
+pub(in crate::store) type Outcome = Result<Option<Arc<Record>>, StoreError>;
 
 /// The log, its documents and side tables.
-pub(super) struct Ledger {
-    pub(super) engine: Engine,
-    pub(super) mark: Mark,
-    pub(super) checkpoint: Checkpoint,
-    pub(super) head: Option<Arc<Record>>,
+pub(in crate::store) struct Ledger {
+    pub(in crate::store) engine: Engine,
+    pub(in crate::store) mark: Mark,
+    pub(in crate::store) checkpoint: Checkpoint,
+    pub(in crate::store) head: Option<Arc<Record>>,
     /// The digest of all rows.
-    pub(super) tables: Digest,
+    pub(in crate::store) tables: Digest,
     /// How many times rows changed without a revision.
-    pub(super) puts: u64,
+    pub(in crate::store) puts: u64,
     /// Bytes written that sled did not clean up after yet.
-    pub(super) written: u64,
+    pub(in crate::store) written: u64,
     /// Bytes written since the last sync.
-    pub(super) unsynced: u64,
+    pub(in crate::store) unsynced: u64,
 }
 
 impl Ledger {
     /// The ledger of an empty database.
-    pub(super) fn new(engine: Engine, mark: Mark) -> Ledger {
+    pub(in crate::store) fn new(engine: Engine, mark: Mark) -> Ledger {
         Ledger {
             engine,
             mark,
@@ -65,13 +64,13 @@ impl Ledger {
     }
 
     /// The newest revision, 0 if there is none.
-    pub(super) fn revision(&self) -> u64 {
+    pub(in crate::store) fn revision(&self) -> u64 {
         self.head
             .as_ref()
             .map_or(self.checkpoint.revision, |head| head.revision)
     }
 
-    pub(super) fn standing(&self) -> Standing {
+    pub(in crate::store) fn standing(&self) -> Standing {
         let hash = self
             .head
             .as_ref()
@@ -86,7 +85,10 @@ impl Ledger {
 
     /// Makes the changes in their order and returns once they are durable. A refused member
     /// leaves no trace. After an error the ledger must not be used again.
-    pub(super) fn append(&mut self, changes: Vec<Change>) -> Result<Vec<Outcome>, StoreError> {
+    pub(in crate::store) fn append(
+        &mut self,
+        changes: Vec<Change>,
+    ) -> Result<Vec<Outcome>, StoreError> {
         let mut applied = self.revision();
         let mut rows = Vec::new();
         let mut outcomes = Vec::with_capacity(changes.len());
@@ -119,20 +121,20 @@ impl Ledger {
     }
 
     /// Makes everything written durable.
-    pub(super) fn sync(&mut self) -> Result<(), StoreError> {
+    pub(in crate::store) fn sync(&mut self) -> Result<(), StoreError> {
         self.unsynced = 0;
         self.engine.sync()
     }
 
     /// Lets sled clean up after what was written.
-    pub(super) fn reclaim(&mut self) -> Result<(), StoreError> {
+    pub(in crate::store) fn reclaim(&mut self) -> Result<(), StoreError> {
         let due = self.written.min(MAX_RECLAIM_BYTES);
         self.written -= due;
         self.engine.reclaim(due)
     }
 
     /// Writes a chunk unless it is there.
-    pub(super) fn put(&mut self, payload: &[u8]) -> Result<Digest, StoreError> {
+    pub(in crate::store) fn put(&mut self, payload: &[u8]) -> Result<Digest, StoreError> {
         let digest = Kind::Chunk.digest(payload);
         let value = self.mark.seal(Kind::Chunk, &digest, payload);
         if self.engine.get(Tree::Chunks, digest.as_bytes())?.as_ref() != Some(&value) {
@@ -143,7 +145,7 @@ impl Ledger {
     }
 
     /// Writes a value about the store itself.
-    pub(super) fn put_meta(
+    pub(in crate::store) fn put_meta(
         &self,
         name: &str,
         kind: Kind,
@@ -154,7 +156,11 @@ impl Ledger {
     }
 
     /// Writes the changes of rows that a record or a pending value already states.
-    pub(super) fn apply(&mut self, changes: &[RowChange], at: Moment) -> Result<(), StoreError> {
+    pub(in crate::store) fn apply(
+        &mut self,
+        changes: &[RowChange],
+        at: Moment,
+    ) -> Result<(), StoreError> {
         let staged = self.stage(changes, at)?;
         for (address, value) in staged.rows {
             match value {
@@ -290,6 +296,6 @@ struct Staged {
 }
 
 /// What the changes take in a pending value.
-pub(super) fn encoded_length(changes: &[RowChange]) -> usize {
+pub(in crate::store) fn encoded_length(changes: &[RowChange]) -> usize {
     changes.iter().map(|change| change.encode().len()).sum()
 }

@@ -11,15 +11,12 @@ use std::{
 };
 
 use crate::ident::Digest;
-
-use super::{
-    StoreError,
-    envelope::{Kind, MAX_PAYLOAD, Mark, OVERHEAD, Opened},
-    meta::{Pending, Standing},
-    record::{Record, Stored},
-    table::Row,
-    tree,
-};
+use crate::store::StoreError;
+use crate::store::log::envelope::{Kind, MAX_PAYLOAD, Mark, OVERHEAD, Opened};
+use crate::store::log::meta::{Pending, Standing};
+use crate::store::log::record::{Record, Stored};
+use crate::store::log::table::Row;
+use crate::store::log::tree;
 
 const WINDOW: u64 = 1024 * 1024;
 const MAX_FRAME: usize = OVERHEAD + MAX_PAYLOAD;
@@ -28,7 +25,7 @@ const MAX_FRAME: usize = OVERHEAD + MAX_PAYLOAD;
 type Place = (usize, u64);
 
 /// What a damaged database still holds.
-pub(super) struct Harvest {
+pub(in crate::store) struct Harvest {
     mark: Mark,
     files: Vec<File>,
     chunks: HashMap<Digest, Place>,
@@ -42,24 +39,24 @@ pub(super) struct Harvest {
 }
 
 /// A record found, and its payload.
-pub(super) struct Found {
-    pub(super) record: Record,
-    pub(super) payload: Vec<u8>,
+pub(in crate::store) struct Found {
+    pub(in crate::store) record: Record,
+    pub(in crate::store) payload: Vec<u8>,
 }
 
 /// The rows found.
-pub(super) struct Rows {
-    pub(super) rows: Vec<Row>,
+pub(in crate::store) struct Rows {
+    pub(in crate::store) rows: Vec<Row>,
     /// How many times rows changed without a revision.
-    pub(super) puts: u64,
+    pub(in crate::store) puts: u64,
     /// Whether their digest is one that the rows had: else a removed row may have come back, or
     /// one is older than it was.
-    pub(super) whole: bool,
+    pub(in crate::store) whole: bool,
 }
 
 impl Harvest {
     /// Searches the database in `directory`.
-    pub(super) fn search(directory: &Path, mark: Mark) -> Result<Harvest, StoreError> {
+    pub(in crate::store) fn search(directory: &Path, mark: Mark) -> Result<Harvest, StoreError> {
         let mut harvest = Harvest {
             mark,
             files: Vec::new(),
@@ -87,7 +84,7 @@ impl Harvest {
     /// The newest revision that can be read with all its documents and up to `keep - 1` that
     /// lead to it, oldest first. Of two records of the same revision the one with the hash
     /// `preferred` goes first.
-    pub(super) fn newest_chain(
+    pub(in crate::store) fn newest_chain(
         &mut self,
         preferred: &Digest,
         keep: u64,
@@ -116,7 +113,11 @@ impl Harvest {
     }
 
     /// A record that was found.
-    pub(super) fn record(&self, revision: u64, hash: Digest) -> Result<Option<Record>, StoreError> {
+    pub(in crate::store) fn record(
+        &self,
+        revision: u64,
+        hash: Digest,
+    ) -> Result<Option<Record>, StoreError> {
         let Some(place) = self.records.get(&(revision, hash)) else {
             return Ok(None);
         };
@@ -128,7 +129,7 @@ impl Harvest {
     }
 
     /// The records after `revision` that can be read, whether or not their documents can.
-    pub(super) fn records_after(&self, revision: u64) -> Vec<Record> {
+    pub(in crate::store) fn records_after(&self, revision: u64) -> Vec<Record> {
         let keys = self
             .records
             .range((revision.saturating_add(1), Digest::ZERO)..);
@@ -142,7 +143,7 @@ impl Harvest {
 
     /// The rows as of the end of `chain`: the newest that were found, and what the records and
     /// the changes made without a revision did to them.
-    pub(super) fn rows(
+    pub(in crate::store) fn rows(
         &self,
         chain: &[Found],
         acknowledged: &Standing,
@@ -214,7 +215,7 @@ impl Harvest {
     }
 
     /// The verified payload of a chunk.
-    pub(super) fn fetch(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(in crate::store) fn fetch(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
         let Some(place) = self.chunks.get(digest) else {
             return Ok(None);
         };
@@ -325,14 +326,13 @@ impl Harvest {
 
 #[cfg(test)]
 mod tests {
+    use crate::store::disk::engine::Engine;
+    use crate::store::log::commit::Commit;
+    use crate::store::log::state::{Change, Ledger};
+    use crate::store::log::table::{RowChange, Table};
+    use crate::store::repair::build::CACHE_BYTES;
+
     use super::*;
-    use crate::store::{
-        Commit, Table,
-        build::CACHE_BYTES,
-        engine::Engine,
-        ledger::{Change, Ledger},
-        table::RowChange,
-    };
 
     const KEYS: Table = Table::new("keys");
 

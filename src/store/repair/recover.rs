@@ -7,19 +7,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    Settings, StoreError,
-    build::build,
-    directory::Directory,
-    engine::{Engine, contained},
-    envelope::Mark,
-    ledger::Ledger,
-    lines::RecordLine,
-    meta::{Identity, Standing},
-    read::Reading,
-    salvage::Harvest,
-    witness::{Testimony, Witness},
-};
+use crate::store::disk::directory::Directory;
+use crate::store::disk::engine::{Engine, contained};
+use crate::store::log::envelope::Mark;
+use crate::store::log::lines::RecordLine;
+use crate::store::log::meta::{Identity, Standing};
+use crate::store::log::read::Reading;
+use crate::store::log::state::Ledger;
+use crate::store::log::witness::{Testimony, Witness};
+use crate::store::{Settings, StoreError};
+
+use super::build::build;
+use super::salvage::Harvest;
 
 /// A damaged part of the store was put aside, and the store starts without it.
 ///
@@ -44,16 +43,19 @@ impl fmt::Display for Quarantine {
 }
 
 /// A store ready to be written.
-pub(super) struct Ready {
-    pub(super) ledger: Ledger,
-    pub(super) witness: Witness,
-    pub(super) identity: Identity,
-    pub(super) quarantine: Option<Quarantine>,
+pub(in crate::store) struct Ready {
+    pub(in crate::store) ledger: Ledger,
+    pub(in crate::store) witness: Witness,
+    pub(in crate::store) identity: Identity,
+    pub(in crate::store) quarantine: Option<Quarantine>,
 }
 
 /// Opens the store in `directory`: creates it if the directory is empty, rebuilds it from what
 /// is sound if it is damaged.
-pub(super) fn open(directory: &Directory, settings: &Settings) -> Result<Ready, StoreError> {
+pub(in crate::store) fn open(
+    directory: &Directory,
+    settings: &Settings,
+) -> Result<Ready, StoreError> {
     let testimony = Testimony::read(&directory.witness(), directory.root())?;
     if testimony.is_none() && directory.is_new()? {
         build(directory, Mark::random()?, |_| Ok(()))?;
@@ -90,7 +92,7 @@ pub(super) fn open(directory: &Directory, settings: &Settings) -> Result<Ready, 
 
 /// Opens the database and checks it, last of all against what was acknowledged. If it is
 /// damaged, a copy from before sled opened it is left for [`rebuild`].
-pub(super) fn load(
+pub(in crate::store) fn load(
     directory: &Directory,
     cache_bytes: u64,
     testimony: Option<&Testimony>,

@@ -18,17 +18,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{FreeSpace, StoreError, privacy, room::RESERVE};
+use crate::store::StoreError;
+
+use super::privacy;
+use super::room::RESERVE;
+use super::space::FreeSpace;
 
 /// A store's directory, locked against other processes.
-pub(super) struct Directory {
+pub(in crate::store) struct Directory {
     root: PathBuf,
     lock: File,
 }
 
 impl Directory {
     /// Locks the directory at `root`, which is created if it is missing.
-    pub(super) fn claim(root: &Path) -> Result<Directory, StoreError> {
+    pub(in crate::store) fn claim(root: &Path) -> Result<Directory, StoreError> {
         create(root).map_err(StoreError::io(format!(
             "create the directory {}",
             root.display()
@@ -57,7 +61,7 @@ impl Directory {
     }
 
     /// Locks the directory of a store that must be there.
-    pub(super) fn claim_existing(root: &Path) -> Result<Directory, StoreError> {
+    pub(in crate::store) fn claim_existing(root: &Path) -> Result<Directory, StoreError> {
         match root.join("sled").exists() || root.join("sled.new").exists() {
             true => Directory::claim(root),
             false => Err(StoreError::NotAStore {
@@ -67,33 +71,33 @@ impl Directory {
         }
     }
 
-    pub(super) fn root(&self) -> &Path {
+    pub(in crate::store) fn root(&self) -> &Path {
         &self.root
     }
 
-    pub(super) fn database(&self) -> PathBuf {
+    pub(in crate::store) fn database(&self) -> PathBuf {
         self.root.join("sled")
     }
 
-    pub(super) fn database_file(&self) -> PathBuf {
+    pub(in crate::store) fn database_file(&self) -> PathBuf {
         self.root.join("sled").join("db")
     }
 
-    pub(super) fn witness(&self) -> PathBuf {
+    pub(in crate::store) fn witness(&self) -> PathBuf {
         self.root.join("witness")
     }
 
-    pub(super) fn blobs(&self) -> PathBuf {
+    pub(in crate::store) fn blobs(&self) -> PathBuf {
         self.root.join("blobs")
     }
 
     /// Where a new database is built.
-    pub(super) fn part(&self) -> PathBuf {
+    pub(in crate::store) fn part(&self) -> PathBuf {
         self.root.join("sled.part")
     }
 
     /// Whether a database is here, or else nothing at all that could be mistaken for one.
-    pub(super) fn is_new(&self) -> Result<bool, StoreError> {
+    pub(in crate::store) fn is_new(&self) -> Result<bool, StoreError> {
         if self.database().exists() {
             return Ok(false);
         }
@@ -119,7 +123,7 @@ impl Directory {
     /// Puts the complete and closed database in `sled.part` in the place of the present one,
     /// which goes to `former` if that is given and is removed otherwise. Whatever moment a
     /// crash comes at, the next start finds the one or the other whole.
-    pub(super) fn install(&self, former: Option<&Path>) -> Result<(), StoreError> {
+    pub(in crate::store) fn install(&self, former: Option<&Path>) -> Result<(), StoreError> {
         let new = self.root.join("sled.new");
         let old = self.root.join("sled.old");
         sync_all(&self.part())?;
@@ -135,7 +139,7 @@ impl Directory {
     /// with zeros, and that may be most of what could be saved. A copy left by a start that
     /// came to no end is kept, it is closer to the truth. `None` if there is no room for it and
     /// for what sled writes: a full disk must not keep a sound store from starting.
-    pub(super) fn preserve(&self) -> Option<PathBuf> {
+    pub(in crate::store) fn preserve(&self) -> Option<PathBuf> {
         let (part, kept) = (self.root.join("sled.part"), self.kept());
         if kept.exists() {
             return Some(kept);
@@ -155,12 +159,12 @@ impl Directory {
     }
 
     /// Removes what [`preserve`](Directory::preserve) kept.
-    pub(super) fn release(&self) -> Result<(), StoreError> {
+    pub(in crate::store) fn release(&self) -> Result<(), StoreError> {
         remove(&self.kept())
     }
 
     /// Moves what [`preserve`](Directory::preserve) kept.
-    pub(super) fn set_aside(&self, to: &Path) -> Result<(), StoreError> {
+    pub(in crate::store) fn set_aside(&self, to: &Path) -> Result<(), StoreError> {
         self.rename(&self.kept(), to)
     }
 
@@ -169,7 +173,7 @@ impl Directory {
     }
 
     /// A new directory under `quarantine/`.
-    pub(super) fn new_quarantine(&self) -> Result<PathBuf, StoreError> {
+    pub(in crate::store) fn new_quarantine(&self) -> Result<PathBuf, StoreError> {
         let quarantine = self.root.join("quarantine");
         let mut number = 1;
         loop {
@@ -245,7 +249,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Syncs a directory and everything in it.
-pub(super) fn sync_all(path: &Path) -> Result<(), StoreError> {
+pub(in crate::store) fn sync_all(path: &Path) -> Result<(), StoreError> {
     fn sync(path: &Path) -> io::Result<()> {
         for entry in fs::read_dir(path)? {
             let entry = entry?;
@@ -264,7 +268,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 }
 
 /// Removes a directory and everything in it, if it is there.
-pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
+pub(in crate::store) fn remove(path: &Path) -> Result<(), StoreError> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(StoreError::io(format!("remove {}", path.display()))(error))
@@ -274,7 +278,7 @@ pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
 }
 
 /// The size of all files of a database, in bytes.
-pub(super) fn size_on_disk(database: &Path) -> io::Result<u64> {
+pub(in crate::store) fn size_on_disk(database: &Path) -> io::Result<u64> {
     let mut size = 0;
     for entry in fs::read_dir(database)? {
         let entry = entry?;

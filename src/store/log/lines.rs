@@ -12,16 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::ident::{Digest, from_hex, to_hex};
 
-use super::{
-    record::Record,
-    table::{Moment, Row, RowChange},
-    tree::DocumentRef,
-};
+use super::record::Record;
+use super::table::{Moment, Row, RowChange};
+use super::tree::DocumentRef;
 
 /// One line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
-pub(super) enum Line {
+pub(in crate::store) enum Line {
     Store(Header),
     Chunk(Bytes),
     List(List),
@@ -33,27 +31,27 @@ pub(super) enum Line {
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Header {
-    pub(super) format: u32,
+pub(in crate::store) struct Header {
+    pub(in crate::store) format: u32,
     /// The altofed that wrote the export.
-    pub(super) release: String,
+    pub(in crate::store) release: String,
 }
 
 /// A list of chunks, or of lists.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct List {
-    pub(super) level: u8,
-    pub(super) digests: Vec<Digest>,
+pub(in crate::store) struct List {
+    pub(in crate::store) level: u8,
+    pub(in crate::store) digests: Vec<Digest>,
 }
 
 /// A revision.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RecordLine {
+pub(in crate::store) struct RecordLine {
     revision: u64,
     previous: Digest,
-    pub(super) hash: Digest,
+    pub(in crate::store) hash: Digest,
     body: Bytes,
     documents: BTreeMap<String, DocumentRef>,
     puts: u64,
@@ -72,7 +70,7 @@ struct ChangeLine {
 /// A row of a side table.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RowLine {
+pub(in crate::store) struct RowLine {
     revision: u64,
     puts: u64,
     table: String,
@@ -83,15 +81,15 @@ pub(super) struct RowLine {
 /// The last line.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct End {
-    pub(super) lines: u64,
-    pub(super) digest: Digest,
+pub(in crate::store) struct End {
+    pub(in crate::store) lines: u64,
+    pub(in crate::store) digest: Digest,
 }
 
 /// A byte string.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Bytes {
+pub(in crate::store) enum Bytes {
     Text(String),
     Hex(#[serde(with = "hex")] Vec<u8>),
 }
@@ -197,11 +195,14 @@ impl From<RowLine> for Row {
 mod hex {
     use serde::{Deserialize, Deserializer, Serializer, de};
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::store) fn serialize<S: Serializer>(
+        bytes: &[u8],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&super::to_hex(bytes))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(in crate::store) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(deserializer)?;

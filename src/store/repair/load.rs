@@ -3,24 +3,21 @@
 use std::{collections::HashSet, path::Path, sync::Arc};
 
 use crate::ident::Digest;
-
-use super::{
-    StoreError,
-    codec::Malformed,
-    engine::{Engine, Tree, contained},
-    envelope::Kind,
-    ledger::Ledger,
-    meta::{Checkpoint, Identity, Pending},
-    read::missing,
-    record::{Record, Stored},
-    table::{Moment, RowChange},
-    tree,
-};
+use crate::store::StoreError;
+use crate::store::disk::engine::{Engine, Tree, contained};
+use crate::store::log::codec::Malformed;
+use crate::store::log::envelope::Kind;
+use crate::store::log::meta::{Checkpoint, Identity, Pending};
+use crate::store::log::read::missing;
+use crate::store::log::record::{Record, Stored};
+use crate::store::log::state::Ledger;
+use crate::store::log::table::{Moment, RowChange};
+use crate::store::log::tree;
 
 impl Ledger {
     /// Checks the chain of hashes from the checkpoint, completes the side tables, and checks
     /// every chunk of the newest documents. A database that fails is not touched again.
-    pub(super) fn load(engine: Engine, directory: &Path) -> Result<Ledger, StoreError> {
+    pub(in crate::store) fn load(engine: Engine, directory: &Path) -> Result<Ledger, StoreError> {
         let identity = contained(|| {
             let text = engine.get(Tree::Meta, b"format")?.unwrap_or_default();
             Identity::decode(&text, directory)
@@ -156,9 +153,14 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
+    use crate::store::log::commit::Commit;
+    use crate::store::log::envelope::Mark;
+    use crate::store::log::read::Reading;
+    use crate::store::log::state::Change;
+    use crate::store::log::table::Table;
+    use crate::store::repair::build::CACHE_BYTES;
+
     use super::*;
-    use crate::store::read::Reading;
-    use crate::store::{Commit, Table, build::CACHE_BYTES, envelope::Mark, ledger::Change};
 
     const KEYS: Table = Table::new("keys");
 
@@ -202,7 +204,7 @@ mod tests {
 
     /// Makes the row what it was before the last change, as a crash would leave it.
     fn forget_row(ledger: &Ledger) {
-        let address = crate::store::table::address(KEYS.name(), b"key");
+        let address = crate::store::log::table::address(KEYS.name(), b"key");
         ledger.engine.remove(Tree::Rows, &address).unwrap();
     }
 

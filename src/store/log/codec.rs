@@ -6,72 +6,72 @@ use crate::ident::Digest;
 /// The bytes are not what was once written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Malformed(pub(super) &'static str);
+pub(in crate::store) struct Malformed(pub(in crate::store) &'static str);
 
 /// Writes one value.
 #[derive(Default)]
-pub(super) struct Encoder(Vec<u8>);
+pub(in crate::store) struct Encoder(Vec<u8>);
 
 impl Encoder {
-    pub(super) fn u8(mut self, value: u8) -> Self {
+    pub(in crate::store) fn u8(mut self, value: u8) -> Self {
         self.0.push(value);
         self
     }
 
-    pub(super) fn u32(mut self, value: u32) -> Self {
+    pub(in crate::store) fn u32(mut self, value: u32) -> Self {
         self.0.extend_from_slice(&value.to_be_bytes());
         self
     }
 
-    pub(super) fn u64(mut self, value: u64) -> Self {
+    pub(in crate::store) fn u64(mut self, value: u64) -> Self {
         self.0.extend_from_slice(&value.to_be_bytes());
         self
     }
 
-    pub(super) fn digest(mut self, value: &Digest) -> Self {
+    pub(in crate::store) fn digest(mut self, value: &Digest) -> Self {
         self.0.extend_from_slice(value.as_bytes());
         self
     }
 
     /// A byte string. Everything encoded here was held against a limit far below 4 GiB.
-    pub(super) fn bytes(self, value: &[u8]) -> Self {
+    pub(in crate::store) fn bytes(self, value: &[u8]) -> Self {
         let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
         let mut encoder = self.u32(length);
         encoder.0.extend_from_slice(value);
         encoder
     }
 
-    pub(super) fn finish(self) -> Vec<u8> {
+    pub(in crate::store) fn finish(self) -> Vec<u8> {
         self.0
     }
 }
 
 /// Reads one value from the front of a byte string.
-pub(super) struct Decoder<'a>(&'a [u8]);
+pub(in crate::store) struct Decoder<'a>(&'a [u8]);
 
 impl<'a> Decoder<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(in crate::store) fn new(bytes: &'a [u8]) -> Self {
         Decoder(bytes)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::store) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn u8(&mut self) -> Result<u8, Malformed> {
+    pub(in crate::store) fn u8(&mut self) -> Result<u8, Malformed> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    pub(super) fn u32(&mut self) -> Result<u32, Malformed> {
+    pub(in crate::store) fn u32(&mut self) -> Result<u32, Malformed> {
         self.array().map(u32::from_be_bytes)
     }
 
-    pub(super) fn u64(&mut self) -> Result<u64, Malformed> {
+    pub(in crate::store) fn u64(&mut self) -> Result<u64, Malformed> {
         self.array().map(u64::from_be_bytes)
     }
 
     /// A revision's number, far from where counting on would overflow.
-    pub(super) fn revision(&mut self) -> Result<u64, Malformed> {
+    pub(in crate::store) fn revision(&mut self) -> Result<u64, Malformed> {
         let revision = self.u64()?;
         match revision > u64::MAX / 2 {
             true => Err(Malformed("the number of a revision is impossible")),
@@ -79,11 +79,11 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    pub(super) fn digest(&mut self) -> Result<Digest, Malformed> {
+    pub(in crate::store) fn digest(&mut self) -> Result<Digest, Malformed> {
         self.array().map(Digest::from_bytes)
     }
 
-    pub(super) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
+    pub(in crate::store) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
         let length = self.u32()?;
         let length = usize::try_from(length).map_err(|_| Malformed("a length is too large"))?;
         let (front, rest) = self
@@ -94,13 +94,13 @@ impl<'a> Decoder<'a> {
         Ok(front)
     }
 
-    pub(super) fn text(&mut self) -> Result<String, Malformed> {
+    pub(in crate::store) fn text(&mut self) -> Result<String, Malformed> {
         let bytes = self.bytes()?.to_vec();
         String::from_utf8(bytes).map_err(|_| Malformed("a name is not UTF-8"))
     }
 
     /// Everything must have been read.
-    pub(super) fn finish(self) -> Result<(), Malformed> {
+    pub(in crate::store) fn finish(self) -> Result<(), Malformed> {
         match self.0 {
             [] => Ok(()),
             _ => Err(Malformed("bytes are left over")),

@@ -16,8 +16,9 @@ use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
 use crate::ident::Digest;
+use crate::store::StoreError;
 
-use super::{Room, StoreError, room::Purpose};
+use super::room::{Purpose, Room};
 
 /// Ends the names of files that are being written.
 const PART: &str = "part";
@@ -85,7 +86,7 @@ impl Blobs {
     ///
     /// # Errors
     /// [`Io`](StoreError::Io).
-    pub(super) fn open(directory: &Path, room: Room) -> Result<Self, StoreError> {
+    pub(in crate::store) fn open(directory: &Path, room: Room) -> Result<Self, StoreError> {
         let blobs = Self {
             directory: directory.into(),
             parts: Arc::default(),
@@ -248,9 +249,9 @@ async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::store::disk::space::FreeSpace;
 
-    use crate::store::FreeSpace;
+    use super::*;
 
     fn open(directory: &Path) -> Blobs {
         let room = Room::new(directory, 16 * 1024 * 1024, FreeSpace::told(|| u64::MAX));

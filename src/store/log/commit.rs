@@ -1,6 +1,8 @@
 //! A revision to be committed, and how large it may be.
 
-use super::{StoreError, Table};
+use crate::store::StoreError;
+
+use super::table::Table;
 
 /// The largest body of a commit, in bytes.
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -50,7 +52,7 @@ impl Commit {
     }
 
     /// Roughly the memory it takes, in bytes.
-    pub(super) fn size(&self) -> usize {
+    pub(in crate::store) fn size(&self) -> usize {
         let rows = self
             .documents
             .iter()

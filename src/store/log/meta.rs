@@ -3,34 +3,32 @@
 use std::path::Path;
 
 use crate::ident::Digest;
+use crate::store::StoreError;
 
-use super::{
-    StoreError,
-    codec::{Decoder, Encoder, Malformed},
-    envelope::Mark,
-    table::{Moment, RowChange},
-};
+use super::codec::{Decoder, Encoder, Malformed};
+use super::envelope::Mark;
+use super::table::{Moment, RowChange};
 
 /// The major number of the format that this build reads and writes.
-pub(super) const FORMAT: u32 = 1;
+pub(in crate::store) const FORMAT: u32 = 1;
 
 /// What a store is: the text `format release mark`, the value of `meta/format`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(in crate::store) struct Identity {
     /// The altofed that wrote the store.
-    pub(super) release: String,
-    pub(super) mark: Mark,
+    pub(in crate::store) release: String,
+    pub(in crate::store) mark: Mark,
 }
 
 impl Identity {
-    pub(super) fn new(mark: Mark) -> Identity {
+    pub(in crate::store) fn new(mark: Mark) -> Identity {
         Identity {
             release: env!("CARGO_PKG_VERSION").to_owned(),
             mark,
         }
     }
 
-    pub(super) fn encode(&self) -> String {
+    pub(in crate::store) fn encode(&self) -> String {
         format!("{FORMAT} {} {}", self.release, self.mark.to_hex())
     }
 
@@ -38,7 +36,7 @@ impl Identity {
     /// so that an older altofed can name the one that is needed. A format older than
     /// [`FORMAT`] will be migrated here, by export and import into a new directory; there is
     /// none yet.
-    pub(super) fn decode(text: &[u8], directory: &Path) -> Result<Identity, StoreError> {
+    pub(in crate::store) fn decode(text: &[u8], directory: &Path) -> Result<Identity, StoreError> {
         let unreadable = || StoreError::damaged("the store's format", "it cannot be read");
         let text = str::from_utf8(text).map_err(|_| unreadable())?;
         let mut words = text.split(' ');
@@ -66,25 +64,25 @@ impl Identity {
 
 /// The last revision that was pruned, where the chain of hashes begins: `meta/checkpoint`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Checkpoint {
-    pub(super) revision: u64,
-    pub(super) hash: Digest,
+pub(in crate::store) struct Checkpoint {
+    pub(in crate::store) revision: u64,
+    pub(in crate::store) hash: Digest,
 }
 
 impl Checkpoint {
-    pub(super) const START: Checkpoint = Checkpoint {
+    pub(in crate::store) const START: Checkpoint = Checkpoint {
         revision: 0,
         hash: Digest::ZERO,
     };
 
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(in crate::store) fn encode(&self) -> Vec<u8> {
         Encoder::default()
             .u64(self.revision)
             .digest(&self.hash)
             .finish()
     }
 
-    pub(super) fn decode(payload: &[u8]) -> Result<Checkpoint, Malformed> {
+    pub(in crate::store) fn decode(payload: &[u8]) -> Result<Checkpoint, Malformed> {
         let mut decoder = Decoder::new(payload);
         let checkpoint = Checkpoint {
             revision: decoder.revision()?,
@@ -97,19 +95,19 @@ impl Checkpoint {
 
 /// How far a store has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(in crate::store) struct Standing {
     /// The newest revision, 0 if there is none.
-    pub(super) revision: u64,
+    pub(in crate::store) revision: u64,
     /// Its hash.
-    pub(super) hash: Digest,
+    pub(in crate::store) hash: Digest,
     /// How many times rows of side tables changed without a revision.
-    pub(super) puts: u64,
+    pub(in crate::store) puts: u64,
     /// The digest of all rows.
-    pub(super) tables: Digest,
+    pub(in crate::store) tables: Digest,
 }
 
 impl Standing {
-    pub(super) fn moment(&self) -> Moment {
+    pub(in crate::store) fn moment(&self) -> Moment {
         Moment {
             revision: self.revision,
             puts: self.puts,
@@ -137,17 +135,17 @@ impl Standing {
 /// state them. A crash between is mended at the next start by making the changes again, in
 /// their order: those of the records after `applied` up to the one these changes came after,
 /// then these, then those of the records after that.
-pub(super) struct Pending {
+pub(in crate::store) struct Pending {
     /// Where the store stood after the changes.
-    pub(super) standing: Standing,
+    pub(in crate::store) standing: Standing,
     /// All changes up to this revision were durable in the rows when this was written.
-    pub(super) applied: u64,
-    pub(super) changes: Vec<RowChange>,
+    pub(in crate::store) applied: u64,
+    pub(in crate::store) changes: Vec<RowChange>,
 }
 
 impl Pending {
     /// Nothing to make again: the rows are durable.
-    pub(super) fn none(standing: Standing) -> Pending {
+    pub(in crate::store) fn none(standing: Standing) -> Pending {
         Pending {
             standing,
             applied: standing.revision,
@@ -155,13 +153,13 @@ impl Pending {
         }
     }
 
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(in crate::store) fn encode(&self) -> Vec<u8> {
         let changes: Vec<_> = self.changes.iter().flat_map(RowChange::encode).collect();
         let encoder = self.standing.encode(Encoder::default());
         encoder.u64(self.applied).bytes(&changes).finish()
     }
 
-    pub(super) fn decode(payload: &[u8]) -> Result<Pending, Malformed> {
+    pub(in crate::store) fn decode(payload: &[u8]) -> Result<Pending, Malformed> {
         let mut decoder = Decoder::new(payload);
         let pending = Pending {
             standing: Standing::decode(&mut decoder)?,

@@ -3,15 +3,13 @@
 use std::{collections::HashSet, io::Write, path::Path};
 
 use crate::ident::Sha256;
+use crate::store::StoreError;
+use crate::store::disk::directory::Directory;
+use crate::store::log::lines::{End, Header, Line, List};
+use crate::store::log::meta::FORMAT;
+use crate::store::log::tree;
 
-use super::{
-    StoreError,
-    directory::Directory,
-    lines::{End, Header, Line, List},
-    meta::FORMAT,
-    offline::{Progress, each_record, with_ledger},
-    tree,
-};
+use super::offline::{Progress, each_record, with_ledger};
 
 /// Writes all that is kept to `out`, one JSON line each, with a trailer that shows whether a
 /// copy is whole. Chunks that documents share are written once.

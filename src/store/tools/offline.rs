@@ -6,17 +6,15 @@ use std::{
 };
 
 use crate::ident::Digest;
-
-use super::{
-    StoreError,
-    build::{CACHE_BYTES, build},
-    directory::{self, Directory, size_on_disk},
-    engine::{Tree, contained},
-    ledger::Ledger,
-    record::{Record, Stored},
-    recover, tree,
-    witness::Testimony,
-};
+use crate::store::StoreError;
+use crate::store::disk::directory::{self, Directory, size_on_disk};
+use crate::store::disk::engine::{Tree, contained};
+use crate::store::log::record::{Record, Stored};
+use crate::store::log::state::Ledger;
+use crate::store::log::tree;
+use crate::store::log::witness::Testimony;
+use crate::store::repair::build::{CACHE_BYTES, build};
+use crate::store::repair::recover;
 
 /// How far an operation has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +105,7 @@ pub fn compact(
 }
 
 /// Opens the database in a claimed directory for `work`, and leaves it.
-pub(super) fn with_ledger<T>(
+pub(in crate::store) fn with_ledger<T>(
     directory: &Directory,
     work: impl FnOnce(&Ledger) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
@@ -123,7 +121,7 @@ pub(super) fn with_ledger<T>(
 }
 
 /// Calls `work` with the payload of each kept record and the record, oldest first.
-pub(super) fn each_record(
+pub(in crate::store) fn each_record(
     ledger: &Ledger,
     progress: &mut dyn FnMut(Progress),
     mut work: impl FnMut(&[u8], Record) -> Result<(), StoreError>,

@@ -20,7 +20,7 @@ impl FreeSpace {
         FreeSpace(Arc::new(move |_| Ok(ask())))
     }
 
-    pub(super) fn of(&self, directory: &Path) -> io::Result<u64> {
+    pub(in crate::store) fn of(&self, directory: &Path) -> io::Result<u64> {
         (self.0)(directory)
     }
 }

@@ -4,20 +4,18 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::ident::Digest;
+use crate::store::disk::directory::Directory;
+use crate::store::log::read::Reading;
+use crate::store::log::record::Record;
+use crate::store::log::table::{self, Row};
+use crate::store::log::tree::{self, DocumentRef};
+use crate::store::log::witness::Testimony;
+use crate::store::{Settings, StoreError};
 
-use super::{
-    Settings, StoreError,
-    directory::Directory,
-    read::Reading,
-    record::Record,
-    salvage::Harvest,
-    table::{self, Row},
-    tree::{self, DocumentRef},
-    witness::Testimony,
-};
+use super::salvage::Harvest;
 
 /// What a sound database holds, found by the mark on its values.
-pub(super) struct Unopened {
+pub(in crate::store) struct Unopened {
     harvest: Harvest,
     /// The hashes of the revisions that lead to the newest, by number.
     chain: BTreeMap<u64, Digest>,
@@ -29,7 +27,7 @@ pub(super) struct Unopened {
 impl Unopened {
     /// Reads the database. `None` if something that was acknowledged is not found: then it has
     /// to be opened.
-    pub(super) fn read(
+    pub(in crate::store) fn read(
         directory: &Directory,
         settings: &Settings,
     ) -> Result<Option<Unopened>, StoreError> {
@@ -60,7 +58,7 @@ impl Unopened {
         }))
     }
 
-    pub(super) fn head(&self) -> Option<&Arc<Record>> {
+    pub(in crate::store) fn head(&self) -> Option<&Arc<Record>> {
         self.head.as_ref()
     }
 }

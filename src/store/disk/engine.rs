@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::StoreError;
+use crate::store::StoreError;
 
 /// What stands between a commit and its acknowledgement.
 #[derive(Default)]
@@ -29,7 +29,7 @@ pub enum Durability {
 
 /// The key spaces.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Tree {
+pub(in crate::store) enum Tree {
     /// Records by revision, big-endian.
     Log,
     /// Chunks by digest.
@@ -41,7 +41,7 @@ pub(super) enum Tree {
 }
 
 /// An open database.
-pub(super) struct Engine {
+pub(in crate::store) struct Engine {
     directory: PathBuf,
     db: sled::Db,
     log: sled::Tree,
@@ -66,7 +66,7 @@ const BYTES_PER_TURN: u64 = 32 * 1024;
 
 impl Engine {
     /// Opens the database in `directory`, creating it if it is not there.
-    pub(super) fn open(directory: &Path, cache_bytes: u64) -> Result<Engine, StoreError> {
+    pub(in crate::store) fn open(directory: &Path, cache_bytes: u64) -> Result<Engine, StoreError> {
         contained(|| {
             let config = sled::Config::new().path(directory);
             let config = config.cache_capacity(cache_bytes).flush_every_ms(None);
@@ -98,25 +98,34 @@ impl Engine {
         })
     }
 
-    pub(super) fn set_durability(&mut self, durability: Durability) {
+    pub(in crate::store) fn set_durability(&mut self, durability: Durability) {
         self.durability = durability;
     }
 
-    pub(super) fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(in crate::store) fn get(
+        &self,
+        tree: Tree,
+        key: &[u8],
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         let value = self.tree(tree).get(key).map_err(broken)?;
         Ok(value.map(|value| value.to_vec()))
     }
 
-    pub(super) fn put(&self, tree: Tree, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    pub(in crate::store) fn put(
+        &self,
+        tree: Tree,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), StoreError> {
         self.tree(tree).insert(key, value).map(drop).map_err(broken)
     }
 
-    pub(super) fn remove(&self, tree: Tree, key: &[u8]) -> Result<(), StoreError> {
+    pub(in crate::store) fn remove(&self, tree: Tree, key: &[u8]) -> Result<(), StoreError> {
         self.tree(tree).remove(key).map(drop).map_err(broken)
     }
 
     /// The keys and values from `first` on, in order.
-    pub(super) fn scan(
+    pub(in crate::store) fn scan(
         &self,
         tree: Tree,
         first: &[u8],
@@ -130,7 +139,7 @@ impl Engine {
 
     /// Returns once everything written so far is on the disk. After an error nothing is known
     /// about what is.
-    pub(super) fn sync(&mut self) -> Result<(), StoreError> {
+    pub(in crate::store) fn sync(&mut self) -> Result<(), StoreError> {
         self.db.flush().map_err(broken)?;
         if let Durability::Checked(check) = &mut self.durability {
             check().map_err(StoreError::io("make the database durable"))?;
@@ -143,7 +152,7 @@ impl Engine {
 
     /// Lets sled clean up after `written` bytes: without this a database under constant change
     /// grows for ever.
-    pub(super) fn reclaim(&mut self, written: u64) -> Result<(), StoreError> {
+    pub(in crate::store) fn reclaim(&mut self, written: u64) -> Result<(), StoreError> {
         for _ in 0..(1 + written / BYTES_PER_TURN) * CHANGES_PER_TURN {
             self.turns = self.turns.wrapping_add(1);
             let turn = self.turns.to_be_bytes();
@@ -154,12 +163,12 @@ impl Engine {
 
     /// Leaves the database without another look at it. After an error or a panic sled may wait
     /// for ever when it is dropped; its memory is given up instead.
-    pub(super) fn abandon(self) {
+    pub(in crate::store) fn abandon(self) {
         std::mem::forget(self);
     }
 
     /// Makes everything durable and leaves the database, which can be opened again on return.
-    pub(super) fn close(mut self) -> Result<(), StoreError> {
+    pub(in crate::store) fn close(mut self) -> Result<(), StoreError> {
         if let Err(error) = contained(|| self.sync()) {
             self.abandon();
             return Err(error);
@@ -218,7 +227,9 @@ impl Engine {
 }
 
 /// Turns a panic, which sled answers much damage with, into an error.
-pub(super) fn contained<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+pub(in crate::store) fn contained<T>(
+    work: impl FnOnce() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         Err(StoreError::damaged(
             "the database",
@@ -250,9 +261,10 @@ fn broken(error: sled::Error) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::ident::Digest;
-    use crate::store::directory::size_on_disk;
+    use crate::store::disk::directory::size_on_disk;
+
+    use super::*;
 
     #[test]
     fn a_database_under_constant_change_does_not_grow_for_ever() {

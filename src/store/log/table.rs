@@ -1,9 +1,8 @@
 //! The side tables: small keyed values that change with a revision or between two.
 
-use super::{
-    StoreError,
-    codec::{Decoder, Encoder, Malformed},
-};
+use crate::store::StoreError;
+
+use super::codec::{Decoder, Encoder, Malformed};
 
 /// The largest key of a row, in bytes.
 pub const MAX_KEY: usize = 256;
@@ -52,15 +51,15 @@ const fn is_name(name: &[u8]) -> bool {
 
 /// Sets (`Some`) or deletes (`None`) the value of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct RowChange {
-    pub(super) table: String,
-    pub(super) key: Vec<u8>,
-    pub(super) value: Option<Vec<u8>>,
+pub(in crate::store) struct RowChange {
+    pub(in crate::store) table: String,
+    pub(in crate::store) key: Vec<u8>,
+    pub(in crate::store) value: Option<Vec<u8>>,
 }
 
 impl RowChange {
     /// A change held against the limits.
-    pub(super) fn new(
+    pub(in crate::store) fn new(
         table: &str,
         key: Vec<u8>,
         value: Option<Vec<u8>>,
@@ -83,7 +82,7 @@ impl RowChange {
         })
     }
 
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(in crate::store) fn encode(&self) -> Vec<u8> {
         let encoder = Encoder::default()
             .bytes(self.table.as_bytes())
             .bytes(&self.key);
@@ -93,7 +92,7 @@ impl RowChange {
         }
     }
 
-    pub(super) fn decode_all(bytes: &[u8]) -> Result<Vec<RowChange>, Malformed> {
+    pub(in crate::store) fn decode_all(bytes: &[u8]) -> Result<Vec<RowChange>, Malformed> {
         let mut decoder = Decoder::new(bytes);
         let mut changes = Vec::new();
         while !decoder.is_empty() {
@@ -109,7 +108,7 @@ impl RowChange {
     }
 
     /// The row that it leaves, if it leaves one.
-    pub(super) fn row(&self, at: Moment) -> Option<Row> {
+    pub(in crate::store) fn row(&self, at: Moment) -> Option<Row> {
         let value = self.value.clone()?;
         Some(Row {
             at,
@@ -119,37 +118,37 @@ impl RowChange {
         })
     }
 
-    pub(super) fn address(&self) -> Vec<u8> {
+    pub(in crate::store) fn address(&self) -> Vec<u8> {
         address(&self.table, &self.key)
     }
 }
 
 /// When a row was set, in the order of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Moment {
+pub(in crate::store) struct Moment {
     /// The newest revision then, counting the one that set the row.
-    pub(super) revision: u64,
+    pub(in crate::store) revision: u64,
     /// How many times rows had changed without a revision, counting this one.
-    pub(super) puts: u64,
+    pub(in crate::store) puts: u64,
 }
 
 /// A row as it is written: it knows its key, and when it was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) at: Moment,
-    pub(super) table: String,
-    pub(super) key: Vec<u8>,
-    pub(super) value: Vec<u8>,
+pub(in crate::store) struct Row {
+    pub(in crate::store) at: Moment,
+    pub(in crate::store) table: String,
+    pub(in crate::store) key: Vec<u8>,
+    pub(in crate::store) value: Vec<u8>,
 }
 
 impl Row {
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(in crate::store) fn encode(&self) -> Vec<u8> {
         let encoder = Encoder::default().u64(self.at.revision).u64(self.at.puts);
         let encoder = encoder.bytes(self.table.as_bytes());
         encoder.bytes(&self.key).bytes(&self.value).finish()
     }
 
-    pub(super) fn decode(payload: &[u8]) -> Result<Row, Malformed> {
+    pub(in crate::store) fn decode(payload: &[u8]) -> Result<Row, Malformed> {
         let mut decoder = Decoder::new(payload);
         let row = Row {
             at: Moment {
@@ -164,13 +163,13 @@ impl Row {
         Ok(row)
     }
 
-    pub(super) fn address(&self) -> Vec<u8> {
+    pub(in crate::store) fn address(&self) -> Vec<u8> {
         address(&self.table, &self.key)
     }
 }
 
 /// Where a row stands in the tree of all rows: the table's name, a zero byte, the key.
-pub(super) fn address(table: &str, key: &[u8]) -> Vec<u8> {
+pub(in crate::store) fn address(table: &str, key: &[u8]) -> Vec<u8> {
     [table.as_bytes(), &[0], key].concat()
 }
 

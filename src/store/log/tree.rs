@@ -10,8 +10,10 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{StoreError, envelope::MAX_PAYLOAD};
 use crate::ident::Digest;
+use crate::store::StoreError;
+
+use super::envelope::MAX_PAYLOAD;
 
 const MAX_DATA: usize = MAX_PAYLOAD - 1;
 const MIN_DATA: usize = 1024;
@@ -26,9 +28,9 @@ const MAX_DEPTH: u8 = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DocumentRef {
-    pub(super) digest: Digest,
-    pub(super) length: u64,
-    pub(super) depth: u8,
+    pub(in crate::store) digest: Digest,
+    pub(in crate::store) length: u64,
+    pub(in crate::store) depth: u8,
 }
 
 impl DocumentRef {
@@ -44,13 +46,14 @@ impl DocumentRef {
 }
 
 /// Stores a chunk's payload and gives its digest.
-pub(super) type Put<'a> = dyn FnMut(&[u8]) -> Result<Digest, StoreError> + 'a;
+pub(in crate::store) type Put<'a> = dyn FnMut(&[u8]) -> Result<Digest, StoreError> + 'a;
 
 /// Gives the verified payload of a chunk, `None` if there is none.
-pub(super) type Fetch<'a> = dyn FnMut(&Digest) -> Result<Option<Vec<u8>>, StoreError> + 'a;
+pub(in crate::store) type Fetch<'a> =
+    dyn FnMut(&Digest) -> Result<Option<Vec<u8>>, StoreError> + 'a;
 
 /// Packs `rows`, whose concatenation is the document, and stores the chunks.
-pub(super) fn pack<'r>(
+pub(in crate::store) fn pack<'r>(
     rows: impl IntoIterator<Item = &'r [u8]>,
     put: &mut Put<'_>,
 ) -> Result<DocumentRef, StoreError> {
@@ -82,7 +85,10 @@ pub(super) fn pack<'r>(
 }
 
 /// Reads a document whole. Everything is checked: a wrong byte is an error, never a result.
-pub(super) fn read(document: &DocumentRef, fetch: &mut Fetch<'_>) -> Result<Vec<u8>, StoreError> {
+pub(in crate::store) fn read(
+    document: &DocumentRef,
+    fetch: &mut Fetch<'_>,
+) -> Result<Vec<u8>, StoreError> {
     let mut bytes = Vec::new();
     descend(
         &document.digest,
@@ -100,7 +106,7 @@ pub(super) fn read(document: &DocumentRef, fetch: &mut Fetch<'_>) -> Result<Vec<
 /// Calls `enter` for each chunk of the document that `seen` does not hold yet, with its digest
 /// and level; `enter` gives the children of a list (see [`children`]). What lies below a chunk
 /// seen before is skipped.
-pub(super) fn visit(
+pub(in crate::store) fn visit(
     document: &DocumentRef,
     seen: &mut HashSet<Digest>,
     mut enter: impl FnMut(&Digest, u8) -> Result<Vec<Digest>, StoreError>,
@@ -122,7 +128,7 @@ pub(super) fn visit(
 }
 
 /// Checks every chunk of the document that `seen` does not hold yet.
-pub(super) fn check(
+pub(in crate::store) fn check(
     document: &DocumentRef,
     seen: &mut HashSet<Digest>,
     fetch: &mut Fetch<'_>,
@@ -134,7 +140,7 @@ pub(super) fn check(
 }
 
 /// The digests in the list `payload`, none if it is data; an error unless it is of `level`.
-pub(super) fn children(
+pub(in crate::store) fn children(
     digest: &Digest,
     level: u8,
     payload: &[u8],
@@ -177,7 +183,7 @@ fn descend(
         .try_for_each(|child| descend(child, level - 1, document, fetch, bytes))
 }
 
-pub(super) fn missing(digest: &Digest) -> StoreError {
+pub(in crate::store) fn missing(digest: &Digest) -> StoreError {
     damaged(digest, "it is missing")
 }
 
@@ -278,8 +284,9 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use crate::store::log::envelope::Kind;
+
     use super::*;
-    use crate::store::envelope::Kind;
 
     #[derive(Default)]
     struct Chunks(HashMap<Digest, Vec<u8>>);

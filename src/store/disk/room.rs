@@ -17,12 +17,14 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{FreeSpace, StoreError};
+use crate::store::StoreError;
+
+use super::space::FreeSpace;
 
 const MIB: u64 = 1024 * 1024;
 
 /// The size of the reserve, and the least `store.min_free`.
-pub(super) const RESERVE: u64 = 16 * MIB;
+pub(in crate::store) const RESERVE: u64 = 16 * MIB;
 
 /// What sled may write while it opens a database.
 const OPENING: u64 = 8 * MIB;
@@ -33,7 +35,7 @@ const SMALL: u64 = 64 * 1024;
 
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(in crate::store) enum Purpose {
     /// Facts of our domain.
     Facts,
     /// A few rows of side tables.
@@ -73,13 +75,13 @@ struct Inner {
 
 /// Room for something that is going to be written; given back when it was.
 #[derive(Debug)]
-pub(super) struct Pledge {
+pub(in crate::store) struct Pledge {
     room: Room,
     bytes: u64,
 }
 
 impl Room {
-    pub(super) fn new(root: &Path, min_free: u64, free: FreeSpace) -> Room {
+    pub(in crate::store) fn new(root: &Path, min_free: u64, free: FreeSpace) -> Room {
         Room(Arc::new(Inner {
             root: root.to_owned(),
             min_free,
@@ -137,7 +139,11 @@ impl Room {
     }
 
     /// Judges what is about to be written.
-    pub(super) fn pledge(&self, purpose: Purpose, bytes: u64) -> Result<Pledge, StoreError> {
+    pub(in crate::store) fn pledge(
+        &self,
+        purpose: Purpose,
+        bytes: u64,
+    ) -> Result<Pledge, StoreError> {
         let min_free = self.0.min_free;
         let free = self.note();
         let before = self.0.pledged.fetch_add(bytes, Ordering::Relaxed);
@@ -190,7 +196,7 @@ impl Room {
     }
 
     /// Whether the database can be opened; the reserve is given up for it.
-    pub(super) fn permits_opening(&self) -> bool {
+    pub(in crate::store) fn permits_opening(&self) -> bool {
         if self.free() < OPENING + RESERVE {
             self.release();
         }
@@ -198,7 +204,7 @@ impl Room {
     }
 
     /// That there is no room to open the database.
-    pub(super) fn no_room_to_open(&self) -> StoreError {
+    pub(in crate::store) fn no_room_to_open(&self) -> StoreError {
         StoreError::NoRoom {
             free: self.free() / MIB,
             needed: OPENING / MIB,
@@ -206,12 +212,12 @@ impl Room {
     }
 
     /// Whether there is room to write again.
-    pub(super) fn is_back(&self) -> bool {
+    pub(in crate::store) fn is_back(&self) -> bool {
         self.free() >= self.0.min_free
     }
 
     /// The database cannot be opened.
-    pub(super) fn set_unopened(&self) {
+    pub(in crate::store) fn set_unopened(&self) {
         tell(
             RoomState::Enough,
             RoomState::Unopened,
@@ -222,13 +228,13 @@ impl Room {
     }
 
     /// The database is open.
-    pub(super) fn set_open(&self) {
+    pub(in crate::store) fn set_open(&self) {
         self.0.state.send_replace(RoomState::Out);
         self.look();
     }
 
     /// Looks how much is free, and makes the reserve if it is missing and there is room.
-    pub(super) fn look(&self) {
+    pub(in crate::store) fn look(&self) {
         let free = self.note();
         let path = self.reserve();
         let made = fs::metadata(&path).is_ok_and(|found| found.len() >= RESERVE);
@@ -241,7 +247,7 @@ impl Room {
     }
 
     /// Gives up the reserve if the database could not be closed without it.
-    pub(super) fn release_to_close(&self) {
+    pub(in crate::store) fn release_to_close(&self) {
         if self.free() < self.0.min_free {
             self.release();
         }

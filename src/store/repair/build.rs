@@ -2,24 +2,22 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use super::{
-    StoreError,
-    directory::{self, Directory},
-    engine::{Engine, Tree, contained},
-    envelope::{Kind, Mark},
-    ledger::Ledger,
-    meta::{Checkpoint, Identity, Pending},
-    record::{Record, Stored},
-    table::Row,
-    tree::{self, Fetch},
-};
+use crate::store::StoreError;
+use crate::store::disk::directory::{self, Directory};
+use crate::store::disk::engine::{Engine, Tree, contained};
+use crate::store::log::envelope::{Kind, Mark};
+use crate::store::log::meta::{Checkpoint, Identity, Pending};
+use crate::store::log::record::{Record, Stored};
+use crate::store::log::state::Ledger;
+use crate::store::log::table::Row;
+use crate::store::log::tree::{self, Fetch};
 
 /// The memory for the database while it is built or read offline, in bytes.
-pub(super) const CACHE_BYTES: u64 = 32 * 1024 * 1024;
+pub(in crate::store) const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Builds a database in `sled.part`, lets `fill` write to it, and checks the result as a start
 /// would. It is closed then, and ready to be installed.
-pub(super) fn build(
+pub(in crate::store) fn build(
     directory: &Directory,
     mark: Mark,
     fill: impl FnOnce(&mut Ledger) -> Result<(), StoreError>,
@@ -43,7 +41,7 @@ pub(super) fn build(
 }
 
 impl Ledger {
-    pub(super) fn begin(&mut self) -> Result<(), StoreError> {
+    pub(in crate::store) fn begin(&mut self) -> Result<(), StoreError> {
         let identity = Identity::new(self.mark).encode();
         self.engine
             .put(Tree::Meta, b"format", identity.as_bytes())?;
@@ -52,7 +50,7 @@ impl Ledger {
 
     /// Writes a record whose chunks are there already. The first one sets the checkpoint, every
     /// other has to follow the one before.
-    pub(super) fn adopt(&mut self, payload: &[u8]) -> Result<(), StoreError> {
+    pub(in crate::store) fn adopt(&mut self, payload: &[u8]) -> Result<(), StoreError> {
         let stored = Stored::decode(payload)?;
         let before = match &self.head {
             Some(head) => Checkpoint {
@@ -86,7 +84,7 @@ impl Ledger {
     }
 
     /// Writes a record of another store, after everything that it reaches.
-    pub(super) fn copy(
+    pub(in crate::store) fn copy(
         &mut self,
         payload: &[u8],
         record: &Record,
@@ -109,7 +107,7 @@ impl Ledger {
     }
 
     /// Writes a row that is not there yet.
-    pub(super) fn adopt_row(&mut self, row: &Row) -> Result<(), StoreError> {
+    pub(in crate::store) fn adopt_row(&mut self, row: &Row) -> Result<(), StoreError> {
         let payload = row.encode();
         let digest = Kind::Row.digest(&payload);
         let value = self.mark.seal(Kind::Row, &digest, &payload);
@@ -118,7 +116,7 @@ impl Ledger {
         Ok(())
     }
 
-    pub(super) fn complete(&mut self) -> Result<(), StoreError> {
+    pub(in crate::store) fn complete(&mut self) -> Result<(), StoreError> {
         let pending = Pending::none(self.standing());
         self.put_meta("pending", Kind::Pending, &pending.encode())?;
         self.sync()
