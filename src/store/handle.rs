@@ -187,7 +187,7 @@ impl Store {
     /// [`Pruned`](StoreError::Pruned) if it is not kept any more, [`Unknown`](StoreError::Unknown)
     /// if it never was, [`Damaged`](StoreError::Damaged) if it cannot be read.
     pub async fn record(&self, revision: u64) -> Result<Record, StoreError> {
-        self.read(move |ledger| ledger.record(revision)).await
+        self.read(move |log| log.record(revision)).await
     }
 
     /// Up to `limit` records after revision `after`, oldest first.
@@ -195,7 +195,7 @@ impl Store {
     /// # Errors
     /// As for [`record`](Store::record), where the first record asked for is `after + 1`.
     pub async fn records(&self, after: u64, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.read(move |ledger| ledger.records(after, limit)).await
+        self.read(move |log| log.records(after, limit)).await
     }
 
     /// A document as of the record that names it. Its digests are checked on the way.
@@ -204,7 +204,7 @@ impl Store {
     /// [`Damaged`](StoreError::Damaged), also if no kept record names the document any more.
     pub async fn document(&self, document: &DocumentRef) -> Result<Vec<u8>, StoreError> {
         let document = *document;
-        self.read(move |ledger| ledger.document(&document)).await
+        self.read(move |log| log.document(&document)).await
     }
 
     /// The value of a row of a side table.
@@ -213,8 +213,7 @@ impl Store {
     /// [`Damaged`](StoreError::Damaged) if it cannot be read.
     pub async fn table_get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let key = key.to_vec();
-        self.read(move |ledger| ledger.row(table.name(), &key))
-            .await
+        self.read(move |log| log.row(table.name(), &key)).await
     }
 
     /// All keys and values of a side table, in the order of the keys.
@@ -222,7 +221,7 @@ impl Store {
     /// # Errors
     /// As for [`table_get`](Store::table_get).
     pub async fn table_scan(&self, table: Table) -> Result<Pairs, StoreError> {
-        self.read(move |ledger| ledger.rows(table.name())).await
+        self.read(move |log| log.rows(table.name())).await
     }
 
     /// The large values kept beside the database.
@@ -264,9 +263,9 @@ impl Store {
         read: impl FnOnce(&dyn Reading) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.ask(|answer: oneshot::Sender<_>| {
-            Request::Read(Box::new(move |ledger| {
+            Request::Read(Box::new(move |log| {
                 // Whoever asked may have stopped waiting.
-                let _gone = answer.send(read(ledger));
+                let _gone = answer.send(read(log));
             }))
         })
         .await

@@ -97,7 +97,7 @@ impl Writer {
         let database = match room.permits_opening() {
             true => {
                 let mut ready = recover::open(&directory, &settings)?;
-                let engine = &mut ready.ledger.engine;
+                let engine = &mut ready.log.engine;
                 engine.set_durability(std::mem::take(&mut durability));
                 room.look();
                 Database::Open(Box::new(ready))
@@ -126,7 +126,7 @@ impl Writer {
     /// The newest revision.
     pub(super) fn head(&self) -> Option<Arc<Record>> {
         match &self.database {
-            Database::Open(ready) => ready.ledger.head.clone(),
+            Database::Open(ready) => ready.log.head.clone(),
             Database::Unopened(unopened) => unopened.head().cloned(),
         }
     }
@@ -162,7 +162,7 @@ impl Writer {
                 let closed = match database {
                     Database::Open(ready) => {
                         room.release_to_close();
-                        ready.ledger.engine.close()
+                        ready.log.engine.close()
                     }
                     Database::Unopened(_) => Ok(()),
                 };
@@ -178,7 +178,7 @@ impl Writer {
                     error => StoreError::Fatal(error.to_string().into()),
                 }));
                 if let Database::Open(ready) = database {
-                    ready.ledger.engine.abandon();
+                    ready.log.engine.abandon();
                 }
             }
         }
@@ -197,14 +197,14 @@ impl Writer {
             if group.is_empty() {
                 continue;
             }
-            let outcomes = ready.ledger.append(group)?;
-            let standing = ready.ledger.standing();
-            ready.witness.note(&ready.identity, &standing)?;
+            let outcomes = ready.log.append(group)?;
+            let position = ready.log.position();
+            ready.witness.note(&ready.identity, &position)?;
             for (owed, outcome) in self.owed.drain(..).zip(outcomes) {
                 owed.answer.give(outcome);
             }
-            ready.ledger.reclaim()?;
-            ready.ledger.prune(self.settings.keep_revisions)?;
+            ready.log.reclaim()?;
+            ready.log.prune(self.settings.keep_revisions)?;
         }
         Ok(())
     }
@@ -229,14 +229,14 @@ impl Writer {
         if let Some(quarantine) = &ready.quarantine {
             tracing::error!(message = %quarantine);
         }
-        if ready.ledger.head.as_ref().map(|head| head.hash) != before {
+        if ready.log.head.as_ref().map(|head| head.hash) != before {
             let why = "it ends at another revision than the one that was read before there was \
                        room to open it";
-            ready.ledger.engine.abandon();
+            ready.log.engine.abandon();
             return Err(StoreError::damaged("the database", why));
         }
         let durability = std::mem::take(&mut self.durability);
-        ready.ledger.engine.set_durability(durability);
+        ready.log.engine.set_durability(durability);
         self.database = Database::Open(Box::new(ready));
         self.room.set_open();
         tracing::info!("there is room again: the store is open");
@@ -290,7 +290,7 @@ impl Writer {
 impl Database {
     fn reading(&self) -> &dyn Reading {
         match self {
-            Database::Open(ready) => &ready.ledger,
+            Database::Open(ready) => &ready.log,
             Database::Unopened(unopened) => &**unopened,
         }
     }

@@ -95,7 +95,7 @@ impl Checkpoint {
 
 /// How far a store has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) struct Standing {
+pub(in crate::store) struct Position {
     /// The newest revision, 0 if there is none.
     pub(in crate::store) revision: u64,
     /// Its hash.
@@ -106,7 +106,7 @@ pub(in crate::store) struct Standing {
     pub(in crate::store) tables: Digest,
 }
 
-impl Standing {
+impl Position {
     pub(in crate::store) fn moment(&self) -> Moment {
         Moment {
             revision: self.revision,
@@ -119,8 +119,8 @@ impl Standing {
         encoder.u64(self.puts).digest(&self.tables)
     }
 
-    fn decode(decoder: &mut Decoder<'_>) -> Result<Standing, Malformed> {
-        Ok(Standing {
+    fn decode(decoder: &mut Decoder<'_>) -> Result<Position, Malformed> {
+        Ok(Position {
             revision: decoder.revision()?,
             hash: decoder.digest()?,
             puts: decoder.u64()?,
@@ -137,7 +137,7 @@ impl Standing {
 /// then these, then those of the records after that.
 pub(in crate::store) struct Pending {
     /// Where the store stood after the changes.
-    pub(in crate::store) standing: Standing,
+    pub(in crate::store) position: Position,
     /// All changes up to this revision were durable in the rows when this was written.
     pub(in crate::store) applied: u64,
     pub(in crate::store) changes: Vec<RowChange>,
@@ -145,24 +145,24 @@ pub(in crate::store) struct Pending {
 
 impl Pending {
     /// Nothing to make again: the rows are durable.
-    pub(in crate::store) fn none(standing: Standing) -> Pending {
+    pub(in crate::store) fn none(position: Position) -> Pending {
         Pending {
-            standing,
-            applied: standing.revision,
+            position,
+            applied: position.revision,
             changes: Vec::new(),
         }
     }
 
     pub(in crate::store) fn encode(&self) -> Vec<u8> {
         let changes: Vec<_> = self.changes.iter().flat_map(RowChange::encode).collect();
-        let encoder = self.standing.encode(Encoder::default());
+        let encoder = self.position.encode(Encoder::default());
         encoder.u64(self.applied).bytes(&changes).finish()
     }
 
     pub(in crate::store) fn decode(payload: &[u8]) -> Result<Pending, Malformed> {
         let mut decoder = Decoder::new(payload);
         let pending = Pending {
-            standing: Standing::decode(&mut decoder)?,
+            position: Position::decode(&mut decoder)?,
             applied: decoder.revision()?,
             changes: RowChange::decode_all(decoder.bytes()?)?,
         };

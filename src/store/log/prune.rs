@@ -9,13 +9,13 @@ use crate::store::disk::engine::Tree;
 use super::envelope::{Kind, MAX_PAYLOAD};
 use super::meta::{Checkpoint, Pending};
 use super::read::missing;
-use super::state::Ledger;
+use super::state::Log;
 
 /// Up to a quarter more revisions than asked for are kept, and at most this many, so that
 /// pruning is done in batches.
 const MAX_BATCH: u64 = 256;
 
-impl Ledger {
+impl Log {
     /// Forgets the oldest revisions if there are enough over `keep`.
     pub(in crate::store) fn prune(&mut self, keep: u64) -> Result<(), StoreError> {
         let batch = (keep / 4).clamp(1, MAX_BATCH);
@@ -92,7 +92,7 @@ impl Ledger {
     }
 
     fn set_checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), StoreError> {
-        let pending = Pending::none(self.standing());
+        let pending = Pending::none(self.position());
         self.put_meta("pending", Kind::Pending, &pending.encode())?;
         self.put_meta("checkpoint", Kind::Checkpoint, &checkpoint.encode())?;
         self.sync()?;
@@ -112,17 +112,17 @@ mod tests {
 
     use super::*;
 
-    fn keys(ledger: &Ledger, tree: Tree) -> usize {
-        ledger.engine.scan(tree, &[]).count()
+    fn keys(log: &Log, tree: Tree) -> usize {
+        log.engine.scan(tree, &[]).count()
     }
 
     #[test]
     fn a_pruning_that_a_crash_cut_off_is_completed() {
         let directory = tempfile::tempdir().unwrap();
         let open = || Engine::open(&directory.path().join("sled"), CACHE_BYTES).unwrap();
-        let mut ledger = Ledger::new(open(), Mark::random().unwrap());
-        ledger.begin().unwrap();
-        ledger.complete().unwrap();
+        let mut log = Log::new(open(), Mark::random().unwrap());
+        log.begin().unwrap();
+        log.complete().unwrap();
         let commit = |revision: u64| {
             let row = revision.to_be_bytes().repeat(1_000);
             let documents = vec![("map".to_owned(), Some(vec![row; 5]))];
@@ -132,22 +132,21 @@ mod tests {
                 ..Commit::default()
             })
         };
-        ledger.append((1..=20).map(commit).collect()).unwrap();
-        let (records, chunks) = (keys(&ledger, Tree::Log), keys(&ledger, Tree::Chunks));
-        let hash = ledger.record(15).unwrap().hash;
-        ledger
-            .set_checkpoint(Checkpoint { revision: 15, hash })
+        log.append((1..=20).map(commit).collect()).unwrap();
+        let (records, chunks) = (keys(&log, Tree::Log), keys(&log, Tree::Chunks));
+        let hash = log.record(15).unwrap().hash;
+        log.set_checkpoint(Checkpoint { revision: 15, hash })
             .unwrap();
-        ledger.engine.close().unwrap();
-        let mut ledger = Ledger::load(open(), directory.path()).unwrap();
-        assert_eq!(keys(&ledger, Tree::Log), records);
-        ledger.finish_pruning().unwrap();
+        log.engine.close().unwrap();
+        let mut log = Log::load(open(), directory.path()).unwrap();
+        assert_eq!(keys(&log, Tree::Log), records);
+        log.finish_pruning().unwrap();
         assert_eq!(
-            (keys(&ledger, Tree::Log), keys(&ledger, Tree::Chunks)),
+            (keys(&log, Tree::Log), keys(&log, Tree::Chunks)),
             (5, chunks / 4)
         );
-        for record in ledger.records(15, 10).unwrap() {
-            ledger.document(&record.documents["map"]).unwrap();
+        for record in log.records(15, 10).unwrap() {
+            log.document(&record.documents["map"]).unwrap();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Reading what a ledger holds. Everything read is checked on the way.
+//! Reading what a log holds. Everything read is checked on the way.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use crate::store::disk::engine::Tree;
 
 use super::envelope::Kind;
 use super::record::{Record, Stored};
-use super::state::Ledger;
+use super::state::Log;
 use super::table::{self, Pairs, Row};
 use super::tree::{self, DocumentRef};
 
@@ -56,7 +56,7 @@ pub(in crate::store) trait Reading {
     }
 }
 
-impl Reading for Ledger {
+impl Reading for Log {
     fn revisions(&self) -> (u64, u64) {
         (self.checkpoint.revision + 1, self.revision())
     }
@@ -97,7 +97,7 @@ impl Reading for Ledger {
     }
 }
 
-impl Ledger {
+impl Log {
     /// Calls `work` with every row of all side tables.
     pub(in crate::store) fn each_row(
         &self,

@@ -8,7 +8,7 @@ use crate::store::disk::engine::{Engine, Tree};
 
 use super::commit::Commit;
 use super::envelope::{Kind, Mark};
-use super::meta::{Checkpoint, Pending, Standing};
+use super::meta::{Checkpoint, Pending, Position};
 use super::record::Record;
 use super::table::{Moment, RowChange};
 use super::tree;
@@ -33,7 +33,7 @@ pub(in crate::store) enum Change {
 pub(in crate::store) type Outcome = Result<Option<Arc<Record>>, StoreError>;
 
 /// The log, its documents and side tables.
-pub(in crate::store) struct Ledger {
+pub(in crate::store) struct Log {
     pub(in crate::store) engine: Engine,
     pub(in crate::store) mark: Mark,
     pub(in crate::store) checkpoint: Checkpoint,
@@ -48,10 +48,10 @@ pub(in crate::store) struct Ledger {
     pub(in crate::store) unsynced: u64,
 }
 
-impl Ledger {
-    /// The ledger of an empty database.
-    pub(in crate::store) fn new(engine: Engine, mark: Mark) -> Ledger {
-        Ledger {
+impl Log {
+    /// The log of an empty database.
+    pub(in crate::store) fn new(engine: Engine, mark: Mark) -> Log {
+        Log {
             engine,
             mark,
             checkpoint: Checkpoint::START,
@@ -70,12 +70,12 @@ impl Ledger {
             .map_or(self.checkpoint.revision, |head| head.revision)
     }
 
-    pub(in crate::store) fn standing(&self) -> Standing {
+    pub(in crate::store) fn position(&self) -> Position {
         let hash = self
             .head
             .as_ref()
             .map_or(self.checkpoint.hash, |head| head.hash);
-        Standing {
+        Position {
             revision: self.revision(),
             hash,
             puts: self.puts,
@@ -84,7 +84,7 @@ impl Ledger {
     }
 
     /// Makes the changes in their order and returns once they are durable. A refused member
-    /// leaves no trace. After an error the ledger must not be used again.
+    /// leaves no trace. After an error the log must not be used again.
     pub(in crate::store) fn append(
         &mut self,
         changes: Vec<Change>,
@@ -238,12 +238,12 @@ impl Ledger {
     /// is durable already.
     fn change_rows(&mut self, applied: u64, changes: Vec<RowChange>) -> Result<(), StoreError> {
         self.puts += 1;
-        let standing = self.standing();
-        let at = standing.moment();
+        let position = self.position();
+        let at = position.moment();
         let tables = self.stage(&changes, at)?.tables;
-        let standing = Standing { tables, ..standing };
+        let position = Position { tables, ..position };
         let pending = Pending {
-            standing,
+            position,
             applied,
             changes,
         };

@@ -14,7 +14,7 @@ use std::{
 use crate::ident::Digest;
 use crate::store::StoreError;
 
-use super::meta::{Identity, Standing};
+use super::meta::{Identity, Position};
 
 const PLACE: usize = 512;
 
@@ -29,7 +29,7 @@ pub(in crate::store) struct Witness {
 pub(in crate::store) struct Testimony {
     pub(in crate::store) identity: Identity,
     /// Where the store stood when it last acknowledged something.
-    pub(in crate::store) standing: Standing,
+    pub(in crate::store) position: Position,
     sequence: u64,
 }
 
@@ -55,15 +55,15 @@ impl Witness {
     pub(in crate::store) fn note(
         &mut self,
         identity: &Identity,
-        standing: &Standing,
+        position: &Position,
     ) -> Result<(), StoreError> {
         self.sequence += 1;
-        let Standing {
+        let Position {
             revision,
             hash,
             puts,
             tables,
-        } = standing;
+        } = position;
         let (identity, sequence) = (identity.encode(), self.sequence);
         let text = format!("{identity} {sequence} {revision} {hash} {puts} {tables}");
         let mut line = format!("{text} {}", Digest::of_parts(&[text.as_bytes()])).into_bytes();
@@ -124,7 +124,7 @@ impl Testimony {
                 Some(Ok(Testimony {
                     identity,
                     sequence: words.next()?.parse().ok()?,
-                    standing: Standing {
+                    position: Position {
                         revision: words.next()?.parse().ok()?,
                         hash: words.next()?.parse().ok()?,
                         puts: words.next()?.parse().ok()?,
@@ -144,9 +144,9 @@ mod tests {
 
     use super::*;
 
-    fn standing(revision: u64) -> Standing {
+    fn position(revision: u64) -> Position {
         let hash = Digest::of_parts(&[&revision.to_be_bytes()]);
-        Standing {
+        Position {
             revision,
             hash,
             puts: revision + 1,
@@ -160,20 +160,20 @@ mod tests {
         let path = directory.path().join("witness");
         let identity = Identity::new(Mark::random().unwrap());
         let testimony = || Testimony::read(&path, directory.path()).unwrap();
-        let read = || testimony().map(|testimony| testimony.standing);
+        let read = || testimony().map(|testimony| testimony.position);
         assert_eq!(read(), None);
         let mut witness = Witness::open(&path, None).unwrap();
         for revision in 1..=5 {
-            witness.note(&identity, &standing(revision)).unwrap();
-            assert_eq!(read(), Some(standing(revision)));
+            witness.note(&identity, &position(revision)).unwrap();
+            assert_eq!(read(), Some(position(revision)));
         }
         let mut witness = Witness::open(&path, testimony().as_ref()).unwrap();
-        witness.note(&identity, &standing(6)).unwrap();
-        assert_eq!(read(), Some(standing(6)));
+        witness.note(&identity, &position(6)).unwrap();
+        assert_eq!(read(), Some(position(6)));
         let mut bytes = fs::read(&path).unwrap();
         bytes[40] ^= 1;
         fs::write(&path, &bytes).unwrap();
-        assert_eq!(read(), Some(standing(5)));
+        assert_eq!(read(), Some(position(5)));
         fs::write(&path, "garbage").unwrap();
         assert_eq!(read(), None);
     }

@@ -8,7 +8,7 @@ use crate::store::disk::engine::{Engine, Tree, contained};
 use crate::store::log::envelope::{Kind, Mark};
 use crate::store::log::meta::{Checkpoint, Identity, Pending};
 use crate::store::log::record::{Record, Stored};
-use crate::store::log::state::Ledger;
+use crate::store::log::state::Log;
 use crate::store::log::table::Row;
 use crate::store::log::tree::{self, Fetch};
 
@@ -20,27 +20,27 @@ pub(in crate::store) const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 pub(in crate::store) fn build(
     directory: &Directory,
     mark: Mark,
-    fill: impl FnOnce(&mut Ledger) -> Result<(), StoreError>,
+    fill: impl FnOnce(&mut Log) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let part = directory.part();
     directory::remove(&part)?;
     let engine = Engine::open(&part, CACHE_BYTES)?;
-    let mut ledger = Ledger::new(engine, mark);
+    let mut log = Log::new(engine, mark);
     let built = contained(|| {
-        ledger.begin()?;
-        fill(&mut ledger)?;
-        ledger.complete()
+        log.begin()?;
+        fill(&mut log)?;
+        log.complete()
     });
     if let Err(error) = built {
-        ledger.engine.abandon();
+        log.engine.abandon();
         return Err(error);
     }
-    ledger.engine.close()?;
+    log.engine.close()?;
     let engine = Engine::open(&part, CACHE_BYTES)?;
-    Ledger::load(engine, directory.root())?.engine.close()
+    Log::load(engine, directory.root())?.engine.close()
 }
 
-impl Ledger {
+impl Log {
     pub(in crate::store) fn begin(&mut self) -> Result<(), StoreError> {
         let identity = Identity::new(self.mark).encode();
         self.engine
@@ -117,7 +117,7 @@ impl Ledger {
     }
 
     pub(in crate::store) fn complete(&mut self) -> Result<(), StoreError> {
-        let pending = Pending::none(self.standing());
+        let pending = Pending::none(self.position());
         self.put_meta("pending", Kind::Pending, &pending.encode())?;
         self.sync()
     }

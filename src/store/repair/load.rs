@@ -1,4 +1,4 @@
-//! What must hold of a database before a ledger is made of it.
+//! What must hold of a database before a log is made of it.
 
 use std::{collections::HashSet, path::Path, sync::Arc};
 
@@ -10,14 +10,14 @@ use crate::store::log::envelope::Kind;
 use crate::store::log::meta::{Checkpoint, Identity, Pending};
 use crate::store::log::read::missing;
 use crate::store::log::record::{Record, Stored};
-use crate::store::log::state::Ledger;
+use crate::store::log::state::Log;
 use crate::store::log::table::{Moment, RowChange};
 use crate::store::log::tree;
 
-impl Ledger {
+impl Log {
     /// Checks the chain of hashes from the checkpoint, completes the side tables, and checks
     /// every chunk of the newest documents. A database that fails is not touched again.
-    pub(in crate::store) fn load(engine: Engine, directory: &Path) -> Result<Ledger, StoreError> {
+    pub(in crate::store) fn load(engine: Engine, directory: &Path) -> Result<Log, StoreError> {
         let identity = contained(|| {
             let text = engine.get(Tree::Meta, b"format")?.unwrap_or_default();
             Identity::decode(&text, directory)
@@ -29,11 +29,11 @@ impl Ledger {
                 return Err(error);
             }
         };
-        let mut ledger = Ledger::new(engine, identity.mark);
-        match contained(|| ledger.examine()) {
-            Ok(()) => Ok(ledger),
+        let mut log = Log::new(engine, identity.mark);
+        match contained(|| log.examine()) {
+            Ok(()) => Ok(log),
             Err(error) => {
-                ledger.engine.abandon();
+                log.engine.abandon();
                 Err(error)
             }
         }
@@ -86,7 +86,7 @@ impl Ledger {
             }
             newest = Some(payload.to_vec());
         }
-        if pending.standing.revision > revision || (newest.is_none() && revision > 0) {
+        if pending.position.revision > revision || (newest.is_none() && revision > 0) {
             return Err(missing(revision + 1));
         }
         if let Some(payload) = newest {
@@ -103,7 +103,7 @@ impl Ledger {
         unapplied: Vec<(Moment, Vec<RowChange>)>,
     ) -> Result<(), StoreError> {
         let mut changes = unapplied;
-        changes.push((pending.standing.moment(), pending.changes.clone()));
+        changes.push((pending.position.moment(), pending.changes.clone()));
         changes.sort_by_key(|(at, _)| *at);
         for (at, changes) in changes {
             self.apply(&changes, at)?;
@@ -116,15 +116,15 @@ impl Ledger {
         let head = self
             .head
             .as_ref()
-            .filter(|head| head.revision > pending.standing.revision);
-        if tables != head.map_or(pending.standing.tables, |head| head.tables) {
+            .filter(|head| head.revision > pending.position.revision);
+        if tables != head.map_or(pending.position.tables, |head| head.tables) {
             return Err(StoreError::damaged(
                 "the side tables",
                 "rows are missing or outdated",
             ));
         }
         self.tables = tables;
-        self.puts = pending.standing.puts;
+        self.puts = pending.position.puts;
         Ok(())
     }
 
@@ -168,20 +168,20 @@ mod tests {
     struct Base(tempfile::TempDir);
 
     impl Base {
-        fn new() -> (Base, Ledger) {
+        fn new() -> (Base, Log) {
             let base = Base(tempfile::tempdir().unwrap());
-            let mut ledger = Ledger::new(base.engine(), Mark::random().unwrap());
-            ledger.begin().unwrap();
-            ledger.complete().unwrap();
-            (base, ledger)
+            let mut log = Log::new(base.engine(), Mark::random().unwrap());
+            log.begin().unwrap();
+            log.complete().unwrap();
+            (base, log)
         }
 
         fn engine(&self) -> Engine {
             Engine::open(&self.0.path().join("sled"), CACHE_BYTES).unwrap()
         }
 
-        fn load(&self) -> Result<Ledger, StoreError> {
-            Ledger::load(self.engine(), self.0.path())
+        fn load(&self) -> Result<Log, StoreError> {
+            Log::load(self.engine(), self.0.path())
         }
     }
 
@@ -203,16 +203,13 @@ mod tests {
     }
 
     /// Makes the row what it was before the last change, as a crash would leave it.
-    fn forget_row(ledger: &Ledger) {
+    fn forget_row(log: &Log) {
         let address = crate::store::log::table::address(KEYS.name(), b"key");
-        ledger.engine.remove(Tree::Rows, &address).unwrap();
+        log.engine.remove(Tree::Rows, &address).unwrap();
     }
 
-    fn value(ledger: &Ledger) -> Option<u8> {
-        ledger
-            .row(KEYS.name(), b"key")
-            .unwrap()
-            .map(|value| value[0])
+    fn value(log: &Log) -> Option<u8> {
+        log.row(KEYS.name(), b"key").unwrap().map(|value| value[0])
     }
 
     #[test]
@@ -225,41 +222,41 @@ mod tests {
             vec![put(2), revision(1, 3), put(4), revision(2, 5), put(1)],
         ];
         for group in groups {
-            let (base, mut ledger) = Base::new();
-            for outcome in ledger.append(group).unwrap() {
+            let (base, mut log) = Base::new();
+            for outcome in log.append(group).unwrap() {
                 outcome.unwrap();
             }
-            assert_eq!(value(&ledger), Some(1));
-            let standing = ledger.standing();
-            forget_row(&ledger);
-            ledger.engine.close().unwrap();
-            let ledger = base.load().unwrap();
-            assert_eq!((value(&ledger), ledger.standing()), (Some(1), standing));
-            ledger.engine.close().unwrap();
+            assert_eq!(value(&log), Some(1));
+            let position = log.position();
+            forget_row(&log);
+            log.engine.close().unwrap();
+            let log = base.load().unwrap();
+            assert_eq!((value(&log), log.position()), (Some(1), position));
+            log.engine.close().unwrap();
         }
     }
 
     #[test]
     fn a_durable_change_without_a_revision_is_not_undone_by_an_older_revision() {
-        let (base, mut ledger) = Base::new();
-        ledger.append(vec![revision(1, 1)]).unwrap();
-        ledger.append(vec![put(2)]).unwrap();
+        let (base, mut log) = Base::new();
+        log.append(vec![revision(1, 1)]).unwrap();
+        log.append(vec![put(2)]).unwrap();
         let other = RowChange::new(KEYS.name(), b"other".to_vec(), Some(Vec::new())).unwrap();
-        ledger.append(vec![Change::Rows(vec![other])]).unwrap();
-        ledger.engine.close().unwrap();
-        let ledger = base.load().unwrap();
-        assert_eq!(value(&ledger), Some(2));
+        log.append(vec![Change::Rows(vec![other])]).unwrap();
+        log.engine.close().unwrap();
+        let log = base.load().unwrap();
+        assert_eq!(value(&log), Some(2));
     }
 
     #[test]
     fn a_row_that_is_older_than_it_should_be_is_damage() {
-        let (base, mut ledger) = Base::new();
-        ledger.append(vec![put(1)]).unwrap();
+        let (base, mut log) = Base::new();
+        log.append(vec![put(1)]).unwrap();
         let other = RowChange::new(KEYS.name(), b"other".to_vec(), Some(Vec::new())).unwrap();
-        ledger.append(vec![Change::Rows(vec![other])]).unwrap();
-        forget_row(&ledger);
-        ledger.engine.close().unwrap();
-        let refused = base.load().map(|ledger| value(&ledger));
+        log.append(vec![Change::Rows(vec![other])]).unwrap();
+        forget_row(&log);
+        log.engine.close().unwrap();
+        let refused = base.load().map(|log| value(&log));
         assert!(
             matches!(refused, Err(StoreError::Damaged { .. })),
             "{refused:?}"
@@ -268,61 +265,51 @@ mod tests {
 
     #[test]
     fn a_record_that_does_not_follow_the_one_before_is_damage() {
-        let (base, mut ledger) = Base::new();
-        ledger
-            .append((1..=3).map(|n| revision(n, 0)).collect())
+        let (base, mut log) = Base::new();
+        log.append((1..=3).map(|n| revision(n, 0)).collect())
             .unwrap();
-        let mut other = ledger.record(2).unwrap();
+        let mut other = log.record(2).unwrap();
         other.body = b"another past".to_vec();
-        let payload = other.seal(&mut |payload| ledger.put(payload)).unwrap();
-        let value = ledger.mark.seal(Kind::Record, &other.hash, &payload);
-        ledger
-            .engine
+        let payload = other.seal(&mut |payload| log.put(payload)).unwrap();
+        let value = log.mark.seal(Kind::Record, &other.hash, &payload);
+        log.engine
             .put(Tree::Log, &2_u64.to_be_bytes(), &value)
             .unwrap();
-        ledger.engine.close().unwrap();
+        log.engine.close().unwrap();
         assert!(matches!(base.load(), Err(StoreError::Damaged { .. })));
     }
 
     #[test]
     fn a_chunk_in_the_place_of_another_is_damage() {
-        let (base, mut ledger) = Base::new();
+        let (base, mut log) = Base::new();
         let documents = ["a", "b"].map(|name| (name.to_owned(), Some(vec![name.into()])));
         let commit = Commit {
             revision: 1,
             documents: documents.to_vec(),
             ..Commit::default()
         };
-        let outcome = ledger
-            .append(vec![Change::Commit(commit)])
-            .unwrap()
-            .remove(0);
+        let outcome = log.append(vec![Change::Commit(commit)]).unwrap().remove(0);
         let documents = outcome.unwrap().unwrap().documents.clone();
         let [a, b] = ["a", "b"].map(|name| documents[name].digest());
-        let value = ledger.engine.get(Tree::Chunks, a.as_bytes()).unwrap();
+        let value = log.engine.get(Tree::Chunks, a.as_bytes()).unwrap();
         let value = value.unwrap();
-        ledger
-            .engine
-            .put(Tree::Chunks, b.as_bytes(), &value)
-            .unwrap();
-        assert!(ledger.document(&documents["b"]).is_err());
-        ledger.engine.close().unwrap();
+        log.engine.put(Tree::Chunks, b.as_bytes(), &value).unwrap();
+        assert!(log.document(&documents["b"]).is_err());
+        log.engine.close().unwrap();
         assert!(matches!(base.load(), Err(StoreError::Damaged { .. })));
     }
 
     #[test]
     fn a_missing_record_is_damage() {
         for missing in 1..=3_u64 {
-            let (base, mut ledger) = Base::new();
-            ledger
-                .append((1..=3).map(|n| revision(n, 0)).collect())
+            let (base, mut log) = Base::new();
+            log.append((1..=3).map(|n| revision(n, 0)).collect())
                 .unwrap();
-            ledger.append(vec![put(1)]).unwrap();
-            ledger
-                .engine
+            log.append(vec![put(1)]).unwrap();
+            log.engine
                 .remove(Tree::Log, &missing.to_be_bytes())
                 .unwrap();
-            ledger.engine.close().unwrap();
+            log.engine.close().unwrap();
             assert!(matches!(base.load(), Err(StoreError::Damaged { .. })));
         }
     }

@@ -11,9 +11,9 @@ use crate::store::disk::directory::Directory;
 use crate::store::disk::engine::{Engine, contained};
 use crate::store::log::envelope::Mark;
 use crate::store::log::lines::RecordLine;
-use crate::store::log::meta::{Identity, Standing};
+use crate::store::log::meta::{Identity, Position};
 use crate::store::log::read::Reading;
-use crate::store::log::state::Ledger;
+use crate::store::log::state::Log;
 use crate::store::log::witness::{Testimony, Witness};
 use crate::store::{Settings, StoreError};
 
@@ -44,7 +44,7 @@ impl fmt::Display for Quarantine {
 
 /// A store ready to be written.
 pub(in crate::store) struct Ready {
-    pub(in crate::store) ledger: Ledger,
+    pub(in crate::store) log: Log,
     pub(in crate::store) witness: Witness,
     pub(in crate::store) identity: Identity,
     pub(in crate::store) quarantine: Option<Quarantine>,
@@ -65,8 +65,8 @@ pub(in crate::store) fn open(
         return Err(unrecoverable(directory, "its database file is missing"));
     }
     let load = |testimony| load(directory, settings.cache_bytes, testimony);
-    let (ledger, quarantine) = match load(testimony.as_ref()) {
-        Ok(ledger) => (ledger, None),
+    let (log, quarantine) = match load(testimony.as_ref()) {
+        Ok(log) => (log, None),
         Err(StoreError::Damaged { what, why }) => {
             let damage = format!("{what}: {why}");
             let Some(last) = &testimony else {
@@ -78,12 +78,12 @@ pub(in crate::store) fn open(
         }
         Err(error) => return Err(error),
     };
-    let identity = Identity::new(ledger.mark);
+    let identity = Identity::new(log.mark);
     let mut witness = Witness::open(&directory.witness(), testimony.as_ref())?;
-    witness.note(&identity, &ledger.standing())?;
+    witness.note(&identity, &log.position())?;
     witness.sync()?;
     Ok(Ready {
-        ledger,
+        log,
         witness,
         identity,
         quarantine,
@@ -96,7 +96,7 @@ pub(in crate::store) fn load(
     directory: &Directory,
     cache_bytes: u64,
     testimony: Option<&Testimony>,
-) -> Result<Ledger, StoreError> {
+) -> Result<Log, StoreError> {
     let _kept = directory.preserve();
     let loaded = load_and_compare(directory, cache_bytes, testimony);
     if !matches!(loaded, Err(StoreError::Damaged { .. })) {
@@ -109,34 +109,34 @@ fn load_and_compare(
     directory: &Directory,
     cache_bytes: u64,
     testimony: Option<&Testimony>,
-) -> Result<Ledger, StoreError> {
+) -> Result<Log, StoreError> {
     let engine = Engine::open(&directory.database(), cache_bytes)?;
-    let mut ledger = Ledger::load(engine, directory.root())?;
+    let mut log = Log::load(engine, directory.root())?;
     let checked = contained(|| {
         if let Some(testimony) = testimony {
-            compare(&ledger, &testimony.standing)?;
+            compare(&log, &testimony.position)?;
         }
-        ledger.finish_pruning()
+        log.finish_pruning()
     });
     match checked {
-        Ok(()) => Ok(ledger),
+        Ok(()) => Ok(log),
         Err(error) => {
-            ledger.engine.abandon();
+            log.engine.abandon();
             Err(error)
         }
     }
 }
 
 /// Everything acknowledged must be there; there may be more.
-fn compare(ledger: &Ledger, acknowledged: &Standing) -> Result<(), StoreError> {
-    let (newest, last) = (ledger.revision(), acknowledged.revision);
+fn compare(log: &Log, acknowledged: &Position) -> Result<(), StoreError> {
+    let (newest, last) = (log.revision(), acknowledged.revision);
     if last > newest {
         let why = format!("it ends at revision {newest}, but {last} had been acknowledged");
         return Err(StoreError::damaged("the database", why));
     }
     let hash = match last {
-        _ if last > ledger.checkpoint.revision => ledger.record(last)?.hash,
-        _ if last == ledger.checkpoint.revision => ledger.checkpoint.hash,
+        _ if last > log.checkpoint.revision => log.record(last)?.hash,
+        _ if last == log.checkpoint.revision => log.checkpoint.hash,
         // A witness that lags behind everything that is kept says nothing.
         _ => acknowledged.hash,
     };
@@ -144,7 +144,7 @@ fn compare(ledger: &Ledger, acknowledged: &Standing) -> Result<(), StoreError> {
         let why = "it is not the one that had been acknowledged";
         return Err(StoreError::damaged(format!("revision {last}"), why));
     }
-    if ledger.puts < acknowledged.puts {
+    if log.puts < acknowledged.puts {
         let why = "the changes acknowledged last are missing";
         return Err(StoreError::damaged("the side tables", why));
     }
@@ -158,7 +158,7 @@ fn rebuild(
     testimony: &Testimony,
     damage: &str,
 ) -> Result<Quarantine, StoreError> {
-    let (mark, acknowledged) = (testimony.identity.mark, testimony.standing);
+    let (mark, acknowledged) = (testimony.identity.mark, testimony.position);
     let kept = directory.preserve();
     let evidence = kept.clone().unwrap_or_else(|| directory.database());
     let mut harvest = Harvest::search(&evidence, mark)?;
@@ -168,14 +168,14 @@ fn rebuild(
         return Err(unrecoverable(directory, &why));
     }
     let rows = harvest.rows(&chain, &acknowledged)?;
-    build(directory, mark, |ledger| {
+    build(directory, mark, |log| {
         for found in &chain {
-            ledger.copy(&found.payload, &found.record, &mut |digest| {
+            log.copy(&found.payload, &found.record, &mut |digest| {
                 harvest.fetch(digest)
             })?;
         }
-        ledger.puts = rows.puts;
-        rows.rows.iter().try_for_each(|row| ledger.adopt_row(row))
+        log.puts = rows.puts;
+        rows.rows.iter().try_for_each(|row| log.adopt_row(row))
     })?;
     let resumed_at = chain.last().map_or(0, |found| found.record.revision);
     let newer = harvest.records_after(resumed_at);

@@ -13,7 +13,7 @@ use std::{
 use crate::ident::Digest;
 use crate::store::StoreError;
 use crate::store::log::envelope::{Kind, MAX_PAYLOAD, Mark, OVERHEAD, Opened};
-use crate::store::log::meta::{Pending, Standing};
+use crate::store::log::meta::{Pending, Position};
 use crate::store::log::record::{Record, Stored};
 use crate::store::log::table::Row;
 use crate::store::log::tree;
@@ -146,7 +146,7 @@ impl Harvest {
     pub(in crate::store) fn rows(
         &self,
         chain: &[Found],
-        acknowledged: &Standing,
+        acknowledged: &Position,
     ) -> Result<Rows, StoreError> {
         let head = chain.last().map(|found| &found.record);
         let revision = head.map_or(0, |record| record.revision);
@@ -171,7 +171,7 @@ impl Harvest {
         let pending = self
             .pending
             .iter()
-            .map(|pending| (pending.standing.moment(), &pending.changes));
+            .map(|pending| (pending.position.moment(), &pending.changes));
         let mut made: Vec<_> = records.chain(pending).collect();
         made.sort_by_key(|(at, _)| *at);
         for (at, changes) in made.into_iter().filter(|(at, _)| at.revision <= revision) {
@@ -190,20 +190,20 @@ impl Harvest {
         let mut tables = Digest::ZERO;
         rows.iter()
             .for_each(|row| tables.toggle(&Kind::Row.digest(&row.encode())));
-        let standings = self.pending.iter().map(|pending| &pending.standing);
-        let puts = standings
+        let positions = self.pending.iter().map(|pending| &pending.position);
+        let puts = positions
             .clone()
-            .map(|standing| standing.puts)
+            .map(|position| position.puts)
             .max()
             .unwrap_or(0);
         let whole = if acknowledged.revision == revision {
-            standings.chain([acknowledged]).any(|standing| {
-                let late = standing.moment() >= acknowledged.moment();
-                late && standing.revision == revision && standing.tables == tables
+            positions.chain([acknowledged]).any(|position| {
+                let late = position.moment() >= acknowledged.moment();
+                late && position.revision == revision && position.tables == tables
             })
         } else {
             head.is_some_and(|head| head.tables == tables)
-                || standings
+                || positions
                     .into_iter()
                     .any(|s| s.revision == revision && s.tables == tables)
         };
@@ -328,7 +328,7 @@ impl Harvest {
 mod tests {
     use crate::store::disk::engine::Engine;
     use crate::store::log::commit::Commit;
-    use crate::store::log::state::{Change, Ledger};
+    use crate::store::log::state::{Change, Log};
     use crate::store::log::table::{RowChange, Table};
     use crate::store::repair::build::CACHE_BYTES;
 
@@ -365,13 +365,13 @@ mod tests {
         for history in histories {
             let directory = tempfile::tempdir().unwrap();
             let engine = Engine::open(directory.path(), CACHE_BYTES).unwrap();
-            let mut ledger = Ledger::new(engine, Mark::random().unwrap());
-            ledger.begin().unwrap();
-            let mut standings = vec![ledger.standing()];
+            let mut log = Log::new(engine, Mark::random().unwrap());
+            log.begin().unwrap();
+            let mut positions = vec![log.position()];
             let mut expected = Vec::new();
             for (revision, value) in history {
                 let table = vec![(KEYS, b"key".to_vec(), value.map(|value| vec![value]))];
-                let revision = revision.then(|| ledger.revision() + 1);
+                let revision = revision.then(|| log.revision() + 1);
                 let group = match revision {
                     Some(revision) => Change::Commit(Commit {
                         revision,
@@ -380,22 +380,22 @@ mod tests {
                     }),
                     None => Change::Rows(change(*value)),
                 };
-                ledger.append(vec![group]).unwrap().remove(0).unwrap();
-                standings.push(ledger.standing());
-                expected.push((ledger.standing(), *value));
+                log.append(vec![group]).unwrap().remove(0).unwrap();
+                positions.push(log.position());
+                expected.push((log.position(), *value));
             }
-            let mark = ledger.mark;
-            ledger.engine.close().unwrap();
+            let mark = log.mark;
+            log.engine.close().unwrap();
             let mut harvest = Harvest::search(directory.path(), mark).unwrap();
             let mut chain = harvest.newest_chain(&Digest::ZERO, 100).unwrap();
             // As of the end, and as of the revision before, had the last one been lost.
             for _ in 0..2 {
                 let head = chain.last().map_or(0, |found| found.record.revision);
                 let known = expected.iter().rev().find(|(at, _)| at.revision == head);
-                let Some((standing, value)) = known else {
+                let Some((position, value)) = known else {
                     break;
                 };
-                let rows = harvest.rows(&chain, standing).unwrap();
+                let rows = harvest.rows(&chain, position).unwrap();
                 let values: Vec<_> = rows.rows.iter().map(|row| row.value[0]).collect();
                 assert_eq!(
                     values,

@@ -34,7 +34,7 @@ impl Unopened {
         let Some(testimony) = Testimony::read(&directory.witness(), directory.root())? else {
             return Ok(None);
         };
-        let (mark, acknowledged) = (testimony.identity.mark, testimony.standing);
+        let (mark, acknowledged) = (testimony.identity.mark, testimony.position);
         let mut harvest = Harvest::search(&directory.database(), mark)?;
         let found = harvest.newest_chain(&acknowledged.hash, settings.keep_revisions)?;
         let is_there = acknowledged.revision == 0

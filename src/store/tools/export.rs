@@ -9,7 +9,7 @@ use crate::store::log::lines::{End, Header, Line, List};
 use crate::store::log::meta::FORMAT;
 use crate::store::log::tree;
 
-use super::offline::{Progress, each_record, with_ledger};
+use super::offline::{Progress, each_record, with_log};
 
 /// Writes all that is kept to `out`, one JSON line each, with a trailer that shows whether a
 /// copy is whole. Chunks that documents share are written once.
@@ -22,7 +22,7 @@ pub fn export(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), StoreError> {
     let directory = Directory::claim_existing(directory)?;
-    with_ledger(&directory, |ledger| {
+    with_log(&directory, |log| {
         let mut out = Lines {
             out,
             lines: 0,
@@ -34,10 +34,10 @@ pub fn export(
             release,
         }))?;
         let mut written = HashSet::new();
-        each_record(ledger, progress, |_, record| {
+        each_record(log, progress, |_, record| {
             for document in record.documents.values() {
                 tree::visit(document, &mut written, |digest, level| {
-                    let payload = ledger.fetch(digest)?.ok_or_else(|| tree::missing(digest))?;
+                    let payload = log.fetch(digest)?.ok_or_else(|| tree::missing(digest))?;
                     let digests = tree::children(digest, level, &payload)?;
                     out.write(&match level {
                         0 => Line::Chunk(payload.get(1..).unwrap_or_default().to_vec().into()),
@@ -51,7 +51,7 @@ pub fn export(
             }
             out.write(&Line::Record(record.into()))
         })?;
-        ledger.each_row(&mut |row| out.write(&Line::Row(row.into())))?;
+        log.each_row(&mut |row| out.write(&Line::Row(row.into())))?;
         out.finish()
     })
 }

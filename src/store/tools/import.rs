@@ -12,7 +12,7 @@ use crate::store::log::envelope::{MAX_PAYLOAD, Mark};
 use crate::store::log::lines::{End, Line, RecordLine, RowLine};
 use crate::store::log::meta::FORMAT;
 use crate::store::log::record::Record;
-use crate::store::log::state::Ledger;
+use crate::store::log::state::Log;
 use crate::store::log::table::{Row, RowChange};
 use crate::store::repair::build::build;
 
@@ -37,14 +37,14 @@ pub fn import(
     if !directory.is_new()? {
         return Err(StoreError::Exists(directory.root().to_owned()));
     }
-    build(&directory, Mark::random()?, |ledger| {
+    build(&directory, Mark::random()?, |log| {
         let mut lines = Lines {
             input,
             line: 0,
             digest: Sha256::new(),
         };
         lines
-            .load(ledger, progress)
+            .load(log, progress)
             .map_err(|error| lines.blame(error))
     })?;
     directory.install(None)
@@ -60,7 +60,7 @@ struct Lines<'r> {
 impl Lines<'_> {
     fn load(
         &mut self,
-        ledger: &mut Ledger,
+        log: &mut Log,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), StoreError> {
         match self.next()? {
@@ -77,45 +77,45 @@ impl Lines<'_> {
         let mut done = 0;
         loop {
             match self.next()? {
-                (Line::Chunk(bytes), _) => self.put(ledger, 0, &Vec::from(bytes))?,
+                (Line::Chunk(bytes), _) => self.put(log, 0, &Vec::from(bytes))?,
                 (Line::List(list), _) => {
                     let digests = list.digests.iter().flat_map(|digest| *digest.as_bytes());
-                    self.put(ledger, list.level, &digests.collect::<Vec<_>>())?;
+                    self.put(log, list.level, &digests.collect::<Vec<_>>())?;
                 }
                 (Line::Record(line), _) => {
-                    self.record(ledger, line)?;
+                    self.record(log, line)?;
                     done += 1;
                     progress(Progress { done, total: None });
                 }
-                (Line::Row(line), _) => self.row(ledger, line)?,
+                (Line::Row(line), _) => self.row(log, line)?,
                 (Line::End(end), before) => return self.end(&end, before),
                 (Line::Store(_), _) => return Err(self.wrong("a second store line")),
             }
         }
     }
 
-    fn put(&self, ledger: &mut Ledger, level: u8, bytes: &[u8]) -> Result<(), StoreError> {
+    fn put(&self, log: &mut Log, level: u8, bytes: &[u8]) -> Result<(), StoreError> {
         if bytes.len() >= MAX_PAYLOAD {
             return Err(self.wrong("the chunk is too large"));
         }
-        ledger.put(&[&[level], bytes].concat()).map(drop)
+        log.put(&[&[level], bytes].concat()).map(drop)
     }
 
     /// The hash must come out as the line has it, which holds every part of it to account.
-    fn record(&self, ledger: &mut Ledger, line: RecordLine) -> Result<(), StoreError> {
+    fn record(&self, log: &mut Log, line: RecordLine) -> Result<(), StoreError> {
         let expected = line.hash;
         let mut record = Record::from(line);
-        let payload = record.seal(&mut |payload| ledger.put(payload))?;
+        let payload = record.seal(&mut |payload| log.put(payload))?;
         if record.hash != expected || payload.len() > MAX_PAYLOAD {
             return Err(self.wrong("the revision's hash is not that of its content"));
         }
-        ledger.adopt(&payload)
+        log.adopt(&payload)
     }
 
-    fn row(&self, ledger: &mut Ledger, line: RowLine) -> Result<(), StoreError> {
+    fn row(&self, log: &mut Log, line: RowLine) -> Result<(), StoreError> {
         let row = Row::from(line);
         RowChange::new(&row.table, row.key.clone(), Some(row.value.clone()))?;
-        ledger.adopt_row(&row)
+        log.adopt_row(&row)
     }
 
     /// `before` are the lines and the digest up to the trailer.

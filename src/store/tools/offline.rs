@@ -10,7 +10,7 @@ use crate::store::StoreError;
 use crate::store::disk::directory::{self, Directory, size_on_disk};
 use crate::store::disk::engine::{Tree, contained};
 use crate::store::log::record::{Record, Stored};
-use crate::store::log::state::Ledger;
+use crate::store::log::state::Log;
 use crate::store::log::tree;
 use crate::store::log::witness::Testimony;
 use crate::store::repair::build::{CACHE_BYTES, build};
@@ -59,7 +59,7 @@ pub struct Compacted {
 /// it is reported.
 pub fn verify(directory: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Report, StoreError> {
     let directory = Directory::claim_existing(directory)?;
-    match with_ledger(&directory, |ledger| examine(ledger, progress)) {
+    match with_log(&directory, |log| examine(log, progress)) {
         Err(damage @ StoreError::Damaged { .. }) => Ok(Report {
             problems: vec![damage.to_string()],
             ..Report::default()
@@ -83,7 +83,7 @@ pub fn compact(
         size_on_disk(&path).map_err(StoreError::io(format!("measure {}", path.display())))
     };
     let before = measure(directory.database())?;
-    with_ledger(&directory, |old| {
+    with_log(&directory, |old| {
         build(&directory, old.mark, |new| {
             each_record(old, progress, |payload, record| {
                 new.copy(payload, &record, &mut |digest| old.fetch(digest))
@@ -105,16 +105,16 @@ pub fn compact(
 }
 
 /// Opens the database in a claimed directory for `work`, and leaves it.
-pub(in crate::store) fn with_ledger<T>(
+pub(in crate::store) fn with_log<T>(
     directory: &Directory,
-    work: impl FnOnce(&Ledger) -> Result<T, StoreError>,
+    work: impl FnOnce(&Log) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     let testimony = Testimony::read(&directory.witness(), directory.root())?;
-    let ledger = recover::load(directory, CACHE_BYTES, testimony.as_ref())?;
-    match contained(|| work(&ledger)) {
-        Ok(result) => ledger.engine.close().map(|()| result),
+    let log = recover::load(directory, CACHE_BYTES, testimony.as_ref())?;
+    match contained(|| work(&log)) {
+        Ok(result) => log.engine.close().map(|()| result),
         Err(error) => {
-            ledger.engine.abandon();
+            log.engine.abandon();
             Err(error)
         }
     }
@@ -122,19 +122,19 @@ pub(in crate::store) fn with_ledger<T>(
 
 /// Calls `work` with the payload of each kept record and the record, oldest first.
 pub(in crate::store) fn each_record(
-    ledger: &Ledger,
+    log: &Log,
     progress: &mut dyn FnMut(Progress),
     mut work: impl FnMut(&[u8], Record) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let oldest = ledger.checkpoint.revision + 1;
-    let total = Some(ledger.revision() - ledger.checkpoint.revision);
-    for pair in ledger.engine.scan(Tree::Log, &oldest.to_be_bytes()) {
+    let oldest = log.checkpoint.revision + 1;
+    let total = Some(log.revision() - log.checkpoint.revision);
+    for pair in log.engine.scan(Tree::Log, &oldest.to_be_bytes()) {
         let (key, value) = pair?;
         let revision = key.as_slice().try_into().map_or(0, u64::from_be_bytes);
-        let payload = ledger.payload(revision, &value)?;
+        let payload = log.payload(revision, &value)?;
         work(
             payload,
-            Record::open(payload, &mut |digest| ledger.fetch(digest))?,
+            Record::open(payload, &mut |digest| log.fetch(digest))?,
         )?;
         progress(Progress {
             done: revision.saturating_sub(oldest) + 1,
@@ -144,16 +144,16 @@ pub(in crate::store) fn each_record(
     Ok(())
 }
 
-fn examine(ledger: &Ledger, progress: &mut dyn FnMut(Progress)) -> Result<Report, StoreError> {
+fn examine(log: &Log, progress: &mut dyn FnMut(Progress)) -> Result<Report, StoreError> {
     let mut report = Report::default();
     let mut documents = HashSet::new();
     let mut chunks = HashSet::new();
-    let oldest = ledger.checkpoint.revision + 1;
-    let total = Some(ledger.revision() - ledger.checkpoint.revision);
-    for revision in oldest..=ledger.revision() {
+    let oldest = log.checkpoint.revision + 1;
+    let total = Some(log.revision() - log.checkpoint.revision);
+    for revision in oldest..=log.revision() {
         report.records += 1;
         match examine_record(
-            ledger,
+            log,
             revision,
             &mut documents,
             &mut chunks,
@@ -173,7 +173,7 @@ fn examine(ledger: &Ledger, progress: &mut dyn FnMut(Progress)) -> Result<Report
     }
     report.documents = documents.len() as u64;
     report.chunks = chunks.len() as u64;
-    for pair in ledger.engine.scan(Tree::Chunks, &[]) {
+    for pair in log.engine.scan(Tree::Chunks, &[]) {
         let (key, _) = pair?;
         let digest = key.as_slice().try_into().map(Digest::from_bytes);
         if digest.is_ok_and(|digest| !chunks.contains(&digest)) {
@@ -184,26 +184,26 @@ fn examine(ledger: &Ledger, progress: &mut dyn FnMut(Progress)) -> Result<Report
 }
 
 fn examine_record(
-    ledger: &Ledger,
+    log: &Log,
     revision: u64,
     documents: &mut HashSet<Digest>,
     chunks: &mut HashSet<Digest>,
     bytes: &mut u64,
 ) -> Result<(), StoreError> {
     let mut fetch = |digest: &Digest| {
-        let payload = ledger.fetch(digest)?;
+        let payload = log.fetch(digest)?;
         *bytes += payload.as_ref().map_or(0, |payload| payload.len() as u64);
         Ok(payload)
     };
-    let value = ledger
+    let value = log
         .engine
         .get(Tree::Log, &revision.to_be_bytes())?
         .unwrap_or_default();
-    let payload = ledger.payload(revision, &value)?;
+    let payload = log.payload(revision, &value)?;
     for part in Stored::decode(payload)?.trees() {
         tree::check(&part, chunks, &mut fetch)?;
     }
-    for document in Record::open(payload, &mut |digest| ledger.fetch(digest))?
+    for document in Record::open(payload, &mut |digest| log.fetch(digest))?
         .documents
         .values()
     {
