@@ -10,7 +10,7 @@ use std::sync::Arc;
 use altofed::alto::cost::CostTable;
 use altofed::compile::{Compiled, Domain, Facts, MergePolicy, Policy, domain_view, merged_view};
 use altofed::ident::{DomainLabel, MetricName, SourceName};
-use altofed::ingest::{Document, DocumentPath, Limits, OperationKind, Reader, Standing};
+use altofed::ingest::{Document, DocumentPath, FactsAtRevision, Limits, OperationKind, Reader};
 use altofed::ingest::{apply, read_operation};
 use altofed::publish::View;
 use jiff::Timestamp;
@@ -98,7 +98,7 @@ pub fn cost_table(bytes: &[u8]) -> Arc<CostTable> {
 }
 
 /// The facts that a source leaves which puts these documents.
-pub fn standing(documents: &[(DocumentPath, &[u8])]) -> Standing {
+pub fn facts(documents: &[(DocumentPath, &[u8])]) -> FactsAtRevision {
     let policy = Policy {
         domain: domain(),
         priorities: BTreeMap::new(),
@@ -114,25 +114,25 @@ pub fn standing(documents: &[(DocumentPath, &[u8])]) -> Standing {
         read_operation(reader, OperationKind::Put, path.clone(), bytes).expect("a sound document")
     };
     let operations = documents.iter().map(put).collect();
-    let nothing = Standing::new(Arc::new(Facts::default()), policy);
+    let nothing = FactsAtRevision::new(Arc::new(Facts::default()), policy);
     let applied = apply(&nothing, &limits, &source, operations);
-    applied.unwrap_or_else(|faults| panic!("{faults}")).standing
+    applied.unwrap_or_else(|faults| panic!("{faults}")).after
 }
 
 /// The view of the domain that has these facts.
-pub fn compiled(standing: &Standing) -> Compiled {
-    let Standing {
+pub fn compiled(current: &FactsAtRevision) -> Compiled {
+    let FactsAtRevision {
         facts,
         union,
         policy,
-    } = standing;
+    } = current;
     domain_view(facts, union, policy, Timestamp::UNIX_EPOCH, None)
 }
 
 /// The domain that states a network map and its costs.
 pub fn compile(network: &[u8], costs: &[u8]) -> Compiled {
     let documents = [(DocumentPath::NetworkMap, network), (routingcost(), costs)];
-    compiled(&standing(&documents))
+    compiled(&facts(&documents))
 }
 
 /// The domain's view of a network map and its costs.

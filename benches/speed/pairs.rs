@@ -81,10 +81,10 @@ fn view_of_ten_pids() {
         (data::routingcost(), &costs[..]),
     ];
     let compile = || {
-        let standing = data::standing(&documents);
-        let compiled = data::compiled(&standing);
+        let facts = data::facts(&documents);
+        let compiled = data::compiled(&facts);
         let merged = data::merged(&compiled);
-        (standing, compiled, merged)
+        (facts, compiled, merged)
     };
     for _ in 0..RUNS {
         let before = process::resident();

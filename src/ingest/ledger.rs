@@ -24,8 +24,8 @@ use super::load::{LoadError, account, documents, load};
 use super::operation::{Change, Operation};
 use super::revision::{Account, MAX_LISTED};
 use super::rows::Text;
-use super::transaction::{Applied, Replacements, Standing, apply, replace};
-use super::write::{Changes, Outcome, Refusal, Rules, Write};
+use super::transaction::{Applied, FactsAtRevision, Replacements, apply, replace};
+use super::write::{Changes, Outcome, Rules, Write, WriteError};
 use crate::api::n2s::OperationSummary;
 
 const KEYS: Table = Table::new("idempotency");
@@ -37,7 +37,7 @@ pub struct Ledger {
     clock: Clock,
     rules: watch::Receiver<Arc<Rules>>,
     state: Mutex<State>,
-    durable: watch::Receiver<Standing>,
+    durable: watch::Receiver<FactsAtRevision>,
     accepted: mpsc::Sender<Accepted>,
     stuck: watch::Receiver<bool>,
     held: HeldSources,
@@ -50,7 +50,7 @@ const DURABLE_WITHIN: Duration = Duration::from_secs(60);
 
 /// What the next write is judged against.
 struct State {
-    standing: Standing,
+    newest: FactsAtRevision,
     stated: BTreeMap<String, u64>,
     keys: Keys,
 }
@@ -58,7 +58,7 @@ struct State {
 /// A write on its way to the disk.
 struct Accepted {
     pending: Submitted,
-    standing: Standing,
+    after: FactsAtRevision,
     answer: oneshot::Sender<Result<(), StoreError>>,
 }
 
@@ -80,10 +80,10 @@ impl Ledger {
         };
         let keys = Keys::load(store.table_scan(KEYS).await?);
         let policy = rules.borrow().policy.clone();
-        let standing = pool
-            .run(move || Standing::new(Arc::new(facts), policy))
+        let newest = pool
+            .run(move || FactsAtRevision::new(Arc::new(facts), policy))
             .await?;
-        let (announce, durable) = watch::channel(standing.clone());
+        let (announce, durable) = watch::channel(newest.clone());
         let (accepted, waiting) = mpsc::channel(1024);
         let (stop, stuck) = watch::channel(false);
         let acknowledging = acknowledge(waiting, announce, clock.clone(), stop);
@@ -93,7 +93,7 @@ impl Ledger {
             clock,
             rules,
             state: Mutex::new(State {
-                standing,
+                newest,
                 stated,
                 keys,
             }),
@@ -106,7 +106,7 @@ impl Ledger {
     }
 
     /// The facts that are durable, and each later state of them.
-    pub fn durable(&self) -> watch::Receiver<Standing> {
+    pub fn durable(&self) -> watch::Receiver<FactsAtRevision> {
         self.durable.clone()
     }
 
@@ -139,22 +139,22 @@ impl Ledger {
     /// # Errors
     /// It was refused, and nothing changed; or the store failed, and the node
     /// must end.
-    pub async fn write(self: &Arc<Self>, write: Write) -> Result<Outcome, Refusal> {
+    pub async fn write(self: &Arc<Self>, write: Write) -> Result<Outcome, WriteError> {
         let ledger = self.clone();
         let writing = tokio::spawn(async move { ledger.write_to_end(write).await });
         writing
             .await
-            .unwrap_or_else(|failed| Err(Refusal::Panicked(failed.to_string())))
+            .unwrap_or_else(|failed| Err(WriteError::Panicked(failed.to_string())))
     }
 
-    async fn write_to_end(&self, write: Write) -> Result<Outcome, Refusal> {
+    async fn write_to_end(&self, write: Write) -> Result<Outcome, WriteError> {
         let old = match &write.change {
             Changes::Restore(revision) => self.documents_of(*revision).await?,
             _ => Replacements::new(),
         };
         let mut state = self.state.lock().await;
         if !write.dry_run && !write.threshold.cross() {
-            return Err(Refusal::GivenUp);
+            return Err(WriteError::GivenUp);
         }
         let now = self.clock.wall();
         if let Some(key) = &write.key {
@@ -165,9 +165,9 @@ impl Ledger {
                     drop(state);
                     return self.when_durable(outcome).await;
                 }
-                Known::Other => return Err(Refusal::KeyReused),
+                Known::Other => return Err(WriteError::KeyReused),
                 Known::Full(wait) => {
-                    return Err(Refusal::KeysFull {
+                    return Err(WriteError::KeysFull {
                         principal: key.principal.clone(),
                         share,
                         wait,
@@ -178,15 +178,15 @@ impl Ledger {
         if !write.dry_run {
             self.room().check_facts()?;
         }
-        let current = subject_tag(&state.standing, &write);
+        let current = subject_tag(&state.newest, &write);
         if !write.condition.holds(current.as_ref()) {
-            return Err(Refusal::Precondition);
+            return Err(WriteError::Precondition);
         }
         if let Changes::Document(operation) = &write.change
             && matches!(operation.change, Change::Delete)
             && current.is_none()
         {
-            return Err(Refusal::NoDocument(write.source, operation.path.clone()));
+            return Err(WriteError::NoDocument(write.source, operation.path.clone()));
         }
         let mut account = Account {
             time: now.to_string(),
@@ -205,12 +205,12 @@ impl Ledger {
             _ => None,
         };
         let mut applied = self
-            .apply(&state.standing, &write.source, write.change, old)
+            .apply(&state.newest, &write.source, write.change, old)
             .await?;
         let is_restored = account.restored.is_some();
         let mut is_anew = write.accepted;
         if !write.accepted && !is_restored && !applied.changed.is_empty() {
-            let facts = (&state.standing.facts, &applied.standing.facts);
+            let facts = (&state.newest.facts, &applied.after.facts);
             is_anew = self.brake(&write.source, facts, write.dry_run).await?;
         }
         let outcome = outcome_of(&applied, &write.source, subject.as_ref());
@@ -228,8 +228,8 @@ impl Ledger {
             drop(state);
             return self.when_durable(outcome).await;
         }
-        Arc::make_mut(&mut applied.standing.facts).accepted = Some(now);
-        let revision = applied.standing.facts.revision;
+        Arc::make_mut(&mut applied.after.facts).accepted = Some(now);
+        let revision = applied.after.facts.revision;
         let mut documents = Vec::with_capacity(applied.changed.len());
         for (owner, path, text) in applied.changed {
             let name = path.stored_as(&owner);
@@ -246,7 +246,9 @@ impl Ledger {
             documents,
             table,
         };
-        commit.check(state.stated.len()).map_err(Refusal::TooMuch)?;
+        commit
+            .check(state.stated.len())
+            .map_err(WriteError::TooMuch)?;
         let place = self
             .accepted
             .reserve()
@@ -256,10 +258,10 @@ impl Ledger {
         let (answer, acknowledged) = oneshot::channel();
         place.send(Accepted {
             pending,
-            standing: applied.standing.clone(),
+            after: applied.after.clone(),
             answer,
         });
-        let before = std::mem::replace(&mut state.standing, applied.standing);
+        let before = std::mem::replace(&mut state.newest, applied.after);
         if !is_restored && self.rules.borrow().brakes.contains_key(&write.source) {
             let before = before.facts.sources.get(&write.source).cloned();
             let now = self.clock.now();
@@ -298,7 +300,7 @@ impl Ledger {
         source: &SourceName,
         (before, after): (&Arc<Facts>, &Arc<Facts>),
         is_dry: bool,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<bool, WriteError> {
         let Some(brake) = self.rules.borrow().brakes.get(source).copied() else {
             return Ok(true);
         };
@@ -314,30 +316,30 @@ impl Ledger {
         };
         let clock = &self.clock;
         match self.held.refuses(source, &brake, difference, is_dry, clock) {
-            Some(held) => Err(Refusal::Held(Box::new(held))),
+            Some(held) => Err(WriteError::Held(Box::new(held))),
             None => Ok(true),
         }
     }
 
     async fn apply(
         &self,
-        standing: &Standing,
+        current: &FactsAtRevision,
         source: &SourceName,
         change: Changes,
         old: Replacements,
-    ) -> Result<Applied, Refusal> {
-        let (rules, standing, source) = (self.rules(), standing.clone(), source.clone());
+    ) -> Result<Applied, WriteError> {
+        let (rules, current, source) = (self.rules(), current.clone(), source.clone());
         let applied = self.pool.run(move || {
-            let standing = standing.under(&rules.policy);
+            let current = current.under(&rules.policy);
             let operations = match change {
                 Changes::Document(operation) => vec![operation],
                 Changes::Transaction(operations) => operations,
                 Changes::Restore(_) => {
-                    let documents = replacements(&standing, old);
-                    return replace(&standing, &rules.limits, documents, None, &BTreeMap::new());
+                    let documents = replacements(&current, old);
+                    return replace(&current, &rules.limits, documents, None, &BTreeMap::new());
                 }
             };
-            apply(&standing, &rules.limits, &source, operations)
+            apply(&current, &rules.limits, &source, operations)
         });
         Ok(applied.await??)
     }
@@ -351,7 +353,7 @@ impl Ledger {
         &self,
         after: u64,
         limit: usize,
-    ) -> Result<Vec<(u64, Account)>, Refusal> {
+    ) -> Result<Vec<(u64, Account)>, WriteError> {
         let mut after = after;
         let records = loop {
             match self.store.records(after, limit).await {
@@ -369,40 +371,40 @@ impl Ledger {
     ///
     /// # Errors
     /// There is no such revision, or it is no longer kept.
-    pub async fn revision(&self, revision: u64) -> Result<Account, Refusal> {
+    pub async fn revision(&self, revision: u64) -> Result<Account, WriteError> {
         let record = self.record(revision).await?;
         account(&record)
-            .ok_or_else(|| Refusal::NotFound(format!("revision {revision} has no account")))
+            .ok_or_else(|| WriteError::NotFound(format!("revision {revision} has no account")))
     }
 
-    async fn record(&self, revision: u64) -> Result<Record, Refusal> {
+    async fn record(&self, revision: u64) -> Result<Record, WriteError> {
         self.store
             .record(revision)
             .await
             .map_err(|error| match error {
-                StoreError::Unknown { .. } => Refusal::NotFound(error.to_string()),
-                StoreError::Pruned { .. } => Refusal::Gone(error.to_string()),
-                error => Refusal::Store(error),
+                StoreError::Unknown { .. } => WriteError::NotFound(error.to_string()),
+                StoreError::Pruned { .. } => WriteError::Gone(error.to_string()),
+                error => WriteError::Store(error),
             })
     }
 
     /// The documents as they stood after a revision.
-    async fn documents_of(&self, revision: u64) -> Result<Replacements, Refusal> {
+    async fn documents_of(&self, revision: u64) -> Result<Replacements, WriteError> {
         let record = self.record(revision).await?;
         let rules = self.rules();
         documents(&self.store, &record, &rules, &self.pool)
             .await
             .map_err(|error| match error {
-                LoadError::Store(error) => Refusal::Store(error),
-                LoadError::Pool(error) => Refusal::Pool(error),
-                error => Refusal::Gone(error.to_string()),
+                LoadError::Store(error) => WriteError::Store(error),
+                LoadError::Pool(error) => WriteError::Pool(error),
+                error => WriteError::Gone(error.to_string()),
             })
     }
 
     /// The answer, once what it says is durable.
-    async fn when_durable(&self, outcome: Outcome) -> Result<Outcome, Refusal> {
+    async fn when_durable(&self, outcome: Outcome) -> Result<Outcome, WriteError> {
         let mut durable = self.durable.clone();
-        let reached = |standing: &Standing| standing.facts.revision >= outcome.revision;
+        let reached = |current: &FactsAtRevision| current.facts.revision >= outcome.revision;
         match durable.wait_for(reached).await {
             Ok(_) => Ok(outcome),
             Err(_) => Err(StoreError::Closed.into()),
@@ -414,7 +416,7 @@ impl Ledger {
 /// does not become so in time.
 async fn acknowledge(
     mut waiting: mpsc::Receiver<Accepted>,
-    durable: watch::Sender<Standing>,
+    durable: watch::Sender<FactsAtRevision>,
     clock: Clock,
     stuck: watch::Sender<bool>,
 ) {
@@ -432,7 +434,7 @@ async fn acknowledge(
         };
         let failed = outcome.is_err();
         if !failed {
-            durable.send_replace(accepted.standing);
+            durable.send_replace(accepted.after);
         }
         // Who wrote may have stopped waiting.
         let _ = accepted.answer.send(outcome.map(|_| ()));
@@ -443,14 +445,14 @@ async fn acknowledge(
 }
 
 /// The tag of what a write's condition is on.
-fn subject_tag(standing: &Standing, write: &Write) -> Option<Tag> {
+fn subject_tag(current: &FactsAtRevision, write: &Write) -> Option<Tag> {
     match &write.change {
         Changes::Document(operation) => {
-            let facts = standing.facts.sources.get(&write.source)?;
+            let facts = current.facts.sources.get(&write.source)?;
             Document::stated(facts, &operation.path).map(|(tag, _)| tag)
         }
         Changes::Transaction(_) | Changes::Restore(_) => {
-            Some(Ledger::revision_tag(standing.facts.revision))
+            Some(Ledger::revision_tag(current.facts.revision))
         }
     }
 }
@@ -476,20 +478,20 @@ fn outcome_of(applied: &Applied, source: &SourceName, subject: Option<&DocumentP
         false => path.stored_as(owner),
     };
     Outcome {
-        revision: applied.standing.facts.revision,
+        revision: applied.after.facts.revision,
         changed: applied.changed.iter().map(named).collect(),
         warnings: applied.warnings.clone(),
         created: applied.created,
         tag: subject.and_then(|path| {
-            let facts = applied.standing.facts.sources.get(source)?;
+            let facts = applied.after.facts.sources.get(source)?;
             Document::stated(facts, path).map(|(tag, _)| tag)
         }),
     }
 }
 
 /// What makes the facts those of `documents`: they are stated, all others go.
-fn replacements(standing: &Standing, mut documents: Replacements) -> Replacements {
-    for (source, facts) in &standing.facts.sources {
+fn replacements(current: &FactsAtRevision, mut documents: Replacements) -> Replacements {
+    for (source, facts) in &current.facts.sources {
         for path in DocumentPath::stated_by(facts) {
             documents.entry((source.clone(), path)).or_insert(None);
         }

@@ -30,6 +30,6 @@ pub use operation::{Change, Operation, OperationKind, read_operation, read_trans
 pub use read::{Limits, Reader};
 pub use revision::Account;
 pub use rows::{Rows, Text};
-pub use transaction::{Applied, Replacements, Standing, apply, replace};
+pub use transaction::{Applied, FactsAtRevision, Replacements, apply, replace};
 pub use union::{union_bytes, union_document};
-pub use write::{Changes, Outcome, Refusal, Rules, Write};
+pub use write::{Changes, Outcome, Rules, Write, WriteError};

@@ -20,7 +20,7 @@ use super::rows::Text;
 pub struct Applied {
     /// The facts after it: at the next revision, or as they were if no
     /// document differs.
-    pub standing: Standing,
+    pub after: FactsAtRevision,
     /// The documents that differ now, with their text; `None` for one that is
     /// gone.
     pub changed: Vec<(SourceName, DocumentPath, Option<Text>)>,
@@ -33,7 +33,7 @@ pub struct Applied {
 
 /// Facts, and what every write and compilation needs of them.
 #[derive(Clone)]
-pub struct Standing {
+pub struct FactsAtRevision {
     /// The facts.
     pub facts: Arc<Facts>,
     /// The union of their network maps.
@@ -42,7 +42,7 @@ pub struct Standing {
     pub policy: Arc<Policy>,
 }
 
-impl Standing {
+impl FactsAtRevision {
     /// The facts under a policy.
     pub fn new(facts: Arc<Facts>, policy: Policy) -> Self {
         Self {
@@ -69,34 +69,34 @@ pub type Replacements = BTreeMap<(SourceName, DocumentPath), Option<Document>>;
 /// # Errors
 /// All that is wrong; nothing changes then.
 pub fn apply(
-    standing: &Standing,
+    current: &FactsAtRevision,
     limits: &Limits,
     source: &SourceName,
     operations: Vec<Operation>,
 ) -> Result<Applied, Faults> {
     let mut faults = Faults::default();
     let nothing = SourceFacts::default();
-    let before = standing.facts.sources.get(source).unwrap_or(&nothing);
+    let stated = current.facts.sources.get(source).unwrap_or(&nothing);
     let reader = Reader {
-        domain: &standing.policy.domain,
+        domain: &current.policy.domain,
         limits,
     };
     let mut places: BTreeMap<DocumentPath, Vec<Step<'static>>> = BTreeMap::new();
     let mut replaced = Replacements::new();
     for Operation { path, change, at } in operations {
         let key = (source.clone(), path.clone());
-        let current = match replaced.get(&key) {
+        let before = match replaced.get(&key) {
             Some(earlier) => earlier.clone(),
-            None => Document::of(before, &path),
+            None => Document::of(stated, &path),
         };
-        match changed(reader, &at, current, change) {
+        match changed(reader, &at, before, change) {
             Ok(document) => drop(replaced.insert(key, document)),
             Err(more) => faults.append(more),
         }
         places.insert(path, at);
     }
     faults.or(())?;
-    replace(standing, limits, replaced, Some(source), &places)
+    replace(current, limits, replaced, Some(source), &places)
 }
 
 /// Has documents replaced, and checks what then stands. What `source` states
@@ -105,13 +105,13 @@ pub fn apply(
 /// # Errors
 /// All that is wrong; nothing changes then.
 pub fn replace(
-    standing: &Standing,
+    current: &FactsAtRevision,
     limits: &Limits,
     replaced: Replacements,
     source: Option<&SourceName>,
     places: &BTreeMap<DocumentPath, Vec<Step<'static>>>,
 ) -> Result<Applied, Faults> {
-    let mut facts = Facts::clone(&standing.facts);
+    let mut facts = Facts::clone(&current.facts);
     facts.revision += 1;
     let mut changed = Vec::new();
     let mut created = false;
@@ -137,14 +137,14 @@ pub fn replace(
     let mut faults = Faults::default();
     let union = match network_changed {
         true => {
-            let union = NetworkUnion::new(&facts, &standing.policy);
+            let union = NetworkUnion::new(&facts, &current.policy);
             check_size(&union, limits, &mut faults);
             Arc::new(union)
         }
-        false => standing.union.clone(),
+        false => current.union.clone(),
     };
     if let Some(own) = source.and_then(|source| facts.sources.get(source)) {
-        let pids = (&**standing.union.pids(), &**union.pids());
+        let pids = (&**current.union.pids(), &**union.pids());
         check_dangling(own, pids, places, &mut faults);
     }
     faults.or(())?;
@@ -153,13 +153,13 @@ pub fn replace(
         warnings.splice(0..0, network_warnings(&union));
     }
     if changed.is_empty() {
-        facts.revision = standing.facts.revision;
+        facts.revision = current.facts.revision;
     }
     Ok(Applied {
-        standing: Standing {
+        after: FactsAtRevision {
             facts: Arc::new(facts),
             union,
-            policy: standing.policy.clone(),
+            policy: current.policy.clone(),
         },
         changed,
         created,

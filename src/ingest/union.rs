@@ -6,12 +6,12 @@ use crate::alto::cost::CostTable;
 use crate::compile::{union_costs, union_interconnects, union_properties};
 
 use super::document::{Document, DocumentPath};
-use super::transaction::Standing;
+use super::transaction::FactsAtRevision;
 
 /// About how many bytes of memory the union of what all sources state at a path takes, and its
 /// rows while they are written.
-pub fn union_bytes(standing: &Standing, path: &DocumentPath) -> u64 {
-    let sources = standing.facts.sources.values();
+pub fn union_bytes(current: &FactsAtRevision, path: &DocumentPath) -> u64 {
+    let sources = current.facts.sources.values();
     let documents = sources.filter_map(|source| Document::of(source, path));
     documents
         .map(|document| document.bytes() + document.bytes_of_rows())
@@ -21,12 +21,12 @@ pub fn union_bytes(standing: &Standing, path: &DocumentPath) -> u64 {
 /// The union of what all sources state at a path, as it is compiled: where two
 /// state the same thing it is the stronger's, and what names PIDs that no
 /// source has is left out. `None` if no source states anything there.
-pub fn union_document(standing: &Standing, path: &DocumentPath) -> Option<Document> {
-    let Standing {
+pub fn union_document(current: &FactsAtRevision, path: &DocumentPath) -> Option<Document> {
+    let FactsAtRevision {
         facts,
         union,
         policy,
-    } = standing;
+    } = current;
     let states = |source| Document::of(source, path).is_some();
     if !facts.sources.values().any(states) {
         return None;

@@ -78,7 +78,7 @@ pub struct Outcome {
 
 /// Why a write was refused; nothing changed.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum WriteError {
     /// The request is faulty.
     #[error("{0}")]
     Faulty(Faults),
@@ -138,8 +138,8 @@ pub enum Refusal {
     Panicked(String),
 }
 
-impl From<Faults> for Refusal {
+impl From<Faults> for WriteError {
     fn from(faults: Faults) -> Self {
-        Refusal::Faulty(faults)
+        WriteError::Faulty(faults)
     }
 }

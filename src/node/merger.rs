@@ -112,7 +112,7 @@ impl Present {
             digest = Digest::of_parts(&parts).into();
         }
         Domain {
-            label: self.own.standing.policy.domain.clone(),
+            label: self.own.made_of.policy.domain.clone(),
             view: compiled.view.clone(),
             interconnects,
             digest,

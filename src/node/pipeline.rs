@@ -21,7 +21,7 @@ use tokio::sync::watch::error::RecvError;
 use crate::compile::{Compiled, Conflicts, MergePolicy, Merged, domain_view};
 use crate::federation::{Imports, OwnDomain, Restoring};
 use crate::http::Merging;
-use crate::ingest::{Rules, Standing};
+use crate::ingest::{FactsAtRevision, Rules};
 use crate::publish::{Snapshot, ViewName};
 use crate::runtime::{Clock, Gate, Pool, PoolError, Task};
 
@@ -31,7 +31,7 @@ use super::merger::{self, Made, Present};
 /// What our domain is compiled from.
 pub(super) struct Inputs {
     /// Its facts.
-    pub(super) durable: watch::Receiver<Standing>,
+    pub(super) durable: watch::Receiver<FactsAtRevision>,
     /// The policy for them.
     pub(super) rules: watch::Receiver<Arc<Rules>>,
 }
@@ -62,7 +62,7 @@ pub(super) struct Published {
 pub(super) struct OwnCompiled {
     pub(super) compiled: Compiled,
     /// What it was compiled from.
-    pub(super) standing: Standing,
+    pub(super) made_of: FactsAtRevision,
 }
 
 impl OwnCompiled {
@@ -75,17 +75,16 @@ impl OwnCompiled {
     }
 
     /// Whether it would be the same if it were compiled from this.
-    fn is_of(&self, standing: &Standing) -> bool {
-        Arc::ptr_eq(&self.standing.facts, &standing.facts)
-            && self.standing.policy == standing.policy
+    fn is_of(&self, current: &FactsAtRevision) -> bool {
+        Arc::ptr_eq(&self.made_of.facts, &current.facts) && self.made_of.policy == current.policy
     }
 }
 
 impl Inputs {
-    fn now(&mut self) -> Standing {
-        let standing = self.durable.borrow_and_update().clone();
+    fn now(&mut self) -> FactsAtRevision {
+        let current = self.durable.borrow_and_update().clone();
         let rules = self.rules.borrow_and_update().clone();
-        standing.under(&rules.policy)
+        current.under(&rules.policy)
     }
 }
 
@@ -98,23 +97,30 @@ pub(super) async fn domain(
     pool: &Pool,
     clock: &Clock,
 ) -> Result<Arc<OwnCompiled>, PoolError> {
-    let (standing, clock) = (inputs.now(), clock.clone());
-    let compiled = pool.run(move || own_domain(standing, &clock, None));
+    let (current, clock) = (inputs.now(), clock.clone());
+    let compiled = pool.run(move || own_domain(current, &clock, None));
     Ok(Arc::new(compiled.await?))
 }
 
 /// Our domain, compiled; it shares with the former one.
-fn own_domain(standing: Standing, clock: &Clock, former: Option<&OwnCompiled>) -> OwnCompiled {
-    let Standing {
+fn own_domain(
+    current: FactsAtRevision,
+    clock: &Clock,
+    former: Option<&OwnCompiled>,
+) -> OwnCompiled {
+    let FactsAtRevision {
         facts,
         union,
         policy,
-    } = &standing;
+    } = &current;
     // A restart and a change of policy make the facts no newer.
     let received = facts.accepted.unwrap_or_else(|| clock.wall());
     let former = former.map(|former| &former.compiled);
     let compiled = domain_view(facts, union, policy, received, former);
-    OwnCompiled { compiled, standing }
+    OwnCompiled {
+        compiled,
+        made_of: current,
+    }
 }
 
 /// Publishes our domain's view before it comes back, and then whatever becomes
@@ -236,19 +242,19 @@ impl Pipeline {
 
     /// Compiles our domain if its facts or their policy are others.
     async fn take_own(&mut self) -> bool {
-        let standing = self.inputs.now();
-        if self.own.is_of(&standing) {
+        let current = self.inputs.now();
+        if self.own.is_of(&current) {
             return false;
         }
         let begun = self.clock.now();
         let (former, clock) = (self.own.clone(), self.clock.clone());
         let compiling = self
             .pool
-            .run(move || own_domain(standing, &clock, Some(&former)));
+            .run(move || own_domain(current, &clock, Some(&former)));
         match compiling.await {
             Ok(compiled) => {
                 tracing::info!(
-                    revision = compiled.standing.facts.revision,
+                    revision = compiled.made_of.facts.revision,
                     conflicts = compiled.compiled.conflicts.total(),
                     took_us = self.clock.now().since(begun).as_micros(),
                     "published"
@@ -288,7 +294,7 @@ impl Pipeline {
             return false;
         }
         tracing::info!(
-            revision = made.of.own.standing.facts.revision,
+            revision = made.of.own.made_of.facts.revision,
             domains = made.of.imports.len() + 1,
             conflicts = made.merged.conflicts.total(),
             took_us = made.took.as_micros(),
@@ -337,15 +343,15 @@ impl Pipeline {
             (ViewName::Domain(copy.domain.clone()), copy.view.clone())
         });
         let mut views: BTreeMap<_, _> = others.collect();
-        let OwnCompiled { compiled, standing } = &*self.own;
-        let own = ViewName::Domain(standing.policy.domain.clone());
+        let OwnCompiled { compiled, made_of } = &*self.own;
+        let own = ViewName::Domain(made_of.policy.domain.clone());
         views.insert(own, compiled.view.clone());
         if let Some(merged) = &*self.outlets.merged.borrow() {
             views.insert(ViewName::Merged, merged.view.clone());
         }
         self.outlets.snapshots.send_replace(Arc::new(Snapshot {
             generation: self.generation,
-            revision: standing.facts.revision,
+            revision: made_of.facts.revision,
             views,
             manifests: BTreeMap::new(),
         }));
@@ -380,21 +386,21 @@ mod tests {
     #[test]
     fn our_domain_is_another_only_when_its_facts_or_their_policy_are() {
         let clock = Clock::system();
-        let first = Standing::new(Arc::new(Facts::default()), policy(0));
+        let first = FactsAtRevision::new(Arc::new(Facts::default()), policy(0));
         let compiled = own_domain(first.clone(), &clock, None);
         assert!(compiled.is_of(&first.under(&policy(0))));
         let written = Facts {
             revision: 1,
             ..Facts::default()
         };
-        for standing in [
+        for current in [
             first.under(&policy(1)),
-            Standing::new(Arc::new(written), policy(0)),
+            FactsAtRevision::new(Arc::new(written), policy(0)),
         ] {
-            assert!(!compiled.is_of(&standing));
-            let other = own_domain(standing.clone(), &clock, Some(&compiled));
-            assert_eq!(other.own().view.origin().serial, standing.facts.revision);
-            assert!(other.is_of(&standing));
+            assert!(!compiled.is_of(&current));
+            let other = own_domain(current.clone(), &clock, Some(&compiled));
+            assert_eq!(other.own().view.origin().serial, current.facts.revision);
+            assert!(other.is_of(&current));
         }
     }
 }

@@ -9,7 +9,7 @@ use altofed::compile::{
 };
 use altofed::ident::{DomainLabel, SourceName};
 use altofed::ingest::{
-    DocumentPath, Limits, OperationKind, Reader, Standing, apply, read_operation,
+    DocumentPath, FactsAtRevision, Limits, OperationKind, Reader, apply, read_operation,
 };
 use altofed::publish::{Rendering, View};
 use jiff::Timestamp;
@@ -96,30 +96,30 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// The facts after a step; the same facts if it is refused.
-fn after(standing: &Standing, step: &Step) -> Standing {
+fn after(current: &FactsAtRevision, step: &Step) -> FactsAtRevision {
     let limits = Limits::default();
     let reader = Reader {
-        domain: &standing.policy.domain,
+        domain: &current.policy.domain,
         limits: &limits,
     };
     let path = DocumentPath::parse(step.path).expect("a path");
     let text = step.body.to_string();
     let Ok(operation) = read_operation(reader, step.kind, path, text.as_bytes()) else {
-        return standing.clone();
+        return current.clone();
     };
     let source = SourceName::new(step.source).expect("a name");
-    match apply(standing, &limits, &source, vec![operation]) {
-        Ok(applied) => applied.standing,
-        Err(_) => standing.clone(),
+    match apply(current, &limits, &source, vec![operation]) {
+        Ok(applied) => applied.after,
+        Err(_) => current.clone(),
     }
 }
 
-fn compile(standing: &Standing, former: Option<&(Compiled, Merged)>) -> (Compiled, Merged) {
-    let Standing {
+fn compile(current: &FactsAtRevision, former: Option<&(Compiled, Merged)>) -> (Compiled, Merged) {
+    let FactsAtRevision {
         facts,
         union,
         policy,
-    } = standing;
+    } = current;
     let domain = domain_view(
         facts,
         union,
@@ -167,13 +167,13 @@ proptest! {
             domain: DomainLabel::new("isp-a").expect("a label"),
             priorities: BTreeMap::from([(SourceName::new("probe").expect("a name"), priority)]),
         };
-        let mut standing = Standing::new(Arc::new(Facts::default()), policy);
-        let mut former = compile(&standing, None);
+        let mut current = FactsAtRevision::new(Arc::new(Facts::default()), policy);
+        let mut former = compile(&current, None);
         for step in &steps {
-            standing = after(&standing, step);
-            let scratch = Standing::new(standing.facts.clone(), (*standing.policy).clone());
+            current = after(&current, step);
+            let scratch = FactsAtRevision::new(current.facts.clone(), (*current.policy).clone());
             let fresh = compile(&scratch, None);
-            let next = compile(&standing, Some(&former));
+            let next = compile(&current, Some(&former));
             prop_assert_eq!(bodies(&next.0.view), bodies(&fresh.0.view));
             prop_assert_eq!(bodies(&next.1.view), bodies(&fresh.1.view));
             prop_assert_eq!(&next.0.conflicts, &fresh.0.conflicts);

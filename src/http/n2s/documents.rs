@@ -85,7 +85,7 @@ async fn read_document(
 ) -> Result<Response, Refused> {
     let principal = require(app, caller, Scope::Ingest)?;
     let query = Query::of(parts, &["source"])?;
-    let standing = app.ledger.durable().borrow().clone();
+    let current = app.ledger.durable().borrow().clone();
     let nothing = |whose: &str| {
         let detail = format!("{whose} states no {path}");
         refused(problem(
@@ -112,9 +112,9 @@ async fn read_document(
     };
     let (tag, document, room) = match query.source.as_deref() {
         Some("*") => {
-            let room = room(union_bytes(&standing, &path)).await?;
-            let (of, standing) = (path.clone(), standing.clone());
-            let union = move || union_document(&standing, &of);
+            let room = room(union_bytes(&current, &path)).await?;
+            let (of, current) = (path.clone(), current.clone());
+            let union = move || union_document(&current, &of);
             let union = app.documents.run(&caller, union).await;
             let union = union.map_err(|error| failed(&error))?;
             let union = union.ok_or_else(|| nothing("no source"))?;
@@ -128,7 +128,7 @@ async fn read_document(
         }
         _ => {
             let source = query.source(&principal)?;
-            let facts = standing.facts.sources.get(&source);
+            let facts = current.facts.sources.get(&source);
             let stated = facts
                 .and_then(|facts| Document::stated(facts, &path).zip(Document::of(facts, &path)));
             let ((tag, _), document) = stated.ok_or_else(|| nothing(source.as_str()))?;

@@ -19,7 +19,7 @@ use url::form_urlencoded;
 use crate::alto::json::Faults;
 use crate::auth::Principal;
 use crate::ident::SourceName;
-use crate::ingest::Refusal;
+use crate::ingest::WriteError;
 use crate::store::StoreError;
 
 use super::conditional::not_modified;
@@ -125,29 +125,29 @@ fn marked(mut response: Response, etag: HeaderValue, coding: Coding) -> Response
     response
 }
 
-fn refuse(refusal: &Refusal) -> Response {
+fn refuse(refusal: &WriteError) -> Response {
     let (status, kind) = match refusal {
-        Refusal::Faulty(faults) => return faulty(faults),
-        Refusal::Precondition => (StatusCode::PRECONDITION_FAILED, "precondition"),
-        Refusal::Held(_) => (StatusCode::CONFLICT, "held"),
-        Refusal::KeyReused => (StatusCode::CONFLICT, "idempotency-key"),
-        Refusal::NoDocument(..) => (StatusCode::NOT_FOUND, "document"),
-        Refusal::NotFound(_) => (StatusCode::NOT_FOUND, "revision"),
-        Refusal::Gone(_) => (StatusCode::GONE, "revision"),
-        Refusal::KeysFull { wait, .. } => {
+        WriteError::Faulty(faults) => return faulty(faults),
+        WriteError::Precondition => (StatusCode::PRECONDITION_FAILED, "precondition"),
+        WriteError::Held(_) => (StatusCode::CONFLICT, "held"),
+        WriteError::KeyReused => (StatusCode::CONFLICT, "idempotency-key"),
+        WriteError::NoDocument(..) => (StatusCode::NOT_FOUND, "document"),
+        WriteError::NotFound(_) => (StatusCode::NOT_FOUND, "revision"),
+        WriteError::Gone(_) => (StatusCode::GONE, "revision"),
+        WriteError::KeysFull { wait, .. } => {
             let (detail, wait) = (refusal.to_string(), wait.as_secs());
             let status = StatusCode::TOO_MANY_REQUESTS;
             return Wording::Problem.later(status, "idempotency-key", &detail, wait);
         }
-        Refusal::TooMuch(_) => (StatusCode::UNPROCESSABLE_ENTITY, "limit"),
+        WriteError::TooMuch(_) => (StatusCode::UNPROCESSABLE_ENTITY, "limit"),
         // Nobody waits for it.
-        Refusal::GivenUp => (StatusCode::SERVICE_UNAVAILABLE, "limit"),
-        Refusal::Store(error @ StoreError::NoRoom { .. }) => return store_full(error),
-        Refusal::Store(error) => {
+        WriteError::GivenUp => (StatusCode::SERVICE_UNAVAILABLE, "limit"),
+        WriteError::Store(error @ StoreError::NoRoom { .. }) => return store_full(error),
+        WriteError::Store(error) => {
             tracing::error!(%error, "a write could not be made durable");
             return going_down();
         }
-        Refusal::Pool(_) | Refusal::Panicked(_) => return *failed(refusal),
+        WriteError::Pool(_) | WriteError::Panicked(_) => return *failed(refusal),
     };
     problem(status, kind, &refusal.to_string(), &Faults::default())
 }
