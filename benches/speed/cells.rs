@@ -35,8 +35,12 @@ pub fn write(directory: &Path) {
         .iter()
         .map(|domain| (&domain.label, &*domain.interconnects))
         .collect();
-    let plan = merged.view.plan().expect("a merged view has one");
-    let labels: Vec<_> = plan.domains.iter().map(|domain| &domain.label).collect();
+    let labels: Vec<_> = merged
+        .plan
+        .domains
+        .iter()
+        .map(|domain| &domain.label)
+        .collect();
     let federation = serde_json::json!({
         "domains": labels,
         "every": EVERY,

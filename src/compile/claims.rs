@@ -12,7 +12,7 @@ use ipnet::IpNet;
 
 use crate::ident::{DomainLabel, Family};
 
-use super::compose::Domain;
+use super::merge_domain::Domain;
 use super::policy::MergePolicy;
 use super::space::{SPACES, Space, SpaceKind, shortest};
 use crate::api::conflict::MergeConflictKind;
@@ -128,25 +128,27 @@ pub(super) fn marks(policy: &MergePolicy) -> Vec<Mark<'_>> {
     marks
 }
 
-/// The blocks of a policy that are configured for nothing, for people: no other domain answers for
-/// them.
-pub(super) fn idle_blocks(policy: &MergePolicy) -> Vec<String> {
-    let marks = marks(policy);
-    let mut idle = Vec::new();
-    for (label, domain) in &policy.domains {
-        for block in domain.prefixes.iter().flatten() {
-            let closed = marks
-                .iter()
-                .find(|mark| mark.is_closed() && mark.net.contains(block));
-            if let Some(closed) = closed.filter(|_| *label != policy.own) {
-                let because = closed.reason().detail(Fate::Dropped);
-                idle.push(format!(
-                    "the prefix {block} of domain {label} is never taken: {because}"
-                ));
+impl MergePolicy {
+    /// Returns a text for people about each block that is configured to no effect: no domain but
+    /// ours ever answers for it.
+    pub fn warnings(&self) -> Vec<String> {
+        let marks = marks(self);
+        let mut idle = Vec::new();
+        for (label, domain) in &self.domains {
+            for block in domain.prefixes.iter().flatten() {
+                let closed = marks
+                    .iter()
+                    .find(|mark| mark.is_closed() && mark.net.contains(block));
+                if let Some(closed) = closed.filter(|_| *label != self.own) {
+                    let because = closed.reason().detail(Fate::Dropped);
+                    idle.push(format!(
+                        "the prefix {block} of domain {label} is never taken: {because}"
+                    ));
+                }
             }
         }
+        idle
     }
-    idle
 }
 
 /// Why a domain may not speak for a prefix, or for a part of it.

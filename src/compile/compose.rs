@@ -8,10 +8,10 @@ use crate::publish::{
     Across, Composed, Costs, Inside, Origin, Plan, PlannedDomain, Rule, View, ViewName,
 };
 
-use super::facts::Interconnects;
 use super::links::LinkPlan;
 use super::measures::{Former, Measured, matrix};
 use super::merge_conflict::MergeConflicts;
+use super::merge_domain::Domain;
 use super::merged_network::MergedNetwork;
 use super::merged_properties::MergedProperties;
 use super::metrics::Offered;
@@ -20,24 +20,13 @@ use super::routes::{FULL_SHARES, RoutePlan};
 use crate::api::conflict::MergeConflictKind;
 use crate::api::interconnect::InterconnectStanding;
 
-/// What one domain states.
-#[derive(Debug, Clone)]
-pub struct Domain {
-    /// Its label.
-    pub label: DomainLabel,
-    /// Its view.
-    pub view: Arc<View>,
-    /// Its links to other domains.
-    pub interconnects: Arc<Interconnects>,
-    /// The digest of all of it.
-    pub digest: Tag,
-}
-
 /// The merged view, and what it was made of.
 #[derive(Debug)]
 pub struct Merged {
     /// The view.
     pub view: Arc<View>,
+    /// The paths that its costs between domains follow.
+    pub plan: Arc<Plan>,
     /// What domains state and the view does not use.
     pub conflicts: MergeConflicts,
     /// All interconnects that domains declare, those of our own domain and to it first.
@@ -82,7 +71,17 @@ pub fn merged_view(domains: &[Domain], policy: &MergePolicy, former: Option<&Mer
         former.map(|former| &former.properties),
         former.is_some_and(|former| Arc::ptr_eq(&former.network, &network)),
     );
-    let costs = join.costs(&network, &between);
+    let composed = join.composed(&network, &between);
+    let costs = composed.iter();
+    let costs = costs.map(|(metric, costs)| (metric.clone(), Costs::Composed(costs.clone())));
+    let view = View::new(
+        ViewName::Merged,
+        join.origin(),
+        network.map.clone(),
+        costs.collect(),
+        properties.properties.clone(),
+        former.map(|former| &*former.view),
+    );
 
     conflicts.append(&network.conflicts);
     conflicts.append(&properties.conflicts);
@@ -95,18 +94,11 @@ pub fn merged_view(domains: &[Domain], policy: &MergePolicy, former: Option<&Mer
         topology: between.routes.topology.clone(),
         effort: policy.effort(),
         selected: between.selected,
-        costs: costs.clone(),
+        costs: composed,
     };
-    let view = View::new(
-        ViewName::Merged,
-        join.origin(),
-        network.map.clone(),
-        costs,
-        properties.properties.clone(),
-        former.map(|former| &*former.view),
-    );
     Merged {
-        view: Arc::new(view.with_plan(Arc::new(plan))),
+        view: Arc::new(view),
+        plan: Arc::new(plan),
         conflicts,
         interconnects: links.standings.clone(),
         labels: domains.iter().map(|domain| domain.label.clone()).collect(),
@@ -265,7 +257,11 @@ impl Join<'_> {
     }
 
     /// The costs in every metric that is offered.
-    fn costs(&self, network: &MergedNetwork, between: &Between) -> BTreeMap<MetricName, Costs> {
+    fn composed(
+        &self,
+        network: &MergedNetwork,
+        between: &Between,
+    ) -> BTreeMap<MetricName, Arc<Composed>> {
         let inputs = self.digest(network.map.tag(), &between.routes.inputs);
         let composed = |metric: &MetricName| {
             let across = match *metric == self.policy.select_by {
@@ -278,7 +274,7 @@ impl Join<'_> {
                 domains: self.inside(metric, &network.first),
                 across,
             };
-            (metric.clone(), Costs::Composed(Arc::new(composed)))
+            (metric.clone(), Arc::new(composed))
         };
         self.metrics.iter().map(composed).collect()
     }
@@ -316,9 +312,10 @@ impl Join<'_> {
         let planned = domains.map(|((domain, &first), borders)| PlannedDomain {
             label: domain.label.clone(),
             first,
-            view: domain.view.clone(),
-            scale: self.scale(domain, &MetricName::routingcost()),
+            pids: domain.view.network().pids().clone(),
             borders: borders.clone(),
+            serial: domain.view.origin().serial,
+            received: domain.view.origin().received,
         });
         planned.collect()
     }

@@ -8,9 +8,9 @@ use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName};
 use crate::net::PidIndex;
 use crate::publish::Crossing;
 
-use super::compose::Domain;
 use super::facts::{Interconnect, Interconnects};
 use super::merge_conflict::MergeConflicts;
+use super::merge_domain::Domain;
 use super::policy::MergePolicy;
 use super::room::{Ends, Room};
 use crate::api::conflict::MergeConflictKind;

@@ -9,8 +9,8 @@ use crate::ident::{DomainLabel, MetricName};
 use crate::net::{Matrix, Row};
 use crate::publish::{Access, Costs, Rule};
 
-use super::compose::Domain;
 use super::links::LinkPlan;
+use super::merge_domain::Domain;
 use super::policy::MergePolicy;
 
 /// A metric that is composed between domains, with what it is made of.

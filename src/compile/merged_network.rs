@@ -9,9 +9,9 @@ use crate::ident::{DomainLabel, Family, PidName, Tag};
 use crate::net::{Lpm, PidIndex};
 use crate::publish::{Lookup, NetworkMap};
 
-use super::compose::Domain;
 use super::domain::{DEFAULT_PID, everything};
 use super::merge_conflict::MergeConflicts;
+use super::merge_domain::Domain;
 use super::policy::MergePolicy;
 use super::prefixes::{Survivors, surviving_prefixes};
 

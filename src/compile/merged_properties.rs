@@ -7,8 +7,8 @@ use crate::alto::property::{Entity, PropertyMap, PropertySet};
 use crate::publish::Properties;
 
 use super::claims::{self, Mark, by_strength};
-use super::compose::Domain;
 use super::merge_conflict::MergeConflicts;
+use super::merge_domain::Domain;
 use super::policy::MergePolicy;
 use super::property_claims::Stated;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::ident::MetricName;
 
-use super::compose::Domain;
 use super::merge_conflict::MergeConflicts;
+use super::merge_domain::Domain;
 use super::policy::MergePolicy;
 use crate::api::conflict::MergeConflictKind;
 

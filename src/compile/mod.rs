@@ -16,6 +16,7 @@ mod interconnects;
 mod links;
 mod measures;
 mod merge_conflict;
+mod merge_domain;
 mod merged_network;
 mod merged_properties;
 mod metrics;
@@ -30,13 +31,14 @@ mod space;
 #[cfg(test)]
 mod tests;
 
-pub use compose::{Domain, Merged, merged_view};
+pub use compose::{Merged, merged_view};
 pub use conflict::Conflicts;
 pub use costs::union_costs;
 pub use domain::{Compiled, domain_view};
 pub use facts::{Facts, Interconnect, Interconnects, Policy, SourceFacts, Stated};
 pub use interconnects::union_interconnects;
 pub use merge_conflict::MergeConflicts;
+pub use merge_domain::Domain;
 pub use pids::NetworkUnion;
 pub use policy::{DomainPolicy, MergePolicy};
 pub use properties::union_properties;

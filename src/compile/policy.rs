@@ -8,8 +8,6 @@ use crate::ident::{DomainLabel, MetricName};
 use crate::net::{Effort, MAX_DOMAINS};
 use crate::publish::Rule;
 
-use super::claims::idle_blocks;
-
 /// How domains are joined into one view.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MergePolicy {
@@ -57,11 +55,6 @@ impl MergePolicy {
             private_prefixes: true,
             domains: BTreeMap::new(),
         }
-    }
-
-    /// What is decided to no effect, for people.
-    pub fn warnings(&self) -> Vec<String> {
-        idle_blocks(self)
     }
 
     /// How a metric is composed between domains, if it is.

@@ -8,9 +8,9 @@ use crate::alto::network::AddressGroup;
 use crate::ident::Family;
 
 use super::claims::{Claim, Fate, Judged, Kept, Others, Reason, judge, marks};
-use super::compose::Domain;
 use super::domain::everything;
 use super::merge_conflict::MergeConflicts;
+use super::merge_domain::Domain;
 use super::policy::MergePolicy;
 use crate::api::conflict::MergeConflictKind;
 

@@ -10,8 +10,8 @@ use serde_json::Value;
 use crate::alto::property::{Entity, PropertySet};
 
 use super::claims::{Claim, Fate, Mark, Others, by_strength, judge};
-use super::compose::Domain;
 use super::merge_conflict::MergeConflicts;
+use super::merge_domain::Domain;
 use super::policy::MergePolicy;
 use crate::api::conflict::MergeConflictKind;
 

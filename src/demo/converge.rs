@@ -81,12 +81,15 @@ async fn knows_all(
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
         // As they are joined: the questions are put to the merged view.
-        let plan = snapshot
-            .view(&ViewName::Merged)
-            .and_then(|view| view.plan());
+        let plan = snapshot.plan.as_ref();
         let known = stated.iter().filter(|(label, view)| {
+            let held = snapshot.view(&ViewName::Domain((*label).clone()));
             let joined = plan.and_then(|plan| plan.domain(label));
-            joined.is_some_and(|joined| same(&joined.view, view))
+            held.zip(joined).is_some_and(|(held, joined)| {
+                let origin = held.origin();
+                (origin.serial, origin.received) == (joined.serial, joined.received)
+                    && same(held, view)
+            })
         });
         let known = known.count();
         bar.set_position(known as u64);

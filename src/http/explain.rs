@@ -69,16 +69,16 @@ async fn explain(
     let snapshot = app.snapshot();
     let name = ViewName::Merged;
     let merged = match views::find(&app, &snapshot, &name, Wording::Problem) {
-        Ok(merged) => merged.clone(),
+        Ok(merged) => merged,
         Err(refused) => return *refused,
     };
-    let asked = match Asked::read(&merged, parts.uri.query()) {
+    let asked = match Asked::read(merged, parts.uri.query()) {
         Ok(asked) => asked,
         Err(refused) => return *refused,
     };
     let now = app.clock.wall();
     let caller = caller.accounted(&peer);
-    match explained(&app, &caller, merged, asked, now).await {
+    match explained(&app, &caller, snapshot.plan.as_ref(), asked, now).await {
         Ok(Ok(explanation)) => views::marked(&snapshot, &name, json(StatusCode::OK, &explanation)),
         Ok(Err(refused)) => *refused,
         Err(Unanswered::NoRoom) => no_room(&parts),
@@ -136,17 +136,18 @@ fn none(detail: String) -> Refused {
 async fn explained(
     app: &App,
     caller: &limit::Caller,
-    merged: Arc<View>,
+    plan: Option<&Arc<Plan>>,
     asked: Asked,
     now: Timestamp,
 ) -> Result<Result<Explanation, Refused>, Unanswered> {
     let ((src, from), (dst, to)) = (asked.src, asked.dst);
     let answers = &app.answers;
-    let name = merged.name().clone();
+    let name = ViewName::Merged;
     let mut search = None;
     let mut room = answers.flight().nothing(caller);
     let mut counted = 0;
-    if let Some(plan) = merged.plan().cloned() {
+    let plan = plan.cloned();
+    if let Some(plan) = plan.clone() {
         let begun = answers.run(&name, caller, move || plan.search(src, dst));
         let mut seeking = begun.await?;
         loop {
@@ -163,7 +164,7 @@ async fn explained(
         search = Some(seeking);
     }
     let told = move || {
-        let plan = merged.plan();
+        let plan = plan.as_ref();
         let path = search.and_then(|search| search.path()).ok_or_else(|| {
             let reason = match plan.is_some_and(|plan| plan.is_unsettled(src, dst)) {
                 true => "max_labels does not suffice to find the best path; raise it in [merge]",
@@ -211,15 +212,14 @@ fn part(plan: Option<&Arc<Plan>>, hop: publish::Hop, now: Timestamp) -> Hop {
             to,
             costs,
         } => {
-            let planned = plan.and_then(|plan| plan.domain(&domain));
-            let origin = planned.map(|planned| planned.view.origin());
-            let received = origin.map_or(now, |origin| origin.received);
+            let joined = plan.and_then(|plan| plan.domain(&domain));
+            let received = joined.map_or(now, |joined| joined.received);
             Hop::Domain {
                 domain: domain.to_string(),
                 from: from.to_string(),
                 to: to.to_string(),
                 costs: named(costs),
-                serial: origin.map_or(0, |origin| origin.serial),
+                serial: joined.map_or(0, |joined| joined.serial),
                 received,
                 age_seconds: u64::try_from(now.duration_since(received).as_secs()).unwrap_or(0),
             }

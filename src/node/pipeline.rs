@@ -346,13 +346,15 @@ impl Pipeline {
         let OwnCompiled { compiled, made_of } = &*self.own;
         let own = ViewName::Domain(made_of.policy.domain.clone());
         views.insert(own, compiled.view.clone());
-        if let Some(merged) = &*self.outlets.merged.borrow() {
+        let merged = self.outlets.merged.borrow().clone();
+        if let Some(merged) = &merged {
             views.insert(ViewName::Merged, merged.view.clone());
         }
         self.outlets.snapshots.send_replace(Arc::new(Snapshot {
             generation: self.generation,
             revision: made_of.facts.revision,
             views,
+            plan: merged.map(|merged| merged.plan.clone()),
             manifests: BTreeMap::new(),
         }));
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::net::Matrix;
 
+use super::across::Across;
 use super::composed::Composed;
 use super::onward::Onward;
 
@@ -100,6 +101,14 @@ impl Costs {
             (Costs::Composed(a), Costs::Composed(b)) => a.bytes_beside(Some(b)),
             (Costs::Dense(a), Costs::Dense(b)) => a.bytes_beside(b),
             _ => self.bytes(),
+        }
+    }
+
+    /// What leads from domain to domain, if they are composed.
+    pub(super) fn across(&self) -> Option<&Across> {
+        match self {
+            Costs::Dense(_) => None,
+            Costs::Composed(composed) => composed.across.as_ref(),
         }
     }
 

@@ -5,6 +5,8 @@
 //! All of it is immutable and does no I/O: an answer is a function of a view
 //! and a request.
 
+mod access;
+mod across;
 mod catalog;
 mod composed;
 mod costs;
@@ -13,6 +15,7 @@ mod endpoint;
 mod filter;
 mod grid;
 mod history;
+mod meta;
 mod name;
 mod network;
 mod offer;
@@ -30,8 +33,10 @@ mod table;
 mod view;
 mod work;
 
+pub use access::Access;
+pub use across::Across;
 pub use catalog::{Catalog, Kind, Resource, Version};
-pub use composed::{Access, Across, Composed, Inside};
+pub use composed::{Composed, Inside};
 pub use costs::Costs;
 pub use directory::directory;
 pub use history::{History, HistoryLimits, Item};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::composed::{Across, Lead, least};
+use super::across::{Across, Lead, least};
 
 /// What leads on from one PID of one table of costs. Rows of the same PID, one after the other,
 /// share it.

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName};
-use crate::net::{Effort, Topology, WaySearch};
+use crate::net::{Effort, PidIndex, Topology, WaySearch};
 
-use super::composed::Across;
-use super::costs::Costs;
-use super::view::View;
+use super::across::Across;
+use super::composed::Composed;
+use super::onward::Onward;
 
 /// All that it takes to tell the path between two PIDs.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub struct Plan {
     /// The ways by which paths are chosen.
     pub selected: Across,
     /// The costs of the merged view.
-    pub costs: BTreeMap<MetricName, Costs>,
+    pub costs: BTreeMap<MetricName, Arc<Composed>>,
 }
 
 /// A domain of the merged view.
@@ -37,12 +38,14 @@ pub struct PlannedDomain {
     pub label: DomainLabel,
     /// The index of its first PID in the merged view.
     pub first: usize,
-    /// Its own view.
-    pub view: Arc<View>,
-    /// What its routingcost is multiplied by.
-    pub scale: f64,
+    /// Its PIDs, by their names in its own view.
+    pub pids: Arc<PidIndex>,
     /// Its border PIDs, by their index in its own view.
     pub borders: Arc<[u32]>,
+    /// The number of what it states, as it is joined: a revision of our own, a peer's serial.
+    pub serial: u64,
+    /// When we came by that.
+    pub received: Timestamp,
 }
 
 /// An interconnect in one direction.
@@ -143,7 +146,7 @@ impl PathSearch {
         let mut cell = Vec::new();
         let mut total = BTreeMap::new();
         for (metric, costs) in &plan.costs {
-            costs.gather(&[src], &[dst], &mut cell);
+            costs.gather(&[src], &[dst], &mut cell, &mut Onward::default());
             if let Some(cost) = cell.first().filter(|cost| !cost.is_nan()) {
                 total.insert(metric.clone(), *cost);
             }
@@ -237,14 +240,12 @@ impl Plan {
     }
 
     fn hop(&self, domain: usize, from: u32, to: u32) -> Option<Hop> {
+        let stated = self.costs.iter().map(|(metric, costs)| {
+            let cost = costs.domains[domain].cost(from as usize, to as usize);
+            (metric.clone(), cost)
+        });
+        let stated = stated.filter(|(_, cost)| !cost.is_nan()).collect();
         let domain = &self.domains[domain];
-        let mut stated = BTreeMap::new();
-        for (metric, costs) in domain.view.costs() {
-            let Costs::Dense(costs) = costs else { continue };
-            if let Some(cost) = costs.get(from as usize, to as usize) {
-                stated.insert(metric.clone(), cost * domain.scale(metric));
-            }
-        }
         Some(Hop::Domain {
             domain: domain.label.clone(),
             from: domain.name(from)?.clone(),
@@ -255,16 +256,8 @@ impl Plan {
 }
 
 impl PlannedDomain {
-    /// What its costs in a metric are multiplied by.
-    fn scale(&self, metric: &MetricName) -> f64 {
-        match metric.as_str() {
-            "routingcost" => self.scale,
-            _ => 1.0,
-        }
-    }
-
     /// The name of a PID in its own view.
     fn name(&self, pid: u32) -> Option<&PidName> {
-        self.view.network().pids().name(pid)
+        self.pids.name(pid)
     }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::ident::DomainLabel;
 
 use super::name::ViewName;
+use super::plan::Plan;
 use super::view::View;
 
 /// All views at one moment. A request takes one and never sees two versions.
@@ -20,6 +21,9 @@ pub struct Snapshot {
     /// The views by name. That of our domain is always there; the merged one may
     /// be of an older revision.
     pub views: BTreeMap<ViewName, Arc<View>>,
+    /// The paths that the costs between domains follow in the merged view; none before that was
+    /// made once.
+    pub plan: Option<Arc<Plan>>,
     /// What is sent to peers after the maps of a domain's view, as JSON; empty
     /// in what clients are served from.
     pub manifests: BTreeMap<DomainLabel, Bytes>,

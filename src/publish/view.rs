@@ -13,8 +13,8 @@ use super::catalog::{Catalog, Kind, NETWORK_MAP, capabilities};
 use super::costs::Costs;
 use super::name::ViewName;
 use super::network::NetworkMap;
-use super::plan::Plan;
 use super::properties::Properties;
+use super::routes::Routes;
 
 /// A view.
 #[derive(Debug)]
@@ -27,7 +27,6 @@ pub struct View {
     capabilities: CostCapabilities,
     properties: Arc<Properties>,
     catalog: Catalog,
-    plan: Option<Arc<Plan>>,
 }
 
 /// Where a view's content comes from.
@@ -73,19 +72,7 @@ impl View {
             network,
             costs,
             properties,
-            plan: None,
         }
-    }
-
-    /// The view, with the plan that its costs between domains follow.
-    pub fn with_plan(mut self, plan: Arc<Plan>) -> Self {
-        self.plan = Some(plan);
-        self
-    }
-
-    /// How its costs between domains come about; only the merged view has one.
-    pub fn plan(&self) -> Option<&Arc<Plan>> {
-        self.plan.as_ref()
     }
 
     /// Its name.
@@ -153,11 +140,13 @@ impl View {
     /// Whether a query takes as much of it as of another version of it: both have the same PIDs,
     /// prefixes and ways between domains.
     pub fn is_as_large_as(&self, other: &View) -> bool {
-        let ways = |view: &View| {
-            let plan = view.plan.as_ref();
-            plan.map(|plan| Arc::as_ptr(&plan.selected.routes))
-        };
-        self.network.tag() == other.network.tag() && ways(self) == ways(other)
+        self.network.tag() == other.network.tag() && self.routes() == other.routes()
+    }
+
+    /// The ways between domains, which all its composed costs follow.
+    fn routes(&self) -> Option<*const Routes> {
+        let across = self.costs.values().find_map(Costs::across)?;
+        Some(Arc::as_ptr(&across.routes))
     }
 
     /// Its resources.

@@ -31,7 +31,7 @@ pub(super) fn cell(costs: &Costs, src: u32, dst: u32) -> Option<f64> {
 
 /// The path between two PIDs of a merged view, searched for in steps of `looks`.
 pub(super) fn path(merged: &Merged, src: u32, dst: u32, looks: u64) -> Option<Path> {
-    let mut search = merged.view.plan().expect("a plan").search(src, dst);
+    let mut search = merged.plan.search(src, dst);
     while search.step(looks) {}
     search.path()
 }
@@ -231,7 +231,7 @@ proptest! {
         let policy = MergePolicy { max_labels, ..world.policy() };
         let exact = merged(&world);
         let hasty = merged_view(&world.domains(), &policy, None);
-        let plan = hasty.view.plan().expect("a plan");
+        let plan = &hasty.plan;
         let mut unsettled = std::collections::BTreeSet::new();
         for from in places(&world) {
             let src = index(&exact, world.domains[from.0].label, from.1);

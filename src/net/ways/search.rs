@@ -5,7 +5,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Deref;
 
-use super::{ByLength, Links, Topology, Walks, Way};
+use super::walks::Walks;
+use super::way::{ByLength, Links, Way};
+use crate::net::topology::Topology;
 
 /// The labels of a border where to start are spent.
 #[derive(Debug)]
@@ -150,7 +152,7 @@ impl<T: Deref<Target = Topology> + Clone> Search<T> {
                 *place = link;
                 links.len += 1;
             }
-            match self.topology.twice(&links) {
+            match links.twice(&self.topology) {
                 Some(domain) => self.begin(domain)?,
                 None => {
                     let cost = self.labels[found as usize].cost;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::*;
-use crate::net::Link;
+use super::{Effort, MAX_DOMAINS, Way, WaySearch, Ways};
+use crate::net::{Link, Topology};
 
 /// Domains, each as the costs between its borders, and links.
 type Given = (Vec<Vec<f64>>, Vec<Link>);

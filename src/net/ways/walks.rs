@@ -9,8 +9,8 @@
 
 use std::cmp::Ordering;
 
-use super::{ByLength, Links, MAX_LINKS, Topology};
-use crate::net::topology::Departure;
+use super::way::{ByLength, Links, MAX_LINKS, Way};
+use crate::net::topology::{Departure, Topology};
 
 /// The best walks, by length: of those to one border that end there and of those that lead on,
 /// whatever domain comes next.
@@ -31,8 +31,8 @@ pub(super) struct Walks<'a> {
 
 /// A walk.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Came {
-    pub(super) cost: f64,
+struct Came {
+    cost: f64,
     /// How many links it has.
     len: u32,
     /// The domain before its last link.
@@ -162,13 +162,23 @@ impl<'a> Walks<'a> {
     }
 
     /// The best walk to a border.
-    pub(super) fn to(&self, border: u32) -> Option<&Came> {
+    fn to(&self, border: u32) -> Option<&Came> {
         let first = &self.best[border as usize].any.first;
         (first.cost < f64::INFINITY).then_some(first)
     }
 
+    /// What the walks say of a border: the way there, or a domain that the best walk passes twice.
+    pub(super) fn answer(&self, target: u32) -> Option<Result<Way, u32>> {
+        let best = self.to(target)?;
+        let (cost, links) = (best.cost, self.links(best));
+        Some(match links.twice(self.topology) {
+            None => Ok(Way { cost, links }),
+            Some(domain) => Err(domain),
+        })
+    }
+
     /// The links of a walk.
-    pub(super) fn links(&self, walk: &Came) -> Links {
+    fn links(&self, walk: &Came) -> Links {
         let mut links = Links {
             len: walk.len as usize,
             at: [0; MAX_LINKS],

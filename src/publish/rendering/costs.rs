@@ -4,11 +4,10 @@ use crate::alto::cost::{self, GridWriter};
 use crate::alto::endpoint;
 use crate::alto::network::write_member_name;
 use crate::publish::costs::Costs;
+use crate::publish::meta::write_vtag;
 use crate::publish::table::{Block, Table};
 use crate::publish::view::View;
 use crate::publish::work::Work;
-
-use super::write_vtag;
 
 /// What the table is answered as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use crate::alto::endpoint::ReadEndpointPropertyParams;
 use crate::alto::error::AltoError;
 use crate::alto::json;
-use crate::alto::meta::VersionTag;
 use crate::alto::network::ReadNetworkMapFilter;
 use crate::alto::query::{ReadCostMapFilter, ReadEndpointCostParams};
 use crate::ident::{Digest, Sha256, Tag};
@@ -215,13 +214,4 @@ pub(super) fn endpoints_table(
     let params = json::read(input, ReadEndpointCostParams)?;
     let selection = params.query.select(view.capabilities())?;
     endpoint_table(view, &params, selection, client)
-}
-
-/// Writes a version tag as canonical JSON.
-fn write_vtag(out: &mut Vec<u8>, vtag: &VersionTag) {
-    out.extend_from_slice(b"{\"resource-id\":\"");
-    out.extend_from_slice(vtag.resource_id.as_str().as_bytes());
-    out.extend_from_slice(b"\",\"tag\":");
-    crate::alto::canonical::write_string(out, vtag.tag.as_str());
-    out.push(b'}');
 }

@@ -3,10 +3,9 @@
 use crate::alto::canonical::write_string;
 use crate::alto::network::write_member_name;
 use crate::publish::endpoint::Asked;
+use crate::publish::meta::write_vtag;
 use crate::publish::view::View;
 use crate::publish::work::Work;
-
-use super::write_vtag;
 
 /// About how many bytes are written at a time.
 const PIECE: usize = 32 * 1024;
