@@ -404,6 +404,11 @@ impl Request {
         Self(self.0.header("content-type", media_type).body(body))
     }
 
+    /// With a body.
+    pub fn body(self, body: impl Into<reqwest::Body>) -> Self {
+        Self(self.0.body(body))
+    }
+
     /// Sends it and reads the whole answer.
     pub async fn send(self) -> Answer {
         self.tried().await.expect("an answer")

@@ -1,30 +1,12 @@
-//! What others build on, kept as files: a change of it shows in the diff.
-//!
-//! `ALTOFED_BLESS=1 cargo test --test it golden::` writes the files anew.
+//! The description of the API, the paths there are, and the names of the metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::golden;
 use crate::support::{JSON, NETWORK_FILTER, OPS, TestNode};
-
-/// Checks that this is what the golden file says.
-#[track_caller]
-fn golden(file: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(file);
-    if std::env::var_os("ALTOFED_BLESS").is_some() {
-        std::fs::write(&path, text).expect("a golden file");
-    }
-    let kept = std::fs::read_to_string(&path).expect("a golden file");
-    assert!(
-        kept == text,
-        "{file} is not what it was; see what changed with ALTOFED_BLESS=1 and git diff"
-    );
-}
 
 #[tokio::test]
 async fn the_description_of_the_api_is_the_golden_one() {

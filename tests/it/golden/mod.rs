@@ -1,0 +1,62 @@
+//! What others build on, kept as files: a change of it shows in the diff.
+//!
+//! The files have the description of the API, the names of the metrics, and the answers of
+//! every service, byte for byte, of nodes whose clock stands still and whose keys are fixed.
+//! `ALTOFED_BLESS=1 cargo test --test it golden::` writes the files anew.
+
+mod api;
+mod endpoints;
+mod filtered;
+mod maps;
+mod n2s;
+mod tape;
+mod world;
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::metro::cost_type;
+
+/// Checks that this is what the golden file says.
+#[track_caller]
+fn golden(file: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(file);
+    if std::env::var_os("ALTOFED_BLESS").is_some() {
+        std::fs::write(&path, text).expect("a golden file");
+    }
+    let kept = std::fs::read_to_string(&path).expect("a golden file");
+    if kept == text {
+        return;
+    }
+    let same = kept.lines().zip(text.lines()).take_while(|(a, b)| a == b);
+    let line = same.count();
+    let [was, is] = [&*kept, text].map(|text| text.lines().nth(line).unwrap_or("(the end)"));
+    panic!(
+        "{file} is not what it was from line {} on: {was:?} is {is:?}; see all that changed with \
+         ALTOFED_BLESS=1 and git diff",
+        line + 1
+    );
+}
+
+/// The path of a resource of our own view.
+fn own(resource: &str) -> String {
+    format!("/views/isp-a/{resource}")
+}
+
+/// The path of a resource of the merged view.
+fn merged(resource: &str) -> String {
+    format!("/views/merged/{resource}")
+}
+
+/// Hops, as numbers.
+fn hops() -> Value {
+    cost_type("hopcount", "numerical")
+}
+
+/// `routingcost` in ranks.
+fn ranks() -> Value {
+    cost_type("routingcost", "ordinal")
+}
