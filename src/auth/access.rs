@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::ident::{DomainLabel, SourceName};
 
 use super::credential::Credential;
+use super::denied::Denied;
 use super::settings::{AccessSettings, QueryAccess, Scope};
 use super::token::Token;
 
@@ -29,26 +30,6 @@ pub struct Principal {
     pub peer: Option<DomainLabel>,
     /// What it showed.
     credential: Credential,
-}
-
-/// Why a caller may not, RFC 6750 §3.1.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Denied {
-    /// No credentials were shown, and they are needed.
-    #[error("a bearer token with scope {} is needed", .0.as_str())]
-    Missing(Scope),
-    /// The `Authorization` header is not of the form `Bearer TOKEN`.
-    #[error("the Authorization header must be of the form `Bearer TOKEN`")]
-    Malformed,
-    /// There is more than one `Authorization` header.
-    #[error("there is more than one Authorization header; send the one that counts")]
-    Repeated,
-    /// The token or certificate is none of ours, or no longer.
-    #[error("the token is not known; it may have been replaced")]
-    Unknown,
-    /// The principal lacks the scope.
-    #[error("the token lacks the scope {}", .0.as_str())]
-    Scope(Scope),
 }
 
 impl Access {

@@ -6,7 +6,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 use crate::ident::Digest;
 
-use super::access::Denied;
+use super::denied::Denied;
 
 /// What a caller shows. By it, and not by a name, a caller is known again: a principal
 /// whose secret was replaced is another caller than before.

@@ -7,10 +7,12 @@
 
 mod access;
 mod credential;
+mod denied;
 mod settings;
 mod token;
 
-pub use access::{Access, Denied, Principal};
+pub use access::{Access, Principal};
 pub use credential::{Credential, Secret};
+pub use denied::Denied;
 pub use settings::{AccessSettings, QueryAccess, Scope, TokenSettings};
 pub use token::{Token, TokenError};

@@ -15,8 +15,7 @@ use crate::api::problem::Problem;
 use crate::ident::Hidden;
 use crate::runtime::Clock;
 
-use super::link::{Link, bearer};
-use super::peer::PeerLimits;
+use super::link::{Link, PeerLimits, bearer, reason};
 use super::tls;
 
 /// How a client behaves.
@@ -343,14 +342,4 @@ pub(super) fn sound<T>(url: &Url, read: Result<T, Faults>) -> Result<T, ClientEr
         url: url.to_string(),
         faults,
     })
-}
-
-/// The innermost reason of a failure: reqwest's own text only says at which
-/// step it happened.
-pub(super) fn reason(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

@@ -18,8 +18,6 @@ use crate::runtime::{Clock, Elapsed};
 
 use super::address::DeniedAddress;
 use super::decode::{ACCEPTED, Body, BodyError, BodyLimits};
-use super::http::reason;
-use super::peer::PeerLimits;
 use super::peer_error::PeerError;
 
 /// The way to a server, made by [`super::Client::link`], which goes where it is
@@ -34,6 +32,35 @@ pub struct Link {
     pub(super) token: Option<HeaderValue>,
     pub(super) limits: PeerLimits,
     pub(super) clock: Clock,
+}
+
+/// What an answer may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerLimits {
+    /// Its bytes after decompression.
+    pub max_bytes: usize,
+    /// How many times larger decompression may make it; not looked at below
+    /// 16 MB.
+    pub max_ratio: u64,
+    /// The time until its headers are there.
+    pub patience: Duration,
+    /// The slowest pace of its body. A second for this many bytes is added to
+    /// the patience, so that a byte a second ends soon. 0 is taken for 1.
+    pub bytes_per_second: u32,
+    /// The time it may take whatever its size.
+    pub total: Duration,
+}
+
+impl Default for PeerLimits {
+    fn default() -> Self {
+        Self {
+            max_bytes: 512 * 1024 * 1024,
+            max_ratio: 200,
+            patience: Duration::from_secs(30),
+            bytes_per_second: 16 * 1024,
+            total: Duration::from_secs(10 * 60),
+        }
+    }
 }
 
 /// Something to ask.
@@ -390,6 +417,16 @@ fn refusal(call: &Call<'_>, response: &Response) -> PeerError {
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
+}
+
+/// The innermost reason of a failure: reqwest's own text only says at which
+/// step it happened.
+pub(super) fn reason(error: &reqwest::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
 }
 
 #[cfg(test)]

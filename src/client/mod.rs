@@ -30,9 +30,9 @@ pub use follow::{
     FollowBounds, FollowError, FollowSettings, Followed, Follower, How, Mode, News, Rooms, Update,
 };
 pub use http::{Client, ClientError, Options};
-pub use link::{Link, shown};
+pub use link::{Link, PeerLimits, shown};
 pub use path::path_table;
-pub use peer::{Answer, Ask, Document, PeerClient, PeerLimits, PeerOptions};
+pub use peer::{Answer, Ask, Document, PeerClient, PeerOptions};
 pub use peer_error::PeerError;
 pub use query::{CostMap, NetworkMap, Wanted};
 pub use tls::Identity;

@@ -9,7 +9,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::StatusCode;
@@ -20,8 +19,9 @@ use crate::ident::Hidden;
 use crate::runtime::Clock;
 
 use super::address::AddressPolicy;
-use super::http::reason;
-use super::link::{Call, Link, Received, RedirectElsewhere, at_origin, bearer, shown};
+use super::link::{
+    Call, Link, PeerLimits, Received, RedirectElsewhere, at_origin, bearer, reason, shown,
+};
 use super::peer_error::PeerError;
 use super::tls::{self, Identity};
 
@@ -39,35 +39,6 @@ pub struct PeerOptions {
     pub allow_private_addresses: bool,
     /// What an answer may cost.
     pub limits: PeerLimits,
-}
-
-/// What an answer may cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PeerLimits {
-    /// Its bytes after decompression.
-    pub max_bytes: usize,
-    /// How many times larger decompression may make it; not looked at below
-    /// 16 MB.
-    pub max_ratio: u64,
-    /// The time until its headers are there.
-    pub patience: Duration,
-    /// The slowest pace of its body. A second for this many bytes is added to
-    /// the patience, so that a byte a second ends soon. 0 is taken for 1.
-    pub bytes_per_second: u32,
-    /// The time it may take whatever its size.
-    pub total: Duration,
-}
-
-impl Default for PeerLimits {
-    fn default() -> Self {
-        Self {
-            max_bytes: 512 * 1024 * 1024,
-            max_ratio: 200,
-            patience: Duration::from_secs(30),
-            bytes_per_second: 16 * 1024,
-            total: Duration::from_secs(10 * 60),
-        }
-    }
 }
 
 /// What a peer is asked for.

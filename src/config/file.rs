@@ -1,28 +1,26 @@
 //! The file as it is written.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 use toml::Spanned;
-use url::Url;
 
-use crate::auth::{AccessSettings, Token, TokenError, TokenSettings};
+use crate::auth::{AccessSettings, TokenSettings};
 use crate::brake::{Hold, Share};
 use crate::federation::Settings;
-use crate::http::{self, TlsFiles, limit};
-use crate::ident::{DomainLabel, Hidden, SourceName};
+use crate::http::{self, limit};
+use crate::ident::{DomainLabel, SourceName};
 use crate::ingest::{Limits, SourceBrake};
 use crate::publish::ViewName;
 use crate::store;
 
+use super::configuration::Config;
 use super::exposure::{Others, exposed};
+use super::node::NodeSection;
 use super::peers::{self, DomainSection, FederationSection, MergeSection, PeerSection};
 use super::report::{ConfigError, Fault, described};
-use super::secret;
-use super::{Config, Node};
+use super::tokens;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,25 +58,6 @@ struct File {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NodeSection {
-    domain: DomainLabel,
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    asns: Vec<u32>,
-    #[serde(default = "listen")]
-    listen: SocketAddr,
-    #[serde(default)]
-    public_url: Option<Spanned<String>>,
-    data_dir: PathBuf,
-    #[serde(default)]
-    tls: Option<Spanned<TlsFiles>>,
-    #[serde(default)]
-    threads: usize,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct SourceSection {
     #[serde(default)]
     priority: i64,
@@ -88,26 +67,40 @@ struct SourceSection {
     hold: Hold,
 }
 
-fn listen() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 8181))
+impl Config {
+    /// Reads the file at `path`. Relative paths in it are relative to the
+    /// working directory.
+    ///
+    /// # Errors
+    /// All that is wrong with it, each with its line.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| ConfigError::read(path, &error))?;
+        read(&text, path, Others::of(path))
+    }
+
+    /// Reads a configuration from text; `path` is what errors name.
+    ///
+    /// # Errors
+    /// All that is wrong with it, each with its line.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        read(text, path, Others::default())
+    }
 }
 
-/// A principal, and where it stands.
-pub(super) type Stated = (Token, Range<usize>);
-
 /// Reads a configuration. `others` is what everybody on the machine may do with its file.
-pub(super) fn read(text: &str, path: &Path, others: Others) -> Result<Config, ConfigError> {
+fn read(text: &str, path: &Path, others: Others) -> Result<Config, ConfigError> {
     let file: File =
         toml::from_str(text).map_err(|error| ConfigError::parse(path, text, &error))?;
     let mut faults = Vec::new();
     let exposed = exposed(file.node.tls.as_ref(), &file.token, &file.peer, others);
-    let node = node(file.node, &mut faults);
-    let mut tokens = tokens(&file.token, &mut faults);
+    let node = file.node.read(&mut faults);
+    let mut tokens = tokens::read(&file.token, &mut faults);
     let (federation, of_peers) =
         peers::settings(&node, file.federation, file.peer, &file.domain, &mut faults);
     check_bindings(&file.token, &federation, &mut faults);
     tokens.extend(of_peers);
-    check_shown(&tokens, &mut faults);
+    tokens::check_shown(&tokens, &mut faults);
     let merge_patience = peers::merge_patience(file.merge.as_ref());
     let merge = peers::merge_policy(&node, file.merge, &file.domain, &mut faults);
     let access = match file.access {
@@ -122,7 +115,7 @@ pub(super) fn read(text: &str, path: &Path, others: Others) -> Result<Config, Co
     if !faults.is_empty() {
         return Err(ConfigError::faults(path, text, &faults));
     }
-    let tokens = tokens.into_iter().map(|(token, _)| token).collect();
+    let tokens = tokens.into_iter().map(|stated| stated.token).collect();
     let mut priorities = BTreeMap::new();
     let mut brakes = BTreeMap::new();
     for (source, section) in file.source {
@@ -162,7 +155,7 @@ fn check_flight(limits: &limit::Settings, faults: &mut Vec<Fault>) {
             "limits.max_bytes_per_client is more than all answers that wait for room may take: make \
              it at most {most}, or limits.max_bytes_in_flight larger, of which that is seven eighths"
         );
-        faults.push(Fault::new(None::<std::ops::Range<usize>>, reason));
+        faults.push(Fault::new(None, reason));
     }
 }
 
@@ -174,107 +167,7 @@ fn check_ingest(limits: &limit::Settings, bodies: &http::BodySettings, faults: &
             "bodies.max_ingest_bytes is more than one principal may have in memory: make it at most \
              {most}, or limits.max_ingest_bytes_in_flight larger, of which that is three quarters"
         );
-        faults.push(Fault::new(None::<std::ops::Range<usize>>, reason));
-    }
-}
-
-fn node(section: NodeSection, faults: &mut Vec<Fault>) -> Node {
-    let mut refuse = |stated: &Spanned<String>, reason: &str| {
-        faults.push(Fault::new(stated.span(), reason));
-    };
-    let public_url =
-        section
-            .public_url
-            .as_ref()
-            .and_then(|stated| match Url::parse(stated.get_ref()) {
-                Ok(url) if !matches!(url.scheme(), "http" | "https") => {
-                    refuse(stated, "it must start with http:// or https://");
-                    None
-                }
-                Ok(url) if url.query().is_some() || url.fragment().is_some() => {
-                    refuse(
-                        stated,
-                        "it must end with its path: leave out `?` and `#` and what follows",
-                    );
-                    None
-                }
-                Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-                    refuse(
-                        stated,
-                        "it must be without a user and a password: it is told to everybody",
-                    );
-                    None
-                }
-                Ok(url) => Some(url),
-                Err(error) => {
-                    refuse(
-                        stated,
-                        &format!("it is no URL: {error}; write it like https://alto.example.net"),
-                    );
-                    None
-                }
-            });
-    Node {
-        name: section.name.unwrap_or_else(|| section.domain.to_string()),
-        domain: section.domain,
-        asns: section.asns,
-        listen: section.listen,
-        public_url,
-        data_dir: section.data_dir,
-        tls: section.tls.map(Spanned::into_inner),
-        threads: section.threads,
-    }
-}
-
-fn tokens(stated: &[Spanned<TokenSettings>], faults: &mut Vec<Fault>) -> Vec<Stated> {
-    let mut names = BTreeMap::new();
-    let mut tokens = Vec::new();
-    for spanned in stated {
-        let (settings, span) = (spanned.get_ref(), spanned.span());
-        if let Some(earlier) = names.insert(&settings.name, span.clone()) {
-            let reason = "another token has this name; give each one of its own";
-            faults.push(Fault::new(span.clone(), reason).at("name").beside(earlier));
-        }
-        let secret = secret::Stated {
-            keys: ["secret", "secret_env", "secret_file"],
-            value: settings.secret.as_ref(),
-            env: settings.secret_env.as_deref(),
-            file: settings.secret_file.as_deref(),
-        };
-        match secret.resolve() {
-            Err((key, reason)) => faults.push(Fault::new(span, reason).at(key)),
-            Ok(secret) => match Token::new(settings, secret.as_ref().map(Hidden::expose)) {
-                Ok(token) => tokens.push((token, span)),
-                Err(error) => faults.push(refused(error, span)),
-            },
-        }
-    }
-    tokens
-}
-
-/// The fault of a token, or of a peer that shows a certificate.
-pub(super) fn refused(error: TokenError, span: Range<usize>) -> Fault {
-    let fault = Fault::new(span, error.to_string());
-    error.key().into_iter().fold(fault, Fault::at)
-}
-
-/// By what is shown one principal is known, and no other.
-fn check_shown(tokens: &[Stated], faults: &mut Vec<Fault>) {
-    for (at, (token, span)) in tokens.iter().enumerate() {
-        for (earlier, place) in &tokens[..at] {
-            let same = if token.secret.is_some() && token.secret == earlier.secret {
-                "secret"
-            } else if token.certificate.is_some() && token.certificate == earlier.certificate {
-                "client_cert_sha256"
-            } else {
-                continue;
-            };
-            let reason = format!(
-                "another principal has the same {same}, so that one passes for the other; give \
-                 each its own"
-            );
-            faults.push(Fault::new(span.clone(), reason).beside(place.clone()));
-        }
+        faults.push(Fault::new(None, reason));
     }
 }
 
@@ -324,7 +217,7 @@ mod tests {
     #[test]
     fn the_least_configuration_has_defaults_for_the_rest() {
         let config = parse(NODE).expect("valid");
-        assert_eq!(config.node.listen, listen());
+        assert_eq!(config.node.listen.to_string(), "127.0.0.1:8181");
         assert_eq!(config.node.name, "isp-a");
         assert_eq!(config.store.keep_revisions, 1000);
     }

@@ -23,10 +23,10 @@ use crate::net::MAX_DOMAINS;
 use crate::publish::Rule;
 use crate::runtime::duration;
 
-use super::Node;
-use super::file::{Stated, refused};
+use super::node::Node;
 use super::report::Fault;
 use super::secret;
+use super::tokens::{StatedToken, refused};
 
 /// `[federation]`: what we tell of ourselves.
 #[derive(Deserialize, Default)]
@@ -152,7 +152,7 @@ pub(super) fn settings(
     peers: Vec<Spanned<PeerSection>>,
     domains: &BTreeMap<DomainLabel, Spanned<DomainSection>>,
     faults: &mut Vec<Fault>,
-) -> (Settings, Vec<Stated>) {
+) -> (Settings, Vec<StatedToken>) {
     let mut pins = BTreeMap::new();
     for (label, section) in domains {
         let mut keys: Vec<PublicKey> = Vec::new();
@@ -179,7 +179,10 @@ pub(super) fn settings(
         match peer(node, section, &span) {
             Ok(peer) => {
                 match fingerprint.map(|text| Token::of_peer(&peer.domain, &text)) {
-                    Some(Ok(token)) => tokens.push((token, span.clone())),
+                    Some(Ok(token)) => tokens.push(StatedToken {
+                        token,
+                        span: span.clone(),
+                    }),
                     Some(Err(error)) => faults.push(refused(error, span.clone())),
                     None => {}
                 }

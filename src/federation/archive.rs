@@ -16,17 +16,15 @@ use crate::api::s2s::SpokenProtocol;
 use crate::ident::{Digest, DomainLabel};
 use crate::store::{BlobReader, Blobs, Store, StoreError, Table};
 
-use super::budget::Amount;
+use super::amount::Amount;
+use super::copy::CopyName;
 use super::held::HeldRow;
-use super::holdings::{Holdings, Stated};
+use super::holdings::{Holdings, KEPT_MANIFESTS, Stated};
 use super::marks::{Mark, MarkName};
 use super::trust::{KeySet, KnownKeys};
 
 /// How many rows are dropped in one write.
 const ROWS_AT_A_TIME: usize = 64;
-
-/// Of how many manifests of a domain the blobs are kept.
-pub(super) const KEPT_MANIFESTS: usize = 4;
 
 /// The serial of our last manifest.
 const OWN: Table = Table::new("federation-own");
@@ -57,22 +55,6 @@ struct Kept {
     holdings: Option<Holdings>,
     /// Blobs that were written, or are to be dropped, and that nothing may need.
     loose: Vec<Digest>,
-}
-
-/// Which peer passes which domain.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CopyName {
-    /// The peer.
-    pub sender: DomainLabel,
-    /// The domain.
-    pub domain: DomainLabel,
-}
-
-impl CopyName {
-    /// The name of its rows.
-    fn key(&self) -> Vec<u8> {
-        format!("{}/{}", self.sender, self.domain).into_bytes()
-    }
 }
 
 /// What is kept of a domain that a peer passes.

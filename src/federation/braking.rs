@@ -5,9 +5,8 @@ use crate::brake::{Stated, Verdict, judge};
 use crate::compile::Interconnects;
 use crate::ident::{DomainLabel, Tag};
 
-use super::archive::CopyName;
 use super::copies::Before;
-use super::copy::DomainCopy;
+use super::copy::{CopyName, DomainCopy};
 use super::held::{Grounds, HeldChange};
 use super::refusal::Refusal;
 use super::settings::PeerSettings;

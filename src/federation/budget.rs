@@ -8,74 +8,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
-use crate::compile::Interconnects;
 use crate::ident::DomainLabel;
-use crate::publish::View;
 
-use super::archive::KEPT_MANIFESTS;
-use super::holdings::Stated;
+use super::amount::Amount;
 use super::refusal::Refusal;
-
-/// What something takes, or may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Amount {
-    /// Bytes of memory.
-    pub memory: u64,
-    /// Bytes on the disk.
-    pub disk: u64,
-}
-
-impl Amount {
-    /// About what a domain takes: its view, links and manifest in memory; the texts of its last
-    /// manifests and what they name (see `archive`), each as much as those of the newest.
-    pub(super) fn of(view: &View, links: &Interconnects, newest: &Stated) -> Self {
-        /// What a link takes, its costs included.
-        const LINK: usize = 1024;
-        /// A manifest is kept as text and as what it says.
-        const FORMS: u64 = 4;
-        let beside = view.bytes_beside(None) + LINK * links.len();
-        let newest_alone = Self {
-            memory: (beside as u64).saturating_add(newest.text.saturating_mul(FORMS)),
-            disk: 0,
-        };
-        newest_alone.plus(newest.takes().times(KEPT_MANIFESTS as u64))
-    }
-
-    pub(super) fn plus(self, other: Self) -> Self {
-        Self {
-            memory: self.memory.saturating_add(other.memory),
-            disk: self.disk.saturating_add(other.disk),
-        }
-    }
-
-    pub(super) fn minus(self, other: Self) -> Self {
-        Self {
-            memory: self.memory.saturating_sub(other.memory),
-            disk: self.disk.saturating_sub(other.disk),
-        }
-    }
-
-    pub(super) fn times(self, count: u64) -> Self {
-        Self {
-            memory: self.memory.saturating_mul(count),
-            disk: self.disk.saturating_mul(count),
-        }
-    }
-
-    /// Of each the more.
-    pub(super) fn most(self, other: Self) -> Self {
-        Self {
-            memory: self.memory.max(other.memory),
-            disk: self.disk.max(other.disk),
-        }
-    }
-
-    pub(super) fn is_within(self, limit: Self) -> bool {
-        self.memory <= limit.memory && self.disk <= limit.disk
-    }
-}
 
 /// What is charged of a domain that a peer passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

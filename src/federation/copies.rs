@@ -10,172 +10,27 @@ use tokio::sync::{Notify, watch};
 
 use crate::api::s2s::{PeerState, SpokenProtocol};
 use crate::brake::References;
-use crate::ident::{DomainLabel, Tag};
+use crate::ident::DomainLabel;
 use crate::runtime::{Clock, Moment};
 
-use super::archive::CopyName;
-use super::budget::Amount;
-use super::copy::{DomainCopy, Imports};
-use super::held::HeldChange;
+use super::amount::Amount;
+use super::copy::{CopyName, DomainCopy, Imports};
 use super::refusal::{Refusal, Rejections};
-use super::refused::{Failure, FailureKind, Lasts, Refused};
+use super::refused::{Failure, FailureKind, Refused};
 use super::settings::{PeerSettings, Settings};
 
 mod charges;
 mod choice;
+mod had;
 mod held;
+mod peer;
 mod refuse;
 mod status;
 
-use charges::{Had, Room, TooMuch};
-
 use choice::{best, choose, replace};
+use peer::{Peer, Peers, Synced};
 
 pub(super) use held::Before;
-
-/// When a peer was last read.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Synced {
-    /// When that was, or when we started if it was before.
-    pub(super) at: Moment,
-    /// How long ago it was then.
-    pub(super) before: Duration,
-    /// The date of it.
-    pub(super) wall: Timestamp,
-}
-
-impl Synced {
-    fn age(&self, now: Moment) -> Duration {
-        now.since(self.at) + self.before
-    }
-}
-
-/// A peer and what it passes.
-#[derive(Debug)]
-struct Peer {
-    settings: Arc<PeerSettings>,
-    protocol: Option<SpokenProtocol>,
-    synced: Option<Synced>,
-    failure: Option<Failure>,
-    failures: u32,
-    next_attempt: Option<Timestamp>,
-    /// The state that is shown, and since when.
-    shown: (PeerState, Timestamp),
-    copies: Had,
-    /// The domains of which something was refused, and why.
-    refused: BTreeMap<DomainLabel, Refused>,
-    /// The changes that are held, by domain.
-    held: BTreeMap<DomainLabel, HeldChange>,
-    /// The versions of domains that are over a budget.
-    over: BTreeMap<DomainLabel, TooMuch>,
-    /// The room that is reserved for what is being taken.
-    reserved: Room,
-    /// Why its update stream was ended, until something came on one.
-    stream: Option<Failure>,
-    /// How many bytes are kept of what a plain peer pushes, to be patched.
-    follows: u64,
-}
-
-impl Peer {
-    fn new(settings: Arc<PeerSettings>, now: Timestamp) -> Self {
-        Self {
-            settings,
-            protocol: None,
-            synced: None,
-            failure: None,
-            failures: 0,
-            next_attempt: None,
-            shown: (PeerState::Connecting, now),
-            copies: Had::default(),
-            refused: BTreeMap::new(),
-            held: BTreeMap::new(),
-            over: BTreeMap::new(),
-            reserved: Room::default(),
-            stream: None,
-            follows: 0,
-        }
-    }
-
-    /// The failure of the peer itself: of the last attempt, of its own domain, or of
-    /// what it pushes.
-    fn failure(&self) -> Option<&Failure> {
-        let own = self.refused.get(&self.settings.domain);
-        self.failure
-            .as_ref()
-            .or_else(|| own.map(|refused| &refused.failure))
-            .or(self.stream.as_ref())
-    }
-
-    fn state(&self, now: Moment) -> PeerState {
-        let kind = self.failure().map(|failure| failure.kind);
-        match (&self.synced, kind) {
-            (_, Some(FailureKind::Held)) => PeerState::Held,
-            (None, None) => PeerState::Connecting,
-            (None, Some(_)) => PeerState::Failed,
-            (Some(synced), kind) => match (self.freshness(synced, now), kind) {
-                (PeerState::Expired, _) => PeerState::Expired,
-                (_, Some(FailureKind::Wrong)) | (PeerState::Synced, Some(_)) => PeerState::Failed,
-                (fresh, _) => fresh,
-            },
-        }
-    }
-
-    /// Synced, stale or expired.
-    fn freshness(&self, synced: &Synced, now: Moment) -> PeerState {
-        let (age, refresh) = (synced.age(now), &self.settings.refresh);
-        match age {
-            age if age >= refresh.expire_after => PeerState::Expired,
-            age if age >= refresh.stale_after => PeerState::Stale,
-            _ => PeerState::Synced,
-        }
-    }
-
-    /// Shows where it stands; whether that is elsewhere than before.
-    fn show(&mut self, now: Moment, wall: Timestamp) -> bool {
-        let state = self.state(now);
-        if state == self.shown.0 {
-            return false;
-        }
-        let (peer, reason) = (&self.settings.domain, self.failure());
-        let reason = reason.map(|failure| failure.reason.code.clone());
-        tracing::info!(%peer, state = state.as_str(), reason, "peer");
-        self.shown = (state, wall);
-        true
-    }
-
-    /// The time until it, or what it passes, becomes stale or expired, if it will.
-    fn next_change(&self, now: Moment, wall: Timestamp) -> Option<Duration> {
-        let synced = self.synced.as_ref()?;
-        let (age, refresh) = (synced.age(now), &self.settings.refresh);
-        let limits = [refresh.stale_after, refresh.expire_after];
-        let limits = limits.map(|limit| limit.saturating_sub(age));
-        let ends = self.copies.values().filter_map(|copy| self.end(copy));
-        let ends = ends.map(|end| end.duration_since(wall).try_into().unwrap_or_default());
-        let left = limits.into_iter().chain(ends);
-        left.filter(|left: &Duration| !left.is_zero()).min()
-    }
-
-    /// The state that is shown of a domain that it passes: what it has is not known
-    /// to be what we have while it cannot be read.
-    fn shown_state(&self, copy: &DomainCopy, now: Moment, wall: Timestamp) -> PeerState {
-        match self.copy_state(copy, now, wall) {
-            PeerState::Synced if self.failure.is_some() => PeerState::Failed,
-            state => state,
-        }
-    }
-
-    /// Synced, stale or expired, of a domain that it passes.
-    fn copy_state(&self, copy: &DomainCopy, now: Moment, wall: Timestamp) -> PeerState {
-        let over = self.end(copy).is_some_and(|end| end <= wall);
-        match &self.synced {
-            Some(synced) if !over => self.freshness(synced, now),
-            _ => PeerState::Expired,
-        }
-    }
-}
-
-/// All peers, by label.
-type Peers = BTreeMap<DomainLabel, Peer>;
 
 /// All peers.
 #[derive(Debug)]

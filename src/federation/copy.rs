@@ -10,8 +10,24 @@ use crate::compile::Interconnects;
 use crate::ident::{Digest, DomainLabel, ResourceId, Tag};
 use crate::publish::View;
 
-use super::budget::Amount;
+use super::amount::Amount;
 use super::trust::Signer;
+
+/// Which peer passes which domain.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CopyName {
+    /// The peer.
+    pub sender: DomainLabel,
+    /// The domain.
+    pub domain: DomainLabel,
+}
+
+impl CopyName {
+    /// The name of its rows.
+    pub(super) fn key(&self) -> Vec<u8> {
+        format!("{}/{}", self.sender, self.domain).into_bytes()
+    }
+}
 
 /// A domain as one peer passes it.
 #[derive(Debug, Clone)]

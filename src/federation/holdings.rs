@@ -5,12 +5,17 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::api::s2s::Manifest;
+use crate::compile::Interconnects;
 use crate::ident::Digest;
+use crate::publish::View;
 
-use super::archive::{CopyName, KEPT_MANIFESTS};
-use super::budget::Amount;
+use super::amount::Amount;
+use super::copy::CopyName;
 use super::import::is_part;
 use super::manifest::read_kept;
+
+/// Of how many manifests of a domain the blobs are kept.
+pub(super) const KEPT_MANIFESTS: usize = 4;
 
 /// How many documents of one manifest can be kept. No domain has as many maps.
 const MAX_NAMED: usize = 1000;
@@ -73,6 +78,22 @@ impl Stated {
     pub(super) fn read(text: &[u8]) -> Self {
         let manifest = read_kept(text);
         manifest.map_or_else(Self::default, |manifest| Self::by(&manifest, text.len()))
+    }
+
+    /// About what a domain takes of which this is the newest manifest: its view, links and manifest in memory; the texts of its last
+    /// manifests and what they name (see `archive`), each as much as those
+    /// of the newest.
+    pub(super) fn of_domain(&self, view: &View, links: &Interconnects) -> Amount {
+        /// What a link takes, its costs included.
+        const LINK: usize = 1024;
+        /// A manifest is kept as text and as what it says.
+        const FORMS: u64 = 4;
+        let beside = view.bytes_beside(None) + LINK * links.len();
+        let newest_alone = Amount {
+            memory: (beside as u64).saturating_add(self.text.saturating_mul(FORMS)),
+            disk: 0,
+        };
+        newest_alone.plus(self.takes().times(KEPT_MANIFESTS as u64))
     }
 
     /// What the text and the documents take.

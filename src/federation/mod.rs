@@ -20,6 +20,7 @@
 //! In the other direction `own` signs what our domain says, and `export` knows
 //! who may see what.
 
+mod amount;
 mod archive;
 mod braking;
 mod budget;
@@ -56,7 +57,7 @@ mod tests;
 
 use std::time::Duration;
 
-pub use budget::Amount;
+pub use amount::Amount;
 pub use copy::{DomainCopy, Imported, Imports, SignedManifest};
 pub use export::{Blob, Passed};
 pub use key::{InvalidKey, KeyError, KeySettings, Keyring, OldKey, PublicKey, SigningKey};

@@ -13,9 +13,9 @@ use crate::ident::DomainLabel;
 use crate::runtime::{Moment, Task, TaskError};
 use crate::store::StoreError;
 
-use super::archive::{CopyName, PeerRow};
+use super::archive::PeerRow;
 use super::braking::Outcome;
-use super::copy::DomainCopy;
+use super::copy::{CopyName, DomainCopy};
 use super::nudge::Nudge;
 use super::pace::{Allowance, FIRST_WAIT, LONGEST_WAIT, Pace, back_off, jittered};
 use super::pending::Readings;
@@ -276,7 +276,7 @@ impl Session {
                 let (pool, directory) = (&self.shared.pool, &self.peer.directory);
                 let bounds = FollowBounds {
                     max_bytes: self.peer.import.max_pending,
-                    rooms: Box::new(Readings::of(&self.shared, &self.peer)),
+                    rooms: Box::new(Readings::of(&self.shared.pending, &self.peer)),
                 };
                 Open::Plain(Following::new(client, pool, directory, pushed, bounds))
             };

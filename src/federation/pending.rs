@@ -16,7 +16,6 @@ use crate::ident::DomainLabel;
 
 use super::refusal::Refusal;
 use super::settings::PeerSettings;
-use super::shared::Shared;
 
 /// What part of it all is for the peers' own shares.
 const OWN: u64 = 4;
@@ -169,9 +168,9 @@ pub(super) struct Readings {
 }
 
 impl Readings {
-    pub(super) fn of(shared: &Shared, peer: &PeerSettings) -> Self {
+    pub(super) fn of(pending: &Arc<Pending>, peer: &PeerSettings) -> Self {
         Self {
-            pending: shared.pending.clone(),
+            pending: pending.clone(),
             peer: peer.domain.clone(),
             most: peer.import.max_pending.min(peer.import.max_bytes),
         }

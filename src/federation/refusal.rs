@@ -14,7 +14,6 @@ use crate::runtime::PoolError;
 use crate::store::StoreError;
 
 use super::jws::JwsError;
-use super::refused::Lasts;
 
 /// How many characters of a reason are shown.
 const MAX_DETAIL: usize = 1_000;
@@ -222,6 +221,33 @@ impl Refusal {
         Reason {
             code: self.code().to_owned(),
             detail,
+        }
+    }
+}
+
+/// For how long the same manifest is refused for the same reason, as long as
+/// settings and keys are what they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lasts {
+    /// It may be taken at the next reading.
+    Not,
+    /// For ever.
+    Always,
+    /// Until there is room for it, or it is another.
+    Over,
+    /// Until it is this late.
+    Until(Timestamp),
+    /// For as long as it is this late.
+    Since(Timestamp),
+}
+
+impl Lasts {
+    pub(super) fn holds(self, now: Timestamp) -> bool {
+        match self {
+            Lasts::Not => false,
+            Lasts::Always | Lasts::Over => true,
+            Lasts::Until(end) => now < end,
+            Lasts::Since(beginning) => now >= beginning,
         }
     }
 }

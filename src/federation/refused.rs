@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::api::s2s::Reason;
 use crate::ident::{Digest, DomainLabel};
 
-use super::refusal::Refusal;
+use super::refusal::{Lasts, Refusal};
 
 /// What the last attempt came to.
 #[derive(Debug, Clone)]
@@ -22,33 +22,6 @@ pub(super) enum FailureKind {
     Wrong,
     /// The operator has to decide.
     Held,
-}
-
-/// For how long the same manifest is refused for the same reason, as long as
-/// settings and keys are what they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lasts {
-    /// It may be taken at the next reading.
-    Not,
-    /// For ever.
-    Always,
-    /// Until there is room for it, or it is another.
-    Over,
-    /// Until it is this late.
-    Until(Timestamp),
-    /// For as long as it is this late.
-    Since(Timestamp),
-}
-
-impl Lasts {
-    fn holds(self, now: Timestamp) -> bool {
-        match self {
-            Lasts::Not => false,
-            Lasts::Always | Lasts::Over => true,
-            Lasts::Until(end) => now < end,
-            Lasts::Since(beginning) => now >= beginning,
-        }
-    }
 }
 
 /// What of a domain was refused.

@@ -11,9 +11,10 @@ use crate::api::s2s::{Manifest, ManifestEntry};
 use crate::ident::{Digest, DomainLabel};
 use crate::store::StoreError;
 
-use super::archive::{CopyName, KeptCopy, PeerRow};
-use super::budget::{Amount, Claim, over};
-use super::copy::DomainCopy;
+use super::amount::Amount;
+use super::archive::{KeptCopy, PeerRow};
+use super::budget::{Claim, over};
+use super::copy::{CopyName, DomainCopy};
 use super::holdings::Stated;
 use super::import::{Import, Parts, import};
 use super::manifest::{Reception, read_kept};
@@ -202,7 +203,7 @@ async fn unsigned(
     let links = plain::links(&own, &domain, &peer.interconnects, import.view.network());
     let (view, theirs) = (import.view.clone(), links.theirs.clone());
     let digest = shared.pool.run(move || plain::digest(&view, &theirs));
-    let amount = Amount::of(&import.view, &links.theirs, &stated);
+    let amount = stated.of_domain(&import.view, &links.theirs);
     Ok(DomainCopy {
         amount,
         domain,

@@ -14,7 +14,7 @@ use crate::client::{Identity, PeerLimits, PeerOptions};
 use crate::ident::{DomainLabel, Hidden, InterconnectId, MetricName, PidName};
 use crate::runtime::duration;
 
-use super::budget::Amount;
+use super::amount::Amount;
 use super::key::{KeySettings, PublicKey};
 
 /// All of it.

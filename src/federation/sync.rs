@@ -14,18 +14,17 @@ use crate::alto::media;
 use crate::api::s2s::{
     Descriptor, Manifest, ManifestEntry, ManifestResource, SpokenProtocol, UPDATES,
 };
-use crate::client::{Answer, Ask, Link, PeerClient, PeerError, shown};
+use crate::client::{Answer, Ask, Link, PeerClient, PeerError, Room, Rooms, shown};
 use crate::ident::{Digest, DomainLabel};
 
-use super::archive::CopyName;
 use super::braking::Outcome;
-use super::budget::Amount;
-use super::copy::{DomainCopy, SignedManifest};
+use super::copy::{CopyName, DomainCopy, SignedManifest};
 use super::holdings::Stated;
 use super::import::{Former, Import, Parts, import};
 use super::manifest::{Received, Reception, content_digest};
-use super::refusal::Refusal;
-use super::refused::{Lasts, Refused};
+use super::pending::Readings;
+use super::refusal::{Lasts, Refusal};
+use super::refused::Refused;
 use super::settings::PeerSettings;
 use super::shared::Shared;
 use super::trust::{Signer, Via};
@@ -33,7 +32,7 @@ use super::trust::{Signer, Via};
 mod descriptor;
 mod given;
 
-use given::Given;
+use given::{Given, Map};
 
 /// How long the documents of one domain may take together: others wait for the room.
 const PENDING_FOR: Duration = Duration::from_secs(15 * 60);
@@ -52,9 +51,7 @@ pub(super) struct Reader {
     /// The entity tag of the manifests that were all judged, and the grounds of
     /// that.
     manifests: Option<(String, u64)>,
-    /// What came on the peer's update stream, until the manifest of its domain does: of
-    /// each resource the last that came.
-    given: BTreeMap<DomainLabel, BTreeMap<String, Given>>,
+    given: Given,
 }
 
 /// The manifests that a peer passes, and their entity tag.
@@ -101,7 +98,7 @@ impl Reader {
             descriptor: None,
             announced: None,
             manifests: None,
-            given: BTreeMap::new(),
+            given: Given::default(),
         }
     }
 
@@ -184,6 +181,77 @@ impl Reader {
         let is_same = |it: &SignedManifest| *it.text == *entry.manifest;
         let is_same = copy.path == entry.path && copy.signed.as_ref().is_some_and(is_same);
         entry.domain == *domain && (is_same || entry.serial < copy.serial)
+    }
+
+    /// The document with a digest, if it is here.
+    pub(super) async fn body(&self, digest: &Digest) -> Result<Option<Bytes>, Refusal> {
+        match self.given.find(digest) {
+            Some(body) => Ok(Some(body.clone())),
+            None => Ok(self.shared.archive.blob(digest).await?),
+        }
+    }
+
+    /// Room for the events of the update stream.
+    pub(super) fn room(&self) -> Box<dyn Room> {
+        Readings::of(&self.shared.pending, &self.peer).room()
+    }
+
+    /// Keeps a map of a domain that came on the stream until a manifest names it; whether
+    /// there is room for it.
+    pub(super) fn give(
+        &mut self,
+        domain: &DomainLabel,
+        id: String,
+        digest: Digest,
+        body: Bytes,
+    ) -> bool {
+        // What it replaces makes room for it.
+        self.given.remove(domain, &id);
+        let pending = self.given.bytes();
+        if pending.saturating_add(body.len()) > self.peer.import.max_pending {
+            return false;
+        }
+        let bytes = body.len() as u64;
+        let Some(_room) = self.shared.pending.try_take(&self.peer.domain, bytes) else {
+            return false;
+        };
+        let map = Map {
+            digest,
+            body,
+            _room,
+        };
+        self.given.insert(domain, id, map);
+        true
+    }
+
+    /// Whether maps of a domain wait for its manifest.
+    pub(super) fn has_given(&self, domain: &DomainLabel) -> bool {
+        self.given.has(domain)
+    }
+
+    /// Keeps nothing any longer that came of a domain.
+    pub(super) fn give_up(&mut self, domain: &DomainLabel) {
+        self.given.clear_domain(domain);
+    }
+
+    /// Keeps nothing any longer that came on the stream: it is no more.
+    pub(super) fn give_up_all(&mut self) {
+        self.given.clear();
+    }
+
+    /// # Errors
+    /// So many bytes came on the stream since it told something new. All maps of all domains
+    /// that are within the budgets of a peer may come before the first manifest does, and have
+    /// twice as many as may wait.
+    pub(super) fn check_flood(&self, bytes: usize) -> Result<(), Refusal> {
+        let most = self.peer.import.max_pending.saturating_mul(2);
+        if bytes > most {
+            return Err(Refusal::Limit(format!(
+                "the peer pushed {bytes} bytes, and no manifest among them that tells something \
+                 new; at most {most} are taken, twice what may wait for one (max_pending)"
+            )));
+        }
+        Ok(())
     }
 
     /// How many bytes a document may have.
@@ -515,7 +583,7 @@ impl Reader {
     /// How many bytes of these did not come on the stream.
     fn missing(&self, wanted: &[ManifestResource]) -> u64 {
         let missing = wanted.iter();
-        let missing = missing.filter(|resource| self.given(&resource.sha_256).is_none());
+        let missing = missing.filter(|resource| self.given.find(&resource.sha_256).is_none());
         missing.fold(0, |sum, resource| sum.saturating_add(resource.length))
     }
 
@@ -536,7 +604,7 @@ impl Reader {
         let mut fetched = Vec::new();
         for resource in wanted {
             let digest = resource.sha_256;
-            if let Some(body) = self.given(&digest) {
+            if let Some(body) = self.given.find(&digest) {
                 fetched.push(body.clone());
                 bodies.insert(digest, body.clone());
                 continue;
@@ -617,11 +685,8 @@ impl Reader {
 
 /// A copy of what was imported by a manifest.
 pub(super) fn signed_copy(received: Received, signer: Signer, import: Import) -> DomainCopy {
-    let amount = Amount::of(
-        &import.view,
-        &import.interconnects,
-        &Stated::by(&received.manifest, received.text.len()),
-    );
+    let stated = Stated::by(&received.manifest, received.text.len());
+    let amount = stated.of_domain(&import.view, &import.interconnects);
     DomainCopy {
         amount,
         domain: received.manifest.domain.clone(),

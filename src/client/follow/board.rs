@@ -1,6 +1,6 @@
 //! What was received of each resource, and what of it may be handed out.
 
-use super::follower::{How, Mode, Update};
+use super::news::{How, Mode, Update};
 use super::version::Version;
 use crate::ident::Digest;
 

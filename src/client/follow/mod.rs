@@ -10,6 +10,7 @@
 mod board;
 mod error;
 mod follower;
+mod news;
 mod plan;
 mod poll;
 mod stream;
@@ -17,6 +18,5 @@ mod tips;
 mod version;
 
 pub use error::FollowError;
-pub use follower::{
-    FollowBounds, FollowSettings, Followed, Follower, How, Mode, News, Rooms, Update,
-};
+pub use follower::{FollowBounds, FollowSettings, Follower, Rooms};
+pub use news::{Followed, How, Mode, News, Update};

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::error::FollowError;
-use super::follower::Followed;
+use super::news::Followed;
 use crate::alto::media;
 use crate::client::PeerError;
 use crate::client::catalog::{Catalog, Crawl, Offer};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::follower::{Driver, End, Mode, News};
+use super::follower::{Driver, End};
+use super::news::{Mode, News};
 use super::plan::Plan;
 use super::version::Piece;
 use crate::client::link::Call;

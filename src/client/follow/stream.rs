@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::error::FollowError;
-use super::follower::{Driver, End, Mode, News, sleep};
+use super::follower::{Driver, End, sleep};
+use super::news::{Mode, News};
 use super::plan::{Plan, applies_all};
 use super::version::Piece;
 use crate::alto::update::{AddUpdate, ControlUpdate, Input, UpdateStreamParams};

@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 use url::Url;
 
 use super::error::FollowError;
-use super::follower::{Driver, End, Mode, News, sleep, wait};
+use super::follower::{Driver, End, sleep, wait};
+use super::news::{Mode, News};
 use super::plan::Plan;
 use super::version::Piece;
 use crate::alto::media;

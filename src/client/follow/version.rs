@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::de::MapAccess;
 
 use super::error::FollowError;
-use super::follower::How;
+use super::news::How;
 use crate::alto::guard::JsonGuard;
 use crate::alto::json::{Once, Read, Walk, members, once, read, skip};
 use crate::alto::media;

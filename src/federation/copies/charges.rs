@@ -1,98 +1,19 @@
 //! What peers are charged for what they pass.
 
-use std::ops::Deref;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use crate::federation::budget::{Amount, Claim, Over, check, fitting, over};
+use crate::federation::amount::Amount;
+use crate::federation::budget::{Claim, Over, check, fitting, over};
+use crate::federation::copy::DomainCopy;
+use crate::federation::refusal::{Lasts, Refusal};
+use crate::federation::refused::Refused;
+use crate::ident::{DomainLabel, Tag};
 
-use super::*;
-
-/// What is had of each domain of a peer, and what all of it takes: known without a look at each,
-/// since a change of one domain must not cost all of them.
-#[derive(Debug, Default)]
-pub(super) struct Had {
-    by_domain: BTreeMap<DomainLabel, Arc<DomainCopy>>,
-    /// What is kept of what they were before, to compare changes with: the bytes of it that they
-    /// do not share.
-    before: BTreeMap<DomainLabel, u64>,
-    takes: Amount,
-}
-
-impl Deref for Had {
-    type Target = BTreeMap<DomainLabel, Arc<DomainCopy>>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.by_domain
-    }
-}
-
-impl Had {
-    pub(super) fn insert(&mut self, copy: Arc<DomainCopy>) {
-        self.takes = self.takes.plus(copy.amount);
-        if let Some(before) = self.by_domain.insert(copy.domain.clone(), copy) {
-            self.takes = self.takes.minus(before.amount);
-        }
-    }
-
-    pub(super) fn remove(&mut self, domain: &DomainLabel) -> Option<Arc<DomainCopy>> {
-        let gone = self.by_domain.remove(domain)?;
-        self.takes = self.takes.minus(gone.amount);
-        self.compare(domain, 0);
-        Some(gone)
-    }
-
-    /// So many bytes are kept of what a domain was before.
-    fn compare(&mut self, domain: &DomainLabel, bytes: u64) {
-        let amount = |memory| Amount { memory, disk: 0 };
-        if let Some(bytes) = self.before.remove(domain) {
-            self.takes = self.takes.minus(amount(bytes));
-        }
-        if bytes > 0 {
-            self.takes = self.takes.plus(amount(bytes));
-            self.before.insert(domain.clone(), bytes);
-        }
-    }
-
-    /// What a domain takes.
-    fn charge(&self, domain: &DomainLabel) -> Amount {
-        let copy = self.by_domain.get(domain).map(|copy| copy.amount);
-        let memory = self.before.get(domain).copied().unwrap_or_default();
-        copy.unwrap_or_default().plus(Amount { memory, disk: 0 })
-    }
-
-    /// Takes out those that are due.
-    pub(super) fn extract(
-        &mut self,
-        mut is_due: impl FnMut(&DomainCopy) -> bool,
-    ) -> Vec<Arc<DomainCopy>> {
-        let gone = self.by_domain.extract_if(.., |_, copy| is_due(copy));
-        let gone: Vec<_> = gone.map(|(_, copy)| copy).collect();
-        for copy in &gone {
-            self.takes = self.takes.minus(copy.amount);
-            self.compare(&copy.domain, 0);
-        }
-        gone
-    }
-
-    pub(super) fn takes(&self) -> Amount {
-        self.takes
-    }
-}
-
-/// A version of a domain that was over a budget. It is charged to nobody: it is not there.
-#[derive(Debug, Clone)]
-pub(super) struct TooMuch {
-    /// What it says.
-    digest: Tag,
-    takes: Amount,
-    /// Whether there has been room for it since, so that it is to be offered again.
-    fits: bool,
-}
-
-impl TooMuch {
-    pub(super) fn fits(&self) -> bool {
-        self.fits
-    }
-}
+use super::had::TooMuch;
+use super::peer::{Peer, Peers};
+use super::{Copies, lock};
 
 /// Room for a version of a domain, from the offer until it is taken or this is dropped.
 #[derive(Debug)]
@@ -121,31 +42,6 @@ impl Drop for Reserved<'_> {
                 self.copies.look_for_room(&mut peers);
             }
         }
-    }
-}
-
-/// The room that is reserved, by domain: at most for one version that is being taken.
-#[derive(Debug, Default)]
-pub(super) struct Room(BTreeMap<DomainLabel, Arc<Amount>>);
-
-impl Room {
-    fn remove_if(
-        &mut self,
-        domain: &DomainLabel,
-        is_due: impl Fn(&mut Arc<Amount>) -> bool,
-    ) -> Option<Arc<Amount>> {
-        let mut gone = self.0.extract_if(.., |of, it| of == domain && is_due(it));
-        gone.next().map(|(_, takes)| takes)
-    }
-
-    /// Whether a version of a domain is being taken.
-    pub(super) fn is_of(&self, domain: &DomainLabel) -> bool {
-        self.0.contains_key(domain)
-    }
-
-    fn takes(&self) -> Amount {
-        let takes = self.0.values().map(|takes| **takes);
-        takes.fold(Amount::default(), Amount::plus)
     }
 }
 
@@ -489,84 +385,6 @@ impl Copies {
 /// What each peer may have.
 fn limits(peers: &Peers) -> impl Fn(&DomainLabel) -> Amount {
     |label| peers.get(label).map_or(Amount::default(), Peer::budget)
-}
-
-impl Peer {
-    fn budget(&self) -> Amount {
-        self.settings.import.budget()
-    }
-
-    fn is_within(&self) -> bool {
-        self.takes().is_within(self.budget())
-    }
-
-    /// What is there of it.
-    fn had(&self) -> impl Iterator<Item = Claim<'_>> {
-        self.copies.keys().map(|domain| Claim {
-            sender: &self.settings.domain,
-            domain,
-            takes: self.copies.charge(domain).plus(self.pushed(domain)),
-        })
-    }
-
-    /// What is kept of what it pushes: of its own domain, since none but a plain peer's is.
-    fn pushed(&self, domain: &DomainLabel) -> Amount {
-        match *domain == self.settings.domain {
-            true => Amount {
-                memory: self.follows,
-                disk: 0,
-            },
-            false => Amount::default(),
-        }
-    }
-
-    /// What it takes.
-    pub(super) fn takes(&self) -> Amount {
-        self.copies.takes().plus(self.pushed(&self.settings.domain))
-    }
-
-    /// What is there of it, and what is being taken: of a domain the more of both.
-    fn claims(&self) -> impl Iterator<Item = Claim<'_>> {
-        let there = self.had().map(|claim| Claim {
-            takes: self.charge(claim.domain),
-            ..claim
-        });
-        let new = self.reserved.0.iter();
-        let new = new.filter(|(domain, _)| !self.copies.contains_key(*domain));
-        there.chain(new.map(|(domain, takes)| Claim {
-            sender: &self.settings.domain,
-            domain,
-            takes: **takes,
-        }))
-    }
-
-    /// What was over, as far as there has been no room for it since.
-    fn offers(&self) -> impl Iterator<Item = Claim<'_>> {
-        let over = self.over.iter().filter(|(_, over)| !over.fits);
-        over.map(|(domain, over)| Claim {
-            sender: &self.settings.domain,
-            domain,
-            takes: over.takes.plus(self.pushed(domain)),
-        })
-    }
-
-    /// What it is charged for a domain.
-    fn charge(&self, domain: &DomainLabel) -> Amount {
-        let reserved = self.reserved.0.get(domain).map(|takes| **takes);
-        let charge = self.copies.charge(domain);
-        let either = charge.most(reserved.unwrap_or_default());
-        either.plus(self.pushed(domain))
-    }
-
-    /// At most what it is charged for everything.
-    fn charged(&self) -> Amount {
-        self.takes().plus(self.reserved.takes())
-    }
-
-    /// Whether there is room for something that was over.
-    pub(super) fn has_room(&self) -> bool {
-        self.over.values().any(|over| over.fits)
-    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::federation::copy::{Imported, Imports};
 use crate::ident::DomainLabel;
 use crate::runtime::Moment;
 
-use super::Peers;
+use super::peer::Peers;
 
 /// The best copy of each domain.
 pub(super) fn choose(peers: &Peers, now: Moment, wall: Timestamp) -> Imports {

@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::federation::archive::CopyName;
-use crate::federation::budget::Amount;
-use crate::federation::copy::DomainCopy;
+use crate::federation::copy::{CopyName, DomainCopy};
 use crate::federation::held::{HeldChange, HeldRow};
 use crate::federation::holdings::Stated;
 use crate::federation::import::assemble;
 use crate::ident::DomainLabel;
 use crate::runtime::Moment;
 
-use super::{Copies, Peer, Peers, Refused, lock};
+use super::peer::Peers;
+use super::{Copies, lock};
 
 /// How many bytes of memory is remembered of what one peer passed and nothing is used
 /// any more.
@@ -30,25 +29,6 @@ pub(in crate::federation) struct Before {
     pub(in crate::federation) reference: Option<Arc<DomainCopy>>,
     /// The change that is held already.
     pub(in crate::federation) held: Option<HeldChange>,
-}
-
-impl Peer {
-    /// When what is had of a domain stops counting: a domain that goes on to sign
-    /// is there, also if what it signs is held.
-    pub(super) fn end(&self, copy: &DomainCopy) -> Option<Timestamp> {
-        let held = self.held.get(&copy.domain);
-        let held = held.and_then(|held| held.next_update);
-        Some(copy.end()?.max(held.unwrap_or(Timestamp::MIN)))
-    }
-
-    fn show_held(&mut self, domain: &DomainLabel, held: HeldChange) {
-        let import = &self.settings.import;
-        let refusal = held.refusal(domain, &import.thresholds(), import.hold);
-        // It is known by what it says, not by its entry: it may be signed anew.
-        let refused = Refused::of(&refusal, &held.path, None);
-        self.refused.insert(domain.clone(), refused);
-        self.held.insert(domain.clone(), held);
-    }
 }
 
 impl Copies {
@@ -213,7 +193,7 @@ fn outline(copy: &DomainCopy) -> DomainCopy {
     let (network, origin) = (copy.view.network().clone(), copy.view.origin().clone());
     let view = assemble(&copy.domain, origin, network, BTreeMap::new(), None);
     DomainCopy {
-        amount: Amount::of(&view, &copy.interconnects, &Stated::default()),
+        amount: Stated::default().of_domain(&view, &copy.interconnects),
         view,
         signed: None,
         ..copy.clone()

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::federation::refusal::Refusal;
-use crate::federation::refused::{Lasts, Refused};
+use crate::federation::refusal::{Lasts, Refusal};
+use crate::federation::refused::Refused;
 use crate::ident::DomainLabel;
 
 use super::Copies;

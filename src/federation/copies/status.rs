@@ -8,7 +8,9 @@ use crate::client::shown;
 use crate::federation::copy::DomainCopy;
 use crate::federation::refused::FailureKind;
 
-use super::{Copies, Peer, choose};
+use super::Copies;
+use super::choice::choose;
+use super::peer::Peer;
 
 impl Copies {
     /// How things stand, by the label of the peer.

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::api::s2s::{Manifest, Scope};
-use crate::federation::archive::CopyName;
-use crate::federation::budget::Amount;
-use crate::federation::copy::DomainCopy;
+use crate::federation::amount::Amount;
+use crate::federation::copy::{CopyName, DomainCopy};
 use crate::federation::holdings::Stated;
 use crate::federation::manifest::resources;
 use crate::federation::refusal::Refusal;
@@ -49,7 +48,7 @@ pub(in crate::federation) struct Written {
 
 /// What it takes, without what is kept of it.
 pub(in crate::federation) fn amount(plain: &Plain) -> Amount {
-    Amount::of(&plain.view, &plain.interconnects, &Stated::default())
+    Stated::default().of_domain(&plain.view, &plain.interconnects)
 }
 
 /// Writes a plain domain down.
@@ -65,7 +64,7 @@ pub(in crate::federation) async fn written(
     let links = plain.interconnects.clone();
     let made = shared.pool.run(move || {
         let (manifest, bodies) = unsigned(&owner, &view);
-        let amount = Amount::of(&view, &links, &Stated::read(&manifest));
+        let amount = Stated::read(&manifest).of_domain(&view, &links);
         Written {
             manifest,
             bodies,

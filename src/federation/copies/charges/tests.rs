@@ -1,11 +1,14 @@
 //! What is charged is what is there, and what is over is taken as soon as there is room.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::federation::testing::{at, label, peer};
 use crate::federation::tests::copies::copy;
 use crate::ident::Digest;
+use crate::runtime::Clock;
 
 const PEERS: [&str; 3] = ["isp-b", "isp-c", "isp-d"];
 const DOMAINS: [&str; 5] = ["isp-a", "isp-b", "isp-c", "isp-d", "isp-e"];

@@ -1,0 +1,157 @@
+//! The configuration as it is used.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::auth::{Access, AccessSettings, Token};
+use crate::client::{PeerClient, PeerError};
+use crate::compile::{MergePolicy, Policy};
+use crate::federation::{self, KeyError, Keyring};
+use crate::http::{self, Tls, TlsError, limit};
+use crate::ident::{DomainLabel, SourceName};
+use crate::ingest::{Limits, Rules, SourceBrake};
+use crate::runtime::Clock;
+use crate::store;
+
+use super::node::Node;
+
+/// A configuration that can be used: read, checked, secrets resolved.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[node]`
+    pub node: Node,
+    /// `[access]`
+    pub access: AccessSettings,
+    /// `[[token]]`
+    pub tokens: Vec<Token>,
+    /// `[source.NAME]` priorities.
+    pub priorities: BTreeMap<SourceName, i64>,
+    /// `[source.NAME]`: how much may go at once of what sources state.
+    pub brakes: BTreeMap<SourceName, SourceBrake>,
+    /// `[federation]`, `[[peer]]` and the keys of `[domain.NAME]`.
+    pub federation: federation::Settings,
+    /// `[merge]` and the rest of `[domain.NAME]`.
+    pub merge: MergePolicy,
+    /// `merge.patience`: how long the answer to a write waits for the merged view.
+    pub merge_patience: Duration,
+    /// `[http]`
+    pub http: http::Settings,
+    /// `[limits]`
+    pub limits: limit::Settings,
+    /// `[bodies]`
+    pub bodies: http::BodySettings,
+    /// `[updates]`
+    pub updates: http::UpdateSettings,
+    /// `[publish]`
+    pub publish: http::PublishSettings,
+    /// `[ingest]`
+    pub ingest: Limits,
+    /// `[store]`
+    pub store: store::Settings,
+    /// Files with secrets that others can read, each with its key.
+    pub exposed: Vec<String>,
+}
+
+/// Why a file that a configuration names cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// One of our own TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// One with a signing key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// One for the TLS of a peer.
+    #[error("peer {peer}: {reason}")]
+    Peer {
+        /// Its label.
+        peer: DomainLabel,
+        /// What is wrong.
+        reason: PeerError,
+    },
+}
+
+impl Config {
+    /// The base of the URIs of a node that listens at an address, without a
+    /// slash at its end.
+    pub fn base_url(&self, address: SocketAddr) -> String {
+        match &self.node.public_url {
+            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+            None if self.node.tls.is_some() => format!("https://{address}"),
+            None => format!("http://{address}"),
+        }
+    }
+
+    /// Reads the files that it names, as a node does that runs with it. A node makes the signing
+    /// key itself at its first start, if it is not named: only then it may be missing.
+    ///
+    /// # Errors
+    /// One cannot be used.
+    pub fn check_files(&self, before_the_start: bool) -> Result<(), FileError> {
+        if let Some(files) = &self.node.tls {
+            Tls::load(files)?;
+        }
+        let own = &self.federation.own;
+        let is_to_be_made = before_the_start && own.make_key && !own.keys.key.exists();
+        if !is_to_be_made {
+            Keyring::load(&own.keys)?;
+        }
+        for peer in self.federation.peers.values() {
+            if peer.identity.is_none() && peer.cacert.is_none() {
+                continue;
+            }
+            PeerClient::new(&peer.directory, &peer.options(), Clock::system()).map_err(
+                |reason| FileError::Peer {
+                    peer: peer.domain.clone(),
+                    reason,
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// What there is to say of it though it can be used, for people.
+    pub fn warnings(&self) -> Vec<String> {
+        [self.exposed.clone(), self.merge.warnings()].concat()
+    }
+
+    /// The access rules.
+    pub fn access_rules(&self) -> Access {
+        Access::new(self.access.clone(), self.tokens.clone())
+    }
+
+    /// What ingest goes by.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            policy: Policy {
+                domain: self.node.domain.clone(),
+                priorities: self.priorities.clone(),
+            },
+            limits: self.ingest.clone(),
+            brakes: self.brakes.clone(),
+        }
+    }
+
+    /// The keys that differ from `running` and need a restart.
+    pub fn needs_restart(&self, running: &Config) -> Vec<&'static str> {
+        let (new, old) = (&self.node, &running.node);
+        let changed = [
+            ("node.domain", new.domain != old.domain),
+            ("node.name", new.name != old.name),
+            ("node.asns", new.asns != old.asns),
+            ("node.listen", new.listen != old.listen),
+            ("node.public_url", new.public_url != old.public_url),
+            ("node.data_dir", new.data_dir != old.data_dir),
+            ("node.tls", new.tls.is_some() != old.tls.is_some()),
+            ("node.threads", new.threads != old.threads),
+            ("publish", self.publish != running.publish),
+            ("store", self.store != running.store),
+        ];
+        changed
+            .into_iter()
+            .filter(|(_, differs)| *differs)
+            .map(|(key, _)| key)
+            .collect()
+    }
+}
