@@ -16,8 +16,8 @@
 //! 5. **Answers out.** A request takes the snapshot and answers from it: the
 //!    answers are functions in [`publish`], what is around them in [`http`].
 //!
-//! Below them are the vocabulary of the RFCs ([`alto`]), what is computed with
-//! ([`net`]), names ([`ident`]), and time, tasks and threads ([`runtime`]).
+//! Below them are costs across domains ([`paths`]), the vocabulary of the RFCs
+//! ([`alto`]), what is computed with ([`net`]), names ([`ident`]), and time, tasks and threads ([`runtime`]).
 //! Beside them are who may do what ([`auth`]), what changes too much at once ([`brake`]), the documents of our own APIs
 //! ([`api`]), the configuration ([`config`]), an ALTO client ([`client`]), and
 //! what is had of other domains' nodes by it ([`federation`]).
@@ -42,6 +42,7 @@ pub mod ident;
 pub mod ingest;
 pub mod net;
 pub mod node;
+pub mod paths;
 pub mod publish;
 pub mod runtime;
 pub mod store;

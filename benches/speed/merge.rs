@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 
 use altofed::api::conflict::MergeConflictKind;
 use altofed::compile::{Domain, MergePolicy, Merged, merged_view};
-use altofed::publish::{Composed, Costs};
+use altofed::paths::Composed;
+use altofed::publish::Costs;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 

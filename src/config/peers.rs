@@ -19,8 +19,8 @@ use crate::federation::{
     PlainInterconnect, Protocol, PublicKey, RefreshSettings, Settings,
 };
 use crate::ident::{DomainLabel, Hidden, InterconnectId, MetricName, PidName};
-use crate::net::MAX_DOMAINS;
-use crate::publish::Rule;
+use crate::paths::MAX_DOMAINS;
+use crate::paths::Rule;
 use crate::runtime::duration;
 
 use super::node::Node;

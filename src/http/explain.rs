@@ -14,7 +14,8 @@ use url::form_urlencoded;
 use crate::alto::media;
 use crate::api::explain::{End, Explanation, Hop};
 use crate::ident::{MetricName, TypedAddress};
-use crate::publish::{self, Plan, View, ViewName};
+use crate::paths::{self, Plan};
+use crate::publish::{View, ViewName};
 
 use super::access::Caller;
 use super::answers::Unanswered;
@@ -204,9 +205,9 @@ fn pid(view: &View, text: &str) -> Option<u32> {
 
 /// A part of a path. A domain is as the merged view joins it, which its own view
 /// may be ahead of.
-fn part(plan: Option<&Arc<Plan>>, hop: publish::Hop, now: Timestamp) -> Hop {
+fn part(plan: Option<&Arc<Plan>>, hop: paths::Hop, now: Timestamp) -> Hop {
     match hop {
-        publish::Hop::Domain {
+        paths::Hop::Domain {
             domain,
             from,
             to,
@@ -224,13 +225,13 @@ fn part(plan: Option<&Arc<Plan>>, hop: publish::Hop, now: Timestamp) -> Hop {
                 age_seconds: u64::try_from(now.duration_since(received).as_secs()).unwrap_or(0),
             }
         }
-        publish::Hop::Interconnect {
+        paths::Hop::Interconnect {
             id,
             from,
             to,
             costs,
         } => {
-            let border = |b: publish::Border| format!("{}:{}", b.domain, b.pid);
+            let border = |b: paths::Border| format!("{}:{}", b.domain, b.pid);
             Hop::Interconnect {
                 id: id.to_string(),
                 from: border(from),

@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use crate::net::Matrix;
-
-use super::across::Across;
-use super::composed::Composed;
-use super::onward::Onward;
+use crate::paths::{Across, Composed, Onward};
 
 /// Costs between the PIDs of a view, by index; NaN where there is none.
 #[derive(Debug, Clone)]

@@ -9,9 +9,9 @@ use crate::ident::PropertyName;
 
 use super::catalog::{Kind, Resource};
 use super::endpoint::pid_property;
+use super::grid::Form;
 use super::name::ViewName;
 use super::offer::Offer;
-use super::patch::Form;
 use super::view::View;
 
 /// The directory of a view: its resources, and a delegation to the directory of

@@ -7,7 +7,7 @@ use crate::alto::error::AltoError;
 use crate::alto::query::{CostSelection, Endpoint, EndpointCostParams};
 use crate::ident::TypedAddress;
 
-use super::table::{Side, Table, held};
+use super::grid::{Side, Table, held};
 use super::view::View;
 
 /// The costs that the endpoint cost service is asked for. An empty list of

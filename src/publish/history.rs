@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::alto::tips::Edge;
 use crate::ident::Tag;
 
-use super::patch::Patch;
+use super::grid::Patch;
 
 /// From how many versions to how many there is a shortcut and a snapshot.
 const SPAN: u64 = 8;
@@ -325,7 +325,7 @@ impl<S> Version<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::patch::Form;
+    use super::super::grid::Form;
     use super::*;
     use bytes::Bytes;
     use proptest::prelude::*;

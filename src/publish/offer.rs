@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::catalog::{Kind, Resource};
 use super::costs::Costs;
-use super::patch::Form;
+use super::grid::Form;
 use super::view::View;
 
 /// Which resources are followed, and by which patches.

@@ -15,11 +15,11 @@ use crate::ident::{Family, PidName};
 
 use super::catalog::{Kind, Resource};
 use super::endpoint::Asked;
-use super::filter::Filtered;
+use super::grid::Filtered;
+use super::grid::Table;
+use super::grid::{Change, Form, PatchWriter, TagOf};
 use super::grid::{Grid, join};
-use super::patch::{Change, Form, PatchWriter, TagOf};
 use super::rendering::{Rendering, endpoints_table, filtered_table};
-use super::table::Table;
 use super::view::View;
 
 /// A resource of a view, by its path in the catalog, with its parameters.

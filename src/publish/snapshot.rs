@@ -6,9 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::ident::DomainLabel;
+use crate::paths::Plan;
 
 use super::name::ViewName;
-use super::plan::Plan;
 use super::view::View;
 
 /// All views at one moment. A request takes one and never sees two versions.

@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use crate::alto::meta::VersionTag;
 use crate::alto::query::CostCapabilities;
 use crate::ident::{MetricName, ResourceId};
+use crate::paths::Routes;
 
 use super::catalog::{Catalog, Kind, NETWORK_MAP, capabilities};
 use super::costs::Costs;
 use super::name::ViewName;
 use super::network::NetworkMap;
 use super::properties::Properties;
-use super::routes::Routes;
 
 /// A view.
 #[derive(Debug)]

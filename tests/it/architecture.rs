@@ -4,15 +4,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module and the modules of the crate that it may import.
-const FLOORS: [(&str, &[&str]); 18] = [
+const FLOORS: [(&str, &[&str]); 19] = [
     ("ident", &[]),
     ("runtime", &[]),
     ("net", &["ident"]),
+    ("paths", &["net", "ident"]),
     ("alto", &["net", "ident"]),
     ("store", &["ident", "runtime"]),
     ("api", &["ident"]),
-    ("publish", &["alto", "net", "ident"]),
-    ("compile", &["api", "publish", "alto", "net", "ident"]),
+    ("publish", &["paths", "alto", "net", "ident"]),
+    (
+        "compile",
+        &["api", "publish", "paths", "alto", "net", "ident"],
+    ),
     (
         "brake",
         &[
@@ -44,6 +48,7 @@ const FLOORS: [(&str, &[&str]); 18] = [
             "auth",
             "api",
             "publish",
+            "paths",
             "alto",
             "net",
             "ident",
@@ -62,6 +67,7 @@ const FLOORS: [(&str, &[&str]); 18] = [
             "auth",
             "api",
             "publish",
+            "paths",
             "store",
             "net",
             "ident",

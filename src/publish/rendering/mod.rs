@@ -4,7 +4,6 @@
 //! it is too large to be held; all take the same pieces, so that they cannot
 //! differ. Full maps and the answers to queries are written by the same code.
 
-mod costs;
 mod network;
 mod properties;
 
@@ -18,15 +17,14 @@ use crate::alto::network::ReadNetworkMapFilter;
 use crate::alto::query::{ReadCostMapFilter, ReadEndpointCostParams};
 use crate::ident::{Digest, Sha256, Tag};
 
-use costs::{CostsBody, Member};
 use network::NetworkBody;
 use properties::PropertiesBody;
 
 use super::catalog::{Kind, Resource, Version};
 use super::costs::Costs;
 use super::endpoint::{Asked, endpoint_table};
-use super::filter::{Filtered, filtered_costs};
-use super::table::Table;
+use super::grid::{CostsBody, Member, Table};
+use super::grid::{Filtered, filtered_costs};
 use super::view::View;
 use super::work::Work;
 

@@ -4,8 +4,8 @@
 use crate::alto::canonical::{write_ipv4_prefix, write_ipv6_prefix};
 use crate::alto::network::{AddressGroup, write_member_name};
 use crate::ident::Family;
-use crate::publish::filter::Filtered;
-use crate::publish::meta::write_vtag;
+use crate::publish::grid::Filtered;
+use crate::publish::grid::write_vtag;
 use crate::publish::view::View;
 use crate::publish::work::Work;
 

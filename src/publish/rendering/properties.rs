@@ -3,7 +3,7 @@
 use crate::alto::canonical::write_string;
 use crate::alto::network::write_member_name;
 use crate::publish::endpoint::Asked;
-use crate::publish::meta::write_vtag;
+use crate::publish::grid::write_vtag;
 use crate::publish::view::View;
 use crate::publish::work::Work;
 

@@ -1,0 +1,218 @@
+//! The costs of domains and interconnects as measures of one metric.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::ident::{DomainLabel, MetricName};
+use crate::net::{Matrix, Row};
+use crate::paths::{Access, Rule};
+use crate::publish::Costs;
+
+use super::domain::Domain;
+use super::interconnects::LinkPlan;
+use super::policy::MergePolicy;
+
+/// A metric that is composed between domains, with what it is made of.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) metric: MetricName,
+    pub(super) rule: Rule,
+    pub(super) domains: Vec<DomainMeasures>,
+    /// By interconnect and direction, the measure of crossing it.
+    pub(super) links: Arc<[f64]>,
+}
+
+/// The measures of a metric in one domain, and what they were made of.
+#[derive(Debug, Clone)]
+pub(super) struct DomainMeasures {
+    /// From each of its borders to each, row by row.
+    pub(super) between: Arc<[f64]>,
+    /// From its PIDs to its borders and back.
+    pub(super) access: Arc<Access>,
+    matrix: Option<Arc<Matrix>>,
+    pids: usize,
+    borders: Arc<[u32]>,
+    scale: f64,
+}
+
+/// What was measured before, to share with.
+#[derive(Clone, Copy)]
+pub(super) struct Former<'f> {
+    pub(super) measured: &'f Measured,
+    /// The places that its domains had.
+    pub(super) places: &'f HashMap<&'f DomainLabel, usize>,
+    /// Whether the interconnects are the same.
+    pub(super) same_links: bool,
+}
+
+/// The costs of a domain in a metric.
+pub(super) fn matrix(domain: &Domain, metric: &MetricName) -> Option<Arc<Matrix>> {
+    match domain.view.costs().get(metric)? {
+        Costs::Dense(matrix) => Some(matrix.clone()),
+        Costs::Composed(_) => None,
+    }
+}
+
+impl Measured {
+    /// The measures of a metric in all domains.
+    pub(super) fn new(
+        metric: &MetricName,
+        rule: Rule,
+        domains: &[&Domain],
+        policy: &MergePolicy,
+        links: &LinkPlan,
+        former: Option<Former<'_>>,
+    ) -> Self {
+        let former = former.filter(|former| former.measured.rule == rule);
+        let measures = domains.par_iter().zip(&links.borders);
+        let measures = measures.map(|(domain, borders)| {
+            let known = former.and_then(|former| {
+                let place = former.places.get(&domain.label)?;
+                former.measured.domains.get(*place)
+            });
+            DomainMeasures::new(metric, rule, domain, policy, borders, known)
+        });
+        let crossed = || {
+            let crossings = links.crossings.iter();
+            let costs = crossings.map(|crossing| crossing.costs.get(metric));
+            costs
+                .map(|cost| rule.measure(cost.copied().unwrap_or(f64::NAN)))
+                .collect()
+        };
+        let known = former.filter(|former| former.same_links);
+        Self {
+            metric: metric.clone(),
+            rule,
+            domains: measures.collect(),
+            links: known.map_or_else(crossed, |former| former.measured.links.clone()),
+        }
+    }
+
+    /// Whether all between borders is the very same.
+    pub(super) fn same_between(&self, other: &Measured) -> bool {
+        let mut domains = self.domains.iter().zip(&other.domains);
+        self.metric == other.metric
+            && self.rule == other.rule
+            && self.domains.len() == other.domains.len()
+            && Arc::ptr_eq(&self.links, &other.links)
+            && domains.all(|(a, b)| Arc::ptr_eq(&a.between, &b.between))
+    }
+
+    /// By domain, the access to its borders.
+    pub(super) fn accesses(&self) -> Arc<[Arc<Access>]> {
+        let domains = self.domains.iter();
+        domains.map(|domain| domain.access.clone()).collect()
+    }
+}
+
+impl DomainMeasures {
+    /// The measures of a domain, shared with those that are `known` as far as
+    /// they were made of the same.
+    fn new(
+        metric: &MetricName,
+        rule: Rule,
+        domain: &Domain,
+        policy: &MergePolicy,
+        borders: &Arc<[u32]>,
+        known: Option<&DomainMeasures>,
+    ) -> Self {
+        let matrix = matrix(domain, metric);
+        let scale = policy.scale(&domain.label, metric);
+        let pids = domain.view.network().pids().len();
+        let known = known.filter(|known| known.borders == *borders);
+        let same = known.filter(|known| {
+            let same_matrix = match (&known.matrix, &matrix) {
+                (None, None) => true,
+                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+                _ => false,
+            };
+            same_matrix && known.pids == pids && known.scale == scale
+        });
+        if let Some(same) = same {
+            return same.clone();
+        }
+        let cells = borders
+            .iter()
+            .flat_map(|a| borders.iter().map(move |b| (*a, *b)));
+        let measure = |(a, b)| segment(rule, matrix.as_deref(), scale, a, b);
+        let between: Arc<[f64]> = cells.map(measure).collect();
+        // Most changes inside a domain are not between its borders.
+        let between = match known {
+            Some(known) if same_bits(&known.between, &between) => known.between.clone(),
+            _ => between,
+        };
+        Self {
+            between,
+            access: Arc::new(access(rule, matrix.as_deref(), scale, pids, borders)),
+            matrix,
+            pids,
+            borders: borders.clone(),
+            scale,
+        }
+    }
+}
+
+/// Whether measures are the same; those that are none, too.
+fn same_bits(some: &[f64], others: &[f64]) -> bool {
+    let same = |(one, other): (&f64, &f64)| one.to_bits() == other.to_bits();
+    some.len() == others.len() && some.iter().zip(others).all(same)
+}
+
+/// The measure from PID to PID inside a domain.
+fn segment(rule: Rule, matrix: Option<&Matrix>, scale: f64, a: u32, b: u32) -> f64 {
+    match matrix.and_then(|matrix| matrix.get(a as usize, b as usize)) {
+        Some(cost) => rule.measure(cost * scale),
+        None if a == b => rule.identity(),
+        None => f64::NAN,
+    }
+}
+
+/// What it takes to get from the PIDs of a domain to its borders and back.
+fn access(rule: Rule, matrix: Option<&Matrix>, scale: f64, pids: usize, borders: &[u32]) -> Access {
+    let width = Access::width(pids);
+    let mut pairs = Vec::new();
+    let mut row = |border: u32, costs: &mut dyn Iterator<Item = (usize, f64)>| {
+        pairs.clear();
+        let costs = costs.map(|(pid, cost)| (pid as u32, rule.measure(cost * scale)));
+        pairs.extend(costs);
+        if let Err(place) = pairs.binary_search_by_key(&border, |(pid, _)| *pid) {
+            pairs.insert(place, (border, rule.identity()));
+        }
+        Row::from_pairs(width, &pairs)
+    };
+    let nothing = Matrix::new(0, 0);
+    let matrix = matrix.unwrap_or(&nothing);
+    let out = borders.iter().map(|&border| {
+        let cost = |pid: usize| Some((pid, matrix.get(pid, border as usize)?));
+        row(border, &mut (0..pids).filter_map(cost))
+    });
+    let out = out.collect();
+    let into = borders.iter();
+    let into = into.map(|&border| row(border, &mut matrix.row(border as usize).costs()));
+    let into = into.collect();
+    Access::new(out, into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn access_takes_memory_by_the_costs_that_lead_to_borders() {
+        const PIDS: usize = 5_000;
+        let borders: Vec<u32> = (0..1_000).map(|border| border * 5).collect();
+        let mut costs = Matrix::new(PIDS, PIDS);
+        for border in &borders {
+            costs.set(*border as usize, PIDS - 1, 1.0);
+        }
+        let access = access(Rule::Add, Some(&costs), 1.0, PIDS, &borders);
+        let measures = borders.len() * 3;
+        assert!(
+            access.heap_bytes() <= measures * 64,
+            "{}",
+            access.heap_bytes()
+        );
+    }
+}

@@ -1,0 +1,24 @@
+//! From the views of domains to the merged view.
+
+mod claims;
+mod conflict;
+mod domain;
+mod interconnects;
+mod measures;
+mod metrics;
+mod network;
+mod policy;
+mod prefixes;
+mod properties;
+mod property_claims;
+mod room;
+mod routes;
+mod space;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use conflict::MergeConflicts;
+pub use domain::Domain;
+pub use policy::{DomainPolicy, MergePolicy};
+pub use view::{Merged, merged_view};

@@ -1,0 +1,151 @@
+//! The network map of the merged view.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::alto::network::AddressGroup;
+use crate::ident::{DomainLabel, Family, PidName, Tag};
+use crate::net::{Lpm, PidIndex};
+use crate::publish::{Lookup, NetworkMap};
+
+use super::conflict::MergeConflicts;
+use super::domain::Domain;
+use super::policy::MergePolicy;
+use super::prefixes::{Survivors, surviving_prefixes};
+use crate::compile::completion::{DEFAULT_PID, everything};
+
+/// The network map of the merged view, and what it was made of.
+#[derive(Debug)]
+pub(super) struct MergedNetwork {
+    pub(super) map: Arc<NetworkMap>,
+    /// The index of each domain's first PID.
+    pub(super) first: Vec<usize>,
+    pub(super) conflicts: MergeConflicts,
+    inputs: Vec<Input>,
+    policy: MergePolicy,
+}
+
+/// What the map takes from a domain: its network map, by its tag, and the
+/// prefixes there that are not facts.
+type Input = (DomainLabel, Tag, [Option<u32>; 2]);
+
+impl MergedNetwork {
+    /// Joins the network maps of domains, sorted as their PIDs are to be. PIDs
+    /// are `<domain>:<pid>`; what no prefix covers in a family that has some
+    /// belongs to the PID `default`.
+    pub(super) fn new(
+        domains: &[&Domain],
+        policy: &MergePolicy,
+        former: Option<&Arc<MergedNetwork>>,
+    ) -> Arc<Self> {
+        let inputs: Vec<Input> = domains
+            .iter()
+            .map(|domain| {
+                let network = domain.view.network();
+                let completed = network.lookup().uncovered;
+                (domain.label.clone(), network.tag().clone(), completed)
+            })
+            .collect();
+        if let Some(former) = former
+            && former.inputs == inputs
+            && former.policy.own == policy.own
+            && former.policy.domains == policy.domains
+            && former.policy.private_prefixes == policy.private_prefixes
+        {
+            return former.clone();
+        }
+        let Survivors {
+            groups,
+            default: of_default,
+            conflicts,
+        } = surviving_prefixes(domains, policy);
+        let sizes: Vec<usize> = groups.iter().map(Vec::len).collect();
+        let mut names = Vec::with_capacity(sizes.iter().sum());
+        for domain in domains {
+            let pids = domain.view.network().pids().names().iter();
+            names.extend(pids.filter_map(|pid| domain.label.qualify(pid).ok()));
+        }
+        let mut groups: Vec<Arc<AddressGroup>> = groups.into_iter().flatten().collect();
+        let (mut lookup, missing) = match domains {
+            [only] if only.label == policy.own => as_stated(only),
+            _ => joined(&groups, &of_default),
+        };
+        let mut default_place = names.len();
+        if missing.iter().any(Option::is_some)
+            && let Ok(default) = PidName::new(DEFAULT_PID)
+        {
+            // All names of a domain start with `<domain>:`, so that `default`
+            // stands before all of them or after.
+            default_place = names.partition_point(|name| *name < default);
+            let index = default_place as u32;
+            let mut group = AddressGroup::default();
+            for net in of_default {
+                group.insert(net);
+            }
+            for family in missing.into_iter().flatten() {
+                group.insert(everything(family));
+                lookup.uncovered[family as usize] = Some(index);
+            }
+            match lookup.inserted {
+                // The place that `default` has in its own domain's map.
+                Some(_) => lookup.first = u32::from(index == 0),
+                None => lookup.inserted = Some(index),
+            }
+            names.insert(default_place, default);
+            groups.insert(default_place, Arc::new(group));
+        }
+        let mut first = Vec::with_capacity(domains.len());
+        let mut next = 0;
+        for size in sizes {
+            first.push(next + usize::from(next >= default_place));
+            next += size;
+        }
+        Arc::new(Self {
+            map: Arc::new(NetworkMap::new(
+                Arc::new(PidIndex::new(names)),
+                groups,
+                lookup,
+            )),
+            first,
+            conflicts,
+            inputs,
+            policy: policy.clone(),
+        })
+    }
+}
+
+/// Families that have prefixes, and addresses that belong to none of their PIDs.
+type Missing = [Option<Family>; 2];
+
+/// The prefix table of a domain that is alone: its PIDs keep their order.
+fn as_stated(domain: &Domain) -> (Lookup, Missing) {
+    let stated = domain.view.network().lookup();
+    let missing = Family::ALL.map(|family| stated.uncovered[family as usize].map(|_| family));
+    let lookup = Lookup {
+        uncovered: [None; 2],
+        ..stated.clone()
+    };
+    (lookup, missing)
+}
+
+/// The prefix table of these groups, and of prefixes that belong to none of them.
+fn joined(groups: &[Arc<AddressGroup>], of_default: &[IpNet]) -> (Lookup, Missing) {
+    let places = (0..).zip(groups);
+    let prefixes = places.flat_map(|(place, group)| group.prefixes().map(move |net| (net, place)));
+    let nobodys = of_default.iter().map(|net| (*net, Lpm::NONE));
+    // Of equal prefixes only one survived.
+    let lpm = Lpm::build(prefixes.chain(nobodys)).unwrap_or_default();
+    let missing = Family::ALL.map(|family| {
+        let has = |group: &Arc<AddressGroup>| match family {
+            Family::V4 => !group.ipv4.is_empty(),
+            Family::V6 => !group.ipv6.is_empty(),
+        };
+        (groups.iter().any(has) && !lpm.covers(family)).then_some(family)
+    });
+    let lookup = Lookup {
+        lpm: Arc::new(lpm),
+        ..Lookup::default()
+    };
+    (lookup, missing)
+}

@@ -1,0 +1,117 @@
+//! The properties of the merged view.
+
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use crate::alto::property::{Entity, PropertyMap, PropertySet};
+use crate::publish::Properties;
+
+use super::claims::{self, Mark, by_strength};
+use super::conflict::MergeConflicts;
+use super::domain::Domain;
+use super::policy::MergePolicy;
+use super::property_claims::Stated;
+
+/// The properties of the merged view, and what they were made of.
+#[derive(Debug)]
+pub(super) struct MergedProperties {
+    pub(super) properties: Arc<Properties>,
+    pub(super) conflicts: MergeConflicts,
+    inputs: Vec<Arc<Properties>>,
+}
+
+impl MergedProperties {
+    /// Joins what domains say of their PIDs, and of the prefixes that they may
+    /// speak for; `unchanged` says that these and the domains are those of
+    /// `former`. Of two values of one property that of the domain is used which
+    /// would keep the prefix.
+    pub(super) fn new(
+        domains: &[&Domain],
+        policy: &MergePolicy,
+        former: Option<&Arc<MergedProperties>>,
+        unchanged: bool,
+    ) -> Arc<Self> {
+        let inputs: Vec<_> = domains
+            .iter()
+            .map(|domain| domain.view.properties().clone())
+            .collect();
+        let same = |former: &&Arc<MergedProperties>| {
+            let mut pairs = former.inputs.iter().zip(&inputs);
+            unchanged && pairs.all(|(a, b)| Arc::ptr_eq(a, b))
+        };
+        if let Some(former) = former.filter(same) {
+            return former.clone();
+        }
+        let of_prefixes = |properties: &Arc<Properties>| {
+            let mut entities = properties.map().keys();
+            entities.all(|entity| matches!(entity, Entity::Prefix(_)))
+        };
+        let (properties, conflicts) = match (domains, &inputs[..]) {
+            ([only], [own]) if only.label == policy.own && of_prefixes(own) => {
+                (own.clone(), MergeConflicts::default())
+            }
+            _ => {
+                let (map, conflicts) = join(domains, policy);
+                (Arc::new(Properties::new(map)), conflicts)
+            }
+        };
+        Arc::new(Self {
+            properties,
+            conflicts,
+            inputs,
+        })
+    }
+}
+
+fn join(domains: &[&Domain], policy: &MergePolicy) -> (PropertyMap, MergeConflicts) {
+    let marks = marks(domains, policy);
+    let mut stated = Stated::new(domains);
+    let mut conflicts = MergeConflicts::default();
+    stated.drop_refused(policy, &marks, &mut conflicts);
+    let mut joined = PropertyMap::new();
+    for place in by_strength(domains, policy) {
+        for (entity, set) in stated.kept(place) {
+            let entity = match entity {
+                Entity::Prefix(_) => entity.clone(),
+                Entity::Pid(pid) => match domains[place].label.qualify(pid) {
+                    Ok(pid) => Entity::Pid(pid),
+                    Err(_) => continue,
+                },
+            };
+            join_set(joined.entry(entity), set);
+        }
+    }
+    for cut in stated.cut_out(policy, &marks, &mut conflicts) {
+        join_set(joined.entry(Entity::Prefix(cut.net)), &cut.set);
+    }
+    (joined, conflicts)
+}
+
+/// Adds the properties that an entity does not have yet.
+fn join_set(entry: Entry<'_, Entity, PropertySet>, set: &PropertySet) {
+    match entry {
+        Entry::Vacant(entry) => drop(entry.insert(set.clone())),
+        Entry::Occupied(mut entry) => {
+            for (name, value) in set {
+                let known = entry.get_mut().entry(name.clone());
+                known.or_insert_with(|| value.clone());
+            }
+        }
+    }
+}
+
+/// What others may not say anything about, each after those around it: what the policy has, and
+/// what we ourselves state.
+fn marks<'d>(domains: &[&'d Domain], policy: &'d MergePolicy) -> Vec<Mark<'d>> {
+    let mut marks = claims::marks(policy);
+    marks.retain(|mark| !mark.is_open());
+    if let Some(own) = domains.iter().find(|domain| domain.label == policy.own) {
+        let groups = own.view.network().groups();
+        let stated = groups.flat_map(|(_, group)| group.prefixes());
+        let ours = stated.filter(|net| net.prefix_len() > 0);
+        marks.extend(ours.map(|net| Mark::ours(net, &own.label)));
+    }
+    // A stable sort: of equal ones those of nobody stand first.
+    marks.sort_by_key(|mark| mark.net);
+    marks
+}

@@ -1,0 +1,211 @@
+//! Who may say something about which prefixes.
+//!
+//! A prefix inherits the properties of those around it (RFC 9240 §6.1.3), so that what is said of one
+//! that covers addresses of somebody else is said of these too. There it is taken back: by the
+//! value that those state who may, or else by `null`, which ends the inheritance.
+
+use ipnet::IpNet;
+use serde_json::Value;
+
+use crate::alto::property::{Entity, PropertySet};
+
+use super::claims::{Claim, Fate, Mark, Others, by_strength, judge};
+use super::conflict::MergeConflicts;
+use super::domain::Domain;
+use super::policy::MergePolicy;
+use crate::api::conflict::MergeConflictKind;
+
+/// How many values are taken back at most, in equal shares of the other domains: a prefix with
+/// which its domain would come over its share is dropped.
+const MAX_CUTS: usize = 100_000;
+
+/// The properties that domains state, and which of them are dropped.
+pub(super) struct Stated<'d> {
+    domains: &'d [&'d Domain],
+    /// By domain, the dropped entities by their place, ascending.
+    dropped: Vec<Vec<usize>>,
+}
+
+/// The properties that hold for a prefix whatever is said of those around it.
+pub(super) struct Cut {
+    pub(super) net: IpNet,
+    pub(super) set: PropertySet,
+}
+
+impl<'d> Stated<'d> {
+    pub(super) fn new(domains: &'d [&'d Domain]) -> Self {
+        Self {
+            domains,
+            dropped: vec![Vec::new(); domains.len()],
+        }
+    }
+
+    /// What a domain says of entities that are not dropped.
+    pub(super) fn kept(&self, place: usize) -> impl Iterator<Item = (&'d Entity, &'d PropertySet)> {
+        let dropped = &self.dropped[place];
+        let stated = self.domains[place]
+            .view
+            .properties()
+            .map()
+            .iter()
+            .enumerate();
+        stated
+            .filter(|(at, _)| dropped.binary_search(at).is_err())
+            .map(|(_, stated)| stated)
+    }
+
+    /// Drops prefixes that a domain may not say anything about, and those from which more would
+    /// have to be taken back than there is room for.
+    pub(super) fn drop_refused(
+        &mut self,
+        policy: &MergePolicy,
+        marks: &[Mark<'_>],
+        conflicts: &mut MergeConflicts,
+    ) {
+        let mut claims = Vec::new();
+        let mut sizes: Vec<Vec<usize>> = vec![Vec::new(); self.domains.len()];
+        for (domain, of) in self.others(policy) {
+            for (place, (entity, set)) in of.view.properties().map().iter().enumerate() {
+                sizes[domain].push(set.len());
+                if let Entity::Prefix(net) = *entity {
+                    claims.push(Claim { net, domain, place });
+                }
+            }
+        }
+        let others = self.others(policy).count();
+        let mut room = vec![MAX_CUTS / others.max(1); self.domains.len()];
+        let domains = self.domains;
+        judge(
+            domains,
+            policy,
+            marks,
+            claims,
+            Others::Share,
+            |claim, verdict| {
+                let cuts =
+                    sizes[claim.domain][claim.place].saturating_mul(inside(marks, claim.net));
+                let refused = match verdict {
+                    Err(reason) => Some((reason.other.cloned(), reason.detail(Fate::Dropped))),
+                    Ok(_) if cuts > room[claim.domain] => Some((
+                        None,
+                        "it covers too much that is others'; state it for parts".into(),
+                    )),
+                    Ok(_) => None,
+                };
+                match refused {
+                    None => room[claim.domain] -= cuts,
+                    Some((other, detail)) => {
+                        self.dropped[claim.domain].push(claim.place);
+                        let label = &domains[claim.domain].label;
+                        let subject = || Entity::Prefix(claim.net).to_string();
+                        conflicts.add(MergeConflictKind::Property, label, || {
+                            (other, subject(), detail)
+                        });
+                    }
+                }
+            },
+        );
+        self.dropped
+            .iter_mut()
+            .for_each(|places| places.sort_unstable());
+    }
+
+    /// What holds in marks that prefixes of others cover.
+    pub(super) fn cut_out(
+        &self,
+        policy: &MergePolicy,
+        marks: &[Mark<'_>],
+        conflicts: &mut MergeConflicts,
+    ) -> Vec<Cut> {
+        let covers = |stated: &OfPrefix<'_>| inside(marks, stated.net) > 0;
+        let mut others = self
+            .others(policy)
+            .flat_map(|(place, _)| self.of_prefixes(place));
+        if !others.any(|stated| covers(&stated)) {
+            return Vec::new();
+        }
+        let mut sweep = Vec::new();
+        // The strongest last, so that it is the closest.
+        for place in by_strength(self.domains, policy).into_iter().rev() {
+            sweep.extend(self.of_prefixes(place));
+        }
+        sweep.sort_by_key(|stated| stated.net);
+        let mut sweep = sweep.into_iter().peekable();
+        let mut around: Vec<OfPrefix<'_>> = Vec::new();
+        let mut closed: Option<IpNet> = None;
+        let mut cuts = Vec::new();
+        for mark in marks {
+            while let Some(next) = sweep.next_if(|stated| stated.net < mark.net) {
+                leave(&mut around, next.net);
+                around.push(next);
+            }
+            leave(&mut around, mark.net);
+            if closed.is_some_and(|closed| closed.contains(&mark.net)) {
+                continue;
+            }
+            closed = mark.is_closed().then_some(mark.net).or(closed);
+            let label = |stated: &OfPrefix<'_>| &self.domains[stated.domain].label;
+            let may =
+                |stated: &OfPrefix<'_>| *label(stated) == policy.own || mark.allows(label(stated));
+            // The closest first.
+            let known: Vec<_> = around.iter().rev().filter(|stated| may(stated)).collect();
+            let mut set = PropertySet::new();
+            for stated in around.iter().filter(|stated| !may(stated)) {
+                for name in stated.set.keys() {
+                    set.entry(name.clone()).or_insert_with(|| {
+                        let value = known.iter().find_map(|stated| stated.set.get(name));
+                        value.cloned().unwrap_or(Value::Null)
+                    });
+                }
+                let why = mark.reason();
+                conflicts.add(MergeConflictKind::Property, label(stated), || {
+                    let subject = Entity::Prefix(stated.net).to_string();
+                    (why.other.cloned(), subject, why.detail(Fate::Cut))
+                });
+            }
+            if !set.is_empty() {
+                cuts.push(Cut { net: mark.net, set });
+            }
+        }
+        cuts
+    }
+
+    /// The domains but ours, with their places.
+    fn others(&self, policy: &MergePolicy) -> impl Iterator<Item = (usize, &'d Domain)> {
+        let others = self.domains.iter().copied().enumerate();
+        others.filter(|(_, domain)| domain.label != policy.own)
+    }
+
+    /// What a domain says of prefixes that are not dropped.
+    fn of_prefixes(&self, domain: usize) -> impl Iterator<Item = OfPrefix<'d>> {
+        self.kept(domain)
+            .filter_map(move |(entity, set)| match entity {
+                Entity::Prefix(net) => Some(OfPrefix {
+                    net: *net,
+                    domain,
+                    set,
+                }),
+                Entity::Pid(_) => None,
+            })
+    }
+}
+
+/// What a domain says of a prefix.
+struct OfPrefix<'d> {
+    net: IpNet,
+    domain: usize,
+    set: &'d PropertySet,
+}
+
+/// Forgets what is not around this prefix.
+fn leave(around: &mut Vec<OfPrefix<'_>>, net: IpNet) {
+    around.truncate(around.partition_point(|stated| stated.net.contains(&net)));
+}
+
+/// How many marks there are inside a prefix that are not the prefix itself.
+fn inside(marks: &[Mark<'_>], net: IpNet) -> usize {
+    let first = marks.partition_point(|mark| mark.net <= net);
+    let last = net.broadcast();
+    let rest = &marks[first..];
+    rest.partition_point(|mark| mark.net.addr() <= last)
+}

@@ -1,0 +1,321 @@
+//! The ways between the borders of domains, and the access to them.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::ident::{Digest, Sha256};
+use crate::paths::{Crossing, Routes, RoutesFrom};
+use crate::paths::{Effort, Link, Topology, Way};
+
+use super::interconnects::LinkPlan;
+use super::measures::Measured;
+
+/// How many borders may each take all the labels that one may; more have less.
+pub(super) const FULL_SHARES: u64 = 16;
+
+/// The ways, and what they were made of.
+#[derive(Debug)]
+pub(super) struct RoutePlan {
+    pub(super) topology: Arc<Topology>,
+    pub(super) routes: Arc<Routes>,
+    /// The digest of all that they were made of.
+    pub(super) inputs: Digest,
+    /// How far they were sought.
+    pub(super) effort: Effort,
+}
+
+/// A missing measure of the metric that ways are selected by.
+fn infinite(measure: f64) -> f64 {
+    if measure.is_nan() {
+        f64::INFINITY
+    } else {
+        measure
+    }
+}
+
+impl RoutePlan {
+    /// The best ways in the metric `select`, and the measures of `others`
+    /// along them. `names` are the borders by names that are comparable with
+    /// those of `former`.
+    pub(super) fn new(
+        select: &Measured,
+        others: &[Measured],
+        plan: &LinkPlan,
+        names: &[Vec<String>],
+        effort: Effort,
+        former: Option<&Arc<RoutePlan>>,
+    ) -> Arc<Self> {
+        let links = links(select, plan);
+        let inputs = digest(select, others, names, &plan.crossings, &links, effort);
+        if let Some(former) = former.filter(|former| former.inputs == inputs) {
+            return former.clone();
+        }
+        let inside = select.domains.iter().map(|domain| {
+            let measures = domain.between.iter().copied();
+            measures.map(infinite).collect()
+        });
+        let topology = Topology::new(inside.collect(), links);
+        let from = all_routes(&topology, others, effort);
+        let end = topology.borders() as u32;
+        let first = (0..topology.domains()).map(|domain| topology.borders_of(domain).start as u32);
+        let routes = Routes {
+            first: first.chain([end]).collect(),
+            from,
+        };
+        Arc::new(Self {
+            topology: Arc::new(topology),
+            routes: Arc::new(routes),
+            inputs,
+            effort,
+        })
+    }
+}
+
+/// The confirmed interconnects as links between numbered borders.
+fn links(select: &Measured, plan: &LinkPlan) -> Vec<Link> {
+    let mut first = vec![0];
+    for borders in &plan.borders {
+        first.push(first.last().unwrap_or(&0) + borders.len() as u32);
+    }
+    // Every border of a confirmed interconnect is among the borders.
+    let border = |(domain, pid): (usize, u32)| {
+        first[domain] + plan.borders[domain].partition_point(|border| *border < pid) as u32
+    };
+    let costs = plan.confirmed.iter().zip(&*select.links);
+    let links = costs.map(|(link, cost)| Link {
+        from: border(link.from),
+        to: border(link.to),
+        cost: infinite(*cost),
+        open_from: link.open_from,
+        open_to: link.open_to,
+    });
+    links.collect()
+}
+
+/// The digest of all that ways are made of.
+fn digest(
+    select: &Measured,
+    others: &[Measured],
+    names: &[Vec<String>],
+    crossings: &[Crossing],
+    links: &[Link],
+    effort: Effort,
+) -> Digest {
+    let mut hasher = Sha256::new();
+    let number = |hasher: &mut Sha256, n: u64| hasher.update(&n.to_le_bytes());
+    number(&mut hasher, effort.max_domains as u64);
+    number(&mut hasher, effort.max_labels);
+    number(&mut hasher, names.len() as u64);
+    for names in names {
+        number(&mut hasher, names.len() as u64);
+        for border in names {
+            hasher.update(border.as_bytes());
+            hasher.update(b"\n");
+        }
+    }
+    number(&mut hasher, links.len() as u64);
+    for (link, crossing) in links.iter().zip(crossings) {
+        number(&mut hasher, u64::from(link.from) << 32 | u64::from(link.to));
+        hasher.update(&[u8::from(link.open_from), u8::from(link.open_to)]);
+        hasher.update(crossing.id.as_str().as_bytes());
+        hasher.update(b"\n");
+    }
+    for measured in std::iter::once(select).chain(others) {
+        hasher.update(measured.metric.as_str().as_bytes());
+        hasher.update(&[b'\n', measured.rule as u8]);
+        let between = measured.domains.iter().flat_map(|domain| &*domain.between);
+        for measure in between.chain(&*measured.links) {
+            number(&mut hasher, measure.to_bits());
+        }
+    }
+    hasher.finish()
+}
+
+/// The ways from the borders of each domain.
+///
+/// Each border has the same share of all labels. What some leave is shared
+/// among the domains that it did not suffice for, which start again, as long as
+/// that is all that a border may have or at least twice as much.
+fn all_routes(topology: &Topology, others: &[Measured], effort: Effort) -> Box<[RoutesFrom]> {
+    let mut left = effort.max_labels.saturating_mul(FULL_SHARES);
+    let mut all = Vec::new();
+    all.resize_with(topology.domains(), RoutesFrom::default);
+    let mut unsettled: Vec<usize> = (0..all.len()).collect();
+    let mut former = None;
+    loop {
+        let borders = unsettled
+            .iter()
+            .map(|&from| topology.borders_of(from).len());
+        let borders = borders.sum::<usize>().max(1) as u64;
+        let share = effort.max_labels.min(left / borders);
+        let worthwhile = former.is_none_or(|former| {
+            share > former && (share == effort.max_labels || share / 2 >= former)
+        });
+        if unsettled.is_empty() || !worthwhile {
+            return all.into();
+        }
+        let effort = Effort {
+            max_labels: share,
+            ..effort
+        };
+        let from = unsettled
+            .par_iter()
+            .map(|&domain| routes_from(topology, others, domain, effort));
+        let from: Vec<(RoutesFrom, u64)> = from.collect();
+        for (domain, (routes, labels)) in unsettled.drain(..).zip(from) {
+            all[domain] = routes;
+            left -= labels;
+        }
+        unsettled.extend((0..all.len()).filter(|&from| !all[from].unsettled.is_empty()));
+        former = Some(share);
+    }
+}
+
+/// The ways from the borders of a domain, and how many labels they took.
+fn routes_from(
+    topology: &Topology,
+    others: &[Measured],
+    domain: usize,
+    effort: Effort,
+) -> (RoutesFrom, u64) {
+    let exits = topology.borders_of(domain);
+    let borders = topology.borders();
+    let mut unsettled = Vec::new();
+    let mut labels = 0;
+    let ways: Vec<Vec<Option<Way>>> = exits
+        .clone()
+        .map(|exit| {
+            let ways = topology.ways(exit as u32, effort);
+            labels += ways.labels;
+            unsettled.extend(
+                ways.unsettled
+                    .iter()
+                    .map(|&border| topology.domain_of(border)),
+            );
+            ways.to
+        })
+        .collect();
+    unsettled.sort_unstable();
+    unsettled.dedup();
+    let cells = exits.len() * borders;
+    let mut routes = RoutesFrom {
+        cost: vec![f64::INFINITY; cells].into(),
+        rank: vec![u32::MAX; cells].into(),
+        measures: others
+            .iter()
+            .map(|_| vec![f64::NAN; cells].into())
+            .collect(),
+        unsettled: unsettled.into(),
+    };
+    let mut between: Vec<(usize, &Way)> = Vec::new();
+    for to in 0..topology.domains() {
+        if to == domain || routes.unsettled.contains(&(to as u32)) {
+            continue;
+        }
+        between.clear();
+        for (exit, ways) in ways.iter().enumerate() {
+            for border in topology.borders_of(to) {
+                if let Some(way) = &ways[border] {
+                    between.push((exit * borders + border, way));
+                }
+            }
+        }
+        between.sort_unstable_by(|(_, a), (_, b)| a.cmp_at_equal_cost(b));
+        for (rank, (cell, way)) in (0..).zip(&between) {
+            routes.cost[*cell] = way.cost;
+            routes.rank[*cell] = rank;
+            for (measures, measured) in routes.measures.iter_mut().zip(others) {
+                measures[*cell] = along(topology, measured, way.links());
+            }
+        }
+    }
+    (routes, labels)
+}
+
+/// The measure along links and through the domains between them, from left to
+/// right.
+fn along(topology: &Topology, measured: &Measured, links: &[u32]) -> f64 {
+    let rule = measured.rule;
+    let mut all = links.iter();
+    let Some(first) = all.next() else {
+        return rule.identity();
+    };
+    let mut measure = measured.links[*first as usize];
+    let mut entered = topology.link(*first).to;
+    for at in all {
+        let link = topology.link(*at);
+        let domain = topology.domain_of(entered) as usize;
+        let borders = topology.borders_of(domain);
+        let row = (entered as usize - borders.start) * borders.len();
+        let inside = measured.domains[domain].between[row + link.from as usize - borders.start];
+        measure = rule.compose(measure, inside);
+        measure = rule.compose(measure, measured.links[*at as usize]);
+        entered = link.to;
+    }
+    measure
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From each of `sources` domains to T the walk that costs least passes R
+    /// twice, since R carries to T by the cheap link only what comes from W;
+    /// all have one border.
+    fn topology(sources: u32) -> Topology {
+        let [r, v, w, t] = [0, 1, 2, 3].map(|at| sources + at);
+        let link = |from, to, cost, open_from, open_to| Link {
+            from,
+            to,
+            cost,
+            open_from,
+            open_to,
+        };
+        let mut links = vec![
+            link(r, v, 0.0, true, false),
+            link(v, w, 0.0, true, false),
+            link(w, r, 0.0, true, true),
+            link(r, t, 9.0, false, false),
+            link(w, t, 20.0, true, false),
+        ];
+        links.extend((0..sources).map(|source| link(source, r, 0.0, false, false)));
+        let inside = vec![Box::from([0.0]); sources as usize + 4];
+        Topology::new(inside, links)
+    }
+
+    fn effort(max_labels: u64) -> Effort {
+        Effort {
+            max_domains: 8,
+            max_labels,
+        }
+    }
+
+    fn settled(topology: &Topology, max_labels: u64) -> usize {
+        let routes = all_routes(topology, &[], effort(max_labels));
+        routes
+            .iter()
+            .filter(|from| from.unsettled.is_empty())
+            .count()
+    }
+
+    #[test]
+    fn what_some_borders_leave_others_have() {
+        let topology = topology(10);
+        let needed = topology.ways(0, effort(u64::MAX)).labels;
+        assert!(needed > 0);
+        let domains = topology.domains();
+        assert_eq!(settled(&topology, needed), domains);
+        assert_eq!(settled(&topology, needed - 1), domains - 10);
+    }
+
+    #[test]
+    fn all_borders_together_have_some_times_the_labels_of_one() {
+        let topology = topology(100);
+        let needed = topology.ways(0, effort(u64::MAX)).labels;
+        let domains = topology.domains() as u64;
+        assert_eq!(settled(&topology, needed), domains as usize - 100);
+        let enough = needed * domains / FULL_SHARES + 1;
+        assert_eq!(settled(&topology, enough), domains as usize);
+    }
+}

@@ -1,0 +1,371 @@
+//! The merged view: domains' views joined into one.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::ident::{Digest, DomainLabel, MetricName, PidName, Sha256, Tag};
+use crate::paths::{Across, Composed, Inside, Plan, PlannedDomain, Rule};
+use crate::publish::{Costs, Origin, View, ViewName};
+
+use super::conflict::MergeConflicts;
+use super::domain::Domain;
+use super::interconnects::LinkPlan;
+use super::measures::{Former, Measured, matrix};
+use super::metrics::Offered;
+use super::network::MergedNetwork;
+use super::policy::MergePolicy;
+use super::properties::MergedProperties;
+use super::routes::{FULL_SHARES, RoutePlan};
+use crate::api::conflict::MergeConflictKind;
+use crate::api::interconnect::InterconnectStanding;
+
+/// The merged view, and what it was made of.
+#[derive(Debug)]
+pub struct Merged {
+    /// The view.
+    pub view: Arc<View>,
+    /// The paths that its costs between domains follow.
+    pub plan: Arc<Plan>,
+    /// What domains state and the view does not use.
+    pub conflicts: MergeConflicts,
+    /// All interconnects that domains declare, those of our own domain and to it first.
+    pub interconnects: Arc<[InterconnectStanding]>,
+    labels: Vec<DomainLabel>,
+    links: Arc<LinkPlan>,
+    network: Arc<MergedNetwork>,
+    properties: Arc<MergedProperties>,
+    routes: Arc<RoutePlan>,
+    measures: Measures,
+}
+
+/// Names the way of composing in the tags of composed costs: another way that
+/// gives other costs needs another name.
+const ALGORITHM: &[u8] = b"altofed merge 1\n";
+
+/// Makes the merged view over the views of domains, in whatever order they are
+/// given. `former` is the result to share with.
+///
+/// Its PIDs are `<domain>:<pid>`. Inside a domain a cost is the domain's own;
+/// between two it is composed along the path of least cost in the policy's
+/// metric over confirmed interconnects, through no domain twice.
+pub fn merged_view(domains: &[Domain], policy: &MergePolicy, former: Option<&Merged>) -> Merged {
+    let (domains, mut conflicts) = usable(domains);
+    let domains = &domains[..];
+    let offered = Offered::new(domains, policy);
+    let known = former.map(|former| &former.links);
+    let links = LinkPlan::new(domains, policy, offered.composed(policy), known);
+    let join = Join {
+        domains,
+        policy,
+        metrics: &offered.metrics,
+        links: &links,
+    };
+    let (network, between) = rayon::join(
+        || MergedNetwork::new(domains, policy, former.map(|former| &former.network)),
+        || join.between(former),
+    );
+    let properties = MergedProperties::new(
+        domains,
+        policy,
+        former.map(|former| &former.properties),
+        former.is_some_and(|former| Arc::ptr_eq(&former.network, &network)),
+    );
+    let composed = join.composed(&network, &between);
+    let costs = composed.iter();
+    let costs = costs.map(|(metric, costs)| (metric.clone(), Costs::Composed(costs.clone())));
+    let view = View::new(
+        ViewName::Merged,
+        join.origin(),
+        network.map.clone(),
+        costs.collect(),
+        properties.properties.clone(),
+        former.map(|former| &*former.view),
+    );
+
+    conflicts.append(&network.conflicts);
+    conflicts.append(&properties.conflicts);
+    conflicts.append(&links.conflicts);
+    conflicts.append(&offered.conflicts);
+    join.add_unsettled(&between.routes, &mut conflicts);
+    let plan = Plan {
+        domains: join.planned(&network.first),
+        crossings: links.crossings.clone(),
+        topology: between.routes.topology.clone(),
+        effort: policy.effort(),
+        selected: between.selected,
+        costs: composed,
+    };
+    Merged {
+        view: Arc::new(view),
+        plan: Arc::new(plan),
+        conflicts,
+        interconnects: links.standings.clone(),
+        labels: domains.iter().map(|domain| domain.label.clone()).collect(),
+        links,
+        network,
+        properties,
+        routes: between.routes,
+        measures: between.measures,
+    }
+}
+
+/// The domains that can be joined, sorted as their PIDs are to be.
+fn usable(domains: &[Domain]) -> (Vec<&Domain>, MergeConflicts) {
+    let mut conflicts = MergeConflicts::default();
+    let mut usable: Vec<&Domain> = domains.iter().collect();
+    usable.sort_by_cached_key(|domain| (format!("{}:", domain.label), domain.digest.clone()));
+    let mut leave_out = |domain: &Domain, subject: String, detail: &str| {
+        conflicts.add(MergeConflictKind::Domain, &domain.label, || {
+            (None, subject, detail.to_owned())
+        });
+    };
+    usable.dedup_by(|next, first| {
+        let again = next.label == first.label;
+        if again {
+            let detail = "another view of this domain is used; give each domain once";
+            leave_out(next, next.digest.to_string(), detail);
+        }
+        again
+    });
+    usable.retain(|domain| {
+        let max = domain.label.max_pid_len();
+        let pids = domain.view.network().pids().names().iter();
+        let mut long = pids.filter(|pid| pid.as_str().len() > max);
+        match long.next() {
+            None => true,
+            Some(pid) => {
+                let detail = "the PID name is too long to have the label put before it";
+                leave_out(domain, pid.to_string(), detail);
+                false
+            }
+        }
+    });
+    (usable, conflicts)
+}
+
+/// The measures of all metrics that are composed.
+#[derive(Debug)]
+struct Measures {
+    /// Of the one that paths are selected by.
+    select: Measured,
+    others: Vec<Measured>,
+}
+
+/// What there is between domains.
+struct Between {
+    routes: Arc<RoutePlan>,
+    /// In the metric that paths are selected by.
+    selected: Across,
+    /// In each other metric that is composed.
+    others: BTreeMap<MetricName, Across>,
+    measures: Measures,
+}
+
+impl Measures {
+    fn all(&self) -> impl Iterator<Item = &Measured> {
+        std::iter::once(&self.select).chain(&self.others)
+    }
+
+    /// Whether all between borders is the very same.
+    fn same_between(&self, other: &Measures) -> bool {
+        self.others.len() == other.others.len()
+            && self.all().zip(other.all()).all(|(a, b)| a.same_between(b))
+    }
+}
+
+/// What is joined.
+struct Join<'a> {
+    domains: &'a [&'a Domain],
+    policy: &'a MergePolicy,
+    metrics: &'a BTreeSet<MetricName>,
+    links: &'a Arc<LinkPlan>,
+}
+
+impl Join<'_> {
+    fn between(&self, former: Option<&Merged>) -> Between {
+        let measures = self.measures(former);
+        let routes = self.routes(&measures, former);
+        let selected = Across {
+            rule: Rule::Add,
+            routes: routes.routes.clone(),
+            select: measures.select.accesses(),
+            other: None,
+        };
+        let others = measures.others.iter().enumerate();
+        let others = others.map(|(place, measured)| {
+            let in_metric = Across {
+                rule: measured.rule,
+                other: Some((place, measured.accesses())),
+                ..selected.clone()
+            };
+            (measured.metric.clone(), in_metric)
+        });
+        Between {
+            others: others.collect(),
+            routes,
+            selected,
+            measures,
+        }
+    }
+
+    /// The measures of all metrics that are composed, shared with `former`.
+    fn measures(&self, former: Option<&Merged>) -> Measures {
+        let places = former
+            .iter()
+            .flat_map(|former| former.labels.iter().zip(0..));
+        let places: HashMap<&DomainLabel, usize> = places.collect();
+        let measured = |metric: &MetricName, rule| {
+            let known = former.and_then(|former| {
+                let known = former.measures.all().find(|known| known.metric == *metric);
+                Some(Former {
+                    measured: known?,
+                    places: &places,
+                    same_links: Arc::ptr_eq(&former.links, self.links),
+                })
+            });
+            Measured::new(metric, rule, self.domains, self.policy, self.links, known)
+        };
+        let others = self.metrics.iter();
+        let others = others.filter(|metric| **metric != self.policy.select_by);
+        Measures {
+            select: measured(&self.policy.select_by, Rule::Add),
+            others: others
+                .filter_map(|metric| Some(measured(metric, self.policy.rule(metric)?)))
+                .collect(),
+        }
+    }
+
+    fn routes(&self, measures: &Measures, former: Option<&Merged>) -> Arc<RoutePlan> {
+        let effort = self.policy.effort();
+        let same = |former: &&Merged| {
+            former.routes.effort == effort
+                && Arc::ptr_eq(&former.links, self.links)
+                && former.measures.same_between(measures)
+        };
+        if let Some(former) = former.filter(same) {
+            return former.routes.clone();
+        }
+        RoutePlan::new(
+            &measures.select,
+            &measures.others,
+            self.links,
+            &self.border_names(),
+            effort,
+            former.map(|former| &former.routes),
+        )
+    }
+
+    /// The costs in every metric that is offered.
+    fn composed(
+        &self,
+        network: &MergedNetwork,
+        between: &Between,
+    ) -> BTreeMap<MetricName, Arc<Composed>> {
+        let inputs = self.digest(network.map.tag(), &between.routes.inputs);
+        let composed = |metric: &MetricName| {
+            let across = match *metric == self.policy.select_by {
+                true => Some(between.selected.clone()),
+                false => between.others.get(metric).cloned(),
+            };
+            let composed = Composed {
+                tag: Digest::of_parts(&[inputs.as_bytes(), metric.as_str().as_bytes()]).into(),
+                size: network.map.pids().len(),
+                domains: self.inside(metric, &network.first),
+                across,
+            };
+            (metric.clone(), Arc::new(composed))
+        };
+        self.metrics.iter().map(composed).collect()
+    }
+
+    fn scale(&self, domain: &Domain, metric: &MetricName) -> f64 {
+        self.policy.scale(&domain.label, metric)
+    }
+
+    /// The borders by names that hold beyond this merge.
+    fn border_names(&self) -> Vec<Vec<String>> {
+        let named = self.domains.iter().zip(&self.links.borders);
+        let names = named.map(|(domain, borders)| {
+            let pids = domain.view.network().pids();
+            let pid = |pid: &u32| pids.name(*pid).map_or("", PidName::as_str);
+            let names = borders.iter().map(pid);
+            names.map(|pid| format!("{}:{pid}", domain.label)).collect()
+        });
+        names.collect()
+    }
+
+    /// The domains' own costs in a metric.
+    fn inside(&self, metric: &MetricName, first: &[usize]) -> Box<[Inside]> {
+        let domains = self.domains.iter().zip(first);
+        let inside = domains.map(|(domain, &first)| Inside {
+            first,
+            pids: domain.view.network().pids().len(),
+            costs: matrix(domain, metric),
+            scale: self.scale(domain, metric),
+        });
+        inside.collect()
+    }
+
+    fn planned(&self, first: &[usize]) -> Box<[PlannedDomain]> {
+        let domains = self.domains.iter().zip(first).zip(&self.links.borders);
+        let planned = domains.map(|((domain, &first), borders)| PlannedDomain {
+            label: domain.label.clone(),
+            first,
+            pids: domain.view.network().pids().clone(),
+            borders: borders.clone(),
+            serial: domain.view.origin().serial,
+            received: domain.view.origin().received,
+        });
+        planned.collect()
+    }
+
+    /// The digest of all that the view's costs are made of.
+    fn digest(&self, network: &Tag, routes: &Digest) -> Digest {
+        let mut hasher = Sha256::new();
+        hasher.update(ALGORITHM);
+        for text in [network.as_str(), self.policy.select_by.as_str()] {
+            hasher.update(text.as_bytes());
+            hasher.update(b"\n");
+        }
+        hasher.update(routes.as_bytes());
+        for domain in self.domains {
+            for text in [domain.label.as_str(), domain.digest.as_str()] {
+                hasher.update(text.as_bytes());
+                hasher.update(b"\n");
+            }
+            let scale = self.scale(domain, &MetricName::routingcost());
+            hasher.update(&scale.to_bits().to_le_bytes());
+        }
+        hasher.finish()
+    }
+
+    fn add_unsettled(&self, routes: &RoutePlan, conflicts: &mut MergeConflicts) {
+        for (domain, from) in self.domains.iter().zip(&routes.routes.from) {
+            for to in from.unsettled.iter().map(|&to| self.domains[to as usize]) {
+                conflicts.add(MergeConflictKind::UnsettledPair, &domain.label, || {
+                    let detail = format!(
+                        "{} labels for a border, and {FULL_SHARES} times as many for all, do not suffice to find the best paths to domain {}; raise max_labels",
+                        self.policy.max_labels, to.label
+                    );
+                    (Some(to.label.clone()), to.label.to_string(), detail)
+                });
+            }
+        }
+    }
+
+    /// The serial of our own domain, and when the newest part was received.
+    fn origin(&self) -> Origin {
+        let own = self
+            .domains
+            .iter()
+            .find(|domain| domain.label == self.policy.own);
+        let received = self
+            .domains
+            .iter()
+            .map(|domain| domain.view.origin().received);
+        Origin {
+            serial: own.map_or(0, |own| own.view.origin().serial),
+            received: received.max().unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The union of what all sources say of the costs in one metric.
+
+use std::sync::Arc;
+
+use crate::alto::cost::CostTable;
+use crate::ident::{MetricName, PidName, SourceName};
+use crate::net::{Matrix, PidIndex, Row};
+
+use super::conflict::Conflicts;
+use crate::api::conflict::{Conflict, ConflictKind};
+use crate::compile::facts::{Facts, Policy};
+
+/// Joins the costs of all sources in a metric into a matrix over `pids`. A pair
+/// that two state has the cost of the stronger; what names a PID that is not
+/// there is left out. Where one source states just these PIDs, its matrix is
+/// shared.
+pub fn union_costs(
+    facts: &Facts,
+    policy: &Policy,
+    metric: &MetricName,
+    pids: &PidIndex,
+) -> (Arc<Matrix>, Conflicts) {
+    let stated = facts.by_strength(policy, |source| source.costs.get(metric));
+    if let [(_, only)] = stated.as_slice()
+        && *only.body.srcs == *pids
+        && *only.body.dsts == *pids
+    {
+        return (only.body.cells.clone(), Conflicts::default());
+    }
+    let mut join = Join {
+        metric,
+        pids,
+        cells: Matrix::new(pids.len(), pids.len()),
+        placed: Vec::new(),
+        conflicts: Conflicts::default(),
+    };
+    for (source, table) in stated {
+        join.add(source, &table.body);
+    }
+    (Arc::new(join.cells), join.conflicts)
+}
+
+struct Join<'a> {
+    metric: &'a MetricName,
+    pids: &'a PidIndex,
+    cells: Matrix,
+    /// The sources so far, the strongest first, and their tables.
+    placed: Vec<(&'a SourceName, &'a CostTable)>,
+    conflicts: Conflicts,
+}
+
+impl<'a> Join<'a> {
+    fn add(&mut self, source: &'a SourceName, table: &'a CostTable) {
+        let dsts = table.dsts.names().iter();
+        let columns: Vec<Option<u32>> = dsts.map(|dst| self.pids.get(dst.as_str())).collect();
+        for (src, row) in table.rows() {
+            let Some(place) = self.pids.get(src.as_str()) else {
+                for (column, _) in row.costs() {
+                    self.dangles(source, table, src, column, src);
+                }
+                continue;
+            };
+            for (column, _) in row.costs().filter(|(column, _)| columns[*column].is_none()) {
+                let dst = &table.dsts.names()[column];
+                self.dangles(source, table, src, column, dst);
+            }
+            let row = row.moved(&columns, self.pids.len());
+            let place = place as usize;
+            let row = match self.cells.row(place).is_empty() {
+                true => row,
+                false => self.joined(place, &row, source),
+            };
+            self.cells.set_row(place, row);
+        }
+        self.placed.push((source, table));
+    }
+
+    /// The costs from a PID so far with those of a weaker source.
+    fn joined(&mut self, src: usize, weaker: &Row, source: &SourceName) -> Row {
+        let mut cells = Vec::new();
+        self.cells.row(src).copy_to(self.pids.len(), &mut cells);
+        for (dst, cost) in weaker.costs() {
+            let used = &mut cells[dst];
+            if used.is_nan() {
+                *used = cost;
+            } else if *used != cost {
+                let used = *used;
+                self.differs((src, dst), (used, cost), source);
+            }
+        }
+        Row::of(&cells)
+    }
+
+    /// Notes that a source states a cost of a PID that is not there.
+    fn dangles(
+        &mut self,
+        source: &SourceName,
+        table: &CostTable,
+        src: &PidName,
+        column: usize,
+        unknown: &PidName,
+    ) {
+        self.conflicts.add(ConflictKind::Dangling, || Conflict {
+            kind: ConflictKind::Dangling,
+            subject: format!("{} {src} {}", self.metric, table.dsts.names()[column]),
+            kept: None,
+            dropped: source.clone(),
+            detail: format!("no network map has PID {unknown}"),
+        });
+    }
+
+    /// Notes that a source states another cost than is used.
+    fn differs(&mut self, pair: (usize, usize), (used, cost): (f64, f64), source: &SourceName) {
+        let (pids, placed) = (self.pids.names(), &self.placed);
+        let (src, dst) = (&pids[pair.0], &pids[pair.1]);
+        self.conflicts.add(ConflictKind::Cost, || {
+            let states =
+                |(_, table): &&(_, &CostTable)| table.get(src.as_str(), dst.as_str()).is_some();
+            let first = placed.iter().find(states);
+            Conflict {
+                kind: ConflictKind::Cost,
+                subject: format!("{} {src} {dst}", self.metric),
+                kept: first.map(|(source, _)| (*source).clone()),
+                dropped: source.clone(),
+                detail: format!("{used} is used, {cost} is not"),
+            }
+        });
+    }
+}

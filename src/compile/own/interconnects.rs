@@ -1,0 +1,53 @@
+//! The union of what all sources say of the links to other domains.
+
+use std::collections::BTreeMap;
+
+use crate::ident::{InterconnectId, SourceName};
+
+use super::conflict::Conflicts;
+use super::network::NetworkUnion;
+use crate::api::conflict::{Conflict, ConflictKind};
+use crate::compile::facts::{Facts, Interconnects, Policy};
+
+/// Joins the interconnects of all sources: of two under one id the stronger's
+/// is used, and one whose border is not there is left out.
+pub fn union_interconnects(
+    facts: &Facts,
+    policy: &Policy,
+    network: &NetworkUnion,
+) -> (Interconnects, Conflicts) {
+    let mut joined = Interconnects::new();
+    let mut owners: BTreeMap<&InterconnectId, &SourceName> = BTreeMap::new();
+    let mut conflicts = Conflicts::default();
+    for (source, stated) in facts.by_strength(policy, |source| source.interconnects.as_ref()) {
+        for (id, link) in stated.body.iter() {
+            if network.pids().get(link.border.as_str()).is_none() {
+                conflicts.add(ConflictKind::Dangling, || Conflict {
+                    kind: ConflictKind::Dangling,
+                    subject: id.to_string(),
+                    kept: None,
+                    dropped: source.clone(),
+                    detail: format!("no network map has its border, PID {}", link.border),
+                });
+                continue;
+            }
+            match owners.get(id) {
+                None => {
+                    owners.insert(id, source);
+                    joined.insert(id.clone(), link.clone());
+                }
+                Some(kept) if joined.get(id) != Some(link) => {
+                    conflicts.add(ConflictKind::Interconnect, || Conflict {
+                        kind: ConflictKind::Interconnect,
+                        subject: id.to_string(),
+                        kept: Some((*kept).clone()),
+                        dropped: source.clone(),
+                        detail: format!("{kept} and {source} state it differently"),
+                    });
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    (joined, conflicts)
+}

@@ -1,0 +1,122 @@
+//! The union of what all sources say of PIDs and prefixes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::alto::network::{AddressGroup, Groups};
+use crate::ident::{Family, PidName, SourceName};
+use crate::net::{Lpm, PidIndex};
+
+use super::conflict::Conflicts;
+use crate::api::conflict::{Conflict, ConflictKind};
+use crate::compile::facts::{Facts, Policy};
+
+/// The PIDs of our domain, as stated by all sources together.
+#[derive(Debug, Default)]
+pub struct NetworkUnion {
+    pids: Arc<PidIndex>,
+    groups: Vec<Arc<AddressGroup>>,
+    lpm: Arc<Lpm>,
+    conflicts: Conflicts,
+}
+
+impl NetworkUnion {
+    /// Joins the network maps of all sources. A prefix that two state in
+    /// different PIDs belongs to the PID of the stronger.
+    pub fn new(facts: &Facts, policy: &Policy) -> Self {
+        let stated = facts.by_strength(policy, |source| source.network.as_ref());
+        let (groups, conflicts) = match stated.as_slice() {
+            [(_, only)] => (Groups::clone(&only.body), Conflicts::default()),
+            many => {
+                let bodies = many.iter().map(|(source, stated)| (*source, &*stated.body));
+                join(bodies)
+            }
+        };
+        let (names, groups): (Vec<PidName>, Vec<Arc<AddressGroup>>) = groups.into_iter().unzip();
+        let pids = Arc::new(PidIndex::new(names));
+        let places = (0..).zip(&groups);
+        let prefixes =
+            places.flat_map(|(index, group)| group.prefixes().map(move |net| (net, index)));
+        let lpm = Lpm::build(prefixes).expect("a document has a prefix once and a join keeps one");
+        Self {
+            pids,
+            groups,
+            lpm: Arc::new(lpm),
+            conflicts,
+        }
+    }
+
+    /// The PIDs in canonical order.
+    pub fn pids(&self) -> &Arc<PidIndex> {
+        &self.pids
+    }
+
+    /// The prefixes of each PID, by index.
+    pub fn groups(&self) -> &[Arc<AddressGroup>] {
+        &self.groups
+    }
+
+    /// Every PID with its prefixes.
+    pub fn members(&self) -> impl Iterator<Item = (&PidName, &Arc<AddressGroup>)> {
+        self.pids.names().iter().zip(&self.groups)
+    }
+
+    /// From addresses to PIDs.
+    pub fn lpm(&self) -> &Arc<Lpm> {
+        &self.lpm
+    }
+
+    /// The prefixes that had to give way.
+    pub fn conflicts(&self) -> &Conflicts {
+        &self.conflicts
+    }
+
+    /// How many prefixes there are.
+    pub fn prefix_count(&self) -> usize {
+        self.groups.iter().map(|group| group.len()).sum()
+    }
+
+    /// The families that have prefixes, none of which covers all addresses;
+    /// RFC 7285 §11.2.1.6 wants them covered.
+    pub fn uncovered(&self) -> impl Iterator<Item = Family> + '_ {
+        let present = |family: &Family| !self.lpm.is_empty(*family);
+        Family::ALL
+            .into_iter()
+            .filter(present)
+            .filter(|family| !self.lpm.covers(*family))
+    }
+}
+
+/// Joins network maps, the strongest first.
+fn join<'f>(stated: impl Iterator<Item = (&'f SourceName, &'f Groups)>) -> (Groups, Conflicts) {
+    let mut joined: BTreeMap<&PidName, AddressGroup> = BTreeMap::new();
+    let mut owners: HashMap<IpNet, (&PidName, &SourceName)> = HashMap::new();
+    let mut conflicts = Conflicts::default();
+    for (source, groups) in stated {
+        for (pid, group) in groups {
+            let joined = joined.entry(pid).or_default();
+            for net in group.prefixes() {
+                match owners.get(&net) {
+                    None => {
+                        owners.insert(net, (pid, source));
+                        joined.insert(net);
+                    }
+                    Some((owner, _)) if *owner == pid => {}
+                    Some((owner, kept)) => conflicts.add(ConflictKind::Prefix, || Conflict {
+                        kind: ConflictKind::Prefix,
+                        subject: net.to_string(),
+                        kept: Some((*kept).clone()),
+                        dropped: source.clone(),
+                        detail: format!("{kept} has it in PID {owner}, {source} in PID {pid}"),
+                    }),
+                }
+            }
+        }
+    }
+    let owned = joined
+        .into_iter()
+        .map(|(pid, group)| (pid.clone(), Arc::new(group)));
+    (owned.collect(), conflicts)
+}

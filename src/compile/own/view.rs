@@ -1,0 +1,215 @@
+//! The view of our own domain.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::alto::network::AddressGroup;
+use crate::alto::property::PropertyMap;
+use crate::ident::{Family, MetricName, PidName, Sha256, SourceName, Tag};
+use crate::net::{Matrix, PidIndex};
+use crate::publish::{Costs, Lookup, NetworkMap, Origin, Properties, View, ViewName};
+
+use super::conflict::Conflicts;
+use super::costs::union_costs;
+use super::interconnects::union_interconnects;
+use super::network::NetworkUnion;
+use super::properties::union_properties;
+use crate::compile::completion::{DEFAULT_PID, everything};
+use crate::compile::facts::{Facts, Interconnects, Policy, SourceFacts, Stated};
+
+/// Our domain, compiled.
+pub struct Compiled {
+    /// Its view.
+    pub view: Arc<View>,
+    /// Its links to other domains.
+    pub interconnects: Arc<Interconnects>,
+    /// What could not be used.
+    pub conflicts: Conflicts,
+    /// The digest of all that the domain states.
+    pub digest: Tag,
+    union: Arc<NetworkUnion>,
+    policy: Policy,
+    metrics: BTreeMap<MetricName, Metric>,
+    property_inputs: Inputs,
+    property_conflicts: Conflicts,
+}
+
+/// The documents that something was made of: each source, the strongest first,
+/// and the revision that stated its document.
+type Inputs = Vec<(SourceName, u64)>;
+
+/// The costs in one metric, and what they were made of.
+#[derive(Clone)]
+struct Metric {
+    inputs: Inputs,
+    matrix: Arc<Matrix>,
+    conflicts: Conflicts,
+}
+
+/// Compiles the facts of our domain. `union` is the union of its network maps;
+/// `former` the result to share with.
+pub fn domain_view(
+    facts: &Facts,
+    union: &Arc<NetworkUnion>,
+    policy: &Policy,
+    received: Timestamp,
+    former: Option<&Compiled>,
+) -> Compiled {
+    let former = former.filter(|former| former.policy == *policy);
+    let kept = former.filter(|former| Arc::ptr_eq(&former.union, union));
+    let network = match kept {
+        Some(former) => former.view.network().clone(),
+        None => Arc::new(complete(union)),
+    };
+    let mut conflicts = union.conflicts().clone();
+
+    let mut metrics = BTreeMap::new();
+    let routingcost = MetricName::routingcost();
+    for metric in facts.metrics().chain([&routingcost]) {
+        if metrics.contains_key(metric) {
+            continue;
+        }
+        let inputs = inputs(facts, policy, |source| source.costs.get(metric));
+        let known = kept.and_then(|former| former.metrics.get(metric));
+        let compiled = match known.filter(|known| known.inputs == inputs) {
+            Some(known) => known.clone(),
+            None => {
+                let (matrix, conflicts) = union_costs(facts, policy, metric, network.pids());
+                Metric {
+                    inputs,
+                    matrix,
+                    conflicts,
+                }
+            }
+        };
+        conflicts.append(&compiled.conflicts);
+        metrics.insert(metric.clone(), compiled);
+    }
+
+    let property_inputs = inputs(facts, policy, |source| source.properties.as_ref());
+    let (properties, property_conflicts) =
+        match kept.filter(|former| former.property_inputs == property_inputs) {
+            Some(former) => (
+                former.view.properties().clone(),
+                former.property_conflicts.clone(),
+            ),
+            None => {
+                let (map, conflicts): (PropertyMap, _) = union_properties(facts, policy, union);
+                (Arc::new(Properties::new(map)), conflicts)
+            }
+        };
+    conflicts.append(&property_conflicts);
+    let (interconnects, link_conflicts) = union_interconnects(facts, policy, union);
+    conflicts.append(&link_conflicts);
+
+    let dense = |metric: &Metric| Costs::Dense(metric.matrix.clone());
+    let costs = metrics
+        .iter()
+        .map(|(name, metric)| (name.clone(), dense(metric)));
+    let view = View::new(
+        ViewName::Domain(policy.domain.clone()),
+        Origin {
+            serial: facts.revision,
+            received,
+        },
+        network,
+        costs.collect(),
+        properties,
+        former.map(|former| &*former.view),
+    );
+    Compiled {
+        view: Arc::new(view),
+        interconnects: Arc::new(interconnects),
+        conflicts,
+        digest: digest(facts, policy),
+        union: union.clone(),
+        policy: policy.clone(),
+        metrics,
+        property_inputs,
+        property_conflicts,
+    }
+}
+
+fn inputs<'f, T: 'f>(
+    facts: &'f Facts,
+    policy: &Policy,
+    document: impl Fn(&'f SourceFacts) -> Option<&'f Stated<T>>,
+) -> Inputs {
+    let stated = facts.by_strength(policy, document).into_iter();
+    stated
+        .map(|(source, stated)| (source.clone(), stated.revision))
+        .collect()
+}
+
+/// The digest of all documents, by their tags; those of one kind in the order in
+/// which they win over each other.
+fn digest(facts: &Facts, policy: &Policy) -> Tag {
+    let mut hasher = Sha256::new();
+    let mut add = |kind: &str, tags: Vec<&Tag>| {
+        for tag in tags {
+            hasher.update(format!("{kind} {tag}\n").as_bytes());
+        }
+    };
+    add(
+        "network",
+        tags(facts, policy, |source| source.network.as_ref()),
+    );
+    for metric in facts.metrics() {
+        add(
+            metric.as_str(),
+            tags(facts, policy, |source| source.costs.get(metric)),
+        );
+    }
+    add(
+        "properties",
+        tags(facts, policy, |source| source.properties.as_ref()),
+    );
+    let links = tags(facts, policy, |source| source.interconnects.as_ref());
+    add("interconnects", links);
+    hasher.finish().into()
+}
+
+fn tags<'f, T: 'f>(
+    facts: &'f Facts,
+    policy: &Policy,
+    document: impl Fn(&'f SourceFacts) -> Option<&'f Stated<T>>,
+) -> Vec<&'f Tag> {
+    let stated = facts.by_strength(policy, document).into_iter();
+    stated.map(|(_, stated)| &stated.tag).collect()
+}
+
+/// The network map of a union, with what RFC 7285 §11.2.1.6 wants: every
+/// address of a family that has prefixes belongs to some PID.
+fn complete(union: &NetworkUnion) -> NetworkMap {
+    let missing: Vec<Family> = union.uncovered().collect();
+    let mut lookup = Lookup {
+        lpm: union.lpm().clone(),
+        ..Lookup::default()
+    };
+    let default = match PidName::new(DEFAULT_PID) {
+        Ok(name) if !missing.is_empty() => name,
+        _ => return NetworkMap::new(union.pids().clone(), union.groups().to_vec(), lookup),
+    };
+    let mut groups = union.groups().to_vec();
+    let mut pids = union.pids().clone();
+    let place = match pids.get(DEFAULT_PID) {
+        Some(place) => place,
+        None => {
+            let names = pids.names().iter().cloned().chain([default]);
+            pids = Arc::new(PidIndex::new(names.collect()));
+            let place = pids.get(DEFAULT_PID).unwrap_or_default();
+            groups.insert(place as usize, Arc::default());
+            lookup.inserted = Some(place);
+            place
+        }
+    };
+    let mut group = AddressGroup::clone(&groups[place as usize]);
+    for family in missing {
+        group.insert(everything(family));
+        lookup.uncovered[family as usize] = Some(place);
+    }
+    groups[place as usize] = Arc::new(group);
+    NetworkMap::new(pids, groups, lookup)
+}

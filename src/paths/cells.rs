@@ -1,0 +1,257 @@
+//! The costs of the merged view in one metric: factored, a cell computed when
+//! asked.
+//!
+//! From PID *a* to PID *b* of another domain it is the least, over the borders
+//! *e* of a's domain and *f* of b's, of `access(a, e) + way(e, f) + access(f, b)`
+//! in the metric that ways are selected by; every other metric is composed
+//! along the way that this chooses. For one *a* and *f* the choice of *e* is the
+//! same for every *b*, so that a row of cells takes one addition and one
+//! comparison for each cell and *f*.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::ident::Tag;
+use crate::net::Matrix;
+
+use super::access::{Access, LANES};
+use super::across::{Across, Lead};
+use super::algebra::Rule;
+use super::onward::Onward;
+
+/// The costs of the merged view in one metric.
+#[derive(Debug)]
+pub struct Composed {
+    /// The hash of all that the costs are made of.
+    pub tag: Tag,
+    /// How many PIDs the view has.
+    pub size: usize,
+    /// The domains, in the order of their PIDs.
+    pub domains: Box<[Inside]>,
+    /// What leads from domain to domain; none for a metric that is not
+    /// composed.
+    pub across: Option<Across>,
+}
+
+/// The costs inside one domain.
+#[derive(Debug, Clone)]
+pub struct Inside {
+    /// The index of the domain's first PID.
+    pub first: usize,
+    /// How many PIDs it has.
+    pub pids: usize,
+    /// Its costs, if it has this metric.
+    pub costs: Option<Arc<Matrix>>,
+    /// What its costs are multiplied by.
+    pub scale: f64,
+}
+
+/// Writes the least cost over borders with these starts to every PID of a
+/// domain.
+fn fill_selected(starts: &[f64], select: &Access, out: &mut [f64]) {
+    in_lanes(out, |first| {
+        let mut least = [f64::INFINITY; LANES];
+        let mut scratch = [f64::NAN; LANES];
+        for (border, start) in starts.iter().enumerate() {
+            let access = select.lanes(border, first, &mut scratch);
+            for (least, access) in least.iter_mut().zip(access) {
+                let cost = start + access;
+                *least = if cost < *least { cost } else { *least };
+            }
+        }
+        least.map(|cost| cost / 1000.0 + cost * 0.0)
+    });
+}
+
+/// Writes the costs in another metric over the best of the leads to every PID
+/// of a domain.
+fn fill_other(leads: &[Lead], select: &Access, by: &Access, out: &mut [f64], rule: Rule) {
+    // The rule is known to each loop, so that it has no branch.
+    match rule {
+        Rule::Add => fill_by(leads, select, by, out, Rule::Add),
+        Rule::Smaller => fill_by(leads, select, by, out, Rule::Smaller),
+        Rule::Loss => fill_by(leads, select, by, out, Rule::Loss),
+    }
+}
+
+#[inline(always)]
+fn fill_by(leads: &[Lead], select: &Access, by: &Access, out: &mut [f64], rule: Rule) {
+    in_lanes(out, |first| {
+        let mut least = [f64::INFINITY; LANES];
+        let mut measures = [f64::NAN.to_bits(); LANES];
+        let mut scratch = [[f64::NAN; LANES]; 2];
+        let [of_select, of_other] = &mut scratch;
+        for lead in leads {
+            let access = select.lanes(lead.to, first, of_select);
+            let then = by.lanes(lead.to, first, of_other);
+            for lane in 0..LANES {
+                let cost = lead.cost + access[lane];
+                let measure = rule.join(lead.other, then[lane]).to_bits();
+                // By a mask, since a choice between doubles becomes a branch.
+                let better = u64::from(cost < least[lane]).wrapping_neg();
+                measures[lane] = measure & better | measures[lane] & !better;
+                least[lane] = if cost < least[lane] {
+                    cost
+                } else {
+                    least[lane]
+                };
+            }
+        }
+        measures.map(|measure| rule.cost(f64::from_bits(measure)))
+    });
+}
+
+/// Computes cells together, given the place of the first.
+#[inline(always)]
+fn in_lanes(out: &mut [f64], cells: impl Fn(usize) -> [f64; LANES]) {
+    let (whole, rest) = out.as_chunks_mut::<LANES>();
+    let mut first = 0;
+    for out in whole {
+        *out = cells(first);
+        first += LANES;
+    }
+    if !rest.is_empty() {
+        rest.copy_from_slice(&cells(first)[..rest.len()]);
+    }
+}
+
+impl Composed {
+    /// About how many bytes of memory it takes beside another, which may share parts with it.
+    pub fn bytes_beside(&self, other: Option<&Composed>) -> usize {
+        let mut shared: HashSet<*const u8> = HashSet::new();
+        for part in other.iter().flat_map(|other| other.parts()) {
+            shared.insert(part.0);
+        }
+        let own = self.parts().filter(|(part, _)| shared.insert(*part));
+        own.map(|(_, bytes)| bytes).sum()
+    }
+
+    /// What it is made of and others may share: where it lies, and its bytes.
+    fn parts(&self) -> impl Iterator<Item = (*const u8, usize)> {
+        let matrices = self
+            .domains
+            .iter()
+            .filter_map(|domain| domain.costs.as_ref());
+        let matrices = matrices.map(|costs| (Arc::as_ptr(costs).cast(), costs.heap_bytes()));
+        let access = |access: &Arc<Access>| (Arc::as_ptr(access).cast(), access.heap_bytes());
+        let across = self.across.iter().flat_map(move |across| {
+            let routes = (
+                Arc::as_ptr(&across.routes).cast(),
+                across.routes.heap_bytes(),
+            );
+            let other = across.other.iter().flat_map(|(_, other)| other.iter());
+            let all = across.select.iter().chain(other).map(access);
+            all.chain([routes])
+        });
+        matrices.chain(across)
+    }
+
+    /// The domain of a PID, and the PID's place in it.
+    pub(super) fn place(&self, pid: usize) -> Option<(usize, usize)> {
+        let next = self.domains.partition_point(|domain| domain.first <= pid);
+        let domain = next.checked_sub(1)?;
+        let place = pid - self.domains[domain].first;
+        (place < self.domains[domain].pids).then_some((domain, place))
+    }
+
+    /// The steps that it takes at most to know what leads on from a PID. There are as many again
+    /// for each cell as [`Self::steps_to`] says.
+    pub fn steps_from(&self, src: u32) -> u64 {
+        let steps = self.across.as_ref().zip(self.place(src as usize));
+        steps.map_or(0, |(across, (from, _))| across.steps_from(from))
+    }
+
+    /// The steps that a cell takes in the column of a PID.
+    pub fn steps_to(&self, dst: u32) -> u64 {
+        let steps = self.across.as_ref().zip(self.place(dst as usize));
+        steps.map_or(0, |(across, (to, _))| across.steps_to(to))
+    }
+
+    /// Writes the costs from `src` to every PID; the steps that it took.
+    ///
+    /// # Panics
+    /// `out` has not one place for each PID.
+    pub fn fill_row(&self, src: usize, out: &mut [f64]) -> u64 {
+        assert_eq!(out.len(), self.size, "a row has a cell for each PID");
+        let Some((from, a)) = self.place(src) else {
+            out.fill(f64::NAN);
+            return 0;
+        };
+        let across = self.across.as_ref();
+        let mut steps = across.map_or(0, |across| across.steps_from(from));
+        let (mut leads, mut starts) = (Vec::new(), Vec::new());
+        if let Some(across) = self.across.as_ref().filter(|across| across.other.is_none()) {
+            across.starts(from, a, &mut starts);
+        }
+        let mut filled = 0;
+        for (to, domain) in self.domains.iter().enumerate() {
+            // What lies between domains belongs to none.
+            out[filled..domain.first].fill(f64::NAN);
+            filled = domain.first + domain.pids;
+            let out = &mut out[domain.first..filled];
+            match &self.across {
+                _ if to == from => domain.fill_row(a, out),
+                None => out.fill(f64::NAN),
+                Some(across) => {
+                    steps += across.steps_to(to) * out.len() as u64;
+                    match &across.other {
+                        None => {
+                            let starts = &starts[across.routes.borders_of(to)];
+                            fill_selected(starts, &across.select[to], out);
+                        }
+                        Some((_, by)) => {
+                            across.leads(from, a, to, &mut leads);
+                            fill_other(&leads, &across.select[to], &by[to], out, across.rule);
+                        }
+                    }
+                }
+            }
+        }
+        out[filled..].fill(f64::NAN);
+        steps
+    }
+
+    /// Writes the costs from each of `srcs` to each of `dsts`, row by row. An
+    /// index that no PID has yields no cost. `onward` is what the last rows went by.
+    pub fn gather(&self, srcs: &[u32], dsts: &[u32], out: &mut Vec<f64>, onward: &mut Onward) {
+        out.clear();
+        out.reserve(srcs.len() * dsts.len());
+        let places: Vec<_> = dsts.iter().map(|&dst| self.place(dst as usize)).collect();
+        for &src in srcs {
+            let Some((from, a)) = self.place(src as usize) else {
+                out.extend(dsts.iter().map(|_| f64::NAN));
+                continue;
+            };
+            let across = self.across.as_ref();
+            if let Some(across) = across {
+                onward.start(across, from, a);
+            }
+            out.extend(places.iter().map(|place| match (*place, across) {
+                (Some((to, b)), _) if to == from => self.domains[from].cost(a, b),
+                (Some((to, b)), Some(across)) => onward.cost(across, to, b),
+                _ => f64::NAN,
+            }));
+        }
+    }
+}
+
+impl Inside {
+    /// The cost from PID to PID.
+    pub(super) fn cost(&self, a: usize, b: usize) -> f64 {
+        let cost = self.costs.as_ref().and_then(|costs| costs.get(a, b));
+        cost.map_or(f64::NAN, |cost| cost * self.scale)
+    }
+
+    /// Writes the costs from a PID to every PID of the domain.
+    fn fill_row(&self, a: usize, out: &mut [f64]) {
+        match &self.costs {
+            None => out.fill(f64::NAN),
+            Some(costs) => {
+                costs.row(a).fill(out);
+                if self.scale != 1.0 {
+                    out.iter_mut().for_each(|cost| *cost *= self.scale);
+                }
+            }
+        }
+    }
+}

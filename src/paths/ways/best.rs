@@ -1,0 +1,57 @@
+//! The best ways from one border to all others.
+
+use super::search::{OutOfLabels, Search};
+use super::walks::Walks;
+use super::way::{Effort, Way};
+use crate::paths::borders::Topology;
+
+/// The best ways from a border.
+#[derive(Debug)]
+pub struct Ways {
+    /// The way to each border that there is one to.
+    pub to: Vec<Option<Way>>,
+    /// The borders that the labels did not suffice for.
+    pub unsettled: Vec<u32>,
+    /// How many labels it took.
+    pub labels: u64,
+    /// How much was looked at in the first pass, which takes no labels: at most,
+    /// for each link that a way may have, the links twice and the pairs of
+    /// borders of each domain.
+    pub looked: u64,
+}
+
+impl Topology {
+    /// The best ways from a border of a domain to all borders of others.
+    ///
+    /// # Panics
+    /// There is no such border.
+    pub fn ways(&self, source: u32, effort: Effort) -> Ways {
+        let walks = Walks::new(self, source, effort.max_links());
+        let mut ways = Ways {
+            to: vec![None; self.borders()],
+            unsettled: Vec::new(),
+            labels: 0,
+            looked: walks.looked,
+        };
+        let mut unfinished = Vec::new();
+        for (target, way) in (0..).zip(&mut ways.to) {
+            match walks.answer(target) {
+                None => {}
+                Some(Ok(best)) => *way = Some(best),
+                Some(Err(twice)) => unfinished.push((target, twice)),
+            }
+        }
+        if unfinished.is_empty() {
+            return ways;
+        }
+        let mut search = Search::new(self, source, &walks, effort.max_labels);
+        for (target, twice) in unfinished {
+            match search.way(target, twice) {
+                Ok(way) => ways.to[target as usize] = way,
+                Err(OutOfLabels) => ways.unsettled.push(target),
+            }
+        }
+        ways.labels = effort.max_labels - search.labels_left();
+        ways
+    }
+}

@@ -1,0 +1,66 @@
+//! The best way from one border to another, sought again in steps.
+
+use std::sync::Arc;
+
+use super::search::{OutOfLabels, Search};
+use super::walks::Walks;
+use super::way::{Effort, Way};
+use crate::paths::borders::Topology;
+
+/// The search for the best way from one border to another, in steps.
+#[derive(Debug)]
+pub struct WaySearch {
+    way: Option<Way>,
+    /// What is left to do.
+    search: Option<Box<Search<Arc<Topology>>>>,
+}
+
+impl WaySearch {
+    /// Begins to seek the best way from a border to one of another domain, by a first pass over
+    /// the topology.
+    ///
+    /// # Panics
+    /// There is no such border.
+    pub fn new(topology: &Arc<Topology>, source: u32, target: u32, effort: Effort) -> Self {
+        let walks = Walks::new(topology, source, effort.max_links());
+        let mut search = Self {
+            way: None,
+            search: None,
+        };
+        match walks.answer(target) {
+            None => {}
+            Some(Ok(way)) => search.way = Some(way),
+            Some(Err(twice)) => {
+                let mut seeking = Search::new(topology.clone(), source, &walks, effort.max_labels);
+                let begun = seeking.seek(target, twice);
+                search.search = begun.ok().map(|()| Box::new(seeking));
+            }
+        }
+        search
+    }
+
+    /// Goes on until about so many links and labels more were looked at; whether there is more to
+    /// do.
+    pub fn step(&mut self, looks: u64) -> bool {
+        let Some(search) = &mut self.search else {
+            return false;
+        };
+        match search.step(looks) {
+            Ok(None) => return true,
+            Ok(Some(way)) => self.way = way,
+            Err(OutOfLabels) => {}
+        }
+        self.search = None;
+        false
+    }
+
+    /// About how many bytes it takes.
+    pub fn memory(&self) -> usize {
+        self.search.as_ref().map_or(0, |search| search.memory())
+    }
+
+    /// The way, once it is found; there is none either if the labels did not suffice.
+    pub fn way(&self) -> Option<&Way> {
+        self.way.as_ref()
+    }
+}

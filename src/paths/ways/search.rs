@@ -1,0 +1,341 @@
+//! The search for the best way to a border that the best walk passes a domain
+//! twice on the way to.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::ops::Deref;
+
+use super::walks::Walks;
+use super::way::{ByLength, Links, Way};
+use crate::paths::borders::Topology;
+
+/// The labels of a border where to start are spent.
+#[derive(Debug)]
+pub(super) struct OutOfLabels;
+
+/// A walk backwards from a target.
+#[derive(Debug, Clone, Copy)]
+struct Label {
+    /// The link that it comes over, which it does not count; [`NONE`] when at
+    /// the border where ways start.
+    over: u32,
+    /// The label that it extends, by its place; [`NONE`] at the target.
+    after: u32,
+    cost: f64,
+    /// The label kept before it at the same place; [`NONE`] for the first.
+    kept: u32,
+    /// How many links it has.
+    len: u32,
+    /// A bit for each critical domain that it passes; where there are more
+    /// than [`BITS`], the last share one.
+    critical: u64,
+}
+
+/// How many links and labels can be looked at for one label more.
+const LOOKS: u64 = 128;
+
+/// In tests so few that critical domains do share bits.
+const BITS: u32 = if cfg!(test) { 2 } else { 64 };
+
+/// No link or label.
+const NONE: u32 = u32::MAX;
+
+/// The search for ways from one border to one after the other.
+#[derive(Debug)]
+pub(super) struct Search<T> {
+    topology: T,
+    source: u32,
+    /// Where the way ends that is sought.
+    target: u32,
+    max_links: usize,
+    /// By link and by how many there may be up to its end: the least cost from
+    /// the source.
+    ahead: Vec<ByLength<f64>>,
+    labels_left: u64,
+    /// What was looked at since a label was last counted for that, and in all, labels counted.
+    looked: u64,
+    looked_in_all: u64,
+    /// The domains that must not be passed twice, and the place of each there.
+    critical: Vec<u32>,
+    place: Vec<Option<u32>>,
+    labels: Vec<Label>,
+    /// What a walk that was found costs: none that costs more is sought.
+    enough: f64,
+    /// The best walk that was found, by its rank and its label.
+    found: Option<(u128, u32)>,
+    /// By link, the last label that stays of those that come over it.
+    kept: Vec<u32>,
+    queue: BinaryHeap<Reverse<u128>>,
+}
+
+impl<T: Deref<Target = Topology> + Clone> Search<T> {
+    pub(super) fn new(topology: T, source: u32, walks: &Walks<'_>, max_labels: u64) -> Self {
+        Self {
+            source,
+            target: source,
+            max_links: walks.max_links,
+            ahead: walks.least(),
+            labels_left: max_labels,
+            looked: 0,
+            looked_in_all: 0,
+            critical: Vec::new(),
+            place: vec![None; topology.domains()],
+            labels: Vec::new(),
+            enough: f64::INFINITY,
+            found: None,
+            kept: vec![NONE; topology.link_count()],
+            queue: BinaryHeap::new(),
+            topology,
+        }
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn memory(&self) -> usize {
+        let of_link = size_of::<ByLength<f64>>() + size_of::<u32>();
+        self.ahead.len() * of_link
+            + self.labels.capacity() * size_of::<Label>()
+            + self.queue.capacity() * size_of::<u128>()
+    }
+
+    /// Counts what is looked at, as labels.
+    fn look(&mut self, count: usize) -> Result<(), OutOfLabels> {
+        self.looked += count as u64;
+        self.looked_in_all += count as u64;
+        let labels = self.looked / LOOKS;
+        self.looked %= LOOKS;
+        match self.labels_left.checked_sub(labels) {
+            Some(left) => self.labels_left = left,
+            None => {
+                self.labels_left = 0;
+                return Err(OutOfLabels);
+            }
+        }
+        Ok(())
+    }
+
+    /// The labels that were not needed.
+    pub(super) fn labels_left(&self) -> u64 {
+        self.labels_left
+    }
+
+    /// The best way to a border; the best walk passes one domain `twice`.
+    pub(super) fn way(&mut self, target: u32, twice: u32) -> Result<Option<Way>, OutOfLabels> {
+        self.seek(target, twice)?;
+        loop {
+            if let Some(way) = self.step(u64::MAX)? {
+                return Ok(way);
+            }
+        }
+    }
+
+    /// Begins to seek the best way to a border; the best walk passes one domain `twice`.
+    pub(super) fn seek(&mut self, target: u32, twice: u32) -> Result<(), OutOfLabels> {
+        for domain in self.critical.drain(..) {
+            self.place[domain as usize] = None;
+        }
+        self.target = target;
+        self.begin(twice)
+    }
+
+    /// Goes on seeking until about so much more was looked at: whether there is a way, and which,
+    /// once that is known.
+    pub(super) fn step(&mut self, looks: u64) -> Result<Option<Option<Way>>, OutOfLabels> {
+        let until = self.looked_in_all.saturating_add(looks);
+        loop {
+            let found = match self.walk(until)? {
+                None => return Ok(None),
+                Some(None) => return Ok(Some(None)),
+                Some(Some(found)) => found,
+            };
+            let mut links = Links::NONE;
+            for (place, link) in links.at.iter_mut().zip(self.links(found)) {
+                *place = link;
+                links.len += 1;
+            }
+            match links.twice(&self.topology) {
+                Some(domain) => self.begin(domain)?,
+                None => {
+                    let cost = self.labels[found as usize].cost;
+                    return Ok(Some(Some(Way { cost, links })));
+                }
+            }
+        }
+    }
+
+    /// Begins anew, with one critical domain more.
+    fn begin(&mut self, critical: u32) -> Result<(), OutOfLabels> {
+        self.place[critical as usize] = Some(self.critical.len() as u32);
+        self.critical.push(critical);
+        self.queue.clear();
+        (self.enough, self.found) = (f64::INFINITY, None);
+        for label in self.labels.drain(..) {
+            if label.over != NONE {
+                self.kept[label.over as usize] = NONE;
+            }
+        }
+        let held = self.topology.clone();
+        let topology: &Topology = &held;
+        for &link in topology.into(self.target) {
+            self.look(1)?;
+            self.push(Label {
+                over: link,
+                after: NONE,
+                kept: NONE,
+                cost: 0.0,
+                len: 0,
+                critical: self.bit(link),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The label of the best walk to the target that is not too long and passes
+    /// no critical domain twice, if there is one; nothing if it is not known by the time that so
+    /// much was looked at.
+    fn walk(&mut self, until: u64) -> Result<Option<Option<u32>>, OutOfLabels> {
+        let held = self.topology.clone();
+        let topology: &Topology = &held;
+        while let Some(Reverse(next)) = self.queue.pop() {
+            let (rank, at) = (next >> 32, next as u32);
+            if let Some((least, label)) = self.found
+                && least < rank
+            {
+                return Ok(Some(Some(label)));
+            }
+            if self.looked_in_all >= until {
+                self.queue.push(Reverse(next));
+                return Ok(None);
+            }
+            self.looked_in_all += 1;
+            let label = self.labels[at as usize];
+            if label.over == NONE {
+                // Of those that cost the same and are of one length, all are in
+                // the queue by now.
+                let smaller = |(_, other)| self.links(at).lt(self.links(other));
+                if self.found.is_none_or(smaller) {
+                    self.found = Some((rank, at));
+                }
+                continue;
+            }
+            let link = label.over;
+            let last = self.kept[link as usize];
+            if self.is_dominated(at, last)? {
+                continue;
+            }
+            self.labels[at as usize].kept = last;
+            self.kept[link as usize] = at;
+            let extended = Label {
+                after: at,
+                len: label.len + 1,
+                ..label
+            };
+            if topology.link(link).from == self.source {
+                self.push(Label {
+                    over: NONE,
+                    cost: label.cost + topology.link(link).cost,
+                    ..extended
+                })?;
+            }
+            self.look(topology.ways_back(link))?;
+            for (came, cost) in topology.back(link) {
+                let domain = topology.entered(came);
+                let critical = self.place[domain as usize].is_some();
+                if critical && self.passes(at, domain) {
+                    continue;
+                }
+                self.push(Label {
+                    over: came,
+                    cost: label.cost + cost,
+                    critical: label.critical | self.bit(came),
+                    ..extended
+                })?;
+            }
+        }
+        Ok(Some(self.found.map(|(_, label)| label)))
+    }
+
+    /// Adds a label, unless no walk from the source can be put before it.
+    fn push(&mut self, label: Label) -> Result<(), OutOfLabels> {
+        let ahead = match (label.over, self.max_links - label.len as usize) {
+            (NONE, _) => 0.0,
+            (_, 0) => return Ok(()),
+            (link, room) => self.ahead[link as usize][room - 1],
+        };
+        let (bound, at) = (label.cost + ahead, self.labels.len() as u32);
+        if bound > self.enough || bound == f64::INFINITY {
+            return Ok(());
+        }
+        if label.over == NONE {
+            self.enough = bound;
+        }
+        self.labels_left = self.labels_left.checked_sub(1).ok_or(OutOfLabels)?;
+        // The order of these numbers is that of bound, then length.
+        let rank = u128::from(bound.to_bits()) << 64 | u128::from(label.len) << 32;
+        self.queue.push(Reverse(rank | u128::from(at)));
+        self.labels.push(label);
+        Ok(())
+    }
+
+    /// A label and those that follow it, with their places.
+    fn follow(
+        &self,
+        first: u32,
+        next: impl Fn(&Label) -> u32,
+    ) -> impl Iterator<Item = (u32, &Label)> {
+        let label = |at: u32| Some((at, self.labels.get(at as usize)?));
+        std::iter::successors(label(first), move |(_, before)| label(next(before)))
+    }
+
+    /// The links of a label.
+    fn links(&self, label: u32) -> impl Iterator<Item = u32> {
+        let chain = self.follow(label, |label| label.after);
+        chain.skip(1).map(|(_, label)| label.over)
+    }
+
+    /// The bit of the domain that a link leads into, if it is critical.
+    fn bit(&self, link: u32) -> u64 {
+        let domain = self.topology.entered(link);
+        self.place[domain as usize].map_or(0, |place| 1 << place.min(BITS - 1))
+    }
+
+    /// Whether a label passes a domain.
+    fn passes(&self, label: u32, domain: u32) -> bool {
+        let mut passed = self.follow(label, |label| label.after);
+        passed.any(|(_, label)| self.topology.entered(label.over) == domain)
+    }
+
+    /// Whether a label is dominated by one of those kept at its place.
+    fn is_dominated(&mut self, label: u32, last_kept: u32) -> Result<bool, OutOfLabels> {
+        let mut looked = 0;
+        let each = match self.critical.len() {
+            few if few <= BITS as usize => 1,
+            many => many,
+        };
+        let dominated = self
+            .follow(last_kept, |label| label.kept)
+            .any(|(other, _)| {
+                looked += each;
+                self.dominates(other, label)
+            });
+        self.look(looked)?;
+        Ok(dominated)
+    }
+
+    /// Whether one label is better than the other, which is at the same place,
+    /// and leaves as much room: it is no longer, and passes no critical domain
+    /// that the other does not pass.
+    fn dominates(&self, one: u32, other: u32) -> bool {
+        let [a, b] = [one, other].map(|at| &self.labels[at as usize]);
+        let exactly = || {
+            let critical = self.critical.iter();
+            let mut passed = critical.filter(|domain| self.passes(one, **domain));
+            passed.all(|domain| self.passes(other, *domain))
+        };
+        let better = a.cost < b.cost
+            || (a.cost == b.cost && { a.len < b.len || self.links(one).le(self.links(other)) });
+        better
+            && a.len <= b.len
+            && a.critical & !b.critical == 0
+            && (self.critical.len() <= BITS as usize || exactly())
+    }
+}

@@ -1,0 +1,381 @@
+//! The best walks from a border, whether or not they pass a domain twice.
+//!
+//! They are made longer by one link at a time. A domain is passed in two steps: from the borders
+//! where it is entered to those where it is left, and over the links from there. So it takes time
+//! by its links and its pairs of borders, not by its pairs of links. A walk must not go straight
+//! back to the domain that it came from, so that at each border the second best is kept too, from
+//! another domain than the best. What is no better than these leads nowhere that they do not lead
+//! to: it goes no further.
+
+use std::cmp::Ordering;
+
+use super::way::{ByLength, Links, MAX_LINKS, Way};
+use crate::paths::borders::{Departure, Topology};
+
+/// The best walks, by length: of those to one border that end there and of those that lead on,
+/// whatever domain comes next.
+pub(super) struct Walks<'a> {
+    topology: &'a Topology,
+    source: u32,
+    /// How many links a walk may have.
+    pub(super) max_links: usize,
+    /// By length, from 1: the walks that lead on, by the borders where they end.
+    arrived: Vec<Vec<(u32, Arrived)>>,
+    /// By length, from 1: the last link of each of these, and the walk before it.
+    steps: Vec<Vec<(u32, u32)>>,
+    /// The best to each border.
+    best: Vec<Arrived>,
+    /// How many pairs of borders and links were looked at.
+    pub(super) looked: u64,
+}
+
+/// A walk.
+#[derive(Debug, Clone, Copy)]
+struct Came {
+    cost: f64,
+    /// How many links it has.
+    len: u32,
+    /// The domain before its last link.
+    from: u32,
+    /// Its last link.
+    link: u32,
+    /// The walk without that, by its place among those shorter by one.
+    before: u32,
+    /// Its own place, once it leads on.
+    at: u32,
+}
+
+/// The best walk to a border, and the best of those from another domain than that.
+#[derive(Debug, Clone, Copy)]
+struct Best {
+    first: Came,
+    second: Came,
+}
+
+/// What came to a border.
+#[derive(Debug, Clone, Copy)]
+struct Arrived {
+    /// Over whatever link,
+    any: Best,
+    /// and over one from which the domain carries anywhere.
+    open: Best,
+}
+
+const NOWHERE: Came = Came {
+    cost: f64::INFINITY,
+    len: 0,
+    from: u32::MAX,
+    link: 0,
+    before: 0,
+    at: 0,
+};
+
+const NOTHING: Arrived = {
+    let best = Best {
+        first: NOWHERE,
+        second: NOWHERE,
+    };
+    Arrived {
+        any: best,
+        open: best,
+    }
+};
+
+impl Best {
+    /// Takes a walk in, if it is among the two; whether it is.
+    fn add(&mut self, came: Came, precedes: impl Fn(&Came, &Came) -> bool) -> bool {
+        if came.cost > self.second.cost || came.cost == f64::INFINITY {
+            return false;
+        }
+        if precedes(&came, &self.first) {
+            if self.first.from != came.from {
+                self.second = self.first;
+            }
+            self.first = came;
+            return true;
+        }
+        let is_second = came.from != self.first.from && precedes(&came, &self.second);
+        if is_second {
+            self.second = came;
+        }
+        is_second
+    }
+
+    /// Takes the walks of another in, some cost further.
+    fn add_all(&mut self, others: &Best, cost: f64, precedes: impl Fn(&Came, &Came) -> bool) {
+        for came in [others.first, others.second] {
+            let further = Came {
+                cost: came.cost + cost,
+                ..came
+            };
+            self.add(further, &precedes);
+        }
+    }
+
+    /// The best walk that does not come from a domain.
+    fn avoiding(&self, domain: u32) -> &Came {
+        match self.first.from == domain {
+            true => &self.second,
+            false => &self.first,
+        }
+    }
+
+    fn both(&mut self) -> [&mut Came; 2] {
+        [&mut self.first, &mut self.second]
+    }
+}
+
+impl<'a> Walks<'a> {
+    /// The best walks from a border; none comes back to the domain where it starts.
+    pub(super) fn new(topology: &'a Topology, source: u32, max_links: usize) -> Self {
+        let mut walks = Self {
+            topology,
+            source,
+            max_links,
+            arrived: Vec::with_capacity(max_links),
+            steps: Vec::with_capacity(max_links),
+            best: vec![NOTHING; topology.borders()],
+            looked: 0,
+        };
+        if max_links == 0 {
+            return walks;
+        }
+        let mut reached = Vec::new();
+        let home = topology.domain_of(source);
+        let start = Came {
+            cost: 0.0,
+            ..NOWHERE
+        };
+        for departure in topology.departures(source) {
+            let came = arriving(departure, &start, home);
+            if walks.best[departure.to as usize].takes(departure, came, &walks.steps) {
+                reached.push(departure.to);
+            }
+        }
+        walks.lead_on(reached);
+        while walks.arrived.len() < max_links
+            && walks.arrived.last().is_some_and(|it| !it.is_empty())
+        {
+            walks.extend();
+        }
+        walks
+    }
+
+    /// The best walk to a border.
+    fn to(&self, border: u32) -> Option<&Came> {
+        let first = &self.best[border as usize].any.first;
+        (first.cost < f64::INFINITY).then_some(first)
+    }
+
+    /// What the walks say of a border: the way there, or a domain that the best walk passes twice.
+    pub(super) fn answer(&self, target: u32) -> Option<Result<Way, u32>> {
+        let best = self.to(target)?;
+        let (cost, links) = (best.cost, self.links(best));
+        Some(match links.twice(self.topology) {
+            None => Ok(Way { cost, links }),
+            Some(domain) => Err(domain),
+        })
+    }
+
+    /// The links of a walk.
+    fn links(&self, walk: &Came) -> Links {
+        let mut links = Links {
+            len: walk.len as usize,
+            at: [0; MAX_LINKS],
+        };
+        let (mut link, mut before) = (walk.link, walk.before);
+        for place in (1..links.len).rev() {
+            links.at[place] = link;
+            (link, before) = self.steps[place - 1][before as usize];
+        }
+        links.at[0] = link;
+        links
+    }
+
+    /// By last link and length: the least cost of a walk of at most that length.
+    pub(super) fn least(&self) -> Vec<ByLength<f64>> {
+        let topology = self.topology;
+        let home = topology.domain_of(self.source);
+        let mut least = vec![[f64::INFINITY; MAX_LINKS]; topology.link_count()];
+        for departure in topology.departures(self.source) {
+            least[departure.link as usize][0] = departure.cost;
+        }
+        for (place, arrived) in self
+            .arrived
+            .iter()
+            .enumerate()
+            .take(self.max_links.saturating_sub(1))
+        {
+            let mut looked = 0;
+            leave(
+                topology,
+                &self.steps,
+                arrived,
+                &mut looked,
+                |departure, came, _| {
+                    if departure.into != home {
+                        least[departure.link as usize][place + 1] = came.cost + departure.cost;
+                    }
+                },
+            );
+        }
+        for costs in &mut least {
+            for len in 1..MAX_LINKS {
+                costs[len] = costs[len].min(costs[len - 1]);
+            }
+        }
+        least
+    }
+
+    /// Makes the walks that lead on longer by one link.
+    fn extend(&mut self) {
+        let Self {
+            topology,
+            source,
+            arrived,
+            steps,
+            best,
+            looked,
+            ..
+        } = self;
+        let home = topology.domain_of(*source);
+        let longest = arrived.last().map_or(&[][..], Vec::as_slice);
+        let mut reached = Vec::new();
+        leave(
+            topology,
+            steps,
+            longest,
+            looked,
+            |departure, came, domain| {
+                if departure.into != home {
+                    let came = arriving(departure, came, domain);
+                    if best[departure.to as usize].takes(departure, came, steps) {
+                        reached.push(departure.to);
+                    }
+                }
+            },
+        );
+        self.lead_on(reached);
+    }
+
+    /// Of the walks to these borders, keeps those of the next length that are among the best.
+    fn lead_on(&mut self, mut reached: Vec<u32>) {
+        let len = self.arrived.len() as u32 + 1;
+        // Those of one domain stand together then.
+        reached.sort_unstable();
+        reached.dedup();
+        let (mut arrived, mut steps) = (Vec::with_capacity(reached.len()), Vec::new());
+        for border in reached {
+            let mut of_border = self.best[border as usize];
+            let mut known: [Option<Came>; 2] = [None; 2];
+            let Arrived { any, open } = &mut of_border;
+            for (place, came) in any.both().into_iter().chain(open.both()).enumerate() {
+                if came.len != len {
+                    *came = NOWHERE;
+                    continue;
+                }
+                let same = known.iter().flatten().find(|same| same.link == came.link);
+                if let Some(same) = same {
+                    came.at = same.at;
+                    continue;
+                }
+                came.at = steps.len() as u32;
+                steps.push((came.link, came.before));
+                if let Some(known) = known.get_mut(place) {
+                    *known = Some(*came);
+                }
+            }
+            arrived.push((border, of_border));
+        }
+        self.arrived.push(arrived);
+        self.steps.push(steps);
+    }
+}
+
+impl Arrived {
+    /// Takes a walk in, if it is among the best; whether it is.
+    fn takes(&mut self, over: &Departure, came: Came, steps: &[Vec<(u32, u32)>]) -> bool {
+        let precedes = |a: &Came, b: &Came| precedes(steps, a, b);
+        let is_any = self.any.add(came, precedes);
+        let is_open = over.open_to && self.open.add(came, precedes);
+        is_any || is_open
+    }
+}
+
+/// A walk, and a link after it.
+fn arriving(departure: &Departure, came: &Came, from: u32) -> Came {
+    Came {
+        cost: came.cost + departure.cost,
+        len: came.len + 1,
+        from,
+        link: departure.link,
+        before: came.at,
+        at: 0,
+    }
+}
+
+/// Goes through the domains that walks of one length have come to, and calls for each link that
+/// leads on with the best walk to it, and the domain that it leaves.
+fn leave(
+    topology: &Topology,
+    steps: &[Vec<(u32, u32)>],
+    arrived: &[(u32, Arrived)],
+    looked: &mut u64,
+    mut over: impl FnMut(&Departure, &Came, u32),
+) {
+    let precedes = |a: &Came, b: &Came| precedes(steps, a, b);
+    let domain_of = |(border, _): &(u32, Arrived)| topology.domain_of(*border);
+    let mut leaving: Vec<Arrived> = Vec::new();
+    for arrived in arrived.chunk_by(|a, b| domain_of(a) == domain_of(b)) {
+        let domain = domain_of(&arrived[0]);
+        let borders = topology.borders_of(domain as usize);
+        leaving.clear();
+        leaving.resize(borders.len(), NOTHING);
+        *looked += (arrived.len() * borders.len()) as u64;
+        for (border, arrived) in arrived {
+            let costs = topology.inside(domain as usize, *border).iter();
+            for (leaving, &cost) in leaving.iter_mut().zip(costs) {
+                leaving.any.add_all(&arrived.any, cost, precedes);
+                leaving.open.add_all(&arrived.open, cost, precedes);
+            }
+        }
+        for (border, leaving) in borders.zip(&leaving) {
+            let departures = topology.departures(border as u32);
+            *looked += departures.len() as u64;
+            for departure in departures {
+                let best = match departure.open_from {
+                    true => &leaving.any,
+                    false => &leaving.open,
+                };
+                let came = best.avoiding(departure.into);
+                if came.cost < f64::INFINITY {
+                    over(departure, came, domain);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a walk is the better one.
+fn precedes(steps: &[Vec<(u32, u32)>], a: &Came, b: &Came) -> bool {
+    let by_links = || {
+        let before = &steps[..steps.len().min((a.len as usize).saturating_sub(1))];
+        cmp(before, a.before, b.before).then(a.link.cmp(&b.link))
+    };
+    a.cost < b.cost || (a.cost == b.cost && a.len.cmp(&b.len).then_with(by_links).is_lt())
+}
+
+/// The order of the links of two walks, each given by its place among those of the last of some
+/// lengths: what comes first decides.
+fn cmp(steps: &[Vec<(u32, u32)>], mut a: u32, mut b: u32) -> Ordering {
+    let mut order = Ordering::Equal;
+    for steps in steps.iter().rev() {
+        if a == b {
+            break;
+        }
+        let ((link, before), (other, before_other)) = (steps[a as usize], steps[b as usize]);
+        order = link.cmp(&other).then(order);
+        (a, b) = (before, before_other);
+    }
+    order
+}

@@ -1,0 +1,86 @@
+//! A way, and how one is better than another.
+
+use std::cmp::Ordering;
+
+use crate::paths::borders::Topology;
+
+/// The most domains that a way can have.
+///
+/// Its 2 × 9 − 1 = 17 costs, of at most 5·10¹⁴ each, have a sum below 2⁵³.
+pub const MAX_DOMAINS: usize = 9;
+
+pub(super) const MAX_LINKS: usize = MAX_DOMAINS - 1;
+
+/// How far ways are sought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effort {
+    /// The most domains on a way, both ends included; [`MAX_DOMAINS`] if more.
+    pub max_domains: usize,
+    /// The most labels that are made for one border where to start, not
+    /// counting the first pass.
+    pub max_labels: u64,
+}
+
+/// A way from border to border, without what lies before the first link and
+/// after the last.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Way {
+    /// The sum of the costs of the links and of the domains between them.
+    pub cost: f64,
+    pub(super) links: Links,
+}
+
+impl Way {
+    /// The numbers of the links.
+    pub fn links(&self) -> &[u32] {
+        self.links.as_slice()
+    }
+
+    /// The order of ways of equal cost.
+    pub fn cmp_at_equal_cost(&self, other: &Way) -> Ordering {
+        self.links.cmp(&other.links)
+    }
+}
+
+/// A sequence of links; of two the shorter is less, then the lexicographically
+/// smaller one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Links {
+    pub(super) len: usize,
+    /// Zeros after the end.
+    pub(super) at: [u32; MAX_LINKS],
+}
+
+impl Links {
+    pub(super) const NONE: Links = Links {
+        len: 0,
+        at: [0; MAX_LINKS],
+    };
+
+    pub(super) fn as_slice(&self) -> &[u32] {
+        &self.at[..self.len]
+    }
+
+    /// A domain that the links lead into twice.
+    pub(super) fn twice(&self, topology: &Topology) -> Option<u32> {
+        let domain = |at: &u32| topology.entered(*at);
+        let links = self.as_slice();
+        let mut all = links.iter().enumerate();
+        all.find_map(|(place, at)| {
+            let again = links[..place]
+                .iter()
+                .any(|before| domain(before) == domain(at));
+            again.then(|| domain(at))
+        })
+    }
+}
+
+/// One for each length, from 1.
+pub(super) type ByLength<T> = [T; MAX_LINKS];
+
+impl Effort {
+    /// The most links that a way may have.
+    pub(super) fn max_links(self) -> usize {
+        self.max_domains.clamp(1, MAX_DOMAINS) - 1
+    }
+}

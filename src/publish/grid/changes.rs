@@ -1,0 +1,188 @@
+//! What differs between two versions of a table of costs.
+
+use crate::alto::canonical::write_cost;
+use crate::alto::network::write_member_name;
+
+use super::patch::PatchWriter;
+use super::table::{Block, Row, Table};
+use crate::publish::view::View;
+
+/// A table over one version of a view; it is prepared.
+#[derive(Clone, Copy)]
+pub(in crate::publish) struct Grid<'g> {
+    pub(in crate::publish) view: &'g View,
+    pub(in crate::publish) table: &'g Table,
+}
+
+impl<'g> Grid<'g> {
+    fn row<'r>(self, row: usize, block: &'r mut Block) -> Row<'r>
+    where
+        'g: 'r,
+    {
+        self.table.row(self.view, row, block)
+    }
+
+    /// Writes what makes `new` of the grid, until the patch is too long. Both
+    /// have the same cost types.
+    pub(in crate::publish) fn changes(self, new: Grid<'_>, patch: &mut PatchWriter) {
+        if self.table.is_same(self.view, new.table, new.view) {
+            return;
+        }
+        let srcs = [
+            self.table.srcs.names(self.view),
+            new.table.srcs.names(new.view),
+        ];
+        let dsts = [
+            self.table.dsts.names(self.view),
+            new.table.dsts.names(new.view),
+        ];
+        let columns = (dsts[0] != dsts[1]).then(|| join(&dsts[0], &dsts[1]));
+        let (mut before, mut after) = (Block::default(), Block::default());
+        for pair in join(&srcs[0], &srcs[1]) {
+            if patch.is_too_long() {
+                return;
+            }
+            let old_row = pair.old.map(|row| self.row(row, &mut before));
+            let new_row = pair.new.map(|row| new.row(row, &mut after));
+            let src = pair.name;
+            let old_row = old_row.filter(Row::has_costs);
+            let new_row = new_row.filter(Row::has_costs);
+            match (old_row, new_row) {
+                (None, None) => {}
+                (Some(_), None) => patch.remove_row(src),
+                (None, Some(row)) => {
+                    patch.add_row(src, |out| new.write_row(&row, &dsts[1], out));
+                }
+                (Some(a), Some(b)) => {
+                    match &columns {
+                        None => a.differing(&b, |column| {
+                            new.write_change(&b, src, Some(column), dsts[1][column], patch);
+                        }),
+                        Some(columns) => {
+                            for column in columns {
+                                if !a.same(column.old, &b, column.new) {
+                                    new.write_change(&b, src, column.new, column.name, patch);
+                                }
+                            }
+                        }
+                    }
+                    patch.end_row();
+                }
+            }
+        }
+    }
+
+    /// Writes that a cell differs; `row` is of this grid, `column` none if it
+    /// is there no more.
+    fn write_change(
+        self,
+        row: &Row<'_>,
+        src: &str,
+        column: Option<usize>,
+        dst: &str,
+        patch: &mut PatchWriter,
+    ) {
+        match column.filter(|column| row.has_cost(*column)) {
+            Some(column) => patch.set_cell(src, dst, |out| self.write_cell(row, column, out)),
+            None => patch.remove_cell(src, dst),
+        }
+    }
+
+    fn write_row(self, row: &Row<'_>, dsts: &[&str], out: &mut Vec<u8>) {
+        let mut separator = b'{';
+        for (column, dst) in dsts.iter().enumerate() {
+            if row.has_cost(column) {
+                out.push(separator);
+                write_member_name(out, dst);
+                self.write_cell(row, column, out);
+                separator = b',';
+            }
+        }
+        out.push(b'}');
+    }
+
+    fn write_cell(self, row: &Row<'_>, column: usize, out: &mut Vec<u8>) {
+        if !self.table.multi {
+            return write_cost(out, row.0[0][column]);
+        }
+        for (place, layer) in row.0.iter().enumerate() {
+            out.push(if place == 0 { b'[' } else { b',' });
+            write_cost(out, layer[column]);
+        }
+        out.push(b']');
+    }
+}
+
+impl Row<'_> {
+    /// Whether a column of this row says the same as one of another; a column
+    /// that is not there says nothing.
+    fn same(&self, column: Option<usize>, other: &Row<'_>, theirs: Option<usize>) -> bool {
+        let cost = |layer: &[f64], column: Option<usize>| column.map_or(f64::NAN, |c| layer[c]);
+        let mut layers = self.0.iter().zip(&other.0);
+        layers.all(|(a, b)| same(cost(a, column), cost(b, theirs)))
+    }
+
+    /// The columns that differ from those of a row over the same ones.
+    fn differing(&self, other: &Row<'_>, each: impl FnMut(usize)) {
+        if let ([costs], [others]) = (&self.0[..], &other.0[..]) {
+            differing(costs, others, each);
+        } else {
+            let columns = self.0.first().map_or(0, |layer| layer.len());
+            (0..columns)
+                .filter(|&column| !self.same(Some(column), other, Some(column)))
+                .for_each(each);
+        }
+    }
+}
+
+/// The places at which two slices of one length differ.
+fn differing(a: &[f64], b: &[f64], mut each: impl FnMut(usize)) {
+    const LANES: usize = 8;
+    let (a_lanes, a_rest) = a.as_chunks::<LANES>();
+    let (b_lanes, b_rest) = b.as_chunks::<LANES>();
+    for (chunk, (a, b)) in a_lanes.iter().zip(b_lanes).enumerate() {
+        // Most chunks have the same bits, which is told of all their lanes at once.
+        let bits = |lane: usize| a[lane].to_bits() ^ b[lane].to_bits();
+        if (0..LANES).fold(0, |all, lane| all | bits(lane)) != 0 {
+            (0..LANES)
+                .filter(|&lane| !same(a[lane], b[lane]))
+                .for_each(|lane| each(chunk * LANES + lane));
+        }
+    }
+    (0..a_rest.len().min(b_rest.len()))
+        .filter(|&lane| !same(a_rest[lane], b_rest[lane]))
+        .for_each(|lane| each(a_lanes.len() * LANES + lane));
+}
+
+fn same(a: f64, b: f64) -> bool {
+    a == b || (a.is_nan() && b.is_nan())
+}
+
+/// A name that is on one of two lists or on both, and its places there.
+pub(in crate::publish) struct Joined<'a> {
+    pub(in crate::publish) name: &'a str,
+    pub(in crate::publish) old: Option<usize>,
+    pub(in crate::publish) new: Option<usize>,
+}
+
+/// The names of two sorted lists, sorted.
+pub(in crate::publish) fn join<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Joined<'a>> {
+    let mut joined = Vec::with_capacity(old.len().max(new.len()));
+    let (mut o, mut n) = (0, 0);
+    loop {
+        let (name, in_old, in_new) = match (old.get(o), new.get(n)) {
+            (None, None) => return joined,
+            (Some(a), Some(b)) if a == b => (*a, true, true),
+            (Some(a), Some(b)) if a < b => (*a, true, false),
+            (Some(a), None) => (*a, true, false),
+            (_, Some(b)) => (*b, false, true),
+        };
+        joined.push(Joined {
+            name,
+            old: in_old.then_some(o),
+            new: in_new.then_some(n),
+        });
+        o += usize::from(in_old);
+        n += usize::from(in_new);
+    }
+}

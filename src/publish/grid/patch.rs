@@ -1,0 +1,348 @@
+//! Patches: what turns one version of a body into another, as a merge patch
+//! (RFC 7396) or as a JSON patch (RFC 6902).
+//!
+//! The bodies that change are tables of two levels below one member: cost maps
+//! by source and destination, network maps by PID and family, properties by
+//! endpoint and name. Writers are told the differences in canonical order.
+
+use bytes::Bytes;
+
+use crate::alto::canonical::write_string;
+use crate::alto::media;
+use crate::alto::network::write_member_name;
+use crate::ident::Tag;
+
+/// The form of a patch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Form {
+    /// RFC 7396: the members that differ, `null` for those that are gone.
+    Merge,
+    /// RFC 6902: operations, one after the other.
+    Json,
+}
+
+impl Form {
+    /// The media type of patches of this form.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Form::Merge => media::MERGE_PATCH,
+            Form::Json => media::JSON_PATCH,
+        }
+    }
+}
+
+/// A patch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patch {
+    /// Its form.
+    pub form: Form,
+    /// Its text.
+    pub text: Bytes,
+}
+
+/// Which version tag a body's `meta` has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::publish) enum TagOf {
+    /// Its own, in `vtag`.
+    Itself,
+    /// That of the network map, the only one in `dependent-vtags`; by the id of
+    /// the network map.
+    Network,
+}
+
+/// Writes a patch of a body: first what its `meta` says, where that changed,
+/// then the table, row by row. Names of rows and cells have nothing that JSON
+/// escapes.
+pub(in crate::publish) struct PatchWriter {
+    form: Form,
+    /// The member with the table.
+    member: &'static str,
+    out: Vec<u8>,
+    /// Whether anything in the table differs so far.
+    begun: bool,
+    /// The row that is open in a merge patch.
+    in_row: bool,
+    /// The `meta` of a merge patch, until it is its turn.
+    meta: Vec<u8>,
+    /// How many bytes the patch may have.
+    limit: usize,
+    /// Whether something was left out that would make it longer.
+    is_over: bool,
+}
+
+/// What became of an answer from one version of a view to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing.
+    Same,
+    /// This makes the new one of the old one.
+    Patch(Patch),
+    /// A patch would be longer than one may be: the new one is to be sent
+    /// whole.
+    TooLong,
+}
+
+impl PatchWriter {
+    /// A writer of a patch of at most `limit` bytes.
+    pub(in crate::publish) fn new(form: Form, member: &'static str, limit: usize) -> Self {
+        Self {
+            form,
+            member,
+            limit,
+            is_over: false,
+            out: match form {
+                Form::Merge => vec![b'{'],
+                Form::Json => Vec::new(),
+            },
+            begun: false,
+            in_row: false,
+            meta: Vec::new(),
+        }
+    }
+
+    /// Another tag; `resource` is the id of what has it.
+    pub(in crate::publish) fn tag(&mut self, tag_of: TagOf, resource: &str, tag: &Tag) {
+        match (self.form, tag_of) {
+            (Form::Merge, TagOf::Itself) => {
+                self.meta.extend_from_slice(b"\"meta\":{\"vtag\":{\"tag\":");
+                write_string(&mut self.meta, tag.as_str());
+                self.meta.extend_from_slice(b"}}");
+            }
+            // An array is replaced whole (RFC 7396 §2).
+            (Form::Merge, TagOf::Network) => {
+                let begin = b"\"meta\":{\"dependent-vtags\":[{\"resource-id\":";
+                self.meta.extend_from_slice(begin);
+                write_string(&mut self.meta, resource);
+                self.meta.extend_from_slice(b",\"tag\":");
+                write_string(&mut self.meta, tag.as_str());
+                self.meta.extend_from_slice(b"}]}");
+            }
+            (Form::Json, tag_of) => {
+                let path: &[&str] = match tag_of {
+                    TagOf::Itself => &["meta", "vtag", "tag"],
+                    TagOf::Network => &["meta", "dependent-vtags", "0", "tag"],
+                };
+                self.operation("replace", path);
+                self.out.extend_from_slice(b",\"value\":");
+                write_string(&mut self.out, tag.as_str());
+                self.out.push(b'}');
+            }
+        }
+    }
+
+    /// A row is gone.
+    pub(in crate::publish) fn remove_row(&mut self, row: &str) {
+        match self.form {
+            Form::Merge => {
+                self.name_row(row);
+                self.out.extend_from_slice(b"null");
+            }
+            Form::Json => {
+                self.operation("remove", &[self.member, row]);
+                self.out.push(b'}');
+            }
+        }
+    }
+
+    /// A row is new; `write` writes its value.
+    pub(in crate::publish) fn add_row(&mut self, row: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        match self.form {
+            Form::Merge => {
+                self.name_row(row);
+                write(&mut self.out);
+            }
+            Form::Json => {
+                self.operation("add", &[self.member, row]);
+                self.out.extend_from_slice(b",\"value\":");
+                write(&mut self.out);
+                self.out.push(b'}');
+            }
+        }
+    }
+
+    /// A cell of a row that was there and stays is gone.
+    pub(in crate::publish) fn remove_cell(&mut self, row: &str, cell: &str) {
+        match self.form {
+            Form::Merge => {
+                self.name_cell(row, cell);
+                self.out.extend_from_slice(b"null");
+            }
+            Form::Json => {
+                self.operation("remove", &[self.member, row, cell]);
+                self.out.push(b'}');
+            }
+        }
+    }
+
+    /// A cell of a row that was there and stays has another value, or is new;
+    /// `add` replaces too (RFC 6902 §4.1).
+    pub(in crate::publish) fn set_cell(
+        &mut self,
+        row: &str,
+        cell: &str,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        match self.form {
+            Form::Merge => {
+                self.name_cell(row, cell);
+                write(&mut self.out);
+            }
+            Form::Json => {
+                self.operation("add", &[self.member, row, cell]);
+                self.out.extend_from_slice(b",\"value\":");
+                write(&mut self.out);
+                self.out.push(b'}');
+            }
+        }
+    }
+
+    /// An element of the array in a cell is gone, or with `write` is put before
+    /// the one at a place; a JSON patch only.
+    pub(in crate::publish) fn element(
+        &mut self,
+        [row, cell]: [&str; 2],
+        place: usize,
+        write: Option<impl FnOnce(&mut Vec<u8>)>,
+    ) {
+        let mut decimal = itoa::Buffer::new();
+        let path = [self.member, row, cell, decimal.format(place)];
+        self.operation(if write.is_some() { "add" } else { "remove" }, &path);
+        if let Some(write) = write {
+            self.out.extend_from_slice(b",\"value\":");
+            write(&mut self.out);
+        }
+        self.out.push(b'}');
+    }
+
+    /// Ends a row in which cells differ.
+    pub(in crate::publish) fn end_row(&mut self) {
+        if std::mem::take(&mut self.in_row) {
+            self.out.push(b'}');
+        }
+    }
+
+    /// Whether the patch is longer than it may be, so that the rest need not be
+    /// compared.
+    pub(in crate::publish) fn is_too_long(&self) -> bool {
+        self.is_over || self.length() > self.limit
+    }
+
+    /// Whether there is room for something that takes at least so many bytes; without, the patch
+    /// is too long, and it need not be written.
+    pub(in crate::publish) fn has_room(&mut self, least: usize) -> bool {
+        self.is_over |= self.length().saturating_add(least) > self.limit;
+        !self.is_over
+    }
+
+    fn length(&self) -> usize {
+        self.out.len() + self.meta.len()
+    }
+
+    /// The patch, unless nothing differs or too much does.
+    pub(in crate::publish) fn finish(mut self) -> Change {
+        if self.is_too_long() {
+            return Change::TooLong;
+        }
+        let differs = self.begun || !self.meta.is_empty();
+        match self.form {
+            Form::Json => self.out.push(b']'),
+            Form::Merge => {
+                if self.begun {
+                    self.out.push(b'}');
+                }
+                self.put_meta();
+                self.out.push(b'}');
+            }
+        }
+        if !differs {
+            return Change::Same;
+        }
+        // It is kept long.
+        self.out.shrink_to_fit();
+        Change::Patch(Patch {
+            form: self.form,
+            text: self.out.into(),
+        })
+    }
+
+    /// Puts `meta` into a merge patch, unless it is there.
+    fn put_meta(&mut self) {
+        if !self.meta.is_empty() {
+            self.part_members();
+            self.out.append(&mut self.meta);
+        }
+    }
+
+    /// Puts a comma after the members of a merge patch so far.
+    fn part_members(&mut self) {
+        if self.out.len() > 1 {
+            self.out.push(b',');
+        }
+    }
+
+    /// Begins the member for a row in a merge patch.
+    fn name_row(&mut self, row: &str) {
+        if self.begun {
+            self.out.push(b',');
+        } else {
+            // The smaller name comes first.
+            if self.member > "meta" {
+                self.put_meta();
+            }
+            self.part_members();
+            write_member_name(&mut self.out, self.member);
+            self.out.push(b'{');
+        }
+        self.begun = true;
+        write_member_name(&mut self.out, row);
+    }
+
+    /// Begins the member for a cell in a merge patch.
+    fn name_cell(&mut self, row: &str, cell: &str) {
+        if self.in_row {
+            self.out.push(b',');
+        } else {
+            self.name_row(row);
+            self.out.push(b'{');
+        }
+        self.in_row = true;
+        write_member_name(&mut self.out, cell);
+    }
+
+    /// Begins an operation of a JSON patch.
+    fn operation(&mut self, op: &str, path: &[&str]) {
+        self.out.push(if self.begun { b',' } else { b'[' });
+        self.begun = true;
+        self.out.extend_from_slice(b"{\"op\":\"");
+        self.out.extend_from_slice(op.as_bytes());
+        self.out.extend_from_slice(b"\",\"path\":\"");
+        for step in path {
+            self.out.push(b'/');
+            // The characters that RFC 6901 escapes.
+            for byte in step.bytes() {
+                match byte {
+                    b'~' => self.out.extend_from_slice(b"~0"),
+                    b'/' => self.out.extend_from_slice(b"~1"),
+                    byte => self.out.push(byte),
+                }
+            }
+        }
+        self.out.push(b'"');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_be_too_long_is_not_written_and_makes_the_patch_too_long() {
+        let mut patch = PatchWriter::new(Form::Json, "network-map", 100);
+        assert!(patch.has_room(100));
+        patch.remove_row("a");
+        assert!(!patch.is_too_long());
+        assert!(!patch.has_room(99));
+        assert!(patch.is_too_long());
+        assert_eq!(patch.finish(), Change::TooLong);
+    }
+}
