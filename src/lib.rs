@@ -14,7 +14,8 @@
 //!    pipeline is the only task that has it done.
 //! 4. **Published snapshot.** [`publish`] holds the immutable set of views.
 //! 5. **Answers out.** A request takes the snapshot and answers from it: the
-//!    answers are functions in [`publish`], what is around them in [`http`].
+//!    answers are functions in [`publish`]; [`render`] makes them within budgets,
+//!    [`follow`] keeps those that are followed up to date, [`http`] serves them.
 //!
 //! Below them are costs across domains ([`paths`]), the vocabulary of the RFCs
 //! ([`alto`]), what is computed with ([`net`]), names ([`ident`]), and time, tasks and threads ([`runtime`]).
@@ -37,6 +38,7 @@ pub mod compile;
 pub mod config;
 pub mod demo;
 pub mod federation;
+pub mod follow;
 pub mod http;
 pub mod ident;
 pub mod ingest;
@@ -44,5 +46,6 @@ pub mod net;
 pub mod node;
 pub mod paths;
 pub mod publish;
+pub mod render;
 pub mod runtime;
 pub mod store;

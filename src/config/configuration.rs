@@ -8,9 +8,11 @@ use crate::auth::{Access, AccessSettings, Token};
 use crate::client::{PeerClient, PeerError};
 use crate::compile::{MergePolicy, Policy};
 use crate::federation::{self, KeyError, Keyring};
+use crate::follow;
 use crate::http::{self, Tls, TlsError, limit};
 use crate::ident::{DomainLabel, SourceName};
 use crate::ingest::{Limits, Rules, SourceBrake};
+use crate::render;
 use crate::runtime::Clock;
 use crate::store;
 
@@ -42,9 +44,9 @@ pub struct Config {
     /// `[bodies]`
     pub bodies: http::BodySettings,
     /// `[updates]`
-    pub updates: http::UpdateSettings,
+    pub updates: follow::Settings,
     /// `[publish]`
-    pub publish: http::PublishSettings,
+    pub publish: render::Settings,
     /// `[ingest]`
     pub ingest: Limits,
     /// `[store]`

@@ -9,10 +9,12 @@ use toml::Spanned;
 use crate::auth::{AccessSettings, TokenSettings};
 use crate::brake::{Hold, Share};
 use crate::federation::Settings;
+use crate::follow;
 use crate::http::{self, limit};
 use crate::ident::{DomainLabel, SourceName};
 use crate::ingest::{Limits, SourceBrake};
 use crate::publish::ViewName;
+use crate::render;
 use crate::store;
 
 use super::configuration::Config;
@@ -47,9 +49,9 @@ struct File {
     #[serde(default)]
     bodies: http::BodySettings,
     #[serde(default)]
-    updates: http::UpdateSettings,
+    updates: follow::Settings,
     #[serde(default)]
-    publish: http::PublishSettings,
+    publish: render::Settings,
     #[serde(default)]
     ingest: Limits,
     #[serde(default)]

@@ -8,49 +8,25 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
+use tokio::sync::watch;
 
-use crate::auth::{Credential, Denied, Principal, Scope};
+use crate::auth::{Access, Credential, Denied, Principal, Scope};
 
-use super::app::App;
-use super::limit::{self, Guesses, Refuse};
+use super::caller::Caller;
+use super::limit::{Guesses, Refuse};
 use super::refusal::{Refused, Wording, refused};
 use super::socket::Peer;
-
-/// The caller of a request, an extension of every request that is handled.
-#[derive(Debug, Clone)]
-pub(super) struct Caller(Option<Arc<Principal>>);
-
-impl Caller {
-    /// The principal, if the caller is one.
-    pub(super) fn principal(&self) -> Option<&Arc<Principal>> {
-        self.0.as_ref()
-    }
-
-    /// Who limits count the caller as: a principal wherever it calls from, else
-    /// the client at the other end.
-    pub(super) fn accounted(&self, peer: &Peer) -> limit::Caller {
-        match self.principal() {
-            Some(principal) => limit::Caller::Principal(principal.name.as_str().into()),
-            None => limit::Caller::Client(peer.client()),
-        }
-    }
-
-    /// Whether two requests showed the same credential, or both none.
-    pub(super) fn is_same(&self, other: &Caller) -> bool {
-        match (&self.0, &other.0) {
-            (Some(one), Some(other)) => one.is_same(other),
-            (None, None) => true,
-            _ => false,
-        }
-    }
-}
+use super::telemetry::Telemetry;
 
 /// The principal that calls, by the rules now in force, if it has a scope.
 ///
 /// # Errors
 /// The refusal, in problem details.
-pub(super) fn require(app: &App, caller: &Caller, scope: Scope) -> Result<Arc<Principal>, Refused> {
-    let access = app.access();
+pub(super) fn require(
+    access: &Access,
+    caller: &Caller,
+    scope: Scope,
+) -> Result<Arc<Principal>, Refused> {
     let principal = access.require(caller.principal(), scope);
     principal
         .cloned()
@@ -62,15 +38,16 @@ pub(super) fn require(app: &App, caller: &Caller, scope: Scope) -> Result<Arc<Pr
 ///
 /// # Errors
 /// The refusal.
-pub(super) fn require_view(app: &App, caller: &Caller, view: &str) -> Result<(), Refused> {
-    let readable = app.access().may_read(caller.principal(), view);
+pub(super) fn require_view(access: &Access, caller: &Caller, view: &str) -> Result<(), Refused> {
+    let readable = access.may_read(caller.principal(), view);
     readable.map_err(|denied| refused(Wording::Alto.denied(&denied)))
 }
 
-/// Who finds out who calls: the app, and the count of those who guess.
+/// Who finds out who calls: by the rules in force, and the count of those who guess.
 #[derive(Clone)]
 pub(super) struct Doorman {
-    pub(super) app: App,
+    pub(super) access: watch::Receiver<Arc<Access>>,
+    pub(super) telemetry: Telemetry,
     pub(super) guesses: Guesses,
     pub(super) refuse: Refuse,
 }
@@ -99,7 +76,7 @@ impl Doorman {
     /// The principal that calls: by the token in the `Authorization` header, else by the
     /// client certificate. A caller that shows neither is nobody.
     fn recognise(&self, parts: &Parts) -> Result<Option<Arc<Principal>>, Refused> {
-        let access = self.app.access();
+        let access = self.access.borrow().clone();
         let peer = parts.extensions.get::<Peer>();
         let token = match token(&parts.headers) {
             Ok(None) => {
@@ -115,7 +92,7 @@ impl Doorman {
             Ok(token) => access.authenticate(Some(token)),
             Err(denied) => Err(denied.clone()),
         };
-        let telemetry = &self.app.telemetry;
+        let telemetry = &self.telemetry;
         let looked = match peer {
             Some(peer) => self.guesses.look(peer.client(), token.as_ref().ok(), look),
             None => Ok(look()),

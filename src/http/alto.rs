@@ -7,8 +7,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, LAST_MODIFIED, LINK,
-    VARY,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, LAST_MODIFIED, VARY,
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -20,27 +19,27 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::alto::error::AltoError;
-use crate::alto::ird::DESCRIBED;
 use crate::alto::media;
 use crate::ident::{Digest, Tag};
-use crate::publish::{Exceeded, Kind, Rendering, Resource, View, ViewName, directory};
+use crate::publish::{Kind, Rendering, Resource, View, ViewName, directory};
+use crate::render::{self, Coding, Effort, Representation, Room, SMALL, compress};
 
-use super::access::{Caller, require_view};
-use super::answers::{SMALL, Unanswered};
+use super::access::require_view;
+use super::announcement::{announced, descriptor_url};
 use super::app::App;
-use super::bodies::Representation;
 use super::body::{self, BodyError};
+use super::caller::{Caller, room_for};
 use super::conditional::{etag, not_modified};
-use super::limit::{Accounted, Room};
-use super::negotiate::{Coding, accepts, coding, has_type, takes_identity};
+use super::limit::Accounted;
+use super::negotiate::{accepts, coding, has_type, takes_identity};
 use super::openapi::{Operation, Parameter, Route, content};
-use super::packing::{Effort, compress};
 use super::push;
-use super::refusal::{Refused, Wording, alto, bare, method_not_allowed, options, refused, respond};
-use super::s2s::descriptor_url;
+use super::refusal::{
+    Refused, Wording, alto, bare, method_not_allowed, no_room, options, refused, respond,
+};
 use super::socket::Peer;
+use super::unanswered::{failed, too_much, unanswered};
 use super::views;
-use super::{limit, no_room, room_for};
 
 const GET: &str = "GET, HEAD, OPTIONS";
 const POST: &str = "POST, OPTIONS";
@@ -155,11 +154,11 @@ async fn root_directory(
 ) -> Response {
     let (parts, _) = request.into_parts();
     let answer = root_directory_for(&app, &caller, &parts);
-    announced(&app, answer)
+    announced(&app.base_url, answer)
 }
 
 fn root_directory_for(app: &App, caller: &Caller, parts: &Parts) -> Response {
-    if let Err(refused) = require_view(app, caller, ViewName::Merged.as_str()) {
+    if let Err(refused) = require_view(&app.access(), caller, ViewName::Merged.as_str()) {
         return *refused;
     }
     let snapshot = app.snapshot();
@@ -186,11 +185,11 @@ async fn view_directory(
 ) -> Response {
     let (parts, _) = request.into_parts();
     let answer = view_directory_for(&app, &caller, &view, &parts);
-    announced(&app, answer)
+    announced(&app.base_url, answer)
 }
 
 fn view_directory_for(app: &App, caller: &Caller, view: &str, parts: &Parts) -> Response {
-    if let Err(refused) = require_view(app, caller, view) {
+    if let Err(refused) = require_view(&app.access(), caller, view) {
         return *refused;
     }
     let snapshot = app.snapshot();
@@ -204,16 +203,6 @@ fn view_directory_for(app: &App, caller: &Caller, view: &str, parts: &Parts) -> 
         }
         Err(refused) => *refused,
     }
-}
-
-/// An answer that says where peers find what this node is. Whoever may not read the
-/// directory is told too: the descriptor is public, and a peer need not be a client.
-fn announced(app: &App, mut answer: Response) -> Response {
-    let link = format!("<{}>; rel=\"{DESCRIBED}\"", descriptor_url(&app.base_url));
-    if let Ok(link) = HeaderValue::try_from(link) {
-        answer.headers_mut().insert(LINK, link);
-    }
-    answer
 }
 
 /// The directory of a view. Of the views in `delegated` those are named that
@@ -272,7 +261,7 @@ async fn resource_of_view(
     request: Request,
 ) -> Response {
     let (parts, content) = request.into_parts();
-    if let Err(refused) = require_view(&app, &caller, &view) {
+    if let Err(refused) = require_view(&app.access(), &caller, &view) {
         return *refused;
     }
     let snapshot = app.snapshot();
@@ -481,7 +470,7 @@ async fn query(
 struct Query<'a> {
     app: &'a App,
     view: &'a Arc<View>,
-    caller: limit::Caller,
+    caller: render::Caller,
     parts: &'a Parts,
 }
 
@@ -566,26 +555,6 @@ fn answer(media_type: &'static str, body: impl Into<Body>, coding: Coding) -> Re
     response
 }
 
-/// The refusal of a query whose answer would take more than one may.
-pub(super) fn too_much(rendering: &Rendering, exceeded: &Exceeded) -> Refused {
-    let value = format!("{exceeded}: ask for less at once");
-    let error = AltoError::invalid_value(rendering.sized_by(), value);
-    refused(alto(StatusCode::BAD_REQUEST, &error))
-}
-
-/// The response where an answer cannot be had now.
-pub(super) fn unanswered(error: &Unanswered, parts: &Parts) -> Response {
-    match error {
-        Unanswered::NoRoom => no_room(parts),
-        Unanswered::TooLarge { .. } => {
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            Wording::of(parts.uri.path()).refuse(status, "limit", &error.to_string())
-        }
-        Unanswered::Pool(error) => failed(error),
-        Unanswered::CutOff(error) => failed(error),
-    }
-}
-
 /// The body of a POST, if it is one that the caller may make: of a media type
 /// that is `taken`, for an answer of one that is `given` unless none is.
 pub(super) async fn posted(
@@ -595,7 +564,7 @@ pub(super) async fn posted(
     view: &str,
     (given, taken): (Option<&str>, &str),
 ) -> Result<Bytes, Refused> {
-    require_view(app, caller, view)?;
+    require_view(&app.access(), caller, view)?;
     match parts.method {
         Method::POST => {}
         Method::OPTIONS => return Err(refused(options(POST))),
@@ -620,7 +589,7 @@ pub(super) async fn posted(
         }
     })?;
     // The body may have taken long.
-    require_view(app, caller, view)?;
+    require_view(&app.access(), caller, view)?;
     Ok(content)
 }
 
@@ -632,11 +601,6 @@ pub(super) fn chosen(headers: &HeaderMap, length: usize) -> Option<Coding> {
     let best = coding(headers)?;
     let short = length < WORTH_COMPRESSING && takes_identity(headers);
     Some(if short { Coding::Identity } else { best })
-}
-
-fn failed(error: &dyn std::error::Error) -> Response {
-    tracing::error!(%error, "a request failed");
-    bare(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// `Repr-Digest` of RFC 9530.

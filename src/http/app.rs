@@ -12,12 +12,10 @@ use crate::compile::{Conflicts, Merged};
 use crate::federation::Federation;
 use crate::ingest::Ledger;
 use crate::publish::Snapshot;
+use crate::render::{Answers, Bodies, Documents, Flight};
 use crate::runtime::{Clock, Drain, Pool, duration};
 
-use super::answers::Answers;
-use super::bodies::Bodies;
 use super::body::BodyLimits;
-use super::documents::Documents;
 use super::limit;
 use super::merging::Merging;
 use super::push::Push;
@@ -105,7 +103,7 @@ pub struct Parts {
     /// What works out large answers.
     pub answers: Arc<Answers>,
     /// The memory of bodies of the network-to-server API.
-    pub intake: limit::Flight,
+    pub intake: Flight,
     /// What sends documents as they were stated.
     pub documents: Documents,
     /// The bodies of full maps.

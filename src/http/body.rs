@@ -9,8 +9,9 @@ use http::StatusCode;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 
-use super::limit::{NoRoom, Room};
+use super::limit::Refusal;
 use crate::alto::guard::{JsonGuard, TooDeep};
+use crate::render::{NoRoom, Room};
 use crate::runtime::Clock;
 
 /// What is set aside for a body before it comes, at most: what it claims to be costs nothing.
@@ -87,7 +88,7 @@ impl BodyError {
             BodyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             BodyError::TooDeep(_) | BodyError::Broken(_) => StatusCode::BAD_REQUEST,
             BodyError::Slow { .. } => StatusCode::REQUEST_TIMEOUT,
-            BodyError::NoRoom(none) => none.refusal().status,
+            BodyError::NoRoom(none) => Refusal::from(*none).status,
         }
     }
 }
@@ -148,7 +149,7 @@ mod tests {
     use std::convert::Infallible;
 
     use super::*;
-    use crate::http::limit::testing::room;
+    use crate::render::testing::room;
     use crate::runtime::testing::soon;
     use crate::runtime::{ManualClock, Task};
     use futures_util::{FutureExt, StreamExt, stream};

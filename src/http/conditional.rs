@@ -5,8 +5,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::ident::Tag;
 use crate::ingest::{Condition, Wanted};
-
-use super::negotiate::Coding;
+use crate::render::Coding;
 
 /// The strong entity tag of a representation: the tag of the content, with a
 /// suffix for its coding.

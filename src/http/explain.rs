@@ -16,14 +16,14 @@ use crate::api::explain::{End, Explanation, Hop};
 use crate::ident::{MetricName, TypedAddress};
 use crate::paths::{self, Plan};
 use crate::publish::{View, ViewName};
+use crate::render::{self, Unanswered};
 
-use super::access::Caller;
-use super::answers::Unanswered;
 use super::app::App;
+use super::caller::Caller;
 use super::openapi::{Operation, Parameter, Route, content};
-use super::refusal::{Refused, Wording, json, refused};
+use super::refusal::{Refused, Wording, json, no_room, refused};
 use super::socket::Peer;
-use super::{limit, no_room, views};
+use super::views;
 
 /// The route.
 pub(super) fn routes() -> Vec<Route> {
@@ -136,7 +136,7 @@ fn none(detail: String) -> Refused {
 /// other callers, with room for what is known so far, and no longer than somebody waits.
 async fn explained(
     app: &App,
-    caller: &limit::Caller,
+    caller: &render::Caller,
     plan: Option<&Arc<Plan>>,
     asked: Asked,
     now: Timestamp,

@@ -16,12 +16,10 @@ use crate::compile::{Conflicts, Merged};
 use crate::federation::Federation;
 use crate::ingest::Ledger;
 use crate::publish::Snapshot;
+use crate::render::{Answers, Bodies, Flight};
 use crate::runtime::Clock;
 use crate::store::Store;
 
-use super::answers::Answers;
-use super::bodies::Bodies;
-use super::limit::Flight;
 use super::merging::Merging;
 use super::push::Push;
 use super::socket::ListenerStats;

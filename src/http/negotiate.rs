@@ -3,27 +3,7 @@
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
 
-/// A content coding of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Coding {
-    /// As it is.
-    Identity,
-    /// RFC 1952.
-    Gzip,
-    /// RFC 8878.
-    Zstd,
-}
-
-impl Coding {
-    /// The name in `Content-Encoding`; the identity has none.
-    pub fn name(self) -> Option<&'static str> {
-        match self {
-            Coding::Identity => None,
-            Coding::Gzip => Some("gzip"),
-            Coding::Zstd => Some("zstd"),
-        }
-    }
-}
+use crate::render::Coding;
 
 /// Whether the client takes responses of this media type. Without `Accept` it
 /// takes any.

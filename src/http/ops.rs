@@ -1,19 +1,16 @@
-//! Health, metrics and the API's description.
+//! Health and metrics.
 
 use axum::extract::{Request, State};
-use axum::http::header::CACHE_CONTROL;
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use axum::{Extension, routing};
 use prometheus_client::encoding::text::encode;
-use serde_json::Value;
 use url::form_urlencoded;
 
-use crate::alto::media;
 use crate::auth::Scope;
 
-use super::access::Caller;
 use super::app::App;
+use super::caller::Caller;
 use super::openapi::{Content, Operation, Parameter, Route, content};
 use super::readiness::Readiness;
 use super::refusal::{Wording, respond};
@@ -65,35 +62,20 @@ pub(super) fn health_routes() -> Vec<Route> {
 pub(super) fn routes() -> Vec<Route> {
     let metrics_text = content::<String>("application/openmetrics-text");
     let summary = "What is measured, as OpenMetrics text; needs a token if so configured";
-    vec![
-        Route {
-            path: "/metrics",
-            operations: vec![get(
-                "metrics",
-                summary,
-                vec![(StatusCode::OK, "The metrics", vec![metrics_text])],
-            )],
-            varied: false,
-            handler: routing::any(metrics),
-        },
-        Route {
-            path: "/openapi.json",
-            operations: vec![get(
-                "openapi",
-                "This description",
-                vec![(
-                    StatusCode::OK,
-                    "An OpenAPI 3.1 document",
-                    vec![content::<Value>(media::JSON)],
-                )],
-            )],
-            varied: false,
-            handler: routing::any(openapi),
-        },
-    ]
+    vec![Route {
+        path: "/metrics",
+        operations: vec![get(
+            "metrics",
+            summary,
+            vec![(StatusCode::OK, "The metrics", vec![metrics_text])],
+        )],
+        varied: false,
+        handler: routing::any(metrics),
+    }]
 }
 
-fn get(
+/// The operation of a GET that takes no parameters.
+pub(super) fn get(
     id: &'static str,
     summary: &'static str,
     responses: Vec<(StatusCode, &'static str, Vec<Content>)>,
@@ -172,14 +154,4 @@ fn told(text: &str, is_told: impl Fn(&str, &str) -> bool) -> String {
     };
     let told = text.split_inclusive('\n').filter(is_line_told);
     told.collect()
-}
-
-async fn openapi() -> Response {
-    let text = serde_json::to_vec(&super::description()).unwrap_or_default();
-    let mut response = respond(StatusCode::OK, media::JSON, text);
-    response.headers_mut().insert(
-        CACHE_CONTROL,
-        HeaderValue::from_static("public, max-age=3600"),
-    );
-    response
 }

@@ -4,7 +4,8 @@
 
 use axum::body::Body;
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -13,7 +14,13 @@ use crate::alto::json::{FaultKind, Faults};
 use crate::alto::media;
 use crate::api::problem::{Fault, Problem};
 use crate::auth::{Denied, Scope};
+use crate::render::NoRoom;
 use crate::store::StoreError;
+
+use super::limit::{Reason, Refusal};
+
+/// The header of a write that may be repeated (draft-ietf-httpapi-idempotency-key-header).
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// A response with a body of a media type.
 pub(super) fn respond(
@@ -195,4 +202,24 @@ pub(super) fn faulty(faults: &Faults) -> Response {
         count => format!("{count} faults were found; nothing was changed"),
     };
     problem(status, "faulty", &detail, faults)
+}
+
+/// The response to a request that finds no room in memory, for its body or its answer.
+pub(super) fn no_room(parts: &Parts) -> Response {
+    Refusal::from(NoRoom).respond(refuse, parts)
+}
+
+/// The response to a request that a limit does not let through.
+pub(super) fn refuse(refusal: &Refusal, parts: &Parts) -> Response {
+    let wording = Wording::of(parts.uri.path());
+    let mut detail = refusal.reason.to_string();
+    // What this request did not do, the one that it repeats may have done.
+    if refusal.reason == Reason::Timeout && parts.headers.contains_key(IDEMPOTENCY_KEY) {
+        detail += "; one before it with the same Idempotency-Key may be under way still";
+    }
+    let kind = match refusal.reason {
+        Reason::Unfinished => "unfinished",
+        _ => "limit",
+    };
+    wording.refuse(refusal.status, kind, &detail)
 }

@@ -20,24 +20,23 @@ use crate::auth::{Access, Scope};
 use crate::federation::Blob;
 use crate::ident::{Digest, DomainLabel};
 use crate::publish::{Resource, View};
+use crate::render::{self, Broken, Coding, Representation, Unanswered};
 use crate::runtime::Threshold;
 use crate::store::{BlobReader, StoreError};
 
-use super::access::{Caller, require};
-use super::alto::unanswered;
-use super::answers::Unanswered;
+use super::access::require;
+use super::announcement::DESCRIPTOR;
 use super::app::App;
-use super::bodies::Representation;
 use super::body::{self, BodyError};
+use super::caller::{Caller, room_for};
 use super::conditional::{etag, not_modified};
-use super::documents::{self, Broken};
-use super::limit::{self, Accounted};
-use super::negotiate::{Coding, has_type};
+use super::limit::Accounted;
+use super::negotiate::has_type;
 use super::openapi::{Operation, Parameter, Route, content};
 use super::push::open_for_peer;
-use super::refusal::{Refused, Wording, bare, json, refused, respond, store_full};
+use super::refusal::{Refused, Wording, bare, json, no_room, refused, respond, store_full};
 use super::socket::Peer;
-use super::{no_room, room_for};
+use super::unanswered::unanswered;
 
 const DIGEST: Parameter = Parameter {
     place: "path",
@@ -51,14 +50,6 @@ const DOMAIN: Parameter = Parameter {
     description: "The label of a domain",
     kind: "string",
 };
-
-/// Where the descriptor is beside its well-known place, which a proxy need not pass on.
-const DESCRIPTOR: &str = "/s2s/v1/descriptor";
-
-/// The URL of the descriptor, which directories announce, of a node at this base.
-pub(super) fn descriptor_url(base_url: &str) -> String {
-    format!("{base_url}{DESCRIPTOR}")
-}
 
 const PEER: Parameter = Parameter {
     place: "path",
@@ -261,7 +252,7 @@ async fn manifests(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Response {
-    match require(&app, &caller, Scope::Peer) {
+    match require(&app.access(), &caller, Scope::Peer) {
         Ok(principal) => match app.federation.exports(principal.peer.as_ref()) {
             Ok(entries) => tagged(request.headers(), &entries, "private, no-cache"),
             Err(incomplete) => starting(&incomplete.to_string()),
@@ -285,7 +276,7 @@ async fn blob(
 ) -> Response {
     let (parts, _) = request.into_parts();
     let answered = async {
-        let principal = require(&app, &caller, Scope::Peer)?;
+        let principal = require(&app.access(), &caller, Scope::Peer)?;
         let none = || {
             let detail = "no manifest that you get now names it; get the manifests again";
             refused(Wording::Problem.refuse(StatusCode::NOT_FOUND, "blob", detail))
@@ -335,10 +326,10 @@ const OPEN: u64 = 1024 * 1024;
 async fn kept(
     app: &App,
     reader: BlobReader,
-    caller: limit::Caller,
+    caller: render::Caller,
     parts: &Parts,
 ) -> Result<Option<Body>, Refused> {
-    let room = OPEN + documents::taken(Coding::Identity);
+    let room = OPEN + render::taken(Coding::Identity);
     let room = app.answers.flight().take(&caller, room).await;
     let room = room.map_err(|_| refused(no_room(parts)))?;
     let digested = app.documents.digest(&caller, reader).await;
@@ -369,7 +360,7 @@ async fn rendered(
     app: &App,
     view: &Arc<View>,
     resource: &Resource,
-    caller: limit::Caller,
+    caller: render::Caller,
 ) -> Result<Option<Body>, Unanswered> {
     let Some(version) = app.bodies.version(view, resource, &caller).await? else {
         return Ok(None);
@@ -398,7 +389,7 @@ async fn updates(
     request: Request,
 ) -> Response {
     let answered = async {
-        let peer = require(&app, &caller, Scope::Peer)?.peer.clone();
+        let peer = require(&app.access(), &caller, Scope::Peer)?.peer.clone();
         let (parts, content) = request.into_parts();
         if !has_type(&parts.headers, media::UPDATE_STREAM_PARAMS) {
             let detail = format!("the Content-Type must be {}", media::UPDATE_STREAM_PARAMS);
@@ -431,7 +422,7 @@ async fn updates(
 
 async fn peers(State(app): State<App>, Extension(caller): Extension<Caller>, uri: Uri) -> Response {
     let answered = || -> Result<Response, Refused> {
-        require(&app, &caller, Scope::Operate)?;
+        require(&app.access(), &caller, Scope::Operate)?;
         let only = only(uri.query().unwrap_or_default())?;
         let mut list = app.federation.status();
         let peers = list.peers.into_iter();
@@ -457,7 +448,7 @@ async fn retry(
     Path(peer): Path<String>,
 ) -> Response {
     let answered = async {
-        require(&app, &caller, Scope::Operate)?;
+        require(&app.access(), &caller, Scope::Operate)?;
         let label = DomainLabel::new(&peer).map_err(|_| no_peer(&peer))?;
         let status = app.federation.retry(&label, READ_WITHIN).await;
         let status = status.ok_or_else(|| no_peer(&peer))?;
@@ -472,7 +463,7 @@ fn no_peer(label: &str) -> Refused {
 }
 
 async fn conflicts(State(app): State<App>, Extension(caller): Extension<Caller>) -> Response {
-    match require(&app, &caller, Scope::Operate) {
+    match require(&app.access(), &caller, Scope::Operate) {
         Ok(_) => {
             let Some(merged) = app.merged.borrow().clone() else {
                 return starting("the domains have not been joined yet since the start");
@@ -528,7 +519,7 @@ async fn told(
     none: impl Fn(&str) -> String,
 ) -> Response {
     let answered = async {
-        require(app, caller, Scope::Operate)?;
+        require(&app.access(), caller, Scope::Operate)?;
         // From here on it is done, or may be.
         threshold.cross();
         let done = match DomainLabel::new(domain) {

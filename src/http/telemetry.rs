@@ -16,8 +16,9 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use tracing::Instrument;
 
-use super::access::Caller;
-use super::app::App;
+use crate::runtime::Clock;
+
+use super::caller::Caller;
 use super::refusal::Wording;
 use super::socket::Peer;
 
@@ -32,6 +33,7 @@ pub struct Telemetry {
     /// The id of the next request, counted from a start that differs between
     /// runs of a node.
     next_id: Arc<AtomicU64>,
+    clock: Clock,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -51,14 +53,16 @@ struct ReasonLabels {
 }
 
 impl Telemetry {
-    /// Measures into `registry`; request ids are counted from `first_id`.
-    pub fn new(registry: &mut Registry, first_id: u64) -> Self {
+    /// Measures into `registry`; request ids are counted from a number that grows with the time.
+    pub fn new(registry: &mut Registry, clock: Clock) -> Self {
+        let first_id = clock.wall().as_millisecond().unsigned_abs() << 20;
         let buckets = || Histogram::new(exponential_buckets(0.0001, 4.0, 10));
         let telemetry = Self {
             requests: Family::default(),
             seconds: Family::new_with_constructor(buckets),
             wrong_credentials: Family::default(),
             next_id: Arc::new(AtomicU64::new(first_id)),
+            clock,
         };
         registry.register(
             "altofed_http_requests",
@@ -90,8 +94,11 @@ impl Telemetry {
 }
 
 /// Gives each request an id, and tells how it went.
-pub(super) async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
-    let telemetry = &app.telemetry;
+pub(super) async fn observe(
+    State(telemetry): State<Telemetry>,
+    request: Request,
+    next: Next,
+) -> Response {
     let id = format!("{:016x}", telemetry.next_id.fetch_add(1, Ordering::Relaxed));
     let service = service(
         request
@@ -104,7 +111,7 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
         .get::<Peer>()
         .map(|peer| peer.addr.ip());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let begun = app.clock.now();
+    let begun = telemetry.clock.now();
     let span = tracing::info_span!("request", request_id = %id);
     let handled = AssertUnwindSafe(next.run(request).instrument(span)).catch_unwind();
     let mut response = handled.await.unwrap_or_else(|_| {
@@ -114,7 +121,7 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
         let detail = "the node failed to answer; its log says why";
         Wording::of(&path).refuse(StatusCode::INTERNAL_SERVER_ERROR, "defect", detail)
     });
-    let took = app.clock.now().since(begun);
+    let took = telemetry.clock.now().since(begun);
     let status = response.status().as_u16();
     telemetry
         .requests

@@ -4,12 +4,14 @@
 //! one need not check it again. They parse from text and say, when they refuse,
 //! what was wrong and how to mend it.
 
+mod client;
 mod digest;
 mod hidden;
 mod metric;
 mod name;
 mod prefix;
 
+pub use client::Client;
 pub use digest::{Digest, InvalidDigest, Sha256, Tag, from_hex, to_hex};
 pub use hidden::Hidden;
 pub use metric::{MetricName, ValueCheck};

@@ -11,7 +11,7 @@ use crate::federation::Imports;
 use crate::ident::Digest;
 use crate::runtime::{Clock, Gate, Moment, Pool};
 
-use super::pipeline::OwnCompiled;
+use super::own::OwnCompiled;
 
 /// What there is to be joined at one moment.
 pub(super) struct Present {

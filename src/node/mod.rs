@@ -15,6 +15,7 @@
 
 mod lanes;
 mod merger;
+mod own;
 mod pipeline;
 
 use std::net::SocketAddr;
@@ -24,24 +25,22 @@ use std::time::Duration;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
-use crate::auth::Access;
-use crate::compile::MergePolicy;
 use crate::config::{Config, FileError};
 use crate::federation::{self, Federation, KeyError, SigningKey};
+use crate::follow::Followed;
 use crate::http::{
-    Answers, App, Bodies, BodySettings, Documents, Followed, ListenError, NodeMetrics, Parts, Push,
-    Reserved, Settings, Telemetry, Tls, TlsError, UpdateSettings, counted_for, limit, refuse,
-    router,
+    App, ListenError, NodeMetrics, Parts, Push, Reserved, Telemetry, Tls, TlsError, router,
 };
-use crate::ingest::{Ledger, LoadError, Rules};
+use crate::ingest::{Ledger, LoadError};
 use crate::publish::{Snapshot, ViewName};
-use crate::runtime::{Clock, Drain, Gate, Overrun, PoolError, Signal, Task};
+use crate::render::{Answers, Bodies, Documents, Flight};
+use crate::runtime::{Clock, Drain, Gate, Live, Overrun, PoolError, Signal, Task};
 use crate::store::{Durability, FreeSpace, Quarantine, Store, StoreError};
 use lanes::Lanes;
 
 /// A running node. Dropped, it stops at once; [`Node::shutdown`] lets requests end.
 pub struct Node {
-    config: Config,
+    config: Live<Config>,
     address: SocketAddr,
     base_url: String,
     store: Store,
@@ -49,7 +48,6 @@ pub struct Node {
     federation: Arc<Federation>,
     clock: Clock,
     signal: Signal,
-    hot: Hot,
     tls: Option<Tls>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     quarantine: Option<Quarantine>,
@@ -57,19 +55,6 @@ pub struct Node {
     _following: [Task<()>; 3],
     _looking: Task<()>,
     _server: Task<()>,
-}
-
-/// What a reload can change, each with those who read it at the other end.
-struct Hot {
-    access: watch::Sender<Arc<Access>>,
-    rules: watch::Sender<Arc<Rules>>,
-    http: watch::Sender<Settings>,
-    limits: watch::Sender<limit::Settings>,
-    bodies: watch::Sender<BodySettings>,
-    updates: watch::Sender<UpdateSettings>,
-    federation: watch::Sender<Arc<federation::Settings>>,
-    merge: watch::Sender<Arc<MergePolicy>>,
-    patience: watch::Sender<Duration>,
 }
 
 /// What a node stands on beside its configuration: other than by default in tests.
@@ -158,6 +143,8 @@ impl Node {
             restoring,
             merging,
         } = ground;
+        let live = Live::new(config);
+        let config = live.now();
         let tls = config.node.tls.as_ref().map(Tls::load).transpose()?;
         // Before the store: whoever cannot listen has not touched it.
         let place = Reserved::new(config.node.listen)?;
@@ -168,8 +155,8 @@ impl Node {
             Store::open_with(&directory, &settings, durability, free)
         });
         let mut opened = opened.await.unwrap_or(Err(StoreError::Closed))?;
-        let (rules, rules_read) = watch::channel(Arc::new(config.rules()));
-        let ledger = Ledger::open(&opened, rules_read.clone(), pool.clone(), clock.clone()).await?;
+        let rules = live.part(|config| Arc::new(config.rules()));
+        let ledger = Ledger::open(&opened, rules.clone(), pool.clone(), clock.clone()).await?;
         let ledger = Arc::new(ledger);
         let keys = &config.federation.own;
         if keys.make_key && !keys.keys.key.exists() {
@@ -182,16 +169,14 @@ impl Node {
             let saved = SigningKey::generate()?.save(&keys.keys.key);
             saved.map_err(|error| error.of_key("federation.key"))?;
         }
-        let (federation_settings, settings_read) =
-            watch::channel(Arc::new(config.federation.clone()));
         let mut inputs = pipeline::Inputs {
             durable: ledger.durable(),
-            rules: rules_read,
+            rules,
         };
         let domain = pipeline::domain(&mut inputs, &pool, &clock).await?;
         let (own, own_read) = watch::channel(domain.own());
         let federation = Federation::start(
-            settings_read,
+            live.part(|config| Arc::new(config.federation.clone())),
             own_read,
             &opened.store,
             lanes.peers.clone(),
@@ -200,11 +185,10 @@ impl Node {
         )
         .await?;
         let federation = Arc::new(federation);
-        let (merge, merge_read) = watch::channel(Arc::new(config.merge.clone()));
         let others = pipeline::Others {
             imports: federation.imported(),
             restoring: federation.restoring(),
-            merge: merge_read,
+            merge: live.part(|config| Arc::new(config.merge.clone())),
         };
         let (pipeline, published) =
             pipeline::start(domain, inputs, others, own, &lanes, merging, clock.clone());
@@ -212,31 +196,21 @@ impl Node {
         let listener = place.listen()?;
         let address = listener.local_addr();
         let base_url = config.base_url(address);
-        let (access, access_read) = watch::channel(Arc::new(config.access_rules()));
-        let (http, http_read) = watch::channel(config.http.clone());
-        let (limits, limits_read) = watch::channel(config.limits.clone());
-        let (bodies, bodies_read) = watch::channel(config.bodies.clone());
-        let (patience, patience_read) = watch::channel(config.merge_patience);
         let (signal, drain) = Drain::new();
-        let flight = |budget| {
-            let (limits, clock) = (limits_read.clone(), clock.clone());
-            limit::Flight::new(limits, budget, clock, counted_for, refuse)
-        };
-        let (flight, intake) = (
-            flight(limit::Settings::answers),
-            flight(limit::Settings::ingest),
-        );
+        let flight = Flight::new(live.part(|c| c.limits.answers()), clock.clone());
+        let intake = Flight::new(live.part(|c| c.limits.ingest()), clock.clone());
         let own_view = ViewName::Domain(config.federation.own.domain.clone());
         let (ours, others) = (lanes.ours.clone(), lanes.others.clone());
         let answers = Arc::new(Answers::new(own_view, ours, others, flight));
-        let pinning = answers
-            .pins()
-            .watch(published.snapshots.clone(), limits_read.clone());
+        let pinning = answers.pins().watch(
+            published.snapshots.clone(),
+            live.part(|c| c.limits.max_replaced_bytes),
+        );
         let rendered = Arc::new(Bodies::new(&config.publish, answers.clone(), clock.clone()));
-        let (updates, updates_read) = watch::channel(config.updates.clone());
+        let updates = live.part(|config| config.updates.clone());
         let (followed, following) = Followed::start(
             published.snapshots.clone(),
-            updates_read,
+            updates.clone(),
             config.publish.max_rendered,
             rendered.clone(),
             lanes.followed.clone(),
@@ -245,7 +219,7 @@ impl Node {
         let push = Push::new(followed);
         let (followed, following_peers) = Followed::start(
             federation.exported(),
-            updates.subscribe(),
+            updates,
             config.publish.max_rendered,
             rendered.clone(),
             lanes.peers.clone(),
@@ -253,8 +227,7 @@ impl Node {
         );
         let peer_push = Push::new(followed);
         let mut registry = Registry::default();
-        let first_id = clock.wall().as_millisecond().unsigned_abs() << 20;
-        let telemetry = Telemetry::new(&mut registry, first_id);
+        let telemetry = Telemetry::new(&mut registry, clock.clone());
         registry.register_collector(Box::new(NodeMetrics {
             snapshots: published.snapshots.clone(),
             conflicts: published.conflicts.clone(),
@@ -276,12 +249,12 @@ impl Node {
             conflicts: published.conflicts,
             merged: published.merged,
             merging: published.merging,
-            patience: patience_read,
+            patience: live.part(|config| config.merge_patience),
             federation: federation.clone(),
             ledger: ledger.clone(),
-            access: access_read,
-            body_settings: bodies_read,
-            limits: limits_read,
+            access: live.part(|config| Arc::new(config.access_rules())),
+            body_settings: live.part(|config| config.bodies.clone()),
+            limits: live.part(|config| config.limits.clone()),
             answers,
             intake,
             documents: Documents::new(lanes.documents.clone()),
@@ -295,7 +268,8 @@ impl Node {
             registry,
             drain: drain.clone(),
         });
-        let serving = listener.serve(router(app), tls.clone(), http_read, clock.clone(), drain);
+        let settings = live.part(|config| config.http.clone());
+        let serving = listener.serve(router(app), tls.clone(), settings, clock.clone(), drain);
         let looking = Task::spawn("room", look(opened.store.clone(), clock.clone()));
         Ok(Self {
             address,
@@ -305,17 +279,6 @@ impl Node {
             federation,
             clock,
             signal,
-            hot: Hot {
-                access,
-                rules,
-                http,
-                limits,
-                bodies,
-                updates,
-                federation: federation_settings,
-                merge,
-                patience,
-            },
             tls,
             snapshots: published.snapshots,
             quarantine: opened.quarantine.take(),
@@ -323,7 +286,7 @@ impl Node {
             _following: [following, following_peers, pinning],
             _looking: looking,
             _server: Task::spawn("server", serving),
-            config,
+            config: live,
         })
     }
 
@@ -334,7 +297,7 @@ impl Node {
 
     /// Where its configuration may say that it listens, to mean the same.
     pub fn listens_at(&self) -> SocketAddr {
-        self.config.node.listen
+        self.config.now().node.listen
     }
 
     /// The base of its URIs, without a slash at the end.
@@ -357,7 +320,7 @@ impl Node {
     /// # Errors
     /// The configuration needs a restart, or a file that it names cannot be used.
     pub fn reload(&mut self, config: Config) -> Result<(), ReloadError> {
-        let cold = config.needs_restart(&self.config);
+        let cold = config.needs_restart(self.config.now());
         if !cold.is_empty() {
             return Err(ReloadError::NeedsRestart(cold));
         }
@@ -365,18 +328,7 @@ impl Node {
         if let (Some(tls), Some(files)) = (&self.tls, &config.node.tls) {
             tls.reload(files).map_err(FileError::from)?;
         }
-        // Who reads these has work with it, so only what is another is sent.
-        replace(&self.hot.access, config.access_rules());
-        replace(&self.hot.rules, config.rules());
-        replace(&self.hot.merge, config.merge.clone());
-        let federation = Arc::new(config.federation.clone());
-        self.hot.federation.send_replace(federation);
-        self.hot.http.send_replace(config.http.clone());
-        self.hot.limits.send_replace(config.limits.clone());
-        self.hot.bodies.send_replace(config.bodies.clone());
-        self.hot.updates.send_replace(config.updates.clone());
-        self.hot.patience.send_replace(config.merge_patience);
-        self.config = config;
+        self.config.replace(config);
         Ok(())
     }
 
@@ -417,15 +369,4 @@ async fn look(store: Store, clock: Clock) {
             return;
         }
     }
-}
-
-/// Has this in force, and tells who reads it if it is not what was before.
-fn replace<T: PartialEq>(sender: &watch::Sender<Arc<T>>, value: T) {
-    sender.send_if_modified(|before| {
-        let is_other = **before != value;
-        if is_other {
-            *before = Arc::new(value);
-        }
-        is_other
-    });
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::sync::watch::error::RecvError;
 
-use crate::compile::{Compiled, Conflicts, MergePolicy, Merged, domain_view};
+use crate::compile::{Conflicts, MergePolicy, Merged};
 use crate::federation::{Imports, OwnDomain, Restoring};
 use crate::http::Merging;
 use crate::ingest::{FactsAtRevision, Rules};
@@ -27,6 +27,7 @@ use crate::runtime::{Clock, Gate, Pool, PoolError, Task};
 
 use super::lanes::Lanes;
 use super::merger::{self, Made, Present};
+use super::own::OwnCompiled;
 
 /// What our domain is compiled from.
 pub(super) struct Inputs {
@@ -58,28 +59,6 @@ pub(super) struct Published {
     pub(super) merging: watch::Receiver<Merging>,
 }
 
-/// Our domain as it was compiled last, for the next time to share.
-pub(super) struct OwnCompiled {
-    pub(super) compiled: Compiled,
-    /// What it was compiled from.
-    pub(super) made_of: FactsAtRevision,
-}
-
-impl OwnCompiled {
-    /// What our domain says.
-    pub(super) fn own(&self) -> OwnDomain {
-        OwnDomain {
-            view: self.compiled.view.clone(),
-            interconnects: self.compiled.interconnects.clone(),
-        }
-    }
-
-    /// Whether it would be the same if it were compiled from this.
-    fn is_of(&self, current: &FactsAtRevision) -> bool {
-        Arc::ptr_eq(&self.made_of.facts, &current.facts) && self.made_of.policy == current.policy
-    }
-}
-
 impl Inputs {
     fn now(&mut self) -> FactsAtRevision {
         let current = self.durable.borrow_and_update().clone();
@@ -98,29 +77,8 @@ pub(super) async fn domain(
     clock: &Clock,
 ) -> Result<Arc<OwnCompiled>, PoolError> {
     let (current, clock) = (inputs.now(), clock.clone());
-    let compiled = pool.run(move || own_domain(current, &clock, None));
+    let compiled = pool.run(move || OwnCompiled::compile(current, &clock, None));
     Ok(Arc::new(compiled.await?))
-}
-
-/// Our domain, compiled; it shares with the former one.
-fn own_domain(
-    current: FactsAtRevision,
-    clock: &Clock,
-    former: Option<&OwnCompiled>,
-) -> OwnCompiled {
-    let FactsAtRevision {
-        facts,
-        union,
-        policy,
-    } = &current;
-    // A restart and a change of policy make the facts no newer.
-    let received = facts.accepted.unwrap_or_else(|| clock.wall());
-    let former = former.map(|former| &former.compiled);
-    let compiled = domain_view(facts, union, policy, received, former);
-    OwnCompiled {
-        compiled,
-        made_of: current,
-    }
 }
 
 /// Publishes our domain's view before it comes back, and then whatever becomes
@@ -250,7 +208,7 @@ impl Pipeline {
         let (former, clock) = (self.own.clone(), self.clock.clone());
         let compiling = self
             .pool
-            .run(move || own_domain(current, &clock, Some(&former)));
+            .run(move || OwnCompiled::compile(current, &clock, Some(&former)));
         match compiling.await {
             Ok(compiled) => {
                 tracing::info!(
@@ -369,40 +327,4 @@ fn say_the_same(some: &Imports, others: &Imports) -> bool {
             // Our links to a plain domain are no part of its digest.
             a.domain == b.domain && a.digest == b.digest && a.ours == b.ours
         })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::compile::{Facts, Policy};
-    use crate::ident::DomainLabel;
-
-    fn policy(priority: i64) -> Policy {
-        let source = "noc".parse().expect("a source");
-        Policy {
-            domain: DomainLabel::new("isp-a").expect("a label"),
-            priorities: [(source, priority)].into(),
-        }
-    }
-
-    #[test]
-    fn our_domain_is_another_only_when_its_facts_or_their_policy_are() {
-        let clock = Clock::system();
-        let first = FactsAtRevision::new(Arc::new(Facts::default()), policy(0));
-        let compiled = own_domain(first.clone(), &clock, None);
-        assert!(compiled.is_of(&first.under(&policy(0))));
-        let written = Facts {
-            revision: 1,
-            ..Facts::default()
-        };
-        for current in [
-            first.under(&policy(1)),
-            FactsAtRevision::new(Arc::new(written), policy(0)),
-        ] {
-            assert!(!compiled.is_of(&current));
-            let other = own_domain(current.clone(), &clock, Some(&compiled));
-            assert_eq!(other.own().view.origin().serial, current.facts.revision);
-            assert!(other.is_of(&current));
-        }
-    }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module and the modules of the crate that it may import.
-const FLOORS: [(&str, &[&str]); 19] = [
+const FLOORS: [(&str, &[&str]); 21] = [
     ("ident", &[]),
     ("runtime", &[]),
     ("net", &["ident"]),
@@ -16,6 +16,11 @@ const FLOORS: [(&str, &[&str]); 19] = [
     (
         "compile",
         &["api", "publish", "paths", "alto", "net", "ident"],
+    ),
+    ("render", &["publish", "ident", "runtime"]),
+    (
+        "follow",
+        &["render", "publish", "alto", "net", "ident", "runtime"],
     ),
     (
         "brake",
@@ -42,6 +47,8 @@ const FLOORS: [(&str, &[&str]); 19] = [
         "http",
         &[
             "federation",
+            "follow",
+            "render",
             "ingest",
             "compile",
             "store",
@@ -61,6 +68,8 @@ const FLOORS: [(&str, &[&str]); 19] = [
             "brake",
             "http",
             "federation",
+            "follow",
+            "render",
             "ingest",
             "client",
             "compile",
@@ -80,6 +89,8 @@ const FLOORS: [(&str, &[&str]); 19] = [
             "config",
             "http",
             "federation",
+            "follow",
+            "render",
             "ingest",
             "compile",
             "auth",

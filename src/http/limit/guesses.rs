@@ -13,10 +13,10 @@ use http::StatusCode;
 use lru::LruCache;
 use tokio::sync::{Notify, watch};
 
-use super::{Reason, Refusal, Settings, lock};
+use super::{Reason, Refusal, Settings};
 use crate::auth::Credential;
-use crate::http::Client;
-use crate::runtime::{Clock, Moment, Task};
+use crate::ident::Client;
+use crate::runtime::{Clock, Moment, Task, lock};
 
 /// What a limit per minute is a limit of, and how often the log tells of wrong credentials.
 const MINUTE: Duration = Duration::from_secs(60);

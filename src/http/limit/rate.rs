@@ -18,9 +18,9 @@ use http::StatusCode;
 use http::request::Parts;
 use tokio::sync::watch;
 
-use super::{Reason, Refusal, Refuse, Settings, lock};
-use crate::http::Client;
-use crate::runtime::{Clock, Moment};
+use super::{CallerOf, Reason, Refusal, Refuse, Settings};
+use crate::render::Caller;
+use crate::runtime::{Clock, Moment, lock};
 
 /// The callers whose rate is remembered one by one. All further ones share one rate, so that a
 /// flood of addresses costs memory up to here and then only its own kind.
@@ -28,22 +28,6 @@ const MAX_CALLERS: usize = 65_536;
 
 /// How often callers are forgotten that are as good as new.
 const SWEEP: Duration = Duration::from_secs(1);
-
-/// Who a request is counted for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Caller {
-    /// A client known by address only; see [`Peer::client`](crate::http::Peer::client).
-    Client(Client),
-    /// An authenticated principal, wherever it calls from.
-    Principal(Arc<str>),
-    /// The node itself, for what it keeps ready.
-    Node,
-    /// All who wait for a piece of work that they share, by its number.
-    Shared(u64),
-}
-
-/// Tells who a request is counted for; none is for requests that no limit holds for.
-pub type CallerOf = fn(&Parts) -> Option<Caller>;
 
 /// Holds each caller to a rate.
 #[derive(Clone, Debug)]
@@ -238,7 +222,7 @@ mod tests {
             return Some(Caller::Principal(principal.into()));
         }
         let address: IpAddr = header("from")?.parse().unwrap();
-        Some(Caller::Client(Client::from(address)))
+        Some(Caller::Client(address.into()))
     }
 
     fn rates(bench: &Bench) -> RateLimit {

@@ -14,8 +14,8 @@ use http::StatusCode;
 use http_body::{Frame, SizeHint};
 use tokio::sync::watch;
 
-use super::{Reason, Refusal, Refuse, Settings, lock};
-use crate::runtime::{Clock, Moment, Threshold};
+use super::{Reason, Refusal, Refuse, Settings};
+use crate::runtime::{Clock, Moment, Threshold, lock};
 
 /// When a request that took too long may try again.
 const TIMEOUT_RETRY: Duration = Duration::from_secs(5);

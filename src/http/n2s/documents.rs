@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{ETAG, LOCATION};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 
@@ -15,26 +15,26 @@ use crate::alto::json::Faults;
 use crate::alto::media;
 use crate::api::n2s::WriteAnswer;
 use crate::auth::{Principal, Scope};
-use crate::http::access::{Caller, require};
+use crate::http::access::require;
 use crate::http::app::App;
 use crate::http::body::{self, BodyError};
+use crate::http::caller::{Caller, counted_for, room_for};
 use crate::http::conditional::{condition, etag};
-use crate::http::documents;
-use crate::http::limit::{self, Accounted};
-use crate::http::negotiate::{Coding, coding, has_type};
-use crate::http::refusal::{Refused, Wording, faulty, json, problem, refused, respond};
-use crate::http::{counted_for, no_room, room_for};
+use crate::http::limit::Accounted;
+use crate::http::negotiate::{coding, has_type};
+use crate::http::refusal::{
+    IDEMPOTENCY_KEY, Refused, Wording, faulty, json, no_room, problem, refused, respond,
+};
 use crate::ident::Tag;
 use crate::ingest::{
     Changes, Document, DocumentPath, IdempotencyKey, Operation as Step, OperationKind, Outcome,
     Reader, Write, read_operation, read_transaction, union_bytes, union_document,
 };
+use crate::render::{self, Coding};
 use crate::runtime::Threshold;
 
 use super::publication::Publication;
 use super::{Query, bad_request, failed, marked, refuse, revision_number, unchanged};
-
-pub(in crate::http) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 pub(super) async fn cost_map(
     app: State<App>,
@@ -83,7 +83,7 @@ async fn read_document(
     path: DocumentPath,
     parts: &Parts,
 ) -> Result<Response, Refused> {
-    let principal = require(app, caller, Scope::Ingest)?;
+    let principal = require(&app.access(), caller, Scope::Ingest)?;
     let query = Query::of(parts, &["source"])?;
     let current = app.ledger.durable().borrow().clone();
     let nothing = |whose: &str| {
@@ -102,8 +102,8 @@ async fn read_document(
             "no coding is acceptable to the client; ask for identity, gzip or zstd",
         )));
     };
-    let caller = counted_for(parts).unwrap_or(limit::Caller::Node);
-    let beside = documents::taken(coding);
+    let caller = counted_for(parts).unwrap_or(render::Caller::Node);
+    let beside = render::taken(coding);
     let room = async |bytes: u64| {
         // One that is larger than a share takes all of it.
         let bytes = (bytes + beside).min(app.intake.largest());
@@ -160,7 +160,7 @@ async fn write_document(
     parts: &Parts,
     content: Body,
 ) -> Result<Response, Refused> {
-    require(app, caller, Scope::Ingest)?;
+    require(&app.access(), caller, Scope::Ingest)?;
     let types: &[&str] = match kind {
         OperationKind::Delete => &[],
         OperationKind::MergePatch => &[media::MERGE_PATCH],
@@ -186,7 +186,7 @@ pub(super) async fn transaction(
 ) -> Response {
     let (parts, content) = request.into_parts();
     let answered = async {
-        require(&app, &caller, Scope::Ingest)?;
+        require(&app.access(), &caller, Scope::Ingest)?;
         let content = receive(&app, &parts, content, &[media::JSON]).await?;
         let bytes = content.clone();
         let read: Vec<Step> = parsed(&app, move |reader| read_transaction(reader, &bytes)).await?;
@@ -211,7 +211,7 @@ pub(super) async fn restore(
 ) -> Response {
     let (parts, _) = request.into_parts();
     let answered = async {
-        require(&app, &caller, Scope::Operate)?;
+        require(&app.access(), &caller, Scope::Operate)?;
         let number = revision_number(&revision)?;
         let request = [&b"restore"[..], revision.as_bytes()];
         let caller = (&caller, Scope::Operate);
@@ -282,7 +282,7 @@ async fn write(
     change: Changes,
     request: &[&[u8]],
 ) -> Result<Response, Refused> {
-    let principal = require(app, caller, scope)?;
+    let principal = require(&app.access(), caller, scope)?;
     let query = Query::of(parts, &["source", "dry-run", "accept"])?;
     let source = query.source(&principal)?;
     let mut marks: Vec<&[u8]> = vec![source.as_str().as_bytes()];

@@ -7,7 +7,6 @@ mod publication;
 mod reports;
 mod routes;
 
-pub(super) use documents::IDEMPOTENCY_KEY;
 pub(super) use routes::routes;
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, ETAG, VARY};
@@ -20,10 +19,10 @@ use crate::alto::json::Faults;
 use crate::auth::Principal;
 use crate::ident::SourceName;
 use crate::ingest::WriteError;
+use crate::render::Coding;
 use crate::store::StoreError;
 
 use super::conditional::not_modified;
-use super::negotiate::Coding;
 use super::refusal::{Refused, Wording, faulty, problem, refused, store_full};
 
 fn bad_request(detail: &str) -> Refused {

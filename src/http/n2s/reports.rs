@@ -10,12 +10,13 @@ use axum::response::Response;
 use crate::api::conflict::ConflictKind;
 use crate::api::n2s::{ConflictList, HeldDocument, HeldList, RevisionDocument, RevisionList};
 use crate::auth::Scope;
-use crate::http::access::{Caller, require};
+use crate::http::access::require;
 use crate::http::app::App;
+use crate::http::caller::Caller;
 use crate::http::conditional::etag;
-use crate::http::negotiate::Coding;
 use crate::http::refusal::{Refused, json, refused};
 use crate::ingest::{Account, Ledger};
+use crate::render::Coding;
 
 use super::{Query, marked, refuse, revision_number};
 
@@ -29,7 +30,7 @@ pub(super) async fn revisions(
 ) -> Response {
     let (parts, _) = request.into_parts();
     let answered = async {
-        require(&app, &caller, Scope::Ingest)?;
+        require(&app.access(), &caller, Scope::Ingest)?;
         let query = Query::of(&parts, &["after"])?;
         let newest = app.ledger.durable().borrow().facts.revision;
         let listed = app.ledger.revisions(query.after, PAGE).await;
@@ -54,7 +55,7 @@ pub(super) async fn revision(
     Path(revision): Path<String>,
 ) -> Response {
     let answered = async {
-        require(&app, &caller, Scope::Ingest)?;
+        require(&app.access(), &caller, Scope::Ingest)?;
         let number = revision_number(&revision)?;
         let account = app.ledger.revision(number).await;
         let account = account.map_err(|refusal| refused(refuse(&refusal)))?;
@@ -76,7 +77,7 @@ fn revision_document((revision, account): (u64, Account)) -> RevisionDocument {
 }
 
 pub(super) async fn held(State(app): State<App>, Extension(caller): Extension<Caller>) -> Response {
-    if let Err(refused) = require(&app, &caller, Scope::Ingest) {
+    if let Err(refused) = require(&app.access(), &caller, Scope::Ingest) {
         return *refused;
     }
     let held = app.ledger.held().into_iter();
@@ -97,7 +98,7 @@ pub(super) async fn conflicts(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
 ) -> Response {
-    if let Err(refused) = require(&app, &caller, Scope::Ingest) {
+    if let Err(refused) = require(&app.access(), &caller, Scope::Ingest) {
         return *refused;
     }
     let conflicts = app.conflicts.borrow().clone();

@@ -6,9 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::follow::{AnswerId, Moved};
 use crate::ident::DomainLabel;
-
-use super::moves::{AnswerId, Moved};
 
 /// What a substream is of.
 pub(super) enum Watched<'s> {
@@ -57,9 +56,9 @@ impl Behind {
     /// Those that are of what moved may be behind.
     pub(super) fn follow<'m>(&mut self, moves: impl Iterator<Item = &'m Moved> + Clone) {
         // Who has fewer substreams than there are moves is sooner done with all.
-        let moved: usize = moves.clone().map(Moved::len).sum();
+        let moved: usize = moves.clone().map(Moved::count).sum();
         if moved >= self.count {
-            let is_moved = moves.clone().any(|moved| moved.len() > 0);
+            let is_moved = moves.clone().any(|moved| moved.count() > 0);
             return if is_moved {
                 self.all()
             };

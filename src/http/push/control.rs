@@ -9,16 +9,18 @@ use axum::routing;
 use crate::alto::error::AltoError;
 use crate::alto::media;
 use crate::alto::update::UpdateStreamParams;
-use crate::http::access::{Caller, require_view};
+use crate::follow::Settings;
+use crate::http::access::require_view;
 use crate::http::alto::{VIEW, posted};
 use crate::http::app::App;
+use crate::http::caller::Caller;
 use crate::http::openapi::{Operation, Parameter, Route, content};
 use crate::http::refusal::{Refused, bare, refused};
 use crate::http::socket::Peer;
 
+use super::controlled::{Command, Controlled, Ids};
 use super::open::{Asked, full, mistaken};
-use super::settings::Settings;
-use super::stream::{Command, Controlled, Ids, Substream};
+use super::substream::Substream;
 
 const STREAM: Parameter = Parameter {
     place: "path",
@@ -65,7 +67,7 @@ async fn control(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let answered = async {
-        require_view(&app, &caller, &view)?;
+        require_view(&app.access(), &caller, &view)?;
         // The URI says which stream it is (RFC 8895 §7.1); it is of use to who opened it.
         let gone = || refused(bare(StatusCode::NOT_FOUND));
         let stream = app.push.stream(&name).ok_or_else(gone)?;

@@ -17,19 +17,21 @@ use crate::alto::media;
 use crate::alto::tips::TipsParams;
 use crate::alto::update::{AddUpdate, ControlUpdate, Input, UpdateStreamParams};
 use crate::auth::Access;
-use crate::http::access::Caller;
-use crate::http::alto::too_much;
+use crate::follow::{Follower, Wanted};
 use crate::http::app::App;
-use crate::http::limit;
+use crate::http::caller::Caller;
 use crate::http::refusal::{Refused, Wording, alto, bare, refused, respond};
-use crate::http::socket::{Client, Peer};
+use crate::http::socket::Peer;
+use crate::http::unanswered::too_much;
+use crate::ident::Client;
 use crate::publish::{Kind, Query, QueryError, Resource, View, ViewName, Work};
+use crate::render;
 use crate::runtime::PoolError;
 
-use super::Push;
-use super::follower::Follower;
-use super::state::Wanted;
-use super::stream::{Controlled, Ids, Rights, Source, Stream, Substream};
+use super::controlled::{Controlled, Ids};
+use super::stream::{Rights, Stream};
+use super::streams::Push;
+use super::substream::{Source, Substream};
 
 /// A request for something of a view that is followed: how it is answered.
 pub(super) struct Asked<'a> {
@@ -37,7 +39,7 @@ pub(super) struct Asked<'a> {
     pub(super) view: &'a ViewName,
     pub(super) client: IpAddr,
     /// Who limits count the caller as.
-    pub(super) caller: limit::Caller,
+    pub(super) caller: render::Caller,
 }
 
 /// The refusal of a request for what the request says.
@@ -49,7 +51,7 @@ pub(super) fn mistaken(error: &AltoError) -> Refused {
 /// it.
 pub(super) async fn read<T: Send + 'static>(
     app: &App,
-    (view, caller): (&ViewName, &limit::Caller),
+    (view, caller): (&ViewName, &render::Caller),
     content: &Bytes,
     read: fn(&[u8]) -> Result<T, AltoError>,
 ) -> Result<T, Refused> {
@@ -95,7 +97,7 @@ pub(in crate::http) async fn open(
 pub(super) fn begin(
     app: &App,
     opener: &Caller,
-    (push, client, caller): (&Arc<Push>, Option<Client>, limit::Caller),
+    (push, client, caller): (&Arc<Push>, Option<Client>, render::Caller),
     view: ViewName,
     substreams: Vec<Substream>,
     control: impl Fn(&str) -> Option<String>,

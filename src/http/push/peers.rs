@@ -12,16 +12,17 @@ use bytes::Bytes;
 
 use crate::alto::error::AltoError;
 use crate::alto::update::{AddUpdate, UpdateStreamParams};
-use crate::http::access::Caller;
+use crate::follow::Wanted;
 use crate::http::app::App;
-use crate::http::limit;
+use crate::http::caller::Caller;
 use crate::http::refusal::Refused;
 use crate::ident::DomainLabel;
 use crate::publish::{Query, ViewName, Work};
+use crate::render;
 
 use super::open::{begin, full, mistaken, read};
-use super::state::Wanted;
-use super::stream::{Allowed, May, Passed, Rights, Source, Substream};
+use super::stream::{Allowed, May, Passed, Rights};
+use super::substream::{Source, Substream};
 
 /// The list of the domains that a peer gets.
 const DOMAINS: &str = "domains";
@@ -36,7 +37,7 @@ const MANIFEST: &str = "manifest";
 /// The request is mistaken, or there is no room.
 pub(in crate::http) async fn open_for_peer(
     app: &App,
-    (opener, caller): (&Caller, limit::Caller),
+    (opener, caller): (&Caller, render::Caller),
     content: &Bytes,
     allowed: Allowed,
     may: May,

@@ -4,102 +4,31 @@
 //! substream has come; when the client takes more, it is sent what is then the
 //! next patch on the shortest way to the newest version, or all of that.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::alto::media;
-use crate::alto::tips::{TipsView, UpdatesGraphSummary};
 use crate::alto::update::ControlUpdate;
 use crate::auth::Access;
-use crate::http::access;
-use crate::http::bodies::{Body, GivenUp};
-use crate::http::limit::{Caller, Room};
-use crate::http::negotiate::Coding;
-use crate::http::pins::Pinned;
+use crate::follow::{Followed, Whole};
 use crate::ident::DomainLabel;
-use crate::publish::{Form, Kind, View, ViewName};
+use crate::render::{Body, Caller, Coding, GivenUp, Pinned, Room};
 use crate::runtime::{Drain, Moment};
 
-use super::behind::{Behind, Watched};
-use super::followed::Followed;
-use super::follower::Follower;
-use super::state::{Answer, Answers};
-use super::whole::Whole;
-use super::{Open, event};
-
-/// What a substream is sent.
-pub(super) enum Source {
-    /// An answer: whole, then patches, whole again where patches are not wanted.
-    Answer {
-        follower: Follower,
-        patches: bool,
-        /// The version that the client has.
-        at: Option<u64>,
-    },
-    /// The summary of a TIPS view (RFC 9569 §6.3.3).
-    Summary {
-        follower: Follower,
-        uri: String,
-        tag: Option<String>,
-        /// The summary that the client has.
-        told: Option<UpdatesGraphSummary>,
-    },
-    /// The manifest of a domain, always whole.
-    Manifest {
-        domain: DomainLabel,
-        told: Option<Bytes>,
-    },
-    /// Which domains the client gets, always whole.
-    Domains { told: Option<Bytes> },
-}
-
-/// A substream.
-pub(super) struct Substream {
-    pub(super) id: String,
-    pub(super) source: Source,
-}
+use super::behind::Behind;
+use super::controlled::Controlled;
+use super::event;
+use super::streams::Open;
+use super::substream::{Source, Step, Substream, behind, sort, tell};
 
 /// The domains that a peer gets: the same ones, by `Arc`, until they are others.
 pub(super) type Passed = Arc<BTreeSet<DomainLabel>>;
 
 /// Tells which domains a peer gets now.
 pub(super) type May = Box<dyn Fn() -> Passed + Send + Sync>;
-
-/// What the control service has a stream do.
-pub(super) struct Command {
-    pub(super) add: Vec<Substream>,
-    /// The substreams to end.
-    pub(super) remove: Vec<String>,
-}
-
-/// The end of a stream that its control service holds.
-pub(super) struct Controlled {
-    pub(super) view: ViewName,
-    /// Who opened it, and alone controls it.
-    pub(super) opener: access::Caller,
-    pub(super) ids: Mutex<Ids>,
-    pub(super) woken: Notify,
-}
-
-/// The ids of a stream's substreams.
-#[derive(Default)]
-pub(super) struct Ids {
-    /// Every id there ever was, and whether it is active.
-    pub(super) ever: BTreeMap<String, bool>,
-    /// What is to be done.
-    pub(super) commands: VecDeque<Command>,
-    /// Whether the stream ends once that is done.
-    pub(super) closing: bool,
-}
-
-impl Controlled {
-    pub(super) fn ids(&self) -> MutexGuard<'_, Ids> {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// A stream that a client is sent.
 pub(super) struct Stream {
@@ -173,20 +102,6 @@ impl Rights {
         }
         self.held
     }
-}
-
-/// What a substream is sent next.
-enum Step {
-    /// A patch to a version.
-    Patch { form: Form, text: Bytes, to: u64 },
-    /// All of a version.
-    Whole { view: Arc<View>, to: u64 },
-    /// A summary.
-    Summary(UpdatesGraphSummary),
-    /// A document of the federation.
-    Document(Bytes),
-    /// Nothing ever again.
-    End(String),
 }
 
 impl Stream {
@@ -447,7 +362,7 @@ impl Stream {
     /// no more, since half an event means nothing to the client.
     async fn write_on(&mut self, writing: Writing) {
         match writing {
-            Writing::Kept(mut body) => match body.next() {
+            Writing::Kept(mut body) => match body.next_piece() {
                 Ok(Some(piece)) => {
                     self.pieces.extend(event::lines(&piece));
                     self.writing = Some(Writing::Kept(body));
@@ -521,158 +436,4 @@ impl Drop for Stream {
         ids.closing = true;
         ids.commands.clear();
     }
-}
-
-impl Source {
-    /// What it is of.
-    fn watched(&self) -> Watched<'_> {
-        match self {
-            Source::Answer { follower, .. } | Source::Summary { follower, .. } => {
-                Watched::Answer(follower.id())
-            }
-            Source::Manifest { domain, .. } => Watched::Manifest(domain),
-            Source::Domains { .. } => Watched::Domains,
-        }
-    }
-
-    /// The domain that it is of.
-    fn domain<'s>(&'s self, answers: Answers<'s>) -> Option<&'s DomainLabel> {
-        match self {
-            Source::Manifest { domain, .. } => Some(domain),
-            Source::Domains { .. } => None,
-            Source::Answer { follower, .. } | Source::Summary { follower, .. } => {
-                match &answers.get(follower.id())?.view {
-                    ViewName::Domain(domain) => Some(domain),
-                    ViewName::Merged => None,
-                }
-            }
-        }
-    }
-
-    /// What it is sent next, if it is behind.
-    fn step(&self, answers: Answers<'_>, passed: Option<&BTreeSet<DomainLabel>>) -> Option<Step> {
-        match self {
-            Source::Manifest { domain, told } => {
-                let Some(manifest) = answers.snapshot().manifests.get(domain) else {
-                    return Some(Step::End("the domain is not here any more".to_owned()));
-                };
-                (told.as_ref() != Some(manifest)).then(|| Step::Document(manifest.clone()))
-            }
-            Source::Domains { told } => {
-                let domains = answers.snapshot().manifests.keys();
-                let domains: Vec<&DomainLabel> = domains
-                    .filter(|domain| passed.is_none_or(|passed| passed.contains(*domain)))
-                    .collect();
-                let text = serde_json::json!({ "domains": domains }).to_string();
-                (told.as_deref() != Some(text.as_bytes())).then(|| Step::Document(text.into()))
-            }
-            Source::Summary {
-                follower,
-                tag,
-                told,
-                ..
-            } => {
-                let answer = answers.get(follower.id())?;
-                if let Some(why) = &answer.ended {
-                    return Some(Step::End(why.clone()));
-                }
-                let tag = tag.as_deref().filter(|_| told.is_none());
-                let mut summary = summary(answer, tag);
-                if let Some(told) = told {
-                    // The recommendation was for the client as it was then.
-                    summary.start_edge_rec = told.start_edge_rec;
-                }
-                (*told != Some(summary)).then_some(Step::Summary(summary))
-            }
-            Source::Answer {
-                follower,
-                patches,
-                at,
-            } => {
-                let answer = answers.get(follower.id())?;
-                if let Some(why) = &answer.ended {
-                    return Some(Step::End(why.clone()));
-                }
-                let history = &answer.history;
-                if *at == Some(history.end()) {
-                    return None;
-                }
-                let patch = at.filter(|_| *patches);
-                let patch = patch.and_then(|at| history.next_patch(at));
-                Some(match patch {
-                    Some((to, patch)) => Step::Patch {
-                        form: patch.form,
-                        text: patch.text.clone(),
-                        to,
-                    },
-                    None => Step::Whole {
-                        view: history.newest()?.clone(),
-                        to: history.end(),
-                    },
-                })
-            }
-        }
-    }
-
-    /// What is sent before what depends on it (RFC 8895 §6.7.1): network maps,
-    /// other answers, then the manifests that cover them.
-    fn rank(&self) -> u8 {
-        match self {
-            Source::Answer { follower, .. } => {
-                let kind = follower.look(|answer| answer.kind.clone());
-                let depends = !matches!(kind, Some(Kind::NetworkMap | Kind::FilteredNetworkMap));
-                u8::from(depends)
-            }
-            Source::Summary { .. } => 1,
-            Source::Manifest { .. } => 2,
-            Source::Domains { .. } => 3,
-        }
-    }
-}
-
-/// The summary of a TIPS view, for a client that has the version with a tag.
-pub(super) fn summary(answer: &Answer, tag: Option<&str>) -> UpdatesGraphSummary {
-    let history = &answer.history;
-    UpdatesGraphSummary {
-        start_seq: history.start(),
-        end_seq: history.end(),
-        start_edge_rec: history.first_edge(tag.and_then(|tag| history.tagged(tag))),
-    }
-}
-
-/// A summary as its substream is told it: whole at first, then what changed.
-fn tell(
-    uri: &str,
-    told: Option<UpdatesGraphSummary>,
-    now: UpdatesGraphSummary,
-) -> (&'static str, Bytes) {
-    let Some(told) = told else {
-        let view = TipsView::new(uri, now);
-        return (
-            media::TIPS,
-            serde_json::to_vec(&view).unwrap_or_default().into(),
-        );
-    };
-    let mut changed = serde_json::Map::new();
-    if now.end_seq != told.end_seq {
-        changed.insert("end-seq".into(), now.end_seq.into());
-    }
-    if now.start_seq != told.start_seq {
-        changed.insert("start-seq".into(), now.start_seq.into());
-    }
-    let patch = serde_json::json!({"tips-view-summary": {"updates-graph-summary": changed}});
-    (Form::Merge.media_type(), patch.to_string().into())
-}
-
-/// Of these substreams all may be behind.
-fn behind(substreams: &[Substream]) -> Behind {
-    Behind::all_of(
-        substreams
-            .iter()
-            .map(|substream| substream.source.watched()),
-    )
-}
-
-fn sort(substreams: &mut [Substream]) {
-    substreams.sort_by_cached_key(|substream| (substream.source.rank(), substream.id.clone()));
 }

@@ -15,23 +15,23 @@ use bytes::Bytes;
 use crate::alto::error::AltoError;
 use crate::alto::media;
 use crate::alto::tips::{Edge, TipsParams, TipsView};
-use crate::http::access::{Caller, require_view};
-use crate::http::alto::{VIEW, chosen, posted, unanswered};
-use crate::http::answers::Unanswered;
+use crate::follow::{Answer, Follower, NoWhole, Whole};
+use crate::http::access::require_view;
+use crate::http::alto::{VIEW, chosen, posted};
 use crate::http::app::App;
+use crate::http::caller::Caller;
 use crate::http::conditional::not_modified;
-use crate::http::limit::{self, Accounted};
-use crate::http::negotiate::{Coding, accepts};
+use crate::http::limit::Accounted;
+use crate::http::negotiate::accepts;
 use crate::http::openapi::{Operation, Parameter, Route, content};
 use crate::http::refusal::{Refused, Wording, alto, bare, refused, respond};
 use crate::http::socket::Peer;
+use crate::http::unanswered::unanswered;
 use crate::publish::{Item, Patch, View, ViewName};
+use crate::render::{self, Coding, Unanswered};
 
-use super::follower::Follower;
 use super::open::{Asked, full, mistaken, read};
-use super::state::Answer;
-use super::stream::summary;
-use super::whole::{NoWhole, Whole};
+use super::substream::summary;
 
 const NAME: Parameter = Parameter {
     place: "path",
@@ -245,7 +245,7 @@ async fn edge(
         loop {
             arrived.mark_unchanged();
             access.mark_unchanged();
-            require_view(&app, &caller, &view)?;
+            require_view(&app.access(), &caller, &view)?;
             let found =
                 follower.look(|answer| (Found::look(answer, edge), answer.kind.media_type()));
             let (found, media_type) = found.ok_or_else(gone)?;
@@ -280,7 +280,7 @@ async fn edge(
 
 /// The view of a name. The caller must be one who may read what it shows.
 fn find(app: &App, caller: &Caller, view: &str, name: &str) -> Result<Follower, Refused> {
-    require_view(app, caller, view)?;
+    require_view(&app.access(), caller, view)?;
     let follower = app.push.followed().named(name).ok_or_else(gone)?;
     let here = follower.look(|answer| view.eq_ignore_ascii_case(answer.view.as_str()));
     match here {
@@ -292,7 +292,7 @@ fn find(app: &App, caller: &Caller, view: &str, name: &str) -> Result<Follower, 
 /// An edge that is answered with.
 struct EdgeItem<'a> {
     app: &'a App,
-    caller: limit::Caller,
+    caller: render::Caller,
     parts: &'a Parts,
     /// The name of the view.
     name: &'a str,

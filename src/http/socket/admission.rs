@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::peer::Client;
 use super::settings::Settings;
-use super::shares::{self, Shares};
 use super::stats::ListenerStats;
+use crate::ident::Client;
+use crate::runtime::{self, Shares};
 
 /// The connections let in, by client. Bounded by `max_connections`.
 #[derive(Debug)]
 pub(super) struct Admission {
-    open: Arc<Shares>,
+    open: Arc<Shares<Client>>,
     stats: ListenerStats,
 }
 
@@ -18,7 +18,7 @@ pub(super) struct Admission {
 #[derive(Debug)]
 pub(super) struct Place {
     admission: Arc<Admission>,
-    _of_client: shares::Place,
+    _of_client: runtime::Place<Client>,
 }
 
 /// Why a connection is not let in.
@@ -55,7 +55,11 @@ impl Admission {
         })
     }
 
-    fn decide(&self, client: Client, settings: &Settings) -> Result<shares::Place, Refused> {
+    fn decide(
+        &self,
+        client: Client,
+        settings: &Settings,
+    ) -> Result<runtime::Place<Client>, Refused> {
         // First, so that a client with its share learns that the fault is its own.
         let max = settings.max_connections_per_client;
         let place = self.open.take(client, max).ok_or(Refused::Client)?;

@@ -13,7 +13,6 @@ mod listener;
 mod peer;
 mod proof;
 mod settings;
-mod shares;
 mod stats;
 mod tls;
 mod watchdog;
@@ -21,9 +20,8 @@ mod wire;
 mod x509;
 
 pub use listener::{ListenError, Listener, Reserved};
-pub use peer::{Client, ClientCertificate, Peer};
+pub use peer::{ClientCertificate, Peer};
 pub use settings::Settings;
-pub(super) use shares::{Place, Shares};
 pub use stats::{Counts, ListenerStats};
 pub use tls::{ClientAuth, Tls, TlsError, TlsFiles};
 

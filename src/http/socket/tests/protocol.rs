@@ -3,7 +3,7 @@
 use super::*;
 use crate::http::Peer;
 use crate::http::body::{self, BodyLimits};
-use crate::http::limit::testing::room;
+use crate::render::testing::room;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::Request;

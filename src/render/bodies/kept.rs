@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use bytes::Bytes;
 use lru::LruCache;
 
-use crate::http::negotiate::Coding;
 use crate::ident::{ResourceId, Tag};
+use crate::render::coding::Coding;
 
 /// Which body: the content of a resource in a coding.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -140,7 +140,7 @@ pub struct GivenUp;
 
 impl Body {
     /// Its bytes.
-    pub(in crate::http) fn length(&self) -> u64 {
+    pub fn length(&self) -> u64 {
         self.length
     }
 
@@ -148,7 +148,7 @@ impl Body {
     ///
     /// # Errors
     /// It was given up.
-    pub(in crate::http) fn next(&mut self) -> Result<Option<Bytes>, GivenUp> {
+    pub fn next_piece(&mut self) -> Result<Option<Bytes>, GivenUp> {
         let Some(chain) = self.chain.upgrade() else {
             self.kept.cut.fetch_add(1, Ordering::Relaxed);
             return Err(GivenUp);
@@ -166,9 +166,9 @@ impl Body {
     }
 
     /// The body to send.
-    pub(in crate::http) fn send(self) -> axum::body::Body {
+    pub fn send(self) -> axum::body::Body {
         let pieces = futures_util::stream::try_unfold(self, async |mut body| {
-            Ok::<_, GivenUp>(body.next()?.map(|piece| (piece, body)))
+            Ok::<_, GivenUp>(body.next_piece()?.map(|piece| (piece, body)))
         });
         axum::body::Body::from_stream(pieces)
     }
@@ -265,16 +265,16 @@ mod tests {
         };
         let (mut read, mut left) = (body("read"), body("left"));
         let ended = body("ended");
-        assert_eq!(left.next(), Ok(Some(Bytes::from_static(b"one"))));
-        assert_eq!(read.next(), Ok(Some(Bytes::from_static(b"one"))));
+        assert_eq!(left.next_piece(), Ok(Some(Bytes::from_static(b"one"))));
+        assert_eq!(read.next_piece(), Ok(Some(Bytes::from_static(b"one"))));
         drop(ended);
         assert!(
             add(&kept, "large", 994).is_some(),
             "all but one of six bytes"
         );
-        assert_eq!(read.next(), Ok(Some(Bytes::from_static(b"two"))));
-        assert_eq!(read.next(), Ok(None));
-        assert_eq!((left.next(), kept.cut()), (Err(GivenUp), 1));
+        assert_eq!(read.next_piece(), Ok(Some(Bytes::from_static(b"two"))));
+        assert_eq!(read.next_piece(), Ok(None));
+        assert_eq!((left.next_piece(), kept.cut()), (Err(GivenUp), 1));
         assert_eq!(kept.bytes(), 1000);
     }
 

@@ -7,23 +7,41 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
 use bytes::Bytes;
-use http::StatusCode;
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 use tokio::sync::{oneshot, watch};
 
-use super::{Caller, CallerOf, FlightBudget, Reason, Refusal, Refuse, Settings, lock};
-use crate::runtime::Clock;
-
-/// When a request that found no room may try again.
-const RETRY: Duration = Duration::from_secs(1);
+use super::caller::Caller;
+use crate::runtime::{Clock, lock};
 
 /// A response that is no longer takes what its request's head took, and is never refused. A body
 /// that is no longer is small.
-const SHORT: u64 = 4 * 1024;
+pub const SHORT: u64 = 4 * 1024;
+
+/// What may be in memory for callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlightBudget {
+    /// The bytes for all callers.
+    pub all: u64,
+    /// The bytes for one of them.
+    pub of_caller: u64,
+    /// Of all, what is for small answers alone, which take room at once or not at all.
+    pub for_small: u64,
+    /// How long a request waits for room.
+    pub max_wait: Duration,
+}
+
+impl FlightBudget {
+    /// The bytes for bodies of requests, and for answers that wait for room.
+    fn waited_for(&self) -> u64 {
+        self.all - self.for_small
+    }
+
+    /// The most that one answer may ever take.
+    pub fn largest(&self) -> u64 {
+        self.of_caller.min(self.waited_for())
+    }
+}
 
 /// Holds what is in memory for callers to a number of bytes, and each caller to a share of it.
 /// Bodies that many answers share, kept within a budget of their own, are not counted.
@@ -32,11 +50,8 @@ pub struct Flight(Arc<Counted>);
 
 #[derive(Debug)]
 struct Counted {
-    settings: watch::Receiver<Settings>,
-    budget: fn(&Settings) -> FlightBudget,
+    budget: watch::Receiver<FlightBudget>,
     clock: Clock,
-    refuse: Refuse,
-    caller_of: CallerOf,
     state: Mutex<Held>,
 }
 
@@ -83,47 +98,26 @@ pub struct Room {
     bytes: u64,
 }
 
-/// The mark of a response whose bytes are counted already, or shared.
-#[derive(Clone, Copy, Debug)]
-pub struct Accounted;
-
 /// There was no room in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", Reason::Memory)]
+#[error(
+    "the requests and answers under way take all the memory that there is for them; take what \
+     you asked for, and try again shortly"
+)]
 pub struct NoRoom;
 
-impl NoRoom {
-    /// How a request is told so.
-    pub fn refusal(self) -> Refusal {
-        Refusal {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            retry_after: RETRY,
-            reason: Reason::Memory,
-        }
-    }
-}
-
 impl Flight {
-    /// Counts by the `budget` in the settings; `caller_of` tells whose an answer is.
-    pub fn new(
-        settings: watch::Receiver<Settings>,
-        budget: fn(&Settings) -> FlightBudget,
-        clock: Clock,
-        caller_of: CallerOf,
-        refuse: Refuse,
-    ) -> Flight {
+    /// Counts by the `budget` in force.
+    pub fn new(budget: watch::Receiver<FlightBudget>, clock: Clock) -> Flight {
         Flight(Arc::new(Counted {
-            settings,
             budget,
             clock,
-            refuse,
-            caller_of,
             state: Mutex::default(),
         }))
     }
 
     fn budget(&self) -> FlightBudget {
-        (self.0.budget)(&self.0.settings.borrow())
+        *self.0.budget.borrow()
     }
 
     /// The bytes in memory now.
@@ -186,7 +180,7 @@ impl Flight {
             }
             self.serve(&mut state);
         }
-        let deadline = self.0.clock.now() + self.0.settings.borrow().max_wait;
+        let deadline = self.0.clock.now() + self.budget().max_wait;
         let given = tokio::select! {
             biased;
             room = &mut wait.room => room.ok(),
@@ -196,35 +190,6 @@ impl Flight {
             lock(&self.0.state).refused += 1;
             NoRoom
         })
-    }
-
-    /// The middleware: counts each answer that is in memory whole. One to a request that only
-    /// reads, and may as well be repeated, is 503 where there is no room for it; one to any other
-    /// tells what was done, and is never replaced.
-    pub async fn apply(State(flight): State<Flight>, request: Request, next: Next) -> Response {
-        let (parts, body) = request.into_parts();
-        let asked = parts.clone();
-        let response = next.run(Request::from_parts(parts, body)).await;
-        let bytes = response
-            .body()
-            .size_hint()
-            .exact()
-            .filter(|bytes| *bytes > 0);
-        let is_counted = response.extensions().get::<Accounted>().is_some();
-        let caller = (flight.0.caller_of)(&asked);
-        let (Some(bytes), false, Some(caller)) = (bytes, is_counted, caller) else {
-            return response;
-        };
-        if bytes <= SHORT || !asked.method.is_safe() {
-            return response.map(|body| flight.hold(&caller, bytes).hold(body));
-        }
-        match flight.try_take(&caller, bytes) {
-            Ok(room) => response.map(|body| room.hold(body)),
-            Err(none) => {
-                drop(response);
-                none.refusal().respond(flight.0.refuse, &asked)
-            }
-        }
     }
 
     /// Gives room to who waits, in turns. A caller whose share is full is passed over; where all
@@ -406,7 +371,7 @@ impl http_body::Body for InFlight {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, refuse};
+    use super::super::testing::Bench;
     use super::*;
     use crate::runtime::Task;
     use crate::runtime::testing::soon;
@@ -415,24 +380,8 @@ mod tests {
         Caller::Principal(name.into())
     }
 
-    fn flight(bench: &Bench) -> Flight {
-        let settings = bench.settings.subscribe();
-        let clock = bench.clock.clone();
-        Flight::new(
-            settings,
-            Settings::answers,
-            clock,
-            |_| Some(caller("x")),
-            refuse,
-        )
-    }
-
     fn bench() -> Bench {
-        Bench::new(Settings {
-            max_bytes_in_flight: 800,
-            max_bytes_per_client: 300,
-            ..Settings::default()
-        })
+        Bench::new(800, 300)
     }
 
     /// A request of a caller that waits for room.
@@ -454,7 +403,7 @@ mod tests {
     #[tokio::test]
     async fn a_caller_has_its_share_and_all_together_the_whole() {
         let bench = bench();
-        let flight = flight(&bench);
+        let flight = &bench.flight;
         let held = flight.try_take(&caller("a"), 300).expect("its share");
         assert_eq!(flight.try_take(&caller("a"), 1).err(), Some(NoRoom));
         let other = flight.try_take(&caller("b"), 300).expect("another's");
@@ -475,19 +424,19 @@ mod tests {
     #[tokio::test]
     async fn those_who_wait_are_served_in_turns_and_a_large_one_is_waited_for() {
         let bench = bench();
-        let flight = flight(&bench);
+        let flight = &bench.flight;
         let mut held: Vec<Room> = ["a", "b", "c"]
             .into_iter()
             .map(|name| flight.try_take(&caller(name), 200).expect("room"))
             .collect();
-        let first = waits(&flight, "d", 100).await;
+        let first = waits(flight, "d", 100).await;
         assert!(
             soon(first.join()).await.expect("it ends").is_ok(),
             "600 of 700 are used"
         );
-        let large = waits(&flight, "e", 300).await;
-        let small = waits(&flight, "f", 100).await;
-        let own_share = waits(&flight, "a", 200).await;
+        let large = waits(flight, "e", 300).await;
+        let small = waits(flight, "f", 100).await;
+        let own_share = waits(flight, "a", 200).await;
         held.pop();
         assert!(
             soon(large.join()).await.expect("it ends").is_ok(),
@@ -504,10 +453,10 @@ mod tests {
     #[tokio::test]
     async fn who_goes_away_leaves_its_place_to_those_behind_it() {
         let bench = bench();
-        let flight = flight(&bench);
+        let flight = &bench.flight;
         let held = ["a", "b"].map(|name| flight.try_take(&caller(name), 300).expect("room"));
-        let large = waits(&flight, "e", 300).await;
-        let small = waits(&flight, "f", 50).await;
+        let large = waits(flight, "e", 300).await;
+        let small = waits(flight, "f", 50).await;
         assert!(!large.is_finished() && !small.is_finished());
         drop(large);
         assert!(soon(small.join()).await.expect("it ends").is_ok());
@@ -517,12 +466,8 @@ mod tests {
 
     #[tokio::test]
     async fn bodies_leave_what_is_for_small_answers() {
-        let bench = Bench::new(Settings {
-            max_bytes_in_flight: 80_000,
-            max_bytes_per_client: 30_000,
-            ..Settings::default()
-        });
-        let flight = flight(&bench);
+        let bench = Bench::new(80_000, 30_000);
+        let flight = &bench.flight;
         let mut bodies = ["a", "b", "c"].map(|name| flight.nothing(&caller(name)));
         for (body, bytes) in bodies.iter_mut().zip([30_000, 30_000, 10_000]) {
             assert_eq!(body.grow(bytes), Ok(()));
@@ -541,52 +486,19 @@ mod tests {
         assert_eq!(flight.bytes(), 0);
     }
 
-    /// What the node answers to a request, whose answer has so many bytes.
-    async fn answered(flight: &Flight, method: http::Method, bytes: usize) -> StatusCode {
-        use tower::ServiceExt;
-        let answer = move || async move { "x".repeat(bytes) };
-        let layer = axum::middleware::from_fn_with_state(flight.clone(), Flight::apply);
-        let router = axum::Router::new()
-            .route("/", axum::routing::any(answer))
-            .layer(layer);
-        let request = Request::builder().method(method).uri("/");
-        let request = request.body(Body::empty()).expect("a request");
-        let answered = router.oneshot(request).await.expect("an answer");
-        answered.status()
-    }
-
-    #[tokio::test]
-    async fn what_was_done_is_told_where_there_is_no_room() {
-        let bench = bench();
-        let flight = flight(&bench);
-        let full = flight.hold(&caller("x"), 1000);
-        let long = SHORT as usize + 1;
-        for (method, bytes, status) in [
-            (http::Method::GET, long, 503),
-            (http::Method::GET, long - 1, 200),
-            (http::Method::PUT, long, 200),
-            (http::Method::POST, long, 200),
-        ] {
-            let told = answered(&flight, method.clone(), bytes).await;
-            assert_eq!(told, status, "{method} {bytes}");
-        }
-        drop(full);
-    }
-
     #[tokio::test]
     async fn who_has_waited_long_enough_is_told_to_come_back() {
         let bench = bench();
-        let flight = flight(&bench);
+        let flight = &bench.flight;
         let held = flight.try_take(&caller("a"), 300).expect("room");
-        let waiting = waits(&flight, "a", 100).await;
-        let within = bench.settings.borrow().max_wait;
+        let waiting = waits(flight, "a", 100).await;
+        let within = bench.budget.borrow().max_wait;
         soon(bench.hand.sleeper(within)).await;
         bench.hand.advance(within);
         assert_eq!(
             soon(waiting.join()).await.expect("it ends").err(),
             Some(NoRoom)
         );
-        assert_eq!(NoRoom.refusal().status, StatusCode::SERVICE_UNAVAILABLE);
         drop(held);
         let state = lock(&flight.0.state);
         assert!(state.callers.is_empty() && state.order.is_empty());

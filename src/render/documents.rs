@@ -11,16 +11,16 @@ use bytes::Bytes;
 use crate::ident::{Digest, Sha256};
 use crate::runtime::{Pool, PoolError, Turns};
 
-use super::answers::PIECE;
-use super::limit::{Caller, Room};
-use super::negotiate::Coding;
-use super::packing::{Effort, Packing};
+use super::caller::Caller;
+use super::coding::Coding;
+use super::flight::Room;
+use super::packing::{Effort, PIECE, Packing};
 
 /// About how many bytes are digested in one turn: some milliseconds.
 const DIGESTED: usize = 1024 * 1024;
 
 /// What a document is read or written by.
-pub(super) trait Pieces: Iterator<Item = io::Result<Bytes>> + Send + 'static {}
+pub trait Pieces: Iterator<Item = io::Result<Bytes>> + Send + 'static {}
 
 impl<P: Iterator<Item = io::Result<Bytes>> + Send + 'static> Pieces for P {}
 
@@ -30,7 +30,7 @@ pub struct Documents(std::sync::Arc<Turns<Caller>>);
 
 /// A document was not read or written to its end.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Broken {
+pub enum Broken {
     /// A defect of the program.
     #[error(transparent)]
     Pool(#[from] PoolError),
@@ -41,7 +41,7 @@ pub(super) enum Broken {
 
 /// What a body takes while it is sent that is packed on the way, beside what its pieces hold: one
 /// as it is, one that is packed, and the encoder.
-pub(super) fn taken(coding: Coding) -> u64 {
+pub fn taken(coding: Coding) -> u64 {
     2 * PIECE as u64 + Packing::memory(coding, Effort::Each)
 }
 
@@ -55,7 +55,7 @@ impl Documents {
     ///
     /// # Errors
     /// The work panicked.
-    pub(super) async fn run<T: Send + 'static>(
+    pub async fn run<T: Send + 'static>(
         &self,
         caller: &Caller,
         work: impl FnOnce() -> T + Send + 'static,
@@ -67,7 +67,7 @@ impl Documents {
     ///
     /// # Errors
     /// [`Broken`].
-    pub(super) async fn digest<P: Pieces>(
+    pub async fn digest<P: Pieces>(
         &self,
         caller: &Caller,
         mut pieces: P,
@@ -99,7 +99,7 @@ impl Documents {
     ///
     /// # Errors
     /// The beginning could not be had.
-    pub(super) async fn send<P: Pieces>(
+    pub async fn send<P: Pieces>(
         &self,
         caller: Caller,
         pieces: P,
@@ -177,7 +177,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::http::limit::testing::room;
+    use crate::render::testing::room;
 
     fn documents() -> Documents {
         Documents::new(Pool::new(1).expect("a thread"))

@@ -14,12 +14,11 @@ use std::time::Duration;
 use rayon::prelude::*;
 use tokio::sync::watch;
 
-use crate::http::bodies::Bodies;
-use crate::publish::{Offer, Snapshot};
+use crate::publish::{Offer, Query, Snapshot};
+use crate::render::Bodies;
 use crate::runtime::{Clock, Moment, Pool, PoolError, Task};
 
 use super::advance::{Advance, Terms};
-use super::follower::Follower;
 use super::kept::{self, Owned};
 use super::moves::{AnswerId, Moved};
 use super::settings::Settings;
@@ -87,37 +86,37 @@ impl Followed {
     }
 
     /// The settings in force.
-    pub(super) fn settings(&self) -> Settings {
+    pub fn settings(&self) -> Settings {
         self.settings.borrow().clone()
     }
 
     /// Changes when everything was brought to another snapshot.
-    pub(super) fn arrived(&self) -> watch::Receiver<u64> {
+    pub fn arrived(&self) -> watch::Receiver<u64> {
         self.arrived.subscribe()
     }
 
     /// Waits until everything was brought to the snapshot of a generation, or
     /// could not be: who has read from it is not to be shown an older one.
-    pub(super) async fn reach(&self, generation: u64) {
+    pub async fn reach(&self, generation: u64) {
         let mut arrived = self.arrived.subscribe();
         drop(arrived.wait_for(|at| *at >= generation).await);
     }
 
     /// The snapshot that everything was brought to.
-    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
+    pub fn snapshot(&self) -> Arc<Snapshot> {
         self.read().snapshot.clone()
     }
 
     /// The bodies of full maps.
-    pub(super) fn bodies(&self) -> &Arc<Bodies> {
+    pub fn bodies(&self) -> &Arc<Bodies> {
         &self.bodies
     }
 
-    pub(super) fn clock(&self) -> &Clock {
+    pub fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    pub(super) fn moment(&self) -> Moment {
+    pub fn moment(&self) -> Moment {
         self.clock.now()
     }
 
@@ -142,7 +141,7 @@ impl Followed {
     }
 
     /// Counts a look at a substream.
-    pub(super) fn count_look(&self) {
+    pub fn count_look(&self) {
         self.looks.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -150,15 +149,18 @@ impl Followed {
     ///
     /// # Errors
     /// As much is followed as may be.
-    pub(super) fn follow(self: &Arc<Self>, wanted: Wanted<'_>) -> Result<Follower, Full> {
+    pub fn follow(self: &Arc<Self>, wanted: Wanted<'_>) -> Result<Follower, Full> {
         let settings = self.settings();
         let id = self.write().follow(wanted, self.now(), &settings)?;
-        Ok(Follower::new(self.clone(), id))
+        Ok(Follower {
+            followed: self.clone(),
+            id,
+        })
     }
 
     /// The name of the TIPS view of an answer, which it is given when it is first
     /// asked for: never that of another.
-    pub(super) fn name(&self, id: AnswerId) -> Option<String> {
+    pub fn name(&self, id: AnswerId) -> Option<String> {
         let mut state = self.write();
         let answer = state.answers.get_mut(&id)?;
         if answer.name.is_none() {
@@ -170,7 +172,7 @@ impl Followed {
     }
 
     /// Follows the answer whose TIPS view has a name, unless it is no more.
-    pub(super) fn named(self: &Arc<Self>, name: &str) -> Option<Follower> {
+    pub fn named(self: &Arc<Self>, name: &str) -> Option<Follower> {
         let now = self.now();
         let mut state = self.write();
         let id = state.names.get(name).copied()?;
@@ -180,11 +182,14 @@ impl Followed {
         }
         answer.followers += 1;
         answer.used = now;
-        Some(Follower::new(self.clone(), id))
+        Some(Follower {
+            followed: self.clone(),
+            id,
+        })
     }
 
     /// Notes how long an answer is.
-    pub(super) fn note_whole(&self, id: AnswerId, length: usize) {
+    pub fn note_whole(&self, id: AnswerId, length: usize) {
         if let Some(answer) = self.write().answers.get_mut(&id) {
             answer.history.note_whole(length);
         }
@@ -288,7 +293,7 @@ impl Followed {
     }
 
     /// Finds the tag of the newest version of an answer, if it has one.
-    pub(super) async fn find_tag(&self, id: AnswerId) {
+    pub async fn find_tag(&self, id: AnswerId) {
         let untagged = self.read().answers.get(&id).and_then(Answer::untagged);
         if let Some(untagged) = untagged {
             self.tag(untagged).await;
@@ -317,7 +322,7 @@ impl Followed {
     }
 
     /// One follows an answer no more.
-    pub(super) fn leave(&self, id: AnswerId) {
+    pub fn leave(&self, id: AnswerId) {
         let now = self.now();
         if let Some(answer) = self.write().answers.get_mut(&id) {
             answer.followers = answer.followers.saturating_sub(1);
@@ -326,7 +331,36 @@ impl Followed {
     }
 
     /// Looks at several answers at one moment.
-    pub(super) fn look<T>(&self, look: impl FnOnce(Answers<'_>) -> T) -> T {
+    pub fn look<T>(&self, look: impl FnOnce(Answers<'_>) -> T) -> T {
         look(Answers(&self.read()))
+    }
+}
+
+/// Follows an answer, which is kept as long.
+pub struct Follower {
+    followed: Arc<Followed>,
+    id: AnswerId,
+}
+
+impl Follower {
+    /// The answer that it follows.
+    pub fn id(&self) -> AnswerId {
+        self.id
+    }
+
+    /// Looks at the answer.
+    pub fn look<T>(&self, look: impl FnOnce(&Answer) -> T) -> Option<T> {
+        self.followed.look(|answers| answers.get(self.id).map(look))
+    }
+
+    /// Its query.
+    pub fn query(&self) -> Option<Arc<Query>> {
+        self.look(|answer| answer.query.clone())
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.followed.leave(self.id);
     }
 }

@@ -4,16 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::http::answers::{SMALL, Unanswered};
-use crate::http::bodies::{Body, Representation};
-use crate::http::limit::{Caller, Room};
-use crate::http::negotiate::Coding;
 use crate::publish::{Query, QueryError, Rendering, View};
+use crate::render::{Body, Caller, Coding, Representation, Room, SMALL, Unanswered};
 
 use super::followed::Followed;
 
 /// A whole answer.
-pub(super) enum Whole {
+pub enum Whole {
     /// A small one, which is counted until its last slice is dropped.
     Text(Bytes),
     /// The body of a full map, which others are sent too.
@@ -24,7 +21,7 @@ pub(super) enum Whole {
 
 /// Why there is no whole answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NoWhole {
+pub enum NoWhole {
     /// The view cannot answer.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -39,7 +36,7 @@ impl Followed {
     ///
     /// # Errors
     /// The view cannot answer it, or there is no room for it.
-    pub(super) async fn whole(
+    pub async fn whole(
         &self,
         view: &Arc<View>,
         query: &Query,

@@ -13,30 +13,19 @@ use bytes::Bytes;
 use crate::publish::{Rendering, ViewName, Work, WorkLimits};
 use crate::runtime::{Pool, PoolError, Turns};
 
-use super::limit::{Caller, Flight, NoRoom, Room};
-use super::negotiate::Coding;
-use super::packing::{Effort, Packing, compress};
+use super::caller::Caller;
+use super::coding::Coding;
+use super::flight::{Flight, NoRoom, Room};
+use super::packing::{Effort, PIECE, Packing, beside, compress};
 use super::pins::{CutOff, Pinned, Pins};
 use super::shared::Shared;
-
-/// About how many bytes a piece has, before it is packed.
-pub(super) const PIECE: usize = 64 * 1024;
 
 /// How many cells are read at most in one turn, but for the last row: some milliseconds.
 const CELLS: u64 = 256 * 1024;
 
-/// What the answer to a query takes at most beside its [`Work::memory`].
-pub(super) const BESIDE: u64 = beside(Coding::Zstd, Effort::Each);
-
-/// What an answer takes that is packed on the way, beside its [`Work::memory`]: a piece as it is
-/// written, one that is packed, and the encoder.
-const fn beside(coding: Coding, effort: Effort) -> u64 {
-    2 * PIECE as u64 + Packing::memory(coding, effort)
-}
-
 /// Answers that take no more are worked out where the request is handled, and sent whole; others
 /// are written by rows on the pool.
-pub(super) const SMALL: WorkLimits = WorkLimits {
+pub const SMALL: WorkLimits = WorkLimits {
     cells: 20_000,
     cells_key: "max_answer_cells",
     bytes: 512 * 1024,
@@ -58,7 +47,7 @@ pub struct Answers {
 
 /// Why an answer cannot be had.
 #[derive(Debug, Clone, thiserror::Error)]
-pub(super) enum Unanswered {
+pub enum Unanswered {
     /// A defect of the program.
     #[error(transparent)]
     Pool(Arc<PoolError>),
@@ -129,7 +118,7 @@ impl Answers {
     }
 
     /// What many clients are sent alike.
-    pub(super) fn shared(&self) -> &Shared {
+    pub fn shared(&self) -> &Shared {
         &self.shared
     }
 
@@ -142,7 +131,7 @@ impl Answers {
     ///
     /// # Errors
     /// There is none in time, or never.
-    pub(super) async fn room(
+    pub async fn room(
         &self,
         caller: &Caller,
         work: &Work,
@@ -155,7 +144,7 @@ impl Answers {
     ///
     /// # Errors
     /// There is none in time, or never.
-    pub(super) async fn room_for(
+    pub async fn room_for(
         &self,
         caller: &Caller,
         work: &Work,
@@ -174,7 +163,7 @@ impl Answers {
     ///
     /// # Errors
     /// Packing panicked.
-    pub(super) async fn pack(
+    pub async fn pack(
         &self,
         view: &ViewName,
         caller: &Caller,
@@ -193,7 +182,7 @@ impl Answers {
     ///
     /// # Errors
     /// Reading panicked.
-    pub(super) async fn read<T: Send + 'static>(
+    pub async fn read<T: Send + 'static>(
         &self,
         view: &ViewName,
         caller: &Caller,
@@ -212,7 +201,7 @@ impl Answers {
     ///
     /// # Errors
     /// The work panicked.
-    pub(super) async fn run<T: Send + 'static>(
+    pub async fn run<T: Send + 'static>(
         &self,
         view: &ViewName,
         caller: &Caller,
@@ -258,7 +247,7 @@ impl Answers {
     ///
     /// # Errors
     /// Either panicked, or the answer was cut off.
-    pub(super) async fn step_on<S: Send + 'static, T: Send + 'static>(
+    pub async fn step_on<S: Send + 'static, T: Send + 'static>(
         &self,
         caller: &Caller,
         pinned: &Pinned,
@@ -274,7 +263,7 @@ impl Answers {
 
     /// The body of an answer of which nothing is written yet, packed on the way. `room` is given
     /// back when the client has taken it all, or is gone.
-    pub(super) fn stream(
+    pub fn stream(
         self: &Arc<Self>,
         caller: Caller,
         rendering: Rendering,
@@ -340,42 +329,11 @@ impl Sending {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::limit::Settings;
-    use crate::http::limit::testing::{Bench, refuse};
-
-    const MIB: u64 = 1024 * 1024;
-
-    #[test]
-    fn what_passes_the_limits_fits_a_share() {
-        let least = Settings {
-            max_bytes_per_client: 8 * MIB,
-            max_bytes_in_flight: 10 * MIB,
-            ..Settings::default()
-        };
-        for settings in [least, Settings::default()] {
-            let largest = settings.answers().largest();
-            assert!(settings.work().memory + BESIDE <= largest);
-            for coding in [Coding::Identity, Coding::Gzip, Coding::Zstd] {
-                for effort in [Effort::Once, Effort::Long, Effort::Each] {
-                    assert!(
-                        beside(coding, effort) + MIB / 4 <= largest,
-                        "{coding:?} {effort:?}"
-                    );
-                }
-            }
-        }
-    }
+    use crate::render::testing::flight;
 
     #[tokio::test]
     async fn what_is_long_is_read_on_the_pool() {
-        let bench = Bench::new(Settings::default());
-        let flight = Flight::new(
-            bench.settings.subscribe(),
-            Settings::answers,
-            bench.clock.clone(),
-            |_| Some(Caller::Node),
-            refuse,
-        );
+        let flight = flight(1_000_000, 1_000_000);
         let pool = || Pool::new(1).expect("a thread");
         let answers = Answers::new(ViewName::Merged, pool(), pool(), flight);
         let view = ViewName::Merged;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::http::socket::Client;
+use crate::ident::Client;
 use crate::publish::{Query, Work};
 
 use super::moves::AnswerId;

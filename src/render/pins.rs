@@ -12,8 +12,6 @@ use tokio::sync::watch;
 use crate::publish::{Rendering, Snapshot, View};
 use crate::runtime::Task;
 
-use super::limit::Settings;
-
 /// The answers on their way.
 #[derive(Debug, Default)]
 pub struct Pins(Mutex<State>);
@@ -44,7 +42,7 @@ enum Rows {
 
 /// An answer on its way.
 #[derive(Debug)]
-pub(super) struct Pinned {
+pub struct Pinned {
     pins: Arc<Pins>,
     number: u64,
     slot: Arc<Slot>,
@@ -56,11 +54,11 @@ pub(super) struct Pinned {
     "the view that the answer is of was replaced long ago, and answers that are taken too slowly \
      keep more of such views than may be (limits.max_replaced_bytes); ask again"
 )]
-pub(super) struct CutOff;
+pub struct CutOff;
 
 impl Pins {
     /// Notes an answer until it is dropped.
-    pub(super) fn note(self: &Arc<Self>, rendering: Box<Rendering>) -> Pinned {
+    pub fn note(self: &Arc<Self>, rendering: Box<Rendering>) -> Pinned {
         let slot = Arc::new(Slot {
             view: Arc::downgrade(rendering.view()),
             rows: Mutex::new(Rows::Here(rendering)),
@@ -86,17 +84,17 @@ impl Pins {
         lock(&self.0).cut
     }
 
-    /// Holds what is kept to the budget whenever another snapshot is published.
+    /// Holds what is kept to `most` bytes whenever another snapshot is published.
     pub fn watch(
         self: &Arc<Self>,
         mut snapshots: watch::Receiver<Arc<Snapshot>>,
-        settings: watch::Receiver<Settings>,
+        most: watch::Receiver<u64>,
     ) -> Task<()> {
         let pins = self.clone();
         Task::spawn("pins", async move {
             while snapshots.changed().await.is_ok() {
                 let snapshot = snapshots.borrow_and_update().clone();
-                let most = settings.borrow().max_replaced_bytes;
+                let most = *most.borrow();
                 pins.hold_to(&snapshot, usize::try_from(most).unwrap_or(usize::MAX));
             }
         })

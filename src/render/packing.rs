@@ -5,11 +5,24 @@ use std::io::Write;
 use bytes::Bytes;
 use flate2::write::GzEncoder;
 
-use super::negotiate::Coding;
+use super::coding::Coding;
+
+/// About how many bytes a piece of an answer has, before it is packed.
+pub const PIECE: usize = 64 * 1024;
+
+/// The most that an answer to a query takes beside its [`Work::memory`](crate::publish::Work).
+pub const BESIDE: u64 = beside(Coding::Zstd, Effort::Each);
+
+/// What an answer that is packed on the way takes beside its
+/// [`Work::memory`](crate::publish::Work): a piece as it is written, one that is packed, and the
+/// encoder.
+pub(super) const fn beside(coding: Coding, effort: Effort) -> u64 {
+    2 * PIECE as u64 + Packing::memory(coding, effort)
+}
 
 /// How hard to compress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effort {
+pub enum Effort {
     /// A body that is sent many times.
     Once,
     /// A long body that is sent many times.
@@ -30,7 +43,7 @@ impl Effort {
 }
 
 /// A body that is packed while it is written.
-pub(super) enum Packing {
+pub enum Packing {
     Identity,
     Gzip(GzEncoder<Vec<u8>>),
     Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
@@ -39,7 +52,7 @@ pub(super) enum Packing {
 impl Packing {
     /// About how many bytes of memory it takes to pack a body. Of zstd: a window twice, a block
     /// twice, and the tables of its level.
-    pub(super) const fn memory(coding: Coding, effort: Effort) -> u64 {
+    pub const fn memory(coding: Coding, effort: Effort) -> u64 {
         const KIB: u64 = 1024;
         match (coding, effort) {
             (Coding::Identity, _) => 0,
@@ -51,7 +64,7 @@ impl Packing {
     }
 
     /// Begins a body.
-    pub(super) fn new(coding: Coding, effort: Effort) -> Self {
+    pub fn new(coding: Coding, effort: Effort) -> Self {
         match coding {
             Coding::Identity => Packing::Identity,
             Coding::Gzip => {
@@ -66,7 +79,7 @@ impl Packing {
     }
 
     /// Packs a piece: the bytes that come of it by now, which may be none.
-    pub(super) fn pack(&mut self, piece: &Bytes) -> Bytes {
+    pub fn pack(&mut self, piece: &Bytes) -> Bytes {
         let packed = match self {
             Packing::Identity => return piece.clone(),
             Packing::Gzip(encoder) => {
@@ -82,7 +95,7 @@ impl Packing {
     }
 
     /// The end of the body.
-    pub(super) fn finish(self) -> Bytes {
+    pub fn finish(self) -> Bytes {
         let end = match self {
             Packing::Identity => Ok(Vec::new()),
             Packing::Gzip(encoder) => encoder.finish(),
@@ -95,7 +108,7 @@ impl Packing {
 const TO_MEMORY: &str = "neither encoder fails when it writes to memory";
 
 /// Packs a whole body.
-pub(super) fn compress(body: &Bytes, coding: Coding, effort: Effort) -> Bytes {
+pub fn compress(body: &Bytes, coding: Coding, effort: Effort) -> Bytes {
     if coding == Coding::Identity {
         return body.clone();
     }

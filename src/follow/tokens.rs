@@ -7,7 +7,7 @@ use crate::ident::to_hex;
 
 /// A name that was never given before and that nobody can guess; none if the
 /// system has no randomness.
-pub(super) fn unguessable() -> Option<String> {
+pub fn unguessable() -> Option<String> {
     let mut bytes = [0; 16];
     rand::fill(&mut bytes).ok()?;
     Some(to_hex(&bytes))

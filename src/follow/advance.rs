@@ -2,14 +2,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use crate::ident::Tag;
-use crate::publish::{Change, HistoryLimits, Kind, Offer, Patch, Query, QueryError, View};
+use crate::publish::{Change, Kind, Offer, Patch, Query, QueryError, View};
 
 use super::cells::cells_of;
 use super::settings::Settings;
-use super::state::Answer;
 
 /// An answer that is to be brought to another snapshot.
 pub(super) struct Behind {
@@ -100,37 +98,6 @@ impl Behind {
                 }
             }
         }
-    }
-}
-
-impl Answer {
-    /// Brings it forward; whether there is something for who follows it.
-    pub(super) fn advance(
-        &mut self,
-        advance: Advance,
-        now: Duration,
-        limits: HistoryLimits,
-    ) -> bool {
-        match advance {
-            Advance::Same(view) => {
-                self.history.renew(view);
-                return false;
-            }
-            Advance::Changed {
-                view,
-                patch,
-                shortcut,
-            } => {
-                let tag = tag_cell(&view, &self.kind);
-                self.history.push((view, tag), patch, shortcut, now, limits);
-            }
-            Advance::Replaced(view) => {
-                let tag = tag_cell(&view, &self.kind);
-                self.history.restart(view, tag);
-            }
-            Advance::Ended(why) => self.ended = Some(why),
-        }
-        true
     }
 }
 

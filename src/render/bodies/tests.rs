@@ -9,11 +9,10 @@ use jiff::Timestamp;
 use super::*;
 use crate::alto::network::AddressGroup;
 use crate::alto::property::PropertyMap;
-use crate::http::limit::testing::{Bench, refuse};
-use crate::http::limit::{self, Flight};
 use crate::ident::{MetricName, PidName};
 use crate::net::{Lpm, Matrix, PidIndex};
 use crate::publish::{Costs, Lookup, NetworkMap, Origin, Properties};
+use crate::render::testing::Bench;
 use crate::runtime::testing::soon;
 use crate::runtime::{Pool, Task};
 
@@ -50,14 +49,8 @@ fn own() -> ViewName {
 
 /// A cache with one thread for our own view and one for others, and a map of the merged one.
 fn cache() -> (Bench, Arc<Bodies>, Arc<View>, Resource) {
-    let bench = Bench::new(limit::Settings::default());
-    let flight = Flight::new(
-        bench.settings.subscribe(),
-        limit::Settings::answers,
-        bench.clock.clone(),
-        |_| None,
-        refuse,
-    );
+    let bench = Bench::new(256 * 1024 * 1024, 64 * 1024 * 1024);
+    let flight = bench.flight.clone();
     let pool = || Pool::new(1).expect("a thread");
     let answers = Arc::new(Answers::new(own(), pool(), pool(), flight));
     let clock = bench.clock.clone();

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::alto::meta::CostMode;
-use crate::http::socket::{Client, Place, Shares};
-use crate::ident::Tag;
-use crate::publish::{History, Kind, Query, Snapshot, View, ViewName, Work};
+use crate::ident::{Client, Tag};
+use crate::publish::{History, HistoryLimits, Kind, Query, Snapshot, View, ViewName, Work};
+use crate::runtime::{Place, Shares};
 
 use super::advance::{Advance, Behind, tag_cell};
 use super::cells::{Cells, Counted, cells_of};
@@ -25,62 +25,62 @@ pub(super) struct State {
     pub(super) names: HashMap<String, AnswerId>,
     next: u64,
     /// Who was the first to follow the answers.
-    shares: Arc<Shares>,
+    shares: Arc<Shares<Client>>,
     pub(super) cells: Cells,
     /// The bytes that the histories keep, of patches and of data.
     pub(super) kept: usize,
 }
 
 /// An answer that is followed.
-pub(super) struct Answer {
-    pub(super) view: ViewName,
-    pub(super) query: Arc<Query>,
-    pub(super) kind: Kind,
-    pub(super) history: History<Arc<View>>,
+pub struct Answer {
+    pub view: ViewName,
+    pub query: Arc<Query>,
+    pub kind: Kind,
+    pub history: History<Arc<View>>,
     /// Why it is no more.
-    pub(super) ended: Option<String>,
+    pub ended: Option<String>,
     /// How many follow it now, and when one did last.
-    pub(super) followers: usize,
-    pub(super) used: Duration,
+    pub followers: usize,
+    pub used: Duration,
     /// The name of its TIPS view, if it has one.
-    pub(super) name: Option<String>,
+    pub name: Option<String>,
     /// How many cells count for it; none if it costs what changes of it, whatever its size.
     cells: u64,
     /// Who was the first to follow it; none is counted if that is a peer.
-    pub(super) owner: Option<Client>,
-    _place: Option<Place>,
+    pub owner: Option<Client>,
+    _place: Option<Place<Client>>,
 }
 
 /// As many answers are followed as may be, or as many cells.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Full;
+pub struct Full;
 
 /// What is to be followed.
-pub(super) struct Wanted<'a> {
-    pub(super) view: &'a ViewName,
-    pub(super) query: Query,
+pub struct Wanted<'a> {
+    pub view: &'a ViewName,
+    pub query: Query,
     /// What the answer takes.
-    pub(super) work: Work,
+    pub work: Work,
     /// Who follows it; none is counted if it is a peer.
-    pub(super) client: Option<Client>,
+    pub client: Option<Client>,
 }
 
 /// What is followed, at one moment.
 #[derive(Clone, Copy)]
-pub(super) struct Answers<'s>(pub(super) &'s State);
+pub struct Answers<'s>(pub(super) &'s State);
 
 impl<'s> Answers<'s> {
     /// The snapshot that all are at.
-    pub(super) fn snapshot(self) -> &'s Snapshot {
+    pub fn snapshot(self) -> &'s Snapshot {
         &self.0.snapshot
     }
 
     /// What moved with the last snapshots.
-    pub(super) fn moves(self) -> &'s Moves {
+    pub fn moves(self) -> &'s Moves {
         &self.0.moves
     }
 
-    pub(super) fn get(self, id: AnswerId) -> Option<&'s Answer> {
+    pub fn get(self, id: AnswerId) -> Option<&'s Answer> {
         self.0.answers.get(&id)
     }
 }
@@ -208,7 +208,7 @@ impl State {
         client: Option<Client>,
         cells: u64,
         settings: &Settings,
-    ) -> Result<Option<Place>, Full> {
+    ) -> Result<Option<Place<Client>>, Full> {
         let is_over = self.cells.over(client, cells, settings).is_some();
         if self.answers.len() >= settings.max_followed || is_over {
             return Err(Full);
@@ -297,6 +297,30 @@ pub(super) struct Untagged {
 }
 
 impl Answer {
+    /// Brings it forward; whether there is something for who follows it.
+    fn advance(&mut self, advance: Advance, now: Duration, limits: HistoryLimits) -> bool {
+        match advance {
+            Advance::Same(view) => {
+                self.history.renew(view);
+                return false;
+            }
+            Advance::Changed {
+                view,
+                patch,
+                shortcut,
+            } => {
+                let tag = tag_cell(&view, &self.kind);
+                self.history.push((view, tag), patch, shortcut, now, limits);
+            }
+            Advance::Replaced(view) => {
+                let tag = tag_cell(&view, &self.kind);
+                self.history.restart(view, tag);
+            }
+            Advance::Ended(why) => self.ended = Some(why),
+        }
+        true
+    }
+
     /// The newest version, if it has a tag that is not known yet.
     pub(super) fn untagged(&self) -> Option<Untagged> {
         let view = self.history.newest()?;

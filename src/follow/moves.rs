@@ -12,22 +12,22 @@ const MAX_ITEMS: usize = 64 * 1024;
 
 /// Numbers the answers that are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct AnswerId(pub(super) u64);
+pub struct AnswerId(pub u64);
 
 /// What became another with a snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Moved {
+pub struct Moved {
     /// The answers that have a newer version, or ended.
-    pub(super) answers: Vec<AnswerId>,
+    pub answers: Vec<AnswerId>,
     /// The domains that have another manifest, or no longer have one.
-    pub(super) manifests: Vec<DomainLabel>,
+    pub manifests: Vec<DomainLabel>,
     /// Whether a domain came or went.
-    pub(super) is_another_list: bool,
+    pub is_another_list: bool,
 }
 
 impl Moved {
     /// What became another between two sets of manifests.
-    pub(super) fn between(
+    pub fn between(
         before: &BTreeMap<DomainLabel, Bytes>,
         after: &BTreeMap<DomainLabel, Bytes>,
     ) -> Self {
@@ -48,7 +48,7 @@ impl Moved {
     }
 
     /// How many answers and manifests moved.
-    pub(super) fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.answers.len() + self.manifests.len()
     }
 }
@@ -60,7 +60,7 @@ fn is_same(a: &Bytes, b: &Bytes) -> bool {
 
 /// The last moves, numbered from 0.
 #[derive(Debug, Default)]
-pub(super) struct Moves {
+pub struct Moves {
     last: VecDeque<Moved>,
     /// How many moves there were.
     count: u64,
@@ -70,25 +70,25 @@ pub(super) struct Moves {
 
 impl Moves {
     /// How many moves there were.
-    pub(super) fn count(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.count
     }
 
     /// Adds a move, and forgets the oldest ones over the limit.
-    pub(super) fn push(&mut self, moved: Moved) {
+    pub fn push(&mut self, moved: Moved) {
         self.count += 1;
-        self.items += moved.len();
+        self.items += moved.count();
         self.last.push_back(moved);
         while self.items > MAX_ITEMS || self.last.len() > MAX_ITEMS {
             let Some(oldest) = self.last.pop_front() else {
                 return;
             };
-            self.items -= oldest.len();
+            self.items -= oldest.count();
         }
     }
 
     /// The moves after the first `seen` ones; none if some of them are forgotten.
-    pub(super) fn since(&self, seen: u64) -> Option<impl Iterator<Item = &Moved> + Clone> {
+    pub fn since(&self, seen: u64) -> Option<impl Iterator<Item = &Moved> + Clone> {
         let missed = usize::try_from(self.count.saturating_sub(seen)).ok()?;
         let known = self.last.len().checked_sub(missed)?;
         Some(self.last.iter().skip(known))
@@ -139,7 +139,7 @@ mod tests {
     fn who_has_seen_some_moves_is_given_the_others_while_they_are_remembered() {
         let mut moves = Moves::default();
         let since = |moves: &Moves, seen| -> Option<Vec<usize>> {
-            Some(moves.since(seen)?.map(Moved::len).collect())
+            Some(moves.since(seen)?.map(Moved::count).collect())
         };
         assert_eq!(since(&moves, 0), Some(Vec::new()));
         for count in 1..=3 {

@@ -18,8 +18,9 @@ use crate::publish::{Rendering, Resource, Version, View, ViewName, Work};
 use crate::runtime::{Clock, PoolError};
 
 use super::answers::{Answers, Unanswered};
-use super::limit::{Caller, Room};
-use super::negotiate::Coding;
+use super::caller::Caller;
+use super::coding::Coding;
+use super::flight::Room;
 use super::packing::{Effort, Packing};
 
 pub use kept::{Body, GivenUp};
@@ -121,7 +122,7 @@ impl Bodies {
     }
 
     /// What works them out.
-    pub(super) fn answers(&self) -> &Arc<Answers> {
+    pub fn answers(&self) -> &Arc<Answers> {
         &self.answers
     }
 
@@ -130,7 +131,7 @@ impl Bodies {
     ///
     /// # Errors
     /// There is no room for it, or rendering panicked.
-    pub(super) async fn version<'r>(
+    pub async fn version<'r>(
         &self,
         view: &Arc<View>,
         resource: &'r Resource,
@@ -143,7 +144,7 @@ impl Bodies {
     ///
     /// # Errors
     /// There is no room for it, or rendering panicked.
-    pub(super) async fn version_alone<'r>(
+    pub async fn version_alone<'r>(
         &self,
         view: &Arc<View>,
         resource: &'r Resource,
@@ -208,7 +209,7 @@ impl Bodies {
     ///
     /// # Errors
     /// There is no room for it, or rendering or packing panicked.
-    pub(super) async fn body(
+    pub async fn body(
         &self,
         view: &Arc<View>,
         resource: &Resource,

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 
-use super::limit::{Caller, Flight, NoRoom, Room};
+use super::caller::Caller;
+use super::flight::{Flight, NoRoom, Room};
 
 /// The texts on their way.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub struct Shared {
     flight: Flight,
     /// By where they are in memory, which no two are while both are there.
     texts: Mutex<HashMap<usize, Weak<Text>>>,
@@ -44,7 +45,7 @@ impl Shared {
     ///
     /// # Errors
     /// It is on its way to nobody yet, and there is no room for it.
-    pub(super) fn hold(&self, bytes: &Bytes) -> Result<Bytes, NoRoom> {
+    pub fn hold(&self, bytes: &Bytes) -> Result<Bytes, NoRoom> {
         let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
         let place = bytes.as_ptr() as usize;
         let known = texts.get(&place).and_then(Weak::upgrade);
@@ -69,7 +70,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::limit::testing::flight;
+    use crate::render::testing::flight;
 
     #[test]
     fn a_text_counts_once_until_its_last_slice_is_dropped() {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::http::socket::Client;
+use crate::ident::Client;
 use crate::publish::{History, Snapshot, View};
 
 use super::moves::AnswerId;

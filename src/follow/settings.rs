@@ -84,7 +84,7 @@ impl Settings {
     }
 
     /// The substreams that a stream may have over its life.
-    pub(super) fn max_substreams_ever(&self) -> usize {
+    pub fn max_substreams_ever(&self) -> usize {
         self.max_substreams.saturating_mul(16)
     }
 }

@@ -1,0 +1,24 @@
+//! What is followed: answers with their histories, brought forward together when another snapshot
+//! is published.
+//!
+//! [`Followed`] holds the answers that somebody follows, whoever serves them: update streams
+//! (RFC 8895), the transport information publication service (RFC 9569), or the streams of peers.
+//! A [`Follower`] keeps an answer followed. What changed with a snapshot is one of its [`Moves`];
+//! the answer itself, as its newest version has it, is a [`Whole`].
+
+mod advance;
+mod cells;
+mod followed;
+mod kept;
+mod moves;
+mod settings;
+mod state;
+mod tokens;
+mod whole;
+
+pub use followed::{Followed, Follower};
+pub use moves::{AnswerId, Moved, Moves};
+pub use settings::Settings;
+pub use state::{Answer, Answers, Full, Wanted};
+pub use tokens::unguessable;
+pub use whole::{NoWhole, Whole};

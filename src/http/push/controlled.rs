@@ -1,0 +1,45 @@
+//! The end of an update stream that its control service holds.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard};
+
+use tokio::sync::Notify;
+
+use crate::http::caller::Caller;
+use crate::publish::ViewName;
+use crate::runtime::lock;
+
+use super::substream::Substream;
+
+/// What the control service has a stream do.
+pub(super) struct Command {
+    pub(super) add: Vec<Substream>,
+    /// The substreams to end.
+    pub(super) remove: Vec<String>,
+}
+
+/// The end of a stream that its control service holds.
+pub(super) struct Controlled {
+    pub(super) view: ViewName,
+    /// Who opened it, and alone controls it.
+    pub(super) opener: Caller,
+    pub(super) ids: Mutex<Ids>,
+    pub(super) woken: Notify,
+}
+
+/// The ids of a stream's substreams.
+#[derive(Default)]
+pub(super) struct Ids {
+    /// Every id there ever was, and whether it is active.
+    pub(super) ever: BTreeMap<String, bool>,
+    /// What is to be done.
+    pub(super) commands: VecDeque<Command>,
+    /// Whether the stream ends once that is done.
+    pub(super) closing: bool,
+}
+
+impl Controlled {
+    pub(super) fn ids(&self) -> MutexGuard<'_, Ids> {
+        lock(&self.ids)
+    }
+}

@@ -1,0 +1,18 @@
+//! Who work and memory are counted for.
+
+use std::sync::Arc;
+
+use crate::ident::Client;
+
+/// Who work and memory are counted for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Caller {
+    /// A client that is known by its address only.
+    Client(Client),
+    /// An authenticated principal, wherever it calls from.
+    Principal(Arc<str>),
+    /// The node itself, for what it keeps ready.
+    Node,
+    /// All who wait for a piece of work that they share, by its number.
+    Shared(u64),
+}

@@ -1,0 +1,78 @@
+//! A value that may be replaced while the node runs, of which each reader has its part.
+
+use std::sync::Mutex;
+
+use tokio::sync::watch;
+
+use super::lock;
+
+/// A value in force, such as a configuration, and the parts of it that are read elsewhere.
+///
+/// Each part is a channel of its own: who reads one is told only when that part is another.
+pub struct Live<C> {
+    now: C,
+    parts: Mutex<Vec<Tell<C>>>,
+}
+
+/// Tells the readers of a part, if it is another in this value.
+type Tell<C> = Box<dyn Fn(&C) + Send + Sync>;
+
+impl<C> Live<C> {
+    /// Puts a value in force.
+    pub fn new(now: C) -> Self {
+        Self {
+            now,
+            parts: Mutex::default(),
+        }
+    }
+
+    /// Returns the value in force.
+    pub fn now(&self) -> &C {
+        &self.now
+    }
+
+    /// Returns a part of the value, and each later one that differs from the one before.
+    pub fn part<T>(&self, of: impl Fn(&C) -> T + Send + Sync + 'static) -> watch::Receiver<T>
+    where
+        T: PartialEq + Send + Sync + 'static,
+    {
+        let (sender, receiver) = watch::channel(of(&self.now));
+        lock(&self.parts).push(Box::new(move |now| {
+            let part = of(now);
+            sender.send_if_modified(|before| {
+                let is_other = *before != part;
+                if is_other {
+                    *before = part;
+                }
+                is_other
+            });
+        }));
+        receiver
+    }
+
+    /// Puts another value in force, and tells the readers of the parts that differ.
+    pub fn replace(&mut self, now: C) {
+        self.now = now;
+        for part in lock(&self.parts).iter() {
+            part(&self.now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readers_of_a_part_are_told_when_that_part_differs() {
+        let mut live = Live::new((1, "a"));
+        let mut number = live.part(|value| value.0);
+        let mut text = live.part(|value| value.1);
+        live.replace((1, "b"));
+        assert!(!number.has_changed().expect("live"));
+        assert_eq!(*text.borrow_and_update(), "b");
+        live.replace((2, "b"));
+        assert_eq!((*number.borrow_and_update(), live.now().0), (2, 2));
+        assert!(!text.has_changed().expect("live"));
+    }
+}

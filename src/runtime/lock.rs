@@ -1,0 +1,8 @@
+//! Locks that a panic leaves usable.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks what holds at every moment, whether or not another thread panicked while it held the lock.
+pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
