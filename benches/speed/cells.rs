@@ -36,7 +36,7 @@ pub fn write(directory: &Path) {
         .map(|domain| (&domain.label, &*domain.interconnects))
         .collect();
     let labels: Vec<_> = merged
-        .plan
+        .paths
         .domains
         .iter()
         .map(|domain| &domain.label)

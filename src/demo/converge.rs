@@ -81,10 +81,10 @@ async fn knows_all(
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
         // As they are joined: the questions are put to the merged view.
-        let plan = snapshot.plan.as_ref();
+        let paths = snapshot.paths.as_ref();
         let known = stated.iter().filter(|(label, view)| {
             let held = snapshot.view(&ViewName::Domain((*label).clone()));
-            let joined = plan.and_then(|plan| plan.domain(label));
+            let joined = paths.and_then(|paths| paths.domain(label));
             held.zip(joined).is_some_and(|(held, joined)| {
                 let origin = held.origin();
                 (origin.serial, origin.received) == (joined.serial, joined.received)

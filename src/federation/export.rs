@@ -443,11 +443,11 @@ fn set<'a>(
 
 /// The digest of what a GET of a resource returns.
 fn digest_of(view: &Arc<View>, resource: &Resource) -> Option<Digest> {
-    if let Some(version) = resource.version.get() {
+    if let Some(version) = resource.marks.get() {
         return Some(version.digest);
     }
     let (version, _) = Rendering::new(view.clone(), resource)?.finish(0);
-    Some(resource.version.get_or_init(|| version).digest)
+    Some(resource.marks.get_or_init(|| version).digest)
 }
 
 #[cfg(test)]

@@ -448,13 +448,13 @@ fn rewritten(view: &Arc<View>, manifest: &Manifest) -> Vec<ResourceId> {
         let Some(stated) = stated.filter(|_| numerical) else {
             continue;
         };
-        if resource.version.get().is_none()
+        if resource.marks.get().is_none()
             && let Some(rendering) = Rendering::new(view.clone(), resource)
         {
-            resource.version.get_or_init(|| rendering.finish(0).0);
+            resource.marks.get_or_init(|| rendering.finish(0).0);
         }
         let same = resource
-            .version
+            .marks
             .get()
             .is_some_and(|version| version.digest == stated.sha_256 && version.tag == stated.tag);
         if !same {

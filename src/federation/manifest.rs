@@ -32,13 +32,13 @@ pub const COUNTS_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub fn resources(view: &Arc<View>) -> Vec<ManifestResource> {
     let mut resources = Vec::new();
     for resource in view.catalog().iter() {
-        if resource.version.get().is_none() {
+        if resource.marks.get().is_none() {
             let Some(rendering) = Rendering::new(view.clone(), resource) else {
                 continue;
             };
-            resource.version.get_or_init(|| rendering.finish(0).0);
+            resource.marks.get_or_init(|| rendering.finish(0).0);
         }
-        resources.extend(resource.version.get().map(|version| ManifestResource {
+        resources.extend(resource.marks.get().map(|version| ManifestResource {
             resource_id: resource.id.clone(),
             media_type: resource.kind.media_type().to_owned(),
             tag: version.tag.clone(),

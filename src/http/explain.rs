@@ -14,7 +14,7 @@ use url::form_urlencoded;
 use crate::alto::media;
 use crate::api::explain::{End, Explanation, Hop};
 use crate::ident::{MetricName, TypedAddress};
-use crate::paths::{self, Plan};
+use crate::paths::{self, Paths};
 use crate::publish::{View, ViewName};
 use crate::render::{self, Unanswered};
 
@@ -79,7 +79,7 @@ async fn explain(
     };
     let now = app.clock.wall();
     let caller = caller.accounted(&peer);
-    match explained(&app, &caller, snapshot.plan.as_ref(), asked, now).await {
+    match explained(&app, &caller, snapshot.paths.as_ref(), asked, now).await {
         Ok(Ok(explanation)) => views::marked(&snapshot, &name, json(StatusCode::OK, &explanation)),
         Ok(Err(refused)) => *refused,
         Err(Unanswered::NoRoom) => no_room(&parts),
@@ -137,7 +137,7 @@ fn none(detail: String) -> Refused {
 async fn explained(
     app: &App,
     caller: &render::Caller,
-    plan: Option<&Arc<Plan>>,
+    paths: Option<&Arc<Paths>>,
     asked: Asked,
     now: Timestamp,
 ) -> Result<Result<Explanation, Refused>, Unanswered> {
@@ -147,9 +147,9 @@ async fn explained(
     let mut search = None;
     let mut room = answers.flight().nothing(caller);
     let mut counted = 0;
-    let plan = plan.cloned();
-    if let Some(plan) = plan.clone() {
-        let begun = answers.run(&name, caller, move || plan.search(src, dst));
+    let paths = paths.cloned();
+    if let Some(paths) = paths.clone() {
+        let begun = answers.run(&name, caller, move || paths.search(src, dst));
         let mut seeking = begun.await?;
         loop {
             let memory = seeking.memory() as u64;
@@ -165,9 +165,9 @@ async fn explained(
         search = Some(seeking);
     }
     let told = move || {
-        let plan = plan.as_ref();
+        let paths = paths.as_ref();
         let path = search.and_then(|search| search.path()).ok_or_else(|| {
-            let reason = match plan.is_some_and(|plan| plan.is_unsettled(src, dst)) {
+            let reason = match paths.is_some_and(|paths| paths.is_unsettled(src, dst)) {
                 true => "max_labels does not suffice to find the best path; raise it in [merge]",
                 false => {
                     "no confirmed interconnects lead there with a cost all along, or the domain \
@@ -179,7 +179,7 @@ async fn explained(
                 "the merged view has no cost from {from} to {to}: {reason}"
             ))
         })?;
-        let hops = path.hops.into_iter().map(|hop| part(plan, hop, now));
+        let hops = path.hops.into_iter().map(|hop| part(paths, hop, now));
         Ok(Explanation {
             src: from,
             dst: to,
@@ -205,7 +205,7 @@ fn pid(view: &View, text: &str) -> Option<u32> {
 
 /// A part of a path. A domain is as the merged view joins it, which its own view
 /// may be ahead of.
-fn part(plan: Option<&Arc<Plan>>, hop: paths::Hop, now: Timestamp) -> Hop {
+fn part(paths: Option<&Arc<Paths>>, hop: paths::Hop, now: Timestamp) -> Hop {
     match hop {
         paths::Hop::Domain {
             domain,
@@ -213,7 +213,7 @@ fn part(plan: Option<&Arc<Plan>>, hop: paths::Hop, now: Timestamp) -> Hop {
             to,
             costs,
         } => {
-            let joined = plan.and_then(|plan| plan.domain(&domain));
+            let joined = paths.and_then(|paths| paths.domain(&domain));
             let received = joined.map_or(now, |joined| joined.received);
             Hop::Domain {
                 domain: domain.to_string(),

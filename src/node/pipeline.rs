@@ -312,7 +312,7 @@ impl Pipeline {
             generation: self.generation,
             revision: made_of.facts.revision,
             views,
-            plan: merged.map(|merged| merged.plan.clone()),
+            paths: merged.map(|merged| merged.paths.clone()),
             manifests: BTreeMap::new(),
         }));
     }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::access::Access;
 use super::algebra::Rule;
+use super::border_costs::BorderCosts;
 use super::table::Routes;
 
 /// The costs between domains.
@@ -14,10 +14,10 @@ pub struct Across {
     /// The ways between borders.
     pub routes: Arc<Routes>,
     /// By domain, the access in the metric that ways are selected by.
-    pub select: Arc<[Arc<Access>]>,
+    pub select: Arc<[Arc<BorderCosts>]>,
     /// Of any other metric: its place in the measures of the routes, and by
     /// domain the access in it.
-    pub other: Option<(usize, Arc<[Arc<Access>]>)>,
+    pub other: Option<(usize, Arc<[Arc<BorderCosts>]>)>,
 }
 
 /// What leads from one PID to a border of another domain.
@@ -128,7 +128,7 @@ impl Across {
 }
 
 /// The least cost over borders with these starts to PID `b` of a domain.
-pub(super) fn least(starts: &[f64], select: &Access, b: usize) -> f64 {
+pub(super) fn least(starts: &[f64], select: &BorderCosts, b: usize) -> f64 {
     let mut least = f64::INFINITY;
     for (border, start) in starts.iter().enumerate() {
         least = least.min(start + select.inward(border, b));

@@ -6,7 +6,7 @@
 /// Costs are whole numbers not below 0 held in doubles; infinity is none.
 /// Borders are numbered through, those of the first domain first.
 #[derive(Debug)]
-pub struct Topology {
+pub struct BorderGraph {
     /// The first border of each domain, and the end.
     first: Vec<u32>,
     /// The domain of each border.
@@ -91,8 +91,8 @@ fn offsets(groups: usize, members: impl Iterator<Item = u32>) -> Vec<u32> {
     first
 }
 
-impl Topology {
-    /// A topology of domains, each given as the costs from each of its borders
+impl BorderGraph {
+    /// A graph of domains, each given as the costs from each of its borders
     /// to each, row by row, and of links, whose order decides between ways that
     /// are else alike.
     ///

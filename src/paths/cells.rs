@@ -14,9 +14,9 @@ use std::sync::Arc;
 use crate::ident::Tag;
 use crate::net::Matrix;
 
-use super::access::{Access, LANES};
 use super::across::{Across, Lead};
 use super::algebra::Rule;
+use super::border_costs::{BorderCosts, LANES};
 use super::onward::Onward;
 
 /// The costs of the merged view in one metric.
@@ -48,7 +48,7 @@ pub struct Inside {
 
 /// Writes the least cost over borders with these starts to every PID of a
 /// domain.
-fn fill_selected(starts: &[f64], select: &Access, out: &mut [f64]) {
+fn fill_selected(starts: &[f64], select: &BorderCosts, out: &mut [f64]) {
     in_lanes(out, |first| {
         let mut least = [f64::INFINITY; LANES];
         let mut scratch = [f64::NAN; LANES];
@@ -65,7 +65,7 @@ fn fill_selected(starts: &[f64], select: &Access, out: &mut [f64]) {
 
 /// Writes the costs in another metric over the best of the leads to every PID
 /// of a domain.
-fn fill_other(leads: &[Lead], select: &Access, by: &Access, out: &mut [f64], rule: Rule) {
+fn fill_other(leads: &[Lead], select: &BorderCosts, by: &BorderCosts, out: &mut [f64], rule: Rule) {
     // The rule is known to each loop, so that it has no branch.
     match rule {
         Rule::Add => fill_by(leads, select, by, out, Rule::Add),
@@ -75,7 +75,7 @@ fn fill_other(leads: &[Lead], select: &Access, by: &Access, out: &mut [f64], rul
 }
 
 #[inline(always)]
-fn fill_by(leads: &[Lead], select: &Access, by: &Access, out: &mut [f64], rule: Rule) {
+fn fill_by(leads: &[Lead], select: &BorderCosts, by: &BorderCosts, out: &mut [f64], rule: Rule) {
     in_lanes(out, |first| {
         let mut least = [f64::INFINITY; LANES];
         let mut measures = [f64::NAN.to_bits(); LANES];
@@ -133,7 +133,7 @@ impl Composed {
             .iter()
             .filter_map(|domain| domain.costs.as_ref());
         let matrices = matrices.map(|costs| (Arc::as_ptr(costs).cast(), costs.heap_bytes()));
-        let access = |access: &Arc<Access>| (Arc::as_ptr(access).cast(), access.heap_bytes());
+        let access = |access: &Arc<BorderCosts>| (Arc::as_ptr(access).cast(), access.heap_bytes());
         let across = self.across.iter().flat_map(move |across| {
             let routes = (
                 Arc::as_ptr(&across.routes).cast(),

@@ -30,12 +30,12 @@ pub struct Resource {
     pub kind: Kind,
     /// What a GET of it returns, once that was worked out. Views that have the
     /// same content share it.
-    pub version: Arc<OnceLock<Version>>,
+    pub marks: Arc<OnceLock<ResourceMarks>>,
 }
 
-/// The content of a resource, by its marks.
+/// The marks of a resource's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version {
+pub struct ResourceMarks {
     /// The tag of the content.
     pub tag: Tag,
     /// The SHA-256 of the body.
@@ -147,7 +147,7 @@ impl Catalog {
                     .filter(|known| known.kind == kind && unchanged(&kind));
                 Resource {
                     id: name.resource_id(&path),
-                    version: known.map(|known| known.version.clone()).unwrap_or_default(),
+                    marks: known.map(|known| known.marks.clone()).unwrap_or_default(),
                     path,
                     kind,
                 }

@@ -21,7 +21,7 @@ mod snapshot;
 mod view;
 mod work;
 
-pub use catalog::{Catalog, Kind, Resource, Version};
+pub use catalog::{Catalog, Kind, Resource, ResourceMarks};
 pub use costs::Costs;
 pub use directory::directory;
 pub use grid::{Change, Form, Patch};

@@ -62,8 +62,8 @@ pub fn about_length(view: &View, resource: &Resource) -> usize {
     const COST: usize = 8;
     /// What a prefix takes, with its quotes and comma.
     const PREFIX: usize = 20;
-    if let Some(version) = resource.version.get() {
-        return usize::try_from(version.length).unwrap_or(usize::MAX);
+    if let Some(marks) = resource.marks.get() {
+        return usize::try_from(marks.length).unwrap_or(usize::MAX);
     }
     let pids = view.network().pids();
     match resource.kind {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::ident::DomainLabel;
-use crate::paths::Plan;
+use crate::paths::Paths;
 
 use super::name::ViewName;
 use super::view::View;
@@ -23,7 +23,7 @@ pub struct Snapshot {
     pub views: BTreeMap<ViewName, Arc<View>>,
     /// The paths that the costs between domains follow in the merged view; none before that was
     /// made once.
-    pub plan: Option<Arc<Plan>>,
+    pub paths: Option<Arc<Paths>>,
     /// What is sent to peers after the maps of a domain's view, as JSON; empty
     /// in what clients are served from.
     pub manifests: BTreeMap<DomainLabel, Bytes>,

@@ -146,7 +146,7 @@ fn bodies(view: &Arc<View>) -> BTreeMap<String, (String, String)> {
             continue;
         };
         let (version, body) = rendering.finish(usize::MAX);
-        let known = resource.version.get_or_init(|| version.clone());
+        let known = resource.marks.get_or_init(|| version.clone());
         assert_eq!(
             *known, version,
             "{}: a shared version is of other content",

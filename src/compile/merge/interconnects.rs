@@ -18,7 +18,7 @@ use crate::compile::facts::{Interconnect, Interconnects};
 
 /// The interconnects of all domains, and what they were judged by.
 #[derive(Debug)]
-pub(super) struct LinkPlan {
+pub(super) struct MergedInterconnects {
     /// All that are declared, those of our own domain and to it first.
     pub(super) standings: Arc<[InterconnectStanding]>,
     /// Those that are used, in each direction: by id and then by the domain
@@ -65,16 +65,16 @@ struct Agreed<'d> {
 /// What became of an interconnect, and why.
 type Verdict<'d> = Result<Agreed<'d>, (InterconnectState, String)>;
 
-impl LinkPlan {
+impl MergedInterconnects {
     /// Judges all interconnects of domains; `former` is the result to share
     /// with. Costs between domains are composed in so many `metrics`.
     pub(super) fn new(
         domains: &[&Domain],
         policy: &MergePolicy,
         metrics: usize,
-        former: Option<&Arc<LinkPlan>>,
+        former: Option<&Arc<MergedInterconnects>>,
     ) -> Arc<Self> {
-        let same = |former: &&Arc<LinkPlan>| {
+        let same = |former: &&Arc<MergedInterconnects>| {
             former.metrics == metrics
                 && former.inputs.len() == domains.len()
                 && former

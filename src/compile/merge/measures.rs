@@ -7,11 +7,11 @@ use rayon::prelude::*;
 
 use crate::ident::{DomainLabel, MetricName};
 use crate::net::{Matrix, Row};
-use crate::paths::{Access, Rule};
+use crate::paths::{BorderCosts, Rule};
 use crate::publish::Costs;
 
 use super::domain::Domain;
-use super::interconnects::LinkPlan;
+use super::interconnects::MergedInterconnects;
 use super::policy::MergePolicy;
 
 /// A metric that is composed between domains, with what it is made of.
@@ -30,7 +30,7 @@ pub(super) struct DomainMeasures {
     /// From each of its borders to each, row by row.
     pub(super) between: Arc<[f64]>,
     /// From its PIDs to its borders and back.
-    pub(super) access: Arc<Access>,
+    pub(super) access: Arc<BorderCosts>,
     matrix: Option<Arc<Matrix>>,
     pids: usize,
     borders: Arc<[u32]>,
@@ -62,7 +62,7 @@ impl Measured {
         rule: Rule,
         domains: &[&Domain],
         policy: &MergePolicy,
-        links: &LinkPlan,
+        links: &MergedInterconnects,
         former: Option<Former<'_>>,
     ) -> Self {
         let former = former.filter(|former| former.measured.rule == rule);
@@ -101,7 +101,7 @@ impl Measured {
     }
 
     /// By domain, the access to its borders.
-    pub(super) fn accesses(&self) -> Arc<[Arc<Access>]> {
+    pub(super) fn accesses(&self) -> Arc<[Arc<BorderCosts>]> {
         let domains = self.domains.iter();
         domains.map(|domain| domain.access.clone()).collect()
     }
@@ -170,8 +170,14 @@ fn segment(rule: Rule, matrix: Option<&Matrix>, scale: f64, a: u32, b: u32) -> f
 }
 
 /// What it takes to get from the PIDs of a domain to its borders and back.
-fn access(rule: Rule, matrix: Option<&Matrix>, scale: f64, pids: usize, borders: &[u32]) -> Access {
-    let width = Access::width(pids);
+fn access(
+    rule: Rule,
+    matrix: Option<&Matrix>,
+    scale: f64,
+    pids: usize,
+    borders: &[u32],
+) -> BorderCosts {
+    let width = BorderCosts::width(pids);
     let mut pairs = Vec::new();
     let mut row = |border: u32, costs: &mut dyn Iterator<Item = (usize, f64)>| {
         pairs.clear();
@@ -192,7 +198,7 @@ fn access(rule: Rule, matrix: Option<&Matrix>, scale: f64, pids: usize, borders:
     let into = borders.iter();
     let into = into.map(|&border| row(border, &mut matrix.row(border as usize).costs()));
     let into = into.collect();
-    Access::new(out, into)
+    BorderCosts::new(out, into)
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::ident::{Digest, Sha256};
+use crate::paths::{BorderGraph, Effort, Link, Way};
 use crate::paths::{Crossing, Routes, RoutesFrom};
-use crate::paths::{Effort, Link, Topology, Way};
 
-use super::interconnects::LinkPlan;
+use super::interconnects::MergedInterconnects;
 use super::measures::Measured;
 
 /// How many borders may each take all the labels that one may; more have less.
@@ -16,8 +16,8 @@ pub(super) const FULL_SHARES: u64 = 16;
 
 /// The ways, and what they were made of.
 #[derive(Debug)]
-pub(super) struct RoutePlan {
-    pub(super) topology: Arc<Topology>,
+pub(super) struct MergedRoutes {
+    pub(super) graph: Arc<BorderGraph>,
     pub(super) routes: Arc<Routes>,
     /// The digest of all that they were made of.
     pub(super) inputs: Digest,
@@ -34,17 +34,17 @@ fn infinite(measure: f64) -> f64 {
     }
 }
 
-impl RoutePlan {
+impl MergedRoutes {
     /// The best ways in the metric `select`, and the measures of `others`
     /// along them. `names` are the borders by names that are comparable with
     /// those of `former`.
     pub(super) fn new(
         select: &Measured,
         others: &[Measured],
-        plan: &LinkPlan,
+        plan: &MergedInterconnects,
         names: &[Vec<String>],
         effort: Effort,
-        former: Option<&Arc<RoutePlan>>,
+        former: Option<&Arc<MergedRoutes>>,
     ) -> Arc<Self> {
         let links = links(select, plan);
         let inputs = digest(select, others, names, &plan.crossings, &links, effort);
@@ -55,16 +55,16 @@ impl RoutePlan {
             let measures = domain.between.iter().copied();
             measures.map(infinite).collect()
         });
-        let topology = Topology::new(inside.collect(), links);
-        let from = all_routes(&topology, others, effort);
-        let end = topology.borders() as u32;
-        let first = (0..topology.domains()).map(|domain| topology.borders_of(domain).start as u32);
+        let graph = BorderGraph::new(inside.collect(), links);
+        let from = all_routes(&graph, others, effort);
+        let end = graph.borders() as u32;
+        let first = (0..graph.domains()).map(|domain| graph.borders_of(domain).start as u32);
         let routes = Routes {
             first: first.chain([end]).collect(),
             from,
         };
         Arc::new(Self {
-            topology: Arc::new(topology),
+            graph: Arc::new(graph),
             routes: Arc::new(routes),
             inputs,
             effort,
@@ -73,7 +73,7 @@ impl RoutePlan {
 }
 
 /// The confirmed interconnects as links between numbered borders.
-fn links(select: &Measured, plan: &LinkPlan) -> Vec<Link> {
+fn links(select: &Measured, plan: &MergedInterconnects) -> Vec<Link> {
     let mut first = vec![0];
     for borders in &plan.borders {
         first.push(first.last().unwrap_or(&0) + borders.len() as u32);
@@ -137,16 +137,14 @@ fn digest(
 /// Each border has the same share of all labels. What some leave is shared
 /// among the domains that it did not suffice for, which start again, as long as
 /// that is all that a border may have or at least twice as much.
-fn all_routes(topology: &Topology, others: &[Measured], effort: Effort) -> Box<[RoutesFrom]> {
+fn all_routes(graph: &BorderGraph, others: &[Measured], effort: Effort) -> Box<[RoutesFrom]> {
     let mut left = effort.max_labels.saturating_mul(FULL_SHARES);
     let mut all = Vec::new();
-    all.resize_with(topology.domains(), RoutesFrom::default);
+    all.resize_with(graph.domains(), RoutesFrom::default);
     let mut unsettled: Vec<usize> = (0..all.len()).collect();
     let mut former = None;
     loop {
-        let borders = unsettled
-            .iter()
-            .map(|&from| topology.borders_of(from).len());
+        let borders = unsettled.iter().map(|&from| graph.borders_of(from).len());
         let borders = borders.sum::<usize>().max(1) as u64;
         let share = effort.max_labels.min(left / borders);
         let worthwhile = former.is_none_or(|former| {
@@ -161,7 +159,7 @@ fn all_routes(topology: &Topology, others: &[Measured], effort: Effort) -> Box<[
         };
         let from = unsettled
             .par_iter()
-            .map(|&domain| routes_from(topology, others, domain, effort));
+            .map(|&domain| routes_from(graph, others, domain, effort));
         let from: Vec<(RoutesFrom, u64)> = from.collect();
         for (domain, (routes, labels)) in unsettled.drain(..).zip(from) {
             all[domain] = routes;
@@ -174,25 +172,21 @@ fn all_routes(topology: &Topology, others: &[Measured], effort: Effort) -> Box<[
 
 /// The ways from the borders of a domain, and how many labels they took.
 fn routes_from(
-    topology: &Topology,
+    graph: &BorderGraph,
     others: &[Measured],
     domain: usize,
     effort: Effort,
 ) -> (RoutesFrom, u64) {
-    let exits = topology.borders_of(domain);
-    let borders = topology.borders();
+    let exits = graph.borders_of(domain);
+    let borders = graph.borders();
     let mut unsettled = Vec::new();
     let mut labels = 0;
     let ways: Vec<Vec<Option<Way>>> = exits
         .clone()
         .map(|exit| {
-            let ways = topology.ways(exit as u32, effort);
+            let ways = graph.ways(exit as u32, effort);
             labels += ways.labels;
-            unsettled.extend(
-                ways.unsettled
-                    .iter()
-                    .map(|&border| topology.domain_of(border)),
-            );
+            unsettled.extend(ways.unsettled.iter().map(|&border| graph.domain_of(border)));
             ways.to
         })
         .collect();
@@ -209,13 +203,13 @@ fn routes_from(
         unsettled: unsettled.into(),
     };
     let mut between: Vec<(usize, &Way)> = Vec::new();
-    for to in 0..topology.domains() {
+    for to in 0..graph.domains() {
         if to == domain || routes.unsettled.contains(&(to as u32)) {
             continue;
         }
         between.clear();
         for (exit, ways) in ways.iter().enumerate() {
-            for border in topology.borders_of(to) {
+            for border in graph.borders_of(to) {
                 if let Some(way) = &ways[border] {
                     between.push((exit * borders + border, way));
                 }
@@ -226,7 +220,7 @@ fn routes_from(
             routes.cost[*cell] = way.cost;
             routes.rank[*cell] = rank;
             for (measures, measured) in routes.measures.iter_mut().zip(others) {
-                measures[*cell] = along(topology, measured, way.links());
+                measures[*cell] = along(graph, measured, way.links());
             }
         }
     }
@@ -235,18 +229,18 @@ fn routes_from(
 
 /// The measure along links and through the domains between them, from left to
 /// right.
-fn along(topology: &Topology, measured: &Measured, links: &[u32]) -> f64 {
+fn along(graph: &BorderGraph, measured: &Measured, links: &[u32]) -> f64 {
     let rule = measured.rule;
     let mut all = links.iter();
     let Some(first) = all.next() else {
         return rule.identity();
     };
     let mut measure = measured.links[*first as usize];
-    let mut entered = topology.link(*first).to;
+    let mut entered = graph.link(*first).to;
     for at in all {
-        let link = topology.link(*at);
-        let domain = topology.domain_of(entered) as usize;
-        let borders = topology.borders_of(domain);
+        let link = graph.link(*at);
+        let domain = graph.domain_of(entered) as usize;
+        let borders = graph.borders_of(domain);
         let row = (entered as usize - borders.start) * borders.len();
         let inside = measured.domains[domain].between[row + link.from as usize - borders.start];
         measure = rule.compose(measure, inside);
@@ -263,7 +257,7 @@ mod tests {
     /// From each of `sources` domains to T the walk that costs least passes R
     /// twice, since R carries to T by the cheap link only what comes from W;
     /// all have one border.
-    fn topology(sources: u32) -> Topology {
+    fn graph(sources: u32) -> BorderGraph {
         let [r, v, w, t] = [0, 1, 2, 3].map(|at| sources + at);
         let link = |from, to, cost, open_from, open_to| Link {
             from,
@@ -281,7 +275,7 @@ mod tests {
         ];
         links.extend((0..sources).map(|source| link(source, r, 0.0, false, false)));
         let inside = vec![Box::from([0.0]); sources as usize + 4];
-        Topology::new(inside, links)
+        BorderGraph::new(inside, links)
     }
 
     fn effort(max_labels: u64) -> Effort {
@@ -291,8 +285,8 @@ mod tests {
         }
     }
 
-    fn settled(topology: &Topology, max_labels: u64) -> usize {
-        let routes = all_routes(topology, &[], effort(max_labels));
+    fn settled(graph: &BorderGraph, max_labels: u64) -> usize {
+        let routes = all_routes(graph, &[], effort(max_labels));
         routes
             .iter()
             .filter(|from| from.unsettled.is_empty())
@@ -301,21 +295,21 @@ mod tests {
 
     #[test]
     fn what_some_borders_leave_others_have() {
-        let topology = topology(10);
-        let needed = topology.ways(0, effort(u64::MAX)).labels;
+        let graph = graph(10);
+        let needed = graph.ways(0, effort(u64::MAX)).labels;
         assert!(needed > 0);
-        let domains = topology.domains();
-        assert_eq!(settled(&topology, needed), domains);
-        assert_eq!(settled(&topology, needed - 1), domains - 10);
+        let domains = graph.domains();
+        assert_eq!(settled(&graph, needed), domains);
+        assert_eq!(settled(&graph, needed - 1), domains - 10);
     }
 
     #[test]
     fn all_borders_together_have_some_times_the_labels_of_one() {
-        let topology = topology(100);
-        let needed = topology.ways(0, effort(u64::MAX)).labels;
-        let domains = topology.domains() as u64;
-        assert_eq!(settled(&topology, needed), domains as usize - 100);
+        let graph = graph(100);
+        let needed = graph.ways(0, effort(u64::MAX)).labels;
+        let domains = graph.domains() as u64;
+        assert_eq!(settled(&graph, needed), domains as usize - 100);
         let enough = needed * domains / FULL_SHARES + 1;
-        assert_eq!(settled(&topology, enough), domains as usize);
+        assert_eq!(settled(&graph, enough), domains as usize);
     }
 }

@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::ident::{Digest, DomainLabel, MetricName, PidName, Sha256, Tag};
-use crate::paths::{Across, Composed, Inside, Plan, PlannedDomain, Rule};
+use crate::paths::{Across, Composed, Inside, PathDomain, Paths, Rule};
 use crate::publish::{Costs, Origin, View, ViewName};
 
 use super::conflict::MergeConflicts;
 use super::domain::Domain;
-use super::interconnects::LinkPlan;
+use super::interconnects::MergedInterconnects;
 use super::measures::{Former, Measured, matrix};
 use super::metrics::Offered;
 use super::network::MergedNetwork;
 use super::policy::MergePolicy;
 use super::properties::MergedProperties;
-use super::routes::{FULL_SHARES, RoutePlan};
+use super::routes::{FULL_SHARES, MergedRoutes};
 use crate::api::conflict::MergeConflictKind;
 use crate::api::interconnect::InterconnectStanding;
 
@@ -25,16 +25,16 @@ pub struct Merged {
     /// The view.
     pub view: Arc<View>,
     /// The paths that its costs between domains follow.
-    pub plan: Arc<Plan>,
+    pub paths: Arc<Paths>,
     /// What domains state and the view does not use.
     pub conflicts: MergeConflicts,
     /// All interconnects that domains declare, those of our own domain and to it first.
     pub interconnects: Arc<[InterconnectStanding]>,
     labels: Vec<DomainLabel>,
-    links: Arc<LinkPlan>,
+    links: Arc<MergedInterconnects>,
     network: Arc<MergedNetwork>,
     properties: Arc<MergedProperties>,
-    routes: Arc<RoutePlan>,
+    routes: Arc<MergedRoutes>,
     measures: Measures,
 }
 
@@ -53,7 +53,7 @@ pub fn merged_view(domains: &[Domain], policy: &MergePolicy, former: Option<&Mer
     let domains = &domains[..];
     let offered = Offered::new(domains, policy);
     let known = former.map(|former| &former.links);
-    let links = LinkPlan::new(domains, policy, offered.composed(policy), known);
+    let links = MergedInterconnects::new(domains, policy, offered.composed(policy), known);
     let join = Join {
         domains,
         policy,
@@ -87,17 +87,17 @@ pub fn merged_view(domains: &[Domain], policy: &MergePolicy, former: Option<&Mer
     conflicts.append(&links.conflicts);
     conflicts.append(&offered.conflicts);
     join.add_unsettled(&between.routes, &mut conflicts);
-    let plan = Plan {
-        domains: join.planned(&network.first),
+    let paths = Paths {
+        domains: join.joined(&network.first),
         crossings: links.crossings.clone(),
-        topology: between.routes.topology.clone(),
+        graph: between.routes.graph.clone(),
         effort: policy.effort(),
         selected: between.selected,
         costs: composed,
     };
     Merged {
         view: Arc::new(view),
-        plan: Arc::new(plan),
+        paths: Arc::new(paths),
         conflicts,
         interconnects: links.standings.clone(),
         labels: domains.iter().map(|domain| domain.label.clone()).collect(),
@@ -153,7 +153,7 @@ struct Measures {
 
 /// What there is between domains.
 struct Between {
-    routes: Arc<RoutePlan>,
+    routes: Arc<MergedRoutes>,
     /// In the metric that paths are selected by.
     selected: Across,
     /// In each other metric that is composed.
@@ -178,7 +178,7 @@ struct Join<'a> {
     domains: &'a [&'a Domain],
     policy: &'a MergePolicy,
     metrics: &'a BTreeSet<MetricName>,
-    links: &'a Arc<LinkPlan>,
+    links: &'a Arc<MergedInterconnects>,
 }
 
 impl Join<'_> {
@@ -235,7 +235,7 @@ impl Join<'_> {
         }
     }
 
-    fn routes(&self, measures: &Measures, former: Option<&Merged>) -> Arc<RoutePlan> {
+    fn routes(&self, measures: &Measures, former: Option<&Merged>) -> Arc<MergedRoutes> {
         let effort = self.policy.effort();
         let same = |former: &&Merged| {
             former.routes.effort == effort
@@ -245,7 +245,7 @@ impl Join<'_> {
         if let Some(former) = former.filter(same) {
             return former.routes.clone();
         }
-        RoutePlan::new(
+        MergedRoutes::new(
             &measures.select,
             &measures.others,
             self.links,
@@ -306,9 +306,9 @@ impl Join<'_> {
         inside.collect()
     }
 
-    fn planned(&self, first: &[usize]) -> Box<[PlannedDomain]> {
+    fn joined(&self, first: &[usize]) -> Box<[PathDomain]> {
         let domains = self.domains.iter().zip(first).zip(&self.links.borders);
-        let planned = domains.map(|((domain, &first), borders)| PlannedDomain {
+        let joined = domains.map(|((domain, &first), borders)| PathDomain {
             label: domain.label.clone(),
             first,
             pids: domain.view.network().pids().clone(),
@@ -316,7 +316,7 @@ impl Join<'_> {
             serial: domain.view.origin().serial,
             received: domain.view.origin().received,
         });
-        planned.collect()
+        joined.collect()
     }
 
     /// The digest of all that the view's costs are made of.
@@ -339,7 +339,7 @@ impl Join<'_> {
         hasher.finish()
     }
 
-    fn add_unsettled(&self, routes: &RoutePlan, conflicts: &mut MergeConflicts) {
+    fn add_unsettled(&self, routes: &MergedRoutes, conflicts: &mut MergeConflicts) {
         for (domain, from) in self.domains.iter().zip(&routes.routes.from) {
             for to in from.unsettled.iter().map(|&to| self.domains[to as usize]) {
                 conflicts.add(MergeConflictKind::UnsettledPair, &domain.label, || {

@@ -3,7 +3,7 @@
 use super::search::{OutOfLabels, Search};
 use super::walks::Walks;
 use super::way::{Effort, Way};
-use crate::paths::borders::Topology;
+use crate::paths::borders::BorderGraph;
 
 /// The best ways from a border.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct Ways {
     pub looked: u64,
 }
 
-impl Topology {
+impl BorderGraph {
     /// The best ways from a border of a domain to all borders of others.
     ///
     /// # Panics

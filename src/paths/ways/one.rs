@@ -5,24 +5,24 @@ use std::sync::Arc;
 use super::search::{OutOfLabels, Search};
 use super::walks::Walks;
 use super::way::{Effort, Way};
-use crate::paths::borders::Topology;
+use crate::paths::borders::BorderGraph;
 
 /// The search for the best way from one border to another, in steps.
 #[derive(Debug)]
 pub struct WaySearch {
     way: Option<Way>,
     /// What is left to do.
-    search: Option<Box<Search<Arc<Topology>>>>,
+    search: Option<Box<Search<Arc<BorderGraph>>>>,
 }
 
 impl WaySearch {
     /// Begins to seek the best way from a border to one of another domain, by a first pass over
-    /// the topology.
+    /// the graph.
     ///
     /// # Panics
     /// There is no such border.
-    pub fn new(topology: &Arc<Topology>, source: u32, target: u32, effort: Effort) -> Self {
-        let walks = Walks::new(topology, source, effort.max_links());
+    pub fn new(graph: &Arc<BorderGraph>, source: u32, target: u32, effort: Effort) -> Self {
+        let walks = Walks::new(graph, source, effort.max_links());
         let mut search = Self {
             way: None,
             search: None,
@@ -31,7 +31,7 @@ impl WaySearch {
             None => {}
             Some(Ok(way)) => search.way = Some(way),
             Some(Err(twice)) => {
-                let mut seeking = Search::new(topology.clone(), source, &walks, effort.max_labels);
+                let mut seeking = Search::new(graph.clone(), source, &walks, effort.max_labels);
                 let begun = seeking.seek(target, twice);
                 search.search = begun.ok().map(|()| Box::new(seeking));
             }

@@ -7,7 +7,7 @@ use std::ops::Deref;
 
 use super::walks::Walks;
 use super::way::{ByLength, Links, Way};
-use crate::paths::borders::Topology;
+use crate::paths::borders::BorderGraph;
 
 /// The labels of a border where to start are spent.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ const NONE: u32 = u32::MAX;
 /// The search for ways from one border to one after the other.
 #[derive(Debug)]
 pub(super) struct Search<T> {
-    topology: T,
+    graph: T,
     source: u32,
     /// Where the way ends that is sought.
     target: u32,
@@ -68,8 +68,8 @@ pub(super) struct Search<T> {
     queue: BinaryHeap<Reverse<u128>>,
 }
 
-impl<T: Deref<Target = Topology> + Clone> Search<T> {
-    pub(super) fn new(topology: T, source: u32, walks: &Walks<'_>, max_labels: u64) -> Self {
+impl<T: Deref<Target = BorderGraph> + Clone> Search<T> {
+    pub(super) fn new(graph: T, source: u32, walks: &Walks<'_>, max_labels: u64) -> Self {
         Self {
             source,
             target: source,
@@ -79,13 +79,13 @@ impl<T: Deref<Target = Topology> + Clone> Search<T> {
             looked: 0,
             looked_in_all: 0,
             critical: Vec::new(),
-            place: vec![None; topology.domains()],
+            place: vec![None; graph.domains()],
             labels: Vec::new(),
             enough: f64::INFINITY,
             found: None,
-            kept: vec![NONE; topology.link_count()],
+            kept: vec![NONE; graph.link_count()],
             queue: BinaryHeap::new(),
-            topology,
+            graph,
         }
     }
 
@@ -152,7 +152,7 @@ impl<T: Deref<Target = Topology> + Clone> Search<T> {
                 *place = link;
                 links.len += 1;
             }
-            match links.twice(&self.topology) {
+            match links.twice(&self.graph) {
                 Some(domain) => self.begin(domain)?,
                 None => {
                     let cost = self.labels[found as usize].cost;
@@ -173,9 +173,9 @@ impl<T: Deref<Target = Topology> + Clone> Search<T> {
                 self.kept[label.over as usize] = NONE;
             }
         }
-        let held = self.topology.clone();
-        let topology: &Topology = &held;
-        for &link in topology.into(self.target) {
+        let held = self.graph.clone();
+        let graph: &BorderGraph = &held;
+        for &link in graph.into(self.target) {
             self.look(1)?;
             self.push(Label {
                 over: link,
@@ -193,8 +193,8 @@ impl<T: Deref<Target = Topology> + Clone> Search<T> {
     /// no critical domain twice, if there is one; nothing if it is not known by the time that so
     /// much was looked at.
     fn walk(&mut self, until: u64) -> Result<Option<Option<u32>>, OutOfLabels> {
-        let held = self.topology.clone();
-        let topology: &Topology = &held;
+        let held = self.graph.clone();
+        let graph: &BorderGraph = &held;
         while let Some(Reverse(next)) = self.queue.pop() {
             let (rank, at) = (next >> 32, next as u32);
             if let Some((least, label)) = self.found
@@ -229,16 +229,16 @@ impl<T: Deref<Target = Topology> + Clone> Search<T> {
                 len: label.len + 1,
                 ..label
             };
-            if topology.link(link).from == self.source {
+            if graph.link(link).from == self.source {
                 self.push(Label {
                     over: NONE,
-                    cost: label.cost + topology.link(link).cost,
+                    cost: label.cost + graph.link(link).cost,
                     ..extended
                 })?;
             }
-            self.look(topology.ways_back(link))?;
-            for (came, cost) in topology.back(link) {
-                let domain = topology.entered(came);
+            self.look(graph.ways_back(link))?;
+            for (came, cost) in graph.back(link) {
+                let domain = graph.entered(came);
                 let critical = self.place[domain as usize].is_some();
                 if critical && self.passes(at, domain) {
                     continue;
@@ -294,14 +294,14 @@ impl<T: Deref<Target = Topology> + Clone> Search<T> {
 
     /// The bit of the domain that a link leads into, if it is critical.
     fn bit(&self, link: u32) -> u64 {
-        let domain = self.topology.entered(link);
+        let domain = self.graph.entered(link);
         self.place[domain as usize].map_or(0, |place| 1 << place.min(BITS - 1))
     }
 
     /// Whether a label passes a domain.
     fn passes(&self, label: u32, domain: u32) -> bool {
         let mut passed = self.follow(label, |label| label.after);
-        passed.any(|(_, label)| self.topology.entered(label.over) == domain)
+        passed.any(|(_, label)| self.graph.entered(label.over) == domain)
     }
 
     /// Whether a label is dominated by one of those kept at its place.

@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{Effort, MAX_DOMAINS, Way, WaySearch, Ways};
-use crate::paths::borders::{Link, Topology};
+use crate::paths::borders::{BorderGraph, Link};
 
 /// Domains, each as the costs between its borders, and links.
 type Given = (Vec<Vec<f64>>, Vec<Link>);
@@ -42,23 +42,23 @@ fn given(domains: std::ops::Range<usize>, links: usize) -> impl Strategy<Value =
     })
 }
 
-fn topology((domains, links): &Given) -> Topology {
+fn graph((domains, links): &Given) -> BorderGraph {
     let inside = domains.iter().map(|costs| costs.as_slice().into());
-    Topology::new(inside.collect(), links.clone())
+    BorderGraph::new(inside.collect(), links.clone())
 }
 
 /// The least of cost, length and links over all ways, by trying each.
 fn every_way(
     given: &Given,
-    topology: &Topology,
+    graph: &BorderGraph,
     source: u32,
     max_domains: usize,
 ) -> Vec<Option<(f64, usize, Vec<u32>)>> {
-    let mut best = vec![None; topology.borders()];
+    let mut best = vec![None; graph.borders()];
     let mut stack = vec![(0.0, Vec::<u32>::new())];
     while let Some((cost, way)) = stack.pop() {
-        let mut passed: Vec<u32> = way.iter().map(|at| topology.entered(*at)).collect();
-        passed.push(topology.domain_of(source));
+        let mut passed: Vec<u32> = way.iter().map(|at| graph.entered(*at)).collect();
+        passed.push(graph.domain_of(source));
         if let Some(last) = way.last() {
             let known = &mut best[given.1[*last as usize].to as usize];
             let key = (cost, way.len(), way.clone());
@@ -73,8 +73,8 @@ fn every_way(
             let inside = match way.last().map(|at| &given.1[*at as usize]) {
                 None if link.from == source => 0.0,
                 Some(came) if came.open_to || link.open_from => {
-                    let domain = topology.domain_of(came.to) as usize;
-                    let borders = topology.borders_of(domain);
+                    let domain = graph.domain_of(came.to) as usize;
+                    let borders = graph.borders_of(domain);
                     if !borders.contains(&(link.from as usize)) {
                         continue;
                     }
@@ -84,7 +84,7 @@ fn every_way(
                 _ => continue,
             };
             let cost = cost + inside + link.cost;
-            if cost < NO && !passed.contains(&topology.domain_of(link.to)) {
+            if cost < NO && !passed.contains(&graph.domain_of(link.to)) {
                 stack.push((cost, [&way[..], &[next]].concat()));
             }
         }
@@ -100,7 +100,7 @@ fn found(ways: &Ways) -> Vec<Option<(f64, usize, Vec<u32>)>> {
 /// Domains of one border each, whose names are letters from A, and links:
 /// from where to where, the cost, and whether traffic from anywhere leaves
 /// by it. What comes from S is carried only by links that say so.
-fn drawn(links: &[(&str, f64, bool)]) -> Topology {
+fn drawn(links: &[(&str, f64, bool)]) -> BorderGraph {
     let border = |name: &str, at: usize| u32::from(name.as_bytes()[at] - b'A');
     let link = |&(name, cost, open_from): &(&str, f64, bool)| Link {
         from: border(name, 0),
@@ -109,16 +109,16 @@ fn drawn(links: &[(&str, f64, bool)]) -> Topology {
         open_from,
         open_to: !name.starts_with('S'),
     };
-    topology(&(vec![vec![0.0]; 26], links.iter().map(link).collect()))
+    graph(&(vec![vec![0.0]; 26], links.iter().map(link).collect()))
 }
 
 /// The links of the way from S to T.
-fn from_s_to_t(topology: &Topology, max_domains: usize) -> Vec<u32> {
+fn from_s_to_t(graph: &BorderGraph, max_domains: usize) -> Vec<u32> {
     let effort = Effort {
         max_domains,
         max_labels: u64::MAX,
     };
-    let ways = topology.ways(u32::from(b'S' - b'A'), effort);
+    let ways = graph.ways(u32::from(b'S' - b'A'), effort);
     let way = ways.to[usize::from(b'T' - b'A')];
     way.expect("a way").links().to_vec()
 }
@@ -127,7 +127,7 @@ fn from_s_to_t(topology: &Topology, max_domains: usize) -> Vec<u32> {
 /// and M than by R alone; there is room for U W V D R T only.
 #[test]
 fn a_cheaper_walk_that_is_longer_does_not_hide_one_that_there_is_room_for() {
-    let topology = drawn(&[
+    let graph = drawn(&[
         ("SR", 0.0, true),
         ("RV", 0.0, true),
         ("VD", 0.0, true),
@@ -139,7 +139,7 @@ fn a_cheaper_walk_that_is_longer_does_not_hide_one_that_there_is_room_for() {
         ("UW", 0.0, true),
         ("WV", 0.0, true),
     ]);
-    assert_eq!(from_s_to_t(&topology, 7), [7, 8, 9, 2, 3, 4]);
+    assert_eq!(from_s_to_t(&graph, 7), [7, 8, 9, 2, 3, 4]);
 }
 
 /// S E G H E T costs least and passes E twice; then S A V X A T, which passes
@@ -147,7 +147,7 @@ fn a_cheaper_walk_that_is_longer_does_not_hide_one_that_there_is_room_for() {
 /// is S A V X B T: at X, what passes A is cheaper than what passes B.
 #[test]
 fn critical_domains_that_share_a_bit_are_told_apart() {
-    let topology = drawn(&[
+    let graph = drawn(&[
         ("SA", 0.0, true),
         ("AV", 0.0, true),
         ("VX", 0.0, true),
@@ -165,7 +165,7 @@ fn critical_domains_that_share_a_bit_are_told_apart() {
         ("HE", 0.0, true),
         ("ET", 0.0, false),
     ]);
-    assert_eq!(from_s_to_t(&topology, 8), [0, 1, 2, 5, 6]);
+    assert_eq!(from_s_to_t(&graph, 8), [0, 1, 2, 5, 6]);
 }
 
 /// A hundred domains around one, each with links to it and from it: what passes the one looks at
@@ -183,12 +183,12 @@ fn a_domain_is_passed_in_time_by_its_links_and_not_by_pairs_of_them() {
     let around = 1..=AROUND;
     let links: Vec<Link> = around.flat_map(|at| [link(0, at), link(at, 0)]).collect();
     let count = links.len();
-    let topology = topology(&(vec![vec![0.0]; AROUND + 1], links));
+    let graph = graph(&(vec![vec![0.0]; AROUND + 1], links));
     let effort = Effort {
         max_domains: MAX_DOMAINS,
         max_labels: 0,
     };
-    let ways = topology.ways(1, effort);
+    let ways = graph.ways(1, effort);
     assert_eq!(ways.to.iter().flatten().count(), AROUND);
     let walks_pairs_and_links = ways.looked;
     assert!(
@@ -221,14 +221,14 @@ fn who_must_not_go_straight_back_comes_another_way_without_labels() {
         max_domains: MAX_DOMAINS,
         max_labels: 0,
     };
-    let ways = topology(&(inside, links)).ways(s, effort);
+    let ways = graph(&(inside, links)).ways(s, effort);
     let way = ways.to[a2 as usize].expect("a way");
     assert_eq!((way.cost, way.links()), (7.0, &[2, 3, 4][..]));
 }
 
 /// From S to T it is cheapest by R twice. `closed` domains more have links to R that it carries
 /// nothing from to T.
-fn around_by_r(closed: u32) -> Topology {
+fn around_by_r(closed: u32) -> BorderGraph {
     let [s, r, v, w, t] = [0, 1, 2, 3, 4];
     let link = |from, to, cost, open_from, open_to| Link {
         from,
@@ -246,7 +246,7 @@ fn around_by_r(closed: u32) -> Topology {
         link(w, t, 20.0, true, false),
     ];
     links.extend((0..closed).map(|at| link(5 + at, r, 0.0, false, false)));
-    topology(&(vec![vec![0.0]; 5 + closed as usize], links))
+    graph(&(vec![vec![0.0]; 5 + closed as usize], links))
 }
 
 #[test]
@@ -269,19 +269,19 @@ fn what_the_search_looks_at_to_no_avail_counts_as_labels_too() {
 #[test]
 fn a_search_ends_its_step_after_so_many_looks() {
     const CLOSED: u32 = 1000;
-    let topology = Arc::new(around_by_r(CLOSED));
+    let graph = Arc::new(around_by_r(CLOSED));
     let effort = Effort {
         max_domains: 8,
         max_labels: u64::MAX,
     };
     let steps = |looks| {
-        let mut search = WaySearch::new(&topology, 0, 4, effort);
+        let mut search = WaySearch::new(&graph, 0, 4, effort);
         let (mut steps, mut memory) = (1, search.memory());
         while search.step(looks) {
             steps += 1;
             memory = memory.max(search.memory());
         }
-        assert_eq!(search.way(), topology.ways(0, effort).to[4].as_ref());
+        assert_eq!(search.way(), graph.ways(0, effort).to[4].as_ref());
         assert!(search.memory() == 0 && memory > 0);
         steps
     };
@@ -296,18 +296,18 @@ proptest! {
     fn the_best_of_all_ways_through_different_domains_is_found(
         given in given(2..9, 40), max_domains in 1..10_usize,
     ) {
-        let topology = Arc::new(topology(&given));
+        let graph = Arc::new(graph(&given));
         let effort = Effort { max_domains, max_labels: u64::MAX };
-        let last = topology.borders() as u32 - 1;
-        for source in 0..topology.borders() as u32 {
-            let ways = topology.ways(source, effort);
-            prop_assert_eq!(found(&ways), every_way(&given, &topology, source, max_domains));
+        let last = graph.borders() as u32 - 1;
+        for source in 0..graph.borders() as u32 {
+            let ways = graph.ways(source, effort);
+            prop_assert_eq!(found(&ways), every_way(&given, &graph, source, max_domains));
             prop_assert_eq!(ways.unsettled, Vec::<u32>::new());
             let pairs: usize = given.0.iter().map(Vec::len).sum();
             let most = (max_domains - 1) * (2 * given.1.len() + pairs);
             prop_assert!(ways.looked <= most as u64);
             // A search for one in steps, however short, finds the same.
-            let mut search = WaySearch::new(&topology, source, last, effort);
+            let mut search = WaySearch::new(&graph, source, last, effort);
             while search.step(1) {}
             prop_assert_eq!(search.way(), ways.to[last as usize].as_ref());
         }
@@ -317,10 +317,10 @@ proptest! {
     fn what_too_few_labels_leave_open_is_said(
         given in given(4..8, 30), max_labels in 0..60_u64,
     ) {
-        let topology = topology(&given);
-        for source in 0..topology.borders() as u32 {
-            let ways = topology.ways(source, Effort { max_domains: 8, max_labels });
-            let best = every_way(&given, &topology, source, 8);
+        let graph = graph(&given);
+        for source in 0..graph.borders() as u32 {
+            let ways = graph.ways(source, Effort { max_domains: 8, max_labels });
+            let best = every_way(&given, &graph, source, 8);
             for (target, (found, best)) in (0..).zip(found(&ways).into_iter().zip(best)) {
                 if ways.unsettled.contains(&target) {
                     prop_assert_eq!(found, None);

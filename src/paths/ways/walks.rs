@@ -10,12 +10,12 @@
 use std::cmp::Ordering;
 
 use super::way::{ByLength, Links, MAX_LINKS, Way};
-use crate::paths::borders::{Departure, Topology};
+use crate::paths::borders::{BorderGraph, Departure};
 
 /// The best walks, by length: of those to one border that end there and of those that lead on,
 /// whatever domain comes next.
 pub(super) struct Walks<'a> {
-    topology: &'a Topology,
+    graph: &'a BorderGraph,
     source: u32,
     /// How many links a walk may have.
     pub(super) max_links: usize,
@@ -127,26 +127,26 @@ impl Best {
 
 impl<'a> Walks<'a> {
     /// The best walks from a border; none comes back to the domain where it starts.
-    pub(super) fn new(topology: &'a Topology, source: u32, max_links: usize) -> Self {
+    pub(super) fn new(graph: &'a BorderGraph, source: u32, max_links: usize) -> Self {
         let mut walks = Self {
-            topology,
+            graph,
             source,
             max_links,
             arrived: Vec::with_capacity(max_links),
             steps: Vec::with_capacity(max_links),
-            best: vec![NOTHING; topology.borders()],
+            best: vec![NOTHING; graph.borders()],
             looked: 0,
         };
         if max_links == 0 {
             return walks;
         }
         let mut reached = Vec::new();
-        let home = topology.domain_of(source);
+        let home = graph.domain_of(source);
         let start = Came {
             cost: 0.0,
             ..NOWHERE
         };
-        for departure in topology.departures(source) {
+        for departure in graph.departures(source) {
             let came = arriving(departure, &start, home);
             if walks.best[departure.to as usize].takes(departure, came, &walks.steps) {
                 reached.push(departure.to);
@@ -171,7 +171,7 @@ impl<'a> Walks<'a> {
     pub(super) fn answer(&self, target: u32) -> Option<Result<Way, u32>> {
         let best = self.to(target)?;
         let (cost, links) = (best.cost, self.links(best));
-        Some(match links.twice(self.topology) {
+        Some(match links.twice(self.graph) {
             None => Ok(Way { cost, links }),
             Some(domain) => Err(domain),
         })
@@ -194,10 +194,10 @@ impl<'a> Walks<'a> {
 
     /// By last link and length: the least cost of a walk of at most that length.
     pub(super) fn least(&self) -> Vec<ByLength<f64>> {
-        let topology = self.topology;
-        let home = topology.domain_of(self.source);
-        let mut least = vec![[f64::INFINITY; MAX_LINKS]; topology.link_count()];
-        for departure in topology.departures(self.source) {
+        let graph = self.graph;
+        let home = graph.domain_of(self.source);
+        let mut least = vec![[f64::INFINITY; MAX_LINKS]; graph.link_count()];
+        for departure in graph.departures(self.source) {
             least[departure.link as usize][0] = departure.cost;
         }
         for (place, arrived) in self
@@ -208,7 +208,7 @@ impl<'a> Walks<'a> {
         {
             let mut looked = 0;
             leave(
-                topology,
+                graph,
                 &self.steps,
                 arrived,
                 &mut looked,
@@ -230,7 +230,7 @@ impl<'a> Walks<'a> {
     /// Makes the walks that lead on longer by one link.
     fn extend(&mut self) {
         let Self {
-            topology,
+            graph,
             source,
             arrived,
             steps,
@@ -238,23 +238,17 @@ impl<'a> Walks<'a> {
             looked,
             ..
         } = self;
-        let home = topology.domain_of(*source);
+        let home = graph.domain_of(*source);
         let longest = arrived.last().map_or(&[][..], Vec::as_slice);
         let mut reached = Vec::new();
-        leave(
-            topology,
-            steps,
-            longest,
-            looked,
-            |departure, came, domain| {
-                if departure.into != home {
-                    let came = arriving(departure, came, domain);
-                    if best[departure.to as usize].takes(departure, came, steps) {
-                        reached.push(departure.to);
-                    }
+        leave(graph, steps, longest, looked, |departure, came, domain| {
+            if departure.into != home {
+                let came = arriving(departure, came, domain);
+                if best[departure.to as usize].takes(departure, came, steps) {
+                    reached.push(departure.to);
                 }
-            },
-        );
+            }
+        });
         self.lead_on(reached);
     }
 
@@ -317,30 +311,30 @@ fn arriving(departure: &Departure, came: &Came, from: u32) -> Came {
 /// Goes through the domains that walks of one length have come to, and calls for each link that
 /// leads on with the best walk to it, and the domain that it leaves.
 fn leave(
-    topology: &Topology,
+    graph: &BorderGraph,
     steps: &[Vec<(u32, u32)>],
     arrived: &[(u32, Arrived)],
     looked: &mut u64,
     mut over: impl FnMut(&Departure, &Came, u32),
 ) {
     let precedes = |a: &Came, b: &Came| precedes(steps, a, b);
-    let domain_of = |(border, _): &(u32, Arrived)| topology.domain_of(*border);
+    let domain_of = |(border, _): &(u32, Arrived)| graph.domain_of(*border);
     let mut leaving: Vec<Arrived> = Vec::new();
     for arrived in arrived.chunk_by(|a, b| domain_of(a) == domain_of(b)) {
         let domain = domain_of(&arrived[0]);
-        let borders = topology.borders_of(domain as usize);
+        let borders = graph.borders_of(domain as usize);
         leaving.clear();
         leaving.resize(borders.len(), NOTHING);
         *looked += (arrived.len() * borders.len()) as u64;
         for (border, arrived) in arrived {
-            let costs = topology.inside(domain as usize, *border).iter();
+            let costs = graph.inside(domain as usize, *border).iter();
             for (leaving, &cost) in leaving.iter_mut().zip(costs) {
                 leaving.any.add_all(&arrived.any, cost, precedes);
                 leaving.open.add_all(&arrived.open, cost, precedes);
             }
         }
         for (border, leaving) in borders.zip(&leaving) {
-            let departures = topology.departures(border as u32);
+            let departures = graph.departures(border as u32);
             *looked += departures.len() as u64;
             for departure in departures {
                 let best = match departure.open_from {

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::paths::borders::Topology;
+use crate::paths::borders::BorderGraph;
 
 /// The most domains that a way can have.
 ///
@@ -62,8 +62,8 @@ impl Links {
     }
 
     /// A domain that the links lead into twice.
-    pub(super) fn twice(&self, topology: &Topology) -> Option<u32> {
-        let domain = |at: &u32| topology.entered(*at);
+    pub(super) fn twice(&self, graph: &BorderGraph) -> Option<u32> {
+        let domain = |at: &u32| graph.entered(*at);
         let links = self.as_slice();
         let mut all = links.iter().enumerate();
         all.find_map(|(place, at)| {

@@ -20,7 +20,7 @@ use crate::ident::{Digest, Sha256, Tag};
 use network::NetworkBody;
 use properties::PropertiesBody;
 
-use super::catalog::{Kind, Resource, Version};
+use super::catalog::{Kind, Resource, ResourceMarks};
 use super::costs::Costs;
 use super::endpoint::{Asked, endpoint_table};
 use super::grid::{CostsBody, Member, Table};
@@ -160,7 +160,7 @@ impl Rendering {
     }
 
     /// Writes it all: its marks, and the body if it has at most `limit` bytes.
-    pub fn finish(mut self, limit: usize) -> (Version, Option<Vec<u8>>) {
+    pub fn finish(mut self, limit: usize) -> (ResourceMarks, Option<Vec<u8>>) {
         const HASH_AT: usize = 64 * 1024;
         let mut hasher = Sha256::new();
         let mut length = 0;
@@ -181,12 +181,12 @@ impl Rendering {
             piece.clear();
         }
         let digest = hasher.finish();
-        let version = Version {
+        let marks = ResourceMarks {
             tag: self.tag(digest),
             digest,
             length: length as u64,
         };
-        (version, body)
+        (marks, body)
     }
 }
 

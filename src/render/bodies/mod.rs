@@ -14,7 +14,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::ident::{ResourceId, Sha256};
-use crate::publish::{Rendering, Resource, Version, View, ViewName, Work};
+use crate::publish::{Rendering, Resource, ResourceMarks, View, ViewName, Work};
 use crate::runtime::{Clock, PoolError};
 
 use super::answers::{Answers, Unanswered};
@@ -136,7 +136,7 @@ impl Bodies {
         view: &Arc<View>,
         resource: &'r Resource,
         caller: &Caller,
-    ) -> Result<Option<&'r Version>, Unanswered> {
+    ) -> Result<Option<&'r ResourceMarks>, Unanswered> {
         self.marks(view, resource, caller, true).await
     }
 
@@ -148,7 +148,7 @@ impl Bodies {
         &self,
         view: &Arc<View>,
         resource: &'r Resource,
-    ) -> Result<Option<&'r Version>, Unanswered> {
+    ) -> Result<Option<&'r ResourceMarks>, Unanswered> {
         self.marks(view, resource, &Caller::Node, false).await
     }
 
@@ -158,8 +158,8 @@ impl Bodies {
         resource: &'r Resource,
         caller: &Caller,
         keep: bool,
-    ) -> Result<Option<&'r Version>, Unanswered> {
-        if let Some(version) = resource.version.get() {
+    ) -> Result<Option<&'r ResourceMarks>, Unanswered> {
+        if let Some(version) = resource.marks.get() {
             return Ok(Some(version));
         }
         let Some(rendering) = Rendering::new(view.clone(), resource) else {
@@ -169,14 +169,14 @@ impl Bodies {
         // What would not be kept in the end drives nothing out.
         let is_short = takes.bytes <= self.max_rendered && self.kept.takes(takes.bytes);
         let room = self.answers.room(caller, &takes, Coding::Identity);
-        let content = Arc::as_ptr(&resource.version) as usize;
-        let is_made = || resource.version.get().map(|_| ());
+        let content = Arc::as_ptr(&resource.marks) as usize;
+        let is_made = || resource.marks.get().map(|_| ());
         let work = |room, wanted| {
             let making = self.begin(room, wanted);
             let draft = (keep && is_short).then(|| self.kept.draft());
             let (id, marks, most) = (
                 resource.id.clone(),
-                resource.version.clone(),
+                resource.marks.clone(),
                 self.max_rendered,
             );
             async move {
@@ -190,7 +190,7 @@ impl Bodies {
         };
         let made = self.marking.make(&content, is_made, room, work).await?;
         made.ok_or_else(broken_off)?;
-        Ok(resource.version.get())
+        Ok(resource.marks.get())
     }
 
     /// Work that is begun now.
@@ -213,7 +213,7 @@ impl Bodies {
         &self,
         view: &Arc<View>,
         resource: &Resource,
-        version: &Version,
+        version: &ResourceMarks,
         coding: Coding,
         caller: &Caller,
     ) -> Result<Option<Representation>, Unanswered> {
@@ -251,7 +251,7 @@ impl Bodies {
         &self,
         view: &Arc<View>,
         resource: &Resource,
-        version: &Version,
+        version: &ResourceMarks,
         caller: &Caller,
     ) -> Result<Option<Body>, Unanswered> {
         if !self.may_keep(version) {
@@ -265,7 +265,7 @@ impl Bodies {
     }
 
     /// Whether the body may be kept as it is.
-    fn may_keep(&self, version: &Version) -> bool {
+    fn may_keep(&self, version: &ResourceMarks) -> bool {
         version.length <= self.max_rendered && self.kept.takes(version.length)
     }
 
@@ -337,7 +337,7 @@ impl Making {
         mut self,
         rendering: Rendering,
         mut draft: Option<Draft>,
-    ) -> Result<(Version, Option<Draft>), Unmade> {
+    ) -> Result<(ResourceMarks, Option<Draft>), Unmade> {
         let (mut rendering, mut hasher, mut length) = (Box::new(rendering), Sha256::new(), 0);
         loop {
             self.go_on()?;
@@ -355,7 +355,7 @@ impl Making {
             }
         }
         let digest = hasher.finish();
-        let version = Version {
+        let version = ResourceMarks {
             tag: rendering.tag(digest),
             digest,
             length,
@@ -423,7 +423,7 @@ fn broken_off() -> Unanswered {
     PoolError::Panicked { message }.into()
 }
 
-fn key(id: &ResourceId, version: &Version, coding: Coding) -> Key {
+fn key(id: &ResourceId, version: &ResourceMarks, coding: Coding) -> Key {
     Key {
         id: id.clone(),
         tag: version.tag.clone(),

@@ -148,7 +148,7 @@ async fn what_was_made_of_a_map_outlives_who_asked_first() {
     assert_eq!(bodies.answers().cells(), all, "it was written once");
     // Its body is kept, and its packed one is made once for all who want that.
     let packed = async || {
-        let version = resource.version.get().expect("its marks");
+        let version = resource.marks.get().expect("its marks");
         let body = bodies.body(&view, &resource, version, Coding::Gzip, &caller);
         match soon(body).await.expect("room") {
             Some(Representation::Kept(body)) => body.chain().expect("it is kept"),

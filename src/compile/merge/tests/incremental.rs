@@ -286,7 +286,7 @@ fn across(merged: &Merged) -> &Across {
 /// Whether the network, the interconnects, the ways between them, and the access of each domain
 /// are the very same.
 fn shared([former, next]: &[Merged; 2]) -> (bool, bool, bool, [bool; 2]) {
-    let crossings = |merged: &Merged| merged.plan.crossings.clone();
+    let crossings = |merged: &Merged| merged.paths.crossings.clone();
     let same_crossings = Arc::ptr_eq(&crossings(former), &crossings(next));
     assert_eq!(
         same_crossings,

@@ -32,7 +32,7 @@ pub(super) fn cell(costs: &Costs, src: u32, dst: u32) -> Option<f64> {
 
 /// The path between two PIDs of a merged view, searched for in steps of `looks`.
 pub(super) fn path(merged: &Merged, src: u32, dst: u32, looks: u64) -> Option<Path> {
-    let mut search = merged.plan.search(src, dst);
+    let mut search = merged.paths.search(src, dst);
     while search.step(looks) {}
     search.path()
 }
@@ -232,7 +232,7 @@ proptest! {
         let policy = MergePolicy { max_labels, ..world.policy() };
         let exact = merged(&world);
         let hasty = merged_view(&world.domains(), &policy, None);
-        let plan = &hasty.plan;
+        let paths = &hasty.paths;
         let mut unsettled = std::collections::BTreeSet::new();
         for from in places(&world) {
             let src = index(&exact, world.domains[from.0].label, from.1);
@@ -241,9 +241,9 @@ proptest! {
                 for (name, costs) in exact.view.costs() {
                     let right = cell(costs, src, dst);
                     let found = cell(&hasty.view.costs()[name], src, dst);
-                    prop_assert!(found == right || (found.is_none() && plan.is_unsettled(src, dst)));
+                    prop_assert!(found == right || (found.is_none() && paths.is_unsettled(src, dst)));
                 }
-                if plan.is_unsettled(src, dst) {
+                if paths.is_unsettled(src, dst) {
                     unsettled.insert((from.0, to.0));
                     prop_assert_eq!(path(&hasty, src, dst, u64::MAX), None);
                 }

@@ -1,31 +1,31 @@
-//! The plan of the merged view: which path each cost between domains follows.
+//! The paths of the merged view: which path each cost between domains follows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::Serialize;
 
 use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName};
 use crate::net::PidIndex;
 
-use super::borders::Topology;
+use super::borders::BorderGraph;
 use super::ways::{Effort, WaySearch};
 
 use super::across::Across;
 use super::cells::Composed;
 use super::onward::Onward;
+use super::path::{Border, Hop, Path};
 
 /// All that it takes to tell the path between two PIDs.
 #[derive(Debug)]
-pub struct Plan {
+pub struct Paths {
     /// The domains, in the order of their PIDs.
-    pub domains: Box<[PlannedDomain]>,
-    /// The links of the topology: confirmed interconnects, each in both
+    pub domains: Box<[PathDomain]>,
+    /// The links of the graph: confirmed interconnects, each in both
     /// directions.
     pub crossings: Arc<[Crossing]>,
     /// The borders of the domains and the links between them.
-    pub topology: Arc<Topology>,
+    pub graph: Arc<BorderGraph>,
     /// How far ways were sought.
     pub effort: Effort,
     /// The ways by which paths are chosen.
@@ -36,7 +36,7 @@ pub struct Plan {
 
 /// A domain of the merged view.
 #[derive(Debug, Clone)]
-pub struct PlannedDomain {
+pub struct PathDomain {
     /// Its label.
     pub label: DomainLabel,
     /// The index of its first PID in the merged view.
@@ -60,60 +60,10 @@ pub struct Crossing {
     pub costs: BTreeMap<MetricName, f64>,
 }
 
-/// The path from a PID to another, as the merged view has it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Path {
-    /// What is passed, in order: a domain, then an interconnect and a domain
-    /// for each further one.
-    pub hops: Vec<Hop>,
-    /// The costs of the whole path; a metric that is missing somewhere is
-    /// missing here.
-    pub total: BTreeMap<MetricName, f64>,
-}
-
-/// A part of a path.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "hop")]
-pub enum Hop {
-    /// Through a domain.
-    Domain {
-        /// The domain.
-        domain: DomainLabel,
-        /// Where it is entered.
-        from: PidName,
-        /// Where it is left.
-        to: PidName,
-        /// What it states for that, `scale` applied; none from a PID to itself
-        /// unless stated.
-        costs: BTreeMap<MetricName, f64>,
-    },
-    /// Over an interconnect.
-    Interconnect {
-        /// The interconnect.
-        id: InterconnectId,
-        /// Where it starts.
-        from: Border,
-        /// Where it ends.
-        to: Border,
-        /// What crossing it costs in this direction, `scale` applied.
-        costs: BTreeMap<MetricName, f64>,
-    },
-}
-
-/// A PID where a domain meets another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Border {
-    /// The domain.
-    pub domain: DomainLabel,
-    /// The PID, by its name in the domain.
-    pub pid: PidName,
-}
-
 /// The search for the path between two PIDs, in steps.
 #[derive(Debug)]
 pub struct PathSearch {
-    plan: Arc<Plan>,
+    paths: Arc<Paths>,
     /// The PIDs, by their indices in the merged view.
     ends: [u32; 2],
     /// The way between their domains; none inside one, or where none leads.
@@ -134,21 +84,21 @@ impl PathSearch {
     /// The path, once it is found: inside one domain it is a single hop. None if a PID belongs to
     /// no domain, no path is known, or the domain itself states no cost.
     pub fn path(&self) -> Option<Path> {
-        let (plan, [src, dst]) = (&self.plan, self.ends);
-        let ((from, a), (to, b)) = (plan.place(src)?, plan.place(dst)?);
+        let (paths, [src, dst]) = (&self.paths, self.ends);
+        let ((from, a), (to, b)) = (paths.place(src)?, paths.place(dst)?);
         let hops = if from == to {
-            let hop = plan.hop(from, a, b)?;
+            let hop = paths.hop(from, a, b)?;
             match &hop {
                 Hop::Domain { costs, .. } if costs.is_empty() => return None,
                 _ => vec![hop],
             }
         } else {
             let way = self.way.as_ref()?.way()?;
-            plan.hops((from, a), way.links(), (to, b))?
+            paths.hops((from, a), way.links(), (to, b))?
         };
         let mut cell = Vec::new();
         let mut total = BTreeMap::new();
-        for (metric, costs) in &plan.costs {
+        for (metric, costs) in &paths.costs {
             costs.gather(&[src], &[dst], &mut cell, &mut Onward::default());
             if let Some(cost) = cell.first().filter(|cost| !cost.is_nan()) {
                 total.insert(metric.clone(), *cost);
@@ -158,19 +108,19 @@ impl PathSearch {
     }
 }
 
-impl Plan {
+impl Paths {
     /// Begins to search for the path from PID to PID of the merged view, by their indices. Of the
     /// ways between domains only the costs are kept: all ways would take more memory than those.
     pub fn search(self: &Arc<Self>, src: u32, dst: u32) -> PathSearch {
         PathSearch {
-            plan: self.clone(),
+            paths: self.clone(),
             ends: [src, dst],
             way: self.way(src, dst),
         }
     }
 
     /// A domain, by its label.
-    pub fn domain(&self, label: &DomainLabel) -> Option<&PlannedDomain> {
+    pub fn domain(&self, label: &DomainLabel) -> Option<&PathDomain> {
         self.domains.iter().find(|domain| domain.label == *label)
     }
 
@@ -201,17 +151,17 @@ impl Plan {
             return None;
         }
         let (exit, entry) = self.selected.choose((from, a as usize), (to, b as usize))?;
-        let source = self.topology.borders_of(from).start + exit;
-        let target = self.topology.borders_of(to).start + entry;
+        let source = self.graph.borders_of(from).start + exit;
+        let target = self.graph.borders_of(to).start + entry;
         let (source, target) = (source as u32, target as u32);
-        Some(WaySearch::new(&self.topology, source, target, self.effort))
+        Some(WaySearch::new(&self.graph, source, target, self.effort))
     }
 
     fn hops(&self, src: (usize, u32), links: &[u32], dst: (usize, u32)) -> Option<Vec<Hop>> {
         let mut hops = Vec::with_capacity(2 * links.len() + 1);
         let (mut domain, mut pid) = src;
         for &at in links {
-            let link = self.topology.link(at);
+            let link = self.graph.link(at);
             let crossing = &self.crossings[at as usize];
             let (exit, entry) = (self.border(link.from), self.border(link.to));
             hops.push(self.hop(domain, pid, exit.1)?);
@@ -229,8 +179,8 @@ impl Plan {
 
     /// The domain of a border, and the index of its PID there.
     fn border(&self, border: u32) -> (usize, u32) {
-        let domain = self.topology.domain_of(border) as usize;
-        let place = border as usize - self.topology.borders_of(domain).start;
+        let domain = self.graph.domain_of(border) as usize;
+        let place = border as usize - self.graph.borders_of(domain).start;
         (domain, self.domains[domain].borders[place])
     }
 
@@ -258,7 +208,7 @@ impl Plan {
     }
 }
 
-impl PlannedDomain {
+impl PathDomain {
     /// The name of a PID in its own view.
     fn name(&self, pid: u32) -> Option<&PidName> {
         self.pids.name(pid)

@@ -5,7 +5,7 @@ use crate::net::Row;
 /// What it takes to get from the PIDs of a domain to its borders and back, as
 /// measures of one metric; a missing one is NaN. It takes memory by its measures.
 #[derive(Debug)]
-pub struct Access {
+pub struct BorderCosts {
     /// Border by border, from each PID to it.
     out: Box<[Row]>,
     /// Border by border, from it to each PID.
@@ -15,7 +15,7 @@ pub struct Access {
 /// How many cells are computed together: what fits into registers.
 pub(super) const LANES: usize = 8;
 
-impl Access {
+impl BorderCosts {
     /// The access over borders: by border, from each PID to it, and from it to
     /// each PID.
     pub fn new(out: Vec<Row>, into: Vec<Row>) -> Self {
