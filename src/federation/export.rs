@@ -19,11 +19,9 @@ use crate::publish::{Rendering, Resource, Snapshot, View, ViewName};
 use crate::runtime::Pool;
 use crate::store::BlobReader;
 
-use super::archive::Archive;
-use super::copy::{DomainCopy, Imports};
-use super::own::{Issued, IssuedManifests};
+use super::copies::{Archive, DomainCopy, Imports, Restoring};
+use super::manifest::{Issued, IssuedManifests};
 use super::refusal::Refusal;
-use super::restore::Restoring;
 use super::settings::{PeerSettings, Settings};
 
 /// The representation that a digest names.

@@ -13,7 +13,7 @@ use crate::ident::DomainLabel;
 use crate::runtime::PoolError;
 use crate::store::StoreError;
 
-use super::jws::JwsError;
+use super::manifest::JwsError;
 
 /// How many characters of a reason are shown.
 const MAX_DETAIL: usize = 1_000;

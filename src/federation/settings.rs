@@ -14,8 +14,8 @@ use crate::client::{Identity, PeerLimits, PeerOptions};
 use crate::ident::{DomainLabel, Hidden, InterconnectId, MetricName, PidName};
 use crate::runtime::duration;
 
-use super::amount::Amount;
-use super::key::{KeySettings, PublicKey};
+use super::copies::Amount;
+use super::manifest::{KeySettings, PublicKey};
 
 /// All of it.
 #[derive(Debug, Clone, PartialEq)]

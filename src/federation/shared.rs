@@ -10,17 +10,11 @@ use crate::ident::DomainLabel;
 use crate::runtime::{Clock, Pool};
 use crate::store::StoreError;
 
-use super::archive::Archive;
-use super::copies::Copies;
-use super::copy::DomainCopy;
-use super::key::PublicKey;
-use super::manifest::Received;
-use super::marks::{Mark, MarkName, Marks, Worth};
-use super::nudge::Nudge;
-use super::pending::Pending;
+use super::copies::{Archive, Copies, DomainCopy};
+use super::manifest::{KnownKeys, Mark, MarkName, Marks, PublicKey, Received, Signer, Via, Worth};
+use super::peer::{Nudge, Pending};
 use super::refusal::Refusal;
 use super::settings::Settings;
-use super::trust::{KnownKeys, Signer, Via};
 
 /// How many keys are remembered for each peer beyond two for each domain that it
 /// may pass: the share of one that passes few.

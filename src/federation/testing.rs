@@ -18,7 +18,7 @@ use crate::net::{Lpm, Matrix, PidIndex};
 use crate::publish::{Costs, Lookup, NetworkMap, Origin, Properties, View, ViewName};
 use crate::store::Store;
 
-use super::key::KeySettings;
+use super::manifest::KeySettings;
 use super::settings::{
     ExportSettings, ImportSettings, OwnSettings, PeerSettings, Protocol, RefreshSettings, Settings,
 };

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::api::s2s::PeerState;
-use crate::federation::copy::{Imported, Imports};
 use crate::ident::DomainLabel;
 use crate::runtime::Moment;
 
+use super::copy::{Imported, Imports};
 use super::peer::Peers;
 
 /// The best copy of each domain.

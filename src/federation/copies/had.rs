@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::federation::amount::Amount;
-use crate::federation::copy::DomainCopy;
 use crate::ident::{DomainLabel, Tag};
+
+use super::amount::Amount;
+use super::copy::DomainCopy;
 
 /// What is had of each domain of a peer, and what all of it takes: known without a look at each,
 /// since a change of one domain must not cost all of them.

@@ -1,201 +1,146 @@
-//! The changes that are held, and what is compared.
-
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+//! A change of a domain that is held: what it comes to, and since when.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use crate::federation::copy::{CopyName, DomainCopy};
-use crate::federation::held::{HeldChange, HeldRow};
-use crate::federation::holdings::Stated;
-use crate::federation::import::assemble;
-use crate::ident::DomainLabel;
+use crate::api::difference::Difference;
+use crate::api::s2s::HeldStatus;
+use crate::brake::{Gravity, Held, Hold, Thresholds};
+use crate::federation::refusal::Refusal;
+use crate::ident::{DomainLabel, Tag};
 use crate::runtime::Moment;
 
-use super::peer::Peers;
-use super::{Copies, lock};
+use super::copy::DomainCopy;
 
-/// How many bytes of memory is remembered of what one peer passed and nothing is used
-/// any more.
-pub(in crate::federation) const GONE: u64 = 16 * 1024 * 1024;
-
-/// What a change is compared with.
-pub(in crate::federation) struct Before {
-    /// What is in use, or was until a while ago.
-    pub(in crate::federation) used: Arc<DomainCopy>,
-    /// Whether it is.
-    in_use: bool,
-    /// What was before the changes of the last while.
-    pub(in crate::federation) reference: Option<Arc<DomainCopy>>,
-    /// The change that is held already.
-    pub(in crate::federation) held: Option<HeldChange>,
+/// What of a held change is kept over a restart. What the change says is not: its
+/// peer is asked again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HeldRow {
+    path: Vec<DomainLabel>,
+    serial: u64,
+    content: Tag,
+    next_update: Option<Timestamp>,
+    difference: Difference,
+    worst: Gravity,
+    since: Timestamp,
+    accepted: Option<Gravity>,
 }
 
-impl Copies {
-    /// Now, as timers count and by the date.
-    pub(in crate::federation) fn now(&self) -> (Moment, Timestamp) {
-        (self.clock.now(), self.clock.wall())
-    }
-
-    /// What is compared with what a peer says now; nothing if nothing of the domain
-    /// was in use for a while, or what it says would not be.
-    pub(in crate::federation) fn before(&self, copy: &DomainCopy) -> Option<Before> {
-        let before = self.compared(copy.sender(), &copy.domain)?;
-        let used = &before.used;
-        let is_another = before.in_use && used.sender() != copy.sender();
-        let is_idle = used.digest == copy.digest || (is_another && copy.rank() < used.rank());
-        (!is_idle).then_some(before)
-    }
-
-    /// What anything that a peer says of a domain is compared with.
-    pub(in crate::federation) fn compared(
-        &self,
-        peer: &DomainLabel,
-        domain: &DomainLabel,
-    ) -> Option<Before> {
-        let used = self.used.borrow().get(domain).map(|it| it.copy.clone());
-        let in_use = used.is_some();
-        let now = self.clock.now();
-        let reference = lock(&self.references).current(domain, now).cloned();
-        let used = used.or_else(|| reference.clone())?;
-        Some(Before {
-            reference: reference.filter(|copy| copy.digest != used.digest),
-            held: self.held_change(peer, domain),
-            used,
-            in_use,
-        })
-    }
-
-    /// Remembers what was in use of domains of which nothing is any more: what they say when
-    /// they come back is compared with it. As much is remembered for each peer as there is room
-    /// for, with its costs or without; nothing of a peer that is none any more.
-    pub(super) fn remember_gone(&self, peers: &Peers, gone: &[Arc<DomainCopy>]) {
-        if gone.is_empty() {
-            return;
-        }
-        let used = self.used.borrow().clone();
-        let now = self.clock.now();
-        let mut references = lock(&self.references);
-        let labels: BTreeSet<_> = gone.iter().map(|copy| &copy.domain).collect();
-        let mut spent: BTreeMap<DomainLabel, u64> = BTreeMap::new();
-        for (domain, copy) in references.iter() {
-            if !used.contains_key(domain) && !labels.contains(domain) {
-                *spent.entry(copy.sender().clone()).or_default() += copy.amount.memory;
-            }
-        }
-        for copy in gone {
-            let domain = &copy.domain;
-            // What was before the changes of the last while, if it changed.
-            let copy = references.get(domain).unwrap_or(copy).clone();
-            let spent = spent.entry(copy.sender().clone()).or_default();
-            let fits = |copy: &Arc<DomainCopy>| *spent + copy.amount.memory <= GONE;
-            let is_peer = peers.contains_key(copy.sender());
-            let kept = Some(copy)
-                .filter(|_| is_peer)
-                .and_then(|copy| match fits(&copy) {
-                    true => Some(copy),
-                    false => Some(Arc::new(outline(&copy))).filter(fits),
-                });
-            match kept {
-                Some(copy) => {
-                    *spent += copy.amount.memory;
-                    references.ends_with(domain.clone(), copy, now);
-                }
-                None => references.forget(domain),
-            }
-        }
-    }
-
-    /// Forgets what was in use of these, of which nothing is to be believed any more.
-    pub(super) fn disown(&self, gone: &[Arc<DomainCopy>]) {
-        let used = self.used.borrow().clone();
-        let mut references = lock(&self.references);
-        for copy in gone {
-            if !used.contains_key(&copy.domain) {
-                references.forget(&copy.domain);
-            }
-        }
-    }
-
-    /// The change of a domain by a peer that is held.
-    pub(in crate::federation) fn held_change(
-        &self,
-        peer: &DomainLabel,
-        domain: &DomainLabel,
-    ) -> Option<HeldChange> {
-        self.lock().get(peer)?.held.get(domain).cloned()
-    }
-
-    /// Whether something that a peer passes may be taken now, though it is what was not: the time
-    /// of a change is over, the operator accepts it, or there is room for what was over.
-    pub(in crate::federation) fn has_due(&self, peer: &DomainLabel) -> bool {
-        let (now, peers) = (self.clock.now(), self.lock());
-        peers.get(peer).is_some_and(|peer| {
-            let hold = peer.settings.import.hold;
-            let mut held = peer.held.values();
-            peer.has_room() || held.any(|held| held.held.is_due(hold, now))
-        })
-    }
-
-    /// A change is held.
-    pub(in crate::federation) fn hold(
-        &self,
-        peer: &DomainLabel,
-        domain: &DomainLabel,
-        held: HeldChange,
-    ) {
-        self.change_copies(peer, |peer| {
-            peer.show_held(domain, held);
-            peer.over.remove(domain);
-            // It may count for longer.
-            vec![domain.clone()]
-        });
-    }
-
-    /// A change was held before the node started.
-    pub(in crate::federation) fn restore_held(&self, name: &CopyName, row: HeldRow) {
-        let held = HeldChange::restored(row, self.now());
-        self.hold(&name.sender, &name.domain, held);
-    }
-
-    /// No change of a domain by a peer is held any more; whether one was.
-    pub(in crate::federation) fn release(&self, peer: &DomainLabel, domain: &DomainLabel) -> bool {
-        let released = self.change_peer(peer, |peer| {
-            let was = peer.held.remove(domain).is_some();
-            if was {
-                peer.refused.remove(domain);
-            }
-            was
-        });
-        released.unwrap_or_default()
-    }
-
-    /// The operator accepts what is held of a domain, whoever passes it: what is to
-    /// be kept of that.
-    pub(in crate::federation) fn accept(&self, domain: &DomainLabel) -> Vec<(CopyName, HeldRow)> {
-        self.change(|peers| {
-            let held = peers.iter_mut().filter_map(|(sender, peer)| {
-                let change = peer.held.get_mut(domain)?;
-                change.held.accept();
-                let name = CopyName {
-                    sender: sender.clone(),
-                    domain: domain.clone(),
-                };
-                Some((name, change.row()))
-            });
-            held.collect()
-        })
-    }
+/// A change that is held.
+#[derive(Debug, Clone)]
+pub(in crate::federation) struct HeldChange {
+    /// The domains it came through.
+    pub(in crate::federation) path: Vec<DomainLabel>,
+    /// Its serial.
+    pub(in crate::federation) serial: u64,
+    /// The hash of what it says.
+    pub(in crate::federation) content: Tag,
+    /// When it stops counting by its own word.
+    pub(in crate::federation) next_update: Option<Timestamp>,
+    /// Since when it is held, by the date.
+    since: Timestamp,
+    /// What it comes to, and since when.
+    pub(in crate::federation) held: Held,
+    /// By what it was judged; unknown after a restart.
+    pub(in crate::federation) judged: Option<Grounds>,
 }
 
-/// A domain without its costs.
-fn outline(copy: &DomainCopy) -> DomainCopy {
-    let (network, origin) = (copy.view.network().clone(), copy.view.origin().clone());
-    let view = assemble(&copy.domain, origin, network, BTreeMap::new(), None);
-    DomainCopy {
-        amount: Stated::default().of_domain(&view, &copy.interconnects),
-        view,
-        signed: None,
-        ..copy.clone()
+/// By what a change was judged.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::federation) struct Grounds {
+    pub(in crate::federation) thresholds: Thresholds,
+    /// What is in use, and what was before the changes of the last while.
+    pub(in crate::federation) used: Tag,
+    pub(in crate::federation) reference: Option<Tag>,
+}
+
+impl HeldChange {
+    /// What a copy says is held from now on, or goes on to be.
+    pub(in crate::federation) fn new(
+        copy: &DomainCopy,
+        difference: Difference,
+        grounds: Grounds,
+        former: Option<&HeldChange>,
+        (now, wall): (Moment, Timestamp),
+    ) -> Self {
+        let held = Held::new(difference, former.map(|former| &former.held), now);
+        let former = former.filter(|former| held.goes_on_from(&former.held));
+        Self {
+            path: copy.path.clone(),
+            serial: copy.serial,
+            content: copy.digest.clone(),
+            next_update: copy.end(),
+            since: former.map_or(wall, |former| former.since),
+            held,
+            judged: Some(grounds),
+        }
+    }
+
+    /// What was held before the node started.
+    pub(in crate::federation) fn restored(row: HeldRow, (now, wall): (Moment, Timestamp)) -> Self {
+        let before = wall.duration_since(row.since);
+        Self {
+            path: row.path,
+            serial: row.serial,
+            content: row.content,
+            next_update: row.next_update,
+            since: row.since,
+            held: Held {
+                difference: row.difference,
+                worst: row.worst,
+                since: now,
+                before: before.try_into().unwrap_or_default(),
+                accepted: row.accepted,
+            },
+            judged: None,
+        }
+    }
+
+    /// What is kept of it.
+    pub(in crate::federation) fn row(&self) -> HeldRow {
+        HeldRow {
+            path: self.path.clone(),
+            serial: self.serial,
+            content: self.content.clone(),
+            next_update: self.next_update,
+            difference: self.held.difference.clone(),
+            worst: self.held.worst,
+            since: self.since,
+            accepted: self.held.accepted,
+        }
+    }
+
+    pub(in crate::federation) fn status(
+        &self,
+        hold: Hold,
+        now: Moment,
+        wall: Timestamp,
+    ) -> HeldStatus {
+        let left = self.held.left(hold, now);
+        HeldStatus {
+            serial: self.serial,
+            since: self.since,
+            until: left.and_then(|left| wall.saturating_add(left).ok()),
+            accepted: self.held.accepted.is_some(),
+            difference: self.held.difference.clone(),
+        }
+    }
+
+    /// Why it is not used.
+    pub(in crate::federation) fn refusal(
+        &self,
+        domain: &DomainLabel,
+        thresholds: &Thresholds,
+        hold: Hold,
+    ) -> Refusal {
+        let excess = self.held.difference.excess(thresholds);
+        let (end, accept) = match hold {
+            Hold::For(_) => ("its time is over (hold)", "take it now by"),
+            Hold::Forever => ("you accept it", "do so by"),
+        };
+        Refusal::Change(format!(
+            "{excess}; what was good before stays in use until {end}; {accept} `altofed peer \
+             {domain} --accept`"
+        ))
     }
 }

@@ -7,16 +7,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::s2s::{PeerState, SpokenProtocol};
-use crate::federation::amount::Amount;
-use crate::federation::budget::Claim;
-use crate::federation::copy::DomainCopy;
-use crate::federation::held::HeldChange;
-use crate::federation::refused::{Failure, FailureKind, Refused};
 use crate::federation::settings::PeerSettings;
 use crate::ident::DomainLabel;
 use crate::runtime::Moment;
 
+use super::amount::Amount;
+use super::budget::Claim;
+use super::copy::DomainCopy;
 use super::had::{Had, Room, TooMuch};
+use super::held::HeldChange;
+use super::refused::{Failure, FailureKind, Refused};
 
 /// When a peer was last read.
 #[derive(Debug, Clone, Copy)]

@@ -2,18 +2,17 @@
 
 use proptest::prelude::*;
 
-use super::*;
 use crate::api::s2s::Scope;
 use crate::compile::Interconnects;
-use crate::federation::copy::{CopyName, Imported, SignedManifest};
-use crate::federation::manifest::{Signed, Statement, content_digest, resources};
-use crate::federation::own::Issued;
+use crate::federation::copies::{CopyName, Imported, SignedManifest};
+use crate::federation::manifest::{Issued, Signed, Signer, Statement, content_digest, resources};
 use crate::federation::settings::Domains;
 use crate::federation::testing::{
     at, domain_view, domain_view_with, label, peer, settings, small_store,
 };
-use crate::federation::trust::Signer;
 use crate::federation::{Keyring, SigningKey};
+
+use super::*;
 
 fn statement(view: &Arc<View>, domain: &str, scope: &Scope) -> (Arc<Issued>, Signer) {
     let ring = Keyring::new(SigningKey::generate().expect("a key"), Vec::new());

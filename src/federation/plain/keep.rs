@@ -5,9 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::api::s2s::{Manifest, Scope};
-use crate::federation::amount::Amount;
-use crate::federation::copy::{CopyName, DomainCopy};
-use crate::federation::holdings::Stated;
+use crate::federation::copies::{Amount, CopyName, DomainCopy, Stated};
 use crate::federation::manifest::resources;
 use crate::federation::refusal::Refusal;
 use crate::federation::shared::Shared;

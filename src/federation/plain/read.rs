@@ -8,7 +8,7 @@ use crate::alto::json::read;
 use crate::alto::meta::{CostMode, CostType, ReadResponse, VersionTag};
 use crate::alto::network::{self, Groups, ReadGroups};
 use crate::federation::Limits;
-use crate::federation::import::{network_of, square};
+use crate::federation::copies::{network_of, square};
 use crate::federation::refusal::Refusal;
 use crate::ident::{Digest, DomainLabel, PidName};
 use crate::net::{Matrix, PidIndex};

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::api::s2s::{KeyTrust, PeerState};
+use crate::federation::manifest::Compact;
+use crate::federation::testing::{Log, at, label};
+
 use super::node::{
     Node, Reply, Time, chain, cost, domain, failures, has_reason, is_synced, joined, pair, refused,
     state,
 };
-use crate::api::s2s::{KeyTrust, PeerState};
-use crate::federation::jws::Compact;
-use crate::federation::testing::{Log, at, label};
 
 /// Replaces the body of an answer at a path.
 fn replace(at: &'static str, body: impl Into<bytes::Bytes>) -> impl FnMut(&str, Reply) -> Reply {

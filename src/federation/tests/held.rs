@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::node::{Node, Time, chain, domain, is_synced, pair, refused, state};
 use crate::alto::network::AddressGroup;
 use crate::api::difference::Lost;
 use crate::api::s2s::{HeldStatus, PeerState};
 use crate::brake::Hold;
-use crate::federation::import::{assemble, network_of};
+use crate::federation::copies::{assemble, network_of};
 use crate::federation::settings::Limits;
 use crate::federation::testing::{at, label, links, pid};
 use crate::federation::{Federation, OwnDomain};
 use crate::ident::MetricName;
 use crate::net::Matrix;
 use crate::publish::{Costs, Origin};
+
+use super::node::{Node, Time, chain, domain, is_synced, pair, refused, state};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -6,13 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::alto::media;
-use crate::api::s2s::Scope;
-use crate::api::s2s::{Manifest, ManifestResource};
-use crate::federation::import::{Former, Import, Parts, import};
+use crate::api::s2s::{Manifest, ManifestResource, Scope};
+use crate::federation::copies::{Former, Import, Parts, import};
 use crate::federation::manifest::{Statement, resources};
 use crate::federation::testing::{at, domain_view, domain_view_with, label, links};
-use crate::federation::{Keyring, SigningKey};
-use crate::federation::{Limits, Refusal};
+use crate::federation::{Keyring, Limits, Refusal, SigningKey};
 use crate::ident::{Digest, ResourceId};
 use crate::publish::{Rendering, View};
 

@@ -11,17 +11,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::api::s2s::{ImportStatus, PeerState, PeerStatus};
+use crate::federation::settings::Domains;
+use crate::federation::testing::{at, domain_view_with, label, links, peer, settings};
+use crate::federation::{
+    Blob, DomainCopy, Federation, Keyring, OwnDomain, Restoring, Settings, SigningKey,
+};
 use crate::ident::{Digest, DomainLabel};
 use crate::publish::Rendering;
 use crate::runtime::testing::soon;
 use crate::runtime::{Clock, Gate, ManualClock, Pool, Task};
 use crate::store::{Opened, Store};
-
-use super::super::settings::Domains;
-use super::super::testing::{at, domain_view_with, label, links, peer, settings};
-use super::super::{
-    Blob, DomainCopy, Federation, Keyring, OwnDomain, Restoring, Settings, SigningKey,
-};
 
 /// An answer of the server.
 #[derive(Clone, Debug)]

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::node::{Node, Time, chain, cost, domain, is_synced, joined, pair, refused};
 use crate::api::s2s::{KeyTrust, Scope, SpokenProtocol};
 use crate::federation::testing::label;
+
+use super::node::{Node, Time, chain, cost, domain, is_synced, joined, pair, refused};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::node::{Node, Reply, Time, cost, failures, has_reason, is_synced, pair};
 use crate::api::interconnect::Relationship;
 use crate::api::s2s::SpokenProtocol;
 use crate::federation::testing::{label, pid};
 use crate::federation::{Federation, PlainInterconnect, Protocol};
 use crate::ident::{InterconnectId, MetricName};
+
+use super::node::{Node, Reply, Time, cost, failures, has_reason, is_synced, pair};
 
 /// Answers as a server that knows nothing of federations, of the domain with
 /// this cost from east to west.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::node::{Node, Time, chain, cost, has_reason, is_synced, joined, state};
 use crate::api::s2s::PeerState;
 use crate::federation::testing::label;
+
+use super::node::{Node, Time, chain, cost, has_reason, is_synced, joined, state};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

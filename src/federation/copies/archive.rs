@@ -1,0 +1,683 @@
+//! What of the federation survives a restart.
+//!
+//! Small facts are rows of the store's side tables; manifests and maps are
+//! blobs. Of each domain that a peer passes, those of the last manifests are
+//! kept, so that who read a manifest finds what it names.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+use crate::api::s2s::SpokenProtocol;
+use crate::federation::manifest::{KeySet, KnownKeys, Mark, MarkName};
+use crate::ident::{Digest, DomainLabel};
+use crate::store::{BlobReader, Blobs, Store, StoreError, Table};
+
+use super::amount::Amount;
+use super::copy::CopyName;
+use super::held::HeldRow;
+use super::holdings::{Holdings, KEPT_MANIFESTS, Stated};
+
+/// How many rows are dropped in one write.
+const ROWS_AT_A_TIME: usize = 64;
+
+/// The serial of our last manifest.
+const OWN: Table = Table::new("federation-own");
+/// The newest manifests seen: `domain/kid`.
+const SERIALS: Table = Table::new("federation-serials");
+/// Keys: `domain` for those seen directly, `domain/peer` for vouched ones.
+const KEYS: Table = Table::new("federation-keys");
+/// Peers: `peer`.
+const PEERS: Table = Table::new("federation-peers");
+/// What peers passed: `peer/domain`.
+const COPIES: Table = Table::new("federation-copies");
+/// Changes that are held: `peer/domain`.
+const HELD: Table = Table::new("federation-held");
+
+/// What is kept between two runs.
+pub struct Archive {
+    store: Store,
+    blobs: Blobs,
+    kept: Mutex<Kept>,
+}
+
+/// What is kept of copies.
+struct Kept {
+    rows: BTreeMap<CopyName, CopyRow>,
+    /// The copies of which a change is held.
+    held: BTreeSet<CopyName>,
+    /// What the manifests name; read when it is first needed.
+    holdings: Option<Holdings>,
+    /// Blobs that were written, or are to be dropped, and that nothing may need.
+    loose: Vec<Digest>,
+}
+
+/// What is kept of a domain that a peer passes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct CopyRow {
+    /// The domains it came through.
+    path: Vec<DomainLabel>,
+    /// The last manifests, the newest first.
+    manifests: Vec<Digest>,
+    /// Whether they are signed; a plain domain's are ours.
+    signed: bool,
+    /// What it takes.
+    #[serde(default)]
+    takes: Amount,
+}
+
+/// What is kept of a peer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerRow {
+    /// When it was last read.
+    pub synced: Timestamp,
+    /// What was spoken.
+    pub protocol: SpokenProtocol,
+}
+
+/// All facts that were kept.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// The serial of our last manifest, 0 before the first.
+    pub serial: u64,
+    /// The newest manifest seen under each key.
+    pub(in crate::federation) marks: Vec<(MarkName, Mark)>,
+    /// The keys of domains.
+    pub keys: BTreeMap<DomainLabel, KnownKeys>,
+    /// The peers.
+    pub peers: BTreeMap<DomainLabel, PeerRow>,
+    /// The changes that are held.
+    pub held: BTreeMap<CopyName, HeldRow>,
+}
+
+/// A domain as a peer passed it last.
+#[derive(Debug)]
+pub struct KeptCopy {
+    /// Which.
+    pub name: CopyName,
+    /// The domains it came through.
+    pub path: Vec<DomainLabel>,
+    /// The newest manifest: a compact JWS, or the document itself where it is
+    /// not signed.
+    pub manifest: Bytes,
+    /// Whether it is signed.
+    pub signed: bool,
+}
+
+impl Archive {
+    /// What the store has, and the facts in it. What cannot be read is passed
+    /// over with a warning: peers have it, or it is learned again.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn open(store: &Store) -> Result<(Self, Facts), StoreError> {
+        let mut facts = Facts::default();
+        for (_, serial) in rows::<u64>(store, OWN).await? {
+            facts.serial = facts.serial.max(serial);
+        }
+        for (name, mark) in rows(store, SERIALS).await? {
+            if let Some((domain, kid)) = name.split_once('/')
+                && let Ok(domain) = DomainLabel::new(domain)
+            {
+                facts.marks.push(((domain, kid.to_owned()), mark));
+            }
+        }
+        for (name, keys) in rows::<KeySet>(store, KEYS).await? {
+            match labels(&name) {
+                (Some(domain), None) => facts.keys.entry(domain).or_default().direct = keys,
+                (Some(domain), Some(peer)) => {
+                    let known = facts.keys.entry(domain).or_default();
+                    known.vouched.insert(peer, keys);
+                }
+                _ => {}
+            }
+        }
+        for (name, peer) in rows(store, PEERS).await? {
+            if let Ok(label) = DomainLabel::new(&name) {
+                facts.peers.insert(label, peer);
+            }
+        }
+        let mut copies = BTreeMap::new();
+        for (name, row) in rows::<CopyRow>(store, COPIES).await? {
+            if let (Some(sender), Some(domain)) = labels(&name) {
+                copies.insert(CopyName { sender, domain }, row);
+            }
+        }
+        for (name, row) in rows::<HeldRow>(store, HELD).await? {
+            if let (Some(sender), Some(domain)) = labels(&name) {
+                facts.held.insert(CopyName { sender, domain }, row);
+            }
+        }
+        let archive = Self {
+            blobs: store.blobs().clone(),
+            store: store.clone(),
+            kept: Mutex::new(Kept {
+                rows: copies,
+                held: facts.held.keys().cloned().collect(),
+                holdings: None,
+                loose: Vec::new(),
+            }),
+        };
+        Ok((archive, facts))
+    }
+
+    /// What a peer passed last, as far as it is wanted. A copy whose manifest is gone is dropped.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn kept_copies(
+        &self,
+        sender: &DomainLabel,
+        is_wanted: impl Fn(&CopyName) -> bool,
+    ) -> Result<Vec<KeptCopy>, StoreError> {
+        let mut kept = Vec::new();
+        let is_wanted = |name: &CopyName| name.sender == *sender && is_wanted(name);
+        for (name, row) in &self.kept.lock().await.rows {
+            let Some(newest) = row.manifests.first().filter(|_| is_wanted(name)) else {
+                continue;
+            };
+            kept.extend(self.blobs.get(newest).await?.map(|manifest| KeptCopy {
+                name: name.clone(),
+                path: row.path.clone(),
+                manifest,
+                signed: row.signed,
+            }));
+        }
+        Ok(kept)
+    }
+
+    /// Keeps the serial of our own manifest.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn keep_serial(&self, serial: u64) -> Result<(), StoreError> {
+        self.store
+            .put(vec![(OWN, b"serial".to_vec(), Some(json(&serial)))])
+            .await
+    }
+
+    /// Keeps the newest manifest seen under a key.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub(in crate::federation) async fn keep_mark(
+        &self,
+        name: &MarkName,
+        mark: &Mark,
+    ) -> Result<(), StoreError> {
+        let row = (SERIALS, row_of(name), Some(json(mark)));
+        self.store.put(vec![row]).await
+    }
+
+    /// Forgets the newest manifests seen under these keys.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub(in crate::federation) async fn drop_marks(
+        &self,
+        names: &[MarkName],
+    ) -> Result<(), StoreError> {
+        for names in names.chunks(ROWS_AT_A_TIME) {
+            let rows = names.iter().map(|name| (SERIALS, row_of(name), None));
+            self.store.put(rows.collect()).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what changed of the keys of a domain.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn keep_keys(
+        &self,
+        domain: &DomainLabel,
+        before: &KnownKeys,
+        after: &KnownKeys,
+    ) -> Result<(), StoreError> {
+        let row = |name: String, set: &KeySet| {
+            let value = (!set.is_empty()).then(|| json(set));
+            (KEYS, name.into_bytes(), value)
+        };
+        let mut changes = Vec::new();
+        if before.direct != after.direct {
+            changes.push(row(domain.to_string(), &after.direct));
+        }
+        let none = KeySet::default();
+        let peers: HashSet<_> = before.vouched.keys().chain(after.vouched.keys()).collect();
+        for peer in peers {
+            let set = |keys: &'_ KnownKeys| keys.vouched.get(peer).cloned();
+            if set(before) != set(after) {
+                let set = after.vouched.get(peer).unwrap_or(&none);
+                changes.push(row(format!("{domain}/{peer}"), set));
+            }
+        }
+        // One at a time: a set of rows without a revision is small.
+        for change in changes {
+            self.store.put(vec![change]).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps when a peer was read.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn keep_peer(&self, peer: &DomainLabel, row: &PeerRow) -> Result<(), StoreError> {
+        let key = peer.to_string().into_bytes();
+        self.store.put(vec![(PEERS, key, Some(json(row)))]).await
+    }
+
+    /// Whether there is room to keep bodies of so many bytes in all.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn check_room(&self, bytes: u64) -> Result<(), StoreError> {
+        self.store.room().check_blobs(bytes)
+    }
+
+    /// Keeps a manifest and the bodies it names that are new; those of the
+    /// manifests before the last few are dropped, and before the newest all that would be more
+    /// than a peer is charged for.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn keep_copy(
+        &self,
+        name: &CopyName,
+        path: &[DomainLabel],
+        manifest: Bytes,
+        signed: bool,
+        takes: Amount,
+        bodies: impl IntoIterator<Item = Bytes>,
+    ) -> Result<(), StoreError> {
+        // Held until the row is there: what no row names is swept away.
+        let mut kept = self.kept.lock().await;
+        let Kept {
+            rows,
+            holdings,
+            loose,
+            ..
+        } = &mut *kept;
+        let holdings = self.read(rows, holdings).await?;
+        for body in bodies {
+            loose.push(self.blobs.put(body).await?);
+        }
+        let newest = self.blobs.put(manifest.clone()).await?;
+        loose.push(newest);
+        let mut manifests = rows
+            .get(name)
+            .map_or(Vec::new(), |row| row.manifests.clone());
+        manifests.retain(|manifest| *manifest != newest);
+        let stated = match holdings.stated(&newest) {
+            Some(stated) => stated.clone(),
+            None => Stated::read(&manifest),
+        };
+        let fitting = holdings.fitting(&stated, &manifests);
+        let oldest = manifests.split_off(fitting.min(KEPT_MANIFESTS - 1));
+        manifests.insert(0, newest);
+        let row = CopyRow {
+            path: path.to_vec(),
+            manifests,
+            signed,
+            takes,
+        };
+        self.write(name, Some(&row)).await?;
+        rows.insert(name.clone(), row);
+        holdings.add(name, newest, stated);
+        loose.extend(oldest.iter().flat_map(|old| holdings.remove(name, old)));
+        self.drop_loose(holdings, loose).await
+    }
+
+    /// Keeps only what is had: the copies, and the changes that are held.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub(in crate::federation) async fn retain(
+        &self,
+        has: impl Fn(&CopyName) -> bool,
+        has_held: impl Fn(&CopyName) -> bool,
+    ) -> Result<(), StoreError> {
+        let mut kept = self.kept.lock().await;
+        let Kept {
+            rows,
+            held,
+            holdings,
+            loose,
+        } = &mut *kept;
+        // Asked for each when it is dropped: it may have been taken again meanwhile.
+        for name in held.iter().cloned().collect::<Vec<_>>() {
+            if !has_held(&name) {
+                self.store.put(vec![(HELD, name.key(), None)]).await?;
+                held.remove(&name);
+            }
+        }
+        let names: Vec<_> = rows.keys().filter(|name| !has(name)).cloned().collect();
+        if names.is_empty() && loose.is_empty() {
+            return Ok(());
+        }
+        let holdings = self.read(rows, holdings).await?;
+        for name in names {
+            if has(&name) {
+                continue;
+            }
+            self.write(&name, None).await?;
+            let gone = rows.remove(&name).map(|row| row.manifests);
+            for manifest in gone.unwrap_or_default() {
+                loose.extend(holdings.remove(&name, &manifest));
+            }
+        }
+        self.drop_loose(holdings, loose).await
+    }
+
+    /// Drops those of the loose blobs that nothing needs. They are that until they are gone:
+    /// whoever is stopped in the middle leaves them to the next.
+    async fn drop_loose(
+        &self,
+        holdings: &Holdings,
+        loose: &mut Vec<Digest>,
+    ) -> Result<(), StoreError> {
+        loose.retain(|digest| !holdings.needs(digest));
+        self.blobs.remove(loose.clone()).await?;
+        loose.clear();
+        Ok(())
+    }
+
+    /// The copies that are kept, and what each takes: nothing where that is not known.
+    pub async fn takes(&self) -> BTreeMap<CopyName, Amount> {
+        let kept = self.kept.lock().await;
+        let rows = kept.rows.iter();
+        rows.map(|(name, row)| (name.clone(), row.takes)).collect()
+    }
+
+    /// Keeps that a change is held.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn keep_held(&self, name: &CopyName, row: &HeldRow) -> Result<(), StoreError> {
+        let mut kept = self.kept.lock().await;
+        let row = Some(json(row));
+        self.store.put(vec![(HELD, name.key(), row)]).await?;
+        kept.held.insert(name.clone());
+        Ok(())
+    }
+
+    /// Keeps that no change is held any more.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn drop_held(&self, name: &CopyName) -> Result<(), StoreError> {
+        let mut kept = self.kept.lock().await;
+        if kept.held.contains(name) {
+            self.store.put(vec![(HELD, name.key(), None)]).await?;
+            kept.held.remove(name);
+        }
+        Ok(())
+    }
+
+    /// A blob.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn blob(&self, digest: &Digest) -> Result<Option<Bytes>, StoreError> {
+        self.blobs.get(digest).await
+    }
+
+    /// A blob that is to be sent.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn blob_reader(&self, digest: &Digest) -> Result<Option<BlobReader>, StoreError> {
+        self.blobs.reader(digest).await
+    }
+
+    /// The copies one of whose last manifests names the representation with a
+    /// digest, and its media type.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn named(&self, digest: &Digest) -> Result<Vec<(CopyName, String)>, StoreError> {
+        let mut kept = self.kept.lock().await;
+        let Kept { rows, holdings, .. } = &mut *kept;
+        let holdings = self.read(rows, holdings).await?;
+        Ok(holdings.holders(digest))
+    }
+
+    /// What the manifests of these rows name. Blobs that nothing names are what a
+    /// crash left.
+    async fn read<'k>(
+        &self,
+        rows: &BTreeMap<CopyName, CopyRow>,
+        holdings: &'k mut Option<Holdings>,
+    ) -> Result<&'k mut Holdings, StoreError> {
+        if holdings.is_none() {
+            let mut read = Holdings::default();
+            for (name, row) in rows {
+                for manifest in &row.manifests {
+                    let stated = match read.has(manifest) {
+                        true => Stated::default(),
+                        false => {
+                            let text = self.blobs.get(manifest).await?;
+                            text.map_or_else(Stated::default, |text| Stated::read(&text))
+                        }
+                    };
+                    read.add(name, *manifest, stated);
+                }
+            }
+            self.blobs.retain(read.blobs()).await?;
+            *holdings = Some(read);
+        }
+        Ok(holdings.get_or_insert_default())
+    }
+
+    async fn write(&self, name: &CopyName, row: Option<&CopyRow>) -> Result<(), StoreError> {
+        let row = row.map(json);
+        self.store.put(vec![(COPIES, name.key(), row)]).await
+    }
+}
+
+/// The rows of a table whose values can be read, by name.
+async fn rows<T: DeserializeOwned>(
+    store: &Store,
+    table: Table,
+) -> Result<Vec<(String, T)>, StoreError> {
+    let mut read = Vec::new();
+    for (key, value) in store.table_scan(table).await? {
+        let row = serde_json::from_slice(&value).ok();
+        match String::from_utf8(key).ok().zip(row) {
+            Some(row) => read.push(row),
+            None => tracing::warn!(table = table.name(), "a row cannot be read; passed over"),
+        }
+    }
+    Ok(read)
+}
+
+/// The labels in the name of a row: one, or two with a slash between.
+fn labels(name: &str) -> (Option<DomainLabel>, Option<DomainLabel>) {
+    match name.split_once('/') {
+        Some((first, second)) => match (DomainLabel::new(first), DomainLabel::new(second)) {
+            (Ok(first), Ok(second)) => (Some(first), Some(second)),
+            _ => (None, None),
+        },
+        None => (DomainLabel::new(name).ok(), None),
+    }
+}
+
+fn row_of((domain, kid): &MarkName) -> Vec<u8> {
+    format!("{domain}/{kid}").into_bytes()
+}
+
+fn json<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::federation::manifest::Highest;
+    use crate::federation::testing::{at, label, small_store};
+
+    const TAKES: Amount = Amount { memory: 7, disk: 9 };
+
+    fn name() -> CopyName {
+        CopyName {
+            sender: label("isp-b"),
+            domain: label("isp-c"),
+        }
+    }
+
+    /// An unsigned manifest that names one body.
+    fn manifest(serial: u64, body: &[u8]) -> Bytes {
+        let text = serde_json::json!({
+            "domain": "isp-c", "serial": serial, "scope": "any", "keys": [],
+            "issued": at(0), "next-update": at(6), "interconnects": {},
+            "resources": [{
+                "resource-id": "isp-c:networkmap", "tag": "t",
+                "media-type": "application/alto-networkmap+json",
+                "length": body.len(), "sha-256": Digest::of(body),
+            }],
+        });
+        text.to_string().into()
+    }
+
+    async fn keep(archive: &Archive, serial: u64) {
+        let body = serial.to_string().into_bytes();
+        let text = manifest(serial, &body);
+        let path = [label("isp-c"), label("isp-b")];
+        archive
+            .keep_copy(&name(), &path, text, false, TAKES, [body.into()])
+            .await
+            .expect("kept");
+    }
+
+    #[tokio::test]
+    async fn facts_are_as_they_were_after_a_restart() {
+        let (_directory, store) = small_store();
+        let (archive, facts) = Archive::open(&store).await.expect("opened");
+        assert_eq!(facts.serial, 0);
+        archive.keep_serial(9).await.expect("kept");
+        let mark = Mark {
+            highest: Highest {
+                serial: 7,
+                payload: Digest::of(b"x"),
+                until: at(6),
+            },
+            by: Some(label("isp-b")),
+        };
+        let c = label("isp-c");
+        let name = (c.clone(), "kid".to_owned());
+        archive.keep_mark(&name, &mark).await.expect("kept");
+        let key = crate::federation::SigningKey::generate().expect("a key");
+        let ring = crate::federation::Keyring::new(key, Vec::new());
+        let set = KeySet::of(&ring.documents(at(0))).expect("few");
+        let keys = KnownKeys {
+            direct: set.clone(),
+            vouched: BTreeMap::from([(label("isp-b"), set)]),
+        };
+        let none = KnownKeys::default();
+        archive.keep_keys(&c, &none, &keys).await.expect("kept");
+        let peer = PeerRow {
+            synced: at(1),
+            protocol: SpokenProtocol::Alto,
+        };
+        archive
+            .keep_peer(&label("isp-b"), &peer)
+            .await
+            .expect("kept");
+
+        let (archive, facts) = Archive::open(&store).await.expect("opened");
+        assert_eq!(facts.serial, 9);
+        assert_eq!(facts.marks, [(name.clone(), mark)]);
+        archive.drop_marks(&[name]).await.expect("dropped");
+        assert_eq!(facts.keys[&c], keys);
+        assert_eq!(facts.peers[&label("isp-b")], peer);
+        archive.keep_keys(&c, &keys, &none).await.expect("kept");
+        let (_, facts) = Archive::open(&store).await.expect("opened");
+        assert!(facts.keys.is_empty() && facts.marks.is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_bodies_of_the_last_four_manifests_are_kept_and_no_others() {
+        let (_directory, store) = small_store();
+        let (archive, _) = Archive::open(&store).await.expect("opened");
+        for serial in 1..=6 {
+            keep(&archive, serial).await;
+        }
+        // A manifest that is kept again is no further one.
+        keep(&archive, 6).await;
+        let (archive, _) = Archive::open(&store).await.expect("opened");
+        let mut found = Vec::new();
+        for serial in 1..=6_u64 {
+            let digest = Digest::of(serial.to_string().as_bytes());
+            let named = archive.named(&digest).await.expect("read");
+            let blob = archive.blob(&digest).await.expect("read");
+            assert_eq!(
+                named.first().map(|(name, _)| name.clone()),
+                blob.as_ref().map(|_| name())
+            );
+            found.extend(blob.map(|_| serial));
+        }
+        assert_eq!(found, [3, 4, 5, 6]);
+        let copies = archive
+            .kept_copies(&label("isp-b"), |_| true)
+            .await
+            .expect("read");
+        assert_eq!(copies.len(), 1);
+        assert_eq!(copies[0].manifest, manifest(6, b"6"));
+        assert_eq!(copies[0].path, [label("isp-c"), label("isp-b")]);
+        assert_eq!(archive.takes().await, BTreeMap::from([(name(), TAKES)]));
+    }
+
+    #[tokio::test]
+    async fn what_a_copy_named_goes_with_it() {
+        let (_directory, store) = small_store();
+        let (archive, _) = Archive::open(&store).await.expect("opened");
+        keep(&archive, 1).await;
+        archive.retain(|_| true, |_| true).await.expect("kept");
+        let blob = archive.blob(&Digest::of(b"1")).await.expect("read");
+        assert!(blob.is_some());
+        let has = |kept: &CopyName| *kept != name();
+        archive.retain(has, |_| true).await.expect("dropped");
+        let kept = archive
+            .kept_copies(&label("isp-b"), |_| true)
+            .await
+            .expect("read");
+        assert!(kept.is_empty());
+        let blob = archive.blob(&Digest::of(b"1")).await.expect("read");
+        assert_eq!(blob, None);
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_while_it_is_to_be_dropped_stays() {
+        let (_directory, store) = small_store();
+        let (archive, _) = Archive::open(&store).await.expect("opened");
+        keep(&archive, 1).await;
+        // It was dropped when the sweep began, and is there again when it comes to it.
+        let asked = std::cell::Cell::new(0);
+        let has = |_: &CopyName| asked.replace(asked.get() + 1) > 0;
+        archive.retain(has, |_| true).await.expect("kept");
+        let kept = archive
+            .kept_copies(&label("isp-b"), |_| true)
+            .await
+            .expect("read");
+        assert_eq!(kept.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_loose_is_dropped_later_if_it_cannot_be_now() {
+        let (_directory, store) = small_store();
+        let (archive, _) = Archive::open(&store).await.expect("opened");
+        keep(&archive, 1).await;
+        // Written by somebody who went no further, and by somebody who did.
+        let left = archive.blobs.put("left".into()).await.expect("put");
+        let kept = Digest::of(b"1");
+        archive.kept.lock().await.loose = vec![left, kept];
+        archive.retain(|_| true, |_| true).await.expect("swept");
+        assert_eq!(archive.blob(&left).await.expect("read"), None);
+        assert!(archive.blob(&kept).await.expect("read").is_some());
+        assert!(archive.kept.lock().await.loose.is_empty());
+    }
+}

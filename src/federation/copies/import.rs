@@ -1,0 +1,499 @@
+//! From the documents of a domain to its view.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::alto::cost::{self, CostTable, ReadCosts};
+use crate::alto::json::{Read, read};
+use crate::alto::media;
+use crate::alto::meta::{CostMode, CostType, ReadResponse, ResourceMeta, VersionTag};
+use crate::alto::network::{self, Groups, ReadGroups};
+use crate::api::s2s::{Ignored, Manifest, ManifestResource};
+use crate::compile::Interconnects;
+use crate::federation::manifest::interconnects;
+use crate::federation::refusal::Refusal;
+use crate::federation::settings::Limits;
+use crate::ident::{Digest, DomainLabel, MetricName, PidName, ResourceId};
+use crate::net::{Lpm, Matrix, PidIndex};
+use crate::publish::{
+    Costs, Kind, Lookup, NetworkMap, Origin, Properties, Rendering, View, ViewName,
+};
+
+/// A domain as it was imported.
+#[derive(Debug)]
+pub struct Import {
+    /// Its view.
+    pub view: Arc<View>,
+    /// Its links to other domains.
+    pub interconnects: Arc<Interconnects>,
+    /// What was left aside.
+    pub ignored: Vec<Ignored>,
+    /// The resources that we would write otherwise than they were received.
+    /// The received bytes are what is passed on.
+    pub rewritten: Vec<ResourceId>,
+}
+
+/// The resources of a manifest that a view is made of.
+#[derive(Debug)]
+pub struct Parts<'m> {
+    network: &'m ManifestResource,
+    costs: BTreeMap<MetricName, &'m ManifestResource>,
+    ignored: Vec<Ignored>,
+}
+
+impl<'m> Parts<'m> {
+    /// Finds them. Ordinal costs are made from the numerical ones, and what is
+    /// of a kind not known here is left aside.
+    ///
+    /// # Errors
+    /// There is no network map; a resource is another domain's, stands twice or
+    /// is too large; there are too many.
+    pub fn of(manifest: &'m Manifest, limits: &Limits) -> Result<Self, Refusal> {
+        let prefix = format!("{}:", manifest.domain);
+        let mut network = None;
+        let mut costs = BTreeMap::new();
+        let mut ignored = Vec::new();
+        for resource in &manifest.resources {
+            let id = resource.resource_id.as_str();
+            let Some(path) = id.strip_prefix(&prefix) else {
+                let text = format!("the manifest of {} has {id}", manifest.domain);
+                return Err(Refusal::Content(text));
+            };
+            let twice = match (path, resource.media_type.as_str()) {
+                ("networkmap", media::NETWORK_MAP) => network.replace(resource).is_some(),
+                (path, media::COST_MAP) if path.starts_with("ordinal-") => continue,
+                (path, media::COST_MAP) => match metric_of(path) {
+                    Some(metric) => costs.insert(metric, resource).is_some(),
+                    None => {
+                        ignored.push(left_aside(id, "its metric is not known here"));
+                        continue;
+                    }
+                },
+                (_, media_type) => {
+                    let reason = format!("its media type {media_type:?} is not imported");
+                    ignored.push(left_aside(id, reason));
+                    continue;
+                }
+            };
+            if twice {
+                return Err(Refusal::Content(format!("the manifest has {id} twice")));
+            }
+        }
+        let links = manifest.interconnects.len();
+        if links > limits.max_interconnects {
+            return Err(Refusal::Limit(format!(
+                "the domain has {links} interconnects; at most {} are taken (max_interconnects)",
+                limits.max_interconnects
+            )));
+        }
+        if costs.len() > limits.max_metrics {
+            return Err(Refusal::Limit(format!(
+                "the domain has costs in {} metrics; at most {} are taken (max_metrics)",
+                costs.len(),
+                limits.max_metrics
+            )));
+        }
+        let network = network
+            .ok_or_else(|| Refusal::Content(format!("the manifest has no {prefix}networkmap")))?;
+        let parts = Self {
+            network,
+            costs,
+            ignored,
+        };
+        let bytes = parts.resources().map(|resource| resource.length);
+        let bytes = bytes.fold(0, u64::saturating_add);
+        match bytes > limits.max_bytes as u64 {
+            true => Err(Refusal::Limit(format!(
+                "the maps of the domain have {bytes} bytes; at most {} are taken (max_bytes)",
+                limits.max_bytes
+            ))),
+            false => Ok(parts),
+        }
+    }
+
+    /// The resources whose representations are needed.
+    pub fn resources(&self) -> impl Iterator<Item = &'m ManifestResource> {
+        [self.network]
+            .into_iter()
+            .chain(self.costs.values().copied())
+    }
+}
+
+/// Whether a domain is made of a resource of its manifest, if of any: `prefix` is what the ids of
+/// its resources begin with.
+pub(in crate::federation) fn is_part(resource: &ManifestResource, prefix: &str) -> bool {
+    let path = resource.resource_id.as_str().strip_prefix(prefix);
+    match (path, resource.media_type.as_str()) {
+        (Some("networkmap"), media::NETWORK_MAP) => true,
+        (Some(path), media::COST_MAP) => !path.starts_with("ordinal-") && metric_of(path).is_some(),
+        _ => false,
+    }
+}
+
+/// What a view was imported from before.
+#[derive(Debug, Clone, Copy)]
+pub struct Former<'a> {
+    /// The manifest.
+    pub manifest: &'a Manifest,
+    /// The view.
+    pub view: &'a Arc<View>,
+}
+
+impl Former<'_> {
+    /// Whether this resource is as it was then, so that its representation is
+    /// not needed again.
+    pub fn has(&self, resource: &ManifestResource) -> bool {
+        let same = |other: &ManifestResource| {
+            // What it says of its length is what is charged.
+            other.resource_id == resource.resource_id
+                && other.sha_256 == resource.sha_256
+                && other.length == resource.length
+        };
+        self.manifest.resources.iter().any(same)
+    }
+}
+
+/// Makes the view of a domain from the representations that its manifest
+/// names. `bodies` has those that `former` does not have. Takes CPU time in
+/// proportion to the size of the maps.
+///
+/// # Errors
+/// A representation is not what the manifest says, cannot be read, does not fit
+/// the others, or is more than we take. Nothing of it is taken then.
+pub fn import(
+    manifest: &Manifest,
+    bodies: &BTreeMap<Digest, Bytes>,
+    former: Option<Former<'_>>,
+    limits: &Limits,
+    received: Timestamp,
+) -> Result<Import, Refusal> {
+    let parts = Parts::of(manifest, limits)?;
+    let domain = &manifest.domain;
+    let kept = former.filter(|former| former.has(parts.network));
+    let network = match kept {
+        Some(former) => former.view.network().clone(),
+        None => {
+            let body = body(bodies, parts.network)?;
+            Arc::new(read_network(domain, parts.network, body, limits)?)
+        }
+    };
+    let pids = network.pids();
+    let vtag = VersionTag {
+        resource_id: parts.network.resource_id.clone(),
+        tag: parts.network.tag.clone(),
+    };
+    let mut costs = BTreeMap::new();
+    for (metric, resource) in &parts.costs {
+        let known = kept.filter(|former| former.has(resource));
+        let known = known.and_then(|former| former.view.costs().get(metric).cloned());
+        let read = match known {
+            Some(known) => known,
+            None => {
+                let body = body(bodies, resource)?;
+                let limits = Limits {
+                    max_cells: limits
+                        .max_cells
+                        .saturating_sub(costs.values().map(count).sum()),
+                    ..limits.clone()
+                };
+                let table = read_costs(domain, metric, resource, body, &vtag, &limits)?;
+                square(resource.resource_id.as_str(), &table, pids)?
+            }
+        };
+        costs.insert(metric.clone(), read);
+        check_costs(costs.values(), limits)?;
+    }
+    let (mut links, mut ignored) = interconnects(manifest);
+    ignored.extend(parts.ignored);
+    links.retain(|id, link| {
+        let there = pids.get(link.border.as_str()).is_some();
+        if !there {
+            let reason = format!("its border {} is no PID of the domain", link.border);
+            ignored.push(left_aside(&format!("interconnect {id}"), reason));
+        }
+        there
+    });
+    let origin = Origin {
+        serial: manifest.serial,
+        received,
+    };
+    let view = assemble(domain, origin, network, costs, former.map(|f| &**f.view));
+    let rewritten = rewritten(&view, manifest);
+    Ok(Import {
+        view,
+        interconnects: Arc::new(links),
+        ignored,
+        rewritten,
+    })
+}
+
+/// How many costs there are.
+pub(in crate::federation) fn count(costs: &Costs) -> usize {
+    match costs {
+        Costs::Dense(matrix) => matrix.count(),
+        Costs::Composed(_) => 0,
+    }
+}
+
+/// Whether the costs of a domain, in as many metrics as were read, are not too many.
+///
+/// # Errors
+/// They are.
+pub fn check_costs<'c>(
+    costs: impl Iterator<Item = &'c Costs>,
+    limits: &Limits,
+) -> Result<(), Refusal> {
+    let (mut bytes, mut cells) = (0_u64, 0);
+    for costs in costs {
+        bytes += costs.bytes() as u64;
+        cells += count(costs);
+    }
+    if cells > limits.max_cells {
+        return Err(Refusal::Limit(format!(
+            "the domain has {cells} costs; at most {} are taken (max_cells)",
+            limits.max_cells
+        )));
+    }
+    if bytes > limits.max_memory {
+        return Err(Refusal::Limit(format!(
+            "the costs of the domain take {bytes} bytes of memory; at most {} are taken \
+             (max_memory)",
+            limits.max_memory
+        )));
+    }
+    Ok(())
+}
+
+/// A view of a domain of these parts. Every ALTO server has `routingcost` (RFC
+/// 7285 §6.1.1.1): a domain that states none has one without any cost.
+pub fn assemble(
+    domain: &DomainLabel,
+    origin: Origin,
+    network: Arc<NetworkMap>,
+    mut costs: BTreeMap<MetricName, Costs>,
+    former: Option<&View>,
+) -> Arc<View> {
+    let size = network.pids().len();
+    costs
+        .entry(MetricName::routingcost())
+        .or_insert_with(|| Costs::Dense(Arc::new(Matrix::new(size, size))));
+    Arc::new(View::new(
+        ViewName::Domain(domain.clone()),
+        origin,
+        network,
+        costs,
+        Arc::new(Properties::default()),
+        former,
+    ))
+}
+
+/// A network map of these PIDs.
+///
+/// # Errors
+/// There are too many, or a prefix stands twice.
+pub fn network_of(groups: Groups, limits: &Limits) -> Result<NetworkMap, Refusal> {
+    if groups.len() > limits.max_pids {
+        return Err(Refusal::Limit(format!(
+            "the network map has {} PIDs; at most {} are taken (max_pids)",
+            groups.len(),
+            limits.max_pids
+        )));
+    }
+    let count: usize = groups.values().map(|group| group.len()).sum();
+    if count > limits.max_prefixes {
+        return Err(Refusal::Limit(format!(
+            "the network map has {count} prefixes; at most {} are taken (max_prefixes)",
+            limits.max_prefixes
+        )));
+    }
+    let prefixes = (0..)
+        .zip(groups.values())
+        .flat_map(|(place, group)| group.prefixes().map(move |prefix| (prefix, place)));
+    let lpm = Lpm::build(prefixes).map_err(|twice| Refusal::Content(twice.to_string()))?;
+    let lookup = Lookup {
+        lpm: Arc::new(lpm),
+        ..Lookup::default()
+    };
+    let (names, groups) = groups.into_iter().unzip();
+    Ok(NetworkMap::new(
+        Arc::new(PidIndex::new(names)),
+        groups,
+        lookup,
+    ))
+}
+
+/// The costs of a table between all PIDs of a domain.
+///
+/// # Errors
+/// It has a PID that the domain has not.
+pub fn square(what: &str, table: &CostTable, pids: &PidIndex) -> Result<Costs, Refusal> {
+    if *table.srcs == *pids && *table.dsts == *pids {
+        return Ok(Costs::Dense(table.cells.clone()));
+    }
+    let place = |name: &PidName| {
+        pids.get(name.as_str()).ok_or_else(|| {
+            Refusal::Content(format!(
+                "{what} has costs of {name}, which is no PID of the network map"
+            ))
+        })
+    };
+    let columns = table.dsts.names().iter().map(|dst| place(dst).map(Some));
+    let columns = columns.collect::<Result<Vec<_>, Refusal>>()?;
+    let mut matrix = Matrix::new(pids.len(), pids.len());
+    for (src, costs) in table.rows() {
+        let costs = match *table.dsts == *pids {
+            true => costs.clone(),
+            false => costs.moved(&columns, pids.len()),
+        };
+        matrix.set_row(place(src)? as usize, costs);
+    }
+    Ok(Costs::Dense(Arc::new(matrix)))
+}
+
+fn read_network(
+    domain: &DomainLabel,
+    resource: &ManifestResource,
+    body: &Bytes,
+    limits: &Limits,
+) -> Result<NetworkMap, Refusal> {
+    let reader = ReadGroups {
+        max_name: domain.max_pid_len(),
+        max_pids: limits.max_pids,
+        max_prefixes: limits.max_prefixes,
+        known_families_only: false,
+    };
+    let (meta, groups) = response(resource, body, network::MEMBER, reader)?;
+    let stated = meta
+        .vtag
+        .filter(|vtag| vtag.resource_id == resource.resource_id && vtag.tag == resource.tag);
+    if stated.is_none() {
+        let text = "the network map has another version tag than the manifest says";
+        return Err(Refusal::Content(text.to_owned()));
+    }
+    network_of(groups, limits)
+}
+
+fn read_costs(
+    domain: &DomainLabel,
+    metric: &MetricName,
+    resource: &ManifestResource,
+    body: &Bytes,
+    network: &VersionTag,
+    limits: &Limits,
+) -> Result<CostTable, Refusal> {
+    let reader = ReadCosts {
+        check: metric.check(),
+        max_name: domain.max_pid_len(),
+        max_pids: limits.max_pids,
+        max_cells: limits.max_cells,
+    };
+    let (meta, table) = response(resource, body, cost::MEMBER, reader)?;
+    let id = &resource.resource_id;
+    let cost_type = CostType::new(metric, CostMode::Numerical);
+    if meta.cost_type.is_none_or(|stated| cost_type != stated) {
+        return Err(Refusal::Content(format!(
+            "{id} does not have the numerical costs in {metric} that its id promises"
+        )));
+    }
+    match meta.dependent_vtags.contains(network) {
+        true => Ok(table),
+        false => Err(Refusal::Content(format!(
+            "{id} is not of the network map that the manifest names"
+        ))),
+    }
+}
+
+/// Reads a representation.
+fn response<'de, R: Read<'de>>(
+    resource: &ManifestResource,
+    body: &'de Bytes,
+    member: &'static str,
+    data: R,
+) -> Result<(ResourceMeta, R::Output), Refusal> {
+    let reader = ReadResponse { member, data };
+    read(body, reader).map_err(|faults| Refusal::unsound(resource.resource_id.as_str(), &faults))
+}
+
+/// The representation of a resource, if it is what the manifest says.
+fn body<'b>(
+    bodies: &'b BTreeMap<Digest, Bytes>,
+    resource: &ManifestResource,
+) -> Result<&'b Bytes, Refusal> {
+    let right = |body: &&Bytes| {
+        body.len() as u64 == resource.length && Digest::of(body) == resource.sha_256
+    };
+    bodies
+        .get(&resource.sha_256)
+        .filter(right)
+        .ok_or_else(|| Refusal::Digest(format!("{} is not there as signed", resource.resource_id)))
+}
+
+/// The resources that we write otherwise than the manifest says. Ours have
+/// their marks afterwards.
+fn rewritten(view: &Arc<View>, manifest: &Manifest) -> Vec<ResourceId> {
+    let mut rewritten = Vec::new();
+    for resource in view.catalog().iter() {
+        let stated = manifest
+            .resources
+            .iter()
+            .find(|r| r.resource_id == resource.id);
+        let numerical = match &resource.kind {
+            Kind::CostMap(cost_type) => cost_type.cost_mode == CostMode::Numerical,
+            kind => kind.accepts().is_none(),
+        };
+        let Some(stated) = stated.filter(|_| numerical) else {
+            continue;
+        };
+        if resource.marks.get().is_none()
+            && let Some(rendering) = Rendering::new(view.clone(), resource)
+        {
+            resource.marks.get_or_init(|| rendering.finish(0).0);
+        }
+        let same = resource
+            .marks
+            .get()
+            .is_some_and(|version| version.digest == stated.sha_256 && version.tag == stated.tag);
+        if !same {
+            rewritten.push(resource.id.clone());
+        }
+    }
+    rewritten
+}
+
+/// The metric of a numerical cost map, by the last part of its id. A `.` is
+/// written `_` there; of what is registered only a percentile has one, and no
+/// registered name has a `_`.
+fn metric_of(path: &str) -> Option<MetricName> {
+    let suffix = path.strip_prefix("costmap-")?;
+    match suffix.starts_with("priv:") {
+        true => MetricName::new(suffix).ok(),
+        false => MetricName::new(&suffix.replace('_', ".")).ok(),
+    }
+}
+
+fn left_aside(what: &str, reason: impl Into<String>) -> Ignored {
+    Ignored {
+        what: what.to_owned(),
+        reason: reason.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_metric_of_a_cost_map_is_in_its_id() {
+        let metric = |path: &str| metric_of(path).map(|metric| metric.to_string());
+        assert_eq!(
+            metric("costmap-delay-ow:p99_9").as_deref(),
+            Some("delay-ow:p99.9")
+        );
+        assert_eq!(metric("costmap-priv:a_b").as_deref(), Some("priv:a_b"));
+        assert_eq!(metric("costmap-latency"), None);
+        assert_eq!(metric("networkmap"), None);
+    }
+}

@@ -1,0 +1,127 @@
+//! What of a peer is refused, and for how long the same is refused again.
+
+use jiff::Timestamp;
+
+use crate::api::s2s::Reason;
+use crate::federation::refusal::{Lasts, Refusal};
+use crate::ident::{Digest, DomainLabel};
+
+/// What the last attempt came to.
+#[derive(Debug, Clone)]
+pub(in crate::federation) struct Failure {
+    pub(in crate::federation) reason: Reason,
+    pub(in crate::federation) kind: FailureKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::federation) enum FailureKind {
+    /// The peer could not be reached: what we have ages.
+    Away,
+    /// It answered, with something that is not taken.
+    Wrong,
+    /// The operator has to decide.
+    Held,
+}
+
+/// What of a domain was refused.
+#[derive(Debug, Clone)]
+pub(in crate::federation) struct Refused {
+    pub(in crate::federation) path: Vec<DomainLabel>,
+    pub(in crate::federation) failure: Failure,
+    /// The digest of what the peer passes of it; none if it passes nothing.
+    pub(in crate::federation) entry: Option<Digest>,
+    pub(in crate::federation) lasts: Lasts,
+}
+
+/// How many domains of a path are remembered of what is refused: one that is too
+/// long can have any number.
+const MAX_PATH: usize = 16;
+
+impl Failure {
+    pub(in crate::federation) fn of(refusal: &Refusal) -> Self {
+        let kind = match refusal {
+            Refusal::Held(_) | Refusal::Change(_) => FailureKind::Held,
+            refusal if refusal.is_absence() => FailureKind::Away,
+            _ => FailureKind::Wrong,
+        };
+        Self {
+            reason: refusal.reason(),
+            kind,
+        }
+    }
+}
+
+impl Refused {
+    pub(in crate::federation) fn of(
+        refusal: &Refusal,
+        path: &[DomainLabel],
+        entry: Option<Digest>,
+    ) -> Self {
+        Self {
+            path: path.iter().take(MAX_PATH).cloned().collect(),
+            failure: Failure::of(refusal),
+            entry,
+            lasts: refusal.lasts(),
+        }
+    }
+
+    /// Whether this, which the peer passes, is known to be refused.
+    pub(in crate::federation) fn covers(&self, entry: &Digest, now: Timestamp) -> bool {
+        self.entry.as_ref() == Some(entry) && self.lasts.holds(now)
+    }
+
+    /// Whether this is what was refused, and its time has not come: it is no news, though
+    /// another look may have it taken.
+    pub(in crate::federation) fn is_known(&self, entry: &Digest, now: Timestamp) -> bool {
+        let is_due = self.lasts != Lasts::Not && !self.lasts.holds(now);
+        self.entry.as_ref() == Some(entry) && !is_due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::federation::testing::{at, label};
+
+    #[test]
+    fn what_the_clock_refuses_is_refused_until_the_clock_says_otherwise() {
+        let ahead = Refusal::Clock {
+            text: String::new(),
+            until: at(1),
+        };
+        let over = Refusal::Expired {
+            text: String::new(),
+            since: at(1),
+        };
+        let (one, other) = (Digest::of(b"1"), Digest::of(b"2"));
+        let ahead = Refused::of(&ahead, &[], Some(one));
+        assert!(ahead.covers(&one, at(0)) && !ahead.covers(&other, at(0)));
+        assert!(!ahead.covers(&one, at(1)));
+        let over = Refused::of(&over, &[], Some(one));
+        assert!(over.covers(&one, at(1)) && over.covers(&one, at(9)));
+        assert!(!over.covers(&one, at(0)), "the date was set back");
+    }
+
+    #[test]
+    fn what_a_peer_writes_is_cut() {
+        let path: Vec<DomainLabel> = (0..1_000).map(|n| label(&format!("isp-{n}"))).collect();
+        let long = Refusal::Form("é".repeat(100_000));
+        let refused = Refused::of(&long, &path, None);
+        assert_eq!(refused.path, path[..MAX_PATH]);
+        assert!(refused.failure.reason.detail.len() < 2_100);
+    }
+
+    #[test]
+    fn what_may_be_mended_without_another_manifest_is_looked_at_again() {
+        let one = Digest::of(b"1");
+        let holds = |refusal: &Refusal| Refused::of(refusal, &[], Some(one)).covers(&one, at(0));
+        let text = || "why".to_owned();
+        assert!(holds(&Refusal::Path(text())) && holds(&Refusal::Key(text())));
+        assert!(holds(&Refusal::Limit(text())) && holds(&Refusal::Content(text())));
+        assert!(holds(&Refusal::Full(text())), "until there is room");
+        assert!(!holds(&Refusal::Digest(text())) && !holds(&Refusal::Lagging(text())));
+        assert!(!holds(&Refusal::Defect(text())) && !holds(&Refusal::Peer(text())));
+        let nothing = Refused::of(&Refusal::Content(text()), &[], None);
+        assert!(!nothing.covers(&one, at(0)));
+    }
+}

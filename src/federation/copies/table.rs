@@ -1,0 +1,547 @@
+//! What peers pass to us, which copy of a domain is used, and for how long.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
+
+use crate::api::s2s::{PeerState, SpokenProtocol};
+use crate::brake::References;
+use crate::federation::refusal::{Refusal, Rejections};
+use crate::federation::settings::{PeerSettings, Settings};
+use crate::ident::DomainLabel;
+use crate::runtime::{Clock, Moment};
+
+use super::amount::Amount;
+use super::choice::{best, choose, replace};
+use super::copy::{CopyName, DomainCopy, Imports};
+use super::peer::{Peer, Peers, Synced};
+use super::refused::{Failure, FailureKind, Refused};
+
+mod charges;
+mod compared;
+mod refuse;
+mod status;
+
+pub(in crate::federation) use compared::Before;
+
+/// All peers.
+#[derive(Debug)]
+pub(in crate::federation) struct Copies {
+    clock: Clock,
+    peers: Mutex<Peers>,
+    /// What all of them may take together.
+    budget: Mutex<Amount>,
+    used: watch::Sender<Arc<Imports>>,
+    /// When it is looked next which copies became stale or expired.
+    look: Mutex<Moment>,
+    /// Something does so sooner.
+    sooner: Notify,
+    rejections: Rejections,
+    /// Counts the changes of what it rests on that something is refused.
+    grounds: AtomicU64,
+    /// What was in use before the changes of the last while.
+    references: Mutex<References<DomainLabel, Arc<DomainCopy>>>,
+    /// How many documents a pushed manifest named that had not come.
+    unpushed: AtomicU64,
+    /// How many changes that were pushed had to wait.
+    damped: AtomicU64,
+    /// How many charges were looked at to judge what is over a budget.
+    charges_seen: AtomicU64,
+    /// The peers that are to be read again, and that there is one.
+    again: Mutex<BTreeSet<DomainLabel>>,
+    asked: Notify,
+    /// Something is not had any more that may be on the disk.
+    unswept: Notify,
+    /// Counts the changes.
+    changes: watch::Sender<u64>,
+}
+
+impl Copies {
+    pub(in crate::federation) fn new(clock: Clock) -> Self {
+        Self {
+            peers: Mutex::default(),
+            budget: Mutex::new(Settings::BUDGET),
+            used: watch::channel(Arc::default()).0,
+            look: Mutex::new(clock.now()),
+            sooner: Notify::new(),
+            clock,
+            rejections: Rejections::new(),
+            grounds: AtomicU64::new(0),
+            references: Mutex::default(),
+            unpushed: AtomicU64::new(0),
+            damped: AtomicU64::new(0),
+            charges_seen: AtomicU64::new(0),
+            again: Mutex::default(),
+            asked: Notify::new(),
+            unswept: Notify::new(),
+            changes: watch::channel(0).0,
+        }
+    }
+
+    /// The domains that are used, and each later set of them.
+    pub(in crate::federation) fn used(&self) -> watch::Receiver<Arc<Imports>> {
+        self.used.subscribe()
+    }
+
+    /// Has these peers and no others; what was had of those that stay is kept. What
+    /// was refused may be taken under other settings.
+    pub(in crate::federation) fn set_peers(
+        &self,
+        settings: impl IntoIterator<Item = Arc<PeerSettings>>,
+    ) {
+        let wall = self.clock.wall();
+        self.reconsider(|_, _| true);
+        self.change(|peers| {
+            let mut before = std::mem::take(peers);
+            for settings in settings {
+                let label = settings.domain.clone();
+                let peer = match before.remove(&label) {
+                    Some(peer) => Peer { settings, ..peer },
+                    None => Peer::new(settings, wall),
+                };
+                peers.insert(label, peer);
+            }
+        });
+    }
+
+    /// A peer was read before the node started.
+    pub(in crate::federation) fn restore(
+        &self,
+        peer: &DomainLabel,
+        wall: Timestamp,
+        spoken: SpokenProtocol,
+    ) {
+        let before = self.clock.wall().duration_since(wall);
+        let synced = Synced {
+            at: self.clock.now(),
+            before: before.try_into().unwrap_or_default(),
+            wall,
+        };
+        self.change_age(peer, |peer| {
+            peer.synced = Some(synced);
+            peer.protocol = Some(spoken);
+        });
+    }
+
+    /// A peer was read.
+    pub(in crate::federation) fn synced(&self, peer: &DomainLabel, spoken: SpokenProtocol) {
+        let synced = Synced {
+            at: self.clock.now(),
+            before: Duration::ZERO,
+            wall: self.clock.wall(),
+        };
+        self.change_age(peer, |peer| {
+            peer.synced = Some(synced);
+            peer.protocol = Some(spoken);
+            peer.failure = None;
+            peer.failures = 0;
+        });
+    }
+
+    /// A peer could not be read; how many times in a row that was so, and whether
+    /// the reason is another than it was.
+    pub(in crate::federation) fn failed(
+        &self,
+        peer: &DomainLabel,
+        refusal: &Refusal,
+    ) -> (u32, bool) {
+        self.rejections.count(refusal);
+        let failed = self.change_peer(peer, |peer| {
+            let failure = Failure::of(refusal);
+            let before = peer.failure.as_ref().map(|before| &before.reason.code);
+            let is_news = before != Some(&failure.reason.code);
+            peer.failure = Some(failure);
+            peer.failures = peer.failures.saturating_add(1);
+            (peer.failures, is_news)
+        });
+        failed.unwrap_or((1, true))
+    }
+
+    /// When a peer will be read next.
+    pub(in crate::federation) fn next_attempt(&self, peer: &DomainLabel, after: Duration) {
+        let at = self.clock.wall().saturating_add(after).ok();
+        if let Some(peer) = self.lock().get_mut(peer) {
+            peer.next_attempt = at;
+        }
+    }
+
+    /// What a peer pushed was more than may be; none once something of it was taken.
+    pub(in crate::federation) fn push_failed(&self, peer: &DomainLabel, refusal: Option<&Refusal>) {
+        let failure = refusal.map(Failure::of);
+        if let Some(refusal) = refusal {
+            self.rejections.count(refusal);
+        } else if self
+            .lock()
+            .get(peer)
+            .is_none_or(|peer| peer.stream.is_none())
+        {
+            return;
+        }
+        let before = self.change_peer(peer, |peer| {
+            std::mem::replace(&mut peer.stream, failure).is_some()
+        });
+        match refusal {
+            Some(refusal) if before == Some(false) => {
+                let reason = refusal.code();
+                tracing::warn!(%peer, reason, "its update stream is ended: {refusal}");
+            }
+            _ => {}
+        }
+    }
+
+    /// A peer passes a domain.
+    pub(in crate::federation) fn take(&self, copy: DomainCopy) {
+        let domain = copy.domain.clone();
+        self.change_copies(&copy.sender().clone(), |peer| {
+            peer.refused.remove(&domain);
+            peer.held.remove(&domain);
+            peer.over.remove(&domain);
+            peer.copies.insert(Arc::new(copy));
+            vec![domain]
+        });
+    }
+
+    /// A peer passed these domains before the node started.
+    pub(in crate::federation) fn take_all(&self, peer: &DomainLabel, copies: Vec<DomainCopy>) {
+        if copies.is_empty() {
+            return;
+        }
+        self.change_copies(peer, |peer| {
+            let domains = copies.iter().map(|copy| copy.domain.clone()).collect();
+            for copy in copies {
+                if !peer.held.contains_key(&copy.domain) {
+                    peer.refused.remove(&copy.domain);
+                }
+                peer.copies.insert(Arc::new(copy));
+            }
+            domains
+        });
+    }
+
+    /// A peer passes these domains and no others; whether others were had, or a change of them
+    /// held.
+    pub(in crate::federation) fn retain(
+        &self,
+        peer: &DomainLabel,
+        keep: impl Fn(&DomainLabel) -> bool,
+    ) -> bool {
+        let mut is_less = false;
+        self.change_copies(peer, |peer| {
+            let gone = peer.copies.extract(|copy| !keep(&copy.domain));
+            peer.refused.retain(|label, _| keep(label));
+            peer.over.retain(|label, _| keep(label));
+            let held = peer.held.len();
+            peer.held.retain(|label, _| keep(label));
+            is_less = !gone.is_empty() || peer.held.len() < held;
+            gone.iter().map(|copy| copy.domain.clone()).collect()
+        });
+        if is_less {
+            self.unswept.notify_one();
+        }
+        is_less
+    }
+
+    /// Drops the copies, of any peer, that must not be used any more; whether there were any.
+    pub(in crate::federation) fn drop_where(&self, is_due: impl Fn(&DomainCopy) -> bool) -> bool {
+        let any = |peer: &Peer| peer.copies.values().any(|copy| is_due(copy));
+        // Nobody is told of what does not change.
+        if !self.lock().values().any(any) {
+            return false;
+        }
+        let gone = self.change(|peers| {
+            let gone = peers.values_mut();
+            let gone = gone.flat_map(|peer| peer.copies.extract(&is_due));
+            gone.collect::<Vec<_>>()
+        });
+        self.disown(&gone);
+        self.unswept.notify_one();
+        true
+    }
+
+    /// Whether a copy is had, or is being taken.
+    pub(in crate::federation) fn has(&self, name: &CopyName) -> bool {
+        let peers = self.lock();
+        let of = |peer: &Peer| {
+            let copies = &peer.copies;
+            copies.contains_key(&name.domain) || peer.reserved.is_of(&name.domain)
+        };
+        peers.get(&name.sender).is_some_and(of)
+    }
+
+    /// Whether a change of a copy is held, or may be by and by.
+    pub(in crate::federation) fn has_held(&self, name: &CopyName) -> bool {
+        let peers = self.lock();
+        let of =
+            |peer: &Peer| peer.held.contains_key(&name.domain) || peer.reserved.is_of(&name.domain);
+        peers.get(&name.sender).is_some_and(of)
+    }
+
+    /// There may be something on the disk that is not had.
+    pub(in crate::federation) fn has_to_sweep(&self) {
+        self.unswept.notify_one();
+    }
+
+    /// Comes back when something is not had any more that may be on the disk.
+    pub(in crate::federation) async fn unswept(&self) {
+        self.unswept.notified().await;
+    }
+
+    /// Counts a document that a pushed manifest named and that had not come.
+    pub(in crate::federation) fn count_unpushed(&self) {
+        self.unpushed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many there were.
+    pub(in crate::federation) fn unpushed(&self) -> u64 {
+        self.unpushed.load(Ordering::Relaxed)
+    }
+
+    /// Counts a change that was pushed and had to wait.
+    pub(in crate::federation) fn count_damped(&self) {
+        self.damped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many there were.
+    pub(in crate::federation) fn damped(&self) -> u64 {
+        self.damped.load(Ordering::Relaxed)
+    }
+
+    /// All that is had of a peer.
+    pub(in crate::federation) fn copies(&self, peer: &DomainLabel) -> Vec<Arc<DomainCopy>> {
+        let peers = self.lock();
+        let peer = peers.get(peer).into_iter();
+        peer.flat_map(|peer| peer.copies.values().cloned())
+            .collect()
+    }
+
+    /// What is had of a domain from a peer.
+    pub(in crate::federation) fn copy(
+        &self,
+        peer: &DomainLabel,
+        domain: &DomainLabel,
+    ) -> Option<Arc<DomainCopy>> {
+        self.lock().get(peer)?.copies.get(domain).cloned()
+    }
+
+    /// Looks which copies became stale or expired, and returns when the next
+    /// one will.
+    pub(in crate::federation) fn age(&self) -> Duration {
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        self.age_comparisons();
+        if self.settle(|_| {}).1 {
+            self.changes.send_modify(|count| *count += 1);
+        }
+        let peers = self.lock();
+        let next = peers
+            .values()
+            .filter_map(|peer| peer.next_change(now, wall));
+        let next = next.min().unwrap_or(LONGEST_LOOK).min(LONGEST_LOOK);
+        *lock(&self.look) = now + next;
+        next
+    }
+
+    /// Comes back when a copy becomes stale or expired before it was to be looked.
+    pub(in crate::federation) async fn sooner(&self) {
+        self.sooner.notified().await;
+    }
+
+    /// Counts the changes of what stands in the status.
+    pub(in crate::federation) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// How often something was refused since the start, by reason: 0 for one
+    /// that did not occur.
+    pub(in crate::federation) fn rejections(&self) -> BTreeMap<&'static str, u64> {
+        self.rejections.now()
+    }
+
+    /// Whether a peer passes a domain, as far as is known: until it was read without
+    /// it, is no peer any more, or what it passed has expired.
+    pub(in crate::federation) fn passes(&self, peer: &DomainLabel, domain: &DomainLabel) -> bool {
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let peers = self.lock();
+        let Some(peer) = peers.get(peer) else {
+            return false;
+        };
+        let is_fresh = |synced: &Synced| peer.freshness(synced, now) != PeerState::Expired;
+        match (peer.copies.get(domain), &peer.synced) {
+            (Some(copy), _) => peer.copy_state(copy, now, wall) != PeerState::Expired,
+            (None, Some(synced)) if peer.refused.contains_key(domain) => is_fresh(synced),
+            // What it passed before the start may not be restored yet.
+            (None, Some(synced)) => !synced.before.is_zero() && is_fresh(synced),
+            (None, None) => true,
+        }
+    }
+
+    /// The domains that are held, and the peers that pass them.
+    pub(in crate::federation) fn held(&self) -> Vec<CopyName> {
+        let peers = self.lock();
+        let held = peers.iter().flat_map(|(sender, peer)| {
+            let is_held = |(_, refused): &(_, &Refused)| refused.failure.kind == FailureKind::Held;
+            let held = peer.refused.iter().filter(is_held);
+            held.map(|(domain, _)| CopyName {
+                sender: sender.clone(),
+                domain: domain.clone(),
+            })
+        });
+        held.collect()
+    }
+
+    /// A peer that passes this domain, signed by the key with this thumbprint.
+    pub(in crate::federation) fn passed_by(
+        &self,
+        domain: &DomainLabel,
+        kid: &str,
+    ) -> Option<DomainLabel> {
+        let peers = self.lock();
+        let is_so = |peer: &Peer| {
+            let signed = peer.copies.get(domain).and_then(|it| it.signed.as_ref());
+            signed.is_some_and(|signed| signed.signer.key.kid() == kid)
+        };
+        let mut found = peers.iter().filter(|(_, peer)| is_so(peer));
+        found.next().map(|(label, _)| label.clone())
+    }
+
+    /// Changes something of a peer that its copies do not depend on.
+    fn change_peer<T>(&self, label: &DomainLabel, work: impl FnOnce(&mut Peer) -> T) -> Option<T> {
+        let done = {
+            let mut peers = self.lock();
+            // A peer that is no longer configured may still be finishing.
+            let peer = peers.get_mut(label)?;
+            let done = work(peer);
+            peer.show(self.clock.now(), self.clock.wall());
+            done
+        };
+        self.changes.send_modify(|count| *count += 1);
+        Some(done)
+    }
+
+    /// Changes what is had of a peer: of the domains that are returned.
+    fn change_copies(&self, label: &DomainLabel, work: impl FnOnce(&mut Peer) -> Vec<DomainLabel>) {
+        {
+            let mut peers = self.lock();
+            let Some(peer) = peers.get_mut(label) else {
+                return;
+            };
+            let before = peer.copies.takes();
+            let changed = work(peer);
+            if !before.is_within(peer.copies.takes()) {
+                self.look_for_room(&mut peers);
+            }
+            self.choose(&mut peers, label, &changed);
+        }
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Changes when a peer was read.
+    fn change_age(&self, label: &DomainLabel, work: impl FnOnce(&mut Peer)) {
+        {
+            let mut peers = self.lock();
+            let Some(peer) = peers.get_mut(label) else {
+                return;
+            };
+            let now = self.clock.now();
+            let freshness = |peer: &Peer| Some(peer.freshness(peer.synced.as_ref()?, now));
+            let before = freshness(peer);
+            work(peer);
+            let changed = match before == freshness(peer) {
+                true => Vec::new(),
+                false => peer.copies.keys().cloned().collect(),
+            };
+            self.choose(&mut peers, label, &changed);
+        }
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Chooses anew of these domains, since a peer or what is had of it changed.
+    fn choose(&self, peers: &mut Peers, label: &DomainLabel, domains: &[DomainLabel]) {
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        if let Some(peer) = peers.get_mut(label) {
+            peer.show(now, wall);
+            let next = peer.next_change(now, wall).map(|left| now + left);
+            if next.is_some_and(|next| next < *lock(&self.look)) {
+                self.sooner.notify_one();
+            }
+        }
+        // Sent before the lock is given up, so that no older choice follows.
+        let mut gone = Vec::new();
+        self.used.send_if_modified(|used| {
+            let mut is_other = false;
+            for domain in domains {
+                let best = best(peers, domain, now, wall);
+                if let (None, Some(last)) = (&best, used.get(domain)) {
+                    gone.push(last.copy.clone());
+                }
+                is_other |= replace(used, domain, best);
+            }
+            is_other
+        });
+        self.remember_gone(peers, &gone);
+    }
+
+    /// Changes something, and tells who watches.
+    fn change<T>(&self, work: impl FnOnce(&mut Peers) -> T) -> T {
+        let (done, _) = self.settle(work);
+        self.sooner.notify_one();
+        self.changes.send_modify(|count| *count += 1);
+        done
+    }
+
+    /// Changes something and works out anew where all peers stand and what is
+    /// used; whether either is another now.
+    fn settle<T>(&self, work: impl FnOnce(&mut Peers) -> T) -> (T, bool) {
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let mut peers = self.lock();
+        let takes = |peers: &Peers| {
+            let takes = peers.values().map(|peer| peer.copies.takes());
+            takes.fold(Amount::default(), Amount::plus)
+        };
+        let before = takes(&peers);
+        let done = work(&mut peers);
+        if !before.is_within(takes(&peers)) {
+            self.look_for_room(&mut peers);
+        }
+        let mut moved = false;
+        for peer in peers.values_mut() {
+            moved |= peer.show(now, wall);
+        }
+        let chosen = choose(&peers, now, wall);
+        let mut gone = Vec::new();
+        moved |= self.used.send_if_modified(|used| {
+            let same = used.len() == chosen.len()
+                && used
+                    .iter()
+                    .zip(&chosen)
+                    .all(|((a, before), (b, now))| a == b && before.is_same(now));
+            if !same {
+                let left = used
+                    .iter()
+                    .filter(|(domain, _)| !chosen.contains_key(*domain));
+                gone.extend(left.map(|(_, last)| last.copy.clone()));
+                *used = Arc::new(chosen);
+            }
+            !same
+        });
+        self.remember_gone(&peers, &gone);
+        (done, moved)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Peers> {
+        lock(&self.peers)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How long at most until the copies are looked at again: the date may jump.
+pub(in crate::federation) const LONGEST_LOOK: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,369 @@
+//! What is charged is what is there, and what is over is taken as soon as there is room.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use crate::federation::testing::{at, label, peer};
+use crate::federation::tests::copies::copy;
+use crate::ident::Digest;
+use crate::runtime::Clock;
+
+use super::*;
+
+const PEERS: [&str; 3] = ["isp-b", "isp-c", "isp-d"];
+const DOMAINS: [&str; 5] = ["isp-a", "isp-b", "isp-c", "isp-d", "isp-e"];
+
+fn amount((memory, disk): (u64, u64)) -> Amount {
+    Amount { memory, disk }
+}
+
+/// A domain that one peer passes, in a version that takes so much.
+#[derive(Debug, Clone, Copy)]
+struct Version {
+    peer: usize,
+    domain: usize,
+    serial: u64,
+    takes: (u64, u64),
+}
+
+impl Version {
+    fn copy(self) -> DomainCopy {
+        let (sender, domain) = (PEERS[self.peer], DOMAINS[self.domain]);
+        let mut path = vec![domain];
+        path.extend((sender != domain).then_some(sender));
+        DomainCopy {
+            amount: amount(self.takes),
+            ..copy(&path, self.serial, at(0))
+        }
+    }
+
+    fn offer<'c>(&self, copies: &'c Copies, copy: &DomainCopy) -> Result<Reserved<'c>, Refusal> {
+        copies.offer(copy.sender(), &copy.domain, &copy.digest, copy.amount)
+    }
+}
+
+fn version() -> impl Strategy<Value = Version> {
+    let of = (0..PEERS.len(), 0..DOMAINS.len(), 0..9u64);
+    (of, (0..12u64, 0..12u64)).prop_map(|((peer, domain, serial), takes)| Version {
+        peer,
+        domain,
+        serial,
+        takes,
+    })
+}
+
+/// Something that happens.
+#[derive(Debug, Clone)]
+enum Event {
+    /// A version is offered, and taken or given up at some later time.
+    Offer(Version),
+    Take(usize),
+    GiveUp(usize),
+    /// A version is refused as something else.
+    Refuse(usize, usize),
+    Retain(usize, usize),
+    Drop(usize),
+    Budget((u64, u64)),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let (peer, domain) = (0..PEERS.len(), 0..DOMAINS.len());
+    prop_oneof![
+        6 => version().prop_map(Event::Offer),
+        5 => any::<usize>().prop_map(Event::Take),
+        1 => any::<usize>().prop_map(Event::GiveUp),
+        1 => (peer.clone(), domain.clone()).prop_map(|(peer, domain)| Event::Refuse(peer, domain)),
+        1 => (peer, domain.clone()).prop_map(|(peer, domain)| Event::Retain(peer, domain)),
+        1 => domain.prop_map(Event::Drop),
+        1 => (0..50u64, 0..50u64).prop_map(Event::Budget),
+    ]
+}
+
+/// Peers that may each have so much.
+fn copies(each: (u64, u64), all: (u64, u64)) -> Copies {
+    let (clock, _) = Clock::manual(at(0));
+    let copies = Copies::new(clock);
+    copies.set_budget(amount(all));
+    copies.set_peers(PEERS.map(|name| {
+        let mut peer = peer(name, "https://alto.example/");
+        (peer.import.max_memory, peer.import.max_disk) = each;
+        Arc::new(peer)
+    }));
+    copies
+}
+
+/// Which versions are had.
+fn had(copies: &Copies) -> BTreeMap<(DomainLabel, DomainLabel), u64> {
+    let peers = copies.lock();
+    let of = |(sender, peer): (&DomainLabel, &Peer)| {
+        let copies = peer.copies.iter();
+        let named = copies.map(|(domain, copy)| ((sender.clone(), domain.clone()), copy.serial));
+        named.collect::<Vec<_>>()
+    };
+    peers.iter().flat_map(of).collect()
+}
+
+/// What is there takes what is said, and nothing that was over waits for room that is there.
+fn check_all(copies: &Copies) -> Result<(), TestCaseError> {
+    let peers = copies.lock();
+    let asked = lock(&copies.again);
+    for (sender, peer) in &*peers {
+        let sum = peer.had().map(|claim| claim.takes);
+        prop_assert_eq!(
+            peer.copies.takes(),
+            sum.fold(Amount::default(), Amount::plus)
+        );
+        for (domain, over) in &peer.over {
+            match over.fits {
+                true => prop_assert!(asked.contains(sender)),
+                false => {
+                    prop_assert!(copies.check(&peers, sender, domain, over.takes).is_err());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn a_copy_is_dropped_only_if_what_is_there_is_over(
+        events in proptest::collection::vec(event(), 1..60),
+        each in (0..40u64, 0..40u64), all in (0..60u64, 0..60u64),
+    ) {
+        let copies = copies(each, all);
+        let mut offered = Vec::new();
+        for event in events {
+            match event {
+                Event::Offer(version) => {
+                    let copy = version.copy();
+                    let before = had(&copies);
+                    match version.offer(&copies, &copy) {
+                        Ok(room) => offered.push((room, copy)),
+                        Err(refusal) => {
+                            let refused = Refused::of(&refusal, &[], Some(Digest::of(b"it")));
+                            let grounds = copies.grounds();
+                            copies.refuse(copy.sender(), &copy.domain, refused, grounds);
+                        }
+                    }
+                    prop_assert_eq!(had(&copies), before, "the last good stays");
+                }
+                Event::Take(which) if !offered.is_empty() => {
+                    let (_room, copy) = offered.swap_remove(which % offered.len());
+                    copies.take(copy);
+                }
+                Event::GiveUp(which) if !offered.is_empty() => {
+                    offered.swap_remove(which % offered.len());
+                }
+                Event::Take(_) | Event::GiveUp(_) => {}
+                Event::Refuse(peer, domain) => {
+                    let refused = Refused::of(&Refusal::Content("no".to_owned()), &[], None);
+                    let (peer, domain) = (label(PEERS[peer]), label(DOMAINS[domain]));
+                    copies.refuse(&peer, &domain, refused, copies.grounds());
+                    prop_assert!(!copies.lock()[&peer].over.contains_key(&domain));
+                }
+                Event::Retain(peer, domain) => {
+                    let kept = label(DOMAINS[domain]);
+                    copies.retain(&label(PEERS[peer]), |domain| *domain == kept);
+                }
+                Event::Drop(domain) => {
+                    let gone = label(DOMAINS[domain]);
+                    copies.drop_where(|copy| copy.domain == gone);
+                }
+                Event::Budget(all) => copies.set_budget(amount(all)),
+            }
+            check_all(&copies)?;
+            let before = had(&copies);
+            let is_within = copies.is_within(&copies.lock());
+            let is_less = copies.enforce();
+            prop_assert_eq!(is_less, !is_within);
+            prop_assert_eq!(had(&copies) != before, is_less);
+            prop_assert!(copies.is_within(&copies.lock()));
+            check_all(&copies)?;
+        }
+    }
+
+    /// In whatever order they come, the same domains are had in the end: those that fit beside
+    /// what goes before them.
+    #[test]
+    fn what_is_had_does_not_depend_on_what_came_first(
+        versions in proptest::collection::btree_map(
+            (0..PEERS.len(), 0..DOMAINS.len()), (0..12u64, 0..12u64), 1..12,
+        ),
+        seed in any::<u64>(),
+        each in (0..40u64, 0..40u64), all in (0..60u64, 0..60u64),
+    ) {
+        let copies = copies(each, all);
+        let mut versions: Vec<_> = versions.into_iter().map(|((peer, domain), takes)| {
+            Version { peer, domain, serial: 1, takes }
+        }).collect();
+        let mut state = seed | 1;
+        for place in (1..versions.len()).rev() {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            versions.swap(place, (state >> 33) as usize % (place + 1));
+        }
+        let all_copies: Vec<DomainCopy> = versions.iter().map(|version| version.copy()).collect();
+        let claims = all_copies.iter().map(|copy| Claim {
+            sender: copy.sender(),
+            domain: &copy.domain,
+            takes: copy.amount,
+        });
+        let over = over(claims, |_| amount(each), amount(all));
+        let is_over = |copy: &DomainCopy| {
+            let of = |(claim, _): &(Claim<'_>, Over)| {
+                claim.sender == copy.sender() && *claim.domain == copy.domain
+            };
+            over.iter().any(of)
+        };
+        let wanted = all_copies.iter().filter(|copy| !is_over(copy));
+        let wanted: BTreeMap<_, _> = wanted
+            .map(|copy| ((copy.sender().clone(), copy.domain.clone()), 1))
+            .collect();
+        // At first each, then those of whom it is asked again.
+        let mut due: Vec<(Version, DomainCopy)> = versions.into_iter().zip(all_copies.clone()).collect();
+        let mut rounds = 0;
+        while !due.is_empty() {
+            for (version, copy) in due.drain(..) {
+                if let Ok(_room) = version.offer(&copies, &copy) {
+                    copies.take(copy);
+                    copies.enforce();
+                }
+            }
+            lock(&copies.again).clear();
+            let peers = copies.lock();
+            due = all_copies.iter().filter_map(|copy| {
+                let peer = &peers[copy.sender()];
+                let fits = peer.over.get(&copy.domain)?.fits;
+                let number = |names: &[&str], name: &DomainLabel| {
+                    names.iter().position(|it| *it == name.to_string())
+                };
+                let version = Version {
+                    peer: number(&PEERS, copy.sender())?,
+                    domain: number(&DOMAINS, &copy.domain)?,
+                    serial: 1,
+                    takes: (copy.amount.memory, copy.amount.disk),
+                };
+                fits.then(|| (version, copy.clone()))
+            }).collect();
+            rounds += 1;
+            prop_assert!(rounds <= 12, "it goes on and on");
+        }
+        prop_assert_eq!(had(&copies), wanted);
+    }
+}
+
+#[test]
+fn of_two_offers_at_a_time_only_what_fits_beside_the_other_is_taken() {
+    let copies = copies((100, 100), (13, 100));
+    let of = |peer: usize, serial, memory| Version {
+        peer,
+        domain: peer + 1,
+        serial,
+        takes: (memory, 1),
+    };
+    for peer in [0, 1] {
+        let version = of(peer, 1, 4);
+        let copy = version.copy();
+        let _room = version.offer(&copies, &copy).expect("room");
+        copies.take(copy);
+    }
+    let (first, second) = (of(0, 2, 8), of(1, 2, 8));
+    let (first_copy, second_copy) = (first.copy(), second.copy());
+    let room = first.offer(&copies, &first_copy).expect("room");
+    let refused = second.offer(&copies, &second_copy);
+    assert_eq!(refused.expect_err("no room").code(), "limit");
+    copies.take(first_copy);
+    drop(room);
+    assert!(!copies.enforce());
+    assert_eq!(had(&copies).values().copied().collect::<Vec<_>>(), [2, 1]);
+    assert!(lock(&copies.again).is_empty());
+}
+
+#[test]
+fn what_is_over_is_asked_for_again_when_the_room_is_given_up_that_it_lacked() {
+    let copies = copies((100, 100), (10, 100));
+    let (b, d) = (
+        Version {
+            peer: 0,
+            domain: 1,
+            serial: 1,
+            takes: (8, 1),
+        },
+        Version {
+            peer: 2,
+            domain: 3,
+            serial: 1,
+            takes: (4, 1),
+        },
+    );
+    let room = b.offer(&copies, &b.copy()).expect("room");
+    let copy = d.copy();
+    let refusal = d.offer(&copies, &copy).expect_err("no room");
+    assert_eq!(
+        copies
+            .check_over(copy.sender(), &copy.domain, &copy.digest)
+            .map_err(|e| e.code()),
+        Err("limit")
+    );
+    assert!(!copies.has_due(copy.sender()));
+    // What is noted of it only afterwards is known to be out of date.
+    drop(room);
+    assert!(copies.has_due(copy.sender()));
+    assert_eq!(
+        *lock(&copies.again),
+        BTreeSet::from([copy.sender().clone()])
+    );
+    let entry = Digest::of(b"entry");
+    let refused = Refused::of(&refusal, &[], Some(entry));
+    copies.refuse(copy.sender(), &copy.domain, refused, copies.grounds());
+    let refused = copies.refused(copy.sender(), &copy.domain);
+    assert_eq!(refused.map(|refused| refused.lasts), Some(Lasts::Not));
+    let _room = d.offer(&copies, &copy).expect("room");
+    assert!(!copies.has_due(copy.sender()));
+}
+
+#[test]
+fn what_is_kept_to_compare_with_is_charged_and_given_up_before_anything_is_refused_for_it() {
+    let copies = copies((20, 100), (100, 100));
+    let takes = |copies: &Copies| copies.lock()[&label("isp-b")].copies.takes().memory;
+    let version = |domain, serial, memory| Version {
+        peer: 0,
+        domain,
+        serial,
+        takes: (memory, 1),
+    };
+    let take = |version: Version| {
+        let copy = version.copy();
+        let room = version.offer(&copies, &copy);
+        room.map(|_room| copies.take(copy))
+    };
+    take(version(1, 1, 5)).expect("room");
+    let change = |serial| {
+        let copy = version(1, serial, 5).copy();
+        let used = copies.copy(copy.sender(), &copy.domain).expect("it is had");
+        copies.changes_from(used, &copy, 4);
+        copies.take(copy);
+    };
+    change(2);
+    assert_eq!(takes(&copies), 9);
+    // It is given up for what would not fit beside it, and only for that.
+    take(version(2, 1, 11)).expect("room");
+    assert_eq!(takes(&copies), 20);
+    take(version(3, 1, 4)).expect("room");
+    assert_eq!(takes(&copies), 20);
+    let is_kept = || lock(&copies.references).get(&label("isp-b")).is_some();
+    assert!(!is_kept());
+    // There is no room for it from the start.
+    change(3);
+    assert!(!is_kept() && takes(&copies) == 20);
+    // It goes with its domain, and with its time.
+    copies.retain(&label("isp-b"), |domain| *domain == label("isp-b"));
+    change(4);
+    assert!(is_kept() && takes(&copies) == 9);
+    copies.accept_as_it_is(&label("isp-b"));
+    assert!(!is_kept() && takes(&copies) == 5);
+    change(5);
+    copies.retain(&label("isp-b"), |_| false);
+    assert_eq!(takes(&copies), 0);
+}

@@ -1,0 +1,65 @@
+//! What came on the update stream of a peer, until a manifest names it.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::ident::{Digest, DomainLabel};
+
+use super::pending::Taken;
+
+/// Maps that came on the update stream, until the manifest of their domain does: of each
+/// resource the last that came.
+#[derive(Default)]
+pub(super) struct Given(BTreeMap<DomainLabel, BTreeMap<String, Map>>);
+
+/// A map that came on the update stream, and its room.
+pub(super) struct Map {
+    pub(super) digest: Digest,
+    pub(super) body: Bytes,
+    pub(super) _room: Taken,
+}
+
+impl Given {
+    /// Keeps a map of a domain, in place of the last of the same resource.
+    pub(super) fn insert(&mut self, domain: &DomainLabel, id: String, map: Map) {
+        self.0.entry(domain.clone()).or_default().insert(id, map);
+    }
+
+    /// Drops the map of a resource, if there is one.
+    pub(super) fn remove(&mut self, domain: &DomainLabel, id: &str) {
+        if let Some(maps) = self.0.get_mut(domain) {
+            maps.remove(id);
+        }
+    }
+
+    /// Whether maps of a domain wait for its manifest.
+    pub(super) fn has(&self, domain: &DomainLabel) -> bool {
+        self.0.contains_key(domain)
+    }
+
+    /// Returns the map with a digest.
+    pub(super) fn find(&self, digest: &Digest) -> Option<&Bytes> {
+        let found = self.maps().find(|map| map.digest == *digest);
+        found.map(|map| &map.body)
+    }
+
+    /// Returns how many bytes all maps have.
+    pub(super) fn bytes(&self) -> usize {
+        self.maps().map(|map| map.body.len()).sum()
+    }
+
+    /// Drops the maps of a domain.
+    pub(super) fn clear_domain(&mut self, domain: &DomainLabel) {
+        self.0.remove(domain);
+    }
+
+    /// Drops all maps.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    fn maps(&self) -> impl Iterator<Item = &Map> {
+        self.0.values().flat_map(BTreeMap::values)
+    }
+}

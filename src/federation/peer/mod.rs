@@ -1,0 +1,19 @@
+//! Reading one peer for as long as the node runs.
+//!
+//! A `session` reads its peer (`reader`), follows its update stream (`stream`) and
+//! decides when to read again (`pace`, `nudge`). `given` keeps the maps that a stream
+//! brought until a manifest names them; `pending` is the room for documents that nothing
+//! is made of yet.
+
+mod given;
+mod nudge;
+mod pace;
+mod pending;
+mod reader;
+mod session;
+mod stream;
+
+pub(super) use nudge::Nudge;
+pub(super) use pending::Pending;
+pub(super) use reader::signed_copy;
+pub(super) use session::supervise;

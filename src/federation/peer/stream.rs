@@ -1,0 +1,391 @@
+//! A peer's update stream: what it changes comes by itself, and only what
+//! changed.
+//!
+//! What comes is treated as if it had been fetched. A map that is rebuilt from
+//! patches waits until the manifest that names its digest has come; a manifest
+//! is taken as any is, except that what it names may be here already.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use crate::alto::media;
+use crate::alto::patch::merge_patch;
+use crate::alto::update::{AddUpdate, UpdateStreamParams};
+use crate::client::{DataEvent, StreamError, StreamEvent, UpdateStream};
+use crate::federation::refusal::Refusal;
+use crate::ident::{Digest, DomainLabel};
+
+use super::reader::{Reader, Told};
+
+/// The resources of the stream that are no maps.
+const DOMAINS: &str = "domains";
+const MANIFEST: &str = "manifest";
+
+/// The open stream of a peer, and what is followed on it.
+pub(in crate::federation) struct Pushed {
+    stream: UpdateStream,
+    substreams: BTreeMap<String, Substream>,
+    /// The domains of which only the manifests are followed.
+    left: BTreeMap<DomainLabel, Left>,
+    /// How many bytes came since a manifest told something new.
+    came: usize,
+}
+
+/// What a substream is of.
+enum Substream {
+    /// The list of the domains that the peer passes.
+    Domains,
+    /// The manifest of a domain; whether it has come, as it does once at the beginning.
+    Manifest { domain: DomainLabel, begun: bool },
+    /// A map of a domain, and the digest of what we have of it.
+    Map {
+        domain: DomainLabel,
+        id: String,
+        digest: Digest,
+    },
+}
+
+/// Why the maps of a domain are not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// What they make is not taken, so that it is not here to be patched again.
+    Refused,
+    /// They are more than may wait for a manifest: what that names is fetched.
+    Large,
+}
+
+/// What came of an event.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::federation) enum Heard {
+    /// Nothing that others see.
+    Nothing,
+    /// A domain says something else, or was signed again.
+    Taken,
+    /// What is followed is not what is passed any more: read the peer when it is due,
+    /// and open another stream; go on with this one until then.
+    Reread,
+    /// The stream is no more: read the peer after a while, and not before it wants
+    /// to be.
+    Broken(Option<Duration>),
+}
+
+/// Why a stream cannot be gone on with.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::federation) enum Broken {
+    /// It ended, or its events make no sense.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// What came cannot be used.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+impl Broken {
+    /// That it is more than may be.
+    pub(in crate::federation) fn limit(&self) -> Option<&Refusal> {
+        match self {
+            Broken::Refused(refusal @ Refusal::Limit(_)) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    /// How long the peer wants to be left alone, if it says so.
+    pub(in crate::federation) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Broken::Stream(StreamError::Request(error)) => error.retry_after(),
+            Broken::Refused(refusal) => refusal.retry_after(),
+            Broken::Stream(_) => None,
+        }
+    }
+}
+
+impl Pushed {
+    /// Opens the stream for everything that the peer was just read to pass.
+    pub(in crate::federation) async fn open(reader: &Reader) -> Result<Self, Broken> {
+        let mut substreams = BTreeMap::from([("d".to_owned(), Substream::Domains)]);
+        let mut params = UpdateStreamParams::default();
+        params.add.insert("d".to_owned(), wanted(DOMAINS, None));
+        let mut left = BTreeMap::new();
+        let copies = reader.copies();
+        let refused = reader
+            .only_refused()
+            .into_iter()
+            .map(|domain| (domain, None));
+        let had = copies.iter().map(|copy| (copy.domain.clone(), Some(copy)));
+        for (number, (domain, copy)) in had.chain(refused).enumerate() {
+            let is_refused = reader.is_refused(&domain);
+            let copy = copy.filter(|_| !is_refused);
+            if is_refused {
+                left.insert(domain.clone(), Left::Refused);
+            }
+            let needed = copy.map_or(Vec::new(), |copy| reader.needed(copy));
+            for (place, resource) in needed.into_iter().enumerate() {
+                let name = format!("{number}-{place}");
+                let id = resource.resource_id.to_string();
+                let update = wanted(&id, Some(resource.tag.to_string()));
+                params.add.insert(name.clone(), update);
+                let map = Substream::Map {
+                    domain: domain.clone(),
+                    id,
+                    digest: resource.sha_256,
+                };
+                substreams.insert(name, map);
+            }
+            let update = wanted(&format!("{domain}:{MANIFEST}"), None);
+            params.add.insert(number.to_string(), update);
+            let begun = false;
+            let manifest = Substream::Manifest { domain, begun };
+            substreams.insert(number.to_string(), manifest);
+        }
+        let stream = UpdateStream::open(&reader.link(), &reader.updates()?, &params).await?;
+        let stream = stream.within(reader.room());
+        Ok(Self {
+            stream,
+            substreams,
+            left,
+            came: 0,
+        })
+    }
+
+    /// Whether the maps of a domain are not followed since what it said was refused or
+    /// held, and nothing is any more.
+    pub(in crate::federation) fn is_behind(&self, reader: &Reader) -> bool {
+        let mut left = self.left.iter();
+        left.any(|(domain, why)| *why == Left::Refused && !reader.is_refused(domain))
+    }
+
+    /// The next event. Nothing is lost when the future is dropped.
+    pub(in crate::federation) async fn next(&mut self) -> Result<StreamEvent, StreamError> {
+        self.stream.next().await
+    }
+
+    /// The domain whose manifest an event is, and the entry that it has.
+    pub(in crate::federation) fn manifest<'a>(
+        &'a self,
+        event: &'a StreamEvent,
+    ) -> Option<(&'a DomainLabel, &'a Bytes)> {
+        let StreamEvent::Data(event) = event else {
+            return None;
+        };
+        match self.substreams.get(&event.substream)? {
+            Substream::Manifest { domain, .. } => Some((domain, &event.data)),
+            Substream::Domains | Substream::Map { .. } => None,
+        }
+    }
+
+    /// Takes an event in.
+    pub(in crate::federation) async fn take(
+        &mut self,
+        event: StreamEvent,
+        reader: &mut Reader,
+    ) -> Result<Heard, Broken> {
+        let event = match event {
+            StreamEvent::Control(control) if control.stopped.is_empty() => {
+                return Ok(Heard::Nothing);
+            }
+            StreamEvent::Control(_) => return Ok(Heard::Reread),
+            StreamEvent::Lost { substream, bytes } => return self.lost(&substream, bytes, reader),
+            StreamEvent::Data(event) => event,
+        };
+        let substream = self.substreams.get_mut(&event.substream);
+        let is_first = match substream {
+            Some(Substream::Manifest { begun, .. }) => !std::mem::replace(begun, true),
+            _ => false,
+        };
+        if !is_first {
+            self.came = self.came.saturating_add(event.data.len());
+            reader.check_flood(self.came)?;
+        }
+        match self.substreams.get_mut(&event.substream) {
+            None => Ok(Heard::Nothing),
+            Some(Substream::Domains) => self.domains(&event, reader),
+            Some(Substream::Map { domain, id, digest }) => {
+                let domain = domain.clone();
+                let left = match rebuild(id, digest, event, reader).await? {
+                    Rebuilt::Map(is, body) => {
+                        *digest = is;
+                        let id = id.clone();
+                        match reader.give(&domain, id, is, body) {
+                            true => return Ok(Heard::Nothing),
+                            false => Left::Large,
+                        }
+                    }
+                    Rebuilt::Large => Left::Large,
+                    Rebuilt::Unfit => Left::Refused,
+                };
+                self.leave_maps(domain, left, reader);
+                Ok(match left {
+                    Left::Large => Heard::Nothing,
+                    Left::Refused => Heard::Reread,
+                })
+            }
+            Some(Substream::Manifest { domain, .. }) => {
+                let domain = domain.clone();
+                self.manifest_came(domain, event.data, reader).await
+            }
+        }
+    }
+
+    /// There was no room for an event.
+    fn lost(
+        &mut self,
+        substream: &str,
+        bytes: usize,
+        reader: &mut Reader,
+    ) -> Result<Heard, Broken> {
+        self.came = self.came.saturating_add(bytes);
+        reader.check_flood(self.came)?;
+        Ok(match self.substreams.get(substream) {
+            Some(Substream::Map { domain, .. }) => {
+                self.leave_maps(domain.clone(), Left::Large, reader);
+                Heard::Nothing
+            }
+            Some(Substream::Domains | Substream::Manifest { .. }) => Heard::Reread,
+            None => Heard::Nothing,
+        })
+    }
+
+    /// Takes the manifest of a domain. Others on the stream go on, whatever becomes of it.
+    async fn manifest_came(
+        &mut self,
+        domain: DomainLabel,
+        entry: Bytes,
+        reader: &mut Reader,
+    ) -> Result<Heard, Broken> {
+        if reader.is_had(&domain, &entry) {
+            // A reading was faster.
+            if reader.has_given(&domain) {
+                self.came = 0;
+            }
+            return Ok(match self.covers(&domain, reader) {
+                true => {
+                    reader.give_up(&domain);
+                    Heard::Nothing
+                }
+                false => Heard::Reread,
+            });
+        }
+        // How soon the next one is judged is paced, whatever becomes of this one.
+        self.came = 0;
+        let told = reader.take_pushed(&domain, entry).await?;
+        Ok(match told {
+            Told::Taken if self.covers(&domain, reader) => Heard::Taken,
+            Told::Taken => Heard::Reread,
+            Told::Known => {
+                self.leave_maps(domain, Left::Refused, reader);
+                Heard::Nothing
+            }
+            Told::Again => {
+                self.leave_maps(domain, Left::Refused, reader);
+                Heard::Reread
+            }
+        })
+    }
+
+    /// Follows the maps of a domain no more. Its next manifest is judged all the same.
+    fn leave_maps(&mut self, domain: DomainLabel, why: Left, reader: &mut Reader) {
+        self.substreams
+            .retain(|_, one| !matches!(one, Substream::Map { domain: of, .. } if *of == domain));
+        reader.give_up(&domain);
+        self.left.insert(domain, why);
+    }
+
+    /// Whether the domains that are passed are those that are followed.
+    fn domains(&self, event: &DataEvent, reader: &Reader) -> Result<Heard, Broken> {
+        #[derive(Deserialize)]
+        struct Passed {
+            domains: Vec<DomainLabel>,
+        }
+        let passed: Passed = serde_json::from_slice(&event.data)
+            .map_err(|error| Refusal::Form(format!("the list of domains: {error}")))?;
+        let wanted = passed.domains.iter().filter(|domain| reader.wants(domain));
+        let is_followed = |domain: &&DomainLabel| {
+            let mut all = self.substreams.values();
+            all.any(|one| matches!(one, Substream::Manifest { domain: of, .. } if of == *domain))
+        };
+        let unknown = wanted.clone().filter(|domain| !is_followed(domain)).count();
+        Ok(match unknown {
+            0 => Heard::Nothing,
+            _ => Heard::Reread,
+        })
+    }
+
+    /// Whether the maps that a domain's manifest names are followed, and as it
+    /// has them; or are not to be.
+    fn covers(&self, domain: &DomainLabel, reader: &Reader) -> bool {
+        if self.left.get(domain) == Some(&Left::Large) {
+            return true;
+        }
+        let Some(copy) = reader.copy(domain) else {
+            return false;
+        };
+        let needed = reader.needed(&copy);
+        let have = |id: &str, sha_256: &Digest| {
+            let mut all = self.substreams.values();
+            all.any(|one| {
+                matches!(one, Substream::Map { id: map, digest, .. } if map == id && digest == sha_256)
+            })
+        };
+        needed
+            .iter()
+            .all(|resource| have(resource.resource_id.as_str(), &resource.sha_256))
+    }
+}
+
+/// What an event makes of a map.
+enum Rebuilt {
+    /// This, with its digest.
+    Map(Digest, Bytes),
+    /// More than a document may be.
+    Large,
+    /// Nothing: it is a change of what is not here.
+    Unfit,
+}
+
+/// A map after an event.
+async fn rebuild(
+    id: &str,
+    digest: &Digest,
+    event: DataEvent,
+    reader: &Reader,
+) -> Result<Rebuilt, Broken> {
+    let text = event.data;
+    let before = match event.media_type == media::MERGE_PATCH {
+        false => None,
+        true => match reader.body(digest).await? {
+            Some(before) => Some(before),
+            None => {
+                tracing::debug!(id, "a change of it does not fit what is here");
+                return Ok(Rebuilt::Unfit);
+            }
+        },
+    };
+    let most = reader.max_bytes();
+    let rebuilt = reader.work(move || {
+        let body = match before {
+            // Lines that it was broken into are no part of it.
+            None => crate::alto::patch::compact(&text).into_owned(),
+            Some(before) => match merge_patch(&before, &text) {
+                Ok(patched) => patched,
+                Err(_) => return Rebuilt::Unfit,
+            },
+        };
+        match body.len() > most {
+            true => Rebuilt::Large,
+            false => Rebuilt::Map(Digest::of(&body), body.into()),
+        }
+    });
+    Ok(rebuilt.await?)
+}
+
+fn wanted(resource_id: &str, tag: Option<String>) -> AddUpdate {
+    AddUpdate {
+        resource_id: resource_id.to_owned(),
+        tag,
+        incremental_changes: true,
+        input: None,
+    }
+}
