@@ -10,7 +10,7 @@
 //! 1. **Facts in.** A provider's systems write by HTTP ([`http`]); [`ingest`]
 //!    parses the documents, judges the write whole, and numbers it.
 //! 2. **Durable log.** [`store`] commits it to disk; then it is acknowledged.
-//! 3. **Compiled views.** [`compile`] makes views of facts and policy; [`node`]'s
+//! 3. **Compiled views.** [`compile`] makes views of [`facts`] and policy; [`node`]'s
 //!    pipeline is the only task that has it done.
 //! 4. **Published snapshot.** [`publish`] holds the immutable set of views.
 //! 5. **Answers out.** A request takes the snapshot and answers from it: the
@@ -37,6 +37,7 @@ pub mod client;
 pub mod compile;
 pub mod config;
 pub mod demo;
+pub mod facts;
 pub mod federation;
 pub mod follow;
 pub mod http;

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use altofed::alto::cost::CostTable;
-use altofed::compile::{Compiled, Domain, Facts, MergePolicy, Policy, domain_view, merged_view};
+use altofed::compile::{Compiled, Domain, MergePolicy, domain_view, merged_view};
+use altofed::facts::{Facts, Policy};
 use altofed::ident::{DomainLabel, MetricName, SourceName};
 use altofed::ingest::{Document, DocumentPath, FactsAtRevision, Limits, OperationKind, Reader};
 use altofed::ingest::{apply, read_operation};

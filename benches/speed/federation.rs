@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use altofed::alto::network::AddressGroup;
 use altofed::api::interconnect::Relationship;
-use altofed::compile::{Domain, Interconnect, Interconnects, MergePolicy};
+use altofed::compile::{Domain, MergePolicy};
+use altofed::facts::{Interconnect, Interconnects};
 use altofed::ident::{Digest, DomainLabel, InterconnectId, MetricName, PidName};
 use altofed::net::{Lpm, Matrix, PidIndex};
 use altofed::publish::{Costs, Lookup, NetworkMap, Origin, Properties, View, ViewName};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 
 use crate::alto::network::AddressGroup;
-use crate::compile::Interconnects;
+use crate::facts::Interconnects;
 use crate::ident::{MetricName, PidName};
 use crate::net::{Matrix, PidIndex, Row};
 use crate::publish::{Costs, View};

@@ -9,7 +9,7 @@ use super::*;
 use crate::alto::network::AddressGroup;
 use crate::api::difference::{CostsMoved, Difference};
 use crate::api::interconnect::Relationship;
-use crate::compile::{Interconnect, Interconnects};
+use crate::facts::{Interconnect, Interconnects};
 use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName};
 use crate::net::{Matrix, PidIndex};
 

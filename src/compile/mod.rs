@@ -1,17 +1,15 @@
 //! From facts and policy to views. Everything here is pure.
 //!
-//! [`Facts`] are what the sources of our own domain state. [`NetworkUnion`]
+//! [`Facts`](crate::facts::Facts) are what the sources of our own domain state. [`NetworkUnion`]
 //! joins what they say of PIDs and prefixes; [`domain_view`] makes the domain's
 //! view of it, and [`merged_view`] joins the views of domains, each with its
 //! interconnects, under a [`MergePolicy`]. What did not
 //! change is shared with the former result, by `Arc`.
 
 mod completion;
-mod facts;
 mod merge;
 mod own;
 
-pub use facts::{Facts, Interconnect, Interconnects, Policy, SourceFacts, Stated};
 pub use merge::{Domain, DomainPolicy, MergeConflicts, MergePolicy, Merged, merged_view};
 pub use own::{
     Compiled, Conflicts, NetworkUnion, domain_view, union_costs, union_interconnects,

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::auth::{Access, AccessSettings, Token};
 use crate::client::{PeerClient, PeerError};
-use crate::compile::{MergePolicy, Policy};
+use crate::compile::MergePolicy;
+use crate::facts::Policy;
 use crate::federation::{self, KeyError, Keyring};
 use crate::follow;
 use crate::http::{self, Tls, TlsError, limit};

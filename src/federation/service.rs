@@ -468,7 +468,7 @@ mod tests {
     use jiff::{SignedDuration, Timestamp};
 
     use super::*;
-    use crate::compile::Interconnects;
+    use crate::facts::Interconnects;
     use crate::federation::SigningKey;
     use crate::federation::copies::LONGEST_LOOK;
     use crate::federation::testing::{Log, at, domain_view, settings, small_store};

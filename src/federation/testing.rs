@@ -12,7 +12,7 @@ use url::Url;
 use crate::alto::network::AddressGroup;
 use crate::api::interconnect::Relationship;
 use crate::api::s2s::Scope;
-use crate::compile::{Interconnect, Interconnects};
+use crate::facts::{Interconnect, Interconnects};
 use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName};
 use crate::net::{Lpm, Matrix, PidIndex};
 use crate::publish::{Costs, Lookup, NetworkMap, Origin, Properties, View, ViewName};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::alto::cost::CostTable;
 use crate::alto::network::Groups;
 use crate::alto::property::PropertyMap;
-use crate::compile::{Interconnects, SourceFacts, Stated};
+use crate::facts::{Interconnects, SourceFacts, Stated};
 use crate::ident::{MetricName, SourceName, Tag};
 use crate::net::Matrix;
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::api::difference::Difference;
 use crate::brake::{Held, Hold, References, Share, Stated, Table, Thresholds, Verdict, judge};
-use crate::compile::SourceFacts;
+use crate::facts::SourceFacts;
 use crate::ident::SourceName;
 use crate::runtime::{Clock, Moment};
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::brake::Verdict;
-use crate::compile::Facts;
+use crate::facts::Facts;
 use crate::ident::{SourceName, Tag};
 use crate::runtime::{Clock, Pool, Task};
 use crate::store::{Commit, Opened, Record, Room, Store, StoreError, Submitted, Table};

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::compile::Facts;
+use crate::facts::Facts;
 use crate::runtime::{Pool, PoolError};
 use crate::store::{Record, Store, StoreError};
 

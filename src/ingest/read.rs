@@ -16,7 +16,7 @@ use crate::alto::meta::named;
 use crate::alto::network::{ReadGroups, pid_name, prefix};
 use crate::alto::property::{PropertyPatch, read_property_map, read_property_patch};
 use crate::api::interconnect::Relationship;
-use crate::compile::{Interconnect, Interconnects};
+use crate::facts::{Interconnect, Interconnects};
 use crate::ident::{
     DomainLabel, InterconnectId, MetricName, PidName, PrefixError, parse_ipv4_prefix,
     parse_ipv6_prefix,

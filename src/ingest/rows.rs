@@ -9,7 +9,7 @@ use crate::alto::canonical::{write_string, write_value};
 use crate::alto::cost::GridWriter;
 use crate::alto::network::{AddressGroup, write_member_name};
 use crate::alto::property::{Entity, write_member};
-use crate::compile::Interconnect;
+use crate::facts::Interconnect;
 use crate::ident::{Digest, Family, InterconnectId, PidName, Sha256, Tag};
 
 use super::document::Document;

@@ -7,7 +7,8 @@ use crate::alto::cost::CostTable;
 use crate::alto::json::{FaultKind, Faults, Step, Walk};
 use crate::alto::network::{AddressGroup, Groups, note_duplicates, sort_all};
 use crate::alto::property::{Entity, PropertyMap};
-use crate::compile::{Facts, Interconnects, NetworkUnion, Policy, SourceFacts};
+use crate::compile::NetworkUnion;
+use crate::facts::{Facts, Interconnects, Policy, SourceFacts};
 use crate::ident::{Family, PidName, SourceName};
 use crate::net::PidIndex;
 

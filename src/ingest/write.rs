@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::alto::json::Faults;
-use crate::compile::Policy;
+use crate::facts::Policy;
 use crate::ident::{SourceName, Tag};
 use crate::runtime::{PoolError, Threshold};
 use crate::store::StoreError;

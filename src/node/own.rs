@@ -51,7 +51,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::compile::{Facts, Policy};
+    use crate::facts::{Facts, Policy};
     use crate::ident::DomainLabel;
 
     fn policy(priority: i64) -> Policy {

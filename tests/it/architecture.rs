@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module and the modules of the crate that it may import.
-const FLOORS: [(&str, &[&str]); 21] = [
+const FLOORS: [(&str, &[&str]); 22] = [
     ("ident", &[]),
     ("runtime", &[]),
     ("net", &["ident"]),
@@ -13,9 +13,10 @@ const FLOORS: [(&str, &[&str]); 21] = [
     ("store", &["ident", "runtime"]),
     ("api", &["ident"]),
     ("publish", &["paths", "alto", "net", "ident"]),
+    ("facts", &["api", "alto", "net", "ident"]),
     (
         "compile",
-        &["api", "publish", "paths", "alto", "net", "ident"],
+        &["facts", "api", "publish", "paths", "alto", "net", "ident"],
     ),
     ("render", &["publish", "ident", "runtime"]),
     (
@@ -24,14 +25,13 @@ const FLOORS: [(&str, &[&str]); 21] = [
     ),
     (
         "brake",
-        &[
-            "api", "compile", "publish", "alto", "net", "ident", "runtime",
-        ],
+        &["facts", "api", "publish", "alto", "net", "ident", "runtime"],
     ),
     (
         "ingest",
         &[
-            "brake", "api", "compile", "store", "publish", "alto", "net", "ident", "runtime",
+            "brake", "facts", "api", "compile", "store", "publish", "alto", "net", "ident",
+            "runtime",
         ],
     ),
     ("auth", &["ident", "runtime"]),
@@ -39,7 +39,7 @@ const FLOORS: [(&str, &[&str]); 21] = [
     (
         "federation",
         &[
-            "brake", "ingest", "client", "compile", "store", "api", "publish", "alto", "net",
+            "brake", "ingest", "client", "facts", "store", "api", "publish", "alto", "net",
             "ident", "runtime",
         ],
     ),
@@ -73,6 +73,7 @@ const FLOORS: [(&str, &[&str]); 21] = [
             "ingest",
             "client",
             "compile",
+            "facts",
             "auth",
             "api",
             "publish",
@@ -93,6 +94,7 @@ const FLOORS: [(&str, &[&str]); 21] = [
             "render",
             "ingest",
             "compile",
+            "facts",
             "auth",
             "publish",
             "store",

@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use altofed::compile::{
-    Compiled, Domain, Facts, MergePolicy, Merged, Policy, domain_view, merged_view,
-};
+use altofed::compile::{Compiled, Domain, MergePolicy, Merged, domain_view, merged_view};
+use altofed::facts::{Facts, Policy};
 use altofed::ident::{DomainLabel, SourceName};
 use altofed::ingest::{
     DocumentPath, FactsAtRevision, Limits, OperationKind, Reader, apply, read_operation,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::ident::{DomainLabel, Tag};
 use crate::publish::View;
 
-use crate::compile::facts::Interconnects;
+use crate::facts::Interconnects;
 
 /// What one domain states.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ use super::policy::MergePolicy;
 use super::room::{Ends, Room};
 use crate::api::conflict::MergeConflictKind;
 use crate::api::interconnect::Relationship;
-use crate::compile::facts::{Interconnect, Interconnects};
+use crate::facts::{Interconnect, Interconnects};
 
 /// The interconnects of all domains, and what they were judged by.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use crate::net::{Matrix, PidIndex, Row};
 
 use super::conflict::Conflicts;
 use crate::api::conflict::{Conflict, ConflictKind};
-use crate::compile::facts::{Facts, Policy};
+use crate::facts::{Facts, Policy};
 
 /// Joins the costs of all sources in a metric into a matrix over `pids`. A pair
 /// that two state has the cost of the stronger; what names a PID that is not

@@ -7,7 +7,7 @@ use crate::ident::{InterconnectId, SourceName};
 use super::conflict::Conflicts;
 use super::network::NetworkUnion;
 use crate::api::conflict::{Conflict, ConflictKind};
-use crate::compile::facts::{Facts, Interconnects, Policy};
+use crate::facts::{Facts, Interconnects, Policy};
 
 /// Joins the interconnects of all sources: of two under one id the stronger's
 /// is used, and one whose border is not there is left out.

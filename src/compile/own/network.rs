@@ -11,7 +11,7 @@ use crate::net::{Lpm, PidIndex};
 
 use super::conflict::Conflicts;
 use crate::api::conflict::{Conflict, ConflictKind};
-use crate::compile::facts::{Facts, Policy};
+use crate::facts::{Facts, Policy};
 
 /// The PIDs of our domain, as stated by all sources together.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ use crate::ident::{PropertyName, SourceName};
 use super::conflict::Conflicts;
 use super::network::NetworkUnion;
 use crate::api::conflict::{Conflict, ConflictKind};
-use crate::compile::facts::{Facts, Policy};
+use crate::facts::{Facts, Policy};
 
 /// Joins the properties of all sources: of two values the stronger's is used,
 /// and those of a PID that is not there are left out.

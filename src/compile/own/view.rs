@@ -17,7 +17,7 @@ use super::interconnects::union_interconnects;
 use super::network::NetworkUnion;
 use super::properties::union_properties;
 use crate::compile::completion::{DEFAULT_PID, everything};
-use crate::compile::facts::{Facts, Interconnects, Policy, SourceFacts, Stated};
+use crate::facts::{Facts, Interconnects, Policy, SourceFacts, Stated};
 
 /// Our domain, compiled.
 pub struct Compiled {

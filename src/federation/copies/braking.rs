@@ -2,7 +2,7 @@
 
 use crate::api::s2s::Manifest;
 use crate::brake::{Stated, Verdict, judge};
-use crate::compile::Interconnects;
+use crate::facts::Interconnects;
 use crate::federation::refusal::Refusal;
 use crate::federation::settings::PeerSettings;
 use crate::federation::shared::Shared;

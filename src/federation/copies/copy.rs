@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::api::s2s::{Ignored, KeyStatus, KeyTrust, Manifest};
-use crate::compile::Interconnects;
+use crate::facts::Interconnects;
 use crate::federation::manifest::Signer;
 use crate::ident::{Digest, DomainLabel, ResourceId, Tag};
 use crate::publish::View;

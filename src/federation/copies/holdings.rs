@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::api::s2s::Manifest;
-use crate::compile::Interconnects;
+use crate::facts::Interconnects;
 use crate::federation::manifest::read_kept;
 use crate::ident::Digest;
 use crate::publish::View;

@@ -12,7 +12,7 @@ use crate::alto::media;
 use crate::alto::meta::{CostMode, CostType, ReadResponse, ResourceMeta, VersionTag};
 use crate::alto::network::{self, Groups, ReadGroups};
 use crate::api::s2s::{Ignored, Manifest, ManifestResource};
-use crate::compile::Interconnects;
+use crate::facts::Interconnects;
 use crate::federation::manifest::interconnects;
 use crate::federation::refusal::Refusal;
 use crate::federation::settings::Limits;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use crate::api::s2s::Scope;
-use crate::compile::Interconnects;
+use crate::facts::Interconnects;
 use crate::federation::copies::{CopyName, Imported, SignedManifest};
 use crate::federation::manifest::{Issued, Signed, Signer, Statement, content_digest, resources};
 use crate::federation::settings::Domains;

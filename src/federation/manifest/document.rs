@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::alto::json::{Tree, read};
 use crate::api::interconnect::InterconnectDocument;
 use crate::api::s2s::{Ignored, KeyDocument, Manifest, ManifestEntry, ManifestResource, Scope};
-use crate::compile::{Interconnect, Interconnects};
+use crate::facts::{Interconnect, Interconnects};
 use crate::federation::refusal::Refusal;
 use crate::ident::{
     Digest, DomainLabel, InterconnectId, MetricName, NameError, PidName, Sha256, Tag,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::api::s2s::Manifest;
-use crate::compile::Interconnects;
+use crate::facts::Interconnects;
 use crate::federation::copies::Archive;
 use crate::federation::refusal::Refusal;
 use crate::federation::settings::Settings;

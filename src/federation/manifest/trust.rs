@@ -197,7 +197,7 @@ impl KnownKeys {
 mod tests {
     use super::*;
     use crate::api::s2s::{ManifestEntry, Scope};
-    use crate::compile::Interconnects;
+    use crate::facts::Interconnects;
     use crate::federation::manifest::document::{Reception, Statement};
     use crate::federation::testing::{at, label};
     use crate::federation::{Keyring, SigningKey};

@@ -11,7 +11,7 @@ use crate::alto::media;
 use crate::alto::patch::compact;
 use crate::api::s2s::Ignored;
 use crate::client::{Answer, Ask, Catalog, Crawl, Document, Followed, Follower, Offer, PeerClient};
-use crate::compile::Interconnects;
+use crate::facts::Interconnects;
 use crate::federation::copies::{assemble, check_costs, count};
 use crate::federation::refusal::Refusal;
 use crate::federation::{Limits, PlainInterconnect};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::api::s2s::Ignored;
-use crate::compile::{Interconnect, Interconnects};
+use crate::facts::{Interconnect, Interconnects};
 use crate::federation::PlainInterconnect;
 use crate::ident::{DomainLabel, InterconnectId, Sha256, Tag};
 use crate::publish::{Costs, NetworkMap, View};

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::api::s2s::{KeyTrust, PeerState, Scope, SpokenProtocol};
 use crate::client::PeerError;
-use crate::compile::Interconnects;
+use crate::facts::Interconnects;
 use crate::federation::copies::{Copies, Refused};
 use crate::federation::manifest::{Signed, Statement, content_digest};
 use crate::federation::testing::{at, domain_view, label, peer};

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::Serialize;
 
 use crate::alto::cost::CostTable;
 use crate::alto::network::Groups;
 use crate::alto::property::PropertyMap;
-use crate::api::interconnect::Relationship;
-use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName, SourceName, Tag};
+use crate::ident::{DomainLabel, MetricName, SourceName, Tag};
+
+use super::interconnects::Interconnects;
 
 /// All facts of our domain, by the source that states them.
 #[derive(Debug, Clone, Default)]
@@ -67,25 +67,6 @@ impl<T> Clone for Stated<T> {
     }
 }
 
-/// Links to other domains by id.
-pub type Interconnects = BTreeMap<InterconnectId, Interconnect>;
-
-/// A link from one of our border PIDs to one of another domain.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Interconnect {
-    /// Our PID.
-    pub border: PidName,
-    /// What crosses the link costs, from here to there.
-    pub costs: BTreeMap<MetricName, f64>,
-    /// Their PID.
-    pub peer_border: PidName,
-    /// The other domain.
-    pub peer_domain: DomainLabel,
-    /// What they are to us.
-    pub relationship: Relationship,
-}
-
 /// What the operator decides about facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -98,7 +79,7 @@ pub struct Policy {
 impl Facts {
     /// Each source's document, the strongest first: by priority, then by the
     /// newer revision, then by name.
-    pub(super) fn by_strength<'f, T: 'f>(
+    pub fn by_strength<'f, T: 'f>(
         &'f self,
         policy: &Policy,
         document: impl Fn(&'f SourceFacts) -> Option<&'f Stated<T>>,
@@ -120,7 +101,7 @@ impl Facts {
     }
 
     /// The metrics that some source states costs in.
-    pub(super) fn metrics(&self) -> impl Iterator<Item = &MetricName> {
+    pub fn metrics(&self) -> impl Iterator<Item = &MetricName> {
         let mut metrics: Vec<_> = self
             .sources
             .values()
