@@ -22,7 +22,7 @@
 //! Beside them are who may do what ([`auth`]), what changes too much at once ([`brake`]), the documents of our own APIs
 //! ([`api`]), the configuration ([`config`]), an ALTO client ([`client`]), and
 //! what is had of other domains' nodes by it ([`federation`]).
-//! On top are the command line ([`cli`]) and the demonstration ([`demo`]).
+//! On top is the command line ([`cli`]).
 //!
 //! Imports go down only; `tests/it/architecture.rs` holds the floors, and
 //! `docs/architecture.md` tells the story at length.
@@ -36,7 +36,6 @@ pub mod cli;
 pub mod client;
 pub mod compile;
 pub mod config;
-pub mod demo;
 pub mod facts;
 pub mod federation;
 pub mod follow;

@@ -5,11 +5,11 @@ use serde_json::json;
 use url::form_urlencoded;
 
 use crate::api::explain::Explanation;
-use crate::client::path_table;
 
 use super::Failure;
 use super::operator::NodeOptions;
 use super::output::say;
+use super::path::path_table;
 
 /// Which path is explained.
 #[derive(Debug, Args)]

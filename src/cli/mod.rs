@@ -1,11 +1,14 @@
 //! The command line.
 
 mod check;
+mod demo;
+mod difference;
 mod explain;
 mod keygen;
 mod logging;
 mod operator;
 mod output;
+mod path;
 mod peers;
 mod query;
 mod serve;
@@ -63,7 +66,7 @@ enum Command {
     Check(ConfigOptions),
     /// Start ten federated nodes with real research networks, ask them what an operator of
     /// caches would ask, and show a change of one arrive at the others.
-    Demo(crate::demo::Options),
+    Demo(demo::Options),
     /// Ask any ALTO server, starting from the URI of its directory.
     Query(query::Options),
     /// Make a key to sign manifests with.
@@ -119,7 +122,7 @@ pub fn run() -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(options) => wait(serve::run(&options)),
         Command::Check(options) => check::run(&options),
-        Command::Demo(options) => wait(async { Ok(crate::demo::run(&options).await?) }),
+        Command::Demo(options) => wait(async { Ok(demo::run(&options).await?) }),
         Command::Query(options) => wait(query::run(&options)),
         Command::Keygen(options) => keygen::run(&options),
         Command::Peers(options) => wait(peers::run(&options)),

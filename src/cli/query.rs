@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::alto::canonical::number_text;
-use crate::client::{self, Catalog, Client, Offer, Wanted};
+use crate::client::{self, Client, Directory, Resource, Wanted};
 
 use super::Failure;
 use super::operator::token;
@@ -105,19 +105,19 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
             ..client::Options::default()
         },
     )?;
-    let catalog = Catalog::read(&client, &options.url).await?;
+    let directory = Directory::read(&client, &options.url).await?;
     match &options.question {
-        Question::Directory => directory(options, &catalog)?,
-        Question::Map => map(options, &client, &catalog).await?,
-        Question::Costs { cost_type } => costs(options, &client, &catalog, cost_type).await?,
+        Question::Directory => list(options, &directory)?,
+        Question::Map => map(options, &client, &directory).await?,
+        Question::Costs { cost_type } => costs(options, &client, &directory, cost_type).await?,
         Question::Cost {
             src,
             dst,
             cost_type,
-        } => cost(options, &client, &catalog, (src, dst), cost_type).await?,
-        Question::Pid { addresses } => pid(options, &client, &catalog, addresses).await?,
+        } => cost(options, &client, &directory, (src, dst), cost_type).await?,
+        Question::Pid { addresses } => pid(options, &client, &directory, addresses).await?,
         Question::Watch(watched) => {
-            watch::run(&client, &catalog, &options.url, watched, options.json).await?;
+            watch::run(&client, &directory, &options.url, watched, options.json).await?;
         }
     }
     Ok(())
@@ -137,15 +137,15 @@ fn align_right(table: &mut Table, columns: std::ops::Range<usize>) {
     }
 }
 
-fn directory(options: &Options, catalog: &Catalog) -> Result<(), Failure> {
+fn list(options: &Options, directory: &Directory) -> Result<(), Failure> {
     if options.json {
-        let entry = |offer: &Offer| {
-            let mut entry = json!(offer.entry);
-            entry["uri"] = json!(offer.url.as_str());
-            (offer.id.clone(), entry)
+        let entry = |resource: &Resource| {
+            let mut entry = json!(resource.entry);
+            entry["uri"] = json!(resource.url.as_str());
+            (resource.id.clone(), entry)
         };
-        let resources: serde_json::Map<String, Value> = catalog.offers().map(entry).collect();
-        let default = &catalog.default_network_map;
+        let resources: serde_json::Map<String, Value> = directory.resources().map(entry).collect();
+        let default = &directory.default_network_map;
         say(json!({"default-alto-network-map": default, "resources": resources}))?;
         return Ok(());
     }
@@ -156,38 +156,38 @@ fn directory(options: &Options, catalog: &Catalog) -> Result<(), Failure> {
         "cost types, properties",
         "uri",
     ]);
-    for offer in catalog.offers() {
-        let kind = offer
+    for resource in directory.resources() {
+        let kind = resource
             .entry
             .media_type
             .trim_start_matches("application/alto-");
-        let costs = offer
+        let costs = resource
             .cost_types
             .iter()
             .map(|t| format!("{} {}", t.cost_metric, t.cost_mode));
-        let properties = offer.entry.capabilities.prop_types.iter().cloned();
+        let properties = resource.entry.capabilities.prop_types.iter().cloned();
         table.add_row([
-            offer.id.as_str(),
-            if offer.entry.accepts.is_some() {
+            resource.id.as_str(),
+            if resource.entry.accepts.is_some() {
                 "POST"
             } else {
                 "GET"
             },
             kind.trim_end_matches("+json"),
             &costs.chain(properties).collect::<Vec<_>>().join("\n"),
-            offer.url.as_str(),
+            resource.url.as_str(),
         ]);
     }
     say(table)?;
-    if let Some(default) = &catalog.default_network_map {
+    if let Some(default) = &directory.default_network_map {
         say(format_args!("The default network map is {default}."))?;
     }
     Ok(())
 }
 
-async fn map(options: &Options, client: &Client, catalog: &Catalog) -> Result<(), Failure> {
-    let offer = catalog.network_map(options.map.as_deref())?;
-    let map = client.network_map(offer).await?;
+async fn map(options: &Options, client: &Client, directory: &Directory) -> Result<(), Failure> {
+    let resource = directory.network_map(options.map.as_deref())?;
+    let map = client.network_map(resource).await?;
     let prefixes = |group: &crate::alto::network::AddressGroup| {
         group
             .prefixes()
@@ -224,11 +224,13 @@ async fn map(options: &Options, client: &Client, catalog: &Catalog) -> Result<()
 async fn costs(
     options: &Options,
     client: &Client,
-    catalog: &Catalog,
+    directory: &Directory,
     cost_type: &CostType,
 ) -> Result<(), Failure> {
-    let network = catalog.network_map(options.map.as_deref())?;
-    let map = client.cost_map(catalog, network, &cost_type.into()).await?;
+    let network = directory.network_map(options.map.as_deref())?;
+    let map = client
+        .cost_map(directory, network, &cost_type.into())
+        .await?;
     let names = |index: &crate::net::PidIndex| {
         index
             .names()
@@ -262,12 +264,12 @@ async fn costs(
 async fn cost(
     options: &Options,
     client: &Client,
-    catalog: &Catalog,
+    directory: &Directory,
     (srcs, dsts): (&[IpAddr], &[IpAddr]),
     cost_type: &CostType,
 ) -> Result<(), Failure> {
     let answer = client
-        .endpoint_costs(catalog, &cost_type.into(), srcs, dsts)
+        .endpoint_costs(directory, &cost_type.into(), srcs, dsts)
         .await?;
     if options.json {
         say(json!(answer))?;
@@ -297,11 +299,11 @@ async fn cost(
 async fn pid(
     options: &Options,
     client: &Client,
-    catalog: &Catalog,
+    directory: &Directory,
     addresses: &[IpAddr],
 ) -> Result<(), Failure> {
-    let network = catalog.network_map(options.map.as_deref())?;
-    let pids = client.pids(catalog, network, addresses).await?;
+    let network = directory.network_map(options.map.as_deref())?;
+    let pids = client.pids(directory, network, addresses).await?;
     if options.json {
         say(json!(pids))?;
         return Ok(());

@@ -8,12 +8,11 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::alto::patch::{PatchError, changes};
-use crate::client::{
-    Catalog, Client, FollowSettings, Followed, Follower, News, Update, difference_lines,
-};
+use crate::client::{Client, Directory, FollowSettings, Followed, Follower, News, Update};
 use crate::runtime::{Clock, Pool};
 
 use super::Failure;
+use super::difference::difference_lines;
 use super::output::say;
 
 /// What is watched.
@@ -40,14 +39,14 @@ fn json_text(text: &str) -> Result<Value, serde_json::Error> {
 /// Watches, and prints what changes, until it is told to end.
 pub(super) async fn run(
     client: &Client,
-    catalog: &Catalog,
-    directory: &Url,
+    directory: &Directory,
+    root: &Url,
     options: &Options,
     json: bool,
 ) -> Result<(), Failure> {
     let followed = |id: &String| {
-        let offer = catalog.get(id);
-        let posted = offer.is_some_and(|offer| offer.entry.accepts.is_some());
+        let resource = directory.get(id);
+        let posted = resource.is_some_and(|resource| resource.entry.accepts.is_some());
         Followed {
             resource_id: id.clone(),
             input: options.input.clone().filter(|_| posted),
@@ -56,9 +55,9 @@ pub(super) async fn run(
     let wanted = options.resources.iter().map(followed).collect();
     let clock = Clock::system();
     let mut follower = Follower::new(
-        client.link(clock.clone()),
+        client.connection(clock.clone()),
         Pool::new(0)?,
-        directory.clone(),
+        root.clone(),
         wanted,
         FollowSettings::default(),
     );

@@ -11,7 +11,7 @@ use crate::alto::ird::{DESCRIBED, Directory};
 use crate::alto::media;
 use crate::runtime::Elapsed;
 
-use super::link::{Call, taken};
+use super::connection::{Call, taken};
 use super::peer::PeerClient;
 use super::peer_error::PeerError;
 
@@ -29,14 +29,14 @@ impl PeerClient {
         directory: &Url,
         max_bytes: usize,
     ) -> Result<Option<Url>, PeerError> {
-        let link = self.link();
+        let connection = self.connection();
         let call = Call {
             max_bytes: Some(max_bytes),
             ..Call::new(directory, &[media::DIRECTORY])
         };
-        let limit = link.limits.total;
+        let limit = connection.limits.total;
         let exchange = async {
-            let response = link.send(&call, super::decode::ACCEPTED).await?;
+            let response = connection.send(&call, super::decode::ACCEPTED).await?;
             let place = response.url().clone();
             let links = response.headers().get_all(LINK).iter().take(MAX_LINKS);
             let mut links = links.filter_map(|value| described(value.to_str().ok()?));
@@ -44,12 +44,12 @@ impl PeerClient {
                 return Ok(place.join(&target).ok());
             }
             taken(&call, &response)?;
-            let body = link.body(response, &call).await?;
+            let body = connection.body(response, &call).await?;
             let directory: Option<Directory> = serde_json::from_slice(&body).ok();
             let told = directory.and_then(|directory| directory.meta.alto_federation);
             Ok(told.and_then(|target| place.join(&target).ok()))
         };
-        let found = link.clock.timeout(limit, exchange).await;
+        let found = connection.clock.timeout(limit, exchange).await;
         found.unwrap_or_else(|Elapsed| {
             let url = directory.to_string();
             Err(PeerError::Timeout { url, limit })

@@ -15,7 +15,7 @@ use crate::api::problem::Problem;
 use crate::ident::Hidden;
 use crate::runtime::Clock;
 
-use super::link::{Link, PeerLimits, bearer, reason};
+use super::connection::{Connection, PeerLimits, bearer, reason};
 use super::tls;
 
 /// How a client behaves.
@@ -191,8 +191,8 @@ impl Client {
 
     /// The way to the servers that this client may ask, for what is more than an
     /// answer.
-    pub fn link(&self, clock: Clock) -> Link {
-        Link {
+    pub fn connection(&self, clock: Clock) -> Connection {
+        Connection {
             http: self.http.clone(),
             origin: self.origin.clone(),
             bound: false,

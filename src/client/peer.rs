@@ -19,8 +19,8 @@ use crate::ident::Hidden;
 use crate::runtime::Clock;
 
 use super::address::AddressPolicy;
-use super::link::{
-    Call, Link, PeerLimits, Received, RedirectElsewhere, at_origin, bearer, reason, shown,
+use super::connection::{
+    Call, Connection, PeerLimits, Received, RedirectElsewhere, at_origin, bearer, reason, shown,
 };
 use super::peer_error::PeerError;
 use super::tls::{self, Identity};
@@ -90,7 +90,7 @@ pub struct Document {
 /// A client of one peer.
 #[derive(Debug, Clone)]
 pub struct PeerClient {
-    link: Link,
+    connection: Connection,
 }
 
 /// How many redirects are followed inside the peer's origin.
@@ -130,7 +130,7 @@ impl PeerClient {
             .map_err(|error| PeerError::Options(reason(&error)))?;
         let token = options.token.as_ref().map(bearer).transpose();
         Ok(Self {
-            link: Link {
+            connection: Connection {
                 http,
                 origin,
                 bound: true,
@@ -142,13 +142,13 @@ impl PeerClient {
     }
 
     /// The way to the peer, for what is more than an answer.
-    pub fn link(&self) -> Link {
-        self.link.clone()
+    pub fn connection(&self) -> Connection {
+        self.connection.clone()
     }
 
     /// The clock of its deadlines.
     pub fn clock(&self) -> &Clock {
-        self.link.clock()
+        self.connection.clock()
     }
 
     /// Whether the peer may be asked for what is at a URL.
@@ -156,7 +156,7 @@ impl PeerClient {
     /// # Errors
     /// [`PeerError::Elsewhere`].
     pub fn check_url(&self, url: &Url) -> Result<(), PeerError> {
-        self.link.check_url(url)
+        self.connection.check_url(url)
     }
 
     /// Gets a document, unless it is the one that is known.
@@ -170,7 +170,7 @@ impl PeerClient {
             max_bytes: ask.max_bytes,
             ..Call::new(ask.url, &wanted)
         };
-        Ok(match self.link.fetch(call).await? {
+        Ok(match self.connection.fetch(call).await? {
             Some(received) => Answer::Document(received.into()),
             None => Answer::NotModified,
         })
@@ -192,7 +192,7 @@ impl PeerClient {
             max_bytes: ask.max_bytes,
             ..Call::new(ask.url, &wanted)
         };
-        match self.link.fetch(call).await? {
+        match self.connection.fetch(call).await? {
             Some(received) => Ok(received.into()),
             None => Err(PeerError::Status {
                 url: shown(ask.url),

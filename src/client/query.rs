@@ -1,4 +1,4 @@
-//! The questions of RFC 7285, put to a server through its catalog.
+//! The questions of RFC 7285, put to a server through its directory.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use crate::alto::meta::{ReadResponse, ResourceMeta, StatedCostType, any_text};
 use crate::alto::network::{Groups, MEMBER as NETWORK_MAP, ReadGroups};
 use crate::ident::{TypedAddress, ValueCheck};
 
-use super::catalog::{Catalog, Offer};
+use super::directory::{Directory, Resource};
 use super::http::{Client, ClientError, sound};
 
 /// How many prefixes of a map are taken.
@@ -65,13 +65,13 @@ impl Client {
     ///
     /// # Errors
     /// There is no sound answer.
-    pub async fn network_map(&self, offer: &Offer) -> Result<NetworkMap, ClientError> {
-        let body = self.get(&offer.url, media::NETWORK_MAP).await?;
+    pub async fn network_map(&self, resource: &Resource) -> Result<NetworkMap, ClientError> {
+        let body = self.get(&resource.url, media::NETWORK_MAP).await?;
         let reader = ReadResponse {
             member: NETWORK_MAP,
             data: ReadGroups::lenient(MAX_PREFIXES),
         };
-        let (meta, groups) = sound(&offer.url, read(&body, reader))?;
+        let (meta, groups) = sound(&resource.url, read(&body, reader))?;
         Ok(NetworkMap { meta, groups })
     }
 
@@ -82,33 +82,37 @@ impl Client {
     /// There is no sound answer.
     pub async fn cost_map(
         &self,
-        catalog: &Catalog,
-        network: &Offer,
+        directory: &Directory,
+        network: &Resource,
         wanted: &Wanted,
     ) -> Result<CostMap, ClientError> {
-        let suits = |offer: &&Offer, accepts: Option<&str>| {
-            offer.entry.media_type == media::COST_MAP
-                && offer.entry.accepts.as_deref() == accepts
-                && offer.entry.uses.contains(&network.id)
-                && offer.cost_types.iter().any(|stated| wanted.is(stated))
+        let suits = |resource: &&Resource, accepts: Option<&str>| {
+            resource.entry.media_type == media::COST_MAP
+                && resource.entry.accepts.as_deref() == accepts
+                && resource.entry.uses.contains(&network.id)
+                && resource.cost_types.iter().any(|stated| wanted.is(stated))
         };
-        let full = catalog.offers().find(|offer| suits(offer, None));
+        let full = directory.resources().find(|resource| suits(resource, None));
         let filtered = || {
-            catalog
-                .offers()
-                .find(|offer| suits(offer, Some(media::COST_MAP_FILTER)))
+            directory
+                .resources()
+                .find(|resource| suits(resource, Some(media::COST_MAP_FILTER)))
         };
         let (url, body) = match (full, full.is_none().then(filtered).flatten()) {
-            (Some(offer), _) => (&offer.url, self.get(&offer.url, media::COST_MAP).await?),
-            (None, Some(offer)) => {
+            (Some(resource), _) => (
+                &resource.url,
+                self.get(&resource.url, media::COST_MAP).await?,
+            ),
+            (None, Some(resource)) => {
                 let query = json!({"cost-type": wanted.json(), "pids": {"srcs": [], "dsts": []}});
                 let sent = media::COST_MAP_FILTER;
                 (
-                    &offer.url,
-                    self.post(&offer.url, sent, &query, media::COST_MAP).await?,
+                    &resource.url,
+                    self.post(&resource.url, sent, &query, media::COST_MAP)
+                        .await?,
                 )
             }
-            (None, None) => return Err(not_offered(catalog, "cost map", wanted)),
+            (None, None) => return Err(not_offered(directory, "cost map", wanted)),
         };
         let reader = ReadResponse {
             member: COST_MAP,
@@ -129,34 +133,35 @@ impl Client {
     /// There is no sound answer.
     pub async fn endpoint_costs(
         &self,
-        catalog: &Catalog,
+        directory: &Directory,
         wanted: &Wanted,
         srcs: &[IpAddr],
         dsts: &[IpAddr],
     ) -> Result<EndpointCosts, ClientError> {
-        let suits = |offer: &&Offer| {
-            offer.entry.media_type == media::ENDPOINT_COSTS
-                && offer.cost_types.iter().any(|stated| wanted.is(stated))
+        let suits = |resource: &&Resource| {
+            resource.entry.media_type == media::ENDPOINT_COSTS
+                && resource.cost_types.iter().any(|stated| wanted.is(stated))
         };
-        let offer = catalog
-            .offers()
+        let resource = directory
+            .resources()
             .filter(suits)
-            .min_by_key(|offer| offer.id.contains(':'));
-        let offer = offer.ok_or_else(|| not_offered(catalog, "endpoint cost service", wanted))?;
+            .min_by_key(|resource| resource.id.contains(':'));
+        let resource =
+            resource.ok_or_else(|| not_offered(directory, "endpoint cost service", wanted))?;
         let query = json!({
             "cost-type": wanted.json(),
             "endpoints": {"srcs": typed(srcs), "dsts": typed(dsts)},
         });
         let sent = media::ENDPOINT_COST_PARAMS;
         let body = self
-            .post(&offer.url, sent, &query, media::ENDPOINT_COSTS)
+            .post(&resource.url, sent, &query, media::ENDPOINT_COSTS)
             .await?;
         let name = |_: &mut Walk<'_>, key: &str| Some(key.to_owned());
         let reader = ReadResponse {
             member: COSTS_MEMBER,
             data: MapOf::new(name, || MapOf::new(name, || crate::alto::json::Number)),
         };
-        Ok(sound(&offer.url, read(&body, reader))?.1)
+        Ok(sound(&resource.url, read(&body, reader))?.1)
     }
 
     /// Asks for the PID of each endpoint in a network map.
@@ -165,26 +170,27 @@ impl Client {
     /// There is no sound answer.
     pub async fn pids(
         &self,
-        catalog: &Catalog,
-        network: &Offer,
+        directory: &Directory,
+        network: &Resource,
         endpoints: &[IpAddr],
     ) -> Result<BTreeMap<String, Option<String>>, ClientError> {
         let property = format!("{}.pid", network.id);
-        let suits = |offer: &&Offer| offer.entry.capabilities.prop_types.contains(&property);
-        let offer = catalog.offers().find(suits).ok_or_else(|| {
+        let suits =
+            |resource: &&Resource| resource.entry.capabilities.prop_types.contains(&property);
+        let resource = directory.resources().find(suits).ok_or_else(|| {
             ClientError::NotOffered(format!("the server has no endpoint property {property}"))
         })?;
         let query = json!({"properties": [property], "endpoints": typed(endpoints)});
         let sent = media::ENDPOINT_PROPERTY_PARAMS;
         let body = self
-            .post(&offer.url, sent, &query, media::ENDPOINT_PROPERTIES)
+            .post(&resource.url, sent, &query, media::ENDPOINT_PROPERTIES)
             .await?;
         let name = |_: &mut Walk<'_>, key: &str| Some(key.to_owned());
         let reader = ReadResponse {
             member: PROPERTIES_MEMBER,
             data: MapOf::new(name, || MapOf::new(name, any_text)),
         };
-        let (_, answered) = sound(&offer.url, read(&body, reader))?;
+        let (_, answered) = sound(&resource.url, read(&body, reader))?;
         let pid = |(endpoint, mut set): (String, BTreeMap<String, _>)| {
             (
                 endpoint,
@@ -202,8 +208,10 @@ fn typed(addresses: &[IpAddr]) -> Vec<String> {
         .collect()
 }
 
-fn not_offered(catalog: &Catalog, what: &str, wanted: &Wanted) -> ClientError {
-    let types = catalog.offers().flat_map(|offer| &offer.cost_types);
+fn not_offered(directory: &Directory, what: &str, wanted: &Wanted) -> ClientError {
+    let types = directory
+        .resources()
+        .flat_map(|resource| &resource.cost_types);
     let mut names: Vec<String> = types
         .map(|t| format!("{} {}", t.cost_metric, t.cost_mode))
         .collect();

@@ -9,7 +9,7 @@ use url::Url;
 use crate::alto::media;
 use crate::alto::update::{ControlUpdate, UpdateStreamParams, is_substream_id};
 
-use super::link::{Call, Incoming, Link, shown};
+use super::connection::{Call, Connection, Incoming, shown};
 use super::peer_error::PeerError;
 use super::sse::{EventReader, EventTooLarge, ServerEvent};
 
@@ -23,7 +23,7 @@ pub trait Room: Send + Sync + std::fmt::Debug {
 #[derive(Debug)]
 pub struct UpdateStream {
     room: Option<Box<dyn Room>>,
-    link: Link,
+    connection: Connection,
     incoming: Incoming,
     reader: EventReader,
     waiting: VecDeque<ServerEvent>,
@@ -95,7 +95,7 @@ impl UpdateStream {
     /// # Errors
     /// The server has no such stream.
     pub async fn open(
-        link: &Link,
+        connection: &Connection,
         url: &Url,
         params: &UpdateStreamParams,
     ) -> Result<Self, StreamError> {
@@ -105,9 +105,9 @@ impl UpdateStream {
         };
         Ok(Self {
             room: None,
-            incoming: link.open(call).await?,
-            reader: EventReader::new(link.max_bytes()),
-            link: link.clone(),
+            incoming: connection.open(call).await?,
+            reader: EventReader::new(connection.max_bytes()),
+            connection: connection.clone(),
             waiting: VecDeque::new(),
             control: None,
             begun: false,
@@ -168,7 +168,7 @@ impl UpdateStream {
             sent: Some((media::UPDATE_STREAM_PARAMS, text(params))),
             ..Call::new(url, &[])
         };
-        Ok(self.link.tell(call).await?)
+        Ok(self.connection.tell(call).await?)
     }
 
     fn take(&mut self, event: ServerEvent) -> Result<StreamEvent, StreamError> {

@@ -20,8 +20,8 @@ use crate::runtime::Pool;
 use crate::store::BlobReader;
 
 use super::copies::{Archive, DomainCopy, Imports, Restoring};
+use super::import_error::ImportError;
 use super::manifest::{Issued, IssuedManifests};
-use super::refusal::Refusal;
 use super::settings::{PeerSettings, Settings};
 
 /// The representation that a digest names.
@@ -288,7 +288,7 @@ impl Export {
         digest: &Digest,
         archive: &Archive,
         pool: &Pool,
-    ) -> Result<Option<Blob>, Refusal> {
+    ) -> Result<Option<Blob>, ImportError> {
         let passed = self.passed(caller);
         if passed.contains(&self.settings.own.domain)
             && let Some(blob) = self.own_blob(digest)

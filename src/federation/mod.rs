@@ -17,10 +17,10 @@
 
 mod copies;
 mod export;
+mod import_error;
 mod manifest;
 mod peer;
 pub mod plain;
-mod refusal;
 mod service;
 mod settings;
 mod shared;
@@ -32,11 +32,11 @@ mod tests;
 
 pub use copies::{Amount, DomainCopy, Imported, Imports, Restoring, SignedManifest};
 pub use export::{Blob, Passed};
+pub use import_error::ImportError;
 pub use manifest::{
     InvalidKey, Issued, IssuedManifests, KeyError, KeySettings, Keyring, OldKey, OwnDomain,
     PublicKey, Signer, SigningKey, VALID_FOR,
 };
-pub use refusal::Refusal;
 pub use service::{Federation, Incomplete, StartError};
 pub use settings::{
     Domains, ExportSettings, ImportSettings, Limits, OwnSettings, PeerSettings, PlainInterconnect,

@@ -15,11 +15,11 @@ use crate::publish::Snapshot;
 use crate::runtime::{Clock, DateWatch, Gate, Pool, PoolError, Task};
 use crate::store::{Store, StoreError};
 
-use super::copies::{Archive, Copies, Facts, Imports, Restoring, restore};
+use super::copies::{Archive, Copies, Imports, Kept, Restoring, restore};
 use super::export::{Blob, Exports, Passed};
+use super::import_error::ImportError;
 use super::manifest::{IssuedManifests, KeyError, Keyring, Marks, OwnDomain, Publisher};
 use super::peer::{Nudge, Pending, supervise};
-use super::refusal::Refusal;
 use super::settings::{PeerSettings, Settings};
 use super::shared::{Nudges, Shared, Trust};
 
@@ -83,7 +83,7 @@ impl Federation {
         let keys = pool.run(move || Keyring::load(&files)).await??;
         let (archive, facts) = Archive::open(store).await?;
         let archive = Arc::new(archive);
-        let Facts {
+        let Kept {
             serial,
             marks: kept_marks,
             keys: known,
@@ -231,7 +231,7 @@ impl Federation {
         &self,
         caller: Option<&DomainLabel>,
         digest: &Digest,
-    ) -> Result<Option<Blob>, Refusal> {
+    ) -> Result<Option<Blob>, ImportError> {
         let (archive, pool) = (&self.shared.archive, &self.shared.pool);
         let export = self.exports.now();
         export.blob(caller, digest, archive, pool).await

@@ -11,9 +11,9 @@ use crate::runtime::{Clock, Pool};
 use crate::store::StoreError;
 
 use super::copies::{Archive, Copies, DomainCopy};
+use super::import_error::ImportError;
 use super::manifest::{KnownKeys, Mark, MarkName, Marks, PublicKey, Received, Signer, Via, Worth};
 use super::peer::{Nudge, Pending};
-use super::refusal::Refusal;
 use super::settings::Settings;
 
 /// How many keys are remembered for each peer beyond two for each domain that it
@@ -91,7 +91,11 @@ impl Shared {
 
     /// Who signed a manifest, if it is new and somebody who may. What is
     /// learned from it is on disk before anything is made of it.
-    pub(super) async fn admit(&self, via: Via<'_>, received: &Received) -> Result<Signer, Refusal> {
+    pub(super) async fn admit(
+        &self,
+        via: Via<'_>,
+        received: &Received,
+    ) -> Result<Signer, ImportError> {
         let settings = self.settings();
         let domain = &received.manifest.domain;
         let now = self.clock.wall();
@@ -260,7 +264,7 @@ impl Shared {
         settings: &Settings,
         by: &DomainLabel,
         domain: &DomainLabel,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ImportError> {
         let peer = settings.peers.get(by);
         let passed = peer.map_or(0, |peer| peer.import.max_domains);
         let share = passed.saturating_mul(2).saturating_add(SHARE);

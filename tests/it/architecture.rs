@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module and the modules of the crate that it may import.
-const FLOORS: [(&str, &[&str]); 22] = [
+const FLOORS: [(&str, &[&str]); 21] = [
     ("ident", &[]),
     ("runtime", &[]),
     ("net", &["ident"]),
@@ -103,16 +103,9 @@ const FLOORS: [(&str, &[&str]); 22] = [
         ],
     ),
     (
-        "demo",
-        &[
-            "node", "config", "client", "api", "publish", "alto", "net", "ident", "runtime",
-        ],
-    ),
-    (
         "cli",
         &[
             "node",
-            "demo",
             "config",
             "federation",
             "client",
@@ -120,6 +113,7 @@ const FLOORS: [(&str, &[&str]); 22] = [
             "api",
             "brake",
             "compile",
+            "publish",
             "store",
             "alto",
             "net",

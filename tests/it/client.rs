@@ -6,7 +6,7 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
-use altofed::client::{Catalog, Client, ClientError, Options, Wanted};
+use altofed::client::{Client, ClientError, Directory, Options, Wanted};
 use altofed::runtime::Task;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -72,8 +72,8 @@ impl Server {
         Client::new(&self.url, &Options::default()).expect("a client")
     }
 
-    async fn catalog(&self) -> Result<Catalog, ClientError> {
-        Catalog::read(&self.client(), &self.url).await
+    async fn directory(&self) -> Result<Directory, ClientError> {
+        Directory::read(&self.client(), &self.url).await
     }
 
     fn asked(&self) -> Vec<Got> {
@@ -177,9 +177,9 @@ async fn uris_are_resolved_against_the_uri_of_their_directory() {
             (path, network_map(json!({"a": {"ipv4": ["10.0.0.0/8"]}}))),
         ])
         .await;
-        let catalog = server.catalog().await.expect("a catalog");
-        let offer = catalog.network_map(None).expect("the default");
-        let map = server.client().network_map(offer).await.expect(uri);
+        let directory = server.directory().await.expect("a directory");
+        let resource = directory.network_map(None).expect("the default");
+        let map = server.client().network_map(resource).await.expect(uri);
         assert_eq!(map.groups.len(), 1);
     }
     // And a directory that moved is at the place it moved to.
@@ -197,10 +197,14 @@ async fn uris_are_resolved_against_the_uri_of_their_directory() {
         ("/new/place/map", network_map(json!({}))),
     ])
     .await;
-    let catalog = server.catalog().await.expect("a catalog");
-    let offer = catalog.network_map(None).expect("the default");
-    assert_eq!(offer.url.path(), "/new/place/map");
-    server.client().network_map(offer).await.expect("the map");
+    let directory = server.directory().await.expect("a directory");
+    let resource = directory.network_map(None).expect("the default");
+    assert_eq!(resource.url.path(), "/new/place/map");
+    server
+        .client()
+        .network_map(resource)
+        .await
+        .expect("the map");
 }
 
 #[tokio::test]
@@ -220,14 +224,14 @@ async fn delegated_directories_are_read_once_each_also_in_a_loop() {
         ("/alto/inner/directory", reply(DIRECTORY, &inner)),
     ])
     .await;
-    let catalog = server.catalog().await.expect("a catalog");
+    let directory = server.directory().await.expect("a directory");
     assert_eq!(server.asked().len(), 2, "{:?}", server.asked());
     assert_eq!(
-        catalog.default_network_map.as_deref(),
+        directory.default_network_map.as_deref(),
         Some("m"),
         "the root's"
     );
-    let hops = catalog.get("hops").expect("delegated");
+    let hops = directory.get("hops").expect("delegated");
     assert_eq!(hops.url.path(), "/alto/inner/hops");
     assert_eq!(hops.cost_types.len(), 1);
     assert_eq!(hops.cost_types[0].cost_metric, "hopcount");
@@ -268,11 +272,14 @@ async fn what_is_not_known_is_ignored_and_what_is_kept_is_kept() {
         ("/alto/costs", reply(COST_MAP, &costs)),
     ])
     .await;
-    let (client, catalog) = (server.client(), server.catalog().await.expect("a catalog"));
-    assert_eq!(catalog.offers().count(), 4);
+    let (client, directory) = (
+        server.client(),
+        server.directory().await.expect("a directory"),
+    );
+    assert_eq!(directory.resources().count(), 4);
     // No default is named; there is but one map.
-    let offer = catalog.network_map(None).expect("the only one");
-    let map = client.network_map(offer).await.expect("a map");
+    let resource = directory.network_map(None).expect("the only one");
+    let map = client.network_map(resource).await.expect("a map");
     let names: Vec<&str> = map.groups.keys().map(|pid| pid.as_str()).collect();
     assert_eq!(
         names,
@@ -280,7 +287,7 @@ async fn what_is_not_known_is_ignored_and_what_is_kept_is_kept() {
         "a PID without a known address is a PID"
     );
     let costs = client
-        .cost_map(&catalog, offer, &wanted())
+        .cost_map(&directory, resource, &wanted())
         .await
         .expect("costs");
     assert_eq!(costs.costs.get("elsewhere", "a"), Some(0.001));
@@ -301,9 +308,12 @@ async fn legal_json_in_any_spelling_is_read() {
         ("/alto/costs", Reply { body: costs.into(), ..reply(COST_MAP, &json!({})) }),
     ])
     .await;
-    let (client, catalog) = (server.client(), server.catalog().await.expect("a catalog"));
-    let offer = catalog.network_map(None).expect("the default");
-    let map = client.network_map(offer).await.expect("a map");
+    let (client, directory) = (
+        server.client(),
+        server.directory().await.expect("a directory"),
+    );
+    let resource = directory.network_map(None).expect("the default");
+    let map = client.network_map(resource).await.expect("a map");
     let group = map.groups.values().next().expect("one");
     assert_eq!(
         group
@@ -313,7 +323,7 @@ async fn legal_json_in_any_spelling_is_read() {
         ["2001:db8::/32"]
     );
     let costs = client
-        .cost_map(&catalog, offer, &wanted())
+        .cost_map(&directory, resource, &wanted())
         .await
         .expect("costs");
     assert_eq!(
@@ -346,7 +356,7 @@ async fn coded_bodies_are_decoded_within_the_limit() {
         ("/alto/cut", coded("gzip", vec![0x1f, 0x8b, 8, 0])),
     ])
     .await;
-    let catalog = server.catalog().await.expect("a catalog");
+    let directory = server.directory().await.expect("a directory");
     let small = Options {
         max_bytes: 100_000,
         ..Options::default()
@@ -354,17 +364,17 @@ async fn coded_bodies_are_decoded_within_the_limit() {
     let client = Client::new(&server.url, &small).expect("a client");
     for id in ["m", "z"] {
         let map = client
-            .network_map(catalog.get(id).expect("there"))
+            .network_map(directory.get(id).expect("there"))
             .await
             .expect(id);
         assert_eq!(map.groups.len(), 1);
     }
-    let bomb = client.network_map(catalog.get("b").expect("there")).await;
+    let bomb = client.network_map(directory.get("b").expect("there")).await;
     assert!(matches!(
         bomb,
         Err(ClientError::TooLarge { limit: 100_000, .. })
     ));
-    let cut = client.network_map(catalog.get("t").expect("there")).await;
+    let cut = client.network_map(directory.get("t").expect("there")).await;
     assert!(matches!(cut, Err(ClientError::Transport { .. })));
 }
 
@@ -384,11 +394,11 @@ async fn a_response_of_another_type_is_refused_by_name() {
         ("/alto/untyped", untyped),
     ])
     .await;
-    let catalog = server.catalog().await.expect("a catalog");
+    let directory = server.directory().await.expect("a directory");
     for (id, type_found) in [("m", "text/html"), ("d", DIRECTORY), ("u", "")] {
         let refused = server
             .client()
-            .network_map(catalog.get(id).expect("there"))
+            .network_map(directory.get(id).expect("there"))
             .await;
         match refused.err() {
             Some(ClientError::MediaType { found, wanted, .. }) => {
@@ -422,11 +432,11 @@ async fn an_alto_error_is_told_with_all_it_says_and_other_errors_by_their_status
         ("/alto/page", page),
     ])
     .await;
-    let catalog = server.catalog().await.expect("a catalog");
+    let directory = server.directory().await.expect("a directory");
     let told = async |id: &str| {
         server
             .client()
-            .network_map(catalog.get(id).expect("there"))
+            .network_map(directory.get(id).expect("there"))
             .await
             .err()
             .expect("an error")
@@ -469,9 +479,12 @@ async fn a_body_that_breaks_its_types_rules_is_refused_with_the_place() {
         ("/alto/bare", reply(COST_MAP, &json!({"cost-map": {}}))),
     ])
     .await;
-    let (client, catalog) = (server.client(), server.catalog().await.expect("a catalog"));
+    let (client, directory) = (
+        server.client(),
+        server.directory().await.expect("a directory"),
+    );
     let map = client
-        .network_map(catalog.get("m").expect("there"))
+        .network_map(directory.get("m").expect("there"))
         .await
         .err()
         .expect("host bits");
@@ -483,9 +496,9 @@ async fn a_body_that_breaks_its_types_rules_is_refused_with_the_place() {
         ("cut", "JSON"),
         ("bare", "/meta"),
     ] {
-        let network = catalog.get(id).expect("there");
+        let network = directory.get(id).expect("there");
         let refused = client
-            .cost_map(&catalog, network, &wanted())
+            .cost_map(&directory, network, &wanted())
             .await
             .err()
             .expect(id);
@@ -517,20 +530,23 @@ async fn queries_are_posted_with_their_type_to_what_offers_them() {
         ("/alto/pids", reply(ENDPOINT_PROPERTIES, &json!({"meta": meta, "endpoint-properties": {"ipv4:192.0.2.7": {"m.pid": "a"}, "ipv4:192.0.2.8": {}}}))),
     ])
     .await;
-    let (client, catalog) = (server.client(), server.catalog().await.expect("a catalog"));
-    let network = catalog.network_map(None).expect("the default");
+    let (client, directory) = (
+        server.client(),
+        server.directory().await.expect("a directory"),
+    );
+    let network = directory.network_map(None).expect("the default");
     let costs = client
-        .cost_map(&catalog, network, &wanted())
+        .cost_map(&directory, network, &wanted())
         .await
         .expect("costs");
     assert_eq!(costs.costs.get("a", "b"), Some(2.0));
     let costs = client
-        .endpoint_costs(&catalog, &wanted(), &[], &[ip("2001:db8::1")])
+        .endpoint_costs(&directory, &wanted(), &[], &[ip("2001:db8::1")])
         .await
         .expect("costs");
     assert_eq!(costs["ipv4:192.0.2.7"]["ipv6:2001:DB8:0::1"], 3.0);
     let pids = client
-        .pids(&catalog, network, &[ip("192.0.2.7"), ip("192.0.2.8")])
+        .pids(&directory, network, &[ip("192.0.2.7"), ip("192.0.2.8")])
         .await
         .expect("PIDs");
     assert_eq!(
@@ -545,7 +561,7 @@ async fn queries_are_posted_with_their_type_to_what_offers_them() {
         mode: "numerical".into(),
     };
     let refused = client
-        .endpoint_costs(&catalog, &none, &[], &[ip("192.0.2.7")])
+        .endpoint_costs(&directory, &none, &[], &[ip("192.0.2.7")])
         .await;
     assert!(matches!(refused, Err(ClientError::NotOffered(_))));
 
@@ -608,18 +624,18 @@ async fn a_token_goes_to_the_origin_of_the_directory_and_nowhere_else() {
         ..Options::default()
     };
     let client = Client::new(&server.url, &options).expect("a client");
-    let catalog = Catalog::read(&client, &server.url)
+    let directory = Directory::read(&client, &server.url)
         .await
-        .expect("a catalog");
+        .expect("a directory");
     client
-        .network_map(catalog.get("m").expect("there"))
+        .network_map(directory.get("m").expect("there"))
         .await
         .expect("a map");
     client
-        .network_map(catalog.get("o").expect("there"))
+        .network_map(directory.get("o").expect("there"))
         .await
         .expect("a map");
-    let redirected = client.network_map(catalog.get("r").expect("there")).await;
+    let redirected = client.network_map(directory.get("r").expect("there")).await;
     assert!(matches!(redirected, Err(ClientError::Transport { .. })));
     assert!(
         server
@@ -648,7 +664,7 @@ async fn redirects_in_a_circle_end() {
     ])
     .await;
     assert!(matches!(
-        server.catalog().await,
+        server.directory().await,
         Err(ClientError::Transport { .. })
     ));
     assert!(server.asked().len() < 10);
@@ -659,8 +675,8 @@ async fn the_client_and_the_node_understand_each_other() {
     let node = metro().await;
     let root = Url::parse(&format!("{}/directory", node.url)).expect("a URL");
     let client = Client::new(&root, &Options::default()).expect("a client");
-    let catalog = Catalog::read(&client, &root).await.expect("a catalog");
-    let network = catalog.network_map(Some(MAP_ID)).expect("ours");
+    let directory = Directory::read(&client, &root).await.expect("a directory");
+    let network = directory.network_map(Some(MAP_ID)).expect("ours");
     assert_eq!(
         client
             .network_map(network)
@@ -671,17 +687,22 @@ async fn the_client_and_the_node_understand_each_other() {
         4
     );
     let costs = client
-        .cost_map(&catalog, network, &wanted())
+        .cost_map(&directory, network, &wanted())
         .await
         .expect("costs");
     assert_eq!(costs.costs.get("core", "lab"), Some(9.0));
     let answer = client
-        .endpoint_costs(&catalog, &wanted(), &[ip("10.99.0.1")], &[ip("10.20.1.1")])
+        .endpoint_costs(
+            &directory,
+            &wanted(),
+            &[ip("10.99.0.1")],
+            &[ip("10.20.1.1")],
+        )
         .await
         .expect("costs");
     assert_eq!(answer["ipv4:10.99.0.1"]["ipv4:10.20.1.1"], 4.0);
     let pids = client
-        .pids(&catalog, network, &[ip("2001:db8:30::1")])
+        .pids(&directory, network, &[ip("2001:db8:30::1")])
         .await
         .expect("PIDs");
     assert_eq!(pids["ipv6:2001:db8:30::1"].as_deref(), Some("lab"));

@@ -9,11 +9,11 @@ use url::Url;
 use super::board::Board;
 use super::error::FollowError;
 use super::news::{Followed, How, Mode, News};
-use super::plan::Plan;
+use super::offered::Offered;
 use super::version::{Kind, Piece, Version};
 use crate::client::Room;
-use crate::client::catalog::Catalog;
-use crate::client::link::Link;
+use crate::client::connection::Connection;
+use crate::client::directory::Directory;
 use crate::runtime::{Moment, Pool, Sleep, Task};
 
 /// How following is done.
@@ -66,13 +66,13 @@ impl Follower {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn new(
-        link: Link,
+        connection: Connection,
         pool: Pool,
         directory: Url,
         wanted: Vec<Followed>,
         settings: FollowSettings,
     ) -> Self {
-        Self::within(link, pool, directory, wanted, settings, None)
+        Self::within(connection, pool, directory, wanted, settings, None)
     }
 
     /// The same within bounds.
@@ -80,7 +80,7 @@ impl Follower {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn within(
-        link: Link,
+        connection: Connection,
         pool: Pool,
         directory: Url,
         wanted: Vec<Followed>,
@@ -90,7 +90,7 @@ impl Follower {
         let (tell, news) = mpsc::channel(WAITING);
         let board = Board::new(wanted.iter().map(|wanted| wanted.resource_id.clone()));
         let driver = Driver {
-            link,
+            connection,
             pool,
             directory,
             wanted,
@@ -109,11 +109,16 @@ impl Follower {
         }
     }
 
-    /// Whether a server whose directory, with those it delegates to, is this one
-    /// offers to push these resources, by an update stream or TIPS.
-    pub fn is_pushed(link: &Link, directory: &Url, catalog: &Catalog, wanted: &[Followed]) -> bool {
-        let plan = Plan::of(catalog, link, directory, wanted);
-        plan.is_ok_and(|plan| plan.stream.is_some() || plan.tips.is_some())
+    /// Whether the server with this directory, whose root is at `root`, offers to push
+    /// these resources, by an update stream or TIPS.
+    pub fn is_pushed(
+        connection: &Connection,
+        root: &Url,
+        directory: &Directory,
+        wanted: &[Followed],
+    ) -> bool {
+        let offered = Offered::of(directory, connection, root, wanted);
+        offered.is_ok_and(|offered| offered.stream.is_some() || offered.tips.is_some())
     }
 
     /// The next news. Nothing is lost when the future is dropped.
@@ -133,7 +138,7 @@ pub(super) type End = Result<Never, FollowError>;
 
 /// The task behind a follower.
 pub(super) struct Driver {
-    pub(super) link: Link,
+    pub(super) connection: Connection,
     pub(super) pool: Pool,
     directory: Url,
     pub(super) wanted: Vec<Followed>,
@@ -176,7 +181,7 @@ impl Driver {
     async fn run(mut self) {
         let mut failures = 0;
         loop {
-            let begun = self.link.clock().now();
+            let begun = self.connection.clock().now();
             let (mode, error) = self.follow().await;
             if error.is_final() {
                 // Nobody who listens is nobody who misses it.
@@ -186,7 +191,7 @@ impl Driver {
             if let Some(mode) = mode.filter(|&mode| mode != Mode::Poll) {
                 self.judge(mode, &error);
             }
-            if self.link.clock().now().since(begun) >= SETTLED {
+            if self.connection.clock().now().since(begun) >= SETTLED {
                 failures = 0;
             }
             let gone_on = mode.is_some_and(|mode| self.given_up.contains(&mode));
@@ -203,7 +208,7 @@ impl Driver {
                 again_in,
             };
             self.news(news).await;
-            self.link.clock().sleep(again_in).await;
+            self.connection.clock().sleep(again_in).await;
         }
     }
 
@@ -221,42 +226,43 @@ impl Driver {
 
     /// Follows in the best way there is, until that ends.
     async fn follow(&mut self) -> (Option<Mode>, FollowError) {
-        let plan = match Plan::read(&self.link, &self.directory, &self.wanted).await {
-            Ok(plan) => plan,
+        let offered = match Offered::read(&self.connection, &self.directory, &self.wanted).await {
+            Ok(offered) => offered,
             Err(error) => return (None, error),
         };
-        for ((index, bases), offer) in plan
+        for ((index, bases), resource) in offered
             .bases(&self.wanted)
             .into_iter()
             .enumerate()
-            .zip(&plan.offers)
+            .zip(&offered.resources)
         {
             if let Some(place) = self.board.place_mut(index) {
                 place.bases = bases;
-                place.media_type = offer.entry.media_type.clone();
+                place.media_type = resource.entry.media_type.clone();
             }
         }
         self.apart_since = None;
         loop {
             let open = |mode| !self.given_up.contains(&mode);
-            let stream = plan.stream.as_ref().filter(|_| open(Mode::Stream));
-            let tips = plan.tips.as_ref().filter(|_| open(Mode::Tips));
-            let clock = self.link.clock().clone();
+            let stream = offered.stream.as_ref().filter(|_| open(Mode::Stream));
+            let tips = offered.tips.as_ref().filter(|_| open(Mode::Tips));
+            let clock = self.connection.clock().clone();
             let reconsider = match self.given_up.is_empty() {
                 true => None,
                 false => Some(clock.sleep(RECONSIDER)),
             };
             let (mode, end) = match (stream, tips) {
-                (Some(offer), _) => (
+                (Some(resource), _) => (
                     Mode::Stream,
-                    until(reconsider, self.stream(&plan, offer)).await,
+                    until(reconsider, self.stream(&offered, resource)).await,
                 ),
-                (None, Some(offer)) => {
-                    (Mode::Tips, until(reconsider, self.tips(&plan, offer)).await)
-                }
+                (None, Some(resource)) => (
+                    Mode::Tips,
+                    until(reconsider, self.tips(&offered, resource)).await,
+                ),
                 (None, None) => match self.settings.interval {
                     Some(interval) => {
-                        let end = until(reconsider, self.poll(&plan, interval)).await;
+                        let end = until(reconsider, self.poll(&offered, interval)).await;
                         (Mode::Poll, end)
                     }
                     None => return (None, FollowError::NotPushed),
@@ -308,7 +314,7 @@ impl Driver {
         let kind = Kind {
             resource_id: place.resource_id.clone(),
             media_type: place.media_type.clone(),
-            max_bytes: self.link.max_bytes(),
+            max_bytes: self.connection.max_bytes(),
         };
         let base = place.latest.take();
         let size = base.as_ref().map_or(0, |base| base.body.len()) + piece.data.len();
@@ -334,7 +340,7 @@ impl Driver {
         }
         self.apart_since = match (self.board.has_apart(), self.apart_since) {
             (false, _) => None,
-            (true, since) => Some(since.unwrap_or_else(|| self.link.clock().now())),
+            (true, since) => Some(since.unwrap_or_else(|| self.connection.clock().now())),
         };
         Ok(())
     }
@@ -342,7 +348,7 @@ impl Driver {
     /// When what does not fit together has not for too long.
     pub(super) fn patience(&self) -> Option<Sleep> {
         self.apart_since
-            .map(|since| self.link.clock().sleep_until(since + APART))
+            .map(|since| self.connection.clock().sleep_until(since + APART))
     }
 
     /// What to do then: have what depends on others anew (RFC 8895 §9.2).

@@ -11,7 +11,7 @@ mod board;
 mod error;
 mod follower;
 mod news;
-mod plan;
+mod offered;
 mod poll;
 mod stream;
 mod tips;

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use super::follower::{Driver, End};
 use super::news::{Mode, News};
-use super::plan::Plan;
+use super::offered::Offered;
 use super::version::Piece;
-use crate::client::link::Call;
+use crate::client::connection::Call;
 
 /// When those are asked again that do not fit together: one changed between them.
 const SOON: Duration = Duration::from_secs(1);
 
 impl Driver {
     /// Asks for each resource in turn, bases before what depends on them.
-    pub(super) async fn poll(&mut self, plan: &Plan, interval: Duration) -> End {
-        let mut etags: Vec<Option<String>> = vec![None; plan.offers.len()];
+    pub(super) async fn poll(&mut self, offered: &Offered, interval: Duration) -> End {
+        let mut etags: Vec<Option<String>> = vec![None; offered.resources.len()];
         let mut begun = false;
         let is_base = |index: &usize| {
             self.board
@@ -22,11 +22,12 @@ impl Driver {
                 .is_some_and(|place| place.bases.is_empty())
         };
         let (mut order, dependents): (Vec<usize>, Vec<usize>) =
-            (0..plan.offers.len()).partition(is_base);
+            (0..offered.resources.len()).partition(is_base);
         order.extend(dependents);
         loop {
             for &index in &order {
-                let (Some(offer), Some(etag)) = (plan.offers.get(index), etags.get_mut(index))
+                let (Some(resource), Some(etag)) =
+                    (offered.resources.get(index), etags.get_mut(index))
                 else {
                     continue;
                 };
@@ -34,15 +35,15 @@ impl Driver {
                     .wanted
                     .get(index)
                     .and_then(|wanted| wanted.input.as_ref());
-                let wanted = [offer.entry.media_type.as_str()];
+                let wanted = [resource.entry.media_type.as_str()];
                 let call = Call {
                     sent: input
-                        .zip(offer.entry.accepts.as_deref())
+                        .zip(resource.entry.accepts.as_deref())
                         .map(|(input, accepts)| (accepts, input.to_string())),
                     known: etag.as_deref().filter(|_| input.is_none()),
-                    ..Call::new(&offer.url, &wanted)
+                    ..Call::new(&resource.url, &wanted)
                 };
-                let received = self.link.fetch(call).await?;
+                let received = self.connection.fetch(call).await?;
                 if !std::mem::replace(&mut begun, true) {
                     self.news(News::Following(Mode::Poll)).await;
                 }
@@ -59,7 +60,7 @@ impl Driver {
                 true => SOON.min(interval),
                 false => interval,
             };
-            self.link.clock().sleep(wait).await;
+            self.connection.clock().sleep(wait).await;
         }
     }
 }

@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use super::error::FollowError;
 use super::follower::{Driver, End, sleep};
 use super::news::{Mode, News};
-use super::plan::{Plan, applies_all};
+use super::offered::{Offered, applies_all};
 use super::version::Piece;
 use crate::alto::update::{AddUpdate, ControlUpdate, Input, UpdateStreamParams};
-use crate::client::catalog::Offer;
+use crate::client::directory::Resource;
 use crate::client::{DataEvent, StreamEvent, UpdateStream};
 
 impl Driver {
     /// Follows all resources on one stream; a resource's index is its substream's
     /// id.
-    pub(super) async fn stream(&mut self, plan: &Plan, service: &Offer) -> End {
+    pub(super) async fn stream(&mut self, offered: &Offered, service: &Resource) -> End {
         let mut add = BTreeMap::new();
-        for (index, offer) in plan.offers.iter().enumerate() {
+        for (index, resource) in offered.resources.iter().enumerate() {
             let tag = self.tag(index);
             if tag.is_none() {
                 self.forget(index);
@@ -26,15 +26,15 @@ impl Driver {
                 .get(index)
                 .and_then(|wanted| wanted.input.as_ref().map(Input::from));
             let update = AddUpdate {
-                resource_id: offer.id.clone(),
+                resource_id: resource.id.clone(),
                 tag,
-                incremental_changes: applies_all(service, &offer.id),
+                incremental_changes: applies_all(service, &resource.id),
                 input,
             };
             add.insert(index.to_string(), update);
         }
         let params = UpdateStreamParams { add, remove: None };
-        let mut stream = UpdateStream::open(&self.link, &service.url, &params).await?;
+        let mut stream = UpdateStream::open(&self.connection, &service.url, &params).await?;
         if let Some(bounds) = &self.bounds {
             stream = stream.within(bounds.rooms.room());
         }

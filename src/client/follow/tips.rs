@@ -9,14 +9,14 @@ use url::Url;
 use super::error::FollowError;
 use super::follower::{Driver, End, sleep, wait};
 use super::news::{Mode, News};
-use super::plan::Plan;
+use super::offered::Offered;
 use super::version::Piece;
 use crate::alto::media;
 use crate::alto::tips::{Edge, TipsParams, TipsView};
 use crate::alto::update::Input;
 use crate::client::PeerError;
-use crate::client::catalog::Offer;
-use crate::client::link::{Call, Link, shown};
+use crate::client::connection::{Call, Connection, shown};
+use crate::client::directory::Resource;
 use crate::runtime::Task;
 
 /// How long an edge that does not exist yet is waited for; then it is asked for
@@ -39,10 +39,10 @@ enum Step {
 
 impl Driver {
     /// Follows each resource on a view of its own.
-    pub(super) async fn tips(&mut self, plan: &Plan, service: &Offer) -> End {
+    pub(super) async fn tips(&mut self, offered: &Offered, service: &Resource) -> End {
         let (tell, mut steps) = mpsc::channel(1);
         let mut views = Vec::new();
-        for (index, offer) in plan.offers.iter().enumerate() {
+        for (index, resource) in offered.resources.iter().enumerate() {
             let tag = self.tag(index);
             if tag.is_none() {
                 self.forget(index);
@@ -52,14 +52,14 @@ impl Driver {
                 .get(index)
                 .and_then(|wanted| wanted.input.as_ref().map(Input::from));
             let view = View {
-                link: self.link.clone(),
+                connection: self.connection.clone(),
                 service: service.url.clone(),
                 params: TipsParams {
-                    resource_id: offer.id.clone(),
+                    resource_id: resource.id.clone(),
                     tag,
                     input,
                 },
-                media_type: offer.entry.media_type.clone(),
+                media_type: resource.entry.media_type.clone(),
                 index,
                 tell: tell.clone(),
             };
@@ -97,7 +97,7 @@ type Tell = mpsc::Sender<(usize, Result<Step, FollowError>)>;
 
 /// The view of one resource.
 struct View {
-    link: Link,
+    connection: Connection,
     service: Url,
     params: TipsParams,
     media_type: String,
@@ -142,7 +142,7 @@ impl View {
             max_bytes: Some(MAX_VIEW_BYTES),
             ..Call::new(&self.service, &[media::TIPS])
         };
-        let Some(received) = self.link.fetch(call).await? else {
+        let Some(received) = self.connection.fetch(call).await? else {
             return Err(self.malformed("the answer to opening a view is empty"));
         };
         let view: TipsView = serde_json::from_slice(&received.body)
@@ -180,7 +180,7 @@ impl View {
                 patience: Some(LONG_POLL),
                 ..Call::new(&url, &wanted)
             };
-            let error = match self.link.fetch(call).await {
+            let error = match self.connection.fetch(call).await {
                 Ok(Some(received)) => {
                     return Ok(Piece {
                         media_type: received.media_type,
@@ -208,7 +208,7 @@ impl View {
                 _ => return Err(error.into()),
             }
             let pause = wait(tries, &error.into());
-            self.link.clock().sleep(pause).await;
+            self.connection.clock().sleep(pause).await;
         }
     }
 

@@ -42,11 +42,11 @@ const HELD: Table = Table::new("federation-held");
 pub struct Archive {
     store: Store,
     blobs: Blobs,
-    kept: Mutex<Kept>,
+    copies: Mutex<CopyRows>,
 }
 
 /// What is kept of copies.
-struct Kept {
+struct CopyRows {
     rows: BTreeMap<CopyName, CopyRow>,
     /// The copies of which a change is held.
     held: BTreeSet<CopyName>,
@@ -79,9 +79,9 @@ pub struct PeerRow {
     pub protocol: SpokenProtocol,
 }
 
-/// All facts that were kept.
+/// What was kept of an earlier run, besides copies.
 #[derive(Debug, Default)]
-pub struct Facts {
+pub struct Kept {
     /// The serial of our last manifest, 0 before the first.
     pub serial: u64,
     /// The newest manifest seen under each key.
@@ -109,28 +109,28 @@ pub struct KeptCopy {
 }
 
 impl Archive {
-    /// What the store has, and the facts in it. What cannot be read is passed
+    /// What the store has, and what is kept in it. What cannot be read is passed
     /// over with a warning: peers have it, or it is learned again.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn open(store: &Store) -> Result<(Self, Facts), StoreError> {
-        let mut facts = Facts::default();
+    pub async fn open(store: &Store) -> Result<(Self, Kept), StoreError> {
+        let mut kept = Kept::default();
         for (_, serial) in rows::<u64>(store, OWN).await? {
-            facts.serial = facts.serial.max(serial);
+            kept.serial = kept.serial.max(serial);
         }
         for (name, mark) in rows(store, SERIALS).await? {
             if let Some((domain, kid)) = name.split_once('/')
                 && let Ok(domain) = DomainLabel::new(domain)
             {
-                facts.marks.push(((domain, kid.to_owned()), mark));
+                kept.marks.push(((domain, kid.to_owned()), mark));
             }
         }
         for (name, keys) in rows::<KeySet>(store, KEYS).await? {
             match labels(&name) {
-                (Some(domain), None) => facts.keys.entry(domain).or_default().direct = keys,
+                (Some(domain), None) => kept.keys.entry(domain).or_default().direct = keys,
                 (Some(domain), Some(peer)) => {
-                    let known = facts.keys.entry(domain).or_default();
+                    let known = kept.keys.entry(domain).or_default();
                     known.vouched.insert(peer, keys);
                 }
                 _ => {}
@@ -138,7 +138,7 @@ impl Archive {
         }
         for (name, peer) in rows(store, PEERS).await? {
             if let Ok(label) = DomainLabel::new(&name) {
-                facts.peers.insert(label, peer);
+                kept.peers.insert(label, peer);
             }
         }
         let mut copies = BTreeMap::new();
@@ -149,20 +149,20 @@ impl Archive {
         }
         for (name, row) in rows::<HeldRow>(store, HELD).await? {
             if let (Some(sender), Some(domain)) = labels(&name) {
-                facts.held.insert(CopyName { sender, domain }, row);
+                kept.held.insert(CopyName { sender, domain }, row);
             }
         }
         let archive = Self {
             blobs: store.blobs().clone(),
             store: store.clone(),
-            kept: Mutex::new(Kept {
+            copies: Mutex::new(CopyRows {
                 rows: copies,
-                held: facts.held.keys().cloned().collect(),
+                held: kept.held.keys().cloned().collect(),
                 holdings: None,
                 loose: Vec::new(),
             }),
         };
-        Ok((archive, facts))
+        Ok((archive, kept))
     }
 
     /// What a peer passed last, as far as it is wanted. A copy whose manifest is gone is dropped.
@@ -176,7 +176,7 @@ impl Archive {
     ) -> Result<Vec<KeptCopy>, StoreError> {
         let mut kept = Vec::new();
         let is_wanted = |name: &CopyName| name.sender == *sender && is_wanted(name);
-        for (name, row) in &self.kept.lock().await.rows {
+        for (name, row) in &self.copies.lock().await.rows {
             let Some(newest) = row.manifests.first().filter(|_| is_wanted(name)) else {
                 continue;
             };
@@ -295,13 +295,13 @@ impl Archive {
         bodies: impl IntoIterator<Item = Bytes>,
     ) -> Result<(), StoreError> {
         // Held until the row is there: what no row names is swept away.
-        let mut kept = self.kept.lock().await;
-        let Kept {
+        let mut copies = self.copies.lock().await;
+        let CopyRows {
             rows,
             holdings,
             loose,
             ..
-        } = &mut *kept;
+        } = &mut *copies;
         let holdings = self.read(rows, holdings).await?;
         for body in bodies {
             loose.push(self.blobs.put(body).await?);
@@ -341,13 +341,13 @@ impl Archive {
         has: impl Fn(&CopyName) -> bool,
         has_held: impl Fn(&CopyName) -> bool,
     ) -> Result<(), StoreError> {
-        let mut kept = self.kept.lock().await;
-        let Kept {
+        let mut copies = self.copies.lock().await;
+        let CopyRows {
             rows,
             held,
             holdings,
             loose,
-        } = &mut *kept;
+        } = &mut *copies;
         // Asked for each when it is dropped: it may have been taken again meanwhile.
         for name in held.iter().cloned().collect::<Vec<_>>() {
             if !has_held(&name) {
@@ -388,8 +388,8 @@ impl Archive {
 
     /// The copies that are kept, and what each takes: nothing where that is not known.
     pub async fn takes(&self) -> BTreeMap<CopyName, Amount> {
-        let kept = self.kept.lock().await;
-        let rows = kept.rows.iter();
+        let copies = self.copies.lock().await;
+        let rows = copies.rows.iter();
         rows.map(|(name, row)| (name.clone(), row.takes)).collect()
     }
 
@@ -398,10 +398,10 @@ impl Archive {
     /// # Errors
     /// The store failed.
     pub async fn keep_held(&self, name: &CopyName, row: &HeldRow) -> Result<(), StoreError> {
-        let mut kept = self.kept.lock().await;
+        let mut copies = self.copies.lock().await;
         let row = Some(json(row));
         self.store.put(vec![(HELD, name.key(), row)]).await?;
-        kept.held.insert(name.clone());
+        copies.held.insert(name.clone());
         Ok(())
     }
 
@@ -410,10 +410,10 @@ impl Archive {
     /// # Errors
     /// The store failed.
     pub async fn drop_held(&self, name: &CopyName) -> Result<(), StoreError> {
-        let mut kept = self.kept.lock().await;
-        if kept.held.contains(name) {
+        let mut copies = self.copies.lock().await;
+        if copies.held.contains(name) {
             self.store.put(vec![(HELD, name.key(), None)]).await?;
-            kept.held.remove(name);
+            copies.held.remove(name);
         }
         Ok(())
     }
@@ -440,8 +440,8 @@ impl Archive {
     /// # Errors
     /// The store cannot be read.
     pub async fn named(&self, digest: &Digest) -> Result<Vec<(CopyName, String)>, StoreError> {
-        let mut kept = self.kept.lock().await;
-        let Kept { rows, holdings, .. } = &mut *kept;
+        let mut copies = self.copies.lock().await;
+        let CopyRows { rows, holdings, .. } = &mut *copies;
         let holdings = self.read(rows, holdings).await?;
         Ok(holdings.holders(digest))
     }
@@ -556,8 +556,8 @@ mod tests {
     #[tokio::test]
     async fn facts_are_as_they_were_after_a_restart() {
         let (_directory, store) = small_store();
-        let (archive, facts) = Archive::open(&store).await.expect("opened");
-        assert_eq!(facts.serial, 0);
+        let (archive, kept) = Archive::open(&store).await.expect("opened");
+        assert_eq!(kept.serial, 0);
         archive.keep_serial(9).await.expect("kept");
         let mark = Mark {
             highest: Highest {
@@ -588,15 +588,15 @@ mod tests {
             .await
             .expect("kept");
 
-        let (archive, facts) = Archive::open(&store).await.expect("opened");
-        assert_eq!(facts.serial, 9);
-        assert_eq!(facts.marks, [(name.clone(), mark)]);
+        let (archive, kept) = Archive::open(&store).await.expect("opened");
+        assert_eq!(kept.serial, 9);
+        assert_eq!(kept.marks, [(name.clone(), mark)]);
         archive.drop_marks(&[name]).await.expect("dropped");
-        assert_eq!(facts.keys[&c], keys);
-        assert_eq!(facts.peers[&label("isp-b")], peer);
+        assert_eq!(kept.keys[&c], keys);
+        assert_eq!(kept.peers[&label("isp-b")], peer);
         archive.keep_keys(&c, &keys, &none).await.expect("kept");
-        let (_, facts) = Archive::open(&store).await.expect("opened");
-        assert!(facts.keys.is_empty() && facts.marks.is_empty());
+        let (_, kept) = Archive::open(&store).await.expect("opened");
+        assert!(kept.keys.is_empty() && kept.marks.is_empty());
     }
 
     #[tokio::test]
@@ -674,10 +674,10 @@ mod tests {
         // Written by somebody who went no further, and by somebody who did.
         let left = archive.blobs.put("left".into()).await.expect("put");
         let kept = Digest::of(b"1");
-        archive.kept.lock().await.loose = vec![left, kept];
+        archive.copies.lock().await.loose = vec![left, kept];
         archive.retain(|_| true, |_| true).await.expect("swept");
         assert_eq!(archive.blob(&left).await.expect("read"), None);
         assert!(archive.blob(&kept).await.expect("read").is_some());
-        assert!(archive.kept.lock().await.loose.is_empty());
+        assert!(archive.copies.lock().await.loose.is_empty());
     }
 }

@@ -3,7 +3,7 @@
 use crate::api::s2s::Manifest;
 use crate::brake::{Stated, Verdict, judge};
 use crate::facts::Interconnects;
-use crate::federation::refusal::Refusal;
+use crate::federation::import_error::ImportError;
 use crate::federation::settings::PeerSettings;
 use crate::federation::shared::Shared;
 use crate::ident::{DomainLabel, Tag};
@@ -28,7 +28,7 @@ impl Shared {
         &self,
         peer: &PeerSettings,
         copy: &DomainCopy,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<Outcome, ImportError> {
         let Some(before) = self.copies.before(copy) else {
             return Ok(Outcome::Taken);
         };
@@ -105,7 +105,7 @@ impl Shared {
         peer: &PeerSettings,
         manifest: &Manifest,
         content: &Tag,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<bool, ImportError> {
         let (sender, domain) = (&peer.domain, &manifest.domain);
         let before = self.copies.compared(sender, domain);
         let Some((mut held, grounds)) =
@@ -135,7 +135,7 @@ impl Shared {
         &self,
         peer: &DomainLabel,
         domain: &DomainLabel,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ImportError> {
         if self.copies.release(peer, domain) {
             let name = CopyName {
                 sender: peer.clone(),

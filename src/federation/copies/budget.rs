@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::federation::refusal::Refusal;
+use crate::federation::import_error::ImportError;
 use crate::ident::DomainLabel;
 
 use super::amount::Amount;
@@ -55,9 +55,9 @@ impl Over {
     }
 }
 
-impl From<Over> for Refusal {
+impl From<Over> for ImportError {
     fn from(over: Over) -> Self {
-        Refusal::Full(over.to_string())
+        ImportError::Full(over.to_string())
     }
 }
 
@@ -262,7 +262,7 @@ mod tests {
         let passes: Vec<Pass> = vec![((2, 2), (6, 1)), ((3, 3), (6, 1)), ((2, 1), (1, 1))];
         let claims = Claims::of(&passes);
         let found = over(claims.iter(), |_| amount((10, 10)), amount((10, 99)));
-        let refusal = Refusal::from(found[0].1);
+        let refusal = ImportError::from(found[0].1);
         assert_eq!(
             claims.names(found.into_iter().map(|(claim, _)| claim)),
             [(3, 3)]

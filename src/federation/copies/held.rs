@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::difference::Difference;
 use crate::api::s2s::HeldStatus;
 use crate::brake::{Gravity, Held, Hold, Thresholds};
-use crate::federation::refusal::Refusal;
+use crate::federation::import_error::ImportError;
 use crate::ident::{DomainLabel, Tag};
 use crate::runtime::Moment;
 
@@ -132,13 +132,13 @@ impl HeldChange {
         domain: &DomainLabel,
         thresholds: &Thresholds,
         hold: Hold,
-    ) -> Refusal {
+    ) -> ImportError {
         let excess = self.held.difference.excess(thresholds);
         let (end, accept) = match hold {
             Hold::For(_) => ("its time is over (hold)", "take it now by"),
             Hold::Forever => ("you accept it", "do so by"),
         };
-        Refusal::Change(format!(
+        ImportError::Change(format!(
             "{excess}; what was good before stays in use until {end}; {accept} `altofed peer \
              {domain} --accept`"
         ))

@@ -13,8 +13,8 @@ use crate::alto::meta::{CostMode, CostType, ReadResponse, ResourceMeta, VersionT
 use crate::alto::network::{self, Groups, ReadGroups};
 use crate::api::s2s::{Ignored, Manifest, ManifestResource};
 use crate::facts::Interconnects;
+use crate::federation::import_error::ImportError;
 use crate::federation::manifest::interconnects;
-use crate::federation::refusal::Refusal;
 use crate::federation::settings::Limits;
 use crate::ident::{Digest, DomainLabel, MetricName, PidName, ResourceId};
 use crate::net::{Lpm, Matrix, PidIndex};
@@ -51,7 +51,7 @@ impl<'m> Parts<'m> {
     /// # Errors
     /// There is no network map; a resource is another domain's, stands twice or
     /// is too large; there are too many.
-    pub fn of(manifest: &'m Manifest, limits: &Limits) -> Result<Self, Refusal> {
+    pub fn of(manifest: &'m Manifest, limits: &Limits) -> Result<Self, ImportError> {
         let prefix = format!("{}:", manifest.domain);
         let mut network = None;
         let mut costs = BTreeMap::new();
@@ -60,7 +60,7 @@ impl<'m> Parts<'m> {
             let id = resource.resource_id.as_str();
             let Some(path) = id.strip_prefix(&prefix) else {
                 let text = format!("the manifest of {} has {id}", manifest.domain);
-                return Err(Refusal::Content(text));
+                return Err(ImportError::Content(text));
             };
             let twice = match (path, resource.media_type.as_str()) {
                 ("networkmap", media::NETWORK_MAP) => network.replace(resource).is_some(),
@@ -79,25 +79,26 @@ impl<'m> Parts<'m> {
                 }
             };
             if twice {
-                return Err(Refusal::Content(format!("the manifest has {id} twice")));
+                return Err(ImportError::Content(format!("the manifest has {id} twice")));
             }
         }
         let links = manifest.interconnects.len();
         if links > limits.max_interconnects {
-            return Err(Refusal::Limit(format!(
+            return Err(ImportError::Limit(format!(
                 "the domain has {links} interconnects; at most {} are taken (max_interconnects)",
                 limits.max_interconnects
             )));
         }
         if costs.len() > limits.max_metrics {
-            return Err(Refusal::Limit(format!(
+            return Err(ImportError::Limit(format!(
                 "the domain has costs in {} metrics; at most {} are taken (max_metrics)",
                 costs.len(),
                 limits.max_metrics
             )));
         }
-        let network = network
-            .ok_or_else(|| Refusal::Content(format!("the manifest has no {prefix}networkmap")))?;
+        let network = network.ok_or_else(|| {
+            ImportError::Content(format!("the manifest has no {prefix}networkmap"))
+        })?;
         let parts = Self {
             network,
             costs,
@@ -106,7 +107,7 @@ impl<'m> Parts<'m> {
         let bytes = parts.resources().map(|resource| resource.length);
         let bytes = bytes.fold(0, u64::saturating_add);
         match bytes > limits.max_bytes as u64 {
-            true => Err(Refusal::Limit(format!(
+            true => Err(ImportError::Limit(format!(
                 "the maps of the domain have {bytes} bytes; at most {} are taken (max_bytes)",
                 limits.max_bytes
             ))),
@@ -169,7 +170,7 @@ pub fn import(
     former: Option<Former<'_>>,
     limits: &Limits,
     received: Timestamp,
-) -> Result<Import, Refusal> {
+) -> Result<Import, ImportError> {
     let parts = Parts::of(manifest, limits)?;
     let domain = &manifest.domain;
     let kept = former.filter(|former| former.has(parts.network));
@@ -245,20 +246,20 @@ pub(in crate::federation) fn count(costs: &Costs) -> usize {
 pub fn check_costs<'c>(
     costs: impl Iterator<Item = &'c Costs>,
     limits: &Limits,
-) -> Result<(), Refusal> {
+) -> Result<(), ImportError> {
     let (mut bytes, mut cells) = (0_u64, 0);
     for costs in costs {
         bytes += costs.bytes() as u64;
         cells += count(costs);
     }
     if cells > limits.max_cells {
-        return Err(Refusal::Limit(format!(
+        return Err(ImportError::Limit(format!(
             "the domain has {cells} costs; at most {} are taken (max_cells)",
             limits.max_cells
         )));
     }
     if bytes > limits.max_memory {
-        return Err(Refusal::Limit(format!(
+        return Err(ImportError::Limit(format!(
             "the costs of the domain take {bytes} bytes of memory; at most {} are taken \
              (max_memory)",
             limits.max_memory
@@ -294,9 +295,9 @@ pub fn assemble(
 ///
 /// # Errors
 /// There are too many, or a prefix stands twice.
-pub fn network_of(groups: Groups, limits: &Limits) -> Result<NetworkMap, Refusal> {
+pub fn network_of(groups: Groups, limits: &Limits) -> Result<NetworkMap, ImportError> {
     if groups.len() > limits.max_pids {
-        return Err(Refusal::Limit(format!(
+        return Err(ImportError::Limit(format!(
             "the network map has {} PIDs; at most {} are taken (max_pids)",
             groups.len(),
             limits.max_pids
@@ -304,7 +305,7 @@ pub fn network_of(groups: Groups, limits: &Limits) -> Result<NetworkMap, Refusal
     }
     let count: usize = groups.values().map(|group| group.len()).sum();
     if count > limits.max_prefixes {
-        return Err(Refusal::Limit(format!(
+        return Err(ImportError::Limit(format!(
             "the network map has {count} prefixes; at most {} are taken (max_prefixes)",
             limits.max_prefixes
         )));
@@ -312,7 +313,7 @@ pub fn network_of(groups: Groups, limits: &Limits) -> Result<NetworkMap, Refusal
     let prefixes = (0..)
         .zip(groups.values())
         .flat_map(|(place, group)| group.prefixes().map(move |prefix| (prefix, place)));
-    let lpm = Lpm::build(prefixes).map_err(|twice| Refusal::Content(twice.to_string()))?;
+    let lpm = Lpm::build(prefixes).map_err(|twice| ImportError::Content(twice.to_string()))?;
     let lookup = Lookup {
         lpm: Arc::new(lpm),
         ..Lookup::default()
@@ -329,19 +330,19 @@ pub fn network_of(groups: Groups, limits: &Limits) -> Result<NetworkMap, Refusal
 ///
 /// # Errors
 /// It has a PID that the domain has not.
-pub fn square(what: &str, table: &CostTable, pids: &PidIndex) -> Result<Costs, Refusal> {
+pub fn square(what: &str, table: &CostTable, pids: &PidIndex) -> Result<Costs, ImportError> {
     if *table.srcs == *pids && *table.dsts == *pids {
         return Ok(Costs::Dense(table.cells.clone()));
     }
     let place = |name: &PidName| {
         pids.get(name.as_str()).ok_or_else(|| {
-            Refusal::Content(format!(
+            ImportError::Content(format!(
                 "{what} has costs of {name}, which is no PID of the network map"
             ))
         })
     };
     let columns = table.dsts.names().iter().map(|dst| place(dst).map(Some));
-    let columns = columns.collect::<Result<Vec<_>, Refusal>>()?;
+    let columns = columns.collect::<Result<Vec<_>, ImportError>>()?;
     let mut matrix = Matrix::new(pids.len(), pids.len());
     for (src, costs) in table.rows() {
         let costs = match *table.dsts == *pids {
@@ -358,7 +359,7 @@ fn read_network(
     resource: &ManifestResource,
     body: &Bytes,
     limits: &Limits,
-) -> Result<NetworkMap, Refusal> {
+) -> Result<NetworkMap, ImportError> {
     let reader = ReadGroups {
         max_name: domain.max_pid_len(),
         max_pids: limits.max_pids,
@@ -371,7 +372,7 @@ fn read_network(
         .filter(|vtag| vtag.resource_id == resource.resource_id && vtag.tag == resource.tag);
     if stated.is_none() {
         let text = "the network map has another version tag than the manifest says";
-        return Err(Refusal::Content(text.to_owned()));
+        return Err(ImportError::Content(text.to_owned()));
     }
     network_of(groups, limits)
 }
@@ -383,7 +384,7 @@ fn read_costs(
     body: &Bytes,
     network: &VersionTag,
     limits: &Limits,
-) -> Result<CostTable, Refusal> {
+) -> Result<CostTable, ImportError> {
     let reader = ReadCosts {
         check: metric.check(),
         max_name: domain.max_pid_len(),
@@ -394,13 +395,13 @@ fn read_costs(
     let id = &resource.resource_id;
     let cost_type = CostType::new(metric, CostMode::Numerical);
     if meta.cost_type.is_none_or(|stated| cost_type != stated) {
-        return Err(Refusal::Content(format!(
+        return Err(ImportError::Content(format!(
             "{id} does not have the numerical costs in {metric} that its id promises"
         )));
     }
     match meta.dependent_vtags.contains(network) {
         true => Ok(table),
-        false => Err(Refusal::Content(format!(
+        false => Err(ImportError::Content(format!(
             "{id} is not of the network map that the manifest names"
         ))),
     }
@@ -412,23 +413,23 @@ fn response<'de, R: Read<'de>>(
     body: &'de Bytes,
     member: &'static str,
     data: R,
-) -> Result<(ResourceMeta, R::Output), Refusal> {
+) -> Result<(ResourceMeta, R::Output), ImportError> {
     let reader = ReadResponse { member, data };
-    read(body, reader).map_err(|faults| Refusal::unsound(resource.resource_id.as_str(), &faults))
+    read(body, reader)
+        .map_err(|faults| ImportError::unsound(resource.resource_id.as_str(), &faults))
 }
 
 /// The representation of a resource, if it is what the manifest says.
 fn body<'b>(
     bodies: &'b BTreeMap<Digest, Bytes>,
     resource: &ManifestResource,
-) -> Result<&'b Bytes, Refusal> {
+) -> Result<&'b Bytes, ImportError> {
     let right = |body: &&Bytes| {
         body.len() as u64 == resource.length && Digest::of(body) == resource.sha_256
     };
-    bodies
-        .get(&resource.sha_256)
-        .filter(right)
-        .ok_or_else(|| Refusal::Digest(format!("{} is not there as signed", resource.resource_id)))
+    bodies.get(&resource.sha_256).filter(right).ok_or_else(|| {
+        ImportError::Digest(format!("{} is not there as signed", resource.resource_id))
+    })
 }
 
 /// The resources that we write otherwise than the manifest says. Ours have

@@ -22,7 +22,7 @@ mod restore;
 mod table;
 
 pub use amount::Amount;
-pub(super) use archive::{Archive, Facts, PeerRow};
+pub(super) use archive::{Archive, Kept, PeerRow};
 pub(super) use braking::Outcome;
 pub(super) use copy::CopyName;
 pub use copy::{DomainCopy, Imported, Imports, SignedManifest};

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::api::s2s::Reason;
-use crate::federation::refusal::{Lasts, Refusal};
+use crate::federation::import_error::{ImportError, Lasts};
 use crate::ident::{Digest, DomainLabel};
 
 /// What the last attempt came to.
@@ -38,9 +38,9 @@ pub(in crate::federation) struct Refused {
 const MAX_PATH: usize = 16;
 
 impl Failure {
-    pub(in crate::federation) fn of(refusal: &Refusal) -> Self {
+    pub(in crate::federation) fn of(refusal: &ImportError) -> Self {
         let kind = match refusal {
-            Refusal::Held(_) | Refusal::Change(_) => FailureKind::Held,
+            ImportError::Held(_) | ImportError::Change(_) => FailureKind::Held,
             refusal if refusal.is_absence() => FailureKind::Away,
             _ => FailureKind::Wrong,
         };
@@ -53,7 +53,7 @@ impl Failure {
 
 impl Refused {
     pub(in crate::federation) fn of(
-        refusal: &Refusal,
+        refusal: &ImportError,
         path: &[DomainLabel],
         entry: Option<Digest>,
     ) -> Self {
@@ -85,11 +85,11 @@ mod tests {
 
     #[test]
     fn what_the_clock_refuses_is_refused_until_the_clock_says_otherwise() {
-        let ahead = Refusal::Clock {
+        let ahead = ImportError::Clock {
             text: String::new(),
             until: at(1),
         };
-        let over = Refusal::Expired {
+        let over = ImportError::Expired {
             text: String::new(),
             since: at(1),
         };
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn what_a_peer_writes_is_cut() {
         let path: Vec<DomainLabel> = (0..1_000).map(|n| label(&format!("isp-{n}"))).collect();
-        let long = Refusal::Form("é".repeat(100_000));
+        let long = ImportError::Form("é".repeat(100_000));
         let refused = Refused::of(&long, &path, None);
         assert_eq!(refused.path, path[..MAX_PATH]);
         assert!(refused.failure.reason.detail.len() < 2_100);
@@ -114,14 +114,15 @@ mod tests {
     #[test]
     fn what_may_be_mended_without_another_manifest_is_looked_at_again() {
         let one = Digest::of(b"1");
-        let holds = |refusal: &Refusal| Refused::of(refusal, &[], Some(one)).covers(&one, at(0));
+        let holds =
+            |refusal: &ImportError| Refused::of(refusal, &[], Some(one)).covers(&one, at(0));
         let text = || "why".to_owned();
-        assert!(holds(&Refusal::Path(text())) && holds(&Refusal::Key(text())));
-        assert!(holds(&Refusal::Limit(text())) && holds(&Refusal::Content(text())));
-        assert!(holds(&Refusal::Full(text())), "until there is room");
-        assert!(!holds(&Refusal::Digest(text())) && !holds(&Refusal::Lagging(text())));
-        assert!(!holds(&Refusal::Defect(text())) && !holds(&Refusal::Peer(text())));
-        let nothing = Refused::of(&Refusal::Content(text()), &[], None);
+        assert!(holds(&ImportError::Path(text())) && holds(&ImportError::Key(text())));
+        assert!(holds(&ImportError::Limit(text())) && holds(&ImportError::Content(text())));
+        assert!(holds(&ImportError::Full(text())), "until there is room");
+        assert!(!holds(&ImportError::Digest(text())) && !holds(&ImportError::Lagging(text())));
+        assert!(!holds(&ImportError::Defect(text())) && !holds(&ImportError::Peer(text())));
+        let nothing = Refused::of(&ImportError::Content(text()), &[], None);
         assert!(!nothing.covers(&one, at(0)));
     }
 }

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::api::s2s::{Manifest, ManifestEntry};
+use crate::federation::import_error::ImportError;
 use crate::federation::manifest::{Reception, Via, read_kept};
 use crate::federation::peer::signed_copy;
 use crate::federation::plain;
-use crate::federation::refusal::Refusal;
 use crate::federation::settings::{PeerSettings, Settings};
 use crate::federation::shared::Shared;
 use crate::ident::{Digest, DomainLabel};
@@ -117,7 +117,10 @@ pub(in crate::federation) async fn restore(
 
 /// What of the configured peers is over a budget by now: of all together, since which it is must
 /// not depend on who is restored first.
-fn beyond(kept: &BTreeMap<CopyName, Amount>, settings: &Settings) -> BTreeMap<CopyName, Refusal> {
+fn beyond(
+    kept: &BTreeMap<CopyName, Amount>,
+    settings: &Settings,
+) -> BTreeMap<CopyName, ImportError> {
     let is_read = |(name, _): &(&CopyName, _)| settings.peers.contains_key(&name.sender);
     let claims = kept.iter().filter(is_read).map(|(name, takes)| Claim {
         sender: &name.sender,
@@ -144,9 +147,9 @@ async fn signed(
     peer: &PeerSettings,
     kept: KeptCopy,
     received_at: Timestamp,
-) -> Result<DomainCopy, Refusal> {
+) -> Result<DomainCopy, ImportError> {
     let text = String::from_utf8(kept.manifest.to_vec())
-        .map_err(|error| Refusal::Form(error.to_string()))?;
+        .map_err(|error| ImportError::Form(error.to_string()))?;
     let manifest = read_kept(&kept.manifest).ok_or_else(unreadable)?;
     let settings = shared.settings();
     let domain = manifest.domain.clone();
@@ -187,9 +190,9 @@ async fn unsigned(
     peer: &PeerSettings,
     kept: KeptCopy,
     received_at: Timestamp,
-) -> Result<DomainCopy, Refusal> {
+) -> Result<DomainCopy, ImportError> {
     if shared.must_be_signed(&peer.domain).await {
-        return Err(Refusal::Key("the domain has to be signed".to_owned()));
+        return Err(ImportError::Key("the domain has to be signed".to_owned()));
     }
     let manifest = read_kept(&kept.manifest).ok_or_else(unreadable)?;
     let domain = manifest.domain.clone();
@@ -222,7 +225,7 @@ async fn imported(
     peer: &PeerSettings,
     manifest: Manifest,
     received_at: Timestamp,
-) -> Result<Import, Refusal> {
+) -> Result<Import, ImportError> {
     let limits = peer.import.limits();
     let parts = Parts::of(&manifest, &limits)?;
     let mut bodies: BTreeMap<Digest, Bytes> = BTreeMap::new();
@@ -236,6 +239,6 @@ async fn imported(
     made.await?
 }
 
-fn unreadable() -> Refusal {
-    Refusal::Form("the kept manifest cannot be read".to_owned())
+fn unreadable() -> ImportError {
+    ImportError::Form("the kept manifest cannot be read".to_owned())
 }

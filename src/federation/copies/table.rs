@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::api::s2s::{PeerState, SpokenProtocol};
 use crate::brake::References;
-use crate::federation::refusal::{Refusal, Rejections};
+use crate::federation::import_error::{ImportError, Rejections};
 use crate::federation::settings::{PeerSettings, Settings};
 use crate::ident::DomainLabel;
 use crate::runtime::{Clock, Moment};
@@ -147,7 +147,7 @@ impl Copies {
     pub(in crate::federation) fn failed(
         &self,
         peer: &DomainLabel,
-        refusal: &Refusal,
+        refusal: &ImportError,
     ) -> (u32, bool) {
         self.rejections.count(refusal);
         let failed = self.change_peer(peer, |peer| {
@@ -170,7 +170,11 @@ impl Copies {
     }
 
     /// What a peer pushed was more than may be; none once something of it was taken.
-    pub(in crate::federation) fn push_failed(&self, peer: &DomainLabel, refusal: Option<&Refusal>) {
+    pub(in crate::federation) fn push_failed(
+        &self,
+        peer: &DomainLabel,
+        refusal: Option<&ImportError>,
+    ) {
         let failure = refusal.map(Failure::of);
         if let Some(refusal) = refusal {
             self.rejections.count(refusal);

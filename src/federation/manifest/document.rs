@@ -10,7 +10,7 @@ use crate::alto::json::{Tree, read};
 use crate::api::interconnect::InterconnectDocument;
 use crate::api::s2s::{Ignored, KeyDocument, Manifest, ManifestEntry, ManifestResource, Scope};
 use crate::facts::{Interconnect, Interconnects};
-use crate::federation::refusal::Refusal;
+use crate::federation::import_error::ImportError;
 use crate::ident::{
     Digest, DomainLabel, InterconnectId, MetricName, NameError, PidName, Sha256, Tag,
 };
@@ -129,23 +129,23 @@ impl Reception<'_> {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn read(&self, entry: &ManifestEntry) -> Result<Received, Refusal> {
+    pub fn read(&self, entry: &ManifestEntry) -> Result<Received, ImportError> {
         self.check_path(entry)?;
         if entry.manifest.len() > self.max_bytes {
-            return Err(Refusal::Limit(format!(
+            return Err(ImportError::Limit(format!(
                 "the manifest has {} bytes; at most {} are taken",
                 entry.manifest.len(),
                 self.max_bytes
             )));
         }
-        let form = |error: &dyn std::fmt::Display| Refusal::Form(error.to_string());
+        let form = |error: &dyn std::fmt::Display| ImportError::Form(error.to_string());
         let compact = Compact::parse(&entry.manifest).map_err(|error| form(&error))?;
         // A member that stands twice would be read differently elsewhere.
         read(compact.unverified(), Tree).map_err(|faults| form(&faults))?;
         let manifest: Manifest =
             serde_json::from_slice(compact.unverified()).map_err(|error| form(&error))?;
         if manifest.domain != entry.domain || manifest.serial != entry.serial {
-            return Err(Refusal::Mismatch(format!(
+            return Err(ImportError::Mismatch(format!(
                 "the manifest is of {} with serial {}, not of {} with serial {} as the peer says",
                 manifest.domain, manifest.serial, entry.domain, entry.serial
             )));
@@ -158,12 +158,12 @@ impl Reception<'_> {
         })
     }
 
-    fn check_path(&self, entry: &ManifestEntry) -> Result<(), Refusal> {
+    fn check_path(&self, entry: &ManifestEntry) -> Result<(), ImportError> {
         let path = &entry.path;
         if entry.domain == *self.own || path.contains(self.own) {
-            return Err(Refusal::Loop(self.own.clone()));
+            return Err(ImportError::Loop(self.own.clone()));
         }
-        let wrong = |text: String| Err(Refusal::Path(text));
+        let wrong = |text: String| Err(ImportError::Path(text));
         if path.len() > self.max_path {
             let (hops, most) = (path.len(), self.max_path);
             return wrong(format!(
@@ -209,20 +209,20 @@ impl Received {
     /// # Errors
     /// None of them has the thumbprint that the manifest names; or the one
     /// that has did not sign it; or the manifest itself does not state it.
-    pub fn verify(&self, keys: &[PublicKey]) -> Result<PublicKey, Refusal> {
+    pub fn verify(&self, keys: &[PublicKey]) -> Result<PublicKey, ImportError> {
         let kid = self.compact.kid();
         let Some(key) = keys.iter().find(|key| key.kid() == kid) else {
-            return Err(Refusal::Key(format!(
+            return Err(ImportError::Key(format!(
                 "it is signed with the key {kid}, which is not one that counts for {}; if the \
                  domain has a new key, pin it, or drop the known one with `altofed peer NAME \
                  --forget-key`",
                 self.manifest.domain
             )));
         };
-        self.compact.verify(key).map_err(Refusal::Signature)?;
+        self.compact.verify(key).map_err(ImportError::Signature)?;
         match self.stated_keys().contains(key) {
             true => Ok(*key),
-            false => Err(Refusal::Key(
+            false => Err(ImportError::Key(
                 "it is signed with a key that it does not state itself".to_owned(),
             )),
         }
@@ -241,10 +241,10 @@ impl Received {
     ///
     /// # Errors
     /// It may not.
-    pub fn check_scope(&self, own: &DomainLabel) -> Result<(), Refusal> {
+    pub fn check_scope(&self, own: &DomainLabel) -> Result<(), ImportError> {
         match self.manifest.scope.admits(own, self.path.len() == 1) {
             true => Ok(()),
-            false => Err(Refusal::Scope(own.clone())),
+            false => Err(ImportError::Scope(own.clone())),
         }
     }
 
@@ -252,11 +252,11 @@ impl Received {
     ///
     /// # Errors
     /// It is signed too far ahead, or stopped counting.
-    pub fn check_clock(&self, now: Timestamp) -> Result<(), Refusal> {
+    pub fn check_clock(&self, now: Timestamp) -> Result<(), ImportError> {
         let (issued, end) = (self.manifest.issued, self.manifest.end());
         let tolerance: SignedDuration = TOLERANCE.try_into().unwrap_or_default();
         if issued.duration_since(now) > tolerance {
-            return Err(Refusal::Clock {
+            return Err(ImportError::Clock {
                 text: format!(
                     "it says that it was signed at {issued}, and here it is {now}: one of the \
                      clocks is wrong"
@@ -265,7 +265,7 @@ impl Received {
             });
         }
         if end <= now {
-            return Err(Refusal::Expired {
+            return Err(ImportError::Expired {
                 text: format!(
                     "it stopped counting at {end}, and here it is {now}: the origin is out of \
                      reach, or one of the clocks is wrong"
@@ -280,18 +280,18 @@ impl Received {
     ///
     /// # Errors
     /// It is older, or as new and another.
-    pub fn check_serial(&self, highest: Option<&Highest>) -> Result<(), Refusal> {
+    pub fn check_serial(&self, highest: Option<&Highest>) -> Result<(), ImportError> {
         let Some(highest) = highest else {
             return Ok(());
         };
         let mine = self.mark();
         match mine.serial.cmp(&highest.serial) {
-            std::cmp::Ordering::Less => Err(Refusal::OldSerial {
+            std::cmp::Ordering::Less => Err(ImportError::OldSerial {
                 serial: mine.serial,
                 highest: highest.serial,
             }),
             std::cmp::Ordering::Equal if mine.payload != highest.payload => {
-                Err(Refusal::Equivocation(mine.serial))
+                Err(ImportError::Equivocation(mine.serial))
             }
             _ => Ok(()),
         }
@@ -438,7 +438,7 @@ mod tests {
         }
     }
 
-    fn receive(entry: &ManifestEntry) -> Result<Received, Refusal> {
+    fn receive(entry: &ManifestEntry) -> Result<Received, ImportError> {
         let reception = Reception {
             own: &label("isp-a"),
             sender: &label("isp-b"),
@@ -448,7 +448,7 @@ mod tests {
         reception.read(entry)
     }
 
-    fn code<T>(result: Result<T, Refusal>) -> &'static str {
+    fn code<T>(result: Result<T, ImportError>) -> &'static str {
         result.err().map_or("taken", |refusal| refusal.code())
     }
 

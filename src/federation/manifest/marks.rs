@@ -11,7 +11,7 @@ use std::ops::Bound;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::federation::refusal::Refusal;
+use crate::federation::import_error::ImportError;
 use crate::ident::DomainLabel;
 
 use super::document::Highest;
@@ -104,7 +104,7 @@ impl Marks {
     /// remembered of a domain.
     ///
     /// # Errors
-    /// [`Refusal::Full`]: nothing of its share may be forgotten.
+    /// [`ImportError::Full`]: nothing of its share may be forgotten.
     pub(in crate::federation) fn room(
         &self,
         by: &DomainLabel,
@@ -112,7 +112,7 @@ impl Marks {
         share: usize,
         now: Timestamp,
         worth: impl Fn(&MarkName, &Mark) -> Worth,
-    ) -> Result<Vec<MarkName>, Refusal> {
+    ) -> Result<Vec<MarkName>, ImportError> {
         let is_of = |mark: &Mark| mark.by.as_ref() == Some(by);
         let of_domain: Vec<_> = self.of_domain(domain).filter(|(_, it)| is_of(it)).collect();
         if of_domain.len() >= OF_A_DOMAIN {
@@ -157,9 +157,9 @@ fn cheapest<'a>(
     marks.map(|(_, _, name)| name.clone()).collect()
 }
 
-fn some(names: Vec<MarkName>, full: impl Fn() -> String) -> Result<Vec<MarkName>, Refusal> {
+fn some(names: Vec<MarkName>, full: impl Fn() -> String) -> Result<Vec<MarkName>, ImportError> {
     match names.is_empty() {
-        true => Err(Refusal::Full(full())),
+        true => Err(ImportError::Full(full())),
         false => Ok(names),
     }
 }

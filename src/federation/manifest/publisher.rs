@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::api::s2s::Manifest;
 use crate::facts::Interconnects;
 use crate::federation::copies::Archive;
-use crate::federation::refusal::Refusal;
+use crate::federation::import_error::ImportError;
 use crate::federation::settings::Settings;
 use crate::ident::Digest;
 use crate::publish::View;
@@ -141,7 +141,7 @@ impl Publisher {
         false
     }
 
-    async fn issue(&mut self, own: &OwnDomain, settings: &Settings) -> Result<(), Refusal> {
+    async fn issue(&mut self, own: &OwnDomain, settings: &Settings) -> Result<(), ImportError> {
         let view = own.view.clone();
         let resources = self.pool.run(move || resources(&view)).await?;
         let now = self.clock.wall();

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::api::s2s::{KeyDocument, KeyTrust};
-use crate::federation::refusal::Refusal;
+use crate::federation::import_error::ImportError;
 use crate::ident::DomainLabel;
 
 use super::document::Received;
@@ -64,9 +64,9 @@ impl KeySet {
     ///
     /// # Errors
     /// There are too many.
-    pub fn of(documents: &[KeyDocument]) -> Result<Self, Refusal> {
+    pub fn of(documents: &[KeyDocument]) -> Result<Self, ImportError> {
         if documents.len() > MAX_KEYS {
-            return Err(Refusal::Limit(format!(
+            return Err(ImportError::Limit(format!(
                 "{} keys are stated; at most {MAX_KEYS} are taken",
                 documents.len()
             )));
@@ -124,7 +124,7 @@ impl KnownKeys {
         via: Via<'_>,
         received: &Received,
         now: Timestamp,
-    ) -> Result<Signer, Refusal> {
+    ) -> Result<Signer, ImportError> {
         let (keys, trust) = if !pins.is_empty() {
             (pins.to_vec(), KeyTrust::Pinned)
         } else if !self.direct.is_empty() {
@@ -151,14 +151,14 @@ impl KnownKeys {
     /// manifest must be new: an old one names old keys.
     ///
     /// # Errors
-    /// [`Refusal::Held`]: different peers vouch for different keys. What was
+    /// [`ImportError::Held`]: different peers vouch for different keys. What was
     /// learned is to be remembered all the same.
     pub fn learn(
         &mut self,
         via: Via<'_>,
         signer: &Signer,
         received: &Received,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ImportError> {
         let stated = KeySet::of(&received.manifest.keys)?;
         let vouched = self.vouched.values_mut();
         for set in vouched.filter(|set| set.has(&signer.key)) {
@@ -183,7 +183,7 @@ impl KnownKeys {
         let other = self.vouched.iter().find(|(_, set)| !set.has(&signer.key));
         match other {
             None => Ok(()),
-            Some((peer, _)) => Err(Refusal::Held(format!(
+            Some((peer, _)) => Err(ImportError::Held(format!(
                 "{peer} vouches for another key of {domain} than {key}: ask {domain} for its key \
                  and pin it as `keys` of `[domain.{domain}]`",
                 domain = received.manifest.domain,

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::client::{Room, Rooms};
-use crate::federation::refusal::Refusal;
+use crate::federation::import_error::ImportError;
 use crate::federation::settings::PeerSettings;
 use crate::ident::DomainLabel;
 
@@ -88,7 +88,7 @@ impl Pending {
         &self,
         peer: &DomainLabel,
         bytes: u64,
-    ) -> Result<Taken, Refusal> {
+    ) -> Result<Taken, ImportError> {
         let hall = lock(&self.0).clone();
         if let Some(own) = hall.take_own(peer, bytes) {
             return Ok(own);
@@ -96,7 +96,7 @@ impl Pending {
         let most = hall.shared_bytes();
         let units = units(bytes).filter(|_| bytes <= most);
         let too_much = || {
-            Refusal::Limit(format!(
+            ImportError::Limit(format!(
                 "its documents have {bytes} bytes; at most {most} may wait until all of them are \
                  there, three quarters of federation.max_pending"
             ))
@@ -105,7 +105,7 @@ impl Pending {
         let permit = hall.shared.clone().acquire_many_owned(units).await;
         match permit {
             Ok(permit) => Ok(Taken::Shared { _permit: permit }),
-            Err(_) => Err(Refusal::Defect("nobody closes it".to_owned())),
+            Err(_) => Err(ImportError::Defect("nobody closes it".to_owned())),
         }
     }
 }

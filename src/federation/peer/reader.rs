@@ -14,12 +14,12 @@ use crate::alto::media;
 use crate::api::s2s::{
     Descriptor, Manifest, ManifestEntry, ManifestResource, SpokenProtocol, UPDATES,
 };
-use crate::client::{Answer, Ask, Link, PeerClient, PeerError, Room, Rooms, shown};
+use crate::client::{Answer, Ask, Connection, PeerClient, PeerError, Room, Rooms, shown};
 use crate::federation::copies::{
     CopyName, DomainCopy, Former, Import, Outcome, Parts, Refused, SignedManifest, Stated, import,
 };
+use crate::federation::import_error::{ImportError, Lasts};
 use crate::federation::manifest::{Received, Reception, Signer, Via, content_digest};
-use crate::federation::refusal::{Lasts, Refusal};
 use crate::federation::settings::PeerSettings;
 use crate::federation::shared::Shared;
 use crate::ident::{Digest, DomainLabel};
@@ -57,7 +57,7 @@ struct Wanted {
     domain: DomainLabel,
     /// As it came.
     text: Bytes,
-    entry: Result<ManifestEntry, Refusal>,
+    entry: Result<ManifestEntry, ImportError>,
 }
 
 /// What came of an entry.
@@ -108,12 +108,12 @@ impl Reader {
     }
 
     /// Where the peer's update stream is.
-    pub(in crate::federation) fn updates(&self) -> Result<Url, Refusal> {
+    pub(in crate::federation) fn updates(&self) -> Result<Url, ImportError> {
         self.s2s("updates")
     }
 
-    pub(in crate::federation) fn link(&self) -> Link {
-        self.client.link()
+    pub(in crate::federation) fn connection(&self) -> Connection {
+        self.client.connection()
     }
 
     /// What is had of the peer by manifests.
@@ -186,7 +186,7 @@ impl Reader {
     pub(in crate::federation) async fn body(
         &self,
         digest: &Digest,
-    ) -> Result<Option<Bytes>, Refusal> {
+    ) -> Result<Option<Bytes>, ImportError> {
         match self.given.find(digest) {
             Some(body) => Ok(Some(body.clone())),
             None => Ok(self.shared.archive.blob(digest).await?),
@@ -245,10 +245,10 @@ impl Reader {
     /// So many bytes came on the stream since it told something new. All maps of all domains
     /// that are within the budgets of a peer may come before the first manifest does, and have
     /// twice as many as may wait.
-    pub(in crate::federation) fn check_flood(&self, bytes: usize) -> Result<(), Refusal> {
+    pub(in crate::federation) fn check_flood(&self, bytes: usize) -> Result<(), ImportError> {
         let most = self.peer.import.max_pending.saturating_mul(2);
         if bytes > most {
-            return Err(Refusal::Limit(format!(
+            return Err(ImportError::Limit(format!(
                 "the peer pushed {bytes} bytes, and no manifest among them that tells something \
                  new; at most {most} are taken, twice what may wait for one (max_pending)"
             )));
@@ -265,7 +265,7 @@ impl Reader {
     pub(in crate::federation) async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, ImportError> {
         Ok(self.shared.pool.run(work).await?)
     }
 
@@ -275,13 +275,13 @@ impl Reader {
         &mut self,
         followed: &DomainLabel,
         entry: Bytes,
-    ) -> Result<Told, Refusal> {
+    ) -> Result<Told, ImportError> {
         let unreadable =
-            |error| Refusal::Form(format!("the entry of {followed} cannot be read: {error}"));
+            |error| ImportError::Form(format!("the entry of {followed} cannot be read: {error}"));
         let entry: Box<RawValue> = serde_json::from_slice(&entry).map_err(unreadable)?;
         let entry = self.wanted(entry).filter(|it| it.domain == *followed);
         let entry = entry.ok_or_else(|| {
-            Refusal::Mismatch(format!("the entry of {followed} is of another domain"))
+            ImportError::Mismatch(format!("the entry of {followed} is of another domain"))
         })?;
         let judged = self.judge(entry, true, false).await;
         self.give_up(followed);
@@ -307,7 +307,7 @@ impl Reader {
         entry: Wanted,
         pushed: bool,
         may_repeat: bool,
-    ) -> Result<Judged, Refusal> {
+    ) -> Result<Judged, ImportError> {
         let (peer, copies) = (&self.peer.domain, &self.shared.copies);
         let Wanted {
             domain,
@@ -339,7 +339,7 @@ impl Reader {
                 return Ok(Judged::Had);
             }
             Ok(Outcome::Held) => return Ok(Judged::Held),
-            Err(Refusal::Client(PeerError::Status { status: 404, .. })) if may_repeat => {
+            Err(ImportError::Client(PeerError::Status { status: 404, .. })) if may_repeat => {
                 return Ok(Judged::Gone);
             }
             Err(refusal) if refusal.is_absence() => return Err(refusal),
@@ -356,7 +356,7 @@ impl Reader {
     }
 
     /// Notes what was refused, and tells of it if it is news.
-    fn refuse(&self, domain: &DomainLabel, refused: Refused, grounds: u64, refusal: &Refusal) {
+    fn refuse(&self, domain: &DomainLabel, refused: Refused, grounds: u64, refusal: &ImportError) {
         let (peer, code) = (&self.peer.domain, refusal.code());
         let copies = &self.shared.copies;
         copies.count(refusal);
@@ -368,7 +368,7 @@ impl Reader {
 
     /// Reads the manifests that the peer passes, and what they name that is
     /// new; its descriptor must have been read. A domain whose manifest is refused keeps what was had of it.
-    pub(in crate::federation) async fn read(&mut self) -> Result<(), Refusal> {
+    pub(in crate::federation) async fn read(&mut self) -> Result<(), ImportError> {
         for attempt in 1..=ATTEMPTS {
             let grounds = self.shared.copies.grounds();
             self.manifests.take_if(|(_, before)| *before != grounds);
@@ -387,7 +387,7 @@ impl Reader {
 
     /// The manifests that the peer passes and their entity tag; none if they are
     /// those that were judged.
-    async fn manifests(&self) -> Result<Option<Manifests>, Refusal> {
+    async fn manifests(&self) -> Result<Option<Manifests>, ImportError> {
         let url = self.s2s("manifests")?;
         // What was held or over is to be taken now, though nothing is another.
         let is_due = self.shared.copies.has_due(&self.peer.domain);
@@ -402,7 +402,7 @@ impl Reader {
         };
         let entries: Vec<Box<RawValue>> = read(&url, &found.body)?;
         if entries.len() > self.peer.import.max_domains {
-            return Err(Refusal::Limit(format!(
+            return Err(ImportError::Limit(format!(
                 "the peer passes {} domains; at most {} are taken (max_domains)",
                 entries.len(),
                 self.peer.import.max_domains
@@ -417,7 +417,7 @@ impl Reader {
         &mut self,
         entries: Vec<Box<RawValue>>,
         may_repeat: bool,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<bool, ImportError> {
         let peer = self.peer.domain.clone();
         let mut passed = BTreeSet::new();
         // Whether the same manifests would be judged the same.
@@ -448,7 +448,7 @@ impl Reader {
         if self.wants(&peer) && !passed.contains(&peer) {
             let text = "the peer does not pass its own domain to us; its `export` and `scope` \
                         must let us have it";
-            let refusal = Refusal::Content(text.to_owned());
+            let refusal = ImportError::Content(text.to_owned());
             let grounds = self.shared.copies.grounds();
             self.refuse(&peer, Refused::of(&refusal, &[], None), grounds, &refusal);
         }
@@ -471,7 +471,7 @@ impl Reader {
             return None;
         }
         let entry = serde_json::from_str(text.get())
-            .map_err(|error| Refusal::Form(format!("the entry cannot be read: {error}")));
+            .map_err(|error| ImportError::Form(format!("the entry cannot be read: {error}")));
         let text: Box<str> = text.into();
         Some(Wanted {
             domain,
@@ -482,7 +482,7 @@ impl Reader {
 
     /// Takes what the peer passes of a domain. What it names should be here if
     /// it was `pushed`.
-    async fn take(&self, entry: ManifestEntry, pushed: bool) -> Result<Outcome, Refusal> {
+    async fn take(&self, entry: ManifestEntry, pushed: bool) -> Result<Outcome, ImportError> {
         let peer = &self.peer.domain;
         let current = self.shared.copies.copy(peer, &entry.domain);
         let received = self.receive(entry).await?;
@@ -552,7 +552,7 @@ impl Reader {
         Ok(Outcome::Taken)
     }
 
-    async fn receive(&self, entry: ManifestEntry) -> Result<Received, Refusal> {
+    async fn receive(&self, entry: ManifestEntry) -> Result<Received, ImportError> {
         let settings = self.shared.settings();
         let peer = self.peer.clone();
         let read = self.shared.pool.run(move || {
@@ -572,7 +572,7 @@ impl Reader {
         &self,
         manifest: &Manifest,
         former: Option<&DomainCopy>,
-    ) -> Result<Vec<ManifestResource>, Refusal> {
+    ) -> Result<Vec<ManifestResource>, ImportError> {
         let parts = Parts::of(manifest, &self.peer.import.limits())?;
         let former = former.and_then(former_of);
         let is_known = |resource: &ManifestResource| {
@@ -589,8 +589,8 @@ impl Reader {
         missing.fold(0, |sum, resource| sum.saturating_add(resource.length))
     }
 
-    fn too_slow(&self) -> Refusal {
-        Refusal::Client(PeerError::Timeout {
+    fn too_slow(&self) -> ImportError {
+        ImportError::Client(PeerError::Timeout {
             url: shown(&self.peer.directory),
             limit: PENDING_FOR,
         })
@@ -601,7 +601,7 @@ impl Reader {
         &self,
         wanted: &[ManifestResource],
         pushed: bool,
-    ) -> Result<(BTreeMap<Digest, Bytes>, Vec<Bytes>), Refusal> {
+    ) -> Result<(BTreeMap<Digest, Bytes>, Vec<Bytes>), ImportError> {
         let mut bodies = BTreeMap::new();
         let mut fetched = Vec::new();
         for resource in wanted {
@@ -630,7 +630,7 @@ impl Reader {
                     if Digest::of(&body) != digest {
                         let id = &resource.resource_id;
                         let text = format!("{id} is not as it was signed; its digest is another");
-                        return Err(Refusal::Digest(text));
+                        return Err(ImportError::Digest(text));
                     }
                     fetched.push(body.clone());
                     body
@@ -647,7 +647,7 @@ impl Reader {
         received: &Received,
         former: Option<Arc<DomainCopy>>,
         bodies: BTreeMap<Digest, Bytes>,
-    ) -> Result<Import, Refusal> {
+    ) -> Result<Import, ImportError> {
         let manifest = received.manifest.clone();
         let (limits, now) = (self.peer.import.limits(), self.shared.clock.wall());
         let imported = self.shared.pool.run(move || {
@@ -657,10 +657,10 @@ impl Reader {
         imported.await?
     }
 
-    async fn fetch(&self, ask: Ask<'_>) -> Result<Bytes, Refusal> {
+    async fn fetch(&self, ask: Ask<'_>) -> Result<Bytes, ImportError> {
         match self.client.get(ask).await? {
             Answer::Document(document) => Ok(document.body),
-            Answer::NotModified => Err(Refusal::Peer(format!(
+            Answer::NotModified => Err(ImportError::Peer(format!(
                 "{} is said to be known, and was not asked for so",
                 ask.url
             ))),
@@ -668,7 +668,7 @@ impl Reader {
     }
 
     /// A URL of the peer's server-to-server API.
-    fn s2s(&self, path: &str) -> Result<Url, Refusal> {
+    fn s2s(&self, path: &str) -> Result<Url, ImportError> {
         let base = self.descriptor.as_ref().map(|known| &known.s2s);
         let base = base
             .map_or("/s2s/v1/", String::as_str)
@@ -676,9 +676,9 @@ impl Reader {
         self.join(&self.peer.directory, &format!("{base}/{path}"))
     }
 
-    fn join(&self, base: &Url, reference: &str) -> Result<Url, Refusal> {
+    fn join(&self, base: &Url, reference: &str) -> Result<Url, ImportError> {
         let url = base.join(reference).map_err(|error| {
-            Refusal::Peer(format!("{reference:?} of the peer is no URI: {error}"))
+            ImportError::Peer(format!("{reference:?} of the peer is no URI: {error}"))
         })?;
         self.client.check_url(&url)?;
         Ok(url)
@@ -733,7 +733,7 @@ fn former_of(copy: &DomainCopy) -> Option<Former<'_>> {
 
 /// Reads a document of the peer. One that cannot be read is no document of
 /// the kind that was asked for.
-fn read<T: DeserializeOwned>(url: &Url, body: &[u8]) -> Result<T, Refusal> {
+fn read<T: DeserializeOwned>(url: &Url, body: &[u8]) -> Result<T, ImportError> {
     serde_json::from_slice(body)
-        .map_err(|error| Refusal::Form(format!("{url} cannot be read: {error}")))
+        .map_err(|error| ImportError::Form(format!("{url} cannot be read: {error}")))
 }

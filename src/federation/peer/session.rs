@@ -10,8 +10,8 @@ use crate::client::{
     FollowBounds, FollowError, News, PeerClient, PeerError, StreamError, StreamEvent, Update,
 };
 use crate::federation::copies::{CopyName, DomainCopy, Outcome, PeerRow};
+use crate::federation::import_error::ImportError;
 use crate::federation::plain::{self, Fetched, Following, Plain, PlainSettings, Seen};
-use crate::federation::refusal::Refusal;
 use crate::federation::settings::{PeerSettings, Protocol};
 use crate::federation::shared::Shared;
 use crate::ident::DomainLabel;
@@ -51,7 +51,7 @@ pub(in crate::federation) async fn supervise(
         let refusal = match ended {
             Ok(never) => match never {},
             Err(TaskError::Cancelled { .. }) => return,
-            Err(error) => Refusal::Defect(error.to_string()),
+            Err(error) => ImportError::Defect(error.to_string()),
         };
         let (failures, _) = shared.copies.failed(&peer.domain, &refusal);
         shared.clock.sleep(back_off(failures, None)).await;
@@ -340,7 +340,7 @@ impl Session {
             }
             Event::Plain(Err(error @ FollowError::TooMuch { .. })) => {
                 let text = format!("{error} of what a plain peer pushes (max_pending)");
-                Err(Refusal::Limit(text).into())
+                Err(ImportError::Limit(text).into())
             }
             Event::Plain(Err(error)) => {
                 self.open = None;
@@ -444,7 +444,7 @@ impl Session {
     }
 
     /// Reads the peer by what it speaks.
-    async fn read(&mut self) -> Result<SpokenProtocol, Refusal> {
+    async fn read(&mut self) -> Result<SpokenProtocol, ImportError> {
         if self.open.is_some() {
             // One that has lasted since the reading before is sound.
             self.shared.copies.push_failed(&self.peer.domain, None);
@@ -498,8 +498,8 @@ impl Session {
         Ok(SpokenProtocol::Altofed)
     }
 
-    fn no_way_back(&self) -> Refusal {
-        Refusal::Key(format!(
+    fn no_way_back(&self) -> ImportError {
+        ImportError::Key(format!(
             "{domain} was read with signed manifests before, or its key is pinned, and it has \
              none now; if that is as agreed, drop its key with `altofed peer {domain} \
              --forget-key`",
@@ -507,7 +507,7 @@ impl Session {
         ))
     }
 
-    async fn read_plain(&mut self, client: &PeerClient) -> Result<SpokenProtocol, Refusal> {
+    async fn read_plain(&mut self, client: &PeerClient) -> Result<SpokenProtocol, ImportError> {
         let (shared, peer) = (self.shared.clone(), self.peer.clone());
         let settings = PlainSettings {
             own: shared.settings().own.domain.clone(),
@@ -526,7 +526,7 @@ impl Session {
         }
         let former = self.plain.as_deref();
         let fetched = plain::fetch(client, &shared.pool, &settings, former).await;
-        if let Err(Refusal::Merged(_)) = fetched {
+        if let Err(ImportError::Merged(_)) = fetched {
             // What was had of it before was never one domain's.
             (self.plain, self.aside) = (None, None);
             let is_it = |copy: &DomainCopy| copy.signed.is_none() && *copy.sender() == peer.domain;
@@ -568,7 +568,7 @@ impl Session {
 
     /// What comes of what was set aside if the server still says it; nothing if that is to be
     /// found out anew.
-    fn known_aside(&self) -> Option<Result<(), Refusal>> {
+    fn known_aside(&self) -> Option<Result<(), ImportError>> {
         let (copies, domain) = (&self.shared.copies, &self.peer.domain);
         let aside = self.aside.as_ref().filter(|_| !copies.has_due(domain))?;
         if let Err(over) = copies.check_over(domain, domain, &aside.digest) {
@@ -579,7 +579,7 @@ impl Session {
     }
 
     /// Takes what came of a plain domain.
-    async fn take_plain(&mut self, fetched: Fetched) -> Result<Heard, Refusal> {
+    async fn take_plain(&mut self, fetched: Fetched) -> Result<Heard, ImportError> {
         let (shared, domain) = (self.shared.clone(), self.peer.domain.clone());
         let copies = &shared.copies;
         self.aside = None;
@@ -621,10 +621,10 @@ impl Session {
 }
 
 /// Whether a descriptor that cannot be had says that there is none.
-fn is_plain(refusal: &Refusal) -> bool {
+fn is_plain(refusal: &ImportError) -> bool {
     match refusal {
-        Refusal::Client(PeerError::Status { status, .. }) => matches!(status, 404 | 405 | 410),
-        Refusal::Client(PeerError::MediaType { .. }) => true,
+        ImportError::Client(PeerError::Status { status, .. }) => matches!(status, 404 | 405 | 410),
+        ImportError::Client(PeerError::MediaType { .. }) => true,
         _ => false,
     }
 }
@@ -636,7 +636,7 @@ mod tests {
     #[test]
     fn only_the_absence_of_a_descriptor_makes_a_peer_plain() {
         let status = |status| {
-            let refusal = Refusal::Client(PeerError::Status {
+            let refusal = ImportError::Client(PeerError::Status {
                 url: String::new(),
                 status,
                 retry_after: None,
@@ -645,6 +645,6 @@ mod tests {
         };
         assert!(status(404) && status(405) && status(410));
         assert!(!status(401) && !status(403) && !status(429) && !status(500) && !status(503));
-        assert!(!is_plain(&Refusal::Form("no JSON".to_owned())));
+        assert!(!is_plain(&ImportError::Form("no JSON".to_owned())));
     }
 }

@@ -15,7 +15,7 @@ use crate::alto::media;
 use crate::alto::patch::merge_patch;
 use crate::alto::update::{AddUpdate, UpdateStreamParams};
 use crate::client::{DataEvent, StreamError, StreamEvent, UpdateStream};
-use crate::federation::refusal::Refusal;
+use crate::federation::import_error::ImportError;
 use crate::ident::{Digest, DomainLabel};
 
 use super::reader::{Reader, Told};
@@ -80,14 +80,14 @@ pub(in crate::federation) enum Broken {
     Stream(#[from] StreamError),
     /// What came cannot be used.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] ImportError),
 }
 
 impl Broken {
     /// That it is more than may be.
-    pub(in crate::federation) fn limit(&self) -> Option<&Refusal> {
+    pub(in crate::federation) fn limit(&self) -> Option<&ImportError> {
         match self {
-            Broken::Refused(refusal @ Refusal::Limit(_)) => Some(refusal),
+            Broken::Refused(refusal @ ImportError::Limit(_)) => Some(refusal),
             _ => None,
         }
     }
@@ -140,7 +140,7 @@ impl Pushed {
             let manifest = Substream::Manifest { domain, begun };
             substreams.insert(number.to_string(), manifest);
         }
-        let stream = UpdateStream::open(&reader.link(), &reader.updates()?, &params).await?;
+        let stream = UpdateStream::open(&reader.connection(), &reader.updates()?, &params).await?;
         let stream = stream.within(reader.room());
         Ok(Self {
             stream,
@@ -300,7 +300,7 @@ impl Pushed {
             domains: Vec<DomainLabel>,
         }
         let passed: Passed = serde_json::from_slice(&event.data)
-            .map_err(|error| Refusal::Form(format!("the list of domains: {error}")))?;
+            .map_err(|error| ImportError::Form(format!("the list of domains: {error}")))?;
         let wanted = passed.domains.iter().filter(|domain| reader.wants(domain));
         let is_followed = |domain: &&DomainLabel| {
             let mut all = self.substreams.values();

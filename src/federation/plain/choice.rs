@@ -8,7 +8,7 @@ use url::Url;
 use crate::alto::media;
 use crate::alto::meta::CostMode;
 use crate::api::s2s::Ignored;
-use crate::client::{Catalog, Offer};
+use crate::client::{Directory, Resource};
 use crate::ident::MetricName;
 
 /// The numerical costs in one metric, and where they are.
@@ -47,26 +47,26 @@ const MAX_IGNORED: usize = 100;
 impl Choice {
     /// Chooses among the cost maps over the network map with this id: the full
     /// one before a filtered one, then the first by id.
-    pub(super) fn of(catalog: &Catalog, network: &str, may_ask: impl Fn(&Url) -> bool) -> Self {
+    pub(super) fn of(directory: &Directory, network: &str, may_ask: impl Fn(&Url) -> bool) -> Self {
         let mut choice = Self::default();
         let mut unusable: BTreeMap<&str, String> = BTreeMap::new();
-        for offer in catalog.offers() {
-            if offer.entry.media_type != media::COST_MAP {
+        for resource in directory.resources() {
+            if resource.entry.media_type != media::COST_MAP {
                 continue;
             }
-            let filtered = match offer.entry.accepts.as_deref() {
+            let filtered = match resource.entry.accepts.as_deref() {
                 None => false,
                 Some(media::COST_MAP_FILTER) => true,
                 Some(_) => {
-                    choice.ignore(&offer.id, "it takes parameters not known here");
+                    choice.ignore(&resource.id, "it takes parameters not known here");
                     continue;
                 }
             };
-            if let Some(reason) = unfit(offer, network, filtered, &may_ask) {
-                choice.ignore(&offer.id, reason);
+            if let Some(reason) = unfit(resource, network, filtered, &may_ask) {
+                choice.ignore(&resource.id, reason);
                 continue;
             }
-            for cost_type in &offer.cost_types {
+            for cost_type in &resource.cost_types {
                 let text = &*cost_type.cost_metric;
                 match MetricName::new(text) {
                     Err(error) => {
@@ -77,7 +77,7 @@ impl Choice {
                             "the server has no numerical costs in it, only ordinal or others";
                         unusable.insert(text, reason.to_owned());
                     }
-                    Ok(metric) => choice.add(metric, offer, filtered),
+                    Ok(metric) => choice.add(metric, resource, filtered),
                 }
             }
         }
@@ -89,11 +89,11 @@ impl Choice {
         choice
     }
 
-    fn add(&mut self, metric: MetricName, offer: &Offer, filtered: bool) {
+    fn add(&mut self, metric: MetricName, resource: &Resource, filtered: bool) {
         let source = Source {
             metric: metric.clone(),
-            id: offer.id.clone(),
-            url: offer.url.clone(),
+            id: resource.id.clone(),
+            url: resource.url.clone(),
             filtered,
         };
         let better = |held: &Source| held.filtered && !filtered;
@@ -115,25 +115,25 @@ impl Choice {
 
 /// Why a cost map is not one that costs can be taken from.
 fn unfit(
-    offer: &Offer,
+    resource: &Resource,
     network: &str,
     filtered: bool,
     may_ask: impl Fn(&Url) -> bool,
 ) -> Option<String> {
-    if !offer.entry.uses.iter().any(|used| used == network) {
+    if !resource.entry.uses.iter().any(|used| used == network) {
         return Some(format!(
             "it is over {:?}, not the network map {network:?}",
-            offer.entry.uses
+            resource.entry.uses
         ));
     }
-    if !may_ask(&offer.url) {
+    if !may_ask(&resource.url) {
         return Some(format!(
             "it is elsewhere, at {}; a peer is asked at one origin only",
-            offer.url
+            resource.url
         ));
     }
     // RFC 7285 §11.2.3.4: a full cost map has exactly one cost type.
-    match (filtered, offer.cost_types.len()) {
+    match (filtered, resource.cost_types.len()) {
         (_, 0) => Some("it names no cost type that its directory defines".to_owned()),
         (false, 2..) => Some("it names several cost types, of which a cost map has one".to_owned()),
         _ => None,
@@ -146,7 +146,7 @@ mod tests {
 
     use super::*;
 
-    fn catalog(resources: Value) -> Catalog {
+    fn directory(resources: Value) -> Directory {
         let root = Url::parse("https://alto.example/dir").expect("a URL");
         let numerical = |metric: &str| json!({"cost-metric": metric, "cost-mode": "numerical"});
         let directory = json!({
@@ -180,7 +180,7 @@ mod tests {
     }
 
     fn choose(resources: Value) -> Choice {
-        Choice::of(&catalog(resources), "m", |url| {
+        Choice::of(&directory(resources), "m", |url| {
             url.host_str() == Some("alto.example")
         })
     }

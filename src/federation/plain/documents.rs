@@ -15,7 +15,7 @@ use super::read::Network;
 /// The documents that a domain was made of.
 #[derive(Debug, Clone)]
 pub(super) struct Documents {
-    pub(super) directories: BTreeMap<Url, Had<Directory>>,
+    pub(super) directories: BTreeMap<Url, Had<DirectoryDocument>>,
     /// The id and place of the network map.
     pub(super) map: (String, Url),
     pub(super) network: Had<Arc<Network>>,
@@ -23,7 +23,7 @@ pub(super) struct Documents {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Directory {
+pub(super) struct DirectoryDocument {
     pub(super) place: Url,
     pub(super) body: Bytes,
 }

@@ -10,17 +10,19 @@ use url::Url;
 use crate::alto::media;
 use crate::alto::patch::compact;
 use crate::api::s2s::Ignored;
-use crate::client::{Answer, Ask, Catalog, Crawl, Document, Followed, Follower, Offer, PeerClient};
+use crate::client::{
+    Answer, Ask, Crawl, Directory, Document, Followed, Follower, PeerClient, Resource,
+};
 use crate::facts::Interconnects;
 use crate::federation::copies::{assemble, check_costs, count};
-use crate::federation::refusal::Refusal;
+use crate::federation::import_error::ImportError;
 use crate::federation::{Limits, PlainInterconnect};
 use crate::ident::{Digest, DomainLabel, InterconnectId, MetricName, Tag};
 use crate::publish::{Costs, Origin, View};
 use crate::runtime::Pool;
 
 use super::choice::{Choice, Source};
-use super::documents::{Directory, Documents, Had, Mark};
+use super::documents::{DirectoryDocument, Documents, Had, Mark};
 use super::follow::{Pushed, followed};
 use super::kind::one_domain;
 use super::links::{Links, digest, links};
@@ -102,7 +104,7 @@ pub async fn fetch(
     pool: &Pool,
     settings: &PlainSettings,
     former: Option<&Plain>,
-) -> Result<Fetched, Refusal> {
+) -> Result<Fetched, ImportError> {
     take(client, pool, settings, former, None).await
 }
 
@@ -116,7 +118,7 @@ pub(in crate::federation) async fn fetch_pushed(
     pool: &Pool,
     former: &Plain,
     pushed: &Pushed,
-) -> Result<Fetched, Refusal> {
+) -> Result<Fetched, ImportError> {
     take(client, pool, &former.settings, Some(former), Some(pushed)).await
 }
 
@@ -130,7 +132,7 @@ pub(in crate::federation) async fn says(
     pool: &Pool,
     settings: &PlainSettings,
     seen: &Seen,
-) -> Result<bool, Refusal> {
+) -> Result<bool, ImportError> {
     if seen.settings != *settings {
         return Ok(false);
     }
@@ -141,11 +143,11 @@ pub(in crate::federation) async fn says(
         pushed: None,
     };
     let crawled = server.crawl(None).await?;
-    let offer = server.offer(&crawled.catalog)?;
-    let choice = server.choose(&crawled, offer);
+    let resource = server.resource(&crawled.directory)?;
+    let choice = server.choose(&crawled, resource);
     let sources = &choice.sources;
     let has = |source: &Source| seen.costs.contains_key(source);
-    if (&offer.id, &offer.url) != (&seen.map.0, &seen.map.1)
+    if (&resource.id, &resource.url) != (&seen.map.0, &seen.map.1)
         || sources.len() != seen.costs.len()
         || !sources.values().all(has)
     {
@@ -156,7 +158,7 @@ pub(in crate::federation) async fn says(
         content: (),
     };
     let mut found = server
-        .find_network(offer, Some(&had(&seen.network)))
+        .find_network(resource, Some(&had(&seen.network)))
         .await?;
     for (source, mark) in &seen.costs {
         if matches!(found, Found::Other(..)) {
@@ -173,7 +175,7 @@ async fn take(
     settings: &PlainSettings,
     former: Option<&Plain>,
     pushed: Option<&Pushed>,
-) -> Result<Fetched, Refusal> {
+) -> Result<Fetched, ImportError> {
     let serial = former.map_or(0, |former| former.view.origin().serial + 1);
     let former = former.filter(|former| former.settings == *settings);
     let server = Server {
@@ -184,38 +186,43 @@ async fn take(
     };
     let known = former.map(|former| &former.documents);
     let crawled = server.crawl(known).await?;
-    let offer = server.offer(&crawled.catalog)?;
-    let mut choice = server.choose(&crawled, offer);
+    let resource = server.resource(&crawled.directory)?;
+    let mut choice = server.choose(&crawled, resource);
     for (what, reason) in crawled.ignored {
         choice.ignore(&what, reason);
     }
     let limits = &settings.limits;
     if choice.sources.len() > limits.max_metrics {
-        return Err(Refusal::Limit(format!(
+        return Err(ImportError::Limit(format!(
             "the server has costs in {} metrics; at most {} are taken (max_metrics)",
             choice.sources.len(),
             limits.max_metrics
         )));
     }
-    let (network, costs) = server.maps(offer, &choice, known).await?;
+    let (network, costs) = server.maps(resource, &choice, known).await?;
     one_domain(
         &settings.domain,
-        &crawled.catalog,
-        &offer.id,
+        &crawled.directory,
+        &resource.id,
         network.content.map.pids(),
     )?;
     let documents = Documents {
         directories: crawled.directories,
-        map: (offer.id.clone(), offer.url.clone()),
+        map: (resource.id.clone(), resource.url.clone()),
         network,
         costs,
     };
     if known.is_some_and(|known| known.same(&documents)) {
         return Ok(Fetched::Unchanged);
     }
-    let mut wanted = followed(&offer.id, choice.sources.values());
-    let (link, directory) = (client.link(), &settings.directory);
-    if !Follower::is_pushed(&link, directory, &crawled.catalog, &wanted) {
+    let mut wanted = followed(&resource.id, choice.sources.values());
+    let connection = client.connection();
+    if !Follower::is_pushed(
+        &connection,
+        &settings.directory,
+        &crawled.directory,
+        &wanted,
+    ) {
         wanted.clear();
     }
     let now = client.clock().wall();
@@ -237,8 +244,8 @@ struct Server<'a> {
 
 /// What the directories of a server say.
 struct Crawled {
-    directories: BTreeMap<Url, Had<Directory>>,
-    catalog: Catalog,
+    directories: BTreeMap<Url, Had<DirectoryDocument>>,
+    directory: Directory,
     ignored: Vec<(String, String)>,
 }
 
@@ -250,18 +257,18 @@ enum Found<T> {
 
 impl Server<'_> {
     /// Reads the directory and those it delegates to at the same origin.
-    async fn crawl(&self, known: Option<&Documents>) -> Result<Crawled, Refusal> {
+    async fn crawl(&self, known: Option<&Documents>) -> Result<Crawled, ImportError> {
         let root = &self.settings.directory;
         let mut crawl = Crawl::new(root, MAX_DIRECTORIES);
         let mut crawled = Crawled {
             directories: BTreeMap::new(),
-            catalog: Catalog::default(),
+            directory: Directory::default(),
             ignored: Vec::new(),
         };
         let mut left = MAX_DIRECTORY_BYTES;
         let next = |crawl: &mut Crawl| {
             let next = crawl.next_directory();
-            next.map_err(|error| Refusal::Limit(error.to_string()))
+            next.map_err(|error| ImportError::Limit(error.to_string()))
         };
         while let Some(url) = next(&mut crawl)? {
             let is_root = crawled.directories.is_empty();
@@ -283,43 +290,43 @@ impl Server<'_> {
                 Found::Same(had) => had,
                 Found::Other(mark, Document { place, body, .. }) => Had {
                     mark,
-                    content: Directory { place, body },
+                    content: DirectoryDocument { place, body },
                 },
             };
-            let Directory { place, body } = &directory.content;
+            let DirectoryDocument { place, body } = &directory.content;
             left = left.saturating_sub(body.len());
             crawl
                 .take(place, body)
-                .map_err(|error| Refusal::Content(error.to_string()))?;
+                .map_err(|error| ImportError::Content(error.to_string()))?;
             crawled.directories.insert(url, directory);
         }
-        crawled.catalog = crawl.finish();
+        crawled.directory = crawl.finish();
         Ok(crawled)
     }
 
     /// The network map that is taken.
-    fn offer<'c>(&self, catalog: &'c Catalog) -> Result<&'c Offer, Refusal> {
-        let offer = catalog.network_map(self.settings.network_map.as_deref());
-        let offer = offer.map_err(|error| Refusal::Content(error.to_string()))?;
-        self.client.check_url(&offer.url)?;
-        Ok(offer)
+    fn resource<'c>(&self, directory: &'c Directory) -> Result<&'c Resource, ImportError> {
+        let resource = directory.network_map(self.settings.network_map.as_deref());
+        let resource = resource.map_err(|error| ImportError::Content(error.to_string()))?;
+        self.client.check_url(&resource.url)?;
+        Ok(resource)
     }
 
     /// The cost maps over it.
-    fn choose(&self, crawled: &Crawled, offer: &Offer) -> Choice {
+    fn choose(&self, crawled: &Crawled, resource: &Resource) -> Choice {
         let may_ask = |url: &Url| self.client.check_url(url).is_ok();
-        Choice::of(&crawled.catalog, &offer.id, may_ask)
+        Choice::of(&crawled.directory, &resource.id, may_ask)
     }
 
     /// The network map and the costs over it. A cost map may be ahead of the
     /// network map, or behind: then they are asked for again.
     async fn maps(
         &self,
-        offer: &Offer,
+        resource: &Resource,
         choice: &Choice,
         known: Option<&Documents>,
-    ) -> Result<(Had<Arc<Network>>, BTreeMap<Source, Had<Costs>>), Refusal> {
-        let at = |known: &&Documents| known.map.0 == offer.id && known.map.1 == offer.url;
+    ) -> Result<(Had<Arc<Network>>, BTreeMap<Source, Had<Costs>>), ImportError> {
+        let at = |known: &&Documents| known.map.0 == resource.id && known.map.1 == resource.url;
         let known = known.filter(at);
         let mut network = known.map(|known| known.network.clone());
         let mut costs = known.map(|known| known.costs.clone()).unwrap_or_default();
@@ -327,7 +334,7 @@ impl Server<'_> {
         let mut settled = BTreeSet::new();
         let mut waiting = String::new();
         for _ in 0..ROUNDS {
-            let next = self.network(offer, network.as_ref()).await?;
+            let next = self.network(resource, network.as_ref()).await?;
             let same = |had: &Had<Arc<Network>>| Arc::ptr_eq(&had.content, &next.content);
             if !network.as_ref().is_some_and(same) {
                 costs.clear();
@@ -357,20 +364,20 @@ impl Server<'_> {
             }
             network = Some(next);
         }
-        Err(Refusal::Lagging(waiting))
+        Err(ImportError::Lagging(waiting))
     }
 
     async fn network(
         &self,
-        offer: &Offer,
+        resource: &Resource,
         had: Option<&Had<Arc<Network>>>,
-    ) -> Result<Had<Arc<Network>>, Refusal> {
-        let (mark, document) = match self.find_network(offer, had).await? {
+    ) -> Result<Had<Arc<Network>>, ImportError> {
+        let (mark, document) = match self.find_network(resource, had).await? {
             Found::Same(had) => return Ok(had),
             Found::Other(mark, document) => (mark, document),
         };
         let (domain, limits) = (self.settings.domain.clone(), self.settings.limits.clone());
-        let id = offer.id.clone();
+        let id = resource.id.clone();
         let read = move || read::network(&domain, &id, &document.body, &limits);
         let content = Arc::new(self.pool.run(read).await??);
         Ok(Had { mark, content })
@@ -378,11 +385,11 @@ impl Server<'_> {
 
     async fn find_network<T: Clone>(
         &self,
-        offer: &Offer,
+        resource: &Resource,
         had: Option<&Had<T>>,
-    ) -> Result<Found<T>, Refusal> {
-        let ask = self.ask(&offer.url, media::NETWORK_MAP);
-        match self.pushed(&offer.id, None, &offer.url) {
+    ) -> Result<Found<T>, ImportError> {
+        let ask = self.ask(&resource.url, media::NETWORK_MAP);
+        match self.pushed(&resource.id, None, &resource.url) {
             Some(document) => self.found(document?, had).await,
             None => self.get(ask, had).await,
         }
@@ -396,7 +403,7 @@ impl Server<'_> {
         network: &Arc<Network>,
         had: Option<&Had<Costs>>,
         others: usize,
-    ) -> Result<Result<Had<Costs>, String>, Refusal> {
+    ) -> Result<Result<Had<Costs>, String>, ImportError> {
         let (mark, document) = match self.find_costs(source, had).await? {
             Found::Same(had) => return Ok(Ok(had)),
             Found::Other(mark, document) => (mark, document),
@@ -418,7 +425,7 @@ impl Server<'_> {
         &self,
         source: &Source,
         had: Option<&Had<T>>,
-    ) -> Result<Found<T>, Refusal> {
+    ) -> Result<Found<T>, ImportError> {
         let ask = self.ask(&source.url, media::COST_MAP);
         let input = source.input();
         let pushed = self.pushed(&source.id, input.as_ref(), &source.url);
@@ -440,7 +447,11 @@ impl Server<'_> {
         }
     }
 
-    async fn get<T: Clone>(&self, ask: Ask<'_>, had: Option<&Had<T>>) -> Result<Found<T>, Refusal> {
+    async fn get<T: Clone>(
+        &self,
+        ask: Ask<'_>,
+        had: Option<&Had<T>>,
+    ) -> Result<Found<T>, ImportError> {
         let ask = Ask {
             known: had.and_then(|had| had.mark.etag.as_deref()),
             ..ask
@@ -448,7 +459,7 @@ impl Server<'_> {
         match (self.client.get(ask).await?, had) {
             (Answer::Document(document), _) => self.found(document, had).await,
             (Answer::NotModified, Some(had)) => Ok(Found::Same(had.clone())),
-            (Answer::NotModified, None) => Err(Refusal::Peer(format!(
+            (Answer::NotModified, None) => Err(ImportError::Peer(format!(
                 "{}: the peer says that what it never sent is not modified",
                 ask.url
             ))),
@@ -461,11 +472,11 @@ impl Server<'_> {
         id: &str,
         input: Option<&Value>,
         url: &Url,
-    ) -> Option<Result<Document, Refusal>> {
+    ) -> Option<Result<Document, ImportError>> {
         let body = self.pushed?.body(id, input)?;
         let max_bytes = self.settings.limits.max_bytes;
         Some(match body.len() > max_bytes {
-            true => Err(Refusal::Limit(format!(
+            true => Err(ImportError::Limit(format!(
                 "{id:?} has more than {max_bytes} bytes (max_bytes)"
             ))),
             false => Ok(Document {
@@ -482,7 +493,7 @@ impl Server<'_> {
         &self,
         document: Document,
         had: Option<&Had<T>>,
-    ) -> Result<Found<T>, Refusal> {
+    ) -> Result<Found<T>, ImportError> {
         let body = document.body.clone();
         let digest = self.pool.run(move || Digest::of(&compact(&body))).await?;
         let etag = document.etag.clone();
@@ -507,7 +518,7 @@ impl Server<'_> {
         former: Option<&Plain>,
         serial: u64,
         now: Timestamp,
-    ) -> Result<Plain, Refusal> {
+    ) -> Result<Plain, ImportError> {
         let network = &documents.network.content;
         let PlainSettings {
             own,

@@ -38,7 +38,7 @@ impl Following {
         bounds: FollowBounds,
     ) -> Self {
         let settings = FollowSettings { interval: None };
-        let (link, pool, directory) = (client.link(), pool.clone(), directory.clone());
+        let (link, pool, directory) = (client.connection(), pool.clone(), directory.clone());
         let (followed, bounds) = (wanted.to_vec(), Some(bounds));
         Self {
             follower: Follower::within(link, pool, directory, followed, settings, bounds),

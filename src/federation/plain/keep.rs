@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use crate::api::s2s::{Manifest, Scope};
 use crate::federation::copies::{Amount, CopyName, DomainCopy, Stated};
+use crate::federation::import_error::ImportError;
 use crate::federation::manifest::resources;
-use crate::federation::refusal::Refusal;
 use crate::federation::shared::Shared;
 use crate::ident::DomainLabel;
 use crate::publish::{Rendering, View};
@@ -57,7 +57,7 @@ pub(in crate::federation) async fn written(
     shared: &Shared,
     domain: &DomainLabel,
     plain: &Plain,
-) -> Result<Written, Refusal> {
+) -> Result<Written, ImportError> {
     let (view, owner) = (plain.view.clone(), domain.clone());
     let links = plain.interconnects.clone();
     let made = shared.pool.run(move || {
@@ -80,7 +80,7 @@ pub(in crate::federation) async fn keep(
     shared: &Shared,
     domain: &DomainLabel,
     written: Written,
-) -> Result<(), Refusal> {
+) -> Result<(), ImportError> {
     let Written {
         manifest,
         bodies,

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use crate::alto::media;
-use crate::client::Catalog;
-use crate::federation::refusal::Refusal;
+use crate::client::Directory;
+use crate::federation::import_error::ImportError;
 use crate::ident::DomainLabel;
 use crate::net::PidIndex;
 
@@ -17,18 +17,18 @@ const MAP: &str = "networkmap";
 /// Whether the network map with this id, which has these PIDs, can be that of `domain`.
 ///
 /// # Errors
-/// [`Refusal::Merged`]: a node of our kind serves it as the view of several domains, or
+/// [`ImportError::Merged`]: a node of our kind serves it as the view of several domains, or
 /// as that of another one.
 pub(super) fn one_domain(
     domain: &DomainLabel,
-    catalog: &Catalog,
+    directory: &Directory,
     id: &str,
     pids: &PidIndex,
-) -> Result<(), Refusal> {
+) -> Result<(), ImportError> {
     if id.eq_ignore_ascii_case(&format!("{domain}:{MAP}")) {
         return Ok(());
     }
-    let of_our_kind = catalog.descriptor.is_some();
+    let of_our_kind = directory.descriptor.is_some();
     let other = id.strip_suffix(MAP).and_then(|id| id.strip_suffix(':'));
     if of_our_kind && other.is_some() {
         return Err(merged(domain, &format!("{id:?} is of another domain")));
@@ -40,7 +40,7 @@ pub(super) fn one_domain(
         .filter_map(|pid| pid.as_str().split_once(':'));
     let labels: BTreeSet<&str> = labels.map(|(label, _)| label).collect();
     let has_view = |label: &&str| {
-        let map = catalog.get(&format!("{label}:{MAP}"));
+        let map = directory.get(&format!("{label}:{MAP}"));
         map.is_some_and(|map| {
             map.entry.media_type == media::NETWORK_MAP && map.entry.accepts.is_none()
         })
@@ -51,8 +51,8 @@ pub(super) fn one_domain(
     }
 }
 
-fn merged(domain: &DomainLabel, what: &str) -> Refusal {
-    Refusal::Merged(format!(
+fn merged(domain: &DomainLabel, what: &str) -> ImportError {
+    ImportError::Merged(format!(
         "the network map {what}: it is a view of a node of altofed, and not what {domain} \
          states; read the node by its manifests (`protocol`, and what `altofed check` there \
          says that a proxy has to forward), or only the view of {domain}, by the \
@@ -69,7 +69,7 @@ mod tests {
     use crate::client::Crawl;
     use crate::federation::testing::{label, pid};
 
-    fn catalog(announces: bool, maps: &[&str]) -> Catalog {
+    fn directory(announces: bool, maps: &[&str]) -> Directory {
         let root = Url::parse("https://alto.example/dir").expect("a URL");
         let map = json!({"uri": "x", "media-type": "application/alto-networkmap+json"});
         let resources = maps.iter().map(|&id| (id.to_owned(), map.clone()));
@@ -91,7 +91,7 @@ mod tests {
         let mut pids: Vec<_> = pids.iter().map(|name| pid(name)).collect();
         pids.sort();
         let pids = PidIndex::new(pids);
-        match one_domain(&label("isp-b"), &catalog(announces, maps), id, &pids) {
+        match one_domain(&label("isp-b"), &directory(announces, maps), id, &pids) {
             Ok(()) => "one",
             Err(refusal) => refusal.code(),
         }

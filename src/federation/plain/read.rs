@@ -9,7 +9,7 @@ use crate::alto::meta::{CostMode, CostType, ReadResponse, VersionTag};
 use crate::alto::network::{self, Groups, ReadGroups};
 use crate::federation::Limits;
 use crate::federation::copies::{network_of, square};
-use crate::federation::refusal::Refusal;
+use crate::federation::import_error::ImportError;
 use crate::ident::{Digest, DomainLabel, PidName};
 use crate::net::{Matrix, PidIndex};
 use crate::publish::{Costs, NetworkMap};
@@ -58,7 +58,7 @@ pub(super) fn network(
     id: &str,
     body: &[u8],
     limits: &Limits,
-) -> Result<Network, Refusal> {
+) -> Result<Network, ImportError> {
     let reader = ReadResponse {
         member: network::MEMBER,
         data: ReadGroups {
@@ -68,7 +68,7 @@ pub(super) fn network(
             known_families_only: false,
         },
     };
-    let (meta, groups) = read(body, reader).map_err(|faults| Refusal::unsound(id, &faults))?;
+    let (meta, groups) = read(body, reader).map_err(|faults| ImportError::unsound(id, &faults))?;
     let vtag = meta.vtag.ok_or_else(|| content(id, "it has no vtag"))?;
     if vtag.resource_id.as_str() != id {
         let reason = format!("its vtag is of {}, another resource", vtag.resource_id);
@@ -101,7 +101,7 @@ pub(super) fn costs(
     network: &Network,
     body: &[u8],
     limits: &Limits,
-) -> Result<Read, Refusal> {
+) -> Result<Read, ImportError> {
     let reader = ReadResponse {
         member: cost::MEMBER,
         data: ReadCosts {
@@ -112,7 +112,7 @@ pub(super) fn costs(
         },
     };
     let id = &source.id;
-    let (meta, table) = read(body, reader).map_err(|faults| Refusal::unsound(id, &faults))?;
+    let (meta, table) = read(body, reader).map_err(|faults| ImportError::unsound(id, &faults))?;
     let numerical = CostType::new(&source.metric, CostMode::Numerical);
     if meta.cost_type.is_none_or(|stated| numerical != stated) {
         let reason = "its costs are of another type than its directory says";
@@ -136,7 +136,7 @@ pub(super) fn costs(
 }
 
 /// A table under the names of its domain's PIDs.
-fn under(domain: &DomainLabel, table: &CostTable) -> Result<CostTable, Refusal> {
+fn under(domain: &DomainLabel, table: &CostTable) -> Result<CostTable, ImportError> {
     let named = |index: &PidIndex| -> (PidIndex, Vec<u32>) {
         let named = (0..).zip(index.names());
         let named: BTreeMap<PidName, u32> = named
@@ -147,7 +147,9 @@ fn under(domain: &DomainLabel, table: &CostTable) -> Result<CostTable, Refusal> 
     };
     let ((srcs, rows), (dsts, columns)) = (named(&table.srcs), named(&table.dsts));
     if rows.len() < table.srcs.len() || columns.len() < table.dsts.len() {
-        return Err(Refusal::Content("two PIDs are cut to one name".to_owned()));
+        return Err(ImportError::Content(
+            "two PIDs are cut to one name".to_owned(),
+        ));
     }
     let mut places = vec![None; columns.len()];
     for (place, column) in (0..).zip(columns) {
@@ -162,9 +164,9 @@ fn under(domain: &DomainLabel, table: &CostTable) -> Result<CostTable, Refusal> 
     })
 }
 
-fn content(id: &str, reason: impl std::fmt::Display) -> Refusal {
+fn content(id: &str, reason: impl std::fmt::Display) -> ImportError {
     let id: String = id.chars().take(80).collect();
-    Refusal::Content(format!("{id:?}: {reason}"))
+    ImportError::Content(format!("{id:?}: {reason}"))
 }
 
 #[cfg(test)]

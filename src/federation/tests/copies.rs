@@ -11,7 +11,7 @@ use crate::facts::Interconnects;
 use crate::federation::copies::{Copies, Refused};
 use crate::federation::manifest::{Signed, Statement, content_digest};
 use crate::federation::testing::{at, domain_view, label, peer};
-use crate::federation::{DomainCopy, Keyring, Refusal, SignedManifest, Signer, SigningKey};
+use crate::federation::{DomainCopy, ImportError, Keyring, SignedManifest, Signer, SigningKey};
 use crate::ident::DomainLabel;
 use crate::runtime::{Clock, ManualClock};
 
@@ -92,13 +92,13 @@ fn state(copies: &Copies, peer: &str) -> (PeerState, Option<String>) {
     (peer.state, peer.reason.map(|reason| reason.code))
 }
 
-fn refuse(copies: &Copies, peer: &DomainLabel, domain: &DomainLabel, refusal: &Refusal) {
+fn refuse(copies: &Copies, peer: &DomainLabel, domain: &DomainLabel, refusal: &ImportError) {
     let refused = Refused::of(refusal, &[], None);
     copies.refuse(peer, domain, refused, copies.grounds());
 }
 
-fn away() -> Refusal {
-    Refusal::Client(PeerError::Transport {
+fn away() -> ImportError {
+    ImportError::Client(PeerError::Transport {
         url: "https://alto.example/".to_owned(),
         reason: "refused".to_owned(),
     })
@@ -194,17 +194,17 @@ fn a_peer_that_answers_wrongly_has_failed_and_one_that_is_held_says_so() {
     assert_eq!(state(&copies, "isp-c").0, PeerState::Failed, "never read");
     sync(&copies, "isp-c");
     copies.take(copy(&["isp-c"], 1, at(0)));
-    refuse(&copies, &c, &c, &Refusal::Equivocation(1));
+    refuse(&copies, &c, &c, &ImportError::Equivocation(1));
     let failed = (PeerState::Failed, Some("equivocation".to_owned()));
     assert_eq!(state(&copies, "isp-c"), failed);
     assert!(used(&copies).is_some(), "the last good is kept");
-    refuse(&copies, &c, &c, &Refusal::Held("pin it".to_owned()));
+    refuse(&copies, &c, &c, &ImportError::Held("pin it".to_owned()));
     assert_eq!(state(&copies, "isp-c").0, PeerState::Held);
     copies.confirm(&c, &c);
     assert_eq!(state(&copies, "isp-c"), (PeerState::Synced, None));
     // A domain that a peer only relays says nothing of the peer.
     sync(&copies, "isp-b");
-    refuse(&copies, &label("isp-b"), &c, &Refusal::Equivocation(1));
+    refuse(&copies, &label("isp-b"), &c, &ImportError::Equivocation(1));
     assert_eq!(state(&copies, "isp-b"), (PeerState::Synced, None));
 }
 
@@ -232,7 +232,7 @@ fn a_relay_passes_a_domain_until_it_is_read_without_it_or_has_expired() {
     assert!(copies.passes(&b, &c), "it may still be restored");
     sync(&copies, "isp-b");
     assert!(!copies.passes(&b, &c), "it was read without it");
-    let refused = Refused::of(&Refusal::Held("pin it".to_owned()), &[], None);
+    let refused = Refused::of(&ImportError::Held("pin it".to_owned()), &[], None);
     copies.refuse(&b, &c, refused, copies.grounds());
     assert!(copies.passes(&b, &c), "it is held");
     assert_eq!(copies.held().len(), 1);

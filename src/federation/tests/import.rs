@@ -10,7 +10,7 @@ use crate::api::s2s::{Manifest, ManifestResource, Scope};
 use crate::federation::copies::{Former, Import, Parts, import};
 use crate::federation::manifest::{Statement, resources};
 use crate::federation::testing::{at, domain_view, domain_view_with, label, links};
-use crate::federation::{Keyring, Limits, Refusal, SigningKey};
+use crate::federation::{ImportError, Keyring, Limits, SigningKey};
 use crate::ident::{Digest, ResourceId};
 use crate::publish::{Rendering, View};
 
@@ -46,11 +46,15 @@ impl Wire {
         Self::of(&domain_view("isp-b"))
     }
 
-    fn import(&self) -> Result<Import, Refusal> {
+    fn import(&self) -> Result<Import, ImportError> {
         self.import_with(&Limits::default(), None)
     }
 
-    fn import_with(&self, limits: &Limits, former: Option<Former<'_>>) -> Result<Import, Refusal> {
+    fn import_with(
+        &self,
+        limits: &Limits,
+        former: Option<Former<'_>>,
+    ) -> Result<Import, ImportError> {
         import(&self.manifest, &self.bodies, former, limits, at(1))
     }
 
@@ -79,7 +83,7 @@ const MAP: &str = "isp-b:networkmap";
 const COSTS: &str = "isp-b:costmap-routingcost";
 const DELAY: &str = "isp-b:costmap-delay-ow:p99_9";
 
-fn code(result: Result<Import, Refusal>) -> &'static str {
+fn code(result: Result<Import, ImportError>) -> &'static str {
     result.err().map_or("taken", |refusal| refusal.code())
 }
 

@@ -46,7 +46,7 @@ impl Following {
             input,
         };
         let follower = Follower::new(
-            client.link(clock),
+            client.connection(clock),
             Pool::new(1).expect("a thread"),
             directory.clone(),
             wanted.into_iter().map(followed).collect(),

@@ -350,7 +350,7 @@ async fn a_stream_alone_is_controlled_where_it_says_relative_to_where_it_is() {
     let mut server = Server::start(directory(json!({}))).await;
     let link = Client::new(&server.root, &Options::default())
         .expect("a client")
-        .link(Clock::system());
+        .connection(Clock::system());
     let url = server.root.join(PATH).expect("a URL");
     let script = server.stream(PATH);
     let mut stream = soon(UpdateStream::open(&link, &url, &params("m")))
@@ -403,7 +403,7 @@ async fn a_peers_stream_is_read_at_its_origin_only() {
     };
     let peer = PeerClient::new(&server.root, &options, Clock::system()).expect("a client");
     let elsewhere = "http://127.0.0.1:1/updates".parse().expect("a URL");
-    let refused = UpdateStream::open(&peer.link(), &elsewhere, &params("m")).await;
+    let refused = UpdateStream::open(&peer.connection(), &elsewhere, &params("m")).await;
     let refused = refused.expect_err("elsewhere");
     assert!(
         matches!(refused, StreamError::Request(PeerError::Elsewhere { .. })),
@@ -412,7 +412,7 @@ async fn a_peers_stream_is_read_at_its_origin_only() {
     let url = server.root.join(PATH).expect("a URL");
     let script = server.stream(PATH);
     script.begins("http://127.0.0.1:1/control");
-    let mut stream = soon(UpdateStream::open(&peer.link(), &url, &params("m")))
+    let mut stream = soon(UpdateStream::open(&peer.connection(), &url, &params("m")))
         .await
         .expect("open");
     server.asked().await;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use altofed::api::interconnect::Relationship;
 use altofed::client::{PeerClient, PeerLimits, PeerOptions};
 use altofed::federation::plain::{Fetched, Plain, PlainSettings, fetch};
-use altofed::federation::{Limits, PlainInterconnect, Refusal};
+use altofed::federation::{ImportError, Limits, PlainInterconnect};
 use altofed::ident::{DomainLabel, InterconnectId, MetricName, PidName};
 use altofed::runtime::{Clock, Pool};
 use serde_json::{Value, json};
@@ -115,7 +115,7 @@ impl Peer {
         }
     }
 
-    async fn fetch(&self, former: Option<&Plain>) -> Result<Fetched, Refusal> {
+    async fn fetch(&self, former: Option<&Plain>) -> Result<Fetched, ImportError> {
         soon(fetch(&self.client, &self.pool, &self.settings, former)).await
     }
 
@@ -123,7 +123,7 @@ impl Peer {
         changed(self.fetch(None).await)
     }
 
-    async fn refused(&self, former: Option<&Plain>) -> Refusal {
+    async fn refused(&self, former: Option<&Plain>) -> ImportError {
         match self.fetch(former).await {
             Err(refusal) => refusal,
             Ok(taken) => panic!("it was taken: {taken:?}"),
@@ -132,7 +132,7 @@ impl Peer {
 }
 
 #[track_caller]
-fn changed(fetched: Result<Fetched, Refusal>) -> Plain {
+fn changed(fetched: Result<Fetched, ImportError>) -> Plain {
     match fetched {
         Ok(Fetched::Changed(plain)) => *plain,
         other => panic!("{other:?}"),

@@ -10,7 +10,7 @@ use crate::federation::copies::copy::DomainCopy;
 use crate::federation::copies::had::TooMuch;
 use crate::federation::copies::peer::{Peer, Peers};
 use crate::federation::copies::refused::Refused;
-use crate::federation::refusal::{Lasts, Refusal};
+use crate::federation::import_error::{ImportError, Lasts};
 use crate::ident::{DomainLabel, Tag};
 
 use super::{Copies, lock};
@@ -62,7 +62,7 @@ impl Copies {
         domain: &DomainLabel,
         digest: &Tag,
         takes: Amount,
-    ) -> Result<Reserved<'_>, Refusal> {
+    ) -> Result<Reserved<'_>, ImportError> {
         let mut peers = self.lock();
         let mut fits = self.check(&peers, sender, domain, takes);
         if let Err(over) = fits
@@ -109,7 +109,7 @@ impl Copies {
         sender: &DomainLabel,
         domain: &DomainLabel,
         digest: &Tag,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ImportError> {
         let peers = self.lock();
         let over = peers.get(sender).and_then(|peer| peer.over.get(domain));
         match over.filter(|over| over.digest == *digest) {
@@ -157,7 +157,7 @@ impl Copies {
                     fits: false,
                 };
                 peer.over.entry(domain.clone()).or_insert(version);
-                let refusal = Refusal::from(why);
+                let refusal = ImportError::from(why);
                 let refused = Refused::of(&refusal, &copy.path, None);
                 peer.refused.insert(domain.clone(), refused);
                 dropped.push((sender, domain, refusal));
@@ -257,7 +257,7 @@ impl Copies {
         &self,
         sender: &DomainLabel,
         bytes: u64,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ImportError> {
         let mut peers = self.lock();
         let Some(peer) = peers.get_mut(sender) else {
             return Ok(());
@@ -275,7 +275,7 @@ impl Copies {
         }
         match is_over {
             false => Ok(()),
-            true => Err(Refusal::Limit(format!(
+            true => Err(ImportError::Limit(format!(
                 "the maps that it pushes have {bytes} bytes, and there is no room to keep them, as \
                  their changes need (peer.import.max_memory, federation.max_memory)"
             ))),

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::federation::copies::refused::Refused;
-use crate::federation::refusal::{Lasts, Refusal};
+use crate::federation::import_error::{ImportError, Lasts};
 use crate::ident::DomainLabel;
 
 use super::Copies;
@@ -58,7 +58,7 @@ impl Copies {
     }
 
     /// Counts what came and was refused.
-    pub(in crate::federation) fn count(&self, refusal: &Refusal) {
+    pub(in crate::federation) fn count(&self, refusal: &ImportError) {
         self.rejections.count(refusal);
     }
 

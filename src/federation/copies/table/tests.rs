@@ -39,7 +39,7 @@ enum Event {
 impl Event {
     fn happen(self, copies: &Copies, hand: &crate::runtime::ManualClock) {
         let name = |number: usize| label(PEERS[number]);
-        let refusal = Refusal::Content("no".to_owned());
+        let refusal = ImportError::Content("no".to_owned());
         match self {
             Event::Take {
                 peer,

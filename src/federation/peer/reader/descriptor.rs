@@ -5,7 +5,7 @@ use url::Url;
 use crate::alto::media;
 use crate::api::s2s::{Descriptor, KeyDocument};
 use crate::client::{Ask, PeerError};
-use crate::federation::refusal::Refusal;
+use crate::federation::import_error::ImportError;
 use crate::ident::DomainLabel;
 
 use super::{Reader, read};
@@ -23,7 +23,7 @@ impl Reader {
     ///
     /// It is at the well-known place of the origin, or where the directory announces it: the
     /// origin of a node below a path may be another's.
-    pub(in crate::federation) async fn describe(&mut self) -> Result<(), Refusal> {
+    pub(in crate::federation) async fn describe(&mut self) -> Result<(), ImportError> {
         let well_known = self.join(&self.peer.directory, WELL_KNOWN)?;
         let known = self.announced.take();
         let place = known.clone().unwrap_or(well_known);
@@ -42,7 +42,7 @@ impl Reader {
         };
         self.client.check_url(&url)?;
         match self.describe_at(&url).await {
-            Err(refusal) if may_be_elsewhere(&refusal) => Err(Refusal::Peer(format!(
+            Err(refusal) if may_be_elsewhere(&refusal) => Err(ImportError::Peer(format!(
                 "its directory announces a descriptor, which cannot be had ({refusal}); what is \
                  in front of the peer has to forward it, as `altofed check` says there"
             ))),
@@ -53,14 +53,14 @@ impl Reader {
         }
     }
 
-    async fn describe_at(&mut self, url: &Url) -> Result<(), Refusal> {
+    async fn describe_at(&mut self, url: &Url) -> Result<(), ImportError> {
         let ask = Ask {
             max_bytes: Some(MAX_DESCRIPTOR),
             ..Ask::new(url, media::JSON)
         };
         let document: Descriptor = read(url, &self.fetch(ask).await?)?;
         if document.domain != self.peer.domain {
-            return Err(Refusal::Peer(format!(
+            return Err(ImportError::Peer(format!(
                 "{url} is of the domain {}, and {} is configured; mend `domain` or `directory`",
                 document.domain, self.peer.domain
             )));
@@ -84,15 +84,15 @@ impl Reader {
 
 /// Whether the answer tells only of the place that was asked: nothing or something else
 /// is there.
-fn may_be_elsewhere(refusal: &Refusal) -> bool {
+fn may_be_elsewhere(refusal: &ImportError) -> bool {
     match refusal {
         // Who wants to be left alone for a while is the right one.
-        Refusal::Client(PeerError::Status { retry_after, .. }) => retry_after.is_none(),
-        Refusal::Client(error) => matches!(
+        ImportError::Client(PeerError::Status { retry_after, .. }) => retry_after.is_none(),
+        ImportError::Client(error) => matches!(
             error,
             PeerError::MediaType { .. } | PeerError::Body { .. } | PeerError::Elsewhere { .. }
         ),
-        Refusal::Form(_) | Refusal::Peer(_) => true,
+        ImportError::Form(_) | ImportError::Peer(_) => true,
         _ => false,
     }
 }

@@ -38,7 +38,11 @@ impl Version {
         }
     }
 
-    fn offer<'c>(&self, copies: &'c Copies, copy: &DomainCopy) -> Result<Reserved<'c>, Refusal> {
+    fn offer<'c>(
+        &self,
+        copies: &'c Copies,
+        copy: &DomainCopy,
+    ) -> Result<Reserved<'c>, ImportError> {
         copies.offer(copy.sender(), &copy.domain, &copy.digest, copy.amount)
     }
 }
@@ -158,7 +162,7 @@ proptest! {
                 }
                 Event::Take(_) | Event::GiveUp(_) => {}
                 Event::Refuse(peer, domain) => {
-                    let refused = Refused::of(&Refusal::Content("no".to_owned()), &[], None);
+                    let refused = Refused::of(&ImportError::Content("no".to_owned()), &[], None);
                     let (peer, domain) = (label(PEERS[peer]), label(DOMAINS[domain]));
                     copies.refuse(&peer, &domain, refused, copies.grounds());
                     prop_assert!(!copies.lock()[&peer].over.contains_key(&domain));

@@ -26,7 +26,7 @@ impl Network {
 macro_rules! document {
     ($label:literal, $file:literal) => {
         include_str!(concat!(
-            "../../examples/research-networks/",
+            "../../../examples/research-networks/",
             $label,
             "/",
             $file,

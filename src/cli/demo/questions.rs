@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use crate::alto::media;
 use crate::api::explain::Explanation;
-use crate::client::{FollowSettings, Followed, Follower, Mode, News, difference_lines, path_table};
+use crate::cli::difference::difference_lines;
+use crate::cli::path::path_table;
+use crate::client::{FollowSettings, Followed, Follower, Mode, News};
 use crate::runtime::{Clock, Pool};
 
 use super::nodes::Member;
@@ -92,7 +94,7 @@ impl Watching {
             input: Some(query.clone()),
         };
         let mut follower = Follower::new(
-            asker.client.link(clock.clone()),
+            asker.client.connection(clock.clone()),
             Pool::new(1)?,
             asker.base.join("views/merged/directory")?,
             vec![wanted],

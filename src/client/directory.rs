@@ -4,27 +4,27 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use url::Url;
 
-use crate::alto::ird::{Directory, Entry};
+use crate::alto::ird::{self, Entry};
 use crate::alto::media;
 use crate::alto::meta::StatedCostType;
 
+use super::connection::shown;
 use super::http::{Client, ClientError};
-use super::link::shown;
 
 /// The resources of a directory and of those it delegates to (RFC 7285
 /// §9.1.1: their ids are unique among all of them).
 #[derive(Debug, Clone, Default)]
-pub struct Catalog {
+pub struct Directory {
     /// Where the descriptor of the node is, if the root directory announces one.
     pub descriptor: Option<String>,
     /// The id of the root directory's default network map.
     pub default_network_map: Option<String>,
-    offers: BTreeMap<String, Offer>,
+    resources: BTreeMap<String, Resource>,
 }
 
 /// A resource that is offered.
 #[derive(Debug, Clone)]
-pub struct Offer {
+pub struct Resource {
     /// Its id.
     pub id: String,
     /// Where it is.
@@ -38,7 +38,7 @@ pub struct Offer {
 /// How many directories are read.
 const MAX_DIRECTORIES: usize = 1000;
 
-impl Catalog {
+impl Directory {
     /// Reads the directory at `root` and those it delegates to, each once.
     ///
     /// # Errors
@@ -53,33 +53,33 @@ impl Catalog {
     }
 
     /// Every resource, by id.
-    pub fn offers(&self) -> impl Iterator<Item = &Offer> {
-        self.offers.values()
+    pub fn resources(&self) -> impl Iterator<Item = &Resource> {
+        self.resources.values()
     }
 
     /// The resource with an id.
-    pub fn get(&self, id: &str) -> Option<&Offer> {
-        self.offers.get(id)
+    pub fn get(&self, id: &str) -> Option<&Resource> {
+        self.resources.get(id)
     }
 
     /// The network map with this id, or the default one.
     ///
     /// # Errors
     /// There is none.
-    pub fn network_map(&self, id: Option<&str>) -> Result<&Offer, ClientError> {
+    pub fn network_map(&self, id: Option<&str>) -> Result<&Resource, ClientError> {
         let wanted = id.or(self.default_network_map.as_deref());
-        let is_map = |offer: &&Offer| {
-            offer.entry.media_type == media::NETWORK_MAP && offer.entry.accepts.is_none()
+        let is_map = |resource: &&Resource| {
+            resource.entry.media_type == media::NETWORK_MAP && resource.entry.accepts.is_none()
         };
         let found = match wanted {
             Some(id) => self.get(id).filter(is_map),
-            None => self.offers().find(is_map),
+            None => self.resources().find(is_map),
         };
         found.ok_or_else(|| {
             let ids: Vec<&str> = self
-                .offers()
+                .resources()
                 .filter(is_map)
-                .map(|offer| offer.id.as_str())
+                .map(|resource| resource.id.as_str())
                 .collect();
             ClientError::NotOffered(format!(
                 "the server has no network map {:?}; it has {}",
@@ -94,7 +94,7 @@ impl Catalog {
 /// fetching: what [`Crawl::next_directory`] names is to be given to [`Crawl::take`].
 #[derive(Debug)]
 pub struct Crawl {
-    catalog: Catalog,
+    directory: Directory,
     waiting: Vec<Url>,
     seen: BTreeSet<Url>,
     max_directories: usize,
@@ -104,7 +104,7 @@ impl Crawl {
     /// A crawl that starts at `root` and reads this many directories at most.
     pub fn new(root: &Url, max_directories: usize) -> Self {
         Self {
-            catalog: Catalog::default(),
+            directory: Directory::default(),
             waiting: vec![root.clone()],
             seen: BTreeSet::new(),
             max_directories,
@@ -141,14 +141,14 @@ impl Crawl {
             url: shown(place),
             reason,
         };
-        let directory: Directory = serde_json::from_slice(body)
+        let document: ird::Directory = serde_json::from_slice(body)
             .map_err(|error| failed(format!("the directory cannot be read: {error}")))?;
         if self.seen.len() == 1 {
-            self.catalog.default_network_map = directory.meta.default_alto_network_map.clone();
-            self.catalog.descriptor = directory.meta.alto_federation.clone();
+            self.directory.default_network_map = document.meta.default_alto_network_map.clone();
+            self.directory.descriptor = document.meta.alto_federation.clone();
         }
         self.seen.insert(place.clone());
-        for (id, mut entry) in directory.resources {
+        for (id, mut entry) in document.resources {
             let url = place
                 .join(&entry.uri)
                 .map_err(|error| failed(format!("the uri of {id:?} cannot be used: {error}")))?;
@@ -159,21 +159,21 @@ impl Crawl {
                 continue;
             }
             let names = entry.capabilities.cost_type_names.iter();
-            let types = &directory.meta.cost_types;
+            let types = &document.meta.cost_types;
             let cost_types = names.filter_map(|name| types.get(name).cloned()).collect();
-            let offer = Offer {
+            let resource = Resource {
                 id: id.clone(),
                 url,
                 entry,
                 cost_types,
             };
-            self.catalog.offers.entry(id).or_insert(offer);
+            self.directory.resources.entry(id).or_insert(resource);
         }
         Ok(())
     }
 
-    /// What all the directories together offer.
-    pub fn finish(self) -> Catalog {
-        self.catalog
+    /// Returns what all the directories offer together.
+    pub fn finish(self) -> Directory {
+        self.directory
     }
 }

@@ -20,10 +20,10 @@ use super::address::DeniedAddress;
 use super::decode::{ACCEPTED, Body, BodyError, BodyLimits};
 use super::peer_error::PeerError;
 
-/// The way to a server, made by [`super::Client::link`], which goes where it is
-/// told, or by [`super::PeerClient::link`], which goes to its peer only.
+/// The way to a server, made by [`super::Client::connection`], which goes where it is
+/// told, or by [`super::PeerClient::connection`], which goes to its peer only.
 #[derive(Debug, Clone)]
-pub struct Link {
+pub struct Connection {
     pub(super) http: reqwest::Client,
     /// Where the token is shown.
     pub(super) origin: url::Origin,
@@ -114,7 +114,7 @@ pub(super) struct Incoming {
     /// Where it comes from, after redirects.
     pub(super) place: Url,
     response: Response,
-    link: Link,
+    connection: Connection,
 }
 
 /// An address is not at the peer's origin.
@@ -128,7 +128,7 @@ const MAX_ETAG: usize = 256;
 /// The limit that reqwest has beside those of our clock: none that matters.
 const UNLIMITED: Duration = Duration::from_secs(365 * 86_400);
 
-impl Link {
+impl Connection {
     /// The clock of its deadlines.
     pub fn clock(&self) -> &Clock {
         &self.clock
@@ -198,7 +198,7 @@ impl Link {
         Ok(Incoming {
             place: response.url().clone(),
             response,
-            link: self.clone(),
+            connection: self.clone(),
         })
     }
 
@@ -343,10 +343,10 @@ impl Incoming {
         let Self {
             place,
             response,
-            link,
+            connection,
         } = self;
-        match link.clock.timeout(silence, response.chunk()).await {
-            Ok(chunk) => chunk.map_err(|error| link.failed(place, &error)),
+        match connection.clock.timeout(silence, response.chunk()).await {
+            Ok(chunk) => chunk.map_err(|error| connection.failed(place, &error)),
             Err(Elapsed) => Err(PeerError::Silent {
                 url: shown(place),
                 limit: silence,

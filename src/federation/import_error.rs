@@ -21,7 +21,7 @@ const MAX_DETAIL: usize = 1_000;
 /// Why something of a peer was not taken. What was had of it before stays in
 /// use.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum ImportError {
     /// Our own label is in the path: it comes back to us.
     #[error("our own domain {0} is in its path")]
     Loop(DomainLabel),
@@ -114,43 +114,43 @@ pub enum Refusal {
     Defect(String),
 }
 
-impl Refusal {
+impl ImportError {
     /// A document that cannot be read.
     pub(super) fn unsound(document: &str, faults: &Faults) -> Self {
         let document: String = document.chars().take(80).collect();
         let text = format!("{document:?}: {faults}");
         match faults.over_limit() {
-            true => Refusal::Limit(text),
-            false => Refusal::Content(text),
+            true => ImportError::Limit(text),
+            false => ImportError::Content(text),
         }
     }
 
     /// The kind of reason: one word of a fixed set.
     pub fn code(&self) -> &'static str {
         match self {
-            Refusal::Loop(_) => "loop",
-            Refusal::Path(_) => "path",
-            Refusal::Form(_) => "form",
-            Refusal::Mismatch(_) => "mismatch",
-            Refusal::Signature(_) => "signature",
-            Refusal::Key(_) => "key",
-            Refusal::Held(_) => "held",
-            Refusal::Change(_) => "change",
-            Refusal::Clock { .. } => "clock",
-            Refusal::Expired { .. } => "expired",
-            Refusal::Scope(_) => "scope",
-            Refusal::OldSerial { .. } => "old-serial",
-            Refusal::Equivocation(_) => "equivocation",
-            Refusal::Limit(_) | Refusal::Full(_) => "limit",
-            Refusal::Digest(_) => "digest",
-            Refusal::Content(_) => "content",
-            Refusal::Lagging(_) => "lagging",
-            Refusal::Merged(_) => "merged",
-            Refusal::Peer(_) => "peer",
-            Refusal::Client(error) => error.reason(),
-            Refusal::Store(StoreError::NoRoom { .. }) => "room",
-            Refusal::Store(_) => "store",
-            Refusal::Pool(_) | Refusal::Defect(_) => "defect",
+            ImportError::Loop(_) => "loop",
+            ImportError::Path(_) => "path",
+            ImportError::Form(_) => "form",
+            ImportError::Mismatch(_) => "mismatch",
+            ImportError::Signature(_) => "signature",
+            ImportError::Key(_) => "key",
+            ImportError::Held(_) => "held",
+            ImportError::Change(_) => "change",
+            ImportError::Clock { .. } => "clock",
+            ImportError::Expired { .. } => "expired",
+            ImportError::Scope(_) => "scope",
+            ImportError::OldSerial { .. } => "old-serial",
+            ImportError::Equivocation(_) => "equivocation",
+            ImportError::Limit(_) | ImportError::Full(_) => "limit",
+            ImportError::Digest(_) => "digest",
+            ImportError::Content(_) => "content",
+            ImportError::Lagging(_) => "lagging",
+            ImportError::Merged(_) => "merged",
+            ImportError::Peer(_) => "peer",
+            ImportError::Client(error) => error.reason(),
+            ImportError::Store(StoreError::NoRoom { .. }) => "room",
+            ImportError::Store(_) => "store",
+            ImportError::Pool(_) | ImportError::Defect(_) => "defect",
         }
     }
 
@@ -159,13 +159,16 @@ impl Refusal {
     /// wrong clock: which of the two it is cannot be told from here.
     fn rejection(&self) -> Option<&'static str> {
         match self {
-            Refusal::Expired { .. } => Some("clock"),
-            Refusal::Client(PeerError::MediaType { .. } | PeerError::Body { .. }) => {
+            ImportError::Expired { .. } => Some("clock"),
+            ImportError::Client(PeerError::MediaType { .. } | PeerError::Body { .. }) => {
                 Some(self.code())
             }
-            Refusal::Store(StoreError::NoRoom { .. }) => Some("room"),
+            ImportError::Store(StoreError::NoRoom { .. }) => Some("room"),
             // Nothing came, or we failed ourselves.
-            Refusal::Client(_) | Refusal::Store(_) | Refusal::Pool(_) | Refusal::Defect(_) => None,
+            ImportError::Client(_)
+            | ImportError::Store(_)
+            | ImportError::Pool(_)
+            | ImportError::Defect(_) => None,
             _ => Some(self.code()),
         }
     }
@@ -173,17 +176,17 @@ impl Refusal {
     /// For how long the same manifest would be refused again.
     pub(super) fn lasts(&self) -> Lasts {
         match self {
-            Refusal::Clock { until, .. } => Lasts::Until(*until),
-            Refusal::Expired { since, .. } => Lasts::Since(*since),
-            Refusal::Full(_) => Lasts::Over,
+            ImportError::Clock { until, .. } => Lasts::Until(*until),
+            ImportError::Expired { since, .. } => Lasts::Since(*since),
+            ImportError::Full(_) => Lasts::Over,
             // The document may come as it should be, or we may do better.
-            Refusal::Digest(_)
-            | Refusal::Lagging(_)
-            | Refusal::Peer(_)
-            | Refusal::Client(_)
-            | Refusal::Store(_)
-            | Refusal::Pool(_)
-            | Refusal::Defect(_) => Lasts::Not,
+            ImportError::Digest(_)
+            | ImportError::Lagging(_)
+            | ImportError::Peer(_)
+            | ImportError::Client(_)
+            | ImportError::Store(_)
+            | ImportError::Pool(_)
+            | ImportError::Defect(_) => Lasts::Not,
             _ => Lasts::Always,
         }
     }
@@ -191,7 +194,7 @@ impl Refusal {
     /// How long the peer wants to be left alone, if it says so.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Refusal::Client(error) => error.retry_after(),
+            ImportError::Client(error) => error.retry_after(),
             _ => None,
         }
     }
@@ -199,13 +202,15 @@ impl Refusal {
     /// Whether the peer gave no answer, rather than a wrong one.
     pub fn is_absence(&self) -> bool {
         match self {
-            Refusal::Client(
+            ImportError::Client(
                 PeerError::Transport { .. }
                 | PeerError::Timeout { .. }
                 | PeerError::Silent { .. }
                 | PeerError::Slow { .. },
             ) => true,
-            Refusal::Client(PeerError::Status { status, .. }) => *status >= 500 || *status == 429,
+            ImportError::Client(PeerError::Status { status, .. }) => {
+                *status >= 500 || *status == 429
+            }
             _ => false,
         }
     }
@@ -289,7 +294,7 @@ impl Rejections {
         Self(Mutex::new(none.collect()))
     }
 
-    pub(super) fn count(&self, refusal: &Refusal) {
+    pub(super) fn count(&self, refusal: &ImportError) {
         if let Some(reason) = refusal.rejection() {
             *self.lock().entry(reason).or_default() += 1;
         }
@@ -313,7 +318,7 @@ mod tests {
     fn what_came_and_was_refused_is_counted_by_a_reason_known_before() {
         let text = || "why".to_owned();
         let body = |limit| {
-            Refusal::Client(PeerError::Body {
+            ImportError::Client(PeerError::Body {
                 url: text(),
                 reason: text(),
                 limit,
@@ -324,35 +329,35 @@ mod tests {
             wanted: text(),
             found: text(),
         };
-        let old = Refusal::OldSerial {
+        let old = ImportError::OldSerial {
             serial: 1,
             highest: 2,
         };
         let refusals = [
-            (Refusal::Loop(label("isp-a")), "loop"),
-            (Refusal::Path(text()), "path"),
-            (Refusal::Form(text()), "form"),
-            (Refusal::Mismatch(text()), "mismatch"),
-            (Refusal::Signature(JwsError::Form), "signature"),
-            (Refusal::Key(text()), "key"),
-            (Refusal::Held(text()), "held"),
-            (Refusal::Change(text()), "change"),
+            (ImportError::Loop(label("isp-a")), "loop"),
+            (ImportError::Path(text()), "path"),
+            (ImportError::Form(text()), "form"),
+            (ImportError::Mismatch(text()), "mismatch"),
+            (ImportError::Signature(JwsError::Form), "signature"),
+            (ImportError::Key(text()), "key"),
+            (ImportError::Held(text()), "held"),
+            (ImportError::Change(text()), "change"),
             (
-                Refusal::Clock {
+                ImportError::Clock {
                     text: text(),
                     until: at(0),
                 },
                 "clock",
             ),
-            (Refusal::Scope(label("isp-a")), "scope"),
+            (ImportError::Scope(label("isp-a")), "scope"),
             (old, "old-serial"),
-            (Refusal::Equivocation(1), "equivocation"),
-            (Refusal::Limit(text()), "limit"),
-            (Refusal::Digest(text()), "digest"),
-            (Refusal::Content(text()), "content"),
-            (Refusal::Lagging(text()), "lagging"),
-            (Refusal::Merged(text()), "merged"),
-            (Refusal::Peer(text()), "peer"),
+            (ImportError::Equivocation(1), "equivocation"),
+            (ImportError::Limit(text()), "limit"),
+            (ImportError::Digest(text()), "digest"),
+            (ImportError::Content(text()), "content"),
+            (ImportError::Lagging(text()), "lagging"),
+            (ImportError::Merged(text()), "merged"),
+            (ImportError::Peer(text()), "peer"),
             (StoreError::NoRoom { free: 1, needed: 2 }.into(), "room"),
             (media_type.into(), "media-type"),
             (body(true), "limit-exceeded"),
@@ -366,7 +371,7 @@ mod tests {
             assert_eq!(rejections.now()[reason], 1, "{reason}");
         }
         assert!(rejections.now().values().all(|count| *count == 1));
-        rejections.count(&Refusal::Expired {
+        rejections.count(&ImportError::Expired {
             text: text(),
             since: at(0),
         });
@@ -378,17 +383,17 @@ mod tests {
         let rejections = Rejections::new();
         let before = rejections.now();
         for refusal in [
-            Refusal::Client(PeerError::Timeout {
+            ImportError::Client(PeerError::Timeout {
                 url: String::new(),
                 limit: std::time::Duration::from_secs(1),
             }),
-            Refusal::Client(PeerError::Status {
+            ImportError::Client(PeerError::Status {
                 url: String::new(),
                 status: 401,
                 retry_after: None,
             }),
-            Refusal::Store(StoreError::Closed),
-            Refusal::Defect("a panic".to_owned()),
+            ImportError::Store(StoreError::Closed),
+            ImportError::Defect("a panic".to_owned()),
         ] {
             rejections.count(&refusal);
         }

@@ -6,8 +6,8 @@ use super::error::FollowError;
 use super::news::Followed;
 use crate::alto::media;
 use crate::client::PeerError;
-use crate::client::catalog::{Catalog, Crawl, Offer};
-use crate::client::link::{Call, Link, shown};
+use crate::client::connection::{Call, Connection, shown};
+use crate::client::directory::{Crawl, Directory, Resource};
 
 /// How many directories a server may have, and how large each may be.
 const MAX_DIRECTORIES: usize = 64;
@@ -15,107 +15,110 @@ const MAX_DIRECTORY_BYTES: usize = 16 * 1024 * 1024;
 
 /// What a directory offers for following some resources.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct Offered {
     /// The resources themselves, in the order in which they were wanted.
-    pub(super) offers: Vec<Offer>,
+    pub(super) resources: Vec<Resource>,
     /// An update stream that has them all.
-    pub(super) stream: Option<Offer>,
+    pub(super) stream: Option<Resource>,
     /// A TIPS that has them all, in patches that we can apply.
-    pub(super) tips: Option<Offer>,
+    pub(super) tips: Option<Resource>,
 }
 
-impl Plan {
+impl Offered {
     /// Reads a directory and those it delegates to.
     ///
     /// # Errors
     /// It cannot be read, or does not have what is wanted.
     pub(super) async fn read(
-        link: &Link,
-        directory: &Url,
+        connection: &Connection,
+        root: &Url,
         wanted: &[Followed],
     ) -> Result<Self, FollowError> {
-        let mut crawl = Crawl::new(directory, MAX_DIRECTORIES);
+        let mut crawl = Crawl::new(root, MAX_DIRECTORIES);
         while let Some(url) = crawl.next_directory()? {
             let call = Call {
                 max_bytes: Some(MAX_DIRECTORY_BYTES),
                 ..Call::new(&url, &[media::DIRECTORY])
             };
-            match link.fetch(call).await {
+            match connection.fetch(call).await {
                 Ok(Some(received)) => crawl.take(&received.place, &received.body)?,
                 // A directory elsewhere may delegate to what we do not ask.
-                Err(PeerError::Elsewhere { .. }) if url != *directory => {}
+                Err(PeerError::Elsewhere { .. }) if url != *root => {}
                 Ok(None) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Self::of(&crawl.finish(), link, directory, wanted)
+        Self::of(&crawl.finish(), connection, root, wanted)
     }
 
-    /// What a catalog offers for following these.
+    /// Finds what a directory offers for following these.
     ///
     /// # Errors
     /// It does not have what is wanted.
     pub(super) fn of(
-        catalog: &Catalog,
-        link: &Link,
-        directory: &Url,
+        directory: &Directory,
+        connection: &Connection,
+        root: &Url,
         wanted: &[Followed],
     ) -> Result<Self, FollowError> {
-        let offers = wanted.iter().map(|wanted| {
-            let offer = catalog
+        let resources = wanted.iter().map(|wanted| {
+            let resource = directory
                 .get(&wanted.resource_id)
-                .filter(|offer| is_followed(offer));
-            let offer = offer.ok_or_else(|| not_offered(catalog, directory, wanted))?;
-            let mend = match (&offer.entry.accepts, &wanted.input) {
+                .filter(|resource| is_followed(resource));
+            let resource = resource.ok_or_else(|| not_offered(directory, root, wanted))?;
+            let mend = match (&resource.entry.accepts, &wanted.input) {
                 (Some(_), None) => "is asked by POST; give the input to ask it with",
                 (None, Some(_)) => "is got without input; leave the input out",
-                _ => return Ok(offer.clone()),
+                _ => return Ok(resource.clone()),
             };
             Err(FollowError::Input {
                 resource_id: wanted.resource_id.clone(),
                 mend,
             })
         });
-        let offers: Vec<Offer> = offers.collect::<Result<_, _>>()?;
+        let resources: Vec<Resource> = resources.collect::<Result<_, _>>()?;
         let service = |media_type: &str, accepts: &str| {
-            catalog.offers().find(|offer| {
-                let entry = &offer.entry;
+            directory.resources().find(|resource| {
+                let entry = &resource.entry;
                 entry.media_type == media_type
                     && entry.accepts.as_deref() == Some(accepts)
-                    && offers.iter().all(|offer| entry.uses.contains(&offer.id))
+                    && resources
+                        .iter()
+                        .all(|resource| entry.uses.contains(&resource.id))
                     && (media_type != media::TIPS
-                        || offers.iter().all(|o| applies_all(offer, &o.id)))
-                    && link.check_url(&offer.url).is_ok()
+                        || resources.iter().all(|o| applies_all(resource, &o.id)))
+                    && connection.check_url(&resource.url).is_ok()
             })
         };
         Ok(Self {
             stream: service(media::EVENT_STREAM, media::UPDATE_STREAM_PARAMS).cloned(),
             tips: service(media::TIPS, media::TIPS_PARAMS).cloned(),
-            offers,
+            resources,
         })
     }
 
     /// For each resource, those others that it is to be read with.
     pub(super) fn bases(&self, wanted: &[Followed]) -> Vec<Vec<usize>> {
-        let is_base = |offer: &Offer, base: usize| {
+        let is_base = |resource: &Resource, base: usize| {
             let whole = wanted.get(base).is_some_and(|base| base.input.is_none());
-            let used = self.offers.get(base);
+            let used = self.resources.get(base);
             whole
-                && used
-                    .is_some_and(|used| used.id != offer.id && offer.entry.uses.contains(&used.id))
+                && used.is_some_and(|used| {
+                    used.id != resource.id && resource.entry.uses.contains(&used.id)
+                })
         };
-        let bases = |offer: &Offer| {
+        let bases = |resource: &Resource| {
             (0..wanted.len())
-                .filter(|&base| is_base(offer, base))
+                .filter(|&base| is_base(resource, base))
                 .collect()
         };
-        self.offers.iter().map(bases).collect()
+        self.resources.iter().map(bases).collect()
     }
 }
 
 /// Whether the server sends no patches of a resource that we cannot apply (RFC
 /// 8895 §6.5, RFC 9569 §5.2).
-pub(super) fn applies_all(service: &Offer, resource_id: &str) -> bool {
+pub(super) fn applies_all(service: &Resource, resource_id: &str) -> bool {
     let types = &service.entry.capabilities.incremental_change_media_types;
     let listed = types.get(resource_id).map_or("", String::as_str);
     listed
@@ -125,22 +128,22 @@ pub(super) fn applies_all(service: &Offer, resource_id: &str) -> bool {
 }
 
 /// Whether a resource is one whose content can be followed, not a way to follow.
-fn is_followed(offer: &Offer) -> bool {
+fn is_followed(resource: &Resource) -> bool {
     !matches!(
-        offer.entry.media_type.as_str(),
+        resource.entry.media_type.as_str(),
         media::EVENT_STREAM | media::TIPS
     )
 }
 
-fn not_offered(catalog: &Catalog, directory: &Url, wanted: &Followed) -> FollowError {
-    let known: Vec<&str> = catalog
-        .offers()
-        .filter(|offer| is_followed(offer))
+fn not_offered(directory: &Directory, root: &Url, wanted: &Followed) -> FollowError {
+    let known: Vec<&str> = directory
+        .resources()
+        .filter(|resource| is_followed(resource))
         .take(50)
-        .map(|offer| offer.id.as_str())
+        .map(|resource| resource.id.as_str())
         .collect();
     FollowError::NotOffered {
-        url: shown(directory),
+        url: shown(root),
         resource_id: wanted.resource_id.clone(),
         known: known.join(", "),
     }
