@@ -10,6 +10,8 @@ mod filtered;
 mod maps;
 mod n2s;
 mod tape;
+mod tips;
+mod updates;
 mod world;
 
 use std::path::Path;

@@ -2,8 +2,11 @@
 
 use std::fmt::{Display, Write};
 
-use reqwest::Method;
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
 
+use crate::peer::soon;
+use crate::support::events::CONTROL;
 use crate::support::{Answer, TestNode};
 
 use super::golden;
@@ -73,11 +76,16 @@ impl Ask {
 /// The headers, and the members of JSON, that are told by chance.
 const CHANCE: [&str; 2] = ["next-attempt", "x-request-id"];
 
+/// What unguessable names of streams and TIPS views come after, in URIs.
+const NAMED: [&str; 2] = ["/updates/", "/tips/"];
+
 /// What was asked and answered so far.
 pub struct Tape {
     text: String,
     /// What differs from run to run, and what is written for it.
     masks: Vec<(String, String)>,
+    /// How many unguessable names there were.
+    named: usize,
 }
 
 impl Tape {
@@ -86,12 +94,21 @@ impl Tape {
         Self {
             text: format!("{what}\n"),
             masks: masks.to_vec(),
+            named: 0,
         }
     }
 
     /// Begins a part.
     pub fn part(&mut self, title: &str) {
-        let _ = write!(self.text, "\n=== {title}\n");
+        self.blank();
+        let _ = writeln!(self.text, "=== {title}");
+    }
+
+    /// Leaves a line empty.
+    fn blank(&mut self) {
+        if !self.text.ends_with("\n\n") {
+            self.text.push('\n');
+        }
     }
 
     /// Writes a text down.
@@ -103,7 +120,7 @@ impl Tape {
     /// Asks a node, and writes down what and the whole answer.
     pub async fn ask(&mut self, node: &TestNode, title: &str, ask: Ask) -> Answer {
         self.asked(title, &ask);
-        let answer = ask.request(node).send().await;
+        let answer = soon(ask.request(node).send()).await;
         self.answered(&answer);
         answer
     }
@@ -141,40 +158,100 @@ impl Tape {
         };
         let body = String::from_utf8(body).expect("text");
         let body = self.masked(&body);
+        if !answer.body.is_empty() && answer.headers.contains_key("content-length") {
+            let length = answer.body.len().to_string();
+            assert_eq!(answer.header("content-length"), length);
+        }
+        self.headed(answer.status, &answer.headers, &body);
+        if !body.is_empty() {
+            let _ = writeln!(self.text, "\n{body}");
+        }
+    }
+
+    /// Writes the head of an answer down. The length is that of the body as it is written.
+    fn headed(&mut self, status: StatusCode, fields: &HeaderMap, body: &str) {
         let mut headers: Vec<(&str, String)> = Vec::new();
-        for (name, value) in &answer.headers {
+        for (name, value) in fields {
             let value = value.to_str().expect("text");
             headers.push(match name.as_str() {
                 // The system's clock.
                 "date" => continue,
-                "content-length" if !answer.body.is_empty() => {
-                    assert_eq!(value, answer.body.len().to_string());
-                    let length = match answer.header("content-encoding") {
-                        "" => body.len().to_string(),
-                        _ => "{packed}".to_owned(),
-                    };
-                    ("content-length", length)
+                "content-length" if fields.contains_key("content-encoding") => {
+                    ("content-length", "{packed}".to_owned())
                 }
+                "content-length" if !body.is_empty() => ("content-length", body.len().to_string()),
                 name if CHANCE.contains(&name) => (name, "{chance}".to_owned()),
                 name => (name, self.masked(value)),
             });
         }
         // Fields of different names have no order (RFC 9110 section 5.3).
         headers.sort();
-        let _ = writeln!(self.text, "{}", answer.status);
+        let _ = writeln!(self.text, "{status}");
         for (name, value) in headers {
             let _ = writeln!(self.text, "{name}: {value}");
         }
-        if !body.is_empty() {
-            let _ = writeln!(self.text, "\n{body}");
+    }
+
+    /// Opens an update stream, and writes down what and all but the body of the answer.
+    pub async fn open(&mut self, node: &TestNode, title: &str, ask: Ask) -> Stream {
+        self.asked(title, &ask);
+        let response = ask.request(node).begin().await.expect("an answer");
+        self.headed(response.status(), response.headers(), "");
+        Stream {
+            response,
+            rest: Vec::new(),
+            control: String::new(),
         }
     }
 
+    /// Reads a stream until each of these substreams has had an event, and writes it all down.
+    /// The substream of control events has no name.
+    pub async fn until(&mut self, stream: &mut Stream, substreams: &[&str]) {
+        let mut wanted = substreams.to_vec();
+        self.blank();
+        while !wanted.is_empty() {
+            let event = stream.event().await.expect("an event");
+            wanted.retain(|substream| {
+                let control = format!("event: {CONTROL}\n");
+                let named = format!(",{substream}\n");
+                !match substream.is_empty() {
+                    true => event.starts_with(&control),
+                    false => event.starts_with("event: ") && event.contains(&named),
+                }
+            });
+            self.write(&event);
+        }
+    }
+
+    /// Reads a stream to its end, and writes it all down.
+    pub async fn end(&mut self, mut stream: Stream) {
+        self.blank();
+        while let Some(event) = stream.event().await {
+            self.write(&event);
+        }
+        self.text.push_str("(the end)\n");
+    }
+
     /// A text with names for all that differs from run to run.
-    fn masked(&self, text: &str) -> String {
+    fn masked(&mut self, text: &str) -> String {
         let mut text = text.to_owned();
         for (found, name) in &self.masks {
             text = text.replace(found, name);
+        }
+        for after in NAMED {
+            let mut from = 0;
+            while let Some(at) = text[from..].find(after) {
+                from += at + after.len();
+                let is_digit = |digit: &u8| digit.is_ascii_hexdigit();
+                let digits = text[from..].bytes().take_while(is_digit).count();
+                if digits == 32 {
+                    self.named += 1;
+                    let found = text[from..from + digits].to_owned();
+                    let name = format!("{{unguessable {}}}", self.named);
+                    text = text.replace(&found, &name);
+                    self.masks.push((found, name));
+                }
+            }
         }
         for member in CHANCE {
             let begin = format!("\"{member}\":\"");
@@ -192,5 +269,39 @@ impl Tape {
     #[track_caller]
     pub fn is(&self, file: &str) {
         golden(file, &self.text);
+    }
+}
+
+/// An update stream that is being read.
+pub struct Stream {
+    response: reqwest::Response,
+    rest: Vec<u8>,
+    /// The path where it is controlled, once it said so.
+    pub control: String,
+}
+
+impl Stream {
+    /// The next event as it came, with the lines before it; none if the stream has ended.
+    async fn event(&mut self) -> Option<String> {
+        loop {
+            let end = self.rest.windows(2).position(|pair| pair == b"\n\n");
+            if let Some(end) = end {
+                let event = self.rest.drain(..end + 2).take(end + 1).collect();
+                let event = String::from_utf8(event).expect("text");
+                if let Some((_, rest)) = event.split_once("\"control-uri\":\"") {
+                    let uri = rest.split('"').next().unwrap_or_default();
+                    let at = uri.find("/views/").expect("the URI of a view");
+                    uri[at..].clone_into(&mut self.control);
+                }
+                return Some(event);
+            }
+            match soon(self.response.chunk()).await.expect("a chunk") {
+                Some(chunk) => self.rest.extend_from_slice(&chunk),
+                None => {
+                    assert!(self.rest.is_empty(), "the stream ended within an event");
+                    return None;
+                }
+            }
+        }
     }
 }
