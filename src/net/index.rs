@@ -12,7 +12,7 @@ pub struct PidIndex {
 }
 
 impl PidIndex {
-    /// An index over these names; those given twice count once.
+    /// Numbers these names; duplicates count once.
     pub fn new(mut names: Vec<PidName>) -> Self {
         names.sort_unstable();
         names.dedup();
@@ -36,7 +36,7 @@ impl PidIndex {
         self.names.len()
     }
 
-    /// Whether there is no PID.
+    /// Returns whether there is no PID.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
     }

@@ -10,25 +10,25 @@ use thiserror::Error;
 use crate::ident::Family;
 
 use super::ranges::{Duplicate, NONE, Prefix, Ranges};
-use super::table::Table;
+use super::table::{Gap, Table};
 
 /// An immutable table of IPv4 and IPv6 prefixes, searched by address.
 ///
-/// It does not keep the prefixes but the ranges of addresses they make, so that it takes 10 to 14
-/// bytes a range (22 for IPv6 with a prefix longer than /64), however long and however scattered
-/// the prefixes are; neighbours of equal value are one range.
+/// It keeps ranges of addresses instead of prefixes, so that it takes 10 to 14 bytes for each range
+/// (22 for IPv6 with a prefix longer than /64), whatever the length and the spread of the prefixes;
+/// neighbours of equal value are one range.
 pub struct Lpm {
     v4: Table<u32>,
     v6: V6,
 }
 
-/// Prefixes longer than /64 are rare: without them half of an address decides.
+/// Prefixes longer than /64 are rare: without them the upper half of an address decides.
 enum V6 {
     Halves(Table<u64>),
     Whole(Table<u128>),
 }
 
-/// The same prefix was given twice, which leaves its addresses without one value.
+/// The same prefix was given twice, so that its addresses have no single value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
     "prefix {prefix} is given twice, with the values {} and {}: keep one of them",
@@ -38,7 +38,7 @@ enum V6 {
 pub struct DuplicatePrefix {
     /// The prefix, without host bits.
     pub prefix: IpNet,
-    /// Its values, which may be the same, the lower one first.
+    /// Its values, which may be equal, the lower one first.
     pub values: [u32; 2],
 }
 
@@ -50,17 +50,15 @@ impl Default for Lpm {
 }
 
 impl Lpm {
-    /// The value of addresses without a match: whose longest prefix has it, has none.
+    /// Stands for no match: an address whose longest prefix has this value matches nothing.
     pub const NONE: u32 = NONE;
 
-    /// Builds the table of `prefixes` and their values. A prefix counts without its host bits.
-    ///
-    /// An address has no match when its longest prefix's value is [`Self::NONE`].
+    /// Builds the table of `prefixes` and their values. Host bits of a prefix are ignored.
     ///
     /// # Errors
     ///
-    /// When a prefix comes twice, even with the same value. Of several such prefixes the error names
-    /// the lowest, of IPv4 first.
+    /// A prefix is given twice, even with the same value. Of several such prefixes the error names
+    /// the lowest, IPv4 first.
     pub fn build(prefixes: impl IntoIterator<Item = (IpNet, u32)>) -> Result<Lpm, DuplicatePrefix> {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for (prefix, value) in prefixes {
@@ -90,8 +88,8 @@ impl Lpm {
         })
     }
 
-    /// The value of the longest prefix that contains `addr`. An IPv4-mapped IPv6 address is an IPv6
-    /// address.
+    /// The value of the longest prefix that contains `addr`. An IPv4-mapped IPv6 address counts as
+    /// an IPv6 address.
     pub fn lookup(&self, addr: IpAddr) -> Option<u32> {
         match addr {
             IpAddr::V4(addr) => self.lookup_v4(addr),
@@ -114,27 +112,30 @@ impl Lpm {
         }
     }
 
-    /// Whether every address of `family` has a match. Looks at every range.
+    /// Returns whether every address of `family` has a match. Takes time in proportion to the ranges.
     pub fn covers(&self, family: Family) -> bool {
         !self.values(family).contains(&NONE)
     }
 
-    /// Whether no address of `family` has a match, which is so when the family has no prefix.
+    /// Returns whether no address of `family` has a match, as without any prefix.
     pub fn is_empty(&self, family: Family) -> bool {
         self.values(family) == [NONE]
     }
 
-    /// The fewest prefixes that make up the addresses of `family` without a match, ascending.
+    /// The fewest prefixes that together are the addresses of `family` without a match, ascending.
     pub fn uncovered(&self, family: Family) -> Box<dyn Iterator<Item = IpNet> + '_> {
         match (family, &self.v6) {
-            (Family::V4, _) => Box::new(self.v4.gaps().flat_map(|(start, next)| {
-                let last = next.map_or(u32::MAX, |next| next - 1);
-                Ipv4Subnets::new(start.into(), last.into(), 0).map(IpNet::V4)
+            (Family::V4, _) => Box::new(self.v4.gaps().flat_map(|gap| {
+                let last = gap.next.map_or(u32::MAX, |next| next - 1);
+                Ipv4Subnets::new(gap.start.into(), last.into(), 0).map(IpNet::V4)
             })),
             (Family::V6, V6::Halves(table)) => Box::new(
                 table
                     .gaps()
-                    .map(|(start, next)| (whole(start), next.map(whole)))
+                    .map(|gap| Gap {
+                        start: whole(gap.start),
+                        next: gap.next.map(whole),
+                    })
                     .flat_map(v6_prefixes),
             ),
             (Family::V6, V6::Whole(table)) => Box::new(table.gaps().flat_map(v6_prefixes)),
@@ -159,7 +160,7 @@ impl Lpm {
     }
 }
 
-/// Tells the sizes only: a table may have millions of ranges.
+/// Prints the sizes only: a table may have millions of ranges.
 impl fmt::Debug for Lpm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lpm")
@@ -169,7 +170,7 @@ impl fmt::Debug for Lpm {
     }
 }
 
-/// Apart, so that the usual lookup is small enough to become part of its caller.
+/// Out of line, so that the common lookup is small enough to be inlined.
 #[inline(never)]
 fn find_whole(table: &Table<u128>, addr: Ipv6Addr) -> Option<u32> {
     table.find(addr.to_bits())
@@ -183,9 +184,9 @@ fn duplicate<A, I: Into<IpAddr>>(twice: Duplicate<A>, addr: impl Fn(A) -> I) -> 
     }
 }
 
-fn v6_prefixes((start, next): (u128, Option<u128>)) -> impl Iterator<Item = IpNet> {
-    let last = next.map_or(u128::MAX, |next| next - 1);
-    Ipv6Subnets::new(start.into(), last.into(), 0).map(IpNet::V6)
+fn v6_prefixes(gap: Gap<u128>) -> impl Iterator<Item = IpNet> {
+    let last = gap.next.map_or(u128::MAX, |next| next - 1);
+    Ipv6Subnets::new(gap.start.into(), last.into(), 0).map(IpNet::V6)
 }
 
 fn upper(address: u128) -> u64 {
@@ -219,7 +220,7 @@ mod tests {
         lpm.lookup(addr.parse().unwrap())
     }
 
-    /// The longest match by looking at every prefix.
+    /// The longest match, found by looking at every prefix.
     fn longest(prefixes: &[(IpNet, u32)], addr: IpAddr) -> Option<u32> {
         prefixes
             .iter()
@@ -248,7 +249,7 @@ mod tests {
         addrs
     }
 
-    /// Addresses that crowd near one another and near both ends, and some anywhere.
+    /// Addresses close to one another and to both ends, and some anywhere.
     fn v4_addr() -> impl Strategy<Value = IpAddr> {
         prop_oneof![
             any::<u32>(),
@@ -277,8 +278,8 @@ mod tests {
         prop_oneof![v4_addr(), v6_addr()]
     }
 
-    /// Prefixes with host bits, none given twice, of so few values that neighbours share some.
-    /// Every second time no IPv6 prefix is longer than /64.
+    /// Prefixes with host bits, each once, with so few values that neighbours share some. Half of
+    /// the cases have no IPv6 prefix longer than /64.
     fn prefixes() -> impl Strategy<Value = Vec<(IpNet, u32)>> {
         let prefix = |v6_max: u8| {
             prop_oneof![

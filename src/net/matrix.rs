@@ -4,12 +4,11 @@ use super::row::Row;
 
 /// Costs from `rows` sources to `cols` destinations, row by row.
 ///
-/// A cell is a cost or, as NaN, no cost at all. A matrix takes memory by its costs, not by its
-/// size: see [`Row`]. Rows are shared between the clones of a matrix, and between matrices over
+/// A cell is a cost or, as NaN, no cost. A matrix takes memory in proportion to its costs, not to
+/// its size: see [`Row`]. Rows are shared between the clones of a matrix, and between matrices over
 /// the same destinations.
 ///
-/// Reading outside the matrix finds no cost, since an index without a cell has none; writing
-/// outside it is a mistake of the program and panics, as writing outside a slice does.
+/// Reading outside the matrix finds no cost; writing outside it panics, as with a slice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Matrix {
     cols: usize,
@@ -17,7 +16,7 @@ pub struct Matrix {
 }
 
 impl Matrix {
-    /// A matrix without any cost, of `rows` × 24 bytes. The caller bounds the number of rows.
+    /// Creates a matrix without costs, which takes `rows` × 24 bytes. The caller bounds the rows.
     pub fn new(rows: usize, cols: usize) -> Matrix {
         Matrix {
             cols,
@@ -25,11 +24,11 @@ impl Matrix {
         }
     }
 
-    /// A matrix of these rows, which have `cols` columns each.
+    /// Creates a matrix of these rows, which have `cols` columns each.
     ///
     /// # Panics
     ///
-    /// When a row was made for another number of columns and holds all of them.
+    /// A row holds all its columns, and they are not `cols`.
     pub fn from_rows(cols: usize, rows: Vec<Row>) -> Matrix {
         for row in &rows {
             row.check_width(cols);
@@ -40,7 +39,7 @@ impl Matrix {
         }
     }
 
-    /// A matrix of these cells, row by row; `None` unless there are `rows × cols`.
+    /// Creates a matrix of these cells, row by row; `None` unless there are `rows × cols`.
     pub fn from_cells(rows: usize, cols: usize, cells: Vec<f64>) -> Option<Matrix> {
         let fits = rows.checked_mul(cols) == Some(cells.len());
         fits.then(|| Matrix {
@@ -67,13 +66,13 @@ impl Matrix {
         self.rows.iter().map(Row::count).sum()
     }
 
-    /// The bytes held on the heap, whoever shares them.
+    /// The bytes held on the heap, shared ones included.
     pub fn heap_bytes(&self) -> usize {
         let rows = self.rows.iter().map(Row::heap_bytes).sum::<usize>();
         self.rows.len() * size_of::<Row>() + rows
     }
 
-    /// The bytes held on the heap beside another matrix, which may share rows with this one.
+    /// The bytes held on the heap in addition to those of `other`, which may share rows.
     pub fn bytes_beside(&self, other: &Matrix) -> usize {
         let pairs = self.rows.iter().zip(&other.rows);
         let shared = pairs.filter(|(row, others)| row.shares(others));
@@ -86,21 +85,21 @@ impl Matrix {
         self.rows.get(row)?.get(col)
     }
 
-    /// Sets the cost from `row` to `col`, a finite number; NaN takes the cost away. A negative
-    /// zero is stored as zero. Takes time in proportion to the columns: see [`Matrix::edit_row`].
+    /// Sets the cost from `row` to `col`, a finite number; NaN removes the cost. A negative zero
+    /// is stored as zero. Takes time in proportion to the columns: see [`Matrix::edit_row`].
     ///
     /// # Panics
     ///
-    /// When the matrix has no such cell.
+    /// The matrix has no such cell.
     pub fn set(&mut self, row: usize, col: usize, cost: f64) {
         self.edit_row(row, |cells| cells[col] = cost);
     }
 
-    /// Changes the costs from `row`: `edit` is given all of them, NaN where there is none.
+    /// Changes the costs from `row`: `edit` receives a cell for each column, NaN without a cost.
     ///
     /// # Panics
     ///
-    /// When the matrix has no such row.
+    /// The matrix has no such row.
     pub fn edit_row(&mut self, row: usize, edit: impl FnOnce(&mut [f64])) {
         let mut cells = Vec::new();
         self.row(row).copy_to(self.cols, &mut cells);
@@ -108,32 +107,31 @@ impl Matrix {
         self.set_row(row, Row::of(&cells));
     }
 
-    /// Puts a row, which has the matrix's columns, in the place of another.
+    /// Replaces a row by one over the matrix's columns.
     ///
     /// # Panics
     ///
-    /// When the matrix has no such row, or as [`Matrix::from_rows`] does.
+    /// The matrix has no such row, or as [`Matrix::from_rows`] does.
     pub fn set_row(&mut self, row: usize, costs: Row) {
         costs.check_width(self.cols);
         self.rows[row] = costs;
     }
 
-    /// The costs from `row`; none when the matrix has no such row.
+    /// The costs from `row`; a row without costs if the matrix has no such row.
     #[inline]
     pub fn row(&self, row: usize) -> &Row {
         self.rows.get(row).unwrap_or(Row::NONE)
     }
 
-    /// The costs from `row`, NaN where there is none. They are the matrix's own cells where it
-    /// holds all of the row, and are written into `scratch` else.
+    /// A cell for each column of `row`, NaN without a cost: the matrix's own cells if it holds all
+    /// of the row, otherwise written into `scratch`.
     #[inline]
     pub fn cells<'m>(&'m self, row: usize, scratch: &'m mut Vec<f64>) -> &'m [f64] {
         self.row(row).cells(self.cols, scratch)
     }
 
-    /// Replaces the content of `out` by the costs from each of `srcs` to each of `dsts`: for the
-    /// first source to every destination, then for the second. A cost is NaN where there is none
-    /// and where an index lies outside the matrix.
+    /// Replaces the content of `out` by the costs from each of `srcs` to each of `dsts`, source by
+    /// source. A cell is NaN where there is no cost and where an index lies outside the matrix.
     pub fn gather(&self, srcs: &[u32], dsts: &[u32], out: &mut Vec<f64>) {
         out.clear();
         out.reserve(srcs.len() * dsts.len());

@@ -1,19 +1,19 @@
-//! Canonical JSON numbers: one spelling for each value, the one of RFC 8785 §3.2.2.3, which is
+//! Canonical JSON numbers: one spelling for each value, that of RFC 8785 §3.2.2.3, which is
 //! ECMAScript's `Number::toString` (ECMA-262 §6.1.6.1.20).
 
-/// From here on an `f64` can no longer tell every integer from its neighbours (2^53).
+/// From here on (2^53) an `f64` cannot represent every integer.
 const INTEGERS: u64 = 1 << 53;
 
-/// Below it zmij turns to exponents; ECMAScript only does below 10^-6.
+/// Below it zmij writes exponents; ECMAScript only does so below 10^-6.
 const DECIMALS: f64 = 1e-5;
 
 /// Appends the canonical JSON number of `value` to `out`: the shortest digits that read back as the
 /// same `f64`, and `0` for negative zero.
 ///
-/// NaN and the infinities have no JSON number: then nothing is appended and the answer is `false`.
+/// NaN and the infinities have no JSON number: then it appends nothing and returns `false`.
 #[must_use = "a value that is not finite was not written"]
 pub fn write_number(out: &mut Vec<u8>, value: f64) -> bool {
-    // Most costs are integers or have a few decimals: those go the quick ways.
+    // Most costs are integers or have a few decimals: they have faster paths.
     let integer = value as i64;
     if integer as f64 == value && integer.unsigned_abs() < INTEGERS {
         out.extend_from_slice(itoa::Buffer::new().format(integer).as_bytes());

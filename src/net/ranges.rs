@@ -1,29 +1,29 @@
 //! The addresses of one family cut into ranges, each with the value of the longest prefix over it.
 
-/// An address as a number: `u32` for IPv4, `u128` for IPv6, and `u64` for the upper half of an IPv6
-/// address. Its default is the first address.
+/// An address as a number: `u32` for IPv4, `u128` for IPv6, `u64` for the upper half of an IPv6
+/// address. The default is the first address.
 pub(super) trait Address: Copy + Ord + Default {
     /// The last address.
     const LAST: Self;
 
-    /// How many of them are best compared in one go.
+    /// How many addresses are compared at a time.
     const LANES: usize;
 
-    /// Whether most of the address space lies unused.
+    /// Whether most of the address space is unused.
     const SPARSE: bool;
 
-    /// The address after the prefix of `len` bits that begins here; none ends the address space.
+    /// The address after the prefix of `len` bits that begins here; none after the last address.
     fn after(self, len: u8) -> Option<Self>;
 
-    /// How many bits the distance from `first`, which is not greater, needs.
+    /// The bits that the distance from `first` takes, which is not greater.
     fn distance_bits(self, first: Self) -> u32;
 
-    /// The number of the block of 2^`shift` addresses that comes before this address's own block;
-    /// that of its own when it is the first.
+    /// The number of the block of 2^`shift` addresses before that of this address; the first block
+    /// if there is none before.
     fn block_before(self, shift: u32) -> Self;
 
-    /// How many blocks of 2^`shift` addresses this address's own block comes after block `low`; 0
-    /// before it, and no more than `most`.
+    /// How many blocks of 2^`shift` addresses the block of this address is after block `low`: 0 if it
+    /// is before, and at most `most`.
     fn slot(self, shift: u32, low: Self, most: usize) -> usize;
 }
 
@@ -63,8 +63,8 @@ address! {
     u128: 8 lanes, sparse true;
 }
 
-/// A prefix without host bits and its value. The order is the one the sweep needs: by address,
-/// a prefix before those inside it.
+/// A prefix without host bits, and its value. They are ordered by address, a prefix before those
+/// inside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Prefix<A> {
     pub(super) start: A,
@@ -72,7 +72,7 @@ pub(super) struct Prefix<A> {
     pub(super) value: u32,
 }
 
-/// One prefix with two values, which may be the same, the lower one first.
+/// A prefix with two values, which may be equal, the lower one first.
 #[derive(Debug, PartialEq)]
 pub(super) struct Duplicate<A> {
     pub(super) start: A,
@@ -84,16 +84,16 @@ pub(super) struct Duplicate<A> {
 pub(super) const NONE: u32 = u32::MAX;
 
 /// The whole address space in ranges: range `i` begins at `starts[i]`, ends before `starts[i + 1]`
-/// and has the value `values[i]`. The first one begins at the first address; no two neighbours have
-/// the same value.
+/// and has the value `values[i]`. The first range begins at the first address; neighbours have
+/// different values.
 pub(super) struct Ranges<A> {
     starts: Vec<A>,
     values: Vec<u32>,
 }
 
 impl<A: Address> Ranges<A> {
-    /// Cuts the address space by `prefixes`, in any order, in O(n log n), or O(n) when they are
-    /// sorted. There are at most 2n + 1 ranges.
+    /// Cuts the address space by `prefixes`, given in any order, into at most 2n + 1 ranges: in
+    /// O(n log n), or O(n) if they are sorted.
     pub(super) fn cut(mut prefixes: Vec<Prefix<A>>) -> Result<Ranges<A>, Duplicate<A>> {
         prefixes.sort_unstable();
         for (one, next) in prefixes.iter().zip(prefixes.iter().skip(1)) {
@@ -110,8 +110,7 @@ impl<A: Address> Ranges<A> {
             starts: vec![A::default()],
             values: vec![NONE],
         };
-        // The prefixes around the sweep's place, each inside the one before it: where it ends, and
-        // its value.
+        // The prefixes around the current place, each inside the one before it: end and value.
         let mut open: Vec<(Option<A>, u32)> = Vec::new();
         for prefix in prefixes {
             ranges.close(&mut open, |end| end <= prefix.start);
@@ -122,7 +121,7 @@ impl<A: Address> Ranges<A> {
         Ok(ranges)
     }
 
-    /// Ends the open prefixes whose end has come; past it, the prefix around them is the longest.
+    /// Closes the open prefixes that have ended; after each, the prefix around it is the longest.
     fn close(&mut self, open: &mut Vec<(Option<A>, u32)>, ended: impl Fn(A) -> bool) {
         while let Some(&(Some(end), _)) = open.last()
             && ended(end)
@@ -132,9 +131,9 @@ impl<A: Address> Ranges<A> {
         }
     }
 
-    /// Gives all addresses from `start` on, which no range begins after, the value `value`.
+    /// Gives all addresses from `start` on the value `value`; no range begins after `start`.
     fn begin(&mut self, start: A, value: u32) {
-        // What began at the same address was a shorter prefix, or one that ended there too.
+        // The range that began at the same address is of a shorter prefix, or of one that ended there.
         if self.starts.last() == Some(&start) {
             self.starts.pop();
             self.values.pop();
@@ -152,7 +151,7 @@ impl<A> Ranges<A> {
         &self.starts
     }
 
-    /// The same ranges with every start changed by `change`, which must keep their order.
+    /// Changes every start by `change`, which must keep their order.
     pub(super) fn map<B>(self, change: impl Fn(A) -> B) -> Ranges<B> {
         Ranges {
             starts: self.starts.into_iter().map(change).collect(),

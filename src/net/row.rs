@@ -4,22 +4,22 @@ use std::sync::Arc;
 
 /// A row of a matrix: for each column a cost, or none.
 ///
-/// It takes memory by its costs: one with few is kept as pairs of column and cost, any other as
-/// one double a column, NaN for none. So a cost takes at most 32 bytes, and a row without costs
-/// nothing. Which form a row has depends on its costs and its number of columns alone. Clones
-/// share the costs.
+/// It takes memory in proportion to its costs: a row with few is kept as pairs of column and cost,
+/// any other as a double for each column, NaN without a cost. So a cost takes at most 32 bytes, and
+/// a row without costs takes nothing. The form depends only on the costs and the number of columns.
+/// Clones share the costs.
 #[derive(Debug, Clone)]
 pub struct Row(Form);
 
 #[derive(Debug, Clone)]
 enum Form {
-    /// Ascending by column; none is NaN.
+    /// Ascending by column, without NaN.
     Few(Option<Arc<[(u32, f64)]>>),
     /// By column.
     Full(Arc<[f64]>),
 }
 
-/// In a row of a quarter of the columns or fewer, pairs take at most half the memory.
+/// A row with costs in at most one of so many columns takes at most half the memory as pairs.
 const FEW: usize = 4;
 
 impl Default for Row {
@@ -29,10 +29,10 @@ impl Default for Row {
 }
 
 impl Row {
-    /// No cost at all.
+    /// The row without costs.
     pub const NONE: &'static Self = &Self(Form::Few(None));
 
-    /// The row of these cells, NaN where there is no cost. A negative zero is stored as zero.
+    /// Creates a row of these cells, NaN without a cost. A negative zero is stored as zero.
     pub fn of(cells: &[f64]) -> Self {
         let count = cells.iter().filter(|cost| !cost.is_nan()).count();
         if count.saturating_mul(FEW) > cells.len() {
@@ -43,8 +43,8 @@ impl Row {
         Self::few(columns.map(|(column, cost)| (column, cost + 0.0)).collect())
     }
 
-    /// The row of `cols` columns that has these costs and no others: pairs of column and cost,
-    /// ascending by column. A cost that is NaN is none; a column beyond `cols` is left out.
+    /// Creates a row of `cols` columns with these costs: pairs of column and cost, ascending by
+    /// column. NaN is no cost; columns from `cols` on are ignored.
     pub fn from_pairs(cols: usize, pairs: &[(u32, f64)]) -> Self {
         let is_cost = |(column, cost): &&(u32, f64)| !cost.is_nan() && (*column as usize) < cols;
         let stated = || {
@@ -63,7 +63,7 @@ impl Row {
             ));
         }
         let mut cells: Arc<[f64]> = std::iter::repeat_n(f64::NAN, cols).collect();
-        let places = Arc::get_mut(&mut cells).expect("nobody else has it");
+        let places = Arc::get_mut(&mut cells).expect("it is not shared yet");
         stated().for_each(|(column, cost)| places[column as usize] = cost);
         Self(Form::Full(cells))
     }
@@ -80,9 +80,9 @@ impl Row {
         }
     }
 
-    /// Whether no column has a cost.
+    /// Returns whether no column has a cost.
     pub fn is_empty(&self) -> bool {
-        // A row that has all its columns has a cost in more than a quarter of them.
+        // A full row has a cost in more than a quarter of its columns.
         matches!(self.0, Form::Few(None))
     }
 
@@ -111,7 +111,7 @@ impl Row {
         full.chain(few.map(|&(column, cost)| (column as usize, cost)))
     }
 
-    /// All cells, if the row holds all of them.
+    /// All cells, if the row holds them as such.
     #[inline]
     pub fn full(&self) -> Option<&[f64]> {
         match &self.0 {
@@ -120,8 +120,8 @@ impl Row {
         }
     }
 
-    /// All cells, NaN where there is no cost: the row's own where it holds all of them, else
-    /// written into `scratch`.
+    /// All cells, NaN without a cost: the row's own if it holds them as such, otherwise written into
+    /// `scratch`.
     #[inline]
     pub fn cells<'r>(&'r self, cols: usize, scratch: &'r mut Vec<f64>) -> &'r [f64] {
         match &self.0 {
@@ -133,7 +133,7 @@ impl Row {
         }
     }
 
-    /// Replaces the content of `out` by all cells, NaN where there is no cost.
+    /// Replaces the content of `out` by all cells, NaN without a cost.
     pub fn copy_to(&self, cols: usize, out: &mut Vec<f64>) {
         out.clear();
         match &self.0 {
@@ -145,7 +145,7 @@ impl Row {
         }
     }
 
-    /// Writes all cells, NaN where there is no cost, into `out`, which has one place for each.
+    /// Writes all cells, NaN without a cost, into `out`, which has one place for each.
     pub fn fill(&self, out: &mut [f64]) {
         match &self.0 {
             Form::Full(cells) => out.copy_from_slice(cells),
@@ -162,8 +162,8 @@ impl Row {
         }
     }
 
-    /// The cells of `N` columns from `first` on, NaN where there is no cost and beyond the last
-    /// column: the row's own where it holds all of them, else written into `scratch`.
+    /// The cells of `N` columns from `first` on, NaN without a cost and beyond the last column: the
+    /// row's own if it holds them as such, otherwise written into `scratch`.
     #[inline(always)]
     pub fn lanes<'r, const N: usize>(
         &'r self,
@@ -208,7 +208,7 @@ impl Row {
         scratch
     }
 
-    /// Adds the cost in each of these columns to `out`, NaN where there is none.
+    /// Appends the cost in each of these columns to `out`, NaN without a cost.
     pub fn gather(&self, columns: &[u32], out: &mut Vec<f64>) {
         match &self.0 {
             Form::Full(cells) => {
@@ -223,12 +223,12 @@ impl Row {
         }
     }
 
-    /// The row over `cols` other columns: the cost of column `c` goes to `places[c]`, or nowhere
-    /// for `None`.
+    /// Returns the row over `cols` other columns: the cost of column `c` moves to column `places[c]`,
+    /// and is dropped for `None`.
     ///
     /// # Panics
     ///
-    /// When `places` is shorter than the row.
+    /// `places` is shorter than the row.
     pub fn moved(&self, places: &[Option<u32>], cols: usize) -> Self {
         let moved = self.costs();
         let moved = moved.filter_map(|(column, cost)| Some((places[column]?, cost)));
@@ -237,8 +237,8 @@ impl Row {
         Self::from_pairs(cols, &pairs)
     }
 
-    /// Whether the row is as it should be in a matrix of this many columns, which are no fewer
-    /// than it was made for.
+    /// Returns whether the row has the right form for a matrix of this many columns, which are no
+    /// fewer than it was made for.
     pub fn fits(&self, cols: usize) -> bool {
         match &self.0 {
             Form::Few(_) => true,
@@ -246,7 +246,7 @@ impl Row {
         }
     }
 
-    /// Whether both are known to have the same costs, since they share them.
+    /// Returns whether both have the same costs in memory, so that they are known to be equal.
     pub fn shares(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Form::Few(Some(a)), Form::Few(Some(b))) => Arc::ptr_eq(a, b),
@@ -256,7 +256,7 @@ impl Row {
         }
     }
 
-    /// The bytes held on the heap, whoever shares them.
+    /// The bytes held on the heap, shared ones included.
     pub fn heap_bytes(&self) -> usize {
         /// The two counts of an [`Arc`].
         const COUNTS: usize = 2 * size_of::<usize>();
@@ -267,7 +267,7 @@ impl Row {
         }
     }
 
-    /// Panics where the row holds all its columns and has not this many.
+    /// Panics if the row holds all its columns, and they are not this many.
     pub(super) fn check_width(&self, cols: usize) {
         if let Form::Full(cells) = &self.0 {
             let width = cells.len();
@@ -287,7 +287,7 @@ impl Row {
     }
 }
 
-/// Two rows of one width are equal when they have the same costs, and none in the same columns.
+/// Two rows of one width are equal if they have equal costs in the same columns.
 impl PartialEq for Row {
     fn eq(&self, other: &Self) -> bool {
         self.shares(other)
@@ -357,7 +357,7 @@ mod tests {
             let mut backwards: Vec<f64> = cells.iter().copied().rev().collect();
             backwards.push(f64::NAN);
             prop_assert!(same(&gathered, &backwards));
-            // The other way round, and there again.
+            // Reversed, and back again.
             let width = cells.len();
             let places: Vec<Option<u32>> = (0..width as u32).rev().map(Some).collect();
             let moved = row.moved(&places, width);

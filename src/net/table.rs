@@ -1,40 +1,48 @@
-//! Ranges with an index over them, to be searched by address.
+//! Ranges with an index over them, searched by address.
 
 use std::hint::select_unpredictable;
 use std::iter::repeat_n;
 
 use super::ranges::{Address, NONE, Ranges};
 
-/// Set in an index entry when no range begins in its slot. It leaves 2^31 for a count of ranges;
-/// so many would take 20 GB.
+/// Set in an index entry if no range begins in its slot. It leaves 2^31 for a count of ranges; so
+/// many would take 20 GB.
 const EMPTY: u32 = 1 << 31;
 
-/// Ranges and an index of about half as many slots. The slots are blocks of 2^`shift` addresses;
-/// they reach from the first to the last address where a range begins, so that an index is as fine
-/// as it can be wherever in the address space the prefixes are. One slot more on either side stands
-/// for all that is outside.
+/// Ranges, and an index of about half as many slots. A slot is a block of 2^`shift` addresses. The
+/// slots reach from the first to the last address where a range begins, so that the index is as fine
+/// as it can be wherever the prefixes are. One slot more on either side stands for all that is
+/// outside.
 ///
-/// A search looks its slot up and searches among the ranges that begin inside it: few where the
-/// prefixes lie evenly, and never more than log₂ n steps where they do not.
+/// A search looks up the slot, and then searches among the ranges that begin in it: few if the
+/// prefixes are spread evenly, and at most log₂ n steps otherwise.
 pub(super) struct Table<A> {
-    /// Where each range begins, and then `A::LAST` for as many lanes as are compared at once.
+    /// Where each range begins, followed by `A::LAST` for as many lanes as are compared at a time.
     starts: Vec<A>,
     /// The value of each range.
     values: Vec<u32>,
     shift: u32,
-    /// The block that slot 0 ends with.
+    /// The last block of slot 0.
     low: A,
     /// The last slot.
     beyond: usize,
-    /// How many ranges begin before each slot, and at the end how many there are. In a sparse
-    /// address space [`EMPTY`] is set where it may be.
+    /// How many ranges begin before each slot, and at the end the number of ranges. In a sparse
+    /// address space, [`EMPTY`] marks slots where no range begins.
     index: Vec<u32>,
+}
+
+/// A range without a value.
+pub(super) struct Gap<A> {
+    /// Where it begins.
+    pub(super) start: A,
+    /// Where the next range begins; none after the last.
+    pub(super) next: Option<A>,
 }
 
 impl<A: Address> Table<A> {
     pub(super) fn new(ranges: Ranges<A>) -> Table<A> {
         let (mut starts, mut values) = ranges.into_parts();
-        // The very first range begins with the address space, before anything else.
+        // The first range begins with the address space, before any slot.
         let first = starts.get(1).copied().unwrap_or_default();
         let last = starts.last().copied().unwrap_or_default();
         let slot_bits = (starts.len() / 2).max(2).ilog2();
@@ -82,17 +90,17 @@ impl<A: Address> Table<A> {
         (value != NONE).then_some(value)
     }
 
-    /// How many ranges begin at `address` or before it, which is one at least.
+    /// How many ranges begin at `address` or before it: at least one.
     #[inline]
     fn ranges_begun(&self, address: A) -> Option<usize> {
         let slot = address.slot(self.shift, self.low, self.beyond);
         let entry = *self.index.get(slot)?;
         let begun = (entry & !EMPTY) as usize;
-        // Where hardly a slot is empty, to ask costs more than it saves: no processor can guess.
+        // Where few slots are empty the test costs more than it saves: no branch predictor helps.
         if A::SPARSE && entry & EMPTY != 0 {
             return Some(begun);
         }
-        // Counting all lanes takes no jump. Starts past the slot are past the address too.
+        // Counting all lanes takes no branch. Starts past the slot are past the address too.
         let near = count_begun(self.starts.get(begun..begun + A::LANES)?, address);
         if near < A::LANES {
             return Some(begun + near);
@@ -100,8 +108,8 @@ impl<A: Address> Table<A> {
         self.far_ranges_begun(slot, begun, address)
     }
 
-    /// The same for a slot in which so many ranges begin that they are to be halved. Rare in IPv4,
-    /// where its code would only be in the way.
+    /// The same for a slot in which so many ranges begin that a binary search pays. Rare in IPv4,
+    /// where inlined code would only be in the way.
     #[inline(never)]
     fn far_ranges_begun(&self, slot: usize, mut begun: usize, address: A) -> Option<usize> {
         // All ranges before `begun` begin at the address or before it, none from `begun + open` on.
@@ -118,14 +126,13 @@ impl<A: Address> Table<A> {
 }
 
 impl<A: Copy> Table<A> {
-    /// The ranges without a value: where each begins, and where the next range does, if there is one.
-    pub(super) fn gaps(&self) -> impl Iterator<Item = (A, Option<A>)> {
+    /// The ranges without a value.
+    pub(super) fn gaps(&self) -> impl Iterator<Item = Gap<A>> {
         let starts = self.starts.iter().copied().take(self.values.len());
         let ends = starts.clone().skip(1).map(Some).chain([None]);
-        starts
-            .zip(ends)
-            .zip(&self.values)
-            .filter_map(|(range, value)| (*value == NONE).then_some(range))
+        let gaps = starts.zip(ends).map(|(start, next)| Gap { start, next });
+        gaps.zip(&self.values)
+            .filter_map(|(gap, value)| (*value == NONE).then_some(gap))
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
@@ -141,7 +148,7 @@ impl<A> Table<A> {
     }
 }
 
-/// How many of `starts` are at `address` or before it, counted in 32 bits as the lanes are.
+/// How many of `starts` are at `address` or before it, counted in 32 bits, the width of a lane.
 #[inline]
 fn count_begun<A: Address>(starts: &[A], address: A) -> usize {
     let begun: u32 = starts
