@@ -5,6 +5,7 @@ mod authority;
 mod bounds;
 mod brute;
 mod incremental;
+mod origin;
 mod paths;
 mod prefixes;
 mod properties;

@@ -1,10 +1,12 @@
 //! Costs and paths between domains are those of the specification.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use proptest::prelude::*;
 
 use crate::api::conflict::MergeConflictKind;
 use crate::compile::{MergePolicy, Merged, merged_view};
-use crate::ident::InterconnectId;
+use crate::ident::{InterconnectId, MetricName};
 use crate::paths::{Hop, Path};
 use crate::publish::Costs;
 
@@ -83,8 +85,14 @@ fn assert_path(path: &Path, best: &Best, world: &World, from: (usize, usize), to
                 at.1 = to.to_string();
                 domains.push(domain.to_string());
             }
-            Hop::Interconnect { id, from, to, .. } => {
+            Hop::Interconnect {
+                id,
+                from,
+                to,
+                costs,
+            } => {
                 assert_eq!(at, (from.domain.to_string(), from.pid.to_string()));
+                assert_eq!(*costs, crossing(world, from.domain.as_str(), id.as_str()));
                 at = (to.domain.to_string(), to.pid.to_string());
                 ids.push(InterconnectId::to_string(id));
             }
@@ -114,9 +122,22 @@ fn assert_path(path: &Path, best: &Best, world: &World, from: (usize, usize), to
     );
 }
 
+/// The costs of an interconnect, as the domain where it starts states them and policy scales them.
+fn crossing(world: &World, domain: &str, id: &str) -> BTreeMap<MetricName, f64> {
+    let mut domains = world.domains.iter();
+    let stated = domains.find(|stated| stated.label == domain);
+    let link = &stated.expect("a domain").links[id];
+    let scale = world.scale.get(domain).copied().unwrap_or(1.0);
+    let costs = link.costs.iter().map(|(name, cost)| {
+        let scale = if *name == "routingcost" { scale } else { 1.0 };
+        (metric(name), cost * scale)
+    });
+    costs.collect()
+}
+
 /// Whether the costs of a hop are those that the domain states.
 fn assert_stated(
-    costs: &std::collections::BTreeMap<crate::ident::MetricName, f64>,
+    costs: &BTreeMap<MetricName, f64>,
     stated: &Stated,
     from: &str,
     to: &str,
@@ -233,7 +254,7 @@ proptest! {
         let exact = merged(&world);
         let hasty = merged_view(&world.domains(), &policy, None);
         let paths = &hasty.paths;
-        let mut unsettled = std::collections::BTreeSet::new();
+        let mut unsettled = BTreeSet::new();
         for from in places(&world) {
             let src = index(&exact, world.domains[from.0].label, from.1);
             for to in places(&world) {
