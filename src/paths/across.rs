@@ -1,9 +1,10 @@
-//! What leads from one domain to another, in one metric.
+//! The costs between domains in one metric.
 
 use std::sync::Arc;
 
 use super::algebra::Rule;
 use super::border_costs::BorderCosts;
+use super::place::Place;
 use super::table::Routes;
 
 /// The costs between domains.
@@ -13,23 +14,31 @@ pub struct Across {
     pub rule: Rule,
     /// The ways between borders.
     pub routes: Arc<Routes>,
-    /// By domain, the access in the metric that ways are selected by.
+    /// By domain, the costs to and from its borders in the metric that selects ways.
     pub select: Arc<[Arc<BorderCosts>]>,
-    /// Of any other metric: its place in the measures of the routes, and by
-    /// domain the access in it.
-    pub other: Option<(usize, Arc<[Arc<BorderCosts>]>)>,
+    /// What any other metric needs besides; none for the metric that selects ways.
+    pub other: Option<OtherMetric>,
 }
 
-/// What leads from one PID to a border of another domain.
+/// A metric that does not select ways.
+#[derive(Debug, Clone)]
+pub struct OtherMetric {
+    /// Its place in the measures of the routes.
+    pub place: usize,
+    /// By domain, the costs to and from its borders.
+    pub borders: Arc<[Arc<BorderCosts>]>,
+}
+
+/// The best way from one PID to a border of another domain.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lead {
-    /// The border, in its domain.
+    /// The border, by its place in its domain.
     pub(super) to: usize,
-    /// The border that it leaves the first domain by.
+    /// The border where the way leaves the first domain, by its place there.
     from: usize,
     rank: u32,
     pub(super) cost: f64,
-    /// The measure of the metric that is asked for, if it is another.
+    /// The measure in the metric that is asked for, if it does not select ways.
     pub(super) other: f64,
 }
 
@@ -42,41 +51,36 @@ const NO_LEAD: Lead = Lead {
 };
 
 impl Across {
-    /// The steps that it takes to know what leads on from a PID of a domain: its borders, each with
-    /// all others.
+    /// The steps that finding the leads of a PID takes: the borders of its domain times all borders.
     pub(super) fn steps_from(&self, from: usize) -> u64 {
         (self.routes.borders_of(from).len() * self.routes.borders()) as u64
     }
 
-    /// The steps that it takes from there to a PID of a domain: the borders of that.
+    /// The steps that a cost to a PID of this domain then takes: the borders of the domain.
     pub(super) fn steps_to(&self, to: usize) -> u64 {
         self.routes.borders_of(to).len() as u64
     }
 
-    /// The borders by which the path from PID `a` of one domain to PID `b` of
-    /// another leaves the first and enters the last, as places among the
-    /// borders of each.
-    pub fn choose(
-        &self,
-        (from, a): (usize, usize),
-        (to, b): (usize, usize),
-    ) -> Option<(usize, usize)> {
+    /// The borders where the path between PIDs of two domains leaves the first domain and enters
+    /// the last, as places among the borders of each.
+    pub(super) fn choose(&self, from: Place, to: Place) -> Option<(usize, usize)> {
         let mut leads = Vec::new();
-        self.leads(from, a, to, &mut leads);
-        let lead = self.best(&leads, to, b)?;
+        self.leads(from, to.domain, &mut leads);
+        let lead = self.best(&leads, to.domain, to.pid)?;
         Some((lead.from, lead.to))
     }
 
-    /// What leads from PID `a` of one domain to the borders of another; of two
-    /// that cost the same in the end, the first is to be taken.
-    pub(super) fn leads(&self, from: usize, a: usize, to: usize, leads: &mut Vec<Lead>) {
+    /// Finds the leads from a PID to the borders of another domain, sorted so that of two with
+    /// equal costs in the end the first is the better one.
+    pub(super) fn leads(&self, from: Place, to: usize, leads: &mut Vec<Lead>) {
         leads.clear();
-        let (routes, entries) = (&self.routes.from[from], self.routes.borders_of(to));
+        let routes = &self.routes.from[from.domain];
+        let entries = self.routes.borders_of(to);
         if entries.is_empty() {
             return;
         }
         leads.extend((0..entries.len()).map(|to| Lead { to, ..NO_LEAD }));
-        for (exit, access) in self.select[from].outward(a) {
+        for (exit, access) in self.select[from.domain].outward(from.pid) {
             let first = exit * self.routes.borders();
             let table = first + entries.start..first + entries.end;
             let ways = routes.cost[table.clone()].iter().zip(&routes.rank[table]);
@@ -88,10 +92,10 @@ impl Across {
             }
         }
         leads.retain(|lead| lead.cost < f64::INFINITY);
-        if let Some((metric, access)) = &self.other {
-            let ways = &routes.measures[*metric];
+        if let Some(other) = &self.other {
+            let ways = &routes.measures[other.place];
             for lead in leads.iter_mut() {
-                let first = access[from].outward_to(lead.from, a);
+                let first = other.borders[from.domain].outward_to(lead.from, from.pid);
                 let way = ways[lead.from * self.routes.borders() + entries.start + lead.to];
                 lead.other = self.rule.compose(first, way);
             }
@@ -99,7 +103,7 @@ impl Across {
         leads.sort_unstable_by_key(|lead| lead.rank);
     }
 
-    /// Of the leads into a domain, the one that the path to its PID `b` takes.
+    /// The lead into a domain that the path to its PID `b` takes.
     pub(super) fn best<'l>(&self, leads: &'l [Lead], to: usize, b: usize) -> Option<&'l Lead> {
         let (mut best, mut least) = (None, f64::INFINITY);
         for lead in leads {
@@ -111,13 +115,13 @@ impl Across {
         best
     }
 
-    /// Of the metric that ways are selected by: what the least costs from PID
-    /// `a` of a domain to each border, of whatever domain.
-    pub(super) fn starts(&self, from: usize, a: usize, starts: &mut Vec<f64>) {
+    /// Finds the least costs from a PID to each border of every domain, in the metric that selects
+    /// ways.
+    pub(super) fn starts(&self, from: Place, starts: &mut Vec<f64>) {
         starts.clear();
         starts.resize(self.routes.borders(), f64::INFINITY);
-        let ways = &self.routes.from[from].cost;
-        for (exit, access) in self.select[from].outward(a) {
+        let ways = &self.routes.from[from.domain].cost;
+        for (exit, access) in self.select[from.domain].outward(from.pid) {
             let costs = &ways[exit * starts.len()..][..starts.len()];
             for (least, cost) in starts.iter_mut().zip(costs) {
                 let cost = access + cost;
@@ -127,12 +131,12 @@ impl Across {
     }
 }
 
-/// The least cost over borders with these starts to PID `b` of a domain.
+/// The least cost over borders with these least costs to PID `b` of a domain.
 pub(super) fn least(starts: &[f64], select: &BorderCosts, b: usize) -> f64 {
     let mut least = f64::INFINITY;
     for (border, start) in starts.iter().enumerate() {
         least = least.min(start + select.inward(border, b));
     }
-    // Infinite is none: infinity times 0 is NaN.
+    // Infinity becomes NaN, which is no cost: infinity times 0 is NaN.
     least / 1000.0 + least * 0.0
 }

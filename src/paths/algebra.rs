@@ -6,29 +6,28 @@ use crate::ident::MetricName;
 
 /// How the costs of a metric compose, ⊕.
 ///
-/// What is composed is not the cost itself but a number that it stands for, its
-/// *measure*; NaN is that of no cost, and what is composed of it is none.
+/// Not the cost itself is composed but a number that stands for it, its *measure*. NaN is the
+/// measure of no cost; composing with it gives NaN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Rule {
-    /// The sum. The measure is whole thousandths, so that the sum does not
-    /// depend on its order.
+    /// The sum. The measure is in whole thousandths, so that a sum does not depend on its order.
     Add,
     /// The smaller. The measure is the cost.
     #[serde(rename = "min")]
     Smaller,
-    /// `100·(1 − Π(1 − l/100))`. The measure is the part that is not lost.
+    /// The loss in percent, `100·(1 − Π(1 − l/100))`. The measure is the share that is not lost.
     Loss,
 }
 
-/// The largest measure of an additive cost: 5·10¹¹. The sum of as many as a
-/// path can have stays below 2⁵³, where whole numbers are exact.
+/// The largest measure of an additive cost, that of 5·10¹¹. The sum of as many as a path can have
+/// stays below 2⁵³, up to which whole numbers are exact.
 const MOST: f64 = 5e14;
 
 impl Rule {
-    /// The rule of a metric that is composed where nobody decides otherwise:
-    /// registered metrics without statistic and with one that is a typical or
-    /// an extreme value; percentiles and deviations are not.
+    /// The rule of a metric unless the operator decides otherwise. Registered metrics are composed
+    /// without a statistic, or with one that is a typical or an extreme value; percentiles and
+    /// deviations are not.
     pub fn of(metric: &MetricName) -> Option<Rule> {
         let base = metric.base();
         let statistic = metric.as_str().get(base.len() + 1..);
@@ -48,23 +47,23 @@ impl Rule {
         }
     }
 
-    /// The measure of a cost. An additive one that is too large to be summed
-    /// exactly counts as none.
+    /// The measure of a cost. An additive cost that is too large to be summed exactly counts as none.
     #[inline]
     pub fn measure(self, cost: f64) -> f64 {
         match self {
             Rule::Add => {
                 let exact = cost * 1000.0;
-                // What the cast cannot hold is out of range, too.
+                // What the cast cannot represent is out of range as well.
                 let whole = exact as i64 as f64;
                 let rounded = if exact - whole >= 0.5 {
                     whole + 1.0
                 } else {
                     whole
                 };
-                match exact >= 0.0 && rounded <= MOST {
-                    true => rounded,
-                    false => f64::NAN,
+                if exact >= 0.0 && rounded <= MOST {
+                    rounded
+                } else {
+                    f64::NAN
                 }
             }
             Rule::Smaller => cost,
@@ -72,8 +71,8 @@ impl Rule {
         }
     }
 
-    /// The measure that changes no other: that of going from a PID to itself
-    /// where no cost is stated.
+    /// The measure that leaves every other as it is: that from a PID to itself without a stated
+    /// cost.
     pub fn identity(self) -> f64 {
         match self {
             Rule::Add => 0.0,
@@ -82,18 +81,18 @@ impl Rule {
         }
     }
 
-    /// The measure of two in sequence, `first` not being infinite.
+    /// Composes two measures in sequence; `first` must not be infinite.
     #[inline(always)]
     pub(super) fn join(self, first: f64, then: f64) -> f64 {
         match self {
             Rule::Add => first + then,
-            // NaN if either is: it is not less, and NaN times 0 is NaN.
+            // NaN if either is NaN: NaN compares as not less, and NaN times 0 is NaN.
             Rule::Smaller => (if first < then { first } else { then }) + first * 0.0,
             Rule::Loss => first * then,
         }
     }
 
-    /// The measure of any two in sequence.
+    /// Composes any two measures in sequence.
     pub fn compose(self, first: f64, then: f64) -> f64 {
         match self {
             Rule::Smaller if first == f64::INFINITY => then,

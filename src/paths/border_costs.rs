@@ -1,23 +1,22 @@
-//! What it takes to get from the PIDs of a domain to its borders and back.
+//! The costs between the PIDs of a domain and its borders.
 
 use crate::net::Row;
 
-/// What it takes to get from the PIDs of a domain to its borders and back, as
-/// measures of one metric; a missing one is NaN. It takes memory by its measures.
+/// The costs between the PIDs of a domain and its borders, both ways, as measures of one metric;
+/// NaN without a cost. Takes memory in proportion to the costs.
 #[derive(Debug)]
 pub struct BorderCosts {
-    /// Border by border, from each PID to it.
+    /// For each border, the measures from each PID to it.
     out: Box<[Row]>,
-    /// Border by border, from it to each PID.
+    /// For each border, the measures from it to each PID.
     into: Box<[Row]>,
 }
 
-/// How many cells are computed together: what fits into registers.
+/// How many cells are computed at a time: as many as fit into registers.
 pub(super) const LANES: usize = 8;
 
 impl BorderCosts {
-    /// The access over borders: by border, from each PID to it, and from it to
-    /// each PID.
+    /// Takes, for each border, the row from each PID to it (`out`) and from it to each PID (`into`).
     pub fn new(out: Vec<Row>, into: Vec<Row>) -> Self {
         Self {
             out: out.into(),
@@ -25,8 +24,7 @@ impl BorderCosts {
         }
     }
 
-    /// How many columns the rows have that fit together as [`LANES`]: the PIDs,
-    /// and what completes the last group of them.
+    /// How many columns the rows need for this many PIDs: a multiple of the cells computed at a time.
     pub fn width(pids: usize) -> usize {
         pids.next_multiple_of(LANES)
     }
@@ -37,23 +35,23 @@ impl BorderCosts {
         rows.map(|row| row.heap_bytes() + size_of::<Row>()).sum()
     }
 
-    /// From a PID to each border that it has access to.
+    /// The borders that a PID has costs to, by place, and the measures.
     pub(super) fn outward(&self, pid: usize) -> impl Iterator<Item = (usize, f64)> {
         let all = self.out.iter().enumerate();
         all.filter_map(move |(border, row)| Some((border, row.get(pid)?)))
     }
 
-    /// From a PID to a border.
+    /// The measure from a PID to a border.
     pub(super) fn outward_to(&self, border: usize, pid: usize) -> f64 {
         self.out[border].get(pid).unwrap_or(f64::NAN)
     }
 
-    /// From a border to a PID.
+    /// The measure from a border to a PID.
     pub(super) fn inward(&self, border: usize, pid: usize) -> f64 {
         self.into[border].get(pid).unwrap_or(f64::NAN)
     }
 
-    /// From a border to [`LANES`] PIDs.
+    /// The measures from a border to [`LANES`] PIDs.
     #[inline(always)]
     pub(super) fn lanes<'r>(
         &'r self,

@@ -1,13 +1,12 @@
-//! Domains joined by links, as numbers: what the best ways between their
-//! borders are found in.
+//! The graph of borders that the best ways are found in.
 
-/// Costs between the borders of domains, and the links from border to border.
+/// The borders of domains, the costs between them, and the links between domains, all as numbers.
 ///
-/// Costs are whole numbers not below 0 held in doubles; infinity is none.
-/// Borders are numbered through, those of the first domain first.
+/// Costs are whole numbers from 0 on, held in doubles; infinity is no cost. Borders are numbered
+/// through, domain by domain.
 #[derive(Debug)]
 pub struct BorderGraph {
-    /// The first border of each domain, and the end.
+    /// The first border of each domain, and after the last the number of borders.
     first: Vec<u32>,
     /// The domain of each border.
     domains: Vec<u32>,
@@ -16,10 +15,10 @@ pub struct BorderGraph {
     links: Vec<Link>,
     /// The domain that each link leads into.
     entered: Vec<u32>,
-    /// The links out of each border, and those into it.
+    /// The links from each border, and those to it.
     out: Grouped,
     into: Grouped,
-    /// The links in the order of `out`.
+    /// The links, in the order of `out`.
     departures: Vec<Departure>,
 }
 
@@ -30,16 +29,15 @@ pub struct Link {
     pub from: u32,
     /// The border where it ends.
     pub to: u32,
-    /// What crossing it costs.
+    /// The cost of crossing it.
     pub cost: f64,
-    /// Whether the domain where it starts sends traffic over it that came from
-    /// anywhere.
+    /// Whether the domain where it starts sends traffic from anywhere over it.
     pub open_from: bool,
-    /// Whether the domain where it ends carries what comes over it anywhere.
+    /// Whether the domain where it ends carries traffic that comes over it anywhere.
     pub open_to: bool,
 }
 
-/// A link as the border sees it where it starts.
+/// A link as seen from the border where it starts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Departure {
     pub(super) cost: f64,
@@ -79,7 +77,7 @@ impl Grouped {
     }
 }
 
-/// Where each group begins when members are sorted by group, and the end.
+/// Where each group begins if members are sorted by group, and after the last the number of members.
 fn offsets(groups: usize, members: impl Iterator<Item = u32>) -> Vec<u32> {
     let mut first = vec![0; groups + 1];
     for group in members {
@@ -92,12 +90,11 @@ fn offsets(groups: usize, members: impl Iterator<Item = u32>) -> Vec<u32> {
 }
 
 impl BorderGraph {
-    /// A graph of domains, each given as the costs from each of its borders
-    /// to each, row by row, and of links, whose order decides between ways that
-    /// are else alike.
+    /// Creates the graph. `inside` has for each domain the costs from each of its borders to each,
+    /// row by row. The order of `links` decides between ways of equal cost and length.
     ///
     /// # Panics
-    /// A link starts or ends at no border.
+    /// A link names a border that does not exist.
     pub fn new(inside: Vec<Box<[f64]>>, links: Vec<Link>) -> Self {
         let mut first = vec![0];
         let mut domains = Vec::new();
@@ -191,8 +188,8 @@ impl BorderGraph {
         &self.inside[domain][row..row + borders.len()]
     }
 
-    /// The links that traffic may have come over which takes this one, none of them from the
-    /// domain that it leads to; each with what the domain between and this link cost.
+    /// The links that may come before this one on a way, without those from the domain that it leads
+    /// to; each with the cost of this link and of the domain between.
     pub(super) fn back(&self, link: u32) -> impl Iterator<Item = (u32, f64)> {
         let goes = &self.links[link as usize];
         let domain = self.domain_of(goes.from) as usize;
@@ -213,7 +210,7 @@ impl BorderGraph {
         })
     }
 
-    /// How many borders and links are looked at to tell what may come before a link.
+    /// How many borders and links [`Self::back`] looks at.
     pub(super) fn ways_back(&self, link: u32) -> usize {
         let domain = self.domain_of(self.links[link as usize].from);
         let borders = self.borders_of(domain as usize);

@@ -1,12 +1,11 @@
-//! The costs of the merged view in one metric: factored, a cell computed when
-//! asked.
+//! The costs of the merged view in one metric: kept in factors, a cell computed when it is asked
+//! for.
 //!
-//! From PID *a* to PID *b* of another domain it is the least, over the borders
-//! *e* of a's domain and *f* of b's, of `access(a, e) + way(e, f) + access(f, b)`
-//! in the metric that ways are selected by; every other metric is composed
-//! along the way that this chooses. For one *a* and *f* the choice of *e* is the
-//! same for every *b*, so that a row of cells takes one addition and one
-//! comparison for each cell and *f*.
+//! The cost from PID *a* to PID *b* of another domain is the least, over the borders *e* of a's
+//! domain and *f* of b's, of `cost(a, e) + way(e, f) + cost(f, b)` in the metric that selects ways;
+//! every other metric is composed along the way that this chooses. For given *a* and *f* the choice
+//! of *e* is the same for every *b*, so that a row takes one addition and one comparison for each
+//! cell and *f*.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,18 +17,18 @@ use super::across::{Across, Lead};
 use super::algebra::Rule;
 use super::border_costs::{BorderCosts, LANES};
 use super::onward::Onward;
+use super::place::Place;
 
 /// The costs of the merged view in one metric.
 #[derive(Debug)]
 pub struct Composed {
-    /// The hash of all that the costs are made of.
+    /// The hash of all inputs of the costs.
     pub tag: Tag,
     /// How many PIDs the view has.
     pub size: usize,
     /// The domains, in the order of their PIDs.
     pub domains: Box<[Inside]>,
-    /// What leads from domain to domain; none for a metric that is not
-    /// composed.
+    /// The costs between domains; none for a metric that is not composed.
     pub across: Option<Across>,
 }
 
@@ -42,12 +41,11 @@ pub struct Inside {
     pub pids: usize,
     /// Its costs, if it has this metric.
     pub costs: Option<Arc<Matrix>>,
-    /// What its costs are multiplied by.
+    /// The factor of its costs.
     pub scale: f64,
 }
 
-/// Writes the least cost over borders with these starts to every PID of a
-/// domain.
+/// Writes the least costs, over borders with these least costs, to every PID of a domain.
 fn fill_selected(starts: &[f64], select: &BorderCosts, out: &mut [f64]) {
     in_lanes(out, |first| {
         let mut least = [f64::INFINITY; LANES];
@@ -63,10 +61,10 @@ fn fill_selected(starts: &[f64], select: &BorderCosts, out: &mut [f64]) {
     });
 }
 
-/// Writes the costs in another metric over the best of the leads to every PID
-/// of a domain.
+/// Writes the costs in a metric that does not select ways, over the best lead to every PID of a
+/// domain.
 fn fill_other(leads: &[Lead], select: &BorderCosts, by: &BorderCosts, out: &mut [f64], rule: Rule) {
-    // The rule is known to each loop, so that it has no branch.
+    // Each loop is compiled for one rule, so that it has no branch.
     match rule {
         Rule::Add => fill_by(leads, select, by, out, Rule::Add),
         Rule::Smaller => fill_by(leads, select, by, out, Rule::Smaller),
@@ -87,7 +85,7 @@ fn fill_by(leads: &[Lead], select: &BorderCosts, by: &BorderCosts, out: &mut [f6
             for lane in 0..LANES {
                 let cost = lead.cost + access[lane];
                 let measure = rule.join(lead.other, then[lane]).to_bits();
-                // By a mask, since a choice between doubles becomes a branch.
+                // With a mask, since selecting between doubles compiles to a branch.
                 let better = u64::from(cost < least[lane]).wrapping_neg();
                 measures[lane] = measure & better | measures[lane] & !better;
                 least[lane] = if cost < least[lane] {
@@ -101,7 +99,7 @@ fn fill_by(leads: &[Lead], select: &BorderCosts, by: &BorderCosts, out: &mut [f6
     });
 }
 
-/// Computes cells together, given the place of the first.
+/// Computes [`LANES`] cells at a time; `cells` is given the place of the first.
 #[inline(always)]
 fn in_lanes(out: &mut [f64], cells: impl Fn(usize) -> [f64; LANES]) {
     let (whole, rest) = out.as_chunks_mut::<LANES>();
@@ -116,7 +114,7 @@ fn in_lanes(out: &mut [f64], cells: impl Fn(usize) -> [f64; LANES]) {
 }
 
 impl Composed {
-    /// About how many bytes of memory it takes beside another, which may share parts with it.
+    /// About how many bytes of memory it takes in addition to `other`, which may share parts.
     pub fn bytes_beside(&self, other: Option<&Composed>) -> usize {
         let mut shared: HashSet<*const u8> = HashSet::new();
         for part in other.iter().flat_map(|other| other.parts()) {
@@ -126,7 +124,7 @@ impl Composed {
         own.map(|(_, bytes)| bytes).sum()
     }
 
-    /// What it is made of and others may share: where it lies, and its bytes.
+    /// The parts that others may share: address and bytes of each.
     fn parts(&self) -> impl Iterator<Item = (*const u8, usize)> {
         let matrices = self
             .domains
@@ -139,58 +137,58 @@ impl Composed {
                 Arc::as_ptr(&across.routes).cast(),
                 across.routes.heap_bytes(),
             );
-            let other = across.other.iter().flat_map(|(_, other)| other.iter());
+            let other = across.other.iter().flat_map(|other| other.borders.iter());
             let all = across.select.iter().chain(other).map(access);
             all.chain([routes])
         });
         matrices.chain(across)
     }
 
-    /// The domain of a PID, and the PID's place in it.
-    pub(super) fn place(&self, pid: usize) -> Option<(usize, usize)> {
+    /// The place of a PID; none if it belongs to no domain.
+    fn place(&self, pid: usize) -> Option<Place> {
         let next = self.domains.partition_point(|domain| domain.first <= pid);
         let domain = next.checked_sub(1)?;
-        let place = pid - self.domains[domain].first;
-        (place < self.domains[domain].pids).then_some((domain, place))
+        let pid = pid - self.domains[domain].first;
+        (pid < self.domains[domain].pids).then_some(Place { domain, pid })
     }
 
-    /// The steps that it takes at most to know what leads on from a PID. There are as many again
-    /// for each cell as [`Self::steps_to`] says.
+    /// The most steps that finding the leads of a PID takes. Each cell then takes as many more as
+    /// [`Self::steps_to`] says.
     pub fn steps_from(&self, src: u32) -> u64 {
         let steps = self.across.as_ref().zip(self.place(src as usize));
-        steps.map_or(0, |(across, (from, _))| across.steps_from(from))
+        steps.map_or(0, |(across, from)| across.steps_from(from.domain))
     }
 
-    /// The steps that a cell takes in the column of a PID.
+    /// The steps that a cell in the column of a PID takes.
     pub fn steps_to(&self, dst: u32) -> u64 {
         let steps = self.across.as_ref().zip(self.place(dst as usize));
-        steps.map_or(0, |(across, (to, _))| across.steps_to(to))
+        steps.map_or(0, |(across, to)| across.steps_to(to.domain))
     }
 
-    /// Writes the costs from `src` to every PID; the steps that it took.
+    /// Writes the costs from `src` to every PID, NaN without a cost; returns the steps that it took.
     ///
     /// # Panics
-    /// `out` has not one place for each PID.
+    /// `out` does not have one place for each PID.
     pub fn fill_row(&self, src: usize, out: &mut [f64]) -> u64 {
         assert_eq!(out.len(), self.size, "a row has a cell for each PID");
-        let Some((from, a)) = self.place(src) else {
+        let Some(from) = self.place(src) else {
             out.fill(f64::NAN);
             return 0;
         };
         let across = self.across.as_ref();
-        let mut steps = across.map_or(0, |across| across.steps_from(from));
+        let mut steps = across.map_or(0, |across| across.steps_from(from.domain));
         let (mut leads, mut starts) = (Vec::new(), Vec::new());
         if let Some(across) = self.across.as_ref().filter(|across| across.other.is_none()) {
-            across.starts(from, a, &mut starts);
+            across.starts(from, &mut starts);
         }
         let mut filled = 0;
         for (to, domain) in self.domains.iter().enumerate() {
-            // What lies between domains belongs to none.
+            // PIDs between the domains belong to none.
             out[filled..domain.first].fill(f64::NAN);
             filled = domain.first + domain.pids;
             let out = &mut out[domain.first..filled];
             match &self.across {
-                _ if to == from => domain.fill_row(a, out),
+                _ if to == from.domain => domain.fill_row(from.pid, out),
                 None => out.fill(f64::NAN),
                 Some(across) => {
                     steps += across.steps_to(to) * out.len() as u64;
@@ -199,9 +197,10 @@ impl Composed {
                             let starts = &starts[across.routes.borders_of(to)];
                             fill_selected(starts, &across.select[to], out);
                         }
-                        Some((_, by)) => {
-                            across.leads(from, a, to, &mut leads);
-                            fill_other(&leads, &across.select[to], &by[to], out, across.rule);
+                        Some(other) => {
+                            across.leads(from, to, &mut leads);
+                            let by = &other.borders[to];
+                            fill_other(&leads, &across.select[to], by, out, across.rule);
                         }
                     }
                 }
@@ -211,24 +210,26 @@ impl Composed {
         steps
     }
 
-    /// Writes the costs from each of `srcs` to each of `dsts`, row by row. An
-    /// index that no PID has yields no cost. `onward` is what the last rows went by.
+    /// Writes the costs from each of `srcs` to each of `dsts`, row by row; NaN without a cost or a
+    /// PID. `onward` keeps what the next call can go on from.
     pub fn gather(&self, srcs: &[u32], dsts: &[u32], out: &mut Vec<f64>, onward: &mut Onward) {
         out.clear();
         out.reserve(srcs.len() * dsts.len());
         let places: Vec<_> = dsts.iter().map(|&dst| self.place(dst as usize)).collect();
         for &src in srcs {
-            let Some((from, a)) = self.place(src as usize) else {
+            let Some(from) = self.place(src as usize) else {
                 out.extend(dsts.iter().map(|_| f64::NAN));
                 continue;
             };
             let across = self.across.as_ref();
             if let Some(across) = across {
-                onward.start(across, from, a);
+                onward.start(across, from);
             }
             out.extend(places.iter().map(|place| match (*place, across) {
-                (Some((to, b)), _) if to == from => self.domains[from].cost(a, b),
-                (Some((to, b)), Some(across)) => onward.cost(across, to, b),
+                (Some(to), _) if to.domain == from.domain => {
+                    self.domains[from.domain].cost(from.pid, to.pid)
+                }
+                (Some(to), Some(across)) => onward.cost(across, to.domain, to.pid),
                 _ => f64::NAN,
             }));
         }
@@ -236,7 +237,7 @@ impl Composed {
 }
 
 impl Inside {
-    /// The cost from PID to PID.
+    /// The cost from PID to PID, NaN without one.
     pub(super) fn cost(&self, a: usize, b: usize) -> f64 {
         let cost = self.costs.as_ref().and_then(|costs| costs.get(a, b));
         cost.map_or(f64::NAN, |cost| cost * self.scale)

@@ -1,33 +1,31 @@
-//! A path from PID to PID, as people and programs are told it.
+//! A path from PID to PID, hop by hop.
 
 use std::collections::BTreeMap;
 
 use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName};
 
-/// The path from a PID to another, as the merged view has it.
+/// The path from one PID to another in the merged view.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Path {
-    /// What is passed, in order: a domain, then an interconnect and a domain
-    /// for each further one.
+    /// The hops in order: a domain, then an interconnect and a domain for each further one.
     pub hops: Vec<Hop>,
-    /// The costs of the whole path; a metric that is missing somewhere is
-    /// missing here.
+    /// The costs of the whole path; a metric that some hop lacks is missing.
     pub total: BTreeMap<MetricName, f64>,
 }
 
-/// A part of a path.
+/// One hop of a path.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Hop {
     /// Through a domain.
     Domain {
         /// The domain.
         domain: DomainLabel,
-        /// Where it is entered.
+        /// The PID where it is entered.
         from: PidName,
-        /// Where it is left.
+        /// The PID where it is left.
         to: PidName,
-        /// What it states for that, `scale` applied; none from a PID to itself
-        /// unless stated.
+        /// The costs that it states from there to there, scaled; none from a PID to itself unless
+        /// stated.
         costs: BTreeMap<MetricName, f64>,
     },
     /// Over an interconnect.
@@ -38,7 +36,7 @@ pub enum Hop {
         from: Border,
         /// Where it ends.
         to: Border,
-        /// What crossing it costs in this direction, `scale` applied.
+        /// The costs of crossing it in this direction, scaled.
         costs: BTreeMap<MetricName, f64>,
     },
 }

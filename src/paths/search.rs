@@ -1,4 +1,4 @@
-//! The paths of the merged view: which path each cost between domains follows.
+//! The search for the path that a cost of the merged view follows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,27 +8,26 @@ use jiff::Timestamp;
 use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName};
 use crate::net::PidIndex;
 
-use super::borders::BorderGraph;
-use super::ways::{Effort, WaySearch};
-
 use super::across::Across;
+use super::borders::BorderGraph;
 use super::cells::Composed;
 use super::onward::Onward;
 use super::path::{Border, Hop, Path};
+use super::place::Place;
+use super::ways::{Effort, WaySearch};
 
-/// All that it takes to tell the path between two PIDs.
+/// All paths of the merged view: what it takes to find the path between any two PIDs.
 #[derive(Debug)]
 pub struct Paths {
     /// The domains, in the order of their PIDs.
     pub domains: Box<[PathDomain]>,
-    /// The links of the graph: confirmed interconnects, each in both
-    /// directions.
+    /// The links of the graph, by number: confirmed interconnects, each in both directions.
     pub crossings: Arc<[Crossing]>,
     /// The borders of the domains and the links between them.
     pub graph: Arc<BorderGraph>,
-    /// How far ways were sought.
+    /// The limits of the search for ways.
     pub effort: Effort,
-    /// The ways by which paths are chosen.
+    /// The costs between domains in the metric that selects paths.
     pub selected: Across,
     /// The costs of the merged view.
     pub costs: BTreeMap<MetricName, Arc<Composed>>,
@@ -45,9 +44,9 @@ pub struct PathDomain {
     pub pids: Arc<PidIndex>,
     /// Its border PIDs, by their index in its own view.
     pub borders: Arc<[u32]>,
-    /// The number of what it states, as it is joined: a revision of our own, a peer's serial.
+    /// The number of the content that was joined: a revision of our own, or a peer's serial.
     pub serial: u64,
-    /// When we came by that.
+    /// When that content was received.
     pub received: Timestamp,
 }
 
@@ -56,7 +55,7 @@ pub struct PathDomain {
 pub struct Crossing {
     /// Its id.
     pub id: InterconnectId,
-    /// What crossing it costs, in the terms of the merged view.
+    /// The costs of crossing it, scaled as in the merged view.
     pub costs: BTreeMap<MetricName, f64>,
 }
 
@@ -66,35 +65,35 @@ pub struct PathSearch {
     paths: Arc<Paths>,
     /// The PIDs, by their indices in the merged view.
     ends: [u32; 2],
-    /// The way between their domains; none inside one, or where none leads.
+    /// The search for the way between their domains; none inside one domain, or if there is no way.
     way: Option<WaySearch>,
 }
 
 impl PathSearch {
-    /// Goes on until about so much more was looked at; whether there is more to do.
+    /// Continues the search by about so many links and labels; returns whether it is unfinished.
     pub fn step(&mut self, looks: u64) -> bool {
         self.way.as_mut().is_some_and(|way| way.step(looks))
     }
 
-    /// About how many bytes it takes.
+    /// About how many bytes of memory the search takes.
     pub fn memory(&self) -> usize {
         self.way.as_ref().map_or(0, WaySearch::memory)
     }
 
-    /// The path, once it is found: inside one domain it is a single hop. None if a PID belongs to
-    /// no domain, no path is known, or the domain itself states no cost.
+    /// The path, once the search is finished; inside one domain it is a single hop. None if a PID
+    /// belongs to no domain, if there is no path, or if the domain itself states no cost.
     pub fn path(&self) -> Option<Path> {
         let (paths, [src, dst]) = (&self.paths, self.ends);
-        let ((from, a), (to, b)) = (paths.place(src)?, paths.place(dst)?);
-        let hops = if from == to {
-            let hop = paths.hop(from, a, b)?;
+        let (from, to) = (paths.place(src)?, paths.place(dst)?);
+        let hops = if from.domain == to.domain {
+            let hop = paths.hop(from.domain, from.pid, to.pid)?;
             match &hop {
                 Hop::Domain { costs, .. } if costs.is_empty() => return None,
                 _ => vec![hop],
             }
         } else {
             let way = self.way.as_ref()?.way()?;
-            paths.hops((from, a), way.links(), (to, b))?
+            paths.hops(from, way.links(), to)?
         };
         let mut cell = Vec::new();
         let mut total = BTreeMap::new();
@@ -109,8 +108,10 @@ impl PathSearch {
 }
 
 impl Paths {
-    /// Begins to search for the path from PID to PID of the merged view, by their indices. Of the
-    /// ways between domains only the costs are kept: all ways would take more memory than those.
+    /// Begins the search for the path between two PIDs of the merged view, by their indices.
+    ///
+    /// The merge keeps only the costs of the ways between domains, since the ways themselves would
+    /// take more memory; so the way is sought again.
     pub fn search(self: &Arc<Self>, src: u32, dst: u32) -> PathSearch {
         PathSearch {
             paths: self.clone(),
@@ -119,98 +120,101 @@ impl Paths {
         }
     }
 
-    /// A domain, by its label.
+    /// The domain with this label.
     pub fn domain(&self, label: &DomainLabel) -> Option<&PathDomain> {
         self.domains.iter().find(|domain| domain.label == *label)
     }
 
-    /// Whether there is no cost between the PIDs because `max_labels` did not
-    /// suffice to say which path is the best.
+    /// Returns whether there is no cost between the PIDs because `max_labels` did not suffice to
+    /// find the best path.
     pub fn is_unsettled(&self, src: u32, dst: u32) -> bool {
         let places = self.place(src).zip(self.place(dst));
-        places.is_some_and(|((from, _), (to, _))| {
-            let unsettled = &self.selected.routes.from[from].unsettled;
-            unsettled.contains(&(to as u32))
+        places.is_some_and(|(from, to)| {
+            let unsettled = &self.selected.routes.from[from.domain].unsettled;
+            unsettled.contains(&(to.domain as u32))
         })
     }
 
-    /// The domain of a PID, and the PID's index in it.
-    fn place(&self, pid: u32) -> Option<(usize, u32)> {
-        let next = self
-            .domains
-            .partition_point(|domain| domain.first <= pid as usize);
+    /// The place of a PID; none if it belongs to no domain.
+    fn place(&self, pid: u32) -> Option<Place> {
+        let pid = pid as usize;
+        let next = self.domains.partition_point(|domain| domain.first <= pid);
         let domain = next.checked_sub(1)?;
-        let place = pid - self.domains[domain].first as u32;
-        self.domains[domain].name(place).map(|_| (domain, place))
+        let place = Place {
+            domain,
+            pid: pid - self.domains[domain].first,
+        };
+        self.name(place).map(|_| place)
     }
 
     /// The search for the way between the domains of two PIDs.
     fn way(&self, src: u32, dst: u32) -> Option<WaySearch> {
-        let ((from, a), (to, b)) = (self.place(src)?, self.place(dst)?);
-        if from == to {
+        let (from, to) = (self.place(src)?, self.place(dst)?);
+        if from.domain == to.domain {
             return None;
         }
-        let (exit, entry) = self.selected.choose((from, a as usize), (to, b as usize))?;
-        let source = self.graph.borders_of(from).start + exit;
-        let target = self.graph.borders_of(to).start + entry;
+        let (exit, entry) = self.selected.choose(from, to)?;
+        let source = self.graph.borders_of(from.domain).start + exit;
+        let target = self.graph.borders_of(to.domain).start + entry;
         let (source, target) = (source as u32, target as u32);
         Some(WaySearch::new(&self.graph, source, target, self.effort))
     }
 
-    fn hops(&self, src: (usize, u32), links: &[u32], dst: (usize, u32)) -> Option<Vec<Hop>> {
+    /// The hops from PID to PID over these links.
+    fn hops(&self, from: Place, links: &[u32], to: Place) -> Option<Vec<Hop>> {
         let mut hops = Vec::with_capacity(2 * links.len() + 1);
-        let (mut domain, mut pid) = src;
-        for &at in links {
-            let link = self.graph.link(at);
-            let crossing = &self.crossings[at as usize];
+        let mut at = from;
+        for &number in links {
+            let link = self.graph.link(number);
+            let crossing = &self.crossings[number as usize];
             let (exit, entry) = (self.border(link.from), self.border(link.to));
-            hops.push(self.hop(domain, pid, exit.1)?);
+            hops.push(self.hop(at.domain, at.pid, exit.pid)?);
             hops.push(Hop::Interconnect {
                 id: crossing.id.clone(),
                 from: self.named(exit)?,
                 to: self.named(entry)?,
                 costs: crossing.costs.clone(),
             });
-            (domain, pid) = entry;
+            at = entry;
         }
-        hops.push(self.hop(domain, pid, dst.1)?);
+        hops.push(self.hop(at.domain, at.pid, to.pid)?);
         Some(hops)
     }
 
-    /// The domain of a border, and the index of its PID there.
-    fn border(&self, border: u32) -> (usize, u32) {
+    /// The place of the PID that a border is.
+    fn border(&self, border: u32) -> Place {
         let domain = self.graph.domain_of(border) as usize;
         let place = border as usize - self.graph.borders_of(domain).start;
-        (domain, self.domains[domain].borders[place])
+        Place {
+            domain,
+            pid: self.domains[domain].borders[place] as usize,
+        }
     }
 
-    fn named(&self, (domain, pid): (usize, u32)) -> Option<Border> {
-        let domain = &self.domains[domain];
+    /// The name of a PID in its domain's own view.
+    fn name(&self, place: Place) -> Option<&PidName> {
+        self.domains[place.domain].pids.name(place.pid as u32)
+    }
+
+    fn named(&self, place: Place) -> Option<Border> {
         Some(Border {
-            domain: domain.label.clone(),
-            pid: domain.name(pid)?.clone(),
+            domain: self.domains[place.domain].label.clone(),
+            pid: self.name(place)?.clone(),
         })
     }
 
-    fn hop(&self, domain: usize, from: u32, to: u32) -> Option<Hop> {
+    /// The hop through a domain from PID to PID.
+    fn hop(&self, domain: usize, from: usize, to: usize) -> Option<Hop> {
         let stated = self.costs.iter().map(|(metric, costs)| {
-            let cost = costs.domains[domain].cost(from as usize, to as usize);
+            let cost = costs.domains[domain].cost(from, to);
             (metric.clone(), cost)
         });
-        let stated = stated.filter(|(_, cost)| !cost.is_nan()).collect();
-        let domain = &self.domains[domain];
+        let name = |pid| self.name(Place { domain, pid }).cloned();
         Some(Hop::Domain {
-            domain: domain.label.clone(),
-            from: domain.name(from)?.clone(),
-            to: domain.name(to)?.clone(),
-            costs: stated,
+            domain: self.domains[domain].label.clone(),
+            from: name(from)?,
+            to: name(to)?,
+            costs: stated.filter(|(_, cost)| !cost.is_nan()).collect(),
         })
-    }
-}
-
-impl PathDomain {
-    /// The name of a PID in its own view.
-    fn name(&self, pid: u32) -> Option<&PidName> {
-        self.pids.name(pid)
     }
 }

@@ -1,28 +1,28 @@
-//! The best ways between the borders of domains.
+//! The table of the best ways between the borders of domains.
 
-/// Which way leads from each border to each border of another domain: what it
-/// costs in the metric that ways are selected by, and its measure in every
-/// other. Borders are numbered through, those of the first domain first.
+/// For each border and each border of another domain, the best way between them: its cost in the
+/// metric that selects ways, and its measure in every other metric. Borders are numbered through,
+/// domain by domain.
 #[derive(Debug)]
 pub struct Routes {
-    /// The first border of each domain, and the end.
+    /// The first border of each domain, and after the last the number of borders.
     pub first: Box<[u32]>,
     /// The ways from the borders of each domain.
     pub from: Box<[RoutesFrom]>,
 }
 
-/// The ways from the borders of one domain: tables of its borders by all.
+/// The ways from the borders of one domain: tables with a row for each of its borders and a column
+/// for each border of any domain.
 #[derive(Debug, Default)]
 pub struct RoutesFrom {
-    /// The cost in thousandths; infinite where there is no way.
+    /// The cost in thousandths; infinite without a way.
     pub cost: Box<[f64]>,
-    /// The place of the way among all between the same two domains, in the
-    /// order of ways of equal cost.
+    /// The place of the way among all between the same two domains, in the order of ways of equal
+    /// cost.
     pub rank: Box<[u32]>,
-    /// The measure of each other metric along the way, by metric.
+    /// By metric that does not select ways, the measure along the way.
     pub measures: Box<[Box<[f64]>]>,
-    /// The domains that no way leads to, since the labels did not suffice to
-    /// say which is the best.
+    /// The domains without a way because the labels did not suffice to find the best one.
     pub unsettled: Box<[u32]>,
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::ident::{Digest, DomainLabel, MetricName, PidName, Sha256, Tag};
-use crate::paths::{Across, Composed, Inside, PathDomain, Paths, Rule};
+use crate::paths::{Across, Composed, Inside, OtherMetric, PathDomain, Paths, Rule};
 use crate::publish::{Costs, Origin, View, ViewName};
 
 use super::conflict::MergeConflicts;
@@ -195,7 +195,10 @@ impl Join<'_> {
         let others = others.map(|(place, measured)| {
             let in_metric = Across {
                 rule: measured.rule,
-                other: Some((place, measured.accesses())),
+                other: Some(OtherMetric {
+                    place,
+                    borders: measured.accesses(),
+                }),
                 ..selected.clone()
             };
             (measured.metric.clone(), in_metric)

@@ -8,20 +8,19 @@ use crate::paths::borders::BorderGraph;
 /// The best ways from a border.
 #[derive(Debug)]
 pub struct Ways {
-    /// The way to each border that there is one to.
+    /// By border, the best way to it.
     pub to: Vec<Option<Way>>,
-    /// The borders that the labels did not suffice for.
+    /// The borders whose best way the labels did not suffice to find.
     pub unsettled: Vec<u32>,
-    /// How many labels it took.
+    /// How many labels the search took.
     pub labels: u64,
-    /// How much was looked at in the first pass, which takes no labels: at most,
-    /// for each link that a way may have, the links twice and the pairs of
-    /// borders of each domain.
+    /// How much the first pass looked at, which takes no labels: for each link that a way may have,
+    /// at most twice the links and the pairs of borders of each domain.
     pub looked: u64,
 }
 
 impl BorderGraph {
-    /// The best ways from a border of a domain to all borders of others.
+    /// Finds the best ways from a border to all borders of other domains.
     ///
     /// # Panics
     /// There is no such border.

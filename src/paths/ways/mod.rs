@@ -1,20 +1,17 @@
-//! The best ways from a border to all others: exactly, and through no domain
-//! twice.
+//! The best ways between borders: exact, and through no domain twice.
 //!
-//! A way is better if it costs less; among equal ones, if it has fewer domains;
-//! then, if its sequence of links is the smaller. Putting the same before or
-//! after two ways of equal length keeps their order, so that the best ones
-//! could be made of each other, were it not for the domains that none may pass
-//! twice.
+//! A way is better if it costs less; among equal costs, if it passes fewer domains; then, if its
+//! sequence of links is the smaller. Extending two ways of equal length by the same links keeps
+//! their order, so that the best ways could be built from each other if they were allowed to pass a
+//! domain twice.
 //!
-//! So it is first asked without that condition, one more link at a time. Where
-//! the answer keeps to it, that is the best way. For the other borders, one by
-//! one, the best way is sought backwards, by A\*: what the first pass found is a
-//! lower bound of what lies ahead. There only *critical* domains are not passed
-//! twice; they become more until the answer passes none twice (decremental
-//! state space relaxation). Of two labels at one place the second is dropped if
-//! the first is better, no longer, and passed no critical domain that the second
-//! did not.
+//! Therefore a first pass ignores that condition and extends *walks* by one link at a time. If the
+//! best walk to a border passes no domain twice, it is the best way. For each other border, A\*
+//! searches backwards from there; the costs of the first pass are lower bounds of what is ahead.
+//! This search only avoids passing *critical* domains twice, and starts again with one critical
+//! domain more until its answer passes no domain twice (decremental state space relaxation). Of two
+//! labels at one place the second is dropped if the first is better, is no longer, and passed no
+//! critical domain that the second did not pass.
 
 mod best;
 mod one;

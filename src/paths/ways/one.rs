@@ -1,8 +1,8 @@
-//! The best way from one border to another, sought again in steps.
+//! The best way from one border to another.
 
 use std::sync::Arc;
 
-use super::search::{OutOfLabels, Search};
+use super::search::{OutOfLabels, Search, Step};
 use super::walks::Walks;
 use super::way::{Effort, Way};
 use crate::paths::borders::BorderGraph;
@@ -11,16 +11,16 @@ use crate::paths::borders::BorderGraph;
 #[derive(Debug)]
 pub struct WaySearch {
     way: Option<Way>,
-    /// What is left to do.
+    /// What is left to do; none once it is finished.
     search: Option<Box<Search<Arc<BorderGraph>>>>,
 }
 
 impl WaySearch {
-    /// Begins to seek the best way from a border to one of another domain, by a first pass over
+    /// Begins the search for the best way between borders of two domains, with the first pass over
     /// the graph.
     ///
     /// # Panics
-    /// There is no such border.
+    /// There is no border `source`.
     pub fn new(graph: &Arc<BorderGraph>, source: u32, target: u32, effort: Effort) -> Self {
         let walks = Walks::new(graph, source, effort.max_links());
         let mut search = Self {
@@ -39,27 +39,26 @@ impl WaySearch {
         search
     }
 
-    /// Goes on until about so many links and labels more were looked at; whether there is more to
-    /// do.
+    /// Continues the search by about so many links and labels; returns whether it is unfinished.
     pub fn step(&mut self, looks: u64) -> bool {
         let Some(search) = &mut self.search else {
             return false;
         };
         match search.step(looks) {
-            Ok(None) => return true,
-            Ok(Some(way)) => self.way = way,
+            Ok(Step::Unfinished) => return true,
+            Ok(Step::Finished(way)) => self.way = way,
             Err(OutOfLabels) => {}
         }
         self.search = None;
         false
     }
 
-    /// About how many bytes it takes.
+    /// About how many bytes of memory the search takes.
     pub fn memory(&self) -> usize {
         self.search.as_ref().map_or(0, |search| search.memory())
     }
 
-    /// The way, once it is found; there is none either if the labels did not suffice.
+    /// The way, once the search is finished; none if there is no way or the labels did not suffice.
     pub fn way(&self) -> Option<&Way> {
         self.way.as_ref()
     }

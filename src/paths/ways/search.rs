@@ -1,5 +1,4 @@
-//! The search for the best way to a border that the best walk passes a domain
-//! twice on the way to.
+//! The search for the best way to a border whose best walk passes a domain twice.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,61 +8,68 @@ use super::walks::Walks;
 use super::way::{ByLength, Links, Way};
 use crate::paths::borders::BorderGraph;
 
-/// The labels of a border where to start are spent.
+/// The labels of the border where the search starts are used up.
 #[derive(Debug)]
 pub(super) struct OutOfLabels;
 
 /// A walk backwards from a target.
 #[derive(Debug, Clone, Copy)]
 struct Label {
-    /// The link that it comes over, which it does not count; [`NONE`] when at
-    /// the border where ways start.
+    /// The link before the walk, which its cost and length do not include; [`NONE`] at the border
+    /// where ways start.
     over: u32,
-    /// The label that it extends, by its place; [`NONE`] at the target.
+    /// The place of the label that it extends; [`NONE`] at the target.
     after: u32,
     cost: f64,
-    /// The label kept before it at the same place; [`NONE`] for the first.
+    /// The place of the label that was kept before it for the same link; [`NONE`] for the first.
     kept: u32,
     /// How many links it has.
     len: u32,
-    /// A bit for each critical domain that it passes; where there are more
-    /// than [`BITS`], the last share one.
+    /// A bit for each critical domain that it passes; from [`BITS`] on, domains share the last bit.
     critical: u64,
 }
 
-/// How many links and labels can be looked at for one label more.
+/// How many links and labels may be looked at for each label counted.
 const LOOKS: u64 = 128;
 
-/// In tests so few that critical domains do share bits.
+/// The bits for critical domains; in tests so few that domains do share one.
 const BITS: u32 = if cfg!(test) { 2 } else { 64 };
 
-/// No link or label.
+/// Stands for no link or label.
 const NONE: u32 = u32::MAX;
 
-/// The search for ways from one border to one after the other.
+/// How far a search has come.
+#[derive(Debug)]
+pub(super) enum Step<T> {
+    /// It is to be continued.
+    Unfinished,
+    /// It has found the best, or that there is none.
+    Finished(Option<T>),
+}
+
+/// The search for ways from one border, to one target at a time.
 #[derive(Debug)]
 pub(super) struct Search<T> {
     graph: T,
     source: u32,
-    /// Where the way ends that is sought.
+    /// The border that the current search is for.
     target: u32,
     max_links: usize,
-    /// By link and by how many there may be up to its end: the least cost from
-    /// the source.
+    /// By link and by the most links up to its end, the least cost from the source.
     ahead: Vec<ByLength<f64>>,
     labels_left: u64,
-    /// What was looked at since a label was last counted for that, and in all, labels counted.
+    /// What was looked at since a label was last counted for it, and in all, labels included.
     looked: u64,
     looked_in_all: u64,
-    /// The domains that must not be passed twice, and the place of each there.
+    /// The critical domains, and by domain its place among them.
     critical: Vec<u32>,
     place: Vec<Option<u32>>,
     labels: Vec<Label>,
-    /// What a walk that was found costs: none that costs more is sought.
+    /// The cost of a walk that was found: walks that cost more are dropped.
     enough: f64,
-    /// The best walk that was found, by its rank and its label.
+    /// The best walk that was found: its rank and its label.
     found: Option<(u128, u32)>,
-    /// By link, the last label that stays of those that come over it.
+    /// By link, the last label that was kept for it.
     kept: Vec<u32>,
     queue: BinaryHeap<Reverse<u128>>,
 }
@@ -89,7 +95,7 @@ impl<T: Deref<Target = BorderGraph> + Clone> Search<T> {
         }
     }
 
-    /// About how many bytes it takes.
+    /// About how many bytes of memory it takes.
     pub(super) fn memory(&self) -> usize {
         let of_link = size_of::<ByLength<f64>>() + size_of::<u32>();
         self.ahead.len() * of_link
@@ -97,7 +103,7 @@ impl<T: Deref<Target = BorderGraph> + Clone> Search<T> {
             + self.queue.capacity() * size_of::<u128>()
     }
 
-    /// Counts what is looked at, as labels.
+    /// Counts what is looked at against the labels.
     fn look(&mut self, count: usize) -> Result<(), OutOfLabels> {
         self.looked += count as u64;
         self.looked_in_all += count as u64;
@@ -113,22 +119,23 @@ impl<T: Deref<Target = BorderGraph> + Clone> Search<T> {
         Ok(())
     }
 
-    /// The labels that were not needed.
+    /// The labels that are left.
     pub(super) fn labels_left(&self) -> u64 {
         self.labels_left
     }
 
-    /// The best way to a border; the best walk passes one domain `twice`.
+    /// Finds the best way to a border whose best walk passes the domain `twice` twice.
     pub(super) fn way(&mut self, target: u32, twice: u32) -> Result<Option<Way>, OutOfLabels> {
         self.seek(target, twice)?;
         loop {
-            if let Some(way) = self.step(u64::MAX)? {
+            if let Step::Finished(way) = self.step(u64::MAX)? {
                 return Ok(way);
             }
         }
     }
 
-    /// Begins to seek the best way to a border; the best walk passes one domain `twice`.
+    /// Begins the search for the best way to a border whose best walk passes the domain `twice`
+    /// twice.
     pub(super) fn seek(&mut self, target: u32, twice: u32) -> Result<(), OutOfLabels> {
         for domain in self.critical.drain(..) {
             self.place[domain as usize] = None;
@@ -137,15 +144,14 @@ impl<T: Deref<Target = BorderGraph> + Clone> Search<T> {
         self.begin(twice)
     }
 
-    /// Goes on seeking until about so much more was looked at: whether there is a way, and which,
-    /// once that is known.
-    pub(super) fn step(&mut self, looks: u64) -> Result<Option<Option<Way>>, OutOfLabels> {
+    /// Continues the search by about so many links and labels; returns its end, if it has come.
+    pub(super) fn step(&mut self, looks: u64) -> Result<Step<Way>, OutOfLabels> {
         let until = self.looked_in_all.saturating_add(looks);
         loop {
             let found = match self.walk(until)? {
-                None => return Ok(None),
-                Some(None) => return Ok(Some(None)),
-                Some(Some(found)) => found,
+                Step::Unfinished => return Ok(Step::Unfinished),
+                Step::Finished(None) => return Ok(Step::Finished(None)),
+                Step::Finished(Some(found)) => found,
             };
             let mut links = Links::NONE;
             for (place, link) in links.at.iter_mut().zip(self.links(found)) {
@@ -156,13 +162,13 @@ impl<T: Deref<Target = BorderGraph> + Clone> Search<T> {
                 Some(domain) => self.begin(domain)?,
                 None => {
                     let cost = self.labels[found as usize].cost;
-                    return Ok(Some(Some(Way { cost, links })));
+                    return Ok(Step::Finished(Some(Way { cost, links })));
                 }
             }
         }
     }
 
-    /// Begins anew, with one critical domain more.
+    /// Starts again with one critical domain more.
     fn begin(&mut self, critical: u32) -> Result<(), OutOfLabels> {
         self.place[critical as usize] = Some(self.critical.len() as u32);
         self.critical.push(critical);
@@ -189,10 +195,9 @@ impl<T: Deref<Target = BorderGraph> + Clone> Search<T> {
         Ok(())
     }
 
-    /// The label of the best walk to the target that is not too long and passes
-    /// no critical domain twice, if there is one; nothing if it is not known by the time that so
-    /// much was looked at.
-    fn walk(&mut self, until: u64) -> Result<Option<Option<u32>>, OutOfLabels> {
+    /// Searches for the best walk to the target that is not too long and passes no critical domain
+    /// twice, until so much was looked at in all; returns its label.
+    fn walk(&mut self, until: u64) -> Result<Step<u32>, OutOfLabels> {
         let held = self.graph.clone();
         let graph: &BorderGraph = &held;
         while let Some(Reverse(next)) = self.queue.pop() {
@@ -200,17 +205,16 @@ impl<T: Deref<Target = BorderGraph> + Clone> Search<T> {
             if let Some((least, label)) = self.found
                 && least < rank
             {
-                return Ok(Some(Some(label)));
+                return Ok(Step::Finished(Some(label)));
             }
             if self.looked_in_all >= until {
                 self.queue.push(Reverse(next));
-                return Ok(None);
+                return Ok(Step::Unfinished);
             }
             self.looked_in_all += 1;
             let label = self.labels[at as usize];
             if label.over == NONE {
-                // Of those that cost the same and are of one length, all are in
-                // the queue by now.
+                // All walks of this cost and length are in the queue by now.
                 let smaller = |(_, other)| self.links(at).lt(self.links(other));
                 if self.found.is_none_or(smaller) {
                     self.found = Some((rank, at));
@@ -251,10 +255,10 @@ impl<T: Deref<Target = BorderGraph> + Clone> Search<T> {
                 })?;
             }
         }
-        Ok(Some(self.found.map(|(_, label)| label)))
+        Ok(Step::Finished(self.found.map(|(_, label)| label)))
     }
 
-    /// Adds a label, unless no walk from the source can be put before it.
+    /// Adds a label, unless no walk from the source can lead up to it.
     fn push(&mut self, label: Label) -> Result<(), OutOfLabels> {
         let ahead = match (label.over, self.max_links - label.len as usize) {
             (NONE, _) => 0.0,
@@ -269,14 +273,14 @@ impl<T: Deref<Target = BorderGraph> + Clone> Search<T> {
             self.enough = bound;
         }
         self.labels_left = self.labels_left.checked_sub(1).ok_or(OutOfLabels)?;
-        // The order of these numbers is that of bound, then length.
+        // These numbers are ordered by bound, then by length.
         let rank = u128::from(bound.to_bits()) << 64 | u128::from(label.len) << 32;
         self.queue.push(Reverse(rank | u128::from(at)));
         self.labels.push(label);
         Ok(())
     }
 
-    /// A label and those that follow it, with their places.
+    /// A label and those that `next` leads to, with their places.
     fn follow(
         &self,
         first: u32,
@@ -292,19 +296,19 @@ impl<T: Deref<Target = BorderGraph> + Clone> Search<T> {
         chain.skip(1).map(|(_, label)| label.over)
     }
 
-    /// The bit of the domain that a link leads into, if it is critical.
+    /// The bit of the domain that a link leads into, or 0 if that is not critical.
     fn bit(&self, link: u32) -> u64 {
         let domain = self.graph.entered(link);
         self.place[domain as usize].map_or(0, |place| 1 << place.min(BITS - 1))
     }
 
-    /// Whether a label passes a domain.
+    /// Returns whether a label passes a domain.
     fn passes(&self, label: u32, domain: u32) -> bool {
         let mut passed = self.follow(label, |label| label.after);
         passed.any(|(_, label)| self.graph.entered(label.over) == domain)
     }
 
-    /// Whether a label is dominated by one of those kept at its place.
+    /// Returns whether one of the labels kept for the same link dominates this one.
     fn is_dominated(&mut self, label: u32, last_kept: u32) -> Result<bool, OutOfLabels> {
         let mut looked = 0;
         let each = match self.critical.len() {
@@ -321,9 +325,8 @@ impl<T: Deref<Target = BorderGraph> + Clone> Search<T> {
         Ok(dominated)
     }
 
-    /// Whether one label is better than the other, which is at the same place,
-    /// and leaves as much room: it is no longer, and passes no critical domain
-    /// that the other does not pass.
+    /// Returns whether one label is better than another of the same link and can be extended in the
+    /// same ways: it is no longer, and passes no critical domain that the other does not pass.
     fn dominates(&self, one: u32, other: u32) -> bool {
         let [a, b] = [one, other].map(|at| &self.labels[at as usize]);
         let exactly = || {

@@ -1,31 +1,30 @@
 //! The best walks from a border, whether or not they pass a domain twice.
 //!
-//! They are made longer by one link at a time. A domain is passed in two steps: from the borders
-//! where it is entered to those where it is left, and over the links from there. So it takes time
-//! by its links and its pairs of borders, not by its pairs of links. A walk must not go straight
-//! back to the domain that it came from, so that at each border the second best is kept too, from
-//! another domain than the best. What is no better than these leads nowhere that they do not lead
-//! to: it goes no further.
+//! Walks are extended by one link at a time. A domain is passed in two steps: from the borders where
+//! it is entered to those where it is left, and over the links from there. So it takes time in
+//! proportion to the links and the pairs of borders, not to the pairs of links. A walk must not
+//! return at once to the domain that it came from; therefore each border also keeps the second best
+//! walk, from another domain than the best. A walk that is no better than these two leads nowhere
+//! that they do not lead to, and is dropped.
 
 use std::cmp::Ordering;
 
 use super::way::{ByLength, Links, MAX_LINKS, Way};
 use crate::paths::borders::{BorderGraph, Departure};
 
-/// The best walks, by length: of those to one border that end there and of those that lead on,
-/// whatever domain comes next.
+/// The best walks from one border, by length.
 pub(super) struct Walks<'a> {
     graph: &'a BorderGraph,
     source: u32,
     /// How many links a walk may have.
     pub(super) max_links: usize,
-    /// By length, from 1: the walks that lead on, by the borders where they end.
+    /// By length, from 1: the walks that can be extended, by the borders where they end.
     arrived: Vec<Vec<(u32, Arrived)>>,
-    /// By length, from 1: the last link of each of these, and the walk before it.
+    /// By length, from 1: the last link of each of these, and the place of the walk before it.
     steps: Vec<Vec<(u32, u32)>>,
-    /// The best to each border.
+    /// By border, the best walks to it.
     best: Vec<Arrived>,
-    /// How many pairs of borders and links were looked at.
+    /// How many links and pairs of borders were looked at.
     pub(super) looked: u64,
 }
 
@@ -39,25 +38,25 @@ struct Came {
     from: u32,
     /// Its last link.
     link: u32,
-    /// The walk without that, by its place among those shorter by one.
+    /// The place of the walk without that link, among those shorter by one.
     before: u32,
-    /// Its own place, once it leads on.
+    /// Its own place, once it can be extended.
     at: u32,
 }
 
-/// The best walk to a border, and the best of those from another domain than that.
+/// The best walk to a border, and the best from another domain than the first.
 #[derive(Debug, Clone, Copy)]
 struct Best {
     first: Came,
     second: Came,
 }
 
-/// What came to a border.
+/// The best walks to a border.
 #[derive(Debug, Clone, Copy)]
 struct Arrived {
-    /// Over whatever link,
+    /// Over any link.
     any: Best,
-    /// and over one from which the domain carries anywhere.
+    /// Over links from which the domain carries traffic anywhere.
     open: Best,
 }
 
@@ -82,7 +81,7 @@ const NOTHING: Arrived = {
 };
 
 impl Best {
-    /// Takes a walk in, if it is among the two; whether it is.
+    /// Adds a walk if it is one of the two; returns whether it is.
     fn add(&mut self, came: Came, precedes: impl Fn(&Came, &Came) -> bool) -> bool {
         if came.cost > self.second.cost || came.cost == f64::INFINITY {
             return false;
@@ -101,7 +100,7 @@ impl Best {
         is_second
     }
 
-    /// Takes the walks of another in, some cost further.
+    /// Adds the walks of another, which cost this much more.
     fn add_all(&mut self, others: &Best, cost: f64, precedes: impl Fn(&Came, &Came) -> bool) {
         for came in [others.first, others.second] {
             let further = Came {
@@ -112,11 +111,12 @@ impl Best {
         }
     }
 
-    /// The best walk that does not come from a domain.
+    /// The best walk that does not come from this domain.
     fn avoiding(&self, domain: u32) -> &Came {
-        match self.first.from == domain {
-            true => &self.second,
-            false => &self.first,
+        if self.first.from == domain {
+            &self.second
+        } else {
+            &self.first
         }
     }
 
@@ -126,7 +126,7 @@ impl Best {
 }
 
 impl<'a> Walks<'a> {
-    /// The best walks from a border; none comes back to the domain where it starts.
+    /// Finds the best walks from a border; none returns to the domain where it starts.
     pub(super) fn new(graph: &'a BorderGraph, source: u32, max_links: usize) -> Self {
         let mut walks = Self {
             graph,
@@ -167,7 +167,8 @@ impl<'a> Walks<'a> {
         (first.cost < f64::INFINITY).then_some(first)
     }
 
-    /// What the walks say of a border: the way there, or a domain that the best walk passes twice.
+    /// The best walk to a border if it is a way, otherwise a domain that it passes twice; none if
+    /// there is no walk.
     pub(super) fn answer(&self, target: u32) -> Option<Result<Way, u32>> {
         let best = self.to(target)?;
         let (cost, links) = (best.cost, self.links(best));
@@ -227,7 +228,7 @@ impl<'a> Walks<'a> {
         least
     }
 
-    /// Makes the walks that lead on longer by one link.
+    /// Extends the walks by one link.
     fn extend(&mut self) {
         let Self {
             graph,
@@ -252,10 +253,10 @@ impl<'a> Walks<'a> {
         self.lead_on(reached);
     }
 
-    /// Of the walks to these borders, keeps those of the next length that are among the best.
+    /// Keeps the walks of the next length that are among the best to these borders.
     fn lead_on(&mut self, mut reached: Vec<u32>) {
         let len = self.arrived.len() as u32 + 1;
-        // Those of one domain stand together then.
+        // So that the borders of one domain are together.
         reached.sort_unstable();
         reached.dedup();
         let (mut arrived, mut steps) = (Vec::with_capacity(reached.len()), Vec::new());
@@ -287,7 +288,7 @@ impl<'a> Walks<'a> {
 }
 
 impl Arrived {
-    /// Takes a walk in, if it is among the best; whether it is.
+    /// Adds a walk if it is among the best; returns whether it is.
     fn takes(&mut self, over: &Departure, came: Came, steps: &[Vec<(u32, u32)>]) -> bool {
         let precedes = |a: &Came, b: &Came| precedes(steps, a, b);
         let is_any = self.any.add(came, precedes);
@@ -296,7 +297,7 @@ impl Arrived {
     }
 }
 
-/// A walk, and a link after it.
+/// A walk extended by a link.
 fn arriving(departure: &Departure, came: &Came, from: u32) -> Came {
     Came {
         cost: came.cost + departure.cost,
@@ -308,8 +309,8 @@ fn arriving(departure: &Departure, came: &Came, from: u32) -> Came {
     }
 }
 
-/// Goes through the domains that walks of one length have come to, and calls for each link that
-/// leads on with the best walk to it, and the domain that it leaves.
+/// Passes through the domains that walks of one length have come to, and calls `over` for each link
+/// from there, with the best walk to it and the domain that it leaves.
 fn leave(
     graph: &BorderGraph,
     steps: &[Vec<(u32, u32)>],
@@ -337,9 +338,10 @@ fn leave(
             let departures = graph.departures(border as u32);
             *looked += departures.len() as u64;
             for departure in departures {
-                let best = match departure.open_from {
-                    true => &leaving.any,
-                    false => &leaving.open,
+                let best = if departure.open_from {
+                    &leaving.any
+                } else {
+                    &leaving.open
                 };
                 let came = best.avoiding(departure.into);
                 if came.cost < f64::INFINITY {
@@ -350,7 +352,7 @@ fn leave(
     }
 }
 
-/// Whether a walk is the better one.
+/// Returns whether `a` is the better walk.
 fn precedes(steps: &[Vec<(u32, u32)>], a: &Came, b: &Came) -> bool {
     let by_links = || {
         let before = &steps[..steps.len().min((a.len as usize).saturating_sub(1))];
@@ -359,8 +361,7 @@ fn precedes(steps: &[Vec<(u32, u32)>], a: &Came, b: &Came) -> bool {
     a.cost < b.cost || (a.cost == b.cost && a.len.cmp(&b.len).then_with(by_links).is_lt())
 }
 
-/// The order of the links of two walks, each given by its place among those of the last of some
-/// lengths: what comes first decides.
+/// Compares the links of two walks of one length, by their places; the first difference decides.
 fn cmp(steps: &[Vec<(u32, u32)>], mut a: u32, mut b: u32) -> Ordering {
     let mut order = Ordering::Equal;
     for steps in steps.iter().rev() {

@@ -4,25 +4,23 @@ use std::cmp::Ordering;
 
 use crate::paths::borders::BorderGraph;
 
-/// The most domains that a way can have.
+/// The most domains that a way can pass.
 ///
 /// Its 2 × 9 − 1 = 17 costs, of at most 5·10¹⁴ each, have a sum below 2⁵³.
 pub const MAX_DOMAINS: usize = 9;
 
 pub(super) const MAX_LINKS: usize = MAX_DOMAINS - 1;
 
-/// How far ways are sought.
+/// The limits of the search for ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Effort {
     /// The most domains on a way, both ends included; [`MAX_DOMAINS`] if more.
     pub max_domains: usize,
-    /// The most labels that are made for one border where to start, not
-    /// counting the first pass.
+    /// The most labels that the search from one border makes, the first pass not counted.
     pub max_labels: u64,
 }
 
-/// A way from border to border, without what lies before the first link and
-/// after the last.
+/// A way from border to border: its links, and the domains between them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Way {
     /// The sum of the costs of the links and of the domains between them.
@@ -31,19 +29,18 @@ pub struct Way {
 }
 
 impl Way {
-    /// The numbers of the links.
+    /// The numbers of its links.
     pub fn links(&self) -> &[u32] {
         self.links.as_slice()
     }
 
-    /// The order of ways of equal cost.
+    /// Compares two ways of equal cost; the less is better.
     pub fn cmp_at_equal_cost(&self, other: &Way) -> Ordering {
         self.links.cmp(&other.links)
     }
 }
 
-/// A sequence of links; of two the shorter is less, then the lexicographically
-/// smaller one.
+/// A sequence of links, ordered by length and then lexicographically.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Links {
     pub(super) len: usize,
@@ -61,7 +58,7 @@ impl Links {
         &self.at[..self.len]
     }
 
-    /// A domain that the links lead into twice.
+    /// A domain that the links lead into twice, if there is one.
     pub(super) fn twice(&self, graph: &BorderGraph) -> Option<u32> {
         let domain = |at: &u32| graph.entered(*at);
         let links = self.as_slice();
@@ -75,7 +72,7 @@ impl Links {
     }
 }
 
-/// One for each length, from 1.
+/// A value for each length from 1 on.
 pub(super) type ByLength<T> = [T; MAX_LINKS];
 
 impl Effort {
