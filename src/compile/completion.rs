@@ -1,10 +1,11 @@
-//! What RFC 7285 §11.2.1.6 wants: every address of a family that has prefixes belongs to some PID.
+//! Completing a network map: every address of a family that has prefixes belongs to some PID
+//! (RFC 7285 §11.2.1.6).
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::ident::Family;
 
-/// The PID that addresses belong to which no stated prefix covers.
+/// The PID of the addresses that no stated prefix covers.
 pub(super) const DEFAULT_PID: &str = "default";
 
 /// The prefix of every address of a family.

@@ -1,10 +1,9 @@
 //! From facts and policy to views. Everything here is pure.
 //!
 //! [`Facts`](crate::facts::Facts) are what the sources of our own domain state. [`NetworkUnion`]
-//! joins what they say of PIDs and prefixes; [`domain_view`] makes the domain's
-//! view of it, and [`merged_view`] joins the views of domains, each with its
-//! interconnects, under a [`MergePolicy`]. What did not
-//! change is shared with the former result, by `Arc`.
+//! joins their PIDs and prefixes, and [`domain_view`] compiles the view of the domain.
+//! [`merged_view`] joins the views of domains, each with its interconnects, under a
+//! [`MergePolicy`]. What did not change is shared with the former result, by `Arc`.
 
 mod completion;
 mod merge;

@@ -15,9 +15,9 @@ use super::interconnects::Interconnects;
 /// All facts of our domain, by the source that states them.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
-    /// The newest revision that is part of them.
+    /// The newest revision that they include.
     pub revision: u64,
-    /// When that revision was accepted; none before the first.
+    /// When that revision was accepted; none before the first one.
     pub accepted: Option<Timestamp>,
     /// The sources that state something.
     pub sources: BTreeMap<SourceName, SourceFacts>,
@@ -37,7 +37,7 @@ pub struct SourceFacts {
 }
 
 impl SourceFacts {
-    /// Whether the source states nothing.
+    /// Returns whether the source states nothing.
     pub fn is_empty(&self) -> bool {
         self.network.is_none()
             && self.costs.is_empty()
@@ -46,12 +46,12 @@ impl SourceFacts {
     }
 }
 
-/// A document and the revision that stated it last.
+/// A document that a source states.
 #[derive(Debug)]
 pub struct Stated<T> {
     /// What is stated.
     pub body: Arc<T>,
-    /// Since when.
+    /// The revision that stated it last.
     pub revision: u64,
     /// The tag of its canonical text.
     pub tag: Tag,
@@ -72,13 +72,13 @@ impl<T> Clone for Stated<T> {
 pub struct Policy {
     /// The label of our domain.
     pub domain: DomainLabel,
-    /// Which sources win over others: the higher, the stronger; 0 where not given.
+    /// The priority of each source: of two, the higher one wins; 0 if absent.
     pub priorities: BTreeMap<SourceName, i64>,
 }
 
 impl Facts {
-    /// Each source's document, the strongest first: by priority, then by the
-    /// newer revision, then by name.
+    /// The document of each source, the strongest first: by priority, then the newer revision, then
+    /// by name.
     pub fn by_strength<'f, T: 'f>(
         &'f self,
         policy: &Policy,

@@ -1,266 +1,83 @@
-//! Who may speak for which prefixes, and where addresses are somebody else's
-//! than the longest prefix over them says.
+//! Who may speak for which prefixes, and which addresses do not belong to the longest prefix over
+//! them.
 //!
-//! One sweep over all prefixes in the order of their addresses, each after those around it.
-//! What stands around the sweep's place is a stack, of at most two entries for each length of
-//! a prefix.
+//! One sweep goes over all prefixes in the order of their addresses, each after those around it.
+//! What is around the current place is a stack of at most two entries for each length of a prefix.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 
 use crate::ident::{DomainLabel, Family};
 
 use super::domain::Domain;
+use super::marks::{Mark, Reason, Whose};
 use super::policy::MergePolicy;
-use super::space::{SPACES, Space, SpaceKind, shortest};
+use super::space::shortest;
 use crate::api::conflict::MergeConflictKind;
 
-/// A prefix that a domain says something about.
+/// A prefix that a domain makes a statement about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Claim {
     pub(super) net: IpNet,
     /// The place of the domain.
     pub(super) domain: usize,
-    /// What is said, for the caller.
+    /// Which statement it is, for the caller.
     pub(super) place: usize,
 }
 
-/// Addresses about which something is decided, whoever states prefixes there.
-#[derive(Debug, Clone)]
-pub(super) struct Mark<'d> {
-    pub(super) net: IpNet,
-    whose: Whose<'d>,
-}
-
-#[derive(Debug, Clone)]
-enum Whose<'d> {
-    /// Ours, since we state it.
-    Ours(&'d DomainLabel),
-    /// No domain's but ours.
-    Nobodys(&'static Space),
-    /// Any domain's; it is only noted.
-    Anybodys(&'static Space),
-    /// That of the domains for which it is configured.
-    Configured(Vec<&'d DomainLabel>),
-}
-
-impl<'d> Mark<'d> {
-    /// Addresses that our own domain states.
-    pub(super) fn ours(net: IpNet, own: &'d DomainLabel) -> Self {
-        Self {
-            net,
-            whose: Whose::Ours(own),
-        }
-    }
-
-    /// Whether it is only noted who speaks for it.
-    pub(super) fn is_open(&self) -> bool {
-        matches!(self.whose, Whose::Anybodys(_))
-    }
-
-    /// Whether only our own domain may speak for it.
-    pub(super) fn is_closed(&self) -> bool {
-        matches!(self.whose, Whose::Ours(_) | Whose::Nobodys(_))
-    }
-
-    /// Whether a domain other than ours may speak for it.
-    pub(super) fn allows(&self, label: &DomainLabel) -> bool {
-        match &self.whose {
-            Whose::Ours(_) | Whose::Nobodys(_) => false,
-            Whose::Anybodys(_) => true,
-            Whose::Configured(owners) => owners.contains(&label),
-        }
-    }
-
-    /// Why a domain that it does not allow may not speak for it.
-    pub(super) fn reason(&self) -> Reason<'d> {
-        let (kind, other, name) = match &self.whose {
-            Whose::Ours(own) => (MergeConflictKind::OwnPrefix, Some(*own), ""),
-            Whose::Nobodys(space) | Whose::Anybodys(space) => {
-                let kind = match space.kind {
-                    SpaceKind::Special => MergeConflictKind::SpecialPrefix,
-                    SpaceKind::Private => MergeConflictKind::PrivatePrefix,
-                };
-                (kind, None, space.name)
-            }
-            Whose::Configured(owners) => {
-                let first = owners.first().copied();
-                (MergeConflictKind::ForeignPrefix, first, "")
-            }
-        };
-        Reason {
-            kind,
-            other,
-            by: self.net,
-            name,
-        }
-    }
-}
-
-/// The marks of a policy, each after those around it.
-pub(super) fn marks(policy: &MergePolicy) -> Vec<Mark<'_>> {
-    let mut configured: BTreeMap<IpNet, Vec<&DomainLabel>> = BTreeMap::new();
-    for (label, domain) in &policy.domains {
-        for net in domain.prefixes.iter().flatten() {
-            let owners = configured.entry(net.trunc()).or_default();
-            // Labels come in order, so that a block given twice is next to itself.
-            if owners.last() != Some(&label) {
-                owners.push(label);
-            }
-        }
-    }
-    let spaces = SPACES.iter().map(|space| Mark {
-        net: space.net,
-        whose: match space.kind {
-            SpaceKind::Private if policy.private_prefixes => Whose::Anybodys(space),
-            _ => Whose::Nobodys(space),
-        },
-    });
-    let blocks = configured.into_iter().map(|(net, owners)| Mark {
-        net,
-        whose: Whose::Configured(owners),
-    });
-    let mut marks: Vec<Mark<'_>> = spaces.chain(blocks).collect();
-    // A stable sort: of equal ones the registries' stand before the operator's.
-    marks.sort_by_key(|mark| mark.net);
-    marks
-}
-
-impl MergePolicy {
-    /// Returns a text for people about each block that is configured to no effect: no domain but
-    /// ours ever answers for it.
-    pub fn warnings(&self) -> Vec<String> {
-        let marks = marks(self);
-        let mut idle = Vec::new();
-        for (label, domain) in &self.domains {
-            for block in domain.prefixes.iter().flatten() {
-                let closed = marks
-                    .iter()
-                    .find(|mark| mark.is_closed() && mark.net.contains(block));
-                if let Some(closed) = closed.filter(|_| *label != self.own) {
-                    let because = closed.reason().detail(Fate::Dropped);
-                    idle.push(format!(
-                        "the prefix {block} of domain {label} is never taken: {because}"
-                    ));
-                }
-            }
-        }
-        idle
-    }
-}
-
-/// Why a domain may not speak for a prefix, or for a part of it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Reason<'d> {
-    pub(super) kind: MergeConflictKind,
-    /// The domain that may.
-    pub(super) other: Option<&'d DomainLabel>,
-    /// The prefix that says so.
-    pub(super) by: IpNet,
-    /// What the space is called, if it is one that is set apart.
-    name: &'static str,
-}
-
-/// What became of a prefix that there is something to say about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It does not count.
-    Dropped,
-    /// A part of it does not count.
-    Cut,
-    /// It counts all the same.
-    Taken,
-}
-
-impl Reason<'_> {
-    /// What became of a prefix and why, for people.
-    pub(super) fn detail(&self, fate: Fate) -> String {
-        let by = self.by;
-        let because = match self.kind {
-            MergeConflictKind::DefaultPrefix => {
-                "only our own domain may state the prefix of all addresses".to_owned()
-            }
-            MergeConflictKind::ShortPrefix => format!(
-                "it is shorter than /{}, which needs configured prefixes of the domain",
-                shortest(Family::of(by.addr()))
-            ),
-            MergeConflictKind::OutsidePrefix => {
-                "it is inside none of the configured prefixes of the domain".to_owned()
-            }
-            MergeConflictKind::OwnPrefix => format!("our own domain states {by}"),
-            MergeConflictKind::ForeignPrefix => {
-                format!("{by} is configured for another domain")
-            }
-            MergeConflictKind::SpecialPrefix | MergeConflictKind::PrivatePrefix => {
-                format!("{by} is {}", self.name)
-            }
-            _ => "the other domain keeps it, by preference and then by label".to_owned(),
-        };
-        match fate {
-            Fate::Dropped => because,
-            Fate::Cut => format!("{because}, and is cut out of it"),
-            Fate::Taken => {
-                format!("{because}: taken, unless [merge] private_prefixes = false")
-            }
-        }
-    }
-}
-
-/// What becomes of the claims of other domains that are not refused.
+/// Whether several domains may make statements about one prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Others {
-    /// Each keeps its prefix, so that no other has the same one.
+    /// Only one may: it keeps the prefix.
     Keep,
-    /// Several may say something about one prefix.
+    /// They may share it.
     Share,
 }
 
-/// What is to be known of a claim that is not refused.
+/// What is reported of a claim that is not refused.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kept<'d> {
-    /// The closest prefix of another domain that it is inside of, and that domain's place, if
-    /// that is closer than any of its own.
+    /// The closest prefix around it and the place of its domain, if that is another domain.
     pub(super) inside: Option<(IpNet, usize)>,
-    /// The private space that it is inside of.
+    /// The private space around it.
     pub(super) private: Option<Reason<'d>>,
 }
 
-/// A mark in which the longest prefix over it is not what counts.
+/// A mark whose addresses do not belong to the longest prefix over them.
 #[derive(Debug)]
 pub(super) struct Stand<'d> {
     pub(super) net: IpNet,
-    /// The claim that answers there; none but our own prefix of all addresses, or nothing, if
-    /// absent.
+    /// The claim that the addresses belong to; none if they belong to our own prefix of all
+    /// addresses, or to nobody.
     pub(super) holder: Option<Claim>,
-    /// The claims that it is cut out of.
+    /// The claims that the mark is cut out of.
     pub(super) cut: Vec<Claim>,
     pub(super) why: Reason<'d>,
 }
 
-/// What became of prefixes beyond the verdict on each.
+/// What was decided beyond the verdict on each claim.
 #[derive(Debug, Default)]
 pub(super) struct Judged<'d> {
     /// At most one for each mark, whatever is claimed.
     pub(super) stands: Vec<Stand<'d>>,
-    /// The claims that private space is inside of.
+    /// The claims around private space.
     pub(super) private: Vec<(Claim, Reason<'d>)>,
 }
 
-/// Something around the sweep's place.
+/// An entry of what is around the current place of the sweep.
 #[derive(Debug, Clone, Copy)]
 enum Around {
     /// A mark, by its place.
     Mark(usize),
     /// A claim that is kept.
     Kept(Claim),
-    /// What counts in the mark before it, in place of the claims around.
+    /// The claim that the addresses of the mark before it belong to, instead of the claims around.
     Stands(Option<Claim>),
 }
 
-/// Goes through claims, each after all those around it, and tells of each whether the domain may
-/// make it. `marks` come each after those around it.
+/// Judges claims, each after all those around it, and tells for each whether its domain may make
+/// it. Each of `marks` comes after those around it.
 pub(super) fn judge<'d>(
     domains: &[&'d Domain],
     policy: &MergePolicy,
@@ -273,7 +90,7 @@ pub(super) fn judge<'d>(
     for (rank, place) in by_strength(domains, policy).into_iter().enumerate() {
         strength[place] = rank;
     }
-    // Those of one PID are sorted already, which a stable sort makes use of.
+    // Those of one PID are sorted already, which a stable sort takes advantage of.
     claims.sort_by_key(|claim| (claim.net, strength[claim.domain], claim.place));
     let mut sweep = Sweep {
         domains,
@@ -298,7 +115,7 @@ pub(super) fn judge<'d>(
     sweep.judged
 }
 
-/// The places of domains in the order in which equal prefixes are theirs.
+/// The places of domains, in the order in which they win equal prefixes.
 pub(super) fn by_strength(domains: &[&Domain], policy: &MergePolicy) -> Vec<usize> {
     let mut order: Vec<usize> = (0..domains.len()).collect();
     order.sort_by_key(|&place| {
@@ -330,7 +147,7 @@ impl<'d> Sweep<'_, 'd> {
         *self.label(domain) == self.policy.own
     }
 
-    /// Forgets what is not around this prefix.
+    /// Pops what is not around this prefix.
     fn leave(&mut self, net: &IpNet) {
         while self
             .around
@@ -359,24 +176,24 @@ impl<'d> Sweep<'_, 'd> {
         })
     }
 
-    /// Keeps a claim.
+    /// Adds a claim that is not refused to what is around.
     fn keep(&mut self, claim: Claim) {
-        // What covers everything is no reason to refuse or to report anything.
+        // A prefix of all addresses is no reason to refuse or to report anything.
         if claim.net.prefix_len() == 0 {
             return;
         }
         self.around.push((claim.net, Around::Kept(claim)));
-        // Whoever may speak for a mark has said who answers there.
+        // This claim may speak for the mark, and now decides who answers there.
         let stands = &mut self.judged.stands;
         stands.pop_if(|stand| stand.net == claim.net);
     }
 
-    /// Comes to a mark.
+    /// Enters a mark.
     fn enter(&mut self, place: usize) {
         let marks = self.marks;
         let mark = &marks[place];
         self.leave(&mark.net);
-        // Our own prefixes and what is nobody's are decided about as a whole.
+        // Our own prefixes and nobody's space are decided as a whole.
         let decided = self.entered().any(Mark::is_closed)
             || self.kept().any(|claim| self.is_own(claim.domain));
         self.around.push((mark.net, Around::Mark(place)));
@@ -390,7 +207,7 @@ impl<'d> Sweep<'_, 'd> {
         }
     }
 
-    /// Has a mark answered for by those who may, where a claim of others is closer.
+    /// Gives the addresses of a mark to a claim that may have them, if a closer claim may not.
     fn cut_out(&mut self, mark: &Mark<'d>) {
         let holds = |claim: &Claim| mark.allows(self.label(claim.domain));
         let holder = self.kept().find(holds);
@@ -421,6 +238,7 @@ impl<'d> Sweep<'_, 'd> {
         self.judged.stands.push(stand);
     }
 
+    /// Judges a claim.
     fn verdict(&mut self, claim: &Claim) -> Result<Kept<'d>, Reason<'d>> {
         self.leave(&claim.net);
         let mut private = None;
@@ -439,7 +257,7 @@ impl<'d> Sweep<'_, 'd> {
         })
     }
 
-    /// Why a domain other than ours may not make a claim, if so.
+    /// Why a domain other than ours may not make a claim; none if it may.
     fn refused(&self, claim: &Claim) -> Option<Reason<'d>> {
         let label = self.label(claim.domain);
         let net = claim.net;

@@ -1,11 +1,11 @@
-//! What domains state that the merged view does not use, or not alone.
+//! What domains state and the merged view does not use, or not without a remark.
 
 use std::collections::BTreeMap;
 
 use crate::api::conflict::{MergeConflict, MergeConflictKind};
 use crate::ident::DomainLabel;
 
-/// The conflicts found: some listed, all counted.
+/// The conflicts of a merge: some listed, all counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MergeConflicts {
     listed: Vec<MergeConflict>,
@@ -14,11 +14,11 @@ pub struct MergeConflicts {
 }
 
 impl MergeConflicts {
-    /// How many of one kind are listed; more are only counted.
+    /// How many conflicts of one kind are listed; more are only counted.
     pub const LIMIT: u64 = 1000;
 
-    /// Adds what a domain states, which is put into words only if it is listed:
-    /// the domain that it met, the subject and the detail.
+    /// Adds a conflict about a statement of `domain`. `describe` returns the other domain, the
+    /// subject and the detail; it is only called if the conflict is listed.
     pub(super) fn add(
         &mut self,
         kind: MergeConflictKind,
@@ -45,7 +45,7 @@ impl MergeConflicts {
         }
     }
 
-    /// Adds those of another part, which has other kinds.
+    /// Adds the conflicts of another part, which are of other kinds.
     pub(super) fn append(&mut self, other: &MergeConflicts) {
         self.listed.extend_from_slice(&other.listed);
         for (kind, counts) in &other.counts {
@@ -54,22 +54,22 @@ impl MergeConflicts {
         self.totals.extend(&other.totals);
     }
 
-    /// The listed ones.
+    /// The conflicts that are listed.
     pub fn listed(&self) -> &[MergeConflict] {
         &self.listed
     }
 
-    /// How many there are by kind and by the domain that states them.
+    /// How many conflicts there are, by kind and by the domain that states them.
     pub fn counts(&self) -> &BTreeMap<MergeConflictKind, BTreeMap<DomainLabel, u64>> {
         &self.counts
     }
 
-    /// How many of a kind there are.
+    /// How many conflicts of a kind there are.
     pub fn count(&self, kind: MergeConflictKind) -> u64 {
         self.totals.get(&kind).copied().unwrap_or_default()
     }
 
-    /// How many there are in all.
+    /// How many conflicts there are in all.
     pub fn total(&self) -> u64 {
         self.totals.values().sum()
     }

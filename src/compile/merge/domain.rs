@@ -1,4 +1,4 @@
-//! A domain as it is joined with others.
+//! A domain that is joined with others.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use crate::publish::View;
 
 use crate::facts::Interconnects;
 
-/// What one domain states.
+/// A domain, with all that it states.
 #[derive(Debug, Clone)]
 pub struct Domain {
     /// Its label.
     pub label: DomainLabel,
     /// Its view.
     pub view: Arc<View>,
-    /// Its links to other domains.
+    /// Its interconnects.
     pub interconnects: Arc<Interconnects>,
     /// The digest of all of it.
     pub digest: Tag,

@@ -1,4 +1,4 @@
-//! The interconnects of all domains: which both sides declare.
+//! The interconnects of all domains, and which of them are used.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::api::interconnect::{InterconnectStanding, InterconnectState};
 use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName};
 use crate::net::PidIndex;
-use crate::paths::Crossing;
+use crate::paths::{Crossing, Place};
 
 use super::conflict::MergeConflicts;
 use super::domain::Domain;
@@ -16,36 +16,34 @@ use crate::api::conflict::MergeConflictKind;
 use crate::api::interconnect::Relationship;
 use crate::facts::{Interconnect, Interconnects};
 
-/// The interconnects of all domains, and what they were judged by.
+/// The interconnects of all domains, and what the verdicts on them depend on.
 #[derive(Debug)]
 pub(super) struct MergedInterconnects {
-    /// All that are declared, those of our own domain and to it first.
+    /// All declared interconnects, those from and to our own domain first.
     pub(super) standings: Arc<[InterconnectStanding]>,
-    /// Those that are used, in each direction: by id and then by the domain
-    /// where they start.
+    /// The used ones, each in both directions, ordered by id and then by the domain where they start.
     pub(super) confirmed: Vec<Confirmed>,
-    /// What crossing each of these costs, in the terms of the merged view.
+    /// The costs of crossing each of these, scaled.
     pub(super) crossings: Arc<[Crossing]>,
-    /// By domain, the PIDs where they start or end.
+    /// By domain, its borders: the PIDs where they start or end.
     pub(super) borders: Vec<Arc<[u32]>>,
     pub(super) conflicts: MergeConflicts,
     inputs: Vec<Input>,
     metrics: usize,
 }
 
-/// A confirmed interconnect in one direction, by the places of the domains and
-/// the indices of the PIDs in them.
+/// A confirmed interconnect in one direction.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Confirmed {
-    pub(super) from: (usize, u32),
-    pub(super) to: (usize, u32),
-    /// Whether the domain where it starts sends traffic over it that came from
-    /// anywhere, and the one where it ends carries it anywhere.
+    pub(super) from: Place,
+    pub(super) to: Place,
+    /// Whether the domain where it starts sends traffic from anywhere over it, and whether the domain
+    /// where it ends carries that anywhere.
     pub(super) open_from: bool,
     pub(super) open_to: bool,
 }
 
-/// What a domain adds.
+/// What the verdicts depend on of a domain.
 #[derive(Debug)]
 struct Input {
     label: DomainLabel,
@@ -57,17 +55,26 @@ struct Input {
 /// An interconnect that both sides declare, in one direction.
 struct Agreed<'d> {
     ends: Ends<'d>,
-    /// What the domain where it starts declares, and the one where it ends.
+    /// The declaration of the domain where it starts, and of the one where it ends.
     here: &'d Interconnect,
     there: &'d Interconnect,
 }
 
-/// What became of an interconnect, and why.
+/// An interconnect as one side declares it.
+#[derive(Clone, Copy)]
+struct Declared<'d> {
+    /// The place of the domain that declares it.
+    place: usize,
+    id: &'d InterconnectId,
+    here: &'d Interconnect,
+}
+
+/// The agreed interconnect, or why it is not used.
 type Verdict<'d> = Result<Agreed<'d>, (InterconnectState, String)>;
 
 impl MergedInterconnects {
-    /// Judges all interconnects of domains; `former` is the result to share
-    /// with. Costs between domains are composed in so many `metrics`.
+    /// Judges all interconnects of domains. `former` is the last result, to share with; `metrics` is
+    /// the number of metrics that are composed between domains.
     pub(super) fn new(
         domains: &[&Domain],
         policy: &MergePolicy,
@@ -94,12 +101,12 @@ impl MergedInterconnects {
         let places: HashMap<&DomainLabel, usize> = places.collect();
         let declared = domains.iter().enumerate().flat_map(|(place, domain)| {
             let interconnects = domain.interconnects.iter();
-            interconnects.map(move |(id, here)| (place, id, here))
+            interconnects.map(move |(id, here)| Declared { place, id, here })
         });
         let mut agreed = Vec::new();
         let mut refused = Vec::new();
-        for (place, id, here) in declared.clone() {
-            match verdict(domains, &places, (place, id, here)) {
+        for declared in declared.clone() {
+            match verdict(domains, &places, declared) {
                 Ok(link) => {
                     agreed.push(link);
                     refused.push(None);
@@ -107,15 +114,15 @@ impl MergedInterconnects {
                 Err(reason) => refused.push(Some(reason)),
             }
         }
-        agreed.sort_by_key(|link| (link.ends.id, link.ends.from.0));
+        agreed.sort_by_key(|link| (link.ends.id, link.ends.from.domain));
         let ends: Vec<Ends<'_>> = agreed.iter().map(|link| link.ends).collect();
         let room = Room::over(metrics);
         let used = room.used(&ends);
-        agreed.retain(|link| used.contains(&(link.ends.from.0, link.ends.id)));
+        agreed.retain(|link| used.contains(&(link.ends.from.domain, link.ends.id)));
 
         let mut conflicts = MergeConflicts::default();
         let mut standings = Vec::with_capacity(refused.len());
-        for ((place, id, here), refused) in declared.zip(refused) {
+        for (Declared { place, id, here }, refused) in declared.zip(refused) {
             let (state, detail) = match refused {
                 Some(refused) => refused,
                 None if used.contains(&(place, id)) => {
@@ -139,9 +146,9 @@ impl MergedInterconnects {
                 state,
             });
         }
-        // A stable sort: those that concern us stand first.
+        // A stable sort: those that concern our own domain come first.
         standings.sort_by_key(|it| it.domain != policy.own && it.peer_domain != policy.own);
-        let crossing = |link: &Agreed<'_>| crossing(link, domains[link.ends.from.0], policy);
+        let crossing = |link: &Agreed<'_>| crossing(link, domains[link.ends.from.domain], policy);
         Self {
             standings: standings.into(),
             crossings: agreed.iter().map(crossing).collect(),
@@ -164,7 +171,7 @@ impl Input {
         }
     }
 
-    /// Whether a domain would add the same.
+    /// Returns whether a domain is as it was.
     fn is_of(&self, domain: &Domain, policy: &MergePolicy) -> bool {
         let pids = domain.view.network().pids();
         let same_links = Arc::ptr_eq(&self.interconnects, &domain.interconnects)
@@ -174,7 +181,7 @@ impl Input {
     }
 }
 
-/// The only scale there is.
+/// The factor of `routingcost`, the only metric that is scaled.
 fn scale(domain: &Domain, policy: &MergePolicy) -> f64 {
     policy.scale(&domain.label, &MetricName::routingcost())
 }
@@ -197,7 +204,7 @@ impl Confirmed {
 }
 
 impl InterconnectState {
-    /// What a domain is told that declares one in this state.
+    /// The conflict that an interconnect in this state is.
     fn conflict(self) -> Option<MergeConflictKind> {
         match self {
             InterconnectState::Confirmed => None,
@@ -209,11 +216,11 @@ impl InterconnectState {
     }
 }
 
-/// Judges an interconnect that the domain at a place declares.
+/// Judges a declared interconnect.
 fn verdict<'d>(
     domains: &[&'d Domain],
     places: &HashMap<&DomainLabel, usize>,
-    (place, id, here): (usize, &'d InterconnectId, &'d Interconnect),
+    Declared { place, id, here }: Declared<'d>,
 ) -> Verdict<'d> {
     let Some(&other) = places.get(&here.peer_domain) else {
         let detail = format!("domain {} is not here", here.peer_domain);
@@ -232,8 +239,14 @@ fn verdict<'d>(
         Ok((from, to)) => Ok(Agreed {
             ends: Ends {
                 id,
-                from: (place, from),
-                to: (other, to),
+                from: Place {
+                    domain: place,
+                    pid: from,
+                },
+                to: Place {
+                    domain: other,
+                    pid: to,
+                },
             },
             here,
             there,
@@ -241,17 +254,18 @@ fn verdict<'d>(
     }
 }
 
-/// The PIDs of each domain where interconnects start or end.
+/// By domain, the PIDs where interconnects start or end.
 fn borders(domains: usize, agreed: &[Agreed<'_>]) -> Vec<Arc<[u32]>> {
     let mut borders = vec![BTreeSet::new(); domains];
     for link in agreed {
-        borders[link.ends.from.0].insert(link.ends.from.1);
+        let border = link.ends.from;
+        borders[border.domain].insert(border.pid as u32);
     }
     let borders = borders.into_iter();
     borders.map(|pids| pids.into_iter().collect()).collect()
 }
 
-/// What crossing an interconnect costs.
+/// The costs of crossing an interconnect.
 fn crossing(link: &Agreed<'_>, domain: &Domain, policy: &MergePolicy) -> Crossing {
     let costs = link.here.costs.iter();
     let costs = costs.map(|(metric, cost)| {
@@ -264,13 +278,13 @@ fn crossing(link: &Agreed<'_>, domain: &Domain, policy: &MergePolicy) -> Crossin
     }
 }
 
-/// The indices of the border PIDs at both sides, if the sides agree.
+/// The indices of the border PIDs at both sides, if the sides agree; otherwise why they do not.
 fn agree(
     domain: &Domain,
     here: &Interconnect,
     other: &Domain,
     there: &Interconnect,
-) -> Result<(u32, u32), String> {
+) -> Result<(usize, usize), String> {
     if there.peer_domain != domain.label {
         return Err(format!(
             "domain {} declares it to lead to domain {}",
@@ -289,7 +303,8 @@ fn agree(
     }
     let pid = |domain: &Domain, border: &PidName| {
         let pid = domain.view.network().pids().get(border.as_str());
-        pid.ok_or_else(|| format!("domain {} has no PID {border}", domain.label))
+        let pid = pid.ok_or_else(|| format!("domain {} has no PID {border}", domain.label));
+        pid.map(|pid| pid as usize)
     };
     Ok((pid(domain, &here.border)?, pid(other, &there.border)?))
 }

@@ -14,7 +14,7 @@ use super::domain::Domain;
 use super::interconnects::MergedInterconnects;
 use super::policy::MergePolicy;
 
-/// A metric that is composed between domains, with what it is made of.
+/// A metric that is composed between domains, as measures.
 #[derive(Debug)]
 pub(super) struct Measured {
     pub(super) metric: MetricName,
@@ -24,26 +24,26 @@ pub(super) struct Measured {
     pub(super) links: Arc<[f64]>,
 }
 
-/// The measures of a metric in one domain, and what they were made of.
+/// The measures of a metric in one domain, and what they depend on.
 #[derive(Debug, Clone)]
 pub(super) struct DomainMeasures {
-    /// From each of its borders to each, row by row.
+    /// The measures from each of its borders to each, row by row.
     pub(super) between: Arc<[f64]>,
-    /// From its PIDs to its borders and back.
-    pub(super) access: Arc<BorderCosts>,
+    /// The measures from its PIDs to its borders and back.
+    pub(super) border_costs: Arc<BorderCosts>,
     matrix: Option<Arc<Matrix>>,
     pids: usize,
     borders: Arc<[u32]>,
     scale: f64,
 }
 
-/// What was measured before, to share with.
+/// The former measures of a metric, to share with.
 #[derive(Clone, Copy)]
 pub(super) struct Former<'f> {
     pub(super) measured: &'f Measured,
-    /// The places that its domains had.
+    /// The places of its domains.
     pub(super) places: &'f HashMap<&'f DomainLabel, usize>,
-    /// Whether the interconnects are the same.
+    /// Whether the interconnects are unchanged.
     pub(super) same_links: bool,
 }
 
@@ -90,7 +90,7 @@ impl Measured {
         }
     }
 
-    /// Whether all between borders is the very same.
+    /// Returns whether both share all measures between borders.
     pub(super) fn same_between(&self, other: &Measured) -> bool {
         let mut domains = self.domains.iter().zip(&other.domains);
         self.metric == other.metric
@@ -100,16 +100,15 @@ impl Measured {
             && domains.all(|(a, b)| Arc::ptr_eq(&a.between, &b.between))
     }
 
-    /// By domain, the access to its borders.
-    pub(super) fn accesses(&self) -> Arc<[Arc<BorderCosts>]> {
+    /// By domain, the costs between its PIDs and its borders.
+    pub(super) fn border_costs(&self) -> Arc<[Arc<BorderCosts>]> {
         let domains = self.domains.iter();
-        domains.map(|domain| domain.access.clone()).collect()
+        domains.map(|domain| domain.border_costs.clone()).collect()
     }
 }
 
 impl DomainMeasures {
-    /// The measures of a domain, shared with those that are `known` as far as
-    /// they were made of the same.
+    /// The measures of a domain, shared with the `known` ones where these depend on the same.
     fn new(
         metric: &MetricName,
         rule: Rule,
@@ -145,7 +144,7 @@ impl DomainMeasures {
         };
         Self {
             between,
-            access: Arc::new(access(rule, matrix.as_deref(), scale, pids, borders)),
+            border_costs: Arc::new(border_costs(rule, matrix.as_deref(), scale, pids, borders)),
             matrix,
             pids,
             borders: borders.clone(),
@@ -154,7 +153,7 @@ impl DomainMeasures {
     }
 }
 
-/// Whether measures are the same; those that are none, too.
+/// Returns whether measures are equal, NaN included.
 fn same_bits(some: &[f64], others: &[f64]) -> bool {
     let same = |(one, other): (&f64, &f64)| one.to_bits() == other.to_bits();
     some.len() == others.len() && some.iter().zip(others).all(same)
@@ -169,8 +168,8 @@ fn segment(rule: Rule, matrix: Option<&Matrix>, scale: f64, a: u32, b: u32) -> f
     }
 }
 
-/// What it takes to get from the PIDs of a domain to its borders and back.
-fn access(
+/// The measures from the PIDs of a domain to its borders and back.
+fn border_costs(
     rule: Rule,
     matrix: Option<&Matrix>,
     scale: f64,
@@ -213,12 +212,12 @@ mod tests {
         for border in &borders {
             costs.set(*border as usize, PIDS - 1, 1.0);
         }
-        let access = access(Rule::Add, Some(&costs), 1.0, PIDS, &borders);
+        let border_costs = border_costs(Rule::Add, Some(&costs), 1.0, PIDS, &borders);
         let measures = borders.len() * 3;
         assert!(
-            access.heap_bytes() <= measures * 64,
+            border_costs.heap_bytes() <= measures * 64,
             "{}",
-            access.heap_bytes()
+            border_costs.heap_bytes()
         );
     }
 }

@@ -9,19 +9,19 @@ use super::domain::Domain;
 use super::policy::MergePolicy;
 use crate::api::conflict::MergeConflictKind;
 
-/// How many metrics others can add that are not composed: private ones and most statistics. Each
-/// takes something for every domain, and has resources of its own.
+/// How many metrics other domains can add that are not composed: private ones and most statistics.
+/// Each takes memory for every domain, and has resources of its own.
 pub(super) const MAX_ADDED: usize = 64;
 
-/// The metrics of the merged view, and what others state beyond them.
+/// The metrics of the merged view, and conflicts about the others.
 pub(super) struct Offered {
     pub(super) metrics: BTreeSet<MetricName>,
     pub(super) conflicts: MergeConflicts,
 }
 
 impl Offered {
-    /// Routingcost, what our own domain states, what is composed, and of all else the first of
-    /// each domain before the second of any.
+    /// Chooses `routingcost`, the metrics of our own domain, those that are composed, and of all
+    /// others the first of each domain before the second of any.
     pub(super) fn new(domains: &[&Domain], policy: &MergePolicy) -> Self {
         let mut metrics = BTreeSet::from([MetricName::routingcost()]);
         let mut others = Vec::new();
@@ -61,7 +61,7 @@ impl Offered {
         Self { metrics, conflicts }
     }
 
-    /// How many are composed between domains.
+    /// How many of them are composed between domains.
     pub(super) fn composed(&self, policy: &MergePolicy) -> usize {
         let metrics = self.metrics.iter();
         metrics

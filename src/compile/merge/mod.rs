@@ -4,6 +4,7 @@ mod claims;
 mod conflict;
 mod domain;
 mod interconnects;
+mod marks;
 mod measures;
 mod metrics;
 mod network;

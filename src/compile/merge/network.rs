@@ -26,14 +26,14 @@ pub(super) struct MergedNetwork {
     policy: MergePolicy,
 }
 
-/// What the map takes from a domain: its network map, by its tag, and the
-/// prefixes there that are not facts.
+/// What the map depends on of a domain: the tag of its network map, and by family the PID whose
+/// prefix only completes that map.
 type Input = (DomainLabel, Tag, [Option<u32>; 2]);
 
 impl MergedNetwork {
-    /// Joins the network maps of domains, sorted as their PIDs are to be. PIDs
-    /// are `<domain>:<pid>`; what no prefix covers in a family that has some
-    /// belongs to the PID `default`.
+    /// Joins the network maps of domains, which are in the order of their PIDs. PIDs are
+    /// `<domain>:<pid>`; the addresses that no prefix covers, in a family that has some, belong to
+    /// the PID `default`.
     pub(super) fn new(
         domains: &[&Domain],
         policy: &MergePolicy,
@@ -75,8 +75,8 @@ impl MergedNetwork {
         if missing.iter().any(Option::is_some)
             && let Ok(default) = PidName::new(DEFAULT_PID)
         {
-            // All names of a domain start with `<domain>:`, so that `default`
-            // stands before all of them or after.
+            // All names of a domain start with `<domain>:`, so that `default` is before all of them
+            // or after.
             default_place = names.partition_point(|name| *name < default);
             let index = default_place as u32;
             let mut group = AddressGroup::default();
@@ -115,10 +115,10 @@ impl MergedNetwork {
     }
 }
 
-/// Families that have prefixes, and addresses that belong to none of their PIDs.
+/// The families that have prefixes, and addresses that belong to no PID.
 type Missing = [Option<Family>; 2];
 
-/// The prefix table of a domain that is alone: its PIDs keep their order.
+/// The prefix table of a single domain, whose PIDs keep their order.
 fn as_stated(domain: &Domain) -> (Lookup, Missing) {
     let stated = domain.view.network().lookup();
     let missing = Family::ALL.map(|family| stated.uncovered[family as usize].map(|_| family));
@@ -129,12 +129,12 @@ fn as_stated(domain: &Domain) -> (Lookup, Missing) {
     (lookup, missing)
 }
 
-/// The prefix table of these groups, and of prefixes that belong to none of them.
+/// The prefix table of these groups, and of prefixes that belong to `default`.
 fn joined(groups: &[Arc<AddressGroup>], of_default: &[IpNet]) -> (Lookup, Missing) {
     let places = (0..).zip(groups);
     let prefixes = places.flat_map(|(place, group)| group.prefixes().map(move |net| (net, place)));
     let nobodys = of_default.iter().map(|net| (*net, Lpm::NONE));
-    // Of equal prefixes only one survived.
+    // Only one of equal prefixes survived.
     let lpm = Lpm::build(prefixes.chain(nobodys)).unwrap_or_default();
     let missing = Family::ALL.map(|family| {
         let has = |group: &Arc<AddressGroup>| match family {

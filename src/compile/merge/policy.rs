@@ -1,4 +1,4 @@
-//! What the operator decides about the merged view.
+//! The operator's policy for the merged view.
 
 use std::collections::BTreeMap;
 
@@ -13,38 +13,34 @@ use crate::paths::{Effort, MAX_DOMAINS};
 pub struct MergePolicy {
     /// The label of our domain.
     pub own: DomainLabel,
-    /// The metric of which a path has the least; an additive one.
+    /// The metric that selects paths, which have the least sum of it; an additive one.
     pub select_by: MetricName,
-    /// The most domains on a path, both ends included; at most
-    /// [`MAX_DOMAINS`], and that if it is more.
+    /// The most domains on a path, both ends included; more than [`MAX_DOMAINS`] counts as that.
     pub max_domains: usize,
-    /// The most labels that are made for one border in the search for paths
-    /// that pass no domain twice.
+    /// The most labels that the search for paths from one border makes.
     pub max_labels: u64,
-    /// How metrics are composed between domains, where not as [`Rule::of`] has
-    /// it.
+    /// How metrics are composed between domains, if not by [`Rule::of`].
     pub compose: BTreeMap<MetricName, Rule>,
     /// Whether other domains may speak for private space (RFC 1918, RFC 6598, RFC 4193).
     pub private_prefixes: bool,
-    /// What is decided about single domains.
+    /// The policy for single domains.
     pub domains: BTreeMap<DomainLabel, DomainPolicy>,
 }
 
-/// What the operator decides about a domain.
+/// The operator's policy for a domain.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DomainPolicy {
-    /// What it may speak for, and no other domain but ours; if absent, all that is configured for
-    /// no other and not shorter than /8, or /16 of IPv6.
+    /// The prefixes that it may speak for, and no other domain except ours. If absent, it may speak
+    /// for all that is configured for no other domain and not shorter than /8, or /16 of IPv6.
     pub prefixes: Option<Vec<IpNet>>,
-    /// Of equal prefixes the domain with the higher preference keeps it; we
-    /// ourselves come before all others.
+    /// The domain with the higher preference wins equal prefixes; our own wins over all others.
     pub preference: i64,
-    /// What every routingcost that it states is multiplied by; 1 if absent.
+    /// The factor of every `routingcost` that it states; 1 if absent.
     pub scale: Option<f64>,
 }
 
 impl MergePolicy {
-    /// The policy where nothing is decided.
+    /// The default policy.
     pub fn new(own: DomainLabel) -> Self {
         Self {
             own,
@@ -57,15 +53,16 @@ impl MergePolicy {
         }
     }
 
-    /// How a metric is composed between domains, if it is.
+    /// How a metric is composed between domains; none if it is not.
     pub fn rule(&self, metric: &MetricName) -> Option<Rule> {
-        match *metric == self.select_by {
-            true => Some(Rule::Add),
-            false => self.compose.get(metric).copied().or(Rule::of(metric)),
+        if *metric == self.select_by {
+            Some(Rule::Add)
+        } else {
+            self.compose.get(metric).copied().or(Rule::of(metric))
         }
     }
 
-    /// What the costs that a domain states in a metric are multiplied by.
+    /// The factor of the costs that a domain states in a metric.
     pub(super) fn scale(&self, domain: &DomainLabel, metric: &MetricName) -> f64 {
         let scale = self.domains.get(domain).and_then(|domain| domain.scale);
         match metric.as_str() {

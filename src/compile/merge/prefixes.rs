@@ -7,28 +7,28 @@ use ipnet::IpNet;
 use crate::alto::network::AddressGroup;
 use crate::ident::Family;
 
-use super::claims::{Claim, Fate, Judged, Kept, Others, Reason, judge, marks};
+use super::claims::{Claim, Judged, Kept, Others, judge};
 use super::conflict::MergeConflicts;
 use super::domain::Domain;
+use super::marks::{Fate, Reason, marks};
 use super::policy::MergePolicy;
 use crate::api::conflict::MergeConflictKind;
 use crate::compile::completion::everything;
 
-/// The prefixes that the merged view uses, and what became of the others.
+/// The prefixes that the merged view uses, and conflicts about the others.
 pub(super) struct Survivors {
-    /// Those of each domain's PIDs. Groups that neither lost nor got any are shared.
+    /// The prefixes of each domain's PIDs. Groups without a change are shared.
     pub(super) groups: Vec<Vec<Arc<AddressGroup>>>,
-    /// Those that stand in the PID `default`, so that no longer one of another domain answers
-    /// for them.
+    /// The prefixes of the PID `default`, so that no shorter prefix of a domain answers for them.
     pub(super) default: Vec<IpNet>,
     pub(super) conflicts: MergeConflicts,
 }
 
 /// Judges all prefixes of the domains.
 ///
-/// Where a prefix covers addresses that its domain may not speak for, it stays as it is, and those
-/// addresses get a longer one: that of the block configured for another domain, or of the space
-/// that is nobody's. So there is at most one more for each of these, whatever is claimed.
+/// A prefix that covers addresses which its domain may not speak for stays as it is, and those
+/// addresses get a longer one: that of the block configured for another domain, or of nobody's
+/// space. So there is at most one more prefix for each of these, whatever is claimed.
 pub(super) fn surviving_prefixes(domains: &[&Domain], policy: &MergePolicy) -> Survivors {
     let mut survivors = Survivors {
         groups: domains.iter().map(|domain| stated(domain)).collect(),
@@ -72,8 +72,7 @@ pub(super) fn surviving_prefixes(domains: &[&Domain], policy: &MergePolicy) -> S
     survivors
 }
 
-/// The groups that a domain states: without the prefixes that only complete
-/// its map.
+/// The groups that a domain states, without the prefixes that only complete its map.
 fn stated(domain: &Domain) -> Vec<Arc<AddressGroup>> {
     let network = domain.view.network();
     let mut groups: Vec<_> = network.groups().map(|(_, group)| group.clone()).collect();
@@ -88,7 +87,7 @@ fn stated(domain: &Domain) -> Vec<Arc<AddressGroup>> {
 }
 
 impl Survivors {
-    /// Takes prefixes out.
+    /// Removes prefixes.
     fn drop(&mut self, mut lost: Vec<Claim>) {
         lost.sort_unstable_by_key(|claim| (claim.domain, claim.place, claim.net));
         for lost in lost.chunk_by(|a, b| (a.domain, a.place) == (b.domain, b.place)) {
@@ -99,14 +98,14 @@ impl Survivors {
         }
     }
 
-    /// Puts prefixes where others that cover them do not count.
+    /// Adds the longer prefixes that override those around them.
     fn stand(&mut self, domains: &[&Domain], policy: &MergePolicy, judged: &Judged<'_>) {
         let own = domains.iter().position(|domain| domain.label == policy.own);
         for stand in &judged.stands {
             let all = everything(Family::of(stand.net.addr()));
             let groups = match stand.holder {
                 Some(holder) => self.groups[holder.domain].get_mut(holder.place),
-                // What we ourselves state of all addresses counts where nobody else answers.
+                // Our own prefix of all addresses counts where nobody else answers.
                 None => own.and_then(|own| {
                     let mut groups = self.groups[own].iter_mut();
                     groups.find(|group| group.contains(&all))
@@ -122,14 +121,14 @@ impl Survivors {
     }
 }
 
-/// Where it is noted what became of prefixes.
+/// Reports what became of prefixes.
 struct Notes<'a> {
     domains: &'a [&'a Domain],
     conflicts: &'a mut MergeConflicts,
 }
 
 impl Notes<'_> {
-    /// Notes what is to be known of a claim.
+    /// Reports a claim.
     fn add(&mut self, claim: &Claim, why: &Reason<'_>, fate: Fate) {
         let label = &self.domains[claim.domain].label;
         self.conflicts.add(why.kind, label, || {
@@ -137,7 +136,7 @@ impl Notes<'_> {
         });
     }
 
-    /// Notes what is to be known of a claim that is kept.
+    /// Reports what there is to say about a claim that is kept.
     fn kept(&mut self, claim: &Claim, kept: &Kept<'_>) {
         if let Some(private) = &kept.private {
             self.add(claim, private, Fate::Taken);
@@ -153,7 +152,7 @@ impl Notes<'_> {
         });
     }
 
-    /// Notes what is to be known beyond the verdict on each claim.
+    /// Reports what was decided beyond the verdict on each claim.
     fn beyond(&mut self, judged: &Judged<'_>) {
         for (claim, private) in &judged.private {
             self.add(claim, private, Fate::Taken);

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use crate::alto::property::{Entity, PropertyMap, PropertySet};
 use crate::publish::Properties;
 
-use super::claims::{self, Mark, by_strength};
+use super::claims::by_strength;
 use super::conflict::MergeConflicts;
 use super::domain::Domain;
+use super::marks::{self, Mark};
 use super::policy::MergePolicy;
 use super::property_claims::Stated;
 
@@ -21,10 +22,9 @@ pub(super) struct MergedProperties {
 }
 
 impl MergedProperties {
-    /// Joins what domains say of their PIDs, and of the prefixes that they may
-    /// speak for; `unchanged` says that these and the domains are those of
-    /// `former`. Of two values of one property that of the domain is used which
-    /// would keep the prefix.
+    /// Joins the properties of the PIDs of domains, and of the prefixes that they may speak for.
+    /// Of two values of one property, that of the domain is used which would win the prefix.
+    /// `unchanged` says that domains and prefixes are those of `former`.
     pub(super) fn new(
         domains: &[&Domain],
         policy: &MergePolicy,
@@ -87,7 +87,7 @@ fn join(domains: &[&Domain], policy: &MergePolicy) -> (PropertyMap, MergeConflic
     (joined, conflicts)
 }
 
-/// Adds the properties that an entity does not have yet.
+/// Adds those properties that an entity does not have yet.
 fn join_set(entry: Entry<'_, Entity, PropertySet>, set: &PropertySet) {
     match entry {
         Entry::Vacant(entry) => drop(entry.insert(set.clone())),
@@ -100,10 +100,10 @@ fn join_set(entry: Entry<'_, Entity, PropertySet>, set: &PropertySet) {
     }
 }
 
-/// What others may not say anything about, each after those around it: what the policy has, and
-/// what we ourselves state.
+/// The prefixes that other domains may make no statements about, each after those around it: those
+/// of the policy and those that our own domain states.
 fn marks<'d>(domains: &[&'d Domain], policy: &'d MergePolicy) -> Vec<Mark<'d>> {
-    let mut marks = claims::marks(policy);
+    let mut marks = marks::marks(policy);
     marks.retain(|mark| !mark.is_open());
     if let Some(own) = domains.iter().find(|domain| domain.label == policy.own) {
         let groups = own.view.network().groups();
@@ -111,7 +111,7 @@ fn marks<'d>(domains: &[&'d Domain], policy: &'d MergePolicy) -> Vec<Mark<'d>> {
         let ours = stated.filter(|net| net.prefix_len() > 0);
         marks.extend(ours.map(|net| Mark::ours(net, &own.label)));
     }
-    // A stable sort: of equal ones those of nobody stand first.
+    // A stable sort: of equal marks those of nobody's space come first.
     marks.sort_by_key(|mark| mark.net);
     marks
 }

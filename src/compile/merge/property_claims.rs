@@ -1,22 +1,23 @@
-//! Who may say something about which prefixes.
+//! Who may state properties of which prefixes.
 //!
-//! A prefix inherits the properties of those around it (RFC 9240 §6.1.3), so that what is said of one
-//! that covers addresses of somebody else is said of these too. There it is taken back: by the
-//! value that those state who may, or else by `null`, which ends the inheritance.
+//! A prefix inherits the properties of those around it (RFC 9240 §6.1.3), so that a property of a
+//! prefix that covers somebody else's addresses holds for these as well. There it is overridden: by
+//! the value of those who may state it, or else by `null`, which ends the inheritance.
 
 use ipnet::IpNet;
 use serde_json::Value;
 
 use crate::alto::property::{Entity, PropertySet};
 
-use super::claims::{Claim, Fate, Mark, Others, by_strength, judge};
+use super::claims::{Claim, Others, by_strength, judge};
 use super::conflict::MergeConflicts;
 use super::domain::Domain;
+use super::marks::{Fate, Mark};
 use super::policy::MergePolicy;
 use crate::api::conflict::MergeConflictKind;
 
-/// How many values are taken back at most, in equal shares of the other domains: a prefix with
-/// which its domain would come over its share is dropped.
+/// How many values are overridden at most. The other domains have equal shares: a prefix that takes
+/// its domain over its share is dropped.
 const MAX_CUTS: usize = 100_000;
 
 /// The properties that domains state, and which of them are dropped.
@@ -26,7 +27,7 @@ pub(super) struct Stated<'d> {
     dropped: Vec<Vec<usize>>,
 }
 
-/// The properties that hold for a prefix whatever is said of those around it.
+/// Properties that override for a prefix those of the prefixes around it.
 pub(super) struct Cut {
     pub(super) net: IpNet,
     pub(super) set: PropertySet,
@@ -40,7 +41,7 @@ impl<'d> Stated<'d> {
         }
     }
 
-    /// What a domain says of entities that are not dropped.
+    /// The properties of a domain's entities that are not dropped.
     pub(super) fn kept(&self, place: usize) -> impl Iterator<Item = (&'d Entity, &'d PropertySet)> {
         let dropped = &self.dropped[place];
         let stated = self.domains[place]
@@ -54,8 +55,8 @@ impl<'d> Stated<'d> {
             .map(|(_, stated)| stated)
     }
 
-    /// Drops prefixes that a domain may not say anything about, and those from which more would
-    /// have to be taken back than there is room for.
+    /// Drops the prefixes that a domain may not make statements about, and those that would take
+    /// more overriding values than there is room for.
     pub(super) fn drop_refused(
         &mut self,
         policy: &MergePolicy,
@@ -110,7 +111,7 @@ impl<'d> Stated<'d> {
             .for_each(|places| places.sort_unstable());
     }
 
-    /// What holds in marks that prefixes of others cover.
+    /// The properties that hold in marks which prefixes of others cover.
     pub(super) fn cut_out(
         &self,
         policy: &MergePolicy,
@@ -125,7 +126,7 @@ impl<'d> Stated<'d> {
             return Vec::new();
         }
         let mut sweep = Vec::new();
-        // The strongest last, so that it is the closest.
+        // The strongest comes last, so that it is the closest of equal prefixes.
         for place in by_strength(self.domains, policy).into_iter().rev() {
             sweep.extend(self.of_prefixes(place));
         }
@@ -147,7 +148,7 @@ impl<'d> Stated<'d> {
             let label = |stated: &OfPrefix<'_>| &self.domains[stated.domain].label;
             let may =
                 |stated: &OfPrefix<'_>| *label(stated) == policy.own || mark.allows(label(stated));
-            // The closest first.
+            // The closest comes first.
             let known: Vec<_> = around.iter().rev().filter(|stated| may(stated)).collect();
             let mut set = PropertySet::new();
             for stated in around.iter().filter(|stated| !may(stated)) {
@@ -170,13 +171,13 @@ impl<'d> Stated<'d> {
         cuts
     }
 
-    /// The domains but ours, with their places.
+    /// The domains except ours, with their places.
     fn others(&self, policy: &MergePolicy) -> impl Iterator<Item = (usize, &'d Domain)> {
         let others = self.domains.iter().copied().enumerate();
         others.filter(|(_, domain)| domain.label != policy.own)
     }
 
-    /// What a domain says of prefixes that are not dropped.
+    /// The properties of a domain's prefixes that are not dropped.
     fn of_prefixes(&self, domain: usize) -> impl Iterator<Item = OfPrefix<'d>> {
         self.kept(domain)
             .filter_map(move |(entity, set)| match entity {
@@ -190,19 +191,19 @@ impl<'d> Stated<'d> {
     }
 }
 
-/// What a domain says of a prefix.
+/// The properties that a domain states of a prefix.
 struct OfPrefix<'d> {
     net: IpNet,
     domain: usize,
     set: &'d PropertySet,
 }
 
-/// Forgets what is not around this prefix.
+/// Removes what is not around this prefix.
 fn leave(around: &mut Vec<OfPrefix<'_>>, net: IpNet) {
     around.truncate(around.partition_point(|stated| stated.net.contains(&net)));
 }
 
-/// How many marks there are inside a prefix that are not the prefix itself.
+/// How many marks are inside a prefix, the prefix itself not counted.
 fn inside(marks: &[Mark<'_>], net: IpNet) -> usize {
     let first = marks.partition_point(|mark| mark.net <= net);
     let last = net.broadcast();

@@ -1,32 +1,31 @@
-//! How many interconnects are used.
+//! The bound on how many interconnects are used.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use crate::ident::InterconnectId;
+use crate::paths::Place;
 
-/// The ends of a confirmed interconnect in one direction: domains by their places, with the indices
-/// of PIDs in them.
+/// The ends of a confirmed interconnect in one direction.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ends<'d> {
     pub(super) id: &'d InterconnectId,
-    pub(super) from: (usize, u32),
-    pub(super) to: (usize, u32),
+    pub(super) from: Place,
+    pub(super) to: Place,
 }
 
-/// How many interconnects are used at most. The table of ways takes memory for
-/// each pair of borders, and time for each border and all that is looked at from
-/// there; peers control both.
+/// The room for interconnects. The table of ways takes memory for each pair of borders, and time
+/// for each border and all that is looked at from there; peers control both.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Room {
     /// The most borders.
     pub(super) borders: usize,
-    /// The most borders, times the directions of interconnects and the pairs of
-    /// borders of one domain.
+    /// The most work: borders times the directions of interconnects and the pairs of borders of one
+    /// domain.
     pub(super) work: usize,
 }
 
-/// The most borders, and half a minute of CPU time.
+/// As many borders as the table has room for, and half a minute of CPU time.
 const ROOM: Room = Room {
     borders: 4096,
     work: 1 << 27,
@@ -46,9 +45,9 @@ impl fmt::Display for Room {
 }
 
 impl Room {
-    /// The room for ways that are measured in so many metrics.
+    /// The room for ways that are measured in this many metrics.
     pub(super) fn over(metrics: usize) -> Self {
-        /// A cost and a rank; and a measure in each metric but the selecting one.
+        /// A cost and a rank; a measure in each metric that does not select ways is added.
         const WAY: usize = size_of::<f64>() + size_of::<u32>();
         let pair = WAY + size_of::<f64>() * metrics.saturating_sub(1);
         Self {
@@ -57,37 +56,38 @@ impl Room {
         }
     }
 
-    /// The interconnects that there is room for, by the domains where they start:
-    /// the first of each domain before the second of any, so that a domain that
-    /// declares many crowds out only its own. `confirmed` is in order of id.
+    /// The interconnects that there is room for, with the domains where they start: the first of
+    /// each domain before the second of any, so that a domain that declares many crowds out only its
+    /// own. `confirmed` is in order of id.
     pub(super) fn used<'d>(&self, confirmed: &[Ends<'d>]) -> HashSet<(usize, &'d InterconnectId)> {
         let mut counts: HashMap<usize, usize> = HashMap::new();
         let mut turns: HashMap<(usize, &InterconnectId), usize> = HashMap::new();
         for link in confirmed {
-            let count = counts.entry(link.from.0).or_default();
-            turns.insert((link.from.0, link.id), *count);
+            let count = counts.entry(link.from.domain).or_default();
+            turns.insert((link.from.domain, link.id), *count);
             *count += 1;
         }
         let mut links: Vec<(usize, &Ends<'d>)> = confirmed
             .iter()
-            .filter(|link| link.from.0 < link.to.0)
+            .filter(|link| link.from.domain < link.to.domain)
             .map(|link| {
-                let sides = [link.from.0, link.to.0].map(|domain| turns[&(domain, link.id)]);
+                let sides =
+                    [link.from.domain, link.to.domain].map(|domain| turns[&(domain, link.id)]);
                 (sides[0].max(sides[1]), link)
             })
             .collect();
-        links.sort_by_key(|(turn, link)| (*turn, link.id, link.from.0));
+        links.sort_by_key(|(turn, link)| (*turn, link.id, link.from.domain));
         let mut used = HashSet::new();
         let mut borders = HashSet::new();
         let mut of_domain: HashMap<usize, usize> = HashMap::new();
-        // From each border: both directions of each link, and each domain from
-        // border to border.
+        // The work for each border: both directions of each link, and each domain from border to
+        // border.
         let mut steps = 0;
         for (_, link) in links {
             steps += 2;
             for end in [link.from, link.to] {
                 if borders.insert(end) {
-                    let before = of_domain.entry(end.0).or_default();
+                    let before = of_domain.entry(end.domain).or_default();
                     steps += 2 * *before + 1;
                     *before += 1;
                 }
@@ -95,7 +95,7 @@ impl Room {
             if borders.len() > self.borders || borders.len() * steps > self.work {
                 break;
             }
-            used.extend([(link.from.0, link.id), (link.to.0, link.id)]);
+            used.extend([(link.from.domain, link.id), (link.to.domain, link.id)]);
         }
         used
     }
@@ -112,7 +112,8 @@ mod tests {
             .collect();
         let mut confirmed = Vec::new();
         for ((at, id), &[a, b]) in (0..).zip(&ids).zip(ends) {
-            for (from, to) in [((a, at), (b, at)), ((b, at), (a, at))] {
+            let [a, b] = [a, b].map(|domain| Place { domain, pid: at });
+            for (from, to) in [(a, b), (b, a)] {
                 confirmed.push(Ends { id, from, to });
             }
         }
@@ -151,12 +152,12 @@ mod tests {
         let ids: Vec<_> = ids.map(|id| id.expect("an id")).collect();
         let mut confirmed = Vec::new();
         for (id, &(border, a, b)) in ids.iter().zip(&links) {
+            let [a, b] = [a, b].map(|domain| Place {
+                domain,
+                pid: border,
+            });
             for (from, to) in [(a, b), (b, a)] {
-                confirmed.push(Ends {
-                    id,
-                    from: (from, border as u32),
-                    to: (to, border as u32),
-                });
+                confirmed.push(Ends { id, from, to });
             }
         }
         assert_eq!(Room::over(4).used(&confirmed).len(), 2 * links.len());

@@ -1,31 +1,30 @@
-//! The ways between the borders of domains, and the access to them.
+//! The best ways between the borders of domains.
 
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use crate::ident::{Digest, Sha256};
-use crate::paths::{BorderGraph, Effort, Link, Way};
-use crate::paths::{Crossing, Routes, RoutesFrom};
+use crate::paths::{BorderGraph, Crossing, Effort, Link, Place, Routes, RoutesFrom, Way};
 
 use super::interconnects::MergedInterconnects;
 use super::measures::Measured;
 
-/// How many borders may each take all the labels that one may; more have less.
+/// How many borders may each use the labels of one in full; if there are more, each has less.
 pub(super) const FULL_SHARES: u64 = 16;
 
-/// The ways, and what they were made of.
+/// The best ways, and what they depend on.
 #[derive(Debug)]
 pub(super) struct MergedRoutes {
     pub(super) graph: Arc<BorderGraph>,
     pub(super) routes: Arc<Routes>,
-    /// The digest of all that they were made of.
+    /// The digest of all that they depend on.
     pub(super) inputs: Digest,
-    /// How far they were sought.
+    /// The limits of the search.
     pub(super) effort: Effort,
 }
 
-/// A missing measure of the metric that ways are selected by.
+/// A measure of the metric that selects ways, infinite instead of NaN.
 fn infinite(measure: f64) -> f64 {
     if measure.is_nan() {
         f64::INFINITY
@@ -35,19 +34,25 @@ fn infinite(measure: f64) -> f64 {
 }
 
 impl MergedRoutes {
-    /// The best ways in the metric `select`, and the measures of `others`
-    /// along them. `names` are the borders by names that are comparable with
-    /// those of `former`.
+    /// Finds the best ways in the metric `select`, and the measures of `others` along them. `names`
+    /// are the names of the borders, which are comparable with those of `former`.
     pub(super) fn new(
         select: &Measured,
         others: &[Measured],
-        plan: &MergedInterconnects,
+        interconnects: &MergedInterconnects,
         names: &[Vec<String>],
         effort: Effort,
         former: Option<&Arc<MergedRoutes>>,
     ) -> Arc<Self> {
-        let links = links(select, plan);
-        let inputs = digest(select, others, names, &plan.crossings, &links, effort);
+        let links = links(select, interconnects);
+        let inputs = digest(
+            select,
+            others,
+            names,
+            &interconnects.crossings,
+            &links,
+            effort,
+        );
         if let Some(former) = former.filter(|former| former.inputs == inputs) {
             return former.clone();
         }
@@ -73,16 +78,18 @@ impl MergedRoutes {
 }
 
 /// The confirmed interconnects as links between numbered borders.
-fn links(select: &Measured, plan: &MergedInterconnects) -> Vec<Link> {
+fn links(select: &Measured, interconnects: &MergedInterconnects) -> Vec<Link> {
     let mut first = vec![0];
-    for borders in &plan.borders {
+    for borders in &interconnects.borders {
         first.push(first.last().unwrap_or(&0) + borders.len() as u32);
     }
     // Every border of a confirmed interconnect is among the borders.
-    let border = |(domain, pid): (usize, u32)| {
-        first[domain] + plan.borders[domain].partition_point(|border| *border < pid) as u32
+    let border = |place: Place| {
+        let borders = &interconnects.borders[place.domain];
+        let before = borders.partition_point(|border| (*border as usize) < place.pid);
+        first[place.domain] + before as u32
     };
-    let costs = plan.confirmed.iter().zip(&*select.links);
+    let costs = interconnects.confirmed.iter().zip(&*select.links);
     let links = costs.map(|(link, cost)| Link {
         from: border(link.from),
         to: border(link.to),
@@ -93,7 +100,7 @@ fn links(select: &Measured, plan: &MergedInterconnects) -> Vec<Link> {
     links.collect()
 }
 
-/// The digest of all that ways are made of.
+/// The digest of all that ways depend on.
 fn digest(
     select: &Measured,
     others: &[Measured],
@@ -132,11 +139,11 @@ fn digest(
     hasher.finish()
 }
 
-/// The ways from the borders of each domain.
+/// Finds the ways from the borders of each domain.
 ///
-/// Each border has the same share of all labels. What some leave is shared
-/// among the domains that it did not suffice for, which start again, as long as
-/// that is all that a border may have or at least twice as much.
+/// Each border has an equal share of all labels. Labels that are left are shared among the domains
+/// for which they did not suffice; these start again, as long as a share is the most that a border
+/// may have, or at least twice the share before.
 fn all_routes(graph: &BorderGraph, others: &[Measured], effort: Effort) -> Box<[RoutesFrom]> {
     let mut left = effort.max_labels.saturating_mul(FULL_SHARES);
     let mut all = Vec::new();
@@ -170,7 +177,7 @@ fn all_routes(graph: &BorderGraph, others: &[Measured], effort: Effort) -> Box<[
     }
 }
 
-/// The ways from the borders of a domain, and how many labels they took.
+/// Finds the ways from the borders of a domain; also returns how many labels that took.
 fn routes_from(
     graph: &BorderGraph,
     others: &[Measured],
@@ -227,8 +234,7 @@ fn routes_from(
     (routes, labels)
 }
 
-/// The measure along links and through the domains between them, from left to
-/// right.
+/// The measure along links and through the domains between them, composed from left to right.
 fn along(graph: &BorderGraph, measured: &Measured, links: &[u32]) -> f64 {
     let rule = measured.rule;
     let mut all = links.iter();
@@ -254,9 +260,8 @@ fn along(graph: &BorderGraph, measured: &Measured, links: &[u32]) -> f64 {
 mod tests {
     use super::*;
 
-    /// From each of `sources` domains to T the walk that costs least passes R
-    /// twice, since R carries to T by the cheap link only what comes from W;
-    /// all have one border.
+    /// From each of `sources` domains to T the cheapest walk passes R twice, since R sends over the
+    /// cheap link to T only what comes from W. All domains have one border.
     fn graph(sources: u32) -> BorderGraph {
         let [r, v, w, t] = [0, 1, 2, 3].map(|at| sources + at);
         let link = |from, to, cost, open_from, open_to| Link {

@@ -1,4 +1,4 @@
-//! Address space that is not any one network's.
+//! Address space that the registries set apart.
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -13,16 +13,16 @@ pub(super) struct Space {
     pub(super) kind: SpaceKind,
 }
 
-/// Whose a range is.
+/// Who may use a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SpaceKind {
-    /// Each host's or nobody's, so that no other network answers for it.
+    /// Every host, or nobody: no network answers for it to others.
     Special,
-    /// Any network's that wants it.
+    /// Any network, for itself.
     Private,
 }
 
-/// Every range that is set apart. Space for documentation is ordinary: examples use it.
+/// All ranges that are set apart, except space for documentation: examples use it.
 pub(super) const SPACES: [Space; 16] = [
     special(v4([0, 0, 0, 0], 8), "this host (RFC 1122)"),
     special(v4([127, 0, 0, 0], 8), "loopback (RFC 1122)"),
@@ -88,8 +88,8 @@ const fn v6([a, b, c, d, e, f, g, h]: [u16; 8], len: u8) -> IpNet {
     ))
 }
 
-/// The shortest prefix of a family that a domain may state without the operator's word: nobody
-/// was ever given more.
+/// The length of the shortest prefix that a domain may state unless it is configured: registries
+/// never gave anybody a shorter one.
 pub(super) fn shortest(family: Family) -> u8 {
     match family {
         Family::V4 => 8,

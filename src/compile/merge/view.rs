@@ -19,16 +19,16 @@ use super::routes::{FULL_SHARES, MergedRoutes};
 use crate::api::conflict::MergeConflictKind;
 use crate::api::interconnect::InterconnectStanding;
 
-/// The merged view, and what it was made of.
+/// The result of a merge, with the parts that the next one can share.
 #[derive(Debug)]
 pub struct Merged {
     /// The view.
     pub view: Arc<View>,
     /// The paths that its costs between domains follow.
     pub paths: Arc<Paths>,
-    /// What domains state and the view does not use.
+    /// What domains state and the view does not use, or not without a remark.
     pub conflicts: MergeConflicts,
-    /// All interconnects that domains declare, those of our own domain and to it first.
+    /// All declared interconnects, those from and to our own domain first.
     pub interconnects: Arc<[InterconnectStanding]>,
     labels: Vec<DomainLabel>,
     links: Arc<MergedInterconnects>,
@@ -38,16 +38,15 @@ pub struct Merged {
     measures: Measures,
 }
 
-/// Names the way of composing in the tags of composed costs: another way that
-/// gives other costs needs another name.
+/// Names the algorithm in the tags of composed costs; one with other results needs another name.
 const ALGORITHM: &[u8] = b"altofed merge 1\n";
 
-/// Makes the merged view over the views of domains, in whatever order they are
-/// given. `former` is the result to share with.
+/// Joins the views of domains, given in any order, into the merged view. `former` is the last
+/// result: what did not change is shared with it.
 ///
-/// Its PIDs are `<domain>:<pid>`. Inside a domain a cost is the domain's own;
-/// between two it is composed along the path of least cost in the policy's
-/// metric over confirmed interconnects, through no domain twice.
+/// PIDs are `<domain>:<pid>`. Inside a domain a cost is the domain's own; between two domains it is
+/// composed along the path over confirmed interconnects that has the least cost in the policy's
+/// metric and passes no domain twice.
 pub fn merged_view(domains: &[Domain], policy: &MergePolicy, former: Option<&Merged>) -> Merged {
     let (domains, mut conflicts) = usable(domains);
     let domains = &domains[..];
@@ -109,7 +108,7 @@ pub fn merged_view(domains: &[Domain], policy: &MergePolicy, former: Option<&Mer
     }
 }
 
-/// The domains that can be joined, sorted as their PIDs are to be.
+/// The domains that can be joined, in the order of their PIDs in the merged view.
 fn usable(domains: &[Domain]) -> (Vec<&Domain>, MergeConflicts) {
     let mut conflicts = MergeConflicts::default();
     let mut usable: Vec<&Domain> = domains.iter().collect();
@@ -146,17 +145,17 @@ fn usable(domains: &[Domain]) -> (Vec<&Domain>, MergeConflicts) {
 /// The measures of all metrics that are composed.
 #[derive(Debug)]
 struct Measures {
-    /// Of the one that paths are selected by.
+    /// Those of the metric that selects paths.
     select: Measured,
     others: Vec<Measured>,
 }
 
-/// What there is between domains.
+/// All costs between domains.
 struct Between {
     routes: Arc<MergedRoutes>,
-    /// In the metric that paths are selected by.
+    /// In the metric that selects paths.
     selected: Across,
-    /// In each other metric that is composed.
+    /// In every other metric that is composed.
     others: BTreeMap<MetricName, Across>,
     measures: Measures,
 }
@@ -166,14 +165,14 @@ impl Measures {
         std::iter::once(&self.select).chain(&self.others)
     }
 
-    /// Whether all between borders is the very same.
+    /// Returns whether both share all measures between borders.
     fn same_between(&self, other: &Measures) -> bool {
         self.others.len() == other.others.len()
             && self.all().zip(other.all()).all(|(a, b)| a.same_between(b))
     }
 }
 
-/// What is joined.
+/// A merge in progress.
 struct Join<'a> {
     domains: &'a [&'a Domain],
     policy: &'a MergePolicy,
@@ -182,13 +181,14 @@ struct Join<'a> {
 }
 
 impl Join<'_> {
+    /// The costs between domains, shared with `former`.
     fn between(&self, former: Option<&Merged>) -> Between {
         let measures = self.measures(former);
         let routes = self.routes(&measures, former);
         let selected = Across {
             rule: Rule::Add,
             routes: routes.routes.clone(),
-            select: measures.select.accesses(),
+            select: measures.select.border_costs(),
             other: None,
         };
         let others = measures.others.iter().enumerate();
@@ -197,7 +197,7 @@ impl Join<'_> {
                 rule: measured.rule,
                 other: Some(OtherMetric {
                     place,
-                    borders: measured.accesses(),
+                    borders: measured.border_costs(),
                 }),
                 ..selected.clone()
             };
@@ -266,9 +266,10 @@ impl Join<'_> {
     ) -> BTreeMap<MetricName, Arc<Composed>> {
         let inputs = self.digest(network.map.tag(), &between.routes.inputs);
         let composed = |metric: &MetricName| {
-            let across = match *metric == self.policy.select_by {
-                true => Some(between.selected.clone()),
-                false => between.others.get(metric).cloned(),
+            let across = if *metric == self.policy.select_by {
+                Some(between.selected.clone())
+            } else {
+                between.others.get(metric).cloned()
             };
             let composed = Composed {
                 tag: Digest::of_parts(&[inputs.as_bytes(), metric.as_str().as_bytes()]).into(),
@@ -285,7 +286,7 @@ impl Join<'_> {
         self.policy.scale(&domain.label, metric)
     }
 
-    /// The borders by names that hold beyond this merge.
+    /// The names of the borders, which stay the same from merge to merge.
     fn border_names(&self) -> Vec<Vec<String>> {
         let named = self.domains.iter().zip(&self.links.borders);
         let names = named.map(|(domain, borders)| {
@@ -322,7 +323,7 @@ impl Join<'_> {
         joined.collect()
     }
 
-    /// The digest of all that the view's costs are made of.
+    /// The digest of all that the view's costs depend on.
     fn digest(&self, network: &Tag, routes: &Digest) -> Digest {
         let mut hasher = Sha256::new();
         hasher.update(ALGORITHM);
@@ -342,6 +343,7 @@ impl Join<'_> {
         hasher.finish()
     }
 
+    /// Reports the domains between which the labels did not suffice.
     fn add_unsettled(&self, routes: &MergedRoutes, conflicts: &mut MergeConflicts) {
         for (domain, from) in self.domains.iter().zip(&routes.routes.from) {
             for to in from.unsettled.iter().map(|&to| self.domains[to as usize]) {
@@ -356,7 +358,7 @@ impl Join<'_> {
         }
     }
 
-    /// The serial of our own domain, and when the newest part was received.
+    /// The serial of our own domain, and the time when the newest part was received.
     fn origin(&self) -> Origin {
         let own = self
             .domains

@@ -1,8 +1,8 @@
-//! The facts that are kept but not compiled.
+//! Facts that are kept but not used.
 
 use crate::api::conflict::{Conflict, ConflictKind};
 
-/// The conflicts found: some listed, all counted.
+/// The conflicts of our own facts: some listed, all counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Conflicts {
     listed: Vec<Conflict>,
@@ -10,10 +10,10 @@ pub struct Conflicts {
 }
 
 impl Conflicts {
-    /// How many of one kind are listed; more are only counted.
+    /// How many conflicts of one kind are listed; more are only counted.
     pub const LIMIT: u64 = 1000;
 
-    /// Adds a conflict, which is put into words only if it is listed.
+    /// Adds a conflict; `describe` is only called if it is listed.
     pub(super) fn add(&mut self, kind: ConflictKind, describe: impl FnOnce() -> Conflict) {
         let count = &mut self.counts[kind as usize];
         *count += 1;
@@ -22,7 +22,7 @@ impl Conflicts {
         }
     }
 
-    /// Adds those of another part.
+    /// Adds the conflicts of another part.
     pub(super) fn append(&mut self, other: &Conflicts) {
         self.listed.extend_from_slice(&other.listed);
         self.counts
@@ -31,17 +31,17 @@ impl Conflicts {
             .for_each(|(count, more)| *count += more);
     }
 
-    /// The listed ones.
+    /// The conflicts that are listed.
     pub fn listed(&self) -> &[Conflict] {
         &self.listed
     }
 
-    /// How many of a kind there are.
+    /// How many conflicts of a kind there are.
     pub fn count(&self, kind: ConflictKind) -> u64 {
         self.counts[kind as usize]
     }
 
-    /// How many there are in all.
+    /// How many conflicts there are in all.
     pub fn total(&self) -> u64 {
         self.counts.iter().sum()
     }

@@ -10,10 +10,9 @@ use super::conflict::Conflicts;
 use crate::api::conflict::{Conflict, ConflictKind};
 use crate::facts::{Facts, Policy};
 
-/// Joins the costs of all sources in a metric into a matrix over `pids`. A pair
-/// that two state has the cost of the stronger; what names a PID that is not
-/// there is left out. Where one source states just these PIDs, its matrix is
-/// shared.
+/// Joins the costs of all sources in a metric into a matrix over `pids`. A pair that two sources
+/// state has the cost of the stronger one; costs that name an unknown PID are left out. If a single
+/// source states exactly these PIDs, its matrix is shared.
 pub fn union_costs(
     facts: &Facts,
     policy: &Policy,
@@ -49,7 +48,17 @@ struct Join<'a> {
     conflicts: Conflicts,
 }
 
+/// A cost that is used, and another that is stated for the same pair.
+struct Differs {
+    /// The indices of the PIDs.
+    src: usize,
+    dst: usize,
+    used: f64,
+    cost: f64,
+}
+
 impl<'a> Join<'a> {
+    /// Adds the costs of the next weaker source.
     fn add(&mut self, source: &'a SourceName, table: &'a CostTable) {
         let dsts = table.dsts.names().iter();
         let columns: Vec<Option<u32>> = dsts.map(|dst| self.pids.get(dst.as_str())).collect();
@@ -66,16 +75,17 @@ impl<'a> Join<'a> {
             }
             let row = row.moved(&columns, self.pids.len());
             let place = place as usize;
-            let row = match self.cells.row(place).is_empty() {
-                true => row,
-                false => self.joined(place, &row, source),
+            let row = if self.cells.row(place).is_empty() {
+                row
+            } else {
+                self.joined(place, &row, source)
             };
             self.cells.set_row(place, row);
         }
         self.placed.push((source, table));
     }
 
-    /// The costs from a PID so far with those of a weaker source.
+    /// Joins the costs from a PID so far with those of a weaker source.
     fn joined(&mut self, src: usize, weaker: &Row, source: &SourceName) -> Row {
         let mut cells = Vec::new();
         self.cells.row(src).copy_to(self.pids.len(), &mut cells);
@@ -84,14 +94,19 @@ impl<'a> Join<'a> {
             if used.is_nan() {
                 *used = cost;
             } else if *used != cost {
-                let used = *used;
-                self.differs((src, dst), (used, cost), source);
+                let differs = Differs {
+                    src,
+                    dst,
+                    used: *used,
+                    cost,
+                };
+                self.add_conflict(&differs, source);
             }
         }
         Row::of(&cells)
     }
 
-    /// Notes that a source states a cost of a PID that is not there.
+    /// Reports that a source states a cost of a PID that no network map has.
     fn dangles(
         &mut self,
         source: &SourceName,
@@ -109,10 +124,11 @@ impl<'a> Join<'a> {
         });
     }
 
-    /// Notes that a source states another cost than is used.
-    fn differs(&mut self, pair: (usize, usize), (used, cost): (f64, f64), source: &SourceName) {
+    /// Reports that a source states another cost than is used.
+    fn add_conflict(&mut self, differs: &Differs, source: &SourceName) {
         let (pids, placed) = (self.pids.names(), &self.placed);
-        let (src, dst) = (&pids[pair.0], &pids[pair.1]);
+        let (src, dst) = (&pids[differs.src], &pids[differs.dst]);
+        let (used, cost) = (differs.used, differs.cost);
         self.conflicts.add(ConflictKind::Cost, || {
             let states =
                 |(_, table): &&(_, &CostTable)| table.get(src.as_str(), dst.as_str()).is_some();

@@ -1,4 +1,4 @@
-//! The union of what all sources say of the links to other domains.
+//! The union of the interconnects that all sources state.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use super::network::NetworkUnion;
 use crate::api::conflict::{Conflict, ConflictKind};
 use crate::facts::{Facts, Interconnects, Policy};
 
-/// Joins the interconnects of all sources: of two under one id the stronger's
-/// is used, and one whose border is not there is left out.
+/// Joins the interconnects of all sources. Of two with one id that of the stronger source is used;
+/// one whose border is no PID is left out.
 pub fn union_interconnects(
     facts: &Facts,
     policy: &Policy,

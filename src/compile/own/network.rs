@@ -1,4 +1,4 @@
-//! The union of what all sources say of PIDs and prefixes.
+//! The union of the PIDs and prefixes that all sources state.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::conflict::Conflicts;
 use crate::api::conflict::{Conflict, ConflictKind};
 use crate::facts::{Facts, Policy};
 
-/// The PIDs of our domain, as stated by all sources together.
+/// The PIDs of our domain that all sources state together.
 #[derive(Debug, Default)]
 pub struct NetworkUnion {
     pids: Arc<PidIndex>,
@@ -23,8 +23,8 @@ pub struct NetworkUnion {
 }
 
 impl NetworkUnion {
-    /// Joins the network maps of all sources. A prefix that two state in
-    /// different PIDs belongs to the PID of the stronger.
+    /// Joins the network maps of all sources. A prefix that two sources state in different PIDs
+    /// belongs to the PID of the stronger one.
     pub fn new(facts: &Facts, policy: &Policy) -> Self {
         let stated = facts.by_strength(policy, |source| source.network.as_ref());
         let (groups, conflicts) = match stated.as_slice() {
@@ -63,12 +63,12 @@ impl NetworkUnion {
         self.pids.names().iter().zip(&self.groups)
     }
 
-    /// From addresses to PIDs.
+    /// Finds the PID of an address.
     pub fn lpm(&self) -> &Arc<Lpm> {
         &self.lpm
     }
 
-    /// The prefixes that had to give way.
+    /// The prefixes that are not used.
     pub fn conflicts(&self) -> &Conflicts {
         &self.conflicts
     }
@@ -78,8 +78,7 @@ impl NetworkUnion {
         self.groups.iter().map(|group| group.len()).sum()
     }
 
-    /// The families that have prefixes, none of which covers all addresses;
-    /// RFC 7285 §11.2.1.6 wants them covered.
+    /// The families with prefixes that do not cover all addresses, as RFC 7285 §11.2.1.6 requires.
     pub fn uncovered(&self) -> impl Iterator<Item = Family> + '_ {
         let present = |family: &Family| !self.lpm.is_empty(*family);
         Family::ALL

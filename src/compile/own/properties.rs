@@ -1,4 +1,4 @@
-//! The union of what all sources say of properties.
+//! The union of the properties that all sources state.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use super::network::NetworkUnion;
 use crate::api::conflict::{Conflict, ConflictKind};
 use crate::facts::{Facts, Policy};
 
-/// Joins the properties of all sources: of two values the stronger's is used,
-/// and those of a PID that is not there are left out.
+/// Joins the properties of all sources. Of two values that of the stronger source is used; the
+/// properties of an unknown PID are left out.
 pub fn union_properties(
     facts: &Facts,
     policy: &Policy,

@@ -23,9 +23,9 @@ use crate::facts::{Facts, Interconnects, Policy, SourceFacts, Stated};
 pub struct Compiled {
     /// Its view.
     pub view: Arc<View>,
-    /// Its links to other domains.
+    /// Its interconnects.
     pub interconnects: Arc<Interconnects>,
-    /// What could not be used.
+    /// The facts that are not used.
     pub conflicts: Conflicts,
     /// The digest of all that the domain states.
     pub digest: Tag,
@@ -36,11 +36,11 @@ pub struct Compiled {
     property_conflicts: Conflicts,
 }
 
-/// The documents that something was made of: each source, the strongest first,
-/// and the revision that stated its document.
+/// The documents that something was compiled from: each source, the strongest first, and the
+/// revision that stated its document.
 type Inputs = Vec<(SourceName, u64)>;
 
-/// The costs in one metric, and what they were made of.
+/// The costs in one metric, and what they were compiled from.
 #[derive(Clone)]
 struct Metric {
     inputs: Inputs,
@@ -48,8 +48,8 @@ struct Metric {
     conflicts: Conflicts,
 }
 
-/// Compiles the facts of our domain. `union` is the union of its network maps;
-/// `former` the result to share with.
+/// Compiles the facts of our domain. `union` is the union of its network maps, `former` the last
+/// result: what did not change is shared with it.
 pub fn domain_view(
     facts: &Facts,
     union: &Arc<NetworkUnion>,
@@ -143,8 +143,7 @@ fn inputs<'f, T: 'f>(
         .collect()
 }
 
-/// The digest of all documents, by their tags; those of one kind in the order in
-/// which they win over each other.
+/// The digest over the tags of all documents, those of one kind with the strongest first.
 fn digest(facts: &Facts, policy: &Policy) -> Tag {
     let mut hasher = Sha256::new();
     let mut add = |kind: &str, tags: Vec<&Tag>| {
@@ -180,8 +179,8 @@ fn tags<'f, T: 'f>(
     stated.map(|(_, stated)| &stated.tag).collect()
 }
 
-/// The network map of a union, with what RFC 7285 §11.2.1.6 wants: every
-/// address of a family that has prefixes belongs to some PID.
+/// The network map of a union, completed so that every address of a family that has prefixes
+/// belongs to some PID (RFC 7285 §11.2.1.6).
 fn complete(union: &NetworkUnion) -> NetworkMap {
     let missing: Vec<Family> = union.uncovered().collect();
     let mut lookup = Lookup {
