@@ -355,23 +355,21 @@ impl Incoming {
     }
 }
 
-/// The header that shows a bearer token, marked so that nothing tells its value.
-///
-/// # Errors
 /// A URL as it is told: without its query, in which a secret may stand.
 pub fn shown(url: &Url) -> String {
     let mut shown = url.clone();
     shown.set_fragment(None);
-    match url.query() {
-        None => shown.into(),
-        Some(_) => {
-            shown.set_query(None);
-            format!("{shown}?…")
-        }
+    if url.query().is_none() {
+        return shown.into();
     }
+    shown.set_query(None);
+    format!("{shown}?…")
 }
 
-/// The token has what no header can have; for people, without it.
+/// Returns the header that shows a bearer token, marked so that nothing prints its value.
+///
+/// # Errors
+/// The token has what no header can have; the text, for people, is without it.
 pub(super) fn bearer(token: &Hidden) -> Result<HeaderValue, String> {
     let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
     let mut value = value.map_err(|error| format!("the token: {error}"))?;

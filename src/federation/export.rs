@@ -8,7 +8,7 @@
 //! domain does: whoever asks afterwards looks it up.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use crate::api::s2s::ManifestEntry;
 use crate::ident::{Digest, DomainLabel};
 use crate::publish::{Rendering, Resource, Snapshot, View, ViewName};
-use crate::runtime::Pool;
+use crate::runtime::{Pool, lock};
 use crate::store::BlobReader;
 
 use super::copies::{Archive, DomainCopy, Imports, Restoring};
@@ -69,7 +69,7 @@ impl Exports {
 
     /// What is passed on now.
     pub(super) fn now(&self) -> Arc<Export> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.last);
         let settings = self.settings.borrow().clone();
         let issued = self.issued.borrow().clone();
         let imports = self.used.borrow().clone();
@@ -168,7 +168,7 @@ impl Export {
         let mut changed = Vec::new();
         let mut domains = BTreeMap::new();
         let origins = issued.first().cloned().map(Origin::Own).into_iter();
-        let others = imports.values().map(|imported| imported.copy.clone());
+        let others = imports.values().cloned();
         let others = others.filter(|copy| copy.signed.is_some());
         for origin in origins.chain(others.map(Origin::Import)) {
             let domain = origin.domain().clone();
@@ -297,7 +297,7 @@ impl Export {
         }
         for (name, media_type) in archive.named(digest).await? {
             let used = self.imports.get(&name.domain);
-            let is_used = used.is_some_and(|used| *used.copy.sender() == name.sender);
+            let is_used = used.is_some_and(|used| *used.sender() == name.sender);
             if is_used
                 && passed.contains(&name.domain)
                 && let Some(reader) = archive.blob_reader(digest).await?

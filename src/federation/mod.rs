@@ -21,6 +21,7 @@ mod import_error;
 mod manifest;
 mod peer;
 pub mod plain;
+mod rejections;
 mod service;
 mod settings;
 mod shared;
@@ -30,7 +31,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use copies::{Amount, DomainCopy, Imported, Imports, Restoring, SignedManifest};
+pub use copies::{Amount, DomainCopy, Imports, Restoring, SignedManifest};
 pub use export::{Blob, Passed};
 pub use import_error::ImportError;
 pub use manifest::{

@@ -161,10 +161,9 @@ impl Federation {
         })
     }
 
-    /// The domains of others that are used, and each later set of them. A set
-    /// is another one also when a domain was only signed again, became stale
-    /// or came by another way: what is made of a domain changes with its
-    /// `digest`.
+    /// Watches the domains of others that are used. The set changes also when a domain
+    /// was only signed again or came by another way: what is made of a domain changes
+    /// with its `digest`.
     pub fn imported(&self) -> watch::Receiver<Arc<Imports>> {
         self.shared.copies.used()
     }

@@ -1,13 +1,13 @@
 //! What the tasks of all peers share, and what is known of keys and serials.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use tokio::sync::{Mutex, watch};
 
 use crate::api::s2s::{KeyTrust, Manifest};
 use crate::ident::DomainLabel;
-use crate::runtime::{Clock, Pool};
+use crate::runtime::{Clock, Pool, lock};
 use crate::store::StoreError;
 
 use super::copies::{Archive, Copies, DomainCopy};
@@ -53,7 +53,7 @@ impl Nudges {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<DomainLabel, Arc<Nudge>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

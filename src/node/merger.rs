@@ -83,11 +83,11 @@ impl Present {
 
     fn join(&self, former: Option<&Merged>) -> Merged {
         let mut domains = vec![self.our_domain()];
-        domains.extend(self.imports.values().map(|imported| Domain {
-            label: imported.copy.domain.clone(),
-            view: imported.copy.view.clone(),
-            interconnects: imported.copy.interconnects.clone(),
-            digest: imported.copy.digest.clone(),
+        domains.extend(self.imports.values().map(|copy| Domain {
+            label: copy.domain.clone(),
+            view: copy.view.clone(),
+            interconnects: copy.interconnects.clone(),
+            digest: copy.digest.clone(),
         }));
         merged_view(&domains, &self.policy, former)
     }
@@ -98,17 +98,14 @@ impl Present {
         let compiled = &self.own.compiled;
         let mut interconnects = compiled.interconnects.clone();
         let mut digest = compiled.digest.clone();
-        for imported in self.imports.values() {
-            if imported.copy.ours.is_empty() {
+        for copy in self.imports.values() {
+            if copy.ours.is_empty() {
                 continue;
             }
-            let stated = imported.copy.ours.iter();
+            let stated = copy.ours.iter();
             let stated = stated.map(|(id, link)| (id.clone(), link.clone()));
             Arc::make_mut(&mut interconnects).extend(stated);
-            let parts = [
-                digest.as_str().as_bytes(),
-                imported.copy.digest.as_str().as_bytes(),
-            ];
+            let parts = [digest.as_str().as_bytes(), copy.digest.as_str().as_bytes()];
             digest = Digest::of_parts(&parts).into();
         }
         Domain {

@@ -296,10 +296,10 @@ impl Pipeline {
     /// Publishes the views as they are now.
     fn publish(&mut self) {
         self.generation += 1;
-        let others = self.imports.values().map(|imported| {
-            let copy = &imported.copy;
-            (ViewName::Domain(copy.domain.clone()), copy.view.clone())
-        });
+        let others = self
+            .imports
+            .values()
+            .map(|copy| (ViewName::Domain(copy.domain.clone()), copy.view.clone()));
         let mut views: BTreeMap<_, _> = others.collect();
         let OwnCompiled { compiled, made_of } = &*self.own;
         let own = ViewName::Domain(made_of.policy.domain.clone());
@@ -323,7 +323,6 @@ fn say_the_same(some: &Imports, others: &Imports) -> bool {
     let mut pairs = some.values().zip(others.values());
     some.len() == others.len()
         && pairs.all(|(a, b)| {
-            let (a, b) = (&a.copy, &b.copy);
             // Our links to a plain domain are no part of its digest.
             a.domain == b.domain && a.digest == b.digest && a.ours == b.ours
         })

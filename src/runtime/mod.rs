@@ -2,6 +2,7 @@
 //!
 //! * [`Clock`] is the only source of time. Every deadline of the node is a [`Moment`] read from
 //!   it, so that a test moves time with [`ManualClock::advance`] and never sleeps.
+//! * [`back_off`] says how long to wait after failures.
 //! * [`DateWatch`] tells when the date was set against the monotonic time.
 //! * [`Task`] is a spawned future that ends with its owner.
 //! * [`Drain`] carries one shutdown signal to all servers; [`Signal`] waits for them.
@@ -15,6 +16,7 @@
 //!
 //! This module imports nothing of the crate.
 
+mod back_off;
 mod clock;
 mod date;
 mod drain;
@@ -30,6 +32,7 @@ mod task;
 mod threshold;
 mod turns;
 
+pub use back_off::{FIRST_WAIT, LONGEST_WAIT, back_off, jittered};
 pub use clock::{Clock, Elapsed, ManualClock, Moment, Sleep};
 pub use date::DateWatch;
 pub use drain::{Drain, Guard, Overrun, Signal};

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::rand;
 use tokio::sync::mpsc;
 use url::Url;
 
@@ -14,7 +13,7 @@ use super::version::{Kind, Piece, Version};
 use crate::client::Room;
 use crate::client::connection::Connection;
 use crate::client::directory::Directory;
-use crate::runtime::{Moment, Pool, Sleep, Task};
+use crate::runtime::{Moment, Pool, Sleep, Task, back_off};
 
 /// How following is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,12 +155,6 @@ pub(super) struct Driver {
     patched: bool,
 }
 
-/// The wait after the first failure; it doubles with each further one.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-
-/// The longest wait after a failure, also if the server asks for more.
-const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
-
 /// What went well for this long is no failure when it ends.
 const SETTLED: Duration = Duration::from_secs(60);
 
@@ -199,7 +192,7 @@ impl Driver {
                 true => Duration::ZERO,
                 false => {
                     failures += 1;
-                    wait(failures, &error)
+                    back_off(failures, error.retry_after())
                 }
             };
             let news = News::Interrupted {
@@ -373,19 +366,4 @@ pub(super) async fn sleep(time: Option<Sleep>) {
         Some(time) => time.await,
         None => std::future::pending().await,
     }
-}
-
-/// The wait after so many failures in succession, by chance up to half shorter, and
-/// not shorter than the server wants.
-pub(super) fn wait(failures: u32, error: &FollowError) -> Duration {
-    let doubled = 1_u32
-        .checked_shl(failures.saturating_sub(1))
-        .unwrap_or(u32::MAX);
-    let longest = FIRST_WAIT.saturating_mul(doubled).min(LONGEST_WAIT);
-    let asked = error.retry_after().unwrap_or_default().min(LONGEST_WAIT);
-    let mut bytes = [0; 4];
-    // Without randomness nothing is wrong but that all come at once.
-    let _none = rand::fill(&mut bytes);
-    let chance = f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX);
-    longest.mul_f64(0.5 + chance / 2.0).max(asked)
 }

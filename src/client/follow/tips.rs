@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use url::Url;
 
 use super::error::FollowError;
-use super::follower::{Driver, End, sleep, wait};
+use super::follower::{Driver, End, sleep};
 use super::news::{Mode, News};
 use super::offered::Offered;
 use super::version::Piece;
@@ -17,7 +17,7 @@ use crate::alto::update::Input;
 use crate::client::PeerError;
 use crate::client::connection::{Call, Connection, shown};
 use crate::client::directory::Resource;
-use crate::runtime::Task;
+use crate::runtime::{Task, back_off};
 
 /// How long an edge that does not exist yet is waited for; then it is asked for
 /// again.
@@ -207,7 +207,7 @@ impl View {
                 error if !error.is_lasting() && tries < MAX_TRIES => {}
                 _ => return Err(error.into()),
             }
-            let pause = wait(tries, &error.into());
+            let pause = back_off(tries, error.retry_after());
             self.connection.clock().sleep(pause).await;
         }
     }

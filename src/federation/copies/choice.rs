@@ -9,7 +9,7 @@ use crate::api::s2s::PeerState;
 use crate::ident::DomainLabel;
 use crate::runtime::Moment;
 
-use super::copy::{Imported, Imports};
+use super::copy::{DomainCopy, Imports};
 use super::peer::Peers;
 
 /// The best copy of each domain.
@@ -29,28 +29,24 @@ pub(super) fn best(
     domain: &DomainLabel,
     now: Moment,
     wall: Timestamp,
-) -> Option<Imported> {
+) -> Option<Arc<DomainCopy>> {
     let copies = peers.values().filter_map(|peer| {
         let copy = peer.copies.get(domain)?;
         let state = peer.copy_state(copy, now, wall);
-        (state != PeerState::Expired).then_some((copy, state))
+        (state != PeerState::Expired).then_some(copy)
     });
-    let (copy, state) = copies.max_by(|(a, _), (b, _)| a.rank().cmp(&b.rank()))?;
-    Some(Imported {
-        copy: copy.clone(),
-        stale: state == PeerState::Stale,
-    })
+    copies.max_by(|a, b| a.rank().cmp(&b.rank())).cloned()
 }
 
 /// Has this copy of a domain used; whether it is another than was.
 pub(super) fn replace(
     used: &mut Arc<Imports>,
     domain: &DomainLabel,
-    best: Option<Imported>,
+    best: Option<Arc<DomainCopy>>,
 ) -> bool {
     match (used.get(domain), best) {
         (None, None) => false,
-        (Some(before), Some(best)) if before.is_same(&best) => false,
+        (Some(before), Some(best)) if Arc::ptr_eq(before, &best) => false,
         (_, Some(best)) => {
             Arc::make_mut(used).insert(domain.clone(), best);
             true

@@ -70,24 +70,8 @@ pub struct SignedManifest {
     pub signer: Signer,
 }
 
-/// A domain as it is used: the best copy of it.
-#[derive(Debug, Clone)]
-pub struct Imported {
-    /// The copy.
-    pub copy: Arc<DomainCopy>,
-    /// Whether its peer was not read for a while.
-    pub stale: bool,
-}
-
-impl Imported {
-    /// Whether it is the same copy, of the same age.
-    pub(in crate::federation) fn is_same(&self, other: &Imported) -> bool {
-        Arc::ptr_eq(&self.copy, &other.copy) && self.stale == other.stale
-    }
-}
-
-/// The domains that are used.
-pub type Imports = BTreeMap<DomainLabel, Imported>;
+/// The domains that are used: of each the best copy.
+pub type Imports = BTreeMap<DomainLabel, Arc<DomainCopy>>;
 
 impl DomainCopy {
     /// The peer that passes it.

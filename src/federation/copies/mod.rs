@@ -25,7 +25,7 @@ pub use amount::Amount;
 pub(super) use archive::{Archive, Kept, PeerRow};
 pub(super) use braking::Outcome;
 pub(super) use copy::CopyName;
-pub use copy::{DomainCopy, Imported, Imports, SignedManifest};
+pub use copy::{DomainCopy, Imports, SignedManifest};
 pub(super) use holdings::Stated;
 pub(super) use import::{
     Former, Import, Parts, assemble, check_costs, count, import, network_of, square,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,10 +10,11 @@ use tokio::sync::{Notify, watch};
 
 use crate::api::s2s::{PeerState, SpokenProtocol};
 use crate::brake::References;
-use crate::federation::import_error::{ImportError, Rejections};
+use crate::federation::import_error::ImportError;
+use crate::federation::rejections::Rejections;
 use crate::federation::settings::{PeerSettings, Settings};
 use crate::ident::DomainLabel;
-use crate::runtime::{Clock, Moment};
+use crate::runtime::{Clock, Moment, lock};
 
 use super::amount::Amount;
 use super::choice::{best, choose, replace};
@@ -479,7 +480,7 @@ impl Copies {
             for domain in domains {
                 let best = best(peers, domain, now, wall);
                 if let (None, Some(last)) = (&best, used.get(domain)) {
-                    gone.push(last.copy.clone());
+                    gone.push(last.clone());
                 }
                 is_other |= replace(used, domain, best);
             }
@@ -521,12 +522,12 @@ impl Copies {
                 && used
                     .iter()
                     .zip(&chosen)
-                    .all(|((a, before), (b, now))| a == b && before.is_same(now));
+                    .all(|((a, before), (b, now))| a == b && Arc::ptr_eq(before, now));
             if !same {
                 let left = used
                     .iter()
                     .filter(|(domain, _)| !chosen.contains_key(*domain));
-                gone.extend(left.map(|(_, last)| last.copy.clone()));
+                gone.extend(left.map(|(_, last)| last.clone()));
                 *used = Arc::new(chosen);
             }
             !same
@@ -538,10 +539,6 @@ impl Copies {
     fn lock(&self) -> MutexGuard<'_, Peers> {
         lock(&self.peers)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How long at most until the copies are looked at again: the date may jump.

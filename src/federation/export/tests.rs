@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::api::s2s::Scope;
 use crate::facts::Interconnects;
-use crate::federation::copies::{CopyName, Imported, SignedManifest};
+use crate::federation::copies::{CopyName, SignedManifest};
 use crate::federation::manifest::{Issued, Signed, Signer, Statement, content_digest, resources};
 use crate::federation::settings::Domains;
 use crate::federation::testing::{
@@ -41,7 +41,7 @@ fn statement(view: &Arc<View>, domain: &str, scope: &Scope) -> (Arc<Issued>, Sig
     (Arc::new(issued), signer)
 }
 
-fn imported(path: &[&str], scope: Scope) -> (DomainLabel, Imported) {
+fn imported(path: &[&str], scope: Scope) -> (DomainLabel, Arc<DomainCopy>) {
     let view = domain_view(path[0]);
     let (issued, signer) = statement(&view, path[0], &scope);
     let copy = DomainCopy {
@@ -62,11 +62,7 @@ fn imported(path: &[&str], scope: Scope) -> (DomainLabel, Imported) {
         ignored: Vec::new(),
         rewritten: Vec::new(),
     };
-    let imported = Imported {
-        copy: Arc::new(copy),
-        stale: false,
-    };
-    (label(path[0]), imported)
+    (label(path[0]), Arc::new(copy))
 }
 
 /// What `isp-a` has of `isp-b`, and through it of `isp-c` and `isp-d`; its
@@ -150,7 +146,7 @@ fn what_is_out_of_scope_is_not_passed_on() {
 fn plain_domains_are_not_passed_on() {
     let export = after(&export(Scope::Any), |_, _, imports| {
         let plain = imports.get_mut(&label("isp-d")).expect("there");
-        Arc::make_mut(&mut plain.copy).signed = None;
+        Arc::make_mut(plain).signed = None;
     });
     assert_eq!(seen(&export, Some("isp-e")), ["isp-a", "isp-b"]);
 }
@@ -161,7 +157,7 @@ async fn a_blob_is_for_who_may_see_a_manifest_that_names_it() {
     let (archive, _) = Archive::open(&store).await.expect("opened");
     let pool = Pool::new(1).expect("a pool");
     let export = export(Scope::Any);
-    let d = export.imports[&label("isp-d")].copy.clone();
+    let d = export.imports[&label("isp-d")].clone();
     let signed = d.signed.as_ref().expect("signed");
     let name = CopyName {
         sender: label("isp-b"),
@@ -303,7 +299,7 @@ impl Change {
             }
             Change::Plain(number) => {
                 if let Some(known) = to.get_mut(&label(&name(number))) {
-                    Arc::make_mut(&mut known.copy).signed = None;
+                    Arc::make_mut(known).signed = None;
                 }
             }
             Change::Gone(number) => drop(to.remove(&label(&name(number)))),

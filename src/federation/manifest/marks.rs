@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::federation::import_error::ImportError;
 use crate::ident::DomainLabel;
 
-use super::document::Highest;
+use super::received::Highest;
 
 /// How many keys of one domain are remembered that one peer passed.
 const OF_A_DOMAIN: usize = 16;

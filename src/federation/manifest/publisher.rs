@@ -15,8 +15,8 @@ use crate::publish::View;
 use crate::runtime::{Clock, Moment, Pool};
 use crate::store::StoreError;
 
-use super::document::{Signed, Statement, next_serial, resources};
 use super::key::Keyring;
+use super::statement::{Signed, Statement, next_serial, resources};
 
 /// How long a manifest is passed on before it is signed again, changed or not.
 const RESIGNED_AFTER: Duration = Duration::from_secs(60 * 60);

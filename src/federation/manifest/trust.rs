@@ -14,8 +14,8 @@ use crate::api::s2s::{KeyDocument, KeyTrust};
 use crate::federation::import_error::ImportError;
 use crate::ident::DomainLabel;
 
-use super::document::Received;
 use super::key::PublicKey;
+use super::received::Received;
 
 /// How many keys a domain may have at a time.
 const MAX_KEYS: usize = 8;
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
     use crate::api::s2s::{ManifestEntry, Scope};
     use crate::facts::Interconnects;
-    use crate::federation::manifest::document::{Reception, Statement};
+    use crate::federation::manifest::{Reception, Statement};
     use crate::federation::testing::{at, label};
     use crate::federation::{Keyring, SigningKey};
 

@@ -1,16 +1,8 @@
-//! How soon what others cause is done again, and what failed is tried again.
+//! How soon what others cause is done again.
 
 use std::time::Duration;
 
-use aws_lc_rs::rand;
-
 use crate::runtime::Moment;
-
-/// The wait after the first failure; it doubles with each further one.
-pub(in crate::federation) const FIRST_WAIT: Duration = Duration::from_secs(1);
-
-/// The longest wait after a failure.
-pub(in crate::federation) const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// What it is that others cause, and how often: the first time at once, and then,
 /// as long as it is wanted again at once, after waits that double each time.
@@ -103,32 +95,6 @@ impl Allowance {
         let from = self.until.map_or(now, |until| until.max(now));
         self.until = Some(from + self.each);
     }
-}
-
-/// How long to wait after this many failures in a row: twice as long each
-/// time, and by chance up to half of that less, so that those who failed
-/// together do not come back together. Not before the peer wants it.
-pub(in crate::federation) fn back_off(failures: u32, asked: Option<Duration>) -> Duration {
-    let doubled = 1_u32
-        .checked_shl(failures.saturating_sub(1))
-        .unwrap_or(u32::MAX);
-    let longest = FIRST_WAIT.saturating_mul(doubled).min(LONGEST_WAIT);
-    let asked = asked.unwrap_or_default().min(LONGEST_WAIT);
-    longest.mul_f64(0.5 + chance() / 2.0).max(asked)
-}
-
-/// A time by chance up to a tenth shorter, so that peers are not all read at
-/// once.
-pub(in crate::federation) fn jittered(interval: Duration) -> Duration {
-    interval.mul_f64(0.9 + chance() / 10.0)
-}
-
-/// A number from 0 to 1, by chance.
-fn chance() -> f64 {
-    let mut bytes = [0; 4];
-    // Without randomness nothing is wrong but that all come at once.
-    let _none = rand::fill(&mut bytes);
-    f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]
@@ -242,24 +208,5 @@ mod tests {
             let most = 10 + last.as_millis() / (2 * SHORTEST.as_millis());
             prop_assert!((done.len() as u128) <= most, "{} in {last:?}", done.len());
         }
-    }
-
-    #[test]
-    fn the_wait_doubles_up_to_five_minutes_and_is_at_least_half() {
-        for (failures, most) in [(1, 1), (2, 2), (5, 16), (9, 256), (10, 300), (200, 300)] {
-            let most = Duration::from_secs(most);
-            for _ in 0..20 {
-                let wait = back_off(failures, None);
-                assert!(wait <= most && wait >= most / 2, "{failures}: {wait:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_peer_is_not_asked_before_it_wants_to_be_but_within_five_minutes() {
-        let wait = |seconds| back_off(1, Some(Duration::from_secs(seconds)));
-        assert_eq!(wait(30), Duration::from_secs(30));
-        assert_eq!(wait(86_400), LONGEST_WAIT);
-        assert!(wait(0) >= FIRST_WAIT / 2);
     }
 }

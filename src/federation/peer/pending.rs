@@ -7,7 +7,7 @@
 //! waits for the rest.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -15,6 +15,7 @@ use crate::client::{Room, Rooms};
 use crate::federation::import_error::ImportError;
 use crate::federation::settings::PeerSettings;
 use crate::ident::DomainLabel;
+use crate::runtime::lock;
 
 /// What part of it all is for the peers' own shares.
 const OWN: u64 = 4;
@@ -155,10 +156,6 @@ impl Drop for OwnShare {
 /// In units, rounded up.
 fn units(bytes: u64) -> Option<u32> {
     u32::try_from(bytes.div_ceil(UNIT)).ok()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Room for the streams of a peer.

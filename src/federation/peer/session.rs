@@ -15,11 +15,11 @@ use crate::federation::plain::{self, Fetched, Following, Plain, PlainSettings, S
 use crate::federation::settings::{PeerSettings, Protocol};
 use crate::federation::shared::Shared;
 use crate::ident::DomainLabel;
-use crate::runtime::{Moment, Task, TaskError};
+use crate::runtime::{FIRST_WAIT, LONGEST_WAIT, Moment, Task, TaskError, back_off, jittered};
 use crate::store::StoreError;
 
 use super::nudge::Nudge;
-use super::pace::{Allowance, FIRST_WAIT, LONGEST_WAIT, Pace, back_off, jittered};
+use super::pace::{Allowance, Pace};
 use super::pending::Readings;
 use super::reader::Reader;
 use super::stream::{Broken, Heard, Pushed};

@@ -82,7 +82,7 @@ fn sync(copies: &Copies, peer: &str) {
 fn used(copies: &Copies) -> Option<String> {
     let used = copies.used().borrow().clone();
     let imported = used.get(&label("isp-c"))?;
-    Some(imported.copy.sender().to_string())
+    Some(imported.sender().to_string())
 }
 
 fn state(copies: &Copies, peer: &str) -> (PeerState, Option<String>) {
@@ -148,17 +148,16 @@ fn what_a_peer_said_last_is_used_becomes_stale_and_expires() {
     sync(&copies, "isp-c");
     copies.take(plain("isp-c", 1));
     copies.failed(&label("isp-c"), &away());
-    let stale = || copies.used().borrow()[&label("isp-c")].stale;
     let reason = Some("transport".to_owned());
     assert_eq!(state(&copies, "isp-c"), (PeerState::Failed, reason.clone()));
     assert_eq!(copies.age(), MINUTE / 2);
     hand.advance(10 * MINUTE - MINUTE / 3);
     assert_eq!(copies.age(), MINUTE / 3, "until it becomes stale");
-    assert!(!stale());
+    assert_eq!(state(&copies, "isp-c").0, PeerState::Failed);
     hand.advance(MINUTE / 3);
     copies.age();
     assert_eq!(state(&copies, "isp-c"), (PeerState::Stale, reason.clone()));
-    assert!(stale());
+    assert_eq!(used(&copies).as_deref(), Some("isp-c"));
     hand.advance(6 * HOUR - 10 * MINUTE);
     copies.age();
     assert_eq!(state(&copies, "isp-c"), (PeerState::Expired, reason));
@@ -262,7 +261,10 @@ fn nobody_is_told_of_what_did_not_change() {
     assert!(!used.has_changed().expect("open"));
     hand.advance(10 * MINUTE);
     copies.age();
-    assert!(used.has_changed().expect("open"), "it became stale");
+    assert!(!used.has_changed().expect("open"), "it is stale, and used");
+    hand.advance(6 * HOUR);
+    copies.age();
+    assert!(used.has_changed().expect("open"), "it has expired");
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn wide(name: &str, pids: u8, cost: f64, link: f64) -> OwnDomain {
 fn prefixes(federation: &Federation, domain: &str) -> Option<usize> {
     let imports = federation.imported().borrow().clone();
     let used = imports.get(&label(domain))?;
-    Some(used.copy.view.network().prefix_count())
+    Some(used.view.network().prefix_count())
 }
 
 /// The change of a domain by a peer that is held.
@@ -303,10 +303,7 @@ async fn small_steps_of_costs_within_an_hour_count_together() {
     let crossing = |it: &Federation| {
         let imports = it.imported().borrow().clone();
         let used = imports.get(&label("isp-b"))?;
-        used.copy.interconnects["x-1"]
-            .costs
-            .get("routingcost")
-            .copied()
+        used.interconnects["x-1"].costs.get("routingcost").copied()
     };
     b.state(&time, wide("isp-b", 16, 5.0, 18.0)).await;
     a.read_until("isp-b", |it| crossing(it) == Some(18.0)).await;

@@ -264,9 +264,7 @@ impl Node {
 
     /// The copy of a domain that it uses.
     pub(super) fn copy(&self, domain: &str) -> Arc<DomainCopy> {
-        self.federation.imported().borrow()[&label(domain)]
-            .copy
-            .clone()
+        self.federation.imported().borrow()[&label(domain)].clone()
     }
 
     /// The keys that it is configured to sign with.
@@ -334,7 +332,7 @@ pub(super) fn refused(federation: &Federation, peer: &str, name: &str) -> String
 /// The cost from east to west that is used of a domain.
 pub(super) fn cost(federation: &Federation, domain: &str) -> Option<f64> {
     let imports = federation.imported().borrow().clone();
-    let view = &imports.get(&label(domain))?.copy.view;
+    let view = &imports.get(&label(domain))?.view;
     let mut row = Vec::new();
     view.costs().get("routingcost")?.row(0, &mut row);
     row.get(1).copied()

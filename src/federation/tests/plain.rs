@@ -121,7 +121,7 @@ async fn a_plain_domain_is_the_same_after_a_restart() {
         let imports = it.imported().borrow().clone();
         imports
             .get(&label("isp-b"))
-            .is_some_and(|it| !it.copy.ours.is_empty())
+            .is_some_and(|it| !it.ours.is_empty())
     })
     .await;
     a.until(|it| is_synced(it, "isp-b")).await;
@@ -214,7 +214,7 @@ async fn a_plain_peer_that_loses_most_of_its_prefixes_is_held_and_accepted() {
     let prefixes = |it: &Federation| {
         let imports = it.imported().borrow().clone();
         let used = imports.get(&label("isp-b"))?;
-        Some(used.copy.view.network().prefix_count())
+        Some(used.view.network().prefix_count())
     };
     let is_held = |it: &Federation| {
         let domain = super::node::domain(it, "isp-b", "isp-b");

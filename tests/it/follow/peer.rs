@@ -150,7 +150,7 @@ impl Node {
 
     fn cost(&self) -> Option<f64> {
         let imports = self.federation.imported().borrow().clone();
-        let view = &imports.get(&label("isp-b"))?.copy.view;
+        let view = &imports.get(&label("isp-b"))?.view;
         let mut row = Vec::new();
         view.costs().get("routingcost")?.row(0, &mut row);
         row.first().copied()
@@ -235,7 +235,7 @@ async fn a_change_comes_by_itself_and_no_map_is_asked_for_again() {
     stream.event(&format!("{COST_MAP},1"), &costs("t2", 3.0));
     node.has(3.0).await;
     let imports = node.federation.imported().borrow().clone();
-    let network = imports[&label("isp-b")].copy.view.network().clone();
+    let network = imports[&label("isp-b")].view.network().clone();
     let pid = |addr: &str| network.pid_of(addr.parse().expect("an address"));
     assert!(pid("11.0.0.1").is_some() && pid("10.0.0.1").is_none());
     assert!(server.is_idle(), "nothing was asked for since");

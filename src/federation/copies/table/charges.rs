@@ -12,8 +12,9 @@ use crate::federation::copies::peer::{Peer, Peers};
 use crate::federation::copies::refused::Refused;
 use crate::federation::import_error::{ImportError, Lasts};
 use crate::ident::{DomainLabel, Tag};
+use crate::runtime::lock;
 
-use super::{Copies, lock};
+use super::Copies;
 
 /// Room for a version of a domain, from the offer until it is taken or this is dropped.
 #[derive(Debug)]

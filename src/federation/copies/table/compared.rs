@@ -11,9 +11,9 @@ use crate::federation::copies::holdings::Stated;
 use crate::federation::copies::import::assemble;
 use crate::federation::copies::peer::Peers;
 use crate::ident::DomainLabel;
-use crate::runtime::Moment;
+use crate::runtime::{Moment, lock};
 
-use super::{Copies, lock};
+use super::Copies;
 
 /// How many bytes of memory is remembered of what one peer passed and nothing is used
 /// any more.
@@ -53,7 +53,7 @@ impl Copies {
         peer: &DomainLabel,
         domain: &DomainLabel,
     ) -> Option<Before> {
-        let used = self.used.borrow().get(domain).map(|it| it.copy.clone());
+        let used = self.used.borrow().get(domain).cloned();
         let in_use = used.is_some();
         let now = self.clock.now();
         let reference = lock(&self.references).current(domain, now).cloned();

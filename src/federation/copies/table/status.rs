@@ -21,7 +21,7 @@ impl Copies {
         let used = choose(&peers, now, wall);
         let is_used = |copy: &Arc<DomainCopy>| {
             let used = used.get(&copy.domain);
-            used.is_some_and(|used| Arc::ptr_eq(&used.copy, copy))
+            used.is_some_and(|used| Arc::ptr_eq(used, copy))
         };
         let status = |peer: &Peer| {
             let labels = peer.copies.keys().chain(peer.refused.keys());
