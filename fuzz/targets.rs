@@ -18,11 +18,10 @@ use altofed::alto::network::{ReadGroups, ReadNetworkMapFilter, write_groups};
 use altofed::alto::patch::{changes, json_patch, merge_patch};
 use altofed::alto::query::{CostCapabilities, ReadCostMapFilter, ReadEndpointCostParams};
 use altofed::config::Config;
+use altofed::facts::{DocumentPath, EditKind, Limits, Reader};
 use altofed::http::JsonGuard;
 use altofed::ident::{DomainLabel, Family, MetricName, TypedAddress};
-use altofed::ingest::{
-    Change, DocumentPath, Limits, OperationKind, Reader, read_operation, read_transaction,
-};
+use altofed::ingest::{Change, OperationKind, read_operation, read_transaction};
 
 /// Runs one target; its name is also that of its seeds' directory.
 pub fn run(name: &str, bytes: &[u8]) {
@@ -185,9 +184,9 @@ fn document(bytes: &[u8]) {
 /// Merge patches, announcements and withdrawals.
 fn patch(bytes: &[u8]) {
     let kinds = [
-        OperationKind::MergePatch,
-        OperationKind::Announce,
-        OperationKind::Withdraw,
+        OperationKind::Edit(EditKind::MergePatch),
+        OperationKind::Edit(EditKind::Announce),
+        OperationKind::Edit(EditKind::Withdraw),
     ];
     with_reader(|reader, path| {
         for kind in kinds {

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use altofed::alto::cost::CostTable;
 use altofed::compile::{Compiled, Domain, MergePolicy, domain_view, merged_view};
-use altofed::facts::{Facts, Policy};
+use altofed::facts::{Document, DocumentPath, Facts, Limits, Policy, Reader};
 use altofed::ident::{DomainLabel, MetricName, SourceName};
-use altofed::ingest::{Document, DocumentPath, FactsAtRevision, Limits, OperationKind, Reader};
+use altofed::ingest::{FactsAtRevision, OperationKind};
 use altofed::ingest::{apply, read_operation};
 use altofed::publish::View;
 use jiff::Timestamp;
@@ -24,7 +24,7 @@ pub fn domain() -> DomainLabel {
 
 /// Where costs are stated.
 pub fn routingcost() -> DocumentPath {
-    DocumentPath::CostMap(MetricName::routingcost())
+    DocumentPath::Costs(MetricName::routingcost())
 }
 
 /// A network map of `pids` PIDs with one IPv4 and one IPv6 prefix each.
@@ -85,8 +85,7 @@ pub fn read(path: &DocumentPath, bytes: &[u8]) -> Document {
         domain: &domain,
         limits: &limits,
     };
-    reader
-        .document(path, Vec::new(), bytes)
+    path.read(reader, Vec::new(), bytes)
         .expect("the document is sound")
 }
 
@@ -132,7 +131,7 @@ pub fn compiled(current: &FactsAtRevision) -> Compiled {
 
 /// The domain that states a network map and its costs.
 pub fn compile(network: &[u8], costs: &[u8]) -> Compiled {
-    let documents = [(DocumentPath::NetworkMap, network), (routingcost(), costs)];
+    let documents = [(DocumentPath::Network, network), (routingcost(), costs)];
     compiled(&facts(&documents))
 }
 

@@ -1,7 +1,7 @@
 //! The canonical text of documents and its hash, which is their tag; beside hashing as many bytes.
 
+use altofed::facts::{Document, DocumentPath};
 use altofed::ident::Digest;
-use altofed::ingest::{Document, DocumentPath};
 use divan::Bencher;
 use divan::counter::BytesCount;
 
@@ -13,7 +13,7 @@ const PIDS: usize = 1000;
 fn network_map(bencher: Bencher) {
     tag(
         bencher,
-        &data::read(&DocumentPath::NetworkMap, &data::network_document(PIDS)),
+        &data::read(&DocumentPath::Network, &data::network_document(PIDS)),
     );
 }
 

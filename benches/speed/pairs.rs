@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use altofed::alto::network::Groups;
-use altofed::ingest::{Document, DocumentPath};
+use altofed::facts::{Document, DocumentPath};
 use altofed::net::{Lpm, write_number};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use prefix_trie::PrefixMap;
@@ -77,7 +77,7 @@ pub fn pair(
 fn view_of_ten_pids() {
     let (network, costs) = (data::network_document(10), data::cost_document(10));
     let documents = [
-        (DocumentPath::NetworkMap, &network[..]),
+        (DocumentPath::Network, &network[..]),
         (data::routingcost(), &costs[..]),
     ];
     let compile = || {
@@ -100,7 +100,7 @@ fn view_of_ten_pids() {
 }
 
 fn longest_prefix_match(document: &[u8]) {
-    let Document::Network(groups) = data::read(&DocumentPath::NetworkMap, document) else {
+    let Document::Network(groups) = data::read(&DocumentPath::Network, document) else {
         unreachable!("a network map is groups");
     };
     let prefixes = prefixes(&groups);

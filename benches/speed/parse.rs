@@ -1,7 +1,7 @@
 //! Parsing the documents that providers put, beside a serde visitor that reads every key and value
 //! and keeps nothing.
 
-use altofed::ingest::{Document, DocumentPath};
+use altofed::facts::{Document, DocumentPath};
 use divan::Bencher;
 use divan::counter::BytesCount;
 
@@ -41,9 +41,7 @@ mod network_map {
         let text = prefixes();
         bencher
             .counter(BytesCount::of_slice(&text))
-            .bench(|| -> Document {
-                data::read(&DocumentPath::NetworkMap, divan::black_box(&text))
-            });
+            .bench(|| -> Document { data::read(&DocumentPath::Network, divan::black_box(&text)) });
     }
 
     #[divan::bench]

@@ -1,8 +1,6 @@
 //! The documents of the network-to-server API.
 //!
-//! The documents that state facts are described here for the OpenAPI
-//! description only: they are parsed straight into what the node computes with,
-//! and written from that.
+//! The documents that state facts are not here: each kind of them describes its own.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +11,6 @@ use serde_json::Value;
 
 use super::conflict::Conflict;
 use super::difference::Difference;
-use super::interconnect::InterconnectDocument;
 
 /// The answer to a write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -24,39 +21,6 @@ pub struct WriteAnswer {
     pub changed: Vec<String>,
     /// What the source should know, though nothing is wrong.
     pub warnings: Vec<String>,
-}
-
-/// PIDs and their prefixes (RFC 7285 §11.2.1.6); a member `meta` is ignored.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub struct NetworkMapDocument {
-    /// By PID name, the prefixes by address type, `ipv4` or `ipv6`.
-    pub network_map: BTreeMap<String, BTreeMap<String, Vec<String>>>,
-}
-
-/// Numerical costs (RFC 7285 §11.2.3.6); a member `meta` is ignored.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub struct CostMapDocument {
-    /// By source PID, the costs by destination PID.
-    pub cost_map: BTreeMap<String, BTreeMap<String, f64>>,
-}
-
-/// Properties of entities (RFC 9240 §8.4.6).
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub struct PropertiesDocument {
-    /// By entity (`ipv4:192.0.2.0/24`, `ipv6:2001:db8::1`, `pid:ams`), the
-    /// values by property name, `priv:…`.
-    pub property_map: BTreeMap<String, BTreeMap<String, Value>>,
-}
-
-/// Links to other domains.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub struct InterconnectsDocument {
-    /// By id, which both sides agree on.
-    pub interconnects: BTreeMap<String, InterconnectDocument>,
 }
 
 /// A transaction: all of its operations or none, as one revision.

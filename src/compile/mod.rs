@@ -10,7 +10,4 @@ mod merge;
 mod own;
 
 pub use merge::{Domain, DomainPolicy, MergeConflicts, MergePolicy, Merged, merged_view};
-pub use own::{
-    Compiled, Conflicts, NetworkUnion, domain_view, union_costs, union_interconnects,
-    union_properties,
-};
+pub use own::{Compiled, Conflicts, NetworkUnion, domain_view, union_document};

@@ -8,11 +8,12 @@ use toml::Spanned;
 
 use crate::auth::{AccessSettings, TokenSettings};
 use crate::brake::{Hold, Share};
+use crate::facts::Limits;
 use crate::federation::Settings;
 use crate::follow;
 use crate::http::{self, limit};
 use crate::ident::{DomainLabel, SourceName};
-use crate::ingest::{Limits, SourceBrake};
+use crate::ingest::SourceBrake;
 use crate::publish::ViewName;
 use crate::render;
 use crate::store;

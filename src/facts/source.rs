@@ -1,16 +1,14 @@
-//! Facts: what the sources of our own domain state.
+//! What the sources of our own domain state.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::alto::cost::CostTable;
-use crate::alto::network::Groups;
-use crate::alto::property::PropertyMap;
-use crate::ident::{DomainLabel, MetricName, SourceName, Tag};
+use crate::ident::{DomainLabel, SourceName, Tag};
 
-use super::interconnects::Interconnects;
+use super::{Document, DocumentPath, Listed};
 
 /// All facts of our domain, by the source that states them.
 #[derive(Debug, Clone, Default)]
@@ -23,48 +21,21 @@ pub struct Facts {
     pub sources: BTreeMap<SourceName, SourceFacts>,
 }
 
-/// What one source states.
+/// What one source states: documents by their paths.
 #[derive(Debug, Clone, Default)]
 pub struct SourceFacts {
-    /// PIDs and their prefixes.
-    pub network: Option<Stated<Groups>>,
-    /// Costs by metric.
-    pub costs: BTreeMap<MetricName, Stated<CostTable>>,
-    /// Properties of entities.
-    pub properties: Option<Stated<PropertyMap>>,
-    /// Links to other domains.
-    pub interconnects: Option<Stated<Interconnects>>,
-}
-
-impl SourceFacts {
-    /// Returns whether the source states nothing.
-    pub fn is_empty(&self) -> bool {
-        self.network.is_none()
-            && self.costs.is_empty()
-            && self.properties.is_none()
-            && self.interconnects.is_none()
-    }
+    documents: BTreeMap<DocumentPath, Stated>,
 }
 
 /// A document that a source states.
-#[derive(Debug)]
-pub struct Stated<T> {
+#[derive(Debug, Clone)]
+pub struct Stated {
     /// What is stated.
-    pub body: Arc<T>,
+    pub document: Document,
     /// The revision that stated it last.
     pub revision: u64,
     /// The tag of its canonical text.
     pub tag: Tag,
-}
-
-impl<T> Clone for Stated<T> {
-    fn clone(&self) -> Self {
-        Self {
-            body: self.body.clone(),
-            revision: self.revision,
-            tag: self.tag.clone(),
-        }
-    }
 }
 
 /// What the operator decides about facts.
@@ -76,39 +47,61 @@ pub struct Policy {
     pub priorities: BTreeMap<SourceName, i64>,
 }
 
+impl SourceFacts {
+    /// Returns whether the source states nothing.
+    pub fn is_empty(&self) -> bool {
+        self.documents.is_empty()
+    }
+
+    /// What the source states at a path.
+    pub fn get(&self, path: &DocumentPath) -> Option<&Stated> {
+        self.documents.get(path)
+    }
+
+    /// Every document that the source states, by their paths.
+    pub fn documents(&self) -> impl Iterator<Item = (&DocumentPath, &Stated)> {
+        self.documents.iter()
+    }
+
+    /// Has the source state a document at a path, which must be of its kind; or none.
+    pub fn state(&mut self, path: DocumentPath, stated: Option<Stated>) {
+        match stated {
+            Some(stated) => self.documents.insert(path, stated),
+            None => self.documents.remove(&path),
+        };
+    }
+}
+
 impl Facts {
-    /// The document of each source, the strongest first: by priority, then the newer revision, then
-    /// by name.
-    pub fn by_strength<'f, T: 'f>(
-        &'f self,
-        policy: &Policy,
-        document: impl Fn(&'f SourceFacts) -> Option<&'f Stated<T>>,
-    ) -> Vec<(&'f SourceName, &'f Stated<T>)> {
-        let mut stated: Vec<_> = self
-            .sources
-            .iter()
-            .filter_map(|(source, facts)| Some((source, document(facts)?)))
+    /// Every path at which some source states a document.
+    pub fn paths(&self) -> BTreeSet<&DocumentPath> {
+        let sources = self.sources.values();
+        sources.flat_map(|facts| facts.documents.keys()).collect()
+    }
+
+    /// What each source states at a path, the strongest first: by priority, then by the newer
+    /// revision, then by name.
+    pub fn by_strength(&self, policy: &Policy, path: &DocumentPath) -> Vec<(&SourceName, &Stated)> {
+        let sources = self.sources.iter();
+        let mut stated: Vec<_> = sources
+            .filter_map(|(source, facts)| Some((source, facts.get(path)?)))
             .collect();
         let priority = |source: &SourceName| policy.priorities.get(source).copied().unwrap_or(0);
         stated.sort_by_key(|(source, stated)| {
-            std::cmp::Reverse((
-                priority(source),
-                stated.revision,
-                std::cmp::Reverse(*source),
-            ))
+            Reverse((priority(source), stated.revision, Reverse(*source)))
         });
         stated
     }
 
-    /// The metrics that some source states costs in.
-    pub fn metrics(&self) -> impl Iterator<Item = &MetricName> {
-        let mut metrics: Vec<_> = self
-            .sources
-            .values()
-            .flat_map(|facts| facts.costs.keys())
-            .collect();
-        metrics.sort_unstable();
-        metrics.dedup();
-        metrics.into_iter()
+    /// The content of what each source states at a path, the strongest first.
+    pub fn contents<K: Listed>(
+        &self,
+        policy: &Policy,
+        path: &DocumentPath,
+    ) -> Vec<(&SourceName, &Arc<K>)> {
+        let stated = self.by_strength(policy, path).into_iter();
+        stated
+            .filter_map(|(source, stated)| Some((source, K::of(&stated.document)?)))
+            .collect()
     }
 }

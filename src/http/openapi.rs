@@ -52,8 +52,8 @@ pub(super) struct Parameter {
 
 /// A body: its media type and what it looks like.
 pub(super) struct Content {
-    media_type: &'static str,
-    schema: fn(&mut SchemaGenerator) -> Schema,
+    pub(super) media_type: &'static str,
+    pub(super) schema: fn(&mut SchemaGenerator) -> Schema,
 }
 
 /// A body of type `T`.

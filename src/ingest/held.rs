@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::api::difference::Difference;
 use crate::brake::{Held, Hold, References, Share, Stated, Table, Thresholds, Verdict, judge};
-use crate::facts::SourceFacts;
+use crate::facts::{Document, DocumentPath, SourceFacts};
 use crate::ident::SourceName;
 use crate::runtime::{Clock, Moment};
 
@@ -154,19 +154,26 @@ pub(super) fn judge_source(
 }
 
 fn stated(facts: &SourceFacts) -> Stated<'_> {
-    let pids = facts.network.iter().flat_map(|network| network.body.iter());
-    let costs = facts.costs.iter().map(|(metric, costs)| {
-        let table = &costs.body;
-        let table = Table {
-            srcs: &table.srcs,
-            dsts: &table.dsts,
-            cells: &table.cells,
-        };
-        (metric, table)
-    });
-    Stated {
-        pids: pids.map(|(name, group)| (name, &**group)).collect(),
-        costs: costs.collect(),
-        interconnects: facts.interconnects.as_ref().map(|links| &*links.body),
+    let mut stated = Stated::default();
+    for (path, document) in facts.documents() {
+        match (path, &document.document) {
+            (_, Document::Network(groups)) => {
+                stated.pids = groups
+                    .iter()
+                    .map(|(name, group)| (name, &**group))
+                    .collect();
+            }
+            (DocumentPath::Costs(metric), Document::Costs(table)) => {
+                let table = Table {
+                    srcs: &table.srcs,
+                    dsts: &table.dsts,
+                    cells: &table.cells,
+                };
+                stated.costs.insert(metric, table);
+            }
+            (_, Document::Interconnects(links)) => stated.interconnects = Some(links),
+            _ => {}
+        }
     }
+    stated
 }

@@ -12,19 +12,18 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::brake::Verdict;
-use crate::facts::Facts;
+use crate::facts::{DocumentPath, Facts, Text};
 use crate::ident::{SourceName, Tag};
 use crate::runtime::{Clock, Pool, Task};
 use crate::store::{Commit, Opened, Record, Room, Store, StoreError, Submitted, Table};
 
-use super::document::{Document, DocumentPath};
+use super::at_revision::FactsAtRevision;
 use super::held::{HeldSource, HeldSources, judge_source};
 use super::keys::{Keys, Known};
 use super::load::{LoadError, account, documents, load};
 use super::operation::{Change, Operation};
 use super::revision::{Account, MAX_LISTED};
-use super::rows::Text;
-use super::transaction::{Applied, FactsAtRevision, Replacements, apply, replace};
+use super::transaction::{Applied, Replacements, apply, replace};
 use super::write::{Changes, Outcome, Rules, Write, WriteError};
 use crate::api::n2s::OperationSummary;
 
@@ -449,7 +448,7 @@ fn subject_tag(current: &FactsAtRevision, write: &Write) -> Option<Tag> {
     match &write.change {
         Changes::Document(operation) => {
             let facts = current.facts.sources.get(&write.source)?;
-            Document::stated(facts, &operation.path).map(|(tag, _)| tag)
+            Some(facts.get(&operation.path)?.tag.clone())
         }
         Changes::Transaction(_) | Changes::Restore(_) => {
             Some(Ledger::revision_tag(current.facts.revision))
@@ -484,7 +483,7 @@ fn outcome_of(applied: &Applied, source: &SourceName, subject: Option<&DocumentP
         created: applied.created,
         tag: subject.and_then(|path| {
             let facts = applied.after.facts.sources.get(source)?;
-            Document::stated(facts, path).map(|(tag, _)| tag)
+            Some(facts.get(path)?.tag.clone())
         }),
     }
 }
@@ -492,8 +491,9 @@ fn outcome_of(applied: &Applied, source: &SourceName, subject: Option<&DocumentP
 /// What makes the facts those of `documents`: they are stated, all others go.
 fn replacements(current: &FactsAtRevision, mut documents: Replacements) -> Replacements {
     for (source, facts) in &current.facts.sources {
-        for path in DocumentPath::stated_by(facts) {
-            documents.entry((source.clone(), path)).or_insert(None);
+        for (path, _) in facts.documents() {
+            let key = (source.clone(), path.clone());
+            documents.entry(key).or_insert(None);
         }
     }
     documents

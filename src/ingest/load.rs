@@ -4,12 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::facts::Facts;
+use crate::facts::{DocumentPath, Facts, Limits, Reader, Stated};
 use crate::runtime::{Pool, PoolError};
 use crate::store::{Record, Store, StoreError};
 
-use super::document::{Document, DocumentPath};
-use super::read::{Limits, Reader};
 use super::revision::Account;
 use super::transaction::Replacements;
 use super::write::Rules;
@@ -69,7 +67,12 @@ pub(super) async fn load(
                 .unwrap_or(revision);
             let tag = document.text().tag().clone();
             let stated = facts.sources.entry(source).or_default();
-            Document::state(stated, &path, Some((document, tag)), since);
+            let document = Stated {
+                document,
+                revision: since,
+                tag,
+            };
+            stated.state(path, Some(document));
         }
         facts
     });
@@ -97,7 +100,7 @@ pub(super) async fn documents(
                 domain: &rules.policy.domain,
                 limits: &Limits::none(),
             };
-            reader.document(&path, Vec::new(), &bytes)
+            path.read(reader, Vec::new(), &bytes)
         });
         let document = read.await?.map_err(|faults| refuse(faults.to_string()))?;
         documents.insert(key, Some(document));

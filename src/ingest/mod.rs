@@ -5,31 +5,27 @@
 //! acknowledged, all by the [`Ledger`]. One that takes too much of what its source
 //! states is refused (`held`).
 
+mod at_revision;
 mod condition;
-mod document;
 mod held;
 mod key;
 mod keys;
 mod ledger;
 mod load;
 mod operation;
-mod read;
 mod revision;
-mod rows;
 mod transaction;
 mod union;
 mod write;
 
+pub use at_revision::FactsAtRevision;
 pub use condition::{Condition, Wanted};
-pub use document::{Document, DocumentPath};
 pub use held::{HeldSource, SourceBrake};
 pub use key::IdempotencyKey;
 pub use ledger::Ledger;
 pub use load::LoadError;
 pub use operation::{Change, Operation, OperationKind, read_operation, read_transaction};
-pub use read::{Limits, Reader};
 pub use revision::Account;
-pub use rows::{Rows, Text};
-pub use transaction::{Applied, FactsAtRevision, Replacements, apply, replace};
+pub use transaction::{Applied, Replacements, apply, replace};
 pub use union::{union_bytes, union_document};
 pub use write::{Changes, Outcome, Rules, Write, WriteError};

@@ -8,9 +8,7 @@ use serde_json::value::RawValue;
 use crate::alto::json::{
     FaultKind, Faults, ListOf, Once, Read, Step, StringBy, Walk, members, once, read, skip,
 };
-
-use super::document::{Document, DocumentPath};
-use super::read::{Patch, Prefixes, Reader};
+use crate::facts::{Document, DocumentPath, Edit, EditKind, Reader};
 
 /// One step of a write.
 #[derive(Debug, Clone)]
@@ -29,48 +27,38 @@ pub struct Operation {
 pub enum Change {
     /// It is replaced.
     Put(Document),
-    /// It is changed as RFC 7396 has it.
-    Patch(Patch),
+    /// A part of it is changed.
+    Edit(EditKind, Edit),
     /// It goes.
     Delete,
-    /// Prefixes are added to the network map.
-    Announce(Prefixes),
-    /// Prefixes are removed from the network map.
-    Withdraw(Prefixes),
 }
 
-/// The kind of a change, by its name in the API.
+/// The kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OperationKind {
-    /// `put`
+    /// A document is replaced.
     Put,
-    /// `merge-patch`
-    MergePatch,
-    /// `delete`
+    /// A part of it is changed.
+    Edit(EditKind),
+    /// It goes.
     Delete,
-    /// `announce`
-    Announce,
-    /// `withdraw`
-    Withdraw,
 }
 
 impl OperationKind {
     const ALL: [Self; 5] = [
         Self::Put,
-        Self::MergePatch,
+        Self::Edit(EditKind::MergePatch),
         Self::Delete,
-        Self::Announce,
-        Self::Withdraw,
+        Self::Edit(EditKind::Announce),
+        Self::Edit(EditKind::Withdraw),
     ];
 
     /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Put => "put",
-            Self::MergePatch => "merge-patch",
+            Self::Edit(kind) => kind.as_str(),
             Self::Delete => "delete",
-            Self::Announce => "announce",
-            Self::Withdraw => "withdraw",
         }
     }
 }
@@ -80,10 +68,8 @@ impl Change {
     pub fn kind(&self) -> OperationKind {
         match self {
             Self::Put(_) => OperationKind::Put,
-            Self::Patch(_) => OperationKind::MergePatch,
+            Self::Edit(kind, _) => OperationKind::Edit(*kind),
             Self::Delete => OperationKind::Delete,
-            Self::Announce(_) => OperationKind::Announce,
-            Self::Withdraw(_) => OperationKind::Withdraw,
         }
     }
 }
@@ -147,8 +133,9 @@ fn operation(
         walk.fault(kind, detail);
         Err(walk.into_faults())
     };
-    let prefixes_only = matches!(kind, OperationKind::Announce | OperationKind::Withdraw);
-    if prefixes_only && path != DocumentPath::NetworkMap {
+    if let OperationKind::Edit(edit) = kind
+        && !path.about().edits.contains(&edit)
+    {
         return refuse(
             FaultKind::Value(None),
             "announce and withdraw are for the path network-map only",
@@ -160,11 +147,11 @@ fn operation(
         (_, None) => return refuse(FaultKind::Missing, "the member \"value\" is missing"),
     };
     let change = match kind {
-        OperationKind::Put => Change::Put(reader.document(&path, at.clone(), value)?),
-        OperationKind::MergePatch => Change::Patch(reader.patch(&path, at.clone(), value)?),
+        OperationKind::Put => Change::Put(path.read(reader, at.clone(), value)?),
+        OperationKind::Edit(edit) => {
+            Change::Edit(edit, path.read_edit(reader, edit, at.clone(), value)?)
+        }
         OperationKind::Delete => Change::Delete,
-        OperationKind::Announce => Change::Announce(reader.prefixes(at.clone(), value)?),
-        OperationKind::Withdraw => Change::Withdraw(reader.prefixes(at.clone(), value)?),
     };
     Ok(Operation { path, change, at })
 }

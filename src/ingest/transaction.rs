@@ -3,19 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::alto::cost::CostTable;
 use crate::alto::json::{FaultKind, Faults, Step, Walk};
-use crate::alto::network::{AddressGroup, Groups, note_duplicates, sort_all};
-use crate::alto::property::{Entity, PropertyMap};
 use crate::compile::NetworkUnion;
-use crate::facts::{Facts, Interconnects, Policy, SourceFacts};
+use crate::facts::{Document, DocumentPath, Facts, Limits, Reader, SourceFacts, Stated, Text};
 use crate::ident::{Family, PidName, SourceName};
 use crate::net::PidIndex;
 
-use super::document::{Document, DocumentPath};
+use super::at_revision::FactsAtRevision;
 use super::operation::{Change, Operation};
-use super::read::{GroupPatch, Limits, Patch, Prefixes, Reader, interconnects_of};
-use super::rows::Text;
 
 /// What a transaction leads to.
 pub struct Applied {
@@ -30,36 +25,6 @@ pub struct Applied {
     /// What the source should know, though nothing is wrong: of facts that are
     /// not used, and of the network map if the transaction touches it.
     pub warnings: Vec<String>,
-}
-
-/// Facts, and what every write and compilation needs of them.
-#[derive(Clone)]
-pub struct FactsAtRevision {
-    /// The facts.
-    pub facts: Arc<Facts>,
-    /// The union of their network maps.
-    pub union: Arc<NetworkUnion>,
-    /// The policy by which they were joined.
-    pub policy: Arc<Policy>,
-}
-
-impl FactsAtRevision {
-    /// The facts under a policy.
-    pub fn new(facts: Arc<Facts>, policy: Policy) -> Self {
-        Self {
-            union: Arc::new(NetworkUnion::new(&facts, &policy)),
-            facts,
-            policy: Arc::new(policy),
-        }
-    }
-
-    /// The same facts under another policy, if it is another.
-    pub fn under(&self, policy: &Policy) -> Self {
-        match *self.policy == *policy {
-            true => self.clone(),
-            false => Self::new(self.facts.clone(), policy.clone()),
-        }
-    }
 }
 
 /// What documents a transaction replaces: by path, the new document or none.
@@ -87,8 +52,8 @@ pub fn apply(
     for Operation { path, change, at } in operations {
         let key = (source.clone(), path.clone());
         let before = match replaced.get(&key) {
-            Some(earlier) => earlier.clone(),
-            None => Document::of(stated, &path),
+            Some(earlier) => earlier.as_ref(),
+            None => stated.get(&path).map(|stated| &stated.document),
         };
         match changed(reader, &at, before, change) {
             Ok(document) => drop(replaced.insert(key, document)),
@@ -118,35 +83,38 @@ pub fn replace(
     let mut created = false;
     let of_network = replaced
         .keys()
-        .any(|(_, path)| *path == DocumentPath::NetworkMap);
+        .any(|(_, path)| *path == DocumentPath::Network);
     for ((owner, path), document) in replaced {
         let stated = facts.sources.entry(owner.clone()).or_default();
-        let former = Document::stated(stated, &path);
+        let former = stated.get(&path).map(|former| &former.tag);
         let text = document.as_ref().map(Document::text);
-        if former.as_ref().map(|(tag, _)| tag) == text.as_ref().map(Text::tag) {
+        if former == text.as_ref().map(Text::tag) {
             continue;
         }
         created |= former.is_none();
-        let tagged = document.zip(text.as_ref().map(|text| text.tag().clone()));
-        Document::state(stated, &path, tagged, facts.revision);
+        let tagged = document.zip(text.as_ref());
+        let now = tagged.map(|(document, text)| Stated {
+            document,
+            revision: facts.revision,
+            tag: text.tag().clone(),
+        });
+        stated.state(path.clone(), now);
         changed.push((owner, path, text));
     }
     facts.sources.retain(|_, stated| !stated.is_empty());
     let network_changed = changed
         .iter()
-        .any(|(_, path, _)| *path == DocumentPath::NetworkMap);
+        .any(|(_, path, _)| *path == DocumentPath::Network);
     let mut faults = Faults::default();
-    let union = match network_changed {
-        true => {
-            let union = NetworkUnion::new(&facts, &current.policy);
-            check_size(&union, limits, &mut faults);
-            Arc::new(union)
-        }
-        false => current.union.clone(),
+    let union = if network_changed {
+        let union = NetworkUnion::new(&facts, &current.policy);
+        check_size(&union, limits, &mut faults);
+        Arc::new(union)
+    } else {
+        current.union.clone()
     };
     if let Some(own) = source.and_then(|source| facts.sources.get(source)) {
-        let pids = (&**current.union.pids(), &**union.pids());
-        check_dangling(own, pids, places, &mut faults);
+        check_dangling(own, current.union.pids(), union.pids(), places, &mut faults);
     }
     faults.or(())?;
     let mut warnings = dangling_warnings(&facts, &union);
@@ -172,211 +140,20 @@ pub fn replace(
 fn changed(
     reader: Reader<'_>,
     at: &[Step<'static>],
-    current: Option<Document>,
+    current: Option<&Document>,
     change: Change,
 ) -> Result<Option<Document>, Faults> {
-    let mut walk = Walk::below(at.to_vec());
-    let document = match change {
-        Change::Put(document) => document,
+    match change {
+        Change::Put(document) => Ok(Some(document)),
+        Change::Edit(_, edit) => edit.apply(reader, at, current).map(Some),
+        Change::Delete if current.is_some() => Ok(None),
         Change::Delete => {
-            if current.is_none() {
-                walk.fault(
-                    FaultKind::Value(None),
-                    "the source has no such document to delete",
-                );
-                return Err(walk.into_faults());
-            }
-            return Ok(None);
-        }
-        Change::Announce(prefixes) => {
-            Document::Network(Arc::new(announced(&mut walk, groups(current), prefixes)))
-        }
-        Change::Withdraw(prefixes) => {
-            Document::Network(Arc::new(withdrawn(&mut walk, groups(current), prefixes)))
-        }
-        Change::Patch(Patch::Network(patch)) => {
-            Document::Network(Arc::new(patched_groups(&mut walk, groups(current), patch)))
-        }
-        Change::Patch(Patch::Costs(patch)) => {
-            let table = match current {
-                Some(Document::Costs(table)) => table,
-                _ => Arc::new(CostTable::empty()),
-            };
-            let patched = table.patched(&patch);
-            let (cells, limit) = (patched.len(), reader.limits.max_cells);
-            if cells > limit {
-                walk.fault(
-                    FaultKind::Limit,
-                    format!("{cells} costs; at most {limit} are taken (max_cells)"),
-                );
-            }
-            Document::Costs(Arc::new(patched))
-        }
-        Change::Patch(Patch::Properties(patch)) => {
-            let mut map = match current {
-                Some(Document::Properties(map)) => PropertyMap::clone(&map),
-                _ => PropertyMap::new(),
-            };
-            for (entity, change) in patch {
-                let Some(change) = change else {
-                    map.remove(&entity);
-                    continue;
-                };
-                let set = map.entry(entity).or_default();
-                for (name, value) in change {
-                    match value {
-                        Some(value) => {
-                            let target = set.entry(name).or_default();
-                            merge_patch(target, value);
-                        }
-                        None => drop(set.remove(&name)),
-                    }
-                }
-            }
-            if map.len() > reader.limits.max_entities {
-                walk.fault(
-                    FaultKind::Value(None),
-                    format!("{} entities; the limit is max_entities", map.len()),
-                );
-            }
-            Document::Properties(Arc::new(map))
-        }
-        Change::Patch(Patch::Interconnects(patch)) => {
-            let mut tree = match current {
-                Some(Document::Interconnects(links)) => {
-                    serde_json::to_value(&*links).unwrap_or_default()
-                }
-                _ => serde_json::json!({}),
-            };
-            merge_patch(&mut tree, serde_json::Value::Object(patch));
-            let mut inside = at.to_vec();
-            inside.push(Step::Member("interconnects".into()));
-            let links: Interconnects = interconnects_of(reader, inside, &tree)?;
-            Document::Interconnects(Arc::new(links))
-        }
-    };
-    walk.into_faults().or(Some(document))
-}
-
-fn groups(current: Option<Document>) -> Groups {
-    match current {
-        Some(Document::Network(groups)) => Groups::clone(&groups),
-        _ => Groups::new(),
-    }
-}
-
-/// The PID that holds each of these prefixes in a map.
-fn owners(groups: &Groups, wanted: &Prefixes) -> BTreeMap<ipnet::IpNet, PidName> {
-    let wanted: BTreeSet<_> = wanted.values().flatten().copied().collect();
-    let held = groups.iter().flat_map(|(pid, group)| {
-        let holds = |net: &&ipnet::IpNet| group.contains(net);
-        wanted
-            .iter()
-            .filter(holds)
-            .map(|net| (*net, pid.clone()))
-            .collect::<Vec<_>>()
-    });
-    held.collect()
-}
-
-fn announced(walk: &mut Walk<'static>, mut groups: Groups, prefixes: Prefixes) -> Groups {
-    let mut owners = owners(&groups, &prefixes);
-    for (pid, list) in prefixes {
-        let group = Arc::make_mut(groups.entry(pid.clone()).or_default());
-        for (index, net) in list.into_iter().enumerate() {
-            match owners.get(&net) {
-                Some(owner) if *owner != pid => {
-                    let detail = format!("{net} is in PID {owner}; withdraw it from there first");
-                    note(walk, &pid, index, &net, detail);
-                }
-                Some(_) => {}
-                None => {
-                    group.insert(net);
-                    owners.insert(net, pid.clone());
-                }
-            }
-        }
-    }
-    groups
-}
-
-fn withdrawn(walk: &mut Walk<'static>, mut groups: Groups, prefixes: Prefixes) -> Groups {
-    for (pid, list) in prefixes {
-        let mut group = groups.get_mut(&pid).map(Arc::make_mut);
-        for (index, net) in list.into_iter().enumerate() {
-            if !group.as_mut().is_some_and(|group| group.remove(&net)) {
-                note(
-                    walk,
-                    &pid,
-                    index,
-                    &net,
-                    format!("{net} is not in PID {pid}"),
-                );
-            }
-        }
-    }
-    groups
-}
-
-/// Notes a fault of a prefix in the value of `announce` or `withdraw`.
-fn note(walk: &mut Walk<'static>, pid: &PidName, index: usize, net: &ipnet::IpNet, detail: String) {
-    walk.step(Step::Member(pid.to_string().into()), |walk| {
-        walk.step(Step::Element(index), |walk| {
-            walk.invalid(&net.to_string(), detail)
-        });
-    });
-}
-
-fn patched_groups(
-    walk: &mut Walk<'static>,
-    mut groups: Groups,
-    patch: BTreeMap<PidName, Option<GroupPatch>>,
-) -> Groups {
-    for (pid, change) in patch {
-        let Some(change) = change else {
-            groups.remove(&pid);
-            continue;
-        };
-        let group = groups.entry(pid).or_default();
-        let mut patched = AddressGroup::clone(group);
-        if let Some(list) = change.ipv4 {
-            patched.ipv4 = list.unwrap_or_default();
-        }
-        if let Some(list) = change.ipv6 {
-            patched.ipv6 = list.unwrap_or_default();
-        }
-        *group = Arc::new(patched);
-    }
-    walk.step(
-        Step::Member(DocumentPath::NetworkMap.member().into()),
-        |walk| {
-            note_duplicates(walk, &groups);
-        },
-    );
-    sort_all(&mut groups);
-    groups
-}
-
-/// RFC 7396 §2.
-fn merge_patch(target: &mut serde_json::Value, patch: serde_json::Value) {
-    let serde_json::Value::Object(patch) = patch else {
-        *target = patch;
-        return;
-    };
-    if !target.is_object() {
-        *target = serde_json::json!({});
-    }
-    let Some(object) = target.as_object_mut() else {
-        return;
-    };
-    for (name, change) in patch {
-        if change.is_null() {
-            object.remove(&name);
-        } else {
-            merge_patch(
-                object.entry(name).or_insert(serde_json::Value::Null),
-                change,
+            let mut walk = Walk::below(at.to_vec());
+            walk.fault(
+                FaultKind::Value(None),
+                "the source has no such document to delete",
             );
+            Err(walk.into_faults())
         }
     }
 }
@@ -405,77 +182,38 @@ fn check_size(union: &NetworkUnion, limits: &Limits, faults: &mut Faults) {
 /// one by one.
 fn check_dangling(
     own: &SourceFacts,
-    (before, pids): (&PidIndex, &PidIndex),
+    before: &PidIndex,
+    pids: &PidIndex,
     places: &BTreeMap<DocumentPath, Vec<Step<'static>>>,
     faults: &mut Faults,
 ) {
-    dangling(own, pids, |path, members, pid| {
-        let (at, members, detail) = match places.get(&path) {
-            Some(at) => (at, members, format!("no network map has PID {pid}")),
-            None if before.get(pid.as_str()).is_none() => return,
-            // It dangles because of what this write did to the network map, so
-            // that is where the fault is.
-            None => (
-                places
-                    .get(&DocumentPath::NetworkMap)
-                    .unwrap_or(const { &Vec::new() }),
-                &[][..],
-                format!("{path} still names PID {pid}; change both in one transaction"),
-            ),
-        };
-        let mut walk = Walk::below(at.clone());
-        nest(&mut walk, members, detail);
-        faults.append(walk.into_faults());
-    });
+    for (path, stated) in own.documents() {
+        let place = places.get(path);
+        find_dangling(&stated.document, pids, |members, pid| {
+            let (at, members, detail) = match place {
+                Some(at) => (at, members, format!("no network map has PID {pid}")),
+                None if before.get(pid.as_str()).is_none() => return,
+                // It dangles because of what this write did to the network map, so
+                // that is where the fault is.
+                None => (
+                    places
+                        .get(&DocumentPath::Network)
+                        .unwrap_or(const { &Vec::new() }),
+                    &[][..],
+                    format!("{path} still names PID {pid}; change both in one transaction"),
+                ),
+            };
+            let mut walk = Walk::below(at.clone());
+            nest(&mut walk, members, detail);
+            faults.append(walk.into_faults());
+        });
+    }
 }
 
-/// Tells of each place where the source names a PID that is not among `pids`:
-/// the document, the members that lead to the place, and the PID.
-fn dangling(
-    own: &SourceFacts,
-    pids: &PidIndex,
-    mut found: impl FnMut(DocumentPath, &[&str], &PidName),
-) {
-    let unknown = |pid: &PidName| pids.get(pid.as_str()).is_none();
-    for (metric, stated) in &own.costs {
-        let path = || DocumentPath::CostMap(metric.clone());
-        let member = path().member();
-        let table = &stated.body;
-        for src in table.srcs.names().iter().filter(|src| unknown(src)) {
-            found(path(), &[member, src.as_str()], src);
-        }
-        let dsts = table.dsts.names();
-        let mut left: Vec<bool> = dsts.iter().map(unknown).collect();
-        if !left.contains(&true) {
-            continue;
-        }
-        for (src, row) in table.rows() {
-            for (column, _) in row.costs() {
-                if std::mem::take(&mut left[column]) {
-                    let dst = &dsts[column];
-                    found(path(), &[member, src.as_str(), dst.as_str()], dst);
-                }
-            }
-        }
-    }
-    if let Some(stated) = &own.properties {
-        for entity in stated.body.keys() {
-            if let Entity::Pid(pid) = entity
-                && unknown(pid)
-            {
-                let path = DocumentPath::Properties;
-                let member = path.member();
-                found(path, &[member, &entity.to_string()], pid);
-            }
-        }
-    }
-    if let Some(stated) = &own.interconnects {
-        for (id, link) in stated.body.iter().filter(|(_, link)| unknown(&link.border)) {
-            let path = DocumentPath::Interconnects;
-            let member = path.member();
-            found(path, &[member, id.as_str(), "border"], &link.border);
-        }
-    }
+/// Calls `found` for each PID that a document names and that is not among `pids`, with the
+/// members that lead to the place.
+fn find_dangling(document: &Document, pids: &PidIndex, mut found: impl FnMut(&[&str], &PidName)) {
+    document.find_pids(&|pid| pids.get(pid.as_str()).is_none(), &mut found);
 }
 
 /// Notes a fault below some members.
@@ -515,9 +253,11 @@ fn dangling_warnings(facts: &Facts, union: &NetworkUnion) -> Vec<String> {
     let mut warnings = Vec::new();
     for (source, stated) in &facts.sources {
         let mut missing = BTreeSet::new();
-        dangling(stated, union.pids(), |_, _, pid| {
-            missing.insert(pid.clone());
-        });
+        for (_, stated) in stated.documents() {
+            find_dangling(&stated.document, union.pids(), |_, pid| {
+                missing.insert(pid.clone());
+            });
+        }
         if let Some(first) = missing.first() {
             warnings.push(format!(
                 "source {source} states facts about PIDs that are in no network map ({}, the first \

@@ -6,17 +6,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::alto::json::Faults;
-use crate::facts::Policy;
+use crate::facts::{DocumentPath, Limits, Policy};
 use crate::ident::{SourceName, Tag};
 use crate::runtime::{PoolError, Threshold};
 use crate::store::StoreError;
 
 use super::condition::Condition;
-use super::document::DocumentPath;
 use super::held::{HeldSource, SourceBrake};
 use super::key::IdempotencyKey;
 use super::operation::Operation;
-use super::read::Limits;
 
 /// What the ledger goes by; it may change while it runs.
 #[derive(Debug, Clone, PartialEq)]

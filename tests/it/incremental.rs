@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use altofed::compile::{Compiled, Domain, MergePolicy, Merged, domain_view, merged_view};
-use altofed::facts::{Facts, Policy};
+use altofed::facts::{DocumentPath, EditKind, Facts, Limits, Policy, Reader};
 use altofed::ident::{DomainLabel, SourceName};
-use altofed::ingest::{
-    DocumentPath, FactsAtRevision, Limits, OperationKind, Reader, apply, read_operation,
-};
+use altofed::ingest::{FactsAtRevision, OperationKind, apply, read_operation};
 use altofed::publish::{Rendering, View};
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -80,7 +78,7 @@ fn step() -> impl Strategy<Value = Step> {
     let kind = prop::sample::select(vec![
         OperationKind::Put,
         OperationKind::Put,
-        OperationKind::MergePatch,
+        OperationKind::Edit(EditKind::MergePatch),
         OperationKind::Delete,
     ]);
     let source = prop::sample::select(vec!["noc", "probe"]);

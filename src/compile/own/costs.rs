@@ -8,7 +8,7 @@ use crate::net::{Matrix, PidIndex, Row};
 
 use super::conflict::Conflicts;
 use crate::api::conflict::{Conflict, ConflictKind};
-use crate::facts::{Facts, Policy};
+use crate::facts::{DocumentPath, Facts, Policy};
 
 /// Joins the costs of all sources in a metric into a matrix over `pids`. A pair that two sources
 /// state has the cost of the stronger one; costs that name an unknown PID are left out. If a single
@@ -19,12 +19,12 @@ pub fn union_costs(
     metric: &MetricName,
     pids: &PidIndex,
 ) -> (Arc<Matrix>, Conflicts) {
-    let stated = facts.by_strength(policy, |source| source.costs.get(metric));
+    let stated = facts.contents::<CostTable>(policy, &DocumentPath::Costs(metric.clone()));
     if let [(_, only)] = stated.as_slice()
-        && *only.body.srcs == *pids
-        && *only.body.dsts == *pids
+        && *only.srcs == *pids
+        && *only.dsts == *pids
     {
-        return (only.body.cells.clone(), Conflicts::default());
+        return (only.cells.clone(), Conflicts::default());
     }
     let mut join = Join {
         metric,
@@ -34,7 +34,7 @@ pub fn union_costs(
         conflicts: Conflicts::default(),
     };
     for (source, table) in stated {
-        join.add(source, &table.body);
+        join.add(source, table);
     }
     (Arc::new(join.cells), join.conflicts)
 }

@@ -7,7 +7,7 @@ use crate::ident::{InterconnectId, SourceName};
 use super::conflict::Conflicts;
 use super::network::NetworkUnion;
 use crate::api::conflict::{Conflict, ConflictKind};
-use crate::facts::{Facts, Interconnects, Policy};
+use crate::facts::{DocumentPath, Facts, Interconnects, Policy};
 
 /// Joins the interconnects of all sources. Of two with one id that of the stronger source is used;
 /// one whose border is no PID is left out.
@@ -19,8 +19,8 @@ pub fn union_interconnects(
     let mut joined = Interconnects::new();
     let mut owners: BTreeMap<&InterconnectId, &SourceName> = BTreeMap::new();
     let mut conflicts = Conflicts::default();
-    for (source, stated) in facts.by_strength(policy, |source| source.interconnects.as_ref()) {
-        for (id, link) in stated.body.iter() {
+    for (source, links) in facts.contents::<Interconnects>(policy, &DocumentPath::Interconnects) {
+        for (id, link) in links.iter() {
             if network.pids().get(link.border.as_str()).is_none() {
                 conflicts.add(ConflictKind::Dangling, || Conflict {
                     kind: ConflictKind::Dangling,

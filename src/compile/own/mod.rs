@@ -5,11 +5,10 @@ mod costs;
 mod interconnects;
 mod network;
 mod properties;
+mod union;
 mod view;
 
 pub use conflict::Conflicts;
-pub use costs::union_costs;
-pub use interconnects::union_interconnects;
 pub use network::NetworkUnion;
-pub use properties::union_properties;
+pub use union::union_document;
 pub use view::{Compiled, domain_view};

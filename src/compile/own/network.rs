@@ -11,7 +11,7 @@ use crate::net::{Lpm, PidIndex};
 
 use super::conflict::Conflicts;
 use crate::api::conflict::{Conflict, ConflictKind};
-use crate::facts::{Facts, Policy};
+use crate::facts::{DocumentPath, Facts, Policy};
 
 /// The PIDs of our domain that all sources state together.
 #[derive(Debug, Default)]
@@ -26,13 +26,10 @@ impl NetworkUnion {
     /// Joins the network maps of all sources. A prefix that two sources state in different PIDs
     /// belongs to the PID of the stronger one.
     pub fn new(facts: &Facts, policy: &Policy) -> Self {
-        let stated = facts.by_strength(policy, |source| source.network.as_ref());
+        let stated = facts.contents::<Groups>(policy, &DocumentPath::Network);
         let (groups, conflicts) = match stated.as_slice() {
-            [(_, only)] => (Groups::clone(&only.body), Conflicts::default()),
-            many => {
-                let bodies = many.iter().map(|(source, stated)| (*source, &*stated.body));
-                join(bodies)
-            }
+            [(_, only)] => (Groups::clone(only), Conflicts::default()),
+            many => join(many),
         };
         let (names, groups): (Vec<PidName>, Vec<Arc<AddressGroup>>) = groups.into_iter().unzip();
         let pids = Arc::new(PidIndex::new(names));
@@ -89,12 +86,12 @@ impl NetworkUnion {
 }
 
 /// Joins network maps, the strongest first.
-fn join<'f>(stated: impl Iterator<Item = (&'f SourceName, &'f Groups)>) -> (Groups, Conflicts) {
+fn join(stated: &[(&SourceName, &Arc<Groups>)]) -> (Groups, Conflicts) {
     let mut joined: BTreeMap<&PidName, AddressGroup> = BTreeMap::new();
     let mut owners: HashMap<IpNet, (&PidName, &SourceName)> = HashMap::new();
     let mut conflicts = Conflicts::default();
     for (source, groups) in stated {
-        for (pid, group) in groups {
+        for (pid, group) in groups.iter() {
             let joined = joined.entry(pid).or_default();
             for net in group.prefixes() {
                 match owners.get(&net) {
@@ -107,7 +104,7 @@ fn join<'f>(stated: impl Iterator<Item = (&'f SourceName, &'f Groups)>) -> (Grou
                         kind: ConflictKind::Prefix,
                         subject: net.to_string(),
                         kept: Some((*kept).clone()),
-                        dropped: source.clone(),
+                        dropped: (*source).clone(),
                         detail: format!("{kept} has it in PID {owner}, {source} in PID {pid}"),
                     }),
                 }

@@ -8,7 +8,7 @@ use crate::ident::{PropertyName, SourceName};
 use super::conflict::Conflicts;
 use super::network::NetworkUnion;
 use crate::api::conflict::{Conflict, ConflictKind};
-use crate::facts::{Facts, Policy};
+use crate::facts::{DocumentPath, Facts, Policy};
 
 /// Joins the properties of all sources. Of two values that of the stronger source is used; the
 /// properties of an unknown PID are left out.
@@ -20,8 +20,8 @@ pub fn union_properties(
     let mut joined = PropertyMap::new();
     let mut owners: BTreeMap<(&Entity, &PropertyName), &SourceName> = BTreeMap::new();
     let mut conflicts = Conflicts::default();
-    for (source, stated) in facts.by_strength(policy, |source| source.properties.as_ref()) {
-        for (entity, set) in stated.body.iter() {
+    for (source, map) in facts.contents::<PropertyMap>(policy, &DocumentPath::Properties) {
+        for (entity, set) in map.iter() {
             if let Entity::Pid(pid) = entity
                 && network.pids().get(pid.as_str()).is_none()
             {

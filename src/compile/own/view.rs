@@ -17,7 +17,7 @@ use super::interconnects::union_interconnects;
 use super::network::NetworkUnion;
 use super::properties::union_properties;
 use crate::compile::completion::{DEFAULT_PID, everything};
-use crate::facts::{Facts, Interconnects, Policy, SourceFacts, Stated};
+use crate::facts::{DocumentPath, Facts, Interconnects, Policy};
 
 /// Our domain, compiled.
 pub struct Compiled {
@@ -67,11 +67,11 @@ pub fn domain_view(
 
     let mut metrics = BTreeMap::new();
     let routingcost = MetricName::routingcost();
-    for metric in facts.metrics().chain([&routingcost]) {
+    for metric in stated_metrics(facts).chain([&routingcost]) {
         if metrics.contains_key(metric) {
             continue;
         }
-        let inputs = inputs(facts, policy, |source| source.costs.get(metric));
+        let inputs = inputs(facts, policy, &DocumentPath::Costs(metric.clone()));
         let known = kept.and_then(|former| former.metrics.get(metric));
         let compiled = match known.filter(|known| known.inputs == inputs) {
             Some(known) => known.clone(),
@@ -88,7 +88,7 @@ pub fn domain_view(
         metrics.insert(metric.clone(), compiled);
     }
 
-    let property_inputs = inputs(facts, policy, |source| source.properties.as_ref());
+    let property_inputs = inputs(facts, policy, &DocumentPath::Properties);
     let (properties, property_conflicts) =
         match kept.filter(|former| former.property_inputs == property_inputs) {
             Some(former) => (
@@ -132,51 +132,35 @@ pub fn domain_view(
     }
 }
 
-fn inputs<'f, T: 'f>(
-    facts: &'f Facts,
-    policy: &Policy,
-    document: impl Fn(&'f SourceFacts) -> Option<&'f Stated<T>>,
-) -> Inputs {
-    let stated = facts.by_strength(policy, document).into_iter();
+fn inputs(facts: &Facts, policy: &Policy, path: &DocumentPath) -> Inputs {
+    let stated = facts.by_strength(policy, path).into_iter();
     stated
         .map(|(source, stated)| (source.clone(), stated.revision))
         .collect()
 }
 
+/// The metrics that some source states costs in.
+fn stated_metrics(facts: &Facts) -> impl Iterator<Item = &MetricName> {
+    facts.paths().into_iter().filter_map(|path| match path {
+        DocumentPath::Costs(metric) => Some(metric),
+        _ => None,
+    })
+}
+
 /// The digest over the tags of all documents, those of one kind with the strongest first.
 fn digest(facts: &Facts, policy: &Policy) -> Tag {
     let mut hasher = Sha256::new();
-    let mut add = |kind: &str, tags: Vec<&Tag>| {
-        for tag in tags {
-            hasher.update(format!("{kind} {tag}\n").as_bytes());
+    for path in facts.paths() {
+        let label = match path {
+            // Tags of the merged view are made of the digest, so that it must stay as it is.
+            DocumentPath::Network => "network",
+            _ => path.name().unwrap_or(path.about().path()),
+        };
+        for (_, stated) in facts.by_strength(policy, path) {
+            hasher.update(format!("{label} {}\n", stated.tag).as_bytes());
         }
-    };
-    add(
-        "network",
-        tags(facts, policy, |source| source.network.as_ref()),
-    );
-    for metric in facts.metrics() {
-        add(
-            metric.as_str(),
-            tags(facts, policy, |source| source.costs.get(metric)),
-        );
     }
-    add(
-        "properties",
-        tags(facts, policy, |source| source.properties.as_ref()),
-    );
-    let links = tags(facts, policy, |source| source.interconnects.as_ref());
-    add("interconnects", links);
     hasher.finish().into()
-}
-
-fn tags<'f, T: 'f>(
-    facts: &'f Facts,
-    policy: &Policy,
-    document: impl Fn(&'f SourceFacts) -> Option<&'f Stated<T>>,
-) -> Vec<&'f Tag> {
-    let stated = facts.by_strength(policy, document).into_iter();
-    stated.map(|(_, stated)| &stated.tag).collect()
 }
 
 /// The network map of a union, completed so that every address of a family that has prefixes

@@ -15,6 +15,7 @@ use crate::alto::json::Faults;
 use crate::alto::media;
 use crate::api::n2s::WriteAnswer;
 use crate::auth::{Principal, Scope};
+use crate::facts::{About, Document, DocumentPath, EditKind, Reader, Stated};
 use crate::http::access::require;
 use crate::http::app::App;
 use crate::http::body::{self, BodyError};
@@ -27,8 +28,8 @@ use crate::http::refusal::{
 };
 use crate::ident::Tag;
 use crate::ingest::{
-    Changes, Document, DocumentPath, IdempotencyKey, Operation as Step, OperationKind, Outcome,
-    Reader, Write, read_operation, read_transaction, union_bytes, union_document,
+    Changes, IdempotencyKey, Operation as Step, OperationKind, Outcome, Write, read_operation,
+    read_transaction, union_bytes, union_document,
 };
 use crate::render::{self, Coding};
 use crate::runtime::Threshold;
@@ -36,47 +37,38 @@ use crate::runtime::Threshold;
 use super::publication::Publication;
 use super::{Query, bad_request, failed, marked, refuse, revision_number, unchanged};
 
-pub(super) async fn cost_map(
-    app: State<App>,
-    caller: Extension<Caller>,
-    Path(metric): Path<String>,
-    request: Request,
-) -> Response {
-    match DocumentPath::parse(&format!("cost-maps/{metric}")) {
-        Ok(path) => document(path, app, caller, request).await,
-        Err(reason) => problem(StatusCode::NOT_FOUND, "metric", &reason, &Faults::default()),
-    }
-}
-
+/// Answers a request to a document of a kind; the name of an only one is empty.
 pub(super) async fn document(
-    path: DocumentPath,
+    about: &'static About,
+    name: String,
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Response {
+    let path = match DocumentPath::parse(&about.path_of(&name)) {
+        Ok(path) => path,
+        Err(reason) => {
+            let what = about
+                .name
+                .as_ref()
+                .map_or("document", |name| name.parameter);
+            return problem(StatusCode::NOT_FOUND, what, &reason, &Faults::default());
+        }
+    };
     let (parts, content) = request.into_parts();
-    let answered = match parts.method {
-        Method::PUT => {
-            write_document(&app, &caller, OperationKind::Put, path, &parts, content).await
-        }
-        Method::PATCH => {
-            write_document(
-                &app,
-                &caller,
-                OperationKind::MergePatch,
-                path,
-                &parts,
-                content,
-            )
-            .await
-        }
-        Method::DELETE => {
-            write_document(&app, &caller, OperationKind::Delete, path, &parts, content).await
-        }
-        _ => read_document(&app, &caller, path, &parts).await,
+    let kind = match parts.method {
+        Method::PUT => Some(OperationKind::Put),
+        Method::PATCH => Some(OperationKind::Edit(EditKind::MergePatch)),
+        Method::DELETE => Some(OperationKind::Delete),
+        _ => None,
+    };
+    let answered = match kind {
+        Some(kind) => write_document(&app, &caller, kind, path, &parts, content).await,
+        None => read_document(&app, &caller, path, &parts).await,
     };
     answered.unwrap_or_else(|refused| *refused)
 }
+
 async fn read_document(
     app: &App,
     caller: &Caller,
@@ -129,9 +121,8 @@ async fn read_document(
         _ => {
             let source = query.source(&principal)?;
             let facts = current.facts.sources.get(&source);
-            let stated = facts
-                .and_then(|facts| Document::stated(facts, &path).zip(Document::of(facts, &path)));
-            let ((tag, _), document) = stated.ok_or_else(|| nothing(source.as_str()))?;
+            let stated = facts.and_then(|facts| facts.get(&path)).cloned();
+            let Stated { document, tag, .. } = stated.ok_or_else(|| nothing(source.as_str()))?;
             if let Some(response) = unchanged(&parts.headers, etag(&tag, coding)) {
                 return Ok(response);
             }
@@ -163,9 +154,9 @@ async fn write_document(
     require(&app.access(), caller, Scope::Ingest)?;
     let types: &[&str] = match kind {
         OperationKind::Delete => &[],
-        OperationKind::MergePatch => &[media::MERGE_PATCH],
+        OperationKind::Edit(_) => &[media::MERGE_PATCH],
         // What a GET of an ALTO map returned can be put as it is.
-        _ => &[media::JSON, media::NETWORK_MAP, media::COST_MAP],
+        OperationKind::Put => &[media::JSON, media::NETWORK_MAP, media::COST_MAP],
     };
     let content = receive(app, parts, content, types).await?;
     let (document, bytes) = (path.clone(), content.clone());

@@ -1,79 +1,24 @@
 //! The routes of the API and what is said of them.
 
+use axum::extract::Path;
 use axum::http::{Method, StatusCode};
 use axum::routing;
 
 use crate::alto::media;
 use crate::api::n2s::{
-    ConflictList, CostMapDocument, HeldList, InterconnectsDocument, NetworkMapDocument,
-    PropertiesDocument, RevisionDocument, RevisionList, TransactionDocument, WriteAnswer,
+    ConflictList, HeldList, RevisionDocument, RevisionList, TransactionDocument, WriteAnswer,
 };
 use crate::api::problem::Problem;
 use crate::auth::Scope;
-use crate::http::app::App;
+use crate::facts::{About, KINDS};
 use crate::http::openapi::{Content, Operation, Parameter, Route, content};
-use crate::ingest::DocumentPath;
 
-use super::documents::{cost_map, document, restore, transaction};
+use super::documents::{document, restore, transaction};
 use super::reports::{conflicts, held, revision, revisions};
 
 /// The routes of the API.
 pub(in crate::http) fn routes() -> Vec<Route> {
-    let mut routes = vec![
-        document_route(
-            "/n2s/v1/network-map",
-            [
-                "getNetworkMap",
-                "putNetworkMap",
-                "patchNetworkMap",
-                "deleteNetworkMap",
-            ],
-            "the PIDs and their prefixes",
-            content::<NetworkMapDocument>,
-            &[],
-            routing::any(|app, caller, request| {
-                document(DocumentPath::NetworkMap, app, caller, request)
-            }),
-        ),
-        document_route(
-            "/n2s/v1/cost-maps/{metric}",
-            ["getCostMap", "putCostMap", "patchCostMap", "deleteCostMap"],
-            "the numerical costs in a metric",
-            content::<CostMapDocument>,
-            &[METRIC],
-            routing::any(cost_map),
-        ),
-        document_route(
-            "/n2s/v1/properties",
-            [
-                "getProperties",
-                "putProperties",
-                "patchProperties",
-                "deleteProperties",
-            ],
-            "the properties of prefixes and PIDs",
-            content::<PropertiesDocument>,
-            &[],
-            routing::any(|app, caller, request| {
-                document(DocumentPath::Properties, app, caller, request)
-            }),
-        ),
-        document_route(
-            "/n2s/v1/interconnects",
-            [
-                "getInterconnects",
-                "putInterconnects",
-                "patchInterconnects",
-                "deleteInterconnects",
-            ],
-            "the links to other domains",
-            content::<InterconnectsDocument>,
-            &[],
-            routing::any(|app, caller, request| {
-                document(DocumentPath::Interconnects, app, caller, request)
-            }),
-        ),
-    ];
+    let mut routes: Vec<Route> = KINDS.iter().copied().map(document_route).collect();
     routes.extend([
         Route {
             path: "/n2s/v1/transaction",
@@ -181,12 +126,6 @@ const fn header(name: &'static str, description: &'static str) -> Parameter {
     }
 }
 
-const METRIC: Parameter = Parameter {
-    place: "path",
-    name: "metric",
-    description: "A cost metric of RFC 7285 or RFC 9439, for example `delay-ow:p95`, or `priv:…`",
-    kind: "string",
-};
 const REVISION: Parameter = Parameter {
     place: "path",
     name: "revision",
@@ -254,15 +193,27 @@ fn found<T: schemars::JsonSchema>(
     vec![(StatusCode::OK, text, vec![content::<T>(media::JSON)])]
 }
 
-fn document_route(
-    path: &'static str,
-    ids: [&'static str; 4],
-    what: &'static str,
-    schema: fn(&'static str) -> Content,
-    parameters: &[Parameter],
-    handler: routing::MethodRouter<App>,
-) -> Route {
-    let with = |more: &[Parameter]| [parameters, more].concat();
+/// The route of the documents of a kind.
+fn document_route(about: &'static About) -> Route {
+    let named = about.name.as_ref().map(|name| Parameter {
+        place: "path",
+        name: name.parameter,
+        description: name.what,
+        kind: "string",
+    });
+    let handler = match named {
+        Some(_) => routing::any(move |Path(name): Path<String>, app, caller, request| {
+            document(about, name, app, caller, request)
+        }),
+        None => routing::any(move |app, caller, request| {
+            document(about, String::new(), app, caller, request)
+        }),
+    };
+    let with = |more: &[Parameter]| named.into_iter().chain(more.iter().copied()).collect();
+    let body = |media_type| Content {
+        media_type,
+        schema: about.schema,
+    };
     let write = [
         SOURCE,
         DRY_RUN,
@@ -272,50 +223,30 @@ fn document_route(
         KEY,
         PREFER,
     ];
-    let [get, put, patch, delete] = ids;
+    let operation = |method, id, parameters: &[Parameter], request, responses| Operation {
+        method,
+        id,
+        summary: about.what,
+        scope: Some(Scope::Ingest),
+        parameters: with(parameters),
+        request,
+        responses,
+    };
+    let read = vec![(
+        StatusCode::OK,
+        "The document, in canonical form",
+        vec![body(media::JSON)],
+    )];
+    let put = vec![body(media::JSON)];
+    let patch = vec![body(media::MERGE_PATCH)];
+    let [get_id, put_id, patch_id, delete_id] = about.operations;
     Route {
-        path,
+        path: about.route,
         operations: vec![
-            Operation {
-                method: Method::GET,
-                id: get,
-                summary: what,
-                scope: Some(Scope::Ingest),
-                parameters: with(&[SOURCE]),
-                request: Vec::new(),
-                responses: vec![(
-                    StatusCode::OK,
-                    "The document, in canonical form",
-                    vec![schema(media::JSON)],
-                )],
-            },
-            Operation {
-                method: Method::PUT,
-                id: put,
-                summary: what,
-                scope: Some(Scope::Ingest),
-                parameters: with(&write),
-                request: vec![schema(media::JSON)],
-                responses: written(),
-            },
-            Operation {
-                method: Method::PATCH,
-                id: patch,
-                summary: what,
-                scope: Some(Scope::Ingest),
-                parameters: with(&write),
-                request: vec![schema(media::MERGE_PATCH)],
-                responses: written(),
-            },
-            Operation {
-                method: Method::DELETE,
-                id: delete,
-                summary: what,
-                scope: Some(Scope::Ingest),
-                parameters: with(&write),
-                request: Vec::new(),
-                responses: written(),
-            },
+            operation(Method::GET, get_id, &[SOURCE], Vec::new(), read),
+            operation(Method::PUT, put_id, &write, put, written()),
+            operation(Method::PATCH, patch_id, &write, patch, written()),
+            operation(Method::DELETE, delete_id, &write, Vec::new(), written()),
         ],
         varied: false,
         handler,

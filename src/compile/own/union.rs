@@ -1,0 +1,40 @@
+//! What all sources state together at a path.
+
+use std::sync::Arc;
+
+use crate::alto::cost::CostTable;
+use crate::facts::{Document, DocumentPath, Facts, Policy};
+
+use super::costs::union_costs;
+use super::interconnects::union_interconnects;
+use super::network::NetworkUnion;
+use super::properties::union_properties;
+
+/// Returns the union of what all sources state at a path, as it is compiled: where two state the
+/// same thing it is the stronger's, and what names PIDs that no source has is left out. `network`
+/// is the union of their network maps.
+pub fn union_document(
+    facts: &Facts,
+    policy: &Policy,
+    network: &NetworkUnion,
+    path: &DocumentPath,
+) -> Document {
+    match path {
+        DocumentPath::Network => {
+            let members = network.members();
+            let groups = members.map(|(pid, group)| (pid.clone(), group.clone()));
+            Document::Network(Arc::new(groups.collect()))
+        }
+        DocumentPath::Costs(metric) => {
+            let pids = network.pids();
+            let (matrix, _) = union_costs(facts, policy, metric, pids);
+            Document::Costs(Arc::new(CostTable::of(pids, pids, &matrix)))
+        }
+        DocumentPath::Properties => {
+            Document::Properties(Arc::new(union_properties(facts, policy, network).0))
+        }
+        DocumentPath::Interconnects => {
+            Document::Interconnects(Arc::new(union_interconnects(facts, policy, network).0))
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Documents of any kind: their text, and their names in the store.
+
+use std::fmt;
+use std::iter;
+
+use crate::alto::network::write_member_name;
+use crate::ident::{PidName, Sha256, SourceName, Tag};
+
+use super::{Document, DocumentPath};
+
+/// The canonical text of a document, in rows of one PID, source or entity, so
+/// that a store can tell which of them changed. The rows joined are the text.
+pub struct Text {
+    rows: Vec<Vec<u8>>,
+    tag: Tag,
+}
+
+impl Text {
+    /// The rows.
+    pub fn into_rows(self) -> Vec<Vec<u8>> {
+        self.rows
+    }
+
+    /// The tag of the text.
+    pub fn tag(&self) -> &Tag {
+        &self.tag
+    }
+}
+
+impl Document {
+    /// The rows of its canonical text, each written when it is asked for: what opens it, one for
+    /// each PID, source, entity or interconnect, and what closes it. Of a large document no more
+    /// than a row is in memory.
+    pub fn rows(&self) -> impl Iterator<Item = Vec<u8>> + Send + use<> {
+        let rows = self.content().text_rows();
+        iter::once(self.opening())
+            .chain(rows)
+            .chain(iter::once(CLOSING.to_vec()))
+    }
+
+    /// The document as canonical text.
+    pub fn text(&self) -> Text {
+        let mut rows = vec![self.opening()];
+        rows.append(&mut self.content().all_text_rows());
+        rows.push(CLOSING.to_vec());
+        let mut hasher = Sha256::new();
+        rows.iter().for_each(|row| hasher.update(row));
+        Text {
+            rows,
+            tag: hasher.finish().into(),
+        }
+    }
+
+    fn opening(&self) -> Vec<u8> {
+        let mut opening = b"{".to_vec();
+        write_member_name(&mut opening, self.about().member);
+        opening.push(b'{');
+        opening
+    }
+
+    /// About how many bytes of memory it takes that it does not share with others.
+    pub fn bytes(&self) -> u64 {
+        self.content().bytes() as u64
+    }
+
+    /// About how many bytes of memory [`Document::rows`] take while they are written.
+    pub fn bytes_of_rows(&self) -> u64 {
+        self.content().bytes_of_rows() as u64
+    }
+
+    /// Calls `found` for each PID among those that `is_wanted` picks that the document names,
+    /// with the members that lead to a place where it stands.
+    pub fn find_pids(
+        &self,
+        is_wanted: &dyn Fn(&PidName) -> bool,
+        found: &mut dyn FnMut(&[&str], &PidName),
+    ) {
+        self.content().find_pids(is_wanted, found);
+    }
+}
+
+/// What closes the text of a document.
+const CLOSING: &[u8] = b"}}";
+
+impl DocumentPath {
+    /// The name of a source's document in the store.
+    pub fn stored_as(&self, source: &SourceName) -> String {
+        format!("{source}/{self}")
+    }
+
+    /// The source and document of a name in the store.
+    pub fn parse_stored(name: &str) -> Option<(SourceName, Self)> {
+        let (source, path) = name.split_once('/')?;
+        Some((SourceName::new(source).ok()?, Self::parse(path).ok()?))
+    }
+}
+
+impl fmt::Display for DocumentPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.about().path_of(self.name().unwrap_or_default()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_one_text_and_one_name_in_the_store() {
+        let source = SourceName::new("noc").expect("valid");
+        for text in [
+            "network-map",
+            "cost-maps/delay-ow:p95",
+            "properties",
+            "interconnects",
+        ] {
+            let path = DocumentPath::parse(text).expect(text);
+            assert_eq!(path.to_string(), text);
+            let stored = path.stored_as(&source);
+            assert_eq!(
+                DocumentPath::parse_stored(&stored),
+                Some((source.clone(), path))
+            );
+        }
+        for bad in [
+            "",
+            "network-map/",
+            "cost-maps/",
+            "cost-maps/latency",
+            "topologies/x",
+        ] {
+            assert!(DocumentPath::parse(bad).is_err(), "{bad}");
+        }
+    }
+}
