@@ -8,9 +8,9 @@ use crate::paths::{Across, Composed, Onward};
 /// Costs between the PIDs of a view, by index; NaN where there is none.
 #[derive(Debug, Clone)]
 pub enum Costs {
-    /// One matrix, which takes memory by its costs: a domain's own.
+    /// A domain's own costs, in one matrix.
     Dense(Arc<Matrix>),
-    /// Made of the matrices of domains, a cell computed when asked.
+    /// Costs of the merged view, computed from those of domains when they are asked for.
     Composed(Arc<Composed>),
 }
 
@@ -23,8 +23,8 @@ impl Costs {
         }
     }
 
-    /// The steps that the first cell of a row takes beyond reading it, and so the first of the
-    /// next row unless that is of the same PID: an addition and a comparison each.
+    /// The steps, each an addition and a comparison, that a row takes once before its cells are read,
+    /// unless the row before is of the same PID.
     pub fn steps_from(&self, src: u32) -> u64 {
         match self {
             Costs::Dense(_) => 0,
@@ -32,7 +32,7 @@ impl Costs {
         }
     }
 
-    /// The steps that a cell in the column of a PID takes beyond reading it.
+    /// The steps that a cell in the column of a PID takes besides reading it.
     pub fn steps_to(&self, dst: u32) -> u64 {
         match self {
             Costs::Dense(_) => 0,
@@ -40,8 +40,8 @@ impl Costs {
         }
     }
 
-    /// Writes the costs from `src` to every PID into `out`, NaN where there is
-    /// none; the steps that it took.
+    /// Replaces the content of `out` by the costs from `src` to every PID, NaN without a cost; returns
+    /// the steps that it took.
     pub fn row(&self, src: u32, out: &mut Vec<f64>) -> u64 {
         match self {
             Costs::Dense(matrix) => {
@@ -55,7 +55,7 @@ impl Costs {
         }
     }
 
-    /// The costs from `src` to every PID where they lie in memory as they are.
+    /// The costs from `src` to every PID, if they are in memory as such.
     pub fn stated_row(&self, src: u32) -> Option<&[f64]> {
         match self {
             Costs::Dense(matrix) => matrix.row(src as usize).full(),
@@ -63,13 +63,13 @@ impl Costs {
         }
     }
 
-    /// Writes the costs from each of `srcs` to each of `dsts` into `out`, row
-    /// by row. An index that no PID has yields no cost.
+    /// Replaces the content of `out` by the costs from each of `srcs` to each of `dsts`, row by row. An
+    /// index that no PID has yields no cost.
     pub fn gather(&self, srcs: &[u32], dsts: &[u32], out: &mut Vec<f64>) {
         self.gather_on(srcs, dsts, out, &mut Onward::default());
     }
 
-    /// As [`Self::gather`], going on from where the rows before it ended.
+    /// Like [`Self::gather`], with what is known of the ways on from the rows before.
     pub(super) fn gather_on(
         &self,
         srcs: &[u32],
@@ -91,7 +91,7 @@ impl Costs {
         }
     }
 
-    /// About how many bytes of memory they take beside others, which may share parts with them.
+    /// About how many bytes of memory they take in addition to `others`, which may share parts.
     pub fn bytes_beside(&self, others: &Costs) -> usize {
         match (self, others) {
             _ if self.same(others) => 0,
@@ -101,7 +101,7 @@ impl Costs {
         }
     }
 
-    /// What leads from domain to domain, if they are composed.
+    /// The costs between domains, if they are composed.
     pub(super) fn across(&self) -> Option<&Across> {
         match self {
             Costs::Dense(_) => None,
@@ -109,8 +109,8 @@ impl Costs {
         }
     }
 
-    /// Whether both are known to be the same, so that nothing made of one need
-    /// be made again of the other.
+    /// Returns whether both are known to be equal, so that what is computed from one need not be
+    /// computed again from the other.
     pub fn same(&self, other: &Costs) -> bool {
         match (self, other) {
             (Costs::Dense(a), Costs::Dense(b)) => Arc::ptr_eq(a, b),

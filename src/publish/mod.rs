@@ -1,7 +1,7 @@
-//! What is published: views, their resources, and the answers made from them.
+//! What is published: views, their resources, and the answers about them.
 //!
 //! A [`Snapshot`] holds every [`View`]; a view holds a network map, its costs
-//! and properties, and the [`Catalog`] of the resources a client can ask for.
+//! and properties, and the [`Catalog`] of the resources that clients can ask for.
 //! All of it is immutable and does no I/O: an answer is a function of a view
 //! and a request.
 

@@ -17,17 +17,17 @@ pub struct NetworkMap {
     tag: Tag,
 }
 
-/// How addresses find their PID. The prefix table may be another view's, whose
-/// PIDs stand in the same order but at other indices.
+/// Finds the PID of an address. The prefix table may be that of another view, whose PIDs are in the
+/// same order but have other indices.
 #[derive(Debug, Clone, Default)]
 pub struct Lookup {
-    /// Prefixes to places in the table's own order.
+    /// Finds the place of a PID in the table's own order.
     pub lpm: Arc<Lpm>,
     /// The index of the table's first PID.
     pub first: u32,
-    /// The place in the table before which this map has one PID more.
+    /// The place in the table before which this map has one more PID.
     pub inserted: Option<u32>,
-    /// The PID of what the table does not cover, by family.
+    /// By family, the PID of the addresses that the table does not cover.
     pub uncovered: [Option<u32>; 2],
 }
 
@@ -45,8 +45,8 @@ impl Lookup {
 }
 
 impl NetworkMap {
-    /// A map of these PIDs; `groups` are their prefixes by index, `lookup` is
-    /// made of the same prefixes.
+    /// Creates a map of these PIDs. `groups` are their prefixes by index; `lookup` is built from the
+    /// same prefixes.
     pub fn new(pids: Arc<PidIndex>, groups: Vec<Arc<AddressGroup>>, lookup: Lookup) -> Self {
         let mut map = Self {
             pids,
@@ -73,7 +73,7 @@ impl NetworkMap {
         self.pids.names().iter().zip(&self.groups)
     }
 
-    /// How addresses find their PID.
+    /// Finds the PID of an address.
     pub fn lookup(&self) -> &Lookup {
         &self.lookup
     }
@@ -89,9 +89,9 @@ impl NetworkMap {
         self.groups.iter().map(|group| group.len()).sum()
     }
 
-    /// About how many bytes of memory it takes beside another map, which may share parts with it.
+    /// About how many bytes of memory it takes in addition to `other`, which may share parts.
     pub fn bytes_beside(&self, other: Option<&NetworkMap>) -> usize {
-        /// What a PID takes beside its name, in the list and in the index.
+        /// The bytes of a PID in the list and in the index, besides its name.
         const PID: usize = 120;
         let group = |(place, group): (usize, &Arc<AddressGroup>)| {
             let others = other.and_then(|other| other.groups.get(place));
@@ -111,8 +111,8 @@ impl NetworkMap {
         bytes
     }
 
-    /// The tag of the content, the same on every node and after a restart: the
-    /// hash of `{"network-map": …}` in canonical form.
+    /// The tag of the content, the same on every node and after a restart: the hash of
+    /// `{"network-map": …}` in canonical form.
     pub fn tag(&self) -> &Tag {
         &self.tag
     }

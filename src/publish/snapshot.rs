@@ -11,18 +11,17 @@ use crate::paths::Paths;
 use super::name::ViewName;
 use super::view::View;
 
-/// All views at one moment. A request takes one and never sees two versions.
+/// All views at one moment. A request takes one snapshot, and so never sees two versions.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     /// Counts the snapshots of this process, from 1.
     pub generation: u64,
     /// The revision of our own facts that it shows.
     pub revision: u64,
-    /// The views by name. That of our domain is always there; the merged one may
-    /// be of an older revision.
+    /// The views by name. The view of our own domain is always there; the merged one may show an
+    /// older revision.
     pub views: BTreeMap<ViewName, Arc<View>>,
-    /// The paths that the costs between domains follow in the merged view; none before that was
-    /// made once.
+    /// The paths of the merged view that is among the views; none before the first merge.
     pub paths: Option<Arc<Paths>>,
     /// What is sent to peers after the maps of a domain's view, as JSON; empty
     /// in what clients are served from.
@@ -35,8 +34,7 @@ impl Snapshot {
         self.views.get(name)
     }
 
-    /// The revision of our own facts that the merged view shows; none before it
-    /// was made once.
+    /// The revision of our own facts that the merged view shows; none before the first merge.
     pub fn merged_revision(&self) -> Option<u64> {
         let merged = self.view(&ViewName::Merged)?;
         Some(merged.origin().serial)

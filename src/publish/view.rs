@@ -32,18 +32,18 @@ pub struct View {
 /// Where a view's content comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// The number of the content: a revision of our own, a peer's serial.
+    /// The number of the content: a revision of our own, or a peer's serial.
     pub serial: u64,
-    /// When we came by it.
+    /// When it was received.
     pub received: Timestamp,
 }
 
 impl View {
-    /// A view of this content. `former` is the view it replaces: what was
-    /// worked out for the same content is taken from there.
+    /// Creates a view of this content. `former` is the view that it replaces; the marks of resources
+    /// with the same content are taken from there.
     ///
-    /// `costs` must have `routingcost`, which every ALTO server has (RFC 7285
-    /// §6.1.1.1), and must be over the PIDs of `network`.
+    /// `costs` must be over the PIDs of `network` and have `routingcost`, as every ALTO server does
+    /// (RFC 7285 §6.1.1.1).
     pub fn new(
         name: ViewName,
         origin: Origin,
@@ -95,7 +95,7 @@ impl View {
         &self.network_id
     }
 
-    /// The version of its network map, which every cost map names.
+    /// The version tag of its network map, which every cost map names.
     pub fn vtag(&self) -> VersionTag {
         VersionTag {
             resource_id: self.network_id.clone(),
@@ -103,12 +103,12 @@ impl View {
         }
     }
 
-    /// Its costs by metric; numerical, ordinal ones are made from them.
+    /// Its numerical costs by metric; ordinal costs are derived from them.
     pub fn costs(&self) -> &BTreeMap<MetricName, Costs> {
         &self.costs
     }
 
-    /// What its filtered cost map and endpoint cost service can do.
+    /// The capabilities of its filtered cost map and its endpoint cost service.
     pub fn capabilities(&self) -> &CostCapabilities {
         &self.capabilities
     }
@@ -118,7 +118,7 @@ impl View {
         &self.properties
     }
 
-    /// About how many bytes of memory it takes beside another view, which may share parts with it.
+    /// About how many bytes of memory it takes in addition to `other`, which may share parts.
     pub fn bytes_beside(&self, other: Option<&View>) -> usize {
         let costs = |(metric, costs): (&MetricName, &Costs)| match other
             .and_then(|other| other.costs.get(metric))
@@ -137,13 +137,13 @@ impl View {
             + properties
     }
 
-    /// Whether a query takes as much of it as of another version of it: both have the same PIDs,
+    /// Returns whether a query takes as much work as over another version: both have the same PIDs,
     /// prefixes and ways between domains.
     pub fn is_as_large_as(&self, other: &View) -> bool {
         self.network.tag() == other.network.tag() && self.routes() == other.routes()
     }
 
-    /// The ways between domains, which all its composed costs follow.
+    /// The ways between domains, which all its composed costs share.
     fn routes(&self) -> Option<*const Routes> {
         let across = self.costs.values().find_map(Costs::across)?;
         Some(Arc::as_ptr(&across.routes))

@@ -1,24 +1,24 @@
-//! What an answer costs, known before it is begun.
+//! What an answer takes, known before it is begun.
 
 /// An upper bound on what an answer takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Work {
-    /// The cells that are read and tested: pairs of sources and destinations
-    /// times the cost types read and the comparisons made for each, and what it
-    /// takes to compute them; for other answers the values looked up.
+    /// The cells that are read and tested: the pairs of sources and destinations, times the cost
+    /// types and the comparisons for each, plus the work to compute them. For other answers, the
+    /// values looked up.
     pub cells: u64,
     /// About how many bytes the body has.
     pub bytes: u64,
-    /// The bytes of memory held while it is written, the view not counted.
+    /// The bytes of memory that writing it takes, the view not counted.
     pub memory: u64,
 }
 
-/// What one answer to a query may take.
+/// The most that an answer to a query may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkLimits {
     /// See [`Work::cells`].
     pub cells: u64,
-    /// The key of the configuration that says so.
+    /// The key of the configuration that sets this limit.
     pub cells_key: &'static str,
     /// See [`Work::bytes`].
     pub bytes: u64,
@@ -27,8 +27,7 @@ pub struct WorkLimits {
 }
 
 impl WorkLimits {
-    /// What `work` is over, with what was asked and what may be; none if it is
-    /// within.
+    /// The limit that `work` exceeds; none if it is within all limits.
     pub fn exceeded(&self, work: &Work) -> Option<Exceeded> {
         let limits = [
             (self.cells_key, "cells to read", work.cells, self.cells),

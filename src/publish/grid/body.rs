@@ -1,4 +1,4 @@
-//! Costs on their way out: full maps, filtered maps, costs of endpoints.
+//! Writing costs: full maps, filtered maps, costs of endpoints.
 
 use super::meta::write_vtag;
 use super::table::{Block, Table};
@@ -9,7 +9,7 @@ use crate::publish::costs::Costs;
 use crate::publish::view::View;
 use crate::publish::work::Work;
 
-/// What the table is answered as.
+/// The member of the answer that the table is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::publish) enum Member {
     /// RFC 7285 §11.2.3.6
@@ -18,12 +18,12 @@ pub(in crate::publish) enum Member {
     EndpointCosts,
 }
 
-/// A table of costs on its way out.
+/// A table of costs that is being written.
 #[derive(Debug)]
 pub(in crate::publish) struct CostsBody {
     table: Table,
     member: Member,
-    /// None once all rows are written.
+    /// The writer, until all rows are written.
     grid: Option<GridWriter>,
     block: Block,
     next: usize,
@@ -52,7 +52,7 @@ impl CostsBody {
         }
     }
 
-    /// The costs of the view that are returned, if they are of one type.
+    /// The costs of the view that are returned; of several types, those of the first.
     pub(in crate::publish) fn costs<'v>(&self, view: &'v View) -> Option<&'v Costs> {
         view.costs().get(&self.table.wanted().next()?.cost_metric)
     }
@@ -61,7 +61,7 @@ impl CostsBody {
         self.block.cells_read()
     }
 
-    /// Does the next step; whether there are more.
+    /// Writes the next piece; returns whether there are more.
     pub(in crate::publish) fn write_piece(&mut self, view: &View, out: &mut Vec<u8>) -> bool {
         if !self.table.prepare(view, &mut self.block) {
             return true;

@@ -1,4 +1,4 @@
-//! What differs between two versions of a table of costs.
+//! The differences between two versions of a table of costs.
 
 use crate::alto::canonical::write_cost;
 use crate::alto::network::write_member_name;
@@ -7,7 +7,7 @@ use super::patch::PatchWriter;
 use super::table::{Block, Row, Table};
 use crate::publish::view::View;
 
-/// A table over one version of a view; it is prepared.
+/// A prepared table over one version of a view.
 #[derive(Clone, Copy)]
 pub(in crate::publish) struct Grid<'g> {
     pub(in crate::publish) view: &'g View,
@@ -22,8 +22,8 @@ impl<'g> Grid<'g> {
         self.table.row(self.view, row, block)
     }
 
-    /// Writes what makes `new` of the grid, until the patch is too long. Both
-    /// have the same cost types.
+    /// Writes the patch from this grid to `new`, which has the same cost types, unless it gets too
+    /// long.
     pub(in crate::publish) fn changes(self, new: Grid<'_>, patch: &mut PatchWriter) {
         if self.table.is_same(self.view, new.table, new.view) {
             return;
@@ -72,8 +72,8 @@ impl<'g> Grid<'g> {
         }
     }
 
-    /// Writes that a cell differs; `row` is of this grid, `column` none if it
-    /// is there no more.
+    /// Writes the change of a cell. `row` is of this grid; `column` is none if the grid no longer has
+    /// it.
     fn write_change(
         self,
         row: &Row<'_>,
@@ -114,15 +114,15 @@ impl<'g> Grid<'g> {
 }
 
 impl Row<'_> {
-    /// Whether a column of this row says the same as one of another; a column
-    /// that is not there says nothing.
+    /// Returns whether a column of this row has the same costs as one of another row; an absent
+    /// column has no costs.
     fn same(&self, column: Option<usize>, other: &Row<'_>, theirs: Option<usize>) -> bool {
         let cost = |layer: &[f64], column: Option<usize>| column.map_or(f64::NAN, |c| layer[c]);
         let mut layers = self.0.iter().zip(&other.0);
         layers.all(|(a, b)| same(cost(a, column), cost(b, theirs)))
     }
 
-    /// The columns that differ from those of a row over the same ones.
+    /// Calls `each` for the columns that differ from those of a row over the same columns.
     fn differing(&self, other: &Row<'_>, each: impl FnMut(usize)) {
         if let ([costs], [others]) = (&self.0[..], &other.0[..]) {
             differing(costs, others, each);
@@ -135,13 +135,13 @@ impl Row<'_> {
     }
 }
 
-/// The places at which two slices of one length differ.
+/// Calls `each` for the places at which two slices of one length differ.
 fn differing(a: &[f64], b: &[f64], mut each: impl FnMut(usize)) {
     const LANES: usize = 8;
     let (a_lanes, a_rest) = a.as_chunks::<LANES>();
     let (b_lanes, b_rest) = b.as_chunks::<LANES>();
     for (chunk, (a, b)) in a_lanes.iter().zip(b_lanes).enumerate() {
-        // Most chunks have the same bits, which is told of all their lanes at once.
+        // Most chunks have the same bits, which is tested for all lanes at a time.
         let bits = |lane: usize| a[lane].to_bits() ^ b[lane].to_bits();
         if (0..LANES).fold(0, |all, lane| all | bits(lane)) != 0 {
             (0..LANES)
@@ -158,14 +158,14 @@ fn same(a: f64, b: f64) -> bool {
     a == b || (a.is_nan() && b.is_nan())
 }
 
-/// A name that is on one of two lists or on both, and its places there.
+/// A name of one of two lists or of both, with its places there.
 pub(in crate::publish) struct Joined<'a> {
     pub(in crate::publish) name: &'a str,
     pub(in crate::publish) old: Option<usize>,
     pub(in crate::publish) new: Option<usize>,
 }
 
-/// The names of two sorted lists, sorted.
+/// Merges the names of two sorted lists.
 pub(in crate::publish) fn join<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Joined<'a>> {
     let mut joined = Vec::with_capacity(old.len().max(new.len()));
     let (mut o, mut n) = (0, 0);

@@ -8,10 +8,11 @@ use crate::alto::query::{CostMapFilter, CostSelection};
 use crate::ident::Family;
 use crate::net::PidIndex;
 
-use super::table::{Side, Table};
+use super::side::Side;
+use super::table::Table;
 use crate::publish::view::View;
 
-/// The PIDs and families of a network map that are answered.
+/// The PIDs and families of a network map that an answer has.
 #[derive(Debug)]
 pub(in crate::publish) struct Filtered {
     /// The indices of the PIDs, ascending.
@@ -21,7 +22,7 @@ pub(in crate::publish) struct Filtered {
 }
 
 impl Filtered {
-    /// All of a view's network map.
+    /// The whole network map of a view.
     pub(in crate::publish) fn all(view: &View) -> Self {
         Self {
             pids: indices(view.network().pids(), &[]),
@@ -29,9 +30,8 @@ impl Filtered {
         }
     }
 
-    /// What a filter leaves of a view's network map. Names that no PID has, and
-    /// address types that are not ours, are ignored; PIDs left without a prefix
-    /// stay.
+    /// The part of a view's network map that a filter selects. Unknown PIDs and address types are
+    /// ignored; PIDs left without a prefix stay.
     pub(in crate::publish) fn new(view: &View, filter: &NetworkMapFilter<'_>) -> Self {
         let types = &filter.address_types;
         let named = types.iter().filter_map(|text| Family::parse(text));
@@ -44,7 +44,7 @@ impl Filtered {
     }
 }
 
-/// The costs of a filtered cost map.
+/// The costs that a filtered cost map selects.
 pub(in crate::publish) fn filtered_costs(
     view: &View,
     filter: &CostMapFilter<'_>,
@@ -58,8 +58,7 @@ pub(in crate::publish) fn filtered_costs(
     Table::new(selection, Side::pids(srcs), Side::pids(dsts))
 }
 
-/// The indices of these names, sorted, each once; of all PIDs for an empty
-/// list, of none if no PID has any of the names.
+/// The indices of the PIDs with these names, sorted, each once; of all PIDs if the list is empty.
 fn indices(pids: &PidIndex, names: &[Cow<'_, str>]) -> Vec<u32> {
     if names.is_empty() {
         return (0..u32::try_from(pids.len()).unwrap_or(u32::MAX)).collect();

@@ -1,4 +1,4 @@
-//! Tables of costs: selected, ranked, written, and compared with those of another version.
+//! Tables of costs: selecting, ranking, writing and comparing them.
 
 mod body;
 mod changes;
@@ -6,6 +6,7 @@ mod filter;
 mod meta;
 mod patch;
 mod rank;
+mod side;
 mod table;
 
 pub(super) use body::{CostsBody, Member};
@@ -14,4 +15,5 @@ pub(super) use filter::{Filtered, filtered_costs};
 pub(super) use meta::write_vtag;
 pub use patch::{Change, Form, Patch};
 pub(super) use patch::{PatchWriter, TagOf};
-pub(super) use table::{Side, Table, held};
+pub(super) use side::{Side, held};
+pub(super) use table::Table;

@@ -1,9 +1,9 @@
-//! Patches: what turns one version of a body into another, as a merge patch
-//! (RFC 7396) or as a JSON patch (RFC 6902).
+//! Patches from one version of a body to another: merge patches (RFC 7396) and JSON patches
+//! (RFC 6902).
 //!
-//! The bodies that change are tables of two levels below one member: cost maps
-//! by source and destination, network maps by PID and family, properties by
-//! endpoint and name. Writers are told the differences in canonical order.
+//! The bodies are tables of two levels below one member: cost maps by source and destination,
+//! network maps by PID and family, properties by endpoint and name. The differences are written in
+//! canonical order.
 
 use bytes::Bytes;
 
@@ -15,9 +15,9 @@ use crate::ident::Tag;
 /// The form of a patch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Form {
-    /// RFC 7396: the members that differ, `null` for those that are gone.
+    /// RFC 7396: the members that differ, `null` for removed ones.
     Merge,
-    /// RFC 6902: operations, one after the other.
+    /// RFC 6902: a sequence of operations.
     Json,
 }
 
@@ -40,19 +40,17 @@ pub struct Patch {
     pub text: Bytes,
 }
 
-/// Which version tag a body's `meta` has.
+/// Which version tag the `meta` of a body has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::publish) enum TagOf {
     /// Its own, in `vtag`.
     Itself,
-    /// That of the network map, the only one in `dependent-vtags`; by the id of
-    /// the network map.
+    /// That of the network map, the only one in `dependent-vtags`.
     Network,
 }
 
-/// Writes a patch of a body: first what its `meta` says, where that changed,
-/// then the table, row by row. Names of rows and cells have nothing that JSON
-/// escapes.
+/// Writes the patch of a body: first the tag in its `meta`, if that changed, then the table, row by
+/// row. Names of rows and cells have no characters that JSON escapes.
 pub(in crate::publish) struct PatchWriter {
     form: Form,
     /// The member with the table.
@@ -60,25 +58,24 @@ pub(in crate::publish) struct PatchWriter {
     out: Vec<u8>,
     /// Whether anything in the table differs so far.
     begun: bool,
-    /// The row that is open in a merge patch.
+    /// Whether a row is open in a merge patch.
     in_row: bool,
-    /// The `meta` of a merge patch, until it is its turn.
+    /// The `meta` of a merge patch, until it is written.
     meta: Vec<u8>,
-    /// How many bytes the patch may have.
+    /// The most bytes that the patch may have.
     limit: usize,
-    /// Whether something was left out that would make it longer.
+    /// Whether something was left out because the patch would be longer.
     is_over: bool,
 }
 
-/// What became of an answer from one version of a view to another.
+/// How an answer changes from one version of a view to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// Nothing.
+    /// Not at all.
     Same,
-    /// This makes the new one of the old one.
+    /// By this patch.
     Patch(Patch),
-    /// A patch would be longer than one may be: the new one is to be sent
-    /// whole.
+    /// By a patch that would be too long: the new answer is to be sent whole.
     TooLong,
 }
 
@@ -100,7 +97,7 @@ impl PatchWriter {
         }
     }
 
-    /// Another tag; `resource` is the id of what has it.
+    /// Writes that the tag of the resource with this id changed.
     pub(in crate::publish) fn tag(&mut self, tag_of: TagOf, resource: &str, tag: &Tag) {
         match (self.form, tag_of) {
             (Form::Merge, TagOf::Itself) => {
@@ -130,7 +127,7 @@ impl PatchWriter {
         }
     }
 
-    /// A row is gone.
+    /// Writes that a row was removed.
     pub(in crate::publish) fn remove_row(&mut self, row: &str) {
         match self.form {
             Form::Merge => {
@@ -144,7 +141,7 @@ impl PatchWriter {
         }
     }
 
-    /// A row is new; `write` writes its value.
+    /// Writes that a row was added; `write` writes its value.
     pub(in crate::publish) fn add_row(&mut self, row: &str, write: impl FnOnce(&mut Vec<u8>)) {
         match self.form {
             Form::Merge => {
@@ -160,7 +157,7 @@ impl PatchWriter {
         }
     }
 
-    /// A cell of a row that was there and stays is gone.
+    /// Writes that a cell was removed from a row that stays.
     pub(in crate::publish) fn remove_cell(&mut self, row: &str, cell: &str) {
         match self.form {
             Form::Merge => {
@@ -174,8 +171,8 @@ impl PatchWriter {
         }
     }
 
-    /// A cell of a row that was there and stays has another value, or is new;
-    /// `add` replaces too (RFC 6902 §4.1).
+    /// Writes that a cell of a row that stays was added or changed; `add` also replaces (RFC 6902
+    /// §4.1).
     pub(in crate::publish) fn set_cell(
         &mut self,
         row: &str,
@@ -196,8 +193,8 @@ impl PatchWriter {
         }
     }
 
-    /// An element of the array in a cell is gone, or with `write` is put before
-    /// the one at a place; a JSON patch only.
+    /// Writes that an element of the array in a cell was removed, or, with `write`, was inserted before
+    /// the one at `place`; in a JSON patch only.
     pub(in crate::publish) fn element(
         &mut self,
         [row, cell]: [&str; 2],
@@ -214,21 +211,20 @@ impl PatchWriter {
         self.out.push(b'}');
     }
 
-    /// Ends a row in which cells differ.
+    /// Ends a row in which cells changed.
     pub(in crate::publish) fn end_row(&mut self) {
         if std::mem::take(&mut self.in_row) {
             self.out.push(b'}');
         }
     }
 
-    /// Whether the patch is longer than it may be, so that the rest need not be
-    /// compared.
+    /// Returns whether the patch is too long, so that the rest need not be compared.
     pub(in crate::publish) fn is_too_long(&self) -> bool {
         self.is_over || self.length() > self.limit
     }
 
-    /// Whether there is room for something that takes at least so many bytes; without, the patch
-    /// is too long, and it need not be written.
+    /// Returns whether there is room for something that takes at least this many bytes; if not, the
+    /// patch is too long.
     pub(in crate::publish) fn has_room(&mut self, least: usize) -> bool {
         self.is_over |= self.length().saturating_add(least) > self.limit;
         !self.is_over
@@ -238,7 +234,7 @@ impl PatchWriter {
         self.out.len() + self.meta.len()
     }
 
-    /// The patch, unless nothing differs or too much does.
+    /// Returns the patch, unless nothing changed or the patch is too long.
     pub(in crate::publish) fn finish(mut self) -> Change {
         if self.is_too_long() {
             return Change::TooLong;
@@ -257,7 +253,7 @@ impl PatchWriter {
         if !differs {
             return Change::Same;
         }
-        // It is kept long.
+        // It is kept for long.
         self.out.shrink_to_fit();
         Change::Patch(Patch {
             form: self.form,
@@ -265,7 +261,7 @@ impl PatchWriter {
         })
     }
 
-    /// Puts `meta` into a merge patch, unless it is there.
+    /// Writes the `meta` of a merge patch, unless that is done.
     fn put_meta(&mut self) {
         if !self.meta.is_empty() {
             self.part_members();
@@ -273,7 +269,7 @@ impl PatchWriter {
         }
     }
 
-    /// Puts a comma after the members of a merge patch so far.
+    /// Writes a comma after the members of a merge patch so far, if there are any.
     fn part_members(&mut self) {
         if self.out.len() > 1 {
             self.out.push(b',');

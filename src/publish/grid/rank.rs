@@ -1,6 +1,6 @@
-//! Ordinal costs, RFC 7285 §6.1.2.2: ranks made from numbers.
+//! Ordinal costs, RFC 7285 §6.1.2.2: the ranks of numerical costs.
 
-/// The ranks of some costs: dense from 0, the best first, equal costs equal.
+/// The ranks of costs: dense from 0, the best first; equal costs have equal ranks.
 #[derive(Debug)]
 pub(super) struct Ranks {
     /// The distinct costs, ascending.
@@ -8,17 +8,17 @@ pub(super) struct Ranks {
     more_is_better: bool,
 }
 
-/// Costs that are to be ranked, as they come.
+/// Collects costs to be ranked.
 #[derive(Debug)]
 pub(super) struct Ranking {
-    /// The first `distinct` are ascending and each there once.
+    /// The first `distinct` are ascending and without duplicates.
     costs: Vec<f64>,
     distinct: usize,
     more_is_better: bool,
 }
 
 impl Ranking {
-    /// Nothing seen yet.
+    /// Starts without costs.
     pub(super) fn new(more_is_better: bool) -> Self {
         Self {
             costs: Vec::new(),
@@ -27,19 +27,19 @@ impl Ranking {
         }
     }
 
-    /// Notes these costs; NaN is none.
+    /// Adds costs; NaN is none.
     pub(super) fn note(&mut self, costs: &[f64]) {
-        /// How many costs may wait at least: sorting fewer is not worth it.
+        /// The least number of costs that is worth sorting.
         const WAITING: usize = 64 * 1024;
         self.costs
             .extend(costs.iter().copied().filter(|cost| !cost.is_nan()));
-        // At least as many as were distinct, so that each is sorted seldom.
+        // At least as many as are distinct, so that each is sorted only a few times.
         if self.costs.len() > 2 * self.distinct + WAITING {
             self.sort();
         }
     }
 
-    /// The ranks over all that was noted.
+    /// The ranks over all costs that were added.
     pub(super) fn finish(mut self) -> Ranks {
         self.sort();
         Ranks {

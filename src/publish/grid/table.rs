@@ -1,15 +1,14 @@
-//! The costs that a query selects: read, tested and ranked block by block, so
-//! that a table of any size takes the memory of a few rows.
+//! The costs that a query selects: read, tested and ranked block by block, so that a table of any
+//! size takes the memory of a few rows.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use crate::alto::condition::Conditions;
 use crate::alto::meta::{CostMode, CostType};
 use crate::alto::query::CostSelection;
-use crate::ident::PidName;
 
 use super::rank::{Ranking, Ranks};
+use super::side::Side;
 use crate::paths::Onward;
 use crate::publish::costs::Costs;
 use crate::publish::view::View;
@@ -18,28 +17,18 @@ use crate::publish::work::Work;
 /// About how many cells a block has.
 const BLOCK: usize = 16 * 1024;
 
-/// How many steps in computing costs take as long as reading a cell, at most.
+/// How many steps of computing costs take about as long as reading a cell.
 const STEPS: u64 = 16;
 
-/// How many steps the cells of a block take at most, if it has more than one row, and how many
-/// what leads on from its PIDs: a millisecond or two.
+/// The most steps that the cells of a block of several rows take, and the most that finding the ways
+/// on from its PIDs takes: a millisecond or two.
 const STEPS_OF_BLOCK: u64 = 1 << 20;
-
-/// One side of a table: PIDs of a view, or endpoints in them, in canonical
-/// order and each once.
-#[derive(Debug)]
-pub(in crate::publish) struct Side {
-    /// The indices of the PIDs; one that no PID has yields no cost.
-    pids: Vec<u32>,
-    /// The texts of the endpoints; `None` where the PIDs go by their own names.
-    texts: Option<Vec<Box<str>>>,
-}
 
 /// Selected costs between two sides, over one view.
 ///
-/// Ordinal costs are ranked over the pairs that are returned (RFC 7285
-/// §6.1.2.2). A test of an ordinal cost is of its rank over all pairs asked
-/// for, and then that is the rank returned, so that what is returned passes.
+/// Ordinal costs are ranked over the pairs that are returned (RFC 7285 §6.1.2.2). A condition on an
+/// ordinal cost tests its rank over all pairs asked for; then that rank is also returned, so that
+/// what is returned meets the condition.
 #[derive(Debug)]
 pub(in crate::publish) struct Table {
     pub(in crate::publish) srcs: Side,
@@ -53,15 +42,15 @@ pub(in crate::publish) struct Table {
     conditions: Conditions,
     /// The places in `types` of those that the conditions test.
     tested: Vec<usize>,
-    /// By type; of an ordinal type once it is known.
+    /// By type, the ranks of ordinal costs once they are known.
     ranks: Vec<Option<Ranks>>,
     stage: Stage,
 }
 
-/// How far a table is prepared.
+/// How far the preparation of a table is.
 #[derive(Debug)]
 enum Stage {
-    /// Collects the costs of these types, to be ranked, from this row on.
+    /// Collects the costs of some ordinal types, from row `next` on.
     Ranking {
         of: Ranked,
         next: usize,
@@ -71,12 +60,12 @@ enum Stage {
     Ready,
 }
 
-/// Over which pairs ordinal costs are ranked.
+/// The pairs that ordinal costs are ranked over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ranked {
-    /// All that are asked for: of those that are tested.
+    /// All pairs asked for, for types that conditions test.
     Asked,
-    /// Those that pass: of the others.
+    /// The pairs that meet the conditions, for the other types.
     Passing,
 }
 
@@ -84,101 +73,28 @@ enum Ranked {
 #[derive(Debug, Default)]
 pub(in crate::publish) struct Block {
     rows: Range<usize>,
-    /// By type, row by row; NaN stands for a pair that has no cost or failed.
+    /// By type, the costs row by row; NaN for a pair without a cost or that fails the conditions.
     layers: Vec<Vec<f64>>,
     row: Vec<f64>,
-    /// By type, what the last row went by.
+    /// By type, what is known of the ways on from the last row.
     onward: Vec<Onward>,
     /// The steps that the cells of a row take, once they are known.
     steps_of_row: Option<u64>,
-    /// The cells that were read into it so far, and the steps that whole rows took.
+    /// The cells read into it so far, and the steps that whole rows took.
     read: u64,
     steps: u64,
 }
 
 impl Block {
-    /// What was read through it: cells, and the steps that computing them took as such.
+    /// The cells read so far, with the steps of computing them counted as cells.
     pub(in crate::publish) fn cells_read(&self) -> u64 {
         let steps = self.steps + self.onward.iter().map(Onward::steps).sum::<u64>();
         self.read + steps / STEPS
     }
 }
 
-impl Side {
-    /// All PIDs of a view.
-    pub(in crate::publish) fn all(view: &View) -> Self {
-        let pids = u32::try_from(view.network().pids().len()).unwrap_or(u32::MAX);
-        Self::pids((0..pids).collect())
-    }
-
-    /// The PIDs at these indices, which are ascending.
-    pub(in crate::publish) fn pids(pids: Vec<u32>) -> Self {
-        Self { pids, texts: None }
-    }
-
-    /// Endpoints by their texts, which are sorted, each with its PID.
-    pub(in crate::publish) fn endpoints(endpoints: Vec<(Box<str>, u32)>) -> Self {
-        let (texts, pids) = endpoints.into_iter().unzip();
-        Self {
-            pids,
-            texts: Some(texts),
-        }
-    }
-
-    pub(in crate::publish) fn len(&self) -> usize {
-        self.pids.len()
-    }
-
-    /// The name at a place, as it is answered.
-    pub(in crate::publish) fn name<'s>(&'s self, view: &'s View, place: usize) -> &'s str {
-        match &self.texts {
-            Some(texts) => &texts[place],
-            None => {
-                let name = view.network().pids().name(self.pids[place]);
-                name.map_or("", PidName::as_str)
-            }
-        }
-    }
-
-    /// About how many bytes of memory it takes.
-    pub(in crate::publish) fn memory(&self) -> u64 {
-        let texts = self.texts.iter().flatten();
-        let texts: usize = texts.map(|text| held(text)).sum();
-        (texts + self.pids.len() * size_of::<u32>()) as u64
-    }
-
-    /// All names.
-    pub(in crate::publish) fn names<'s>(&'s self, view: &'s View) -> Vec<&'s str> {
-        (0..self.len())
-            .map(|place| self.name(view, place))
-            .collect()
-    }
-
-    /// About how many bytes the names take as members of an object.
-    fn bytes(&self, view: &View) -> u64 {
-        /// What is around a name.
-        const AROUND: usize = "\"\":,".len();
-        let names = (0..self.len()).map(|place| self.name(view, place).len() + AROUND);
-        names.sum::<usize>() as u64
-    }
-
-    /// Whether it has the same PIDs under the same names.
-    fn is_same(&self, view: &View, other: &Side, others: &View) -> bool {
-        let same_names = || {
-            Arc::ptr_eq(view.network().pids(), others.network().pids())
-                || self.names(view) == other.names(others)
-        };
-        self.pids == other.pids && self.texts == other.texts && same_names()
-    }
-
-    /// Whether it is every PID of a table of costs.
-    fn is_all_of(&self, costs: &Costs) -> bool {
-        self.len() == costs.size() && self.texts.is_none()
-    }
-}
-
 impl Table {
-    /// The costs that `selection` selects.
+    /// The costs that a selection wants, between two sides.
     pub(in crate::publish) fn new(selection: CostSelection, srcs: Side, dsts: Side) -> Self {
         let CostSelection {
             wanted,
@@ -212,7 +128,7 @@ impl Table {
         table
     }
 
-    /// All costs of a view of one type.
+    /// All costs of one type of a view.
     pub(in crate::publish) fn full(view: &View, cost_type: &CostType) -> Self {
         let selection = CostSelection {
             wanted: vec![cost_type.clone()],
@@ -227,8 +143,8 @@ impl Table {
         self.wanted.iter().map(|place| &self.types[*place])
     }
 
-    /// Whether the table is known to say the same over `view` as `other` does
-    /// over its own: both ask for the same of the same costs.
+    /// Returns whether the table over `view` is known to equal the table `other` over `others`: both
+    /// select the same of the same costs.
     pub(in crate::publish) fn is_same(&self, view: &View, other: &Table, others: &View) -> bool {
         let same = |cost_type: &CostType| {
             let metric = &cost_type.cost_metric;
@@ -241,9 +157,9 @@ impl Table {
             && self.dsts.is_same(view, &other.dsts, others)
     }
 
-    /// What it takes to write the table of a view.
+    /// What writing the table over a view takes.
     pub(in crate::publish) fn work(&self, view: &View) -> Work {
-        /// What a number takes, most often.
+        /// The bytes that most numbers take at most.
         const NUMBER: u64 = 8;
         let [rows, columns, types, wanted] = [
             self.srcs.len(),
@@ -270,7 +186,7 @@ impl Table {
                 .saturating_add(steps / STEPS)
                 .saturating_mul(passes),
             bytes: self.srcs.bytes(view) + rows.saturating_mul(row),
-            // A buffer that grows is twice as large for a moment.
+            // A buffer that grows is briefly twice as large.
             memory: self.srcs.memory()
                 + self.dsts.memory()
                 + block
@@ -279,13 +195,13 @@ impl Table {
         }
     }
 
-    /// The costs that are read, one for each type that there is.
+    /// The costs that are read, for each type that the view has.
     fn costs<'v>(&'v self, view: &'v View) -> impl Iterator<Item = &'v Costs> {
         let costs = |cost_type: &CostType| view.costs().get(&cost_type.cost_metric);
         self.types.iter().filter_map(costs)
     }
 
-    /// The steps that it takes to know what leads on from a PID.
+    /// The steps that finding the ways on from a PID takes.
     fn steps_from(&self, view: &View, src: u32) -> u64 {
         self.costs(view).map(|costs| costs.steps_from(src)).sum()
     }
@@ -306,7 +222,7 @@ impl Table {
         (0..self.types.len()).filter(ordinal).filter(is_of)
     }
 
-    /// The first stage, from this one on, that has something to do.
+    /// The first stage from this ranking on that has something to do.
     fn stage_of(&self, of: Ranked) -> Stage {
         let ranking = |place: usize| {
             let metric = &self.types[place].cost_metric;
@@ -324,7 +240,7 @@ impl Table {
         }
     }
 
-    /// Prepares the table by one block; whether rows can be read now.
+    /// Prepares the table by one more block; returns whether rows can be read now.
     pub(in crate::publish) fn prepare(&mut self, view: &View, block: &mut Block) -> bool {
         let Stage::Ranking {
             of,
@@ -348,7 +264,7 @@ impl Table {
                 next: block.rows.end,
                 rankings,
             };
-            // What is there is not what a row would be.
+            // The block has not been tested and ranked as a row is.
             block.rows = 0..0;
             return false;
         }
@@ -361,14 +277,13 @@ impl Table {
         matches!(self.stage, Stage::Ready)
     }
 
-    /// Prepares the table whole.
+    /// Prepares the whole table.
     pub(in crate::publish) fn prepare_all(&mut self, view: &View) {
         let mut block = Block::default();
         while !self.prepare(view, &mut block) {}
     }
 
-    /// The layers of a row, one for each type that is returned. The table must
-    /// be prepared.
+    /// Reads a row: a layer for each type that is returned. The table must be prepared.
     pub(in crate::publish) fn row<'r>(
         &'r self,
         view: &'r View,
@@ -391,7 +306,7 @@ impl Table {
         Row(self.wanted.iter().map(layer).collect())
     }
 
-    /// The row where it is that of a matrix, unchanged.
+    /// The row, if it is the row of a matrix as it is.
     fn as_stated<'v>(&self, view: &'v View, row: usize) -> Option<&'v [f64]> {
         let [cost_type] = &self.types[..] else {
             return None;
@@ -404,7 +319,7 @@ impl Table {
         costs.stated_row(src).filter(|_| self.dsts.is_all_of(costs))
     }
 
-    /// Reads the costs from a row on as they are stated.
+    /// Reads the stated costs of a block that begins with this row.
     fn read(&self, view: &View, row: usize, block: &mut Block) {
         let columns = self.dsts.len();
         block.rows = row..self.end_of_block(view, row, block);
@@ -428,8 +343,8 @@ impl Table {
         }
     }
 
-    /// Where a block that begins with a row ends: it has one row at least, and more only while
-    /// they take neither too much memory nor too many steps.
+    /// The end of a block that begins with this row: it has at least one row, and more as long as they
+    /// take neither too much memory nor too many steps.
     fn end_of_block(&self, view: &View, row: usize, block: &mut Block) -> usize {
         let of_row = block
             .steps_of_row
@@ -450,7 +365,7 @@ impl Table {
         end
     }
 
-    /// Turns ordinal costs into their ranks.
+    /// Replaces ordinal costs by their ranks.
     fn rank(&self, block: &mut Block, of: Ranked) {
         for place in self.ranked(of) {
             if let Some(ranks) = &self.ranks[place] {
@@ -460,7 +375,7 @@ impl Table {
         }
     }
 
-    /// Leaves no cost of the pairs that do not meet the conditions.
+    /// Removes the costs of pairs that do not meet the conditions.
     fn test(&self, block: &mut Block) {
         if self.conditions.is_none() {
             return;
@@ -476,17 +391,6 @@ impl Table {
     }
 }
 
-/// About how many bytes of memory a text takes: where it is, what leads to it, and what the
-/// allocator adds.
-pub(in crate::publish) fn held(text: &str) -> usize {
-    /// The least that is given out, and in steps of what.
-    const STEP: usize = 16;
-    size_of::<Box<str>>()
-        + (text.len() + size_of::<usize>())
-            .next_multiple_of(STEP)
-            .max(2 * STEP)
-}
-
 fn is_ordinal(cost_type: &CostType) -> bool {
     cost_type.cost_mode == CostMode::Ordinal
 }
@@ -495,37 +399,13 @@ fn is_ordinal(cost_type: &CostType) -> bool {
 pub(in crate::publish) struct Row<'r>(pub(in crate::publish) Vec<&'r [f64]>);
 
 impl Row<'_> {
-    /// Whether any pair has a cost.
+    /// Returns whether any pair has a cost.
     pub(in crate::publish) fn has_costs(&self) -> bool {
         self.0.iter().any(|layer| layer.iter().any(|c| !c.is_nan()))
     }
 
-    /// Whether the pair of a column has a cost.
+    /// Returns whether the pair of a column has a cost.
     pub(in crate::publish) fn has_cost(&self, column: usize) -> bool {
         self.0.iter().any(|layer| !layer[column].is_nan())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What an allocator of the C library gives for a text, with what it adds.
-    fn given(bytes: usize) -> usize {
-        (bytes + 8).next_multiple_of(16).max(32)
-    }
-
-    #[test]
-    fn endpoints_count_with_their_texts() {
-        let side = |count: usize| {
-            let endpoint = |n: usize| (format!("ipv4:10.0.{n}.1").into(), n as u32);
-            Side::endpoints((0..count).map(endpoint).collect())
-        };
-        let (none, some) = (side(0).memory(), side(1000).memory());
-        assert_eq!(none, 0);
-        let texts = (0..1000).map(|n| given(format!("ipv4:10.0.{n}.1").len()));
-        let held: usize = texts.map(|text| text + 16 + 4).sum();
-        assert_eq!(some, held as u64);
-        assert_eq!(Side::pids(vec![1, 2, 3]).memory(), 12);
     }
 }
