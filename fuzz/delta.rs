@@ -88,12 +88,7 @@ pub fn delta(bytes: &[u8]) {
             let Some(resource) = versions[0].catalog().get(path) else {
                 panic!("every view has {path}")
             };
-            let query = Query::new(
-                &resource.kind,
-                &resource.path,
-                input.as_bytes().to_vec(),
-                client,
-            );
+            let query = Query::new(resource, input.as_bytes().to_vec(), client);
             let answers = versions.iter().map(|view| query.answer(view));
             // Of properties that one version does not have it cannot be asked.
             let Ok(answers) = answers.collect::<Result<Vec<_>, _>>() else {

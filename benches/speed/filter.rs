@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, LazyLock};
 
-use altofed::publish::{Kind, Rendering, View};
+use altofed::publish::{Parameters, View};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 
@@ -24,7 +24,7 @@ fn cost_map(bencher: Bencher, (srcs, dsts): (usize, usize)) {
     let view = &*VIEW;
     bencher
         .counter(ItemsCount::new(srcs * dsts))
-        .bench(|| answer(view, &Kind::FilteredCostMap, divan::black_box(&request)));
+        .bench(|| answer(view, "filtered-costmap", divan::black_box(&request)));
 }
 
 /// The same where only costs below 500 are wanted.
@@ -36,7 +36,7 @@ fn constrained_cost_map(bencher: Bencher, (srcs, dsts): (usize, usize)) {
     let view = &*VIEW;
     bencher
         .counter(ItemsCount::new(srcs * dsts))
-        .bench(|| answer(view, &Kind::FilteredCostMap, divan::black_box(&request)));
+        .bench(|| answer(view, "filtered-costmap", divan::black_box(&request)));
 }
 
 /// Between addresses, each in a PID of its own.
@@ -48,12 +48,14 @@ fn endpoint_cost(bencher: Bencher, (srcs, dsts): (usize, usize)) {
     let view = &*VIEW;
     bencher
         .counter(ItemsCount::new(srcs * dsts))
-        .bench(|| answer(view, &Kind::EndpointCosts, divan::black_box(&request)));
+        .bench(|| answer(view, "endpointcost", divan::black_box(&request)));
 }
 
-fn answer(view: &Arc<View>, kind: &Kind, request: &[u8]) -> Vec<u8> {
+fn answer(view: &View, path: &str, request: &[u8]) -> Vec<u8> {
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let rendering = Rendering::query(view.clone(), kind, request, client);
+    let resource = view.catalog().get(path).expect("offered");
+    let input = request;
+    let rendering = view.answer(resource, Parameters { input, client });
     rendering.expect("a sound request").write()
 }
 

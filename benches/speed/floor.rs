@@ -3,10 +3,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use altofed::publish::{Kind, Rendering, View};
+use altofed::publish::{Parameters, View};
 
 use crate::{data, process};
 
@@ -34,8 +33,10 @@ pub fn run(directory: &Path) {
 }
 
 /// Answers an endpoint cost request.
-pub fn answer(view: &Arc<View>, request: &[u8]) -> Vec<u8> {
+pub fn answer(view: &View, request: &[u8]) -> Vec<u8> {
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let rendering = Rendering::query(view.clone(), &Kind::EndpointCosts, request, client);
+    let resource = view.catalog().get("endpointcost").expect("offered");
+    let input = request;
+    let rendering = view.answer(resource, Parameters { input, client });
     rendering.expect("a sound request").write()
 }

@@ -30,7 +30,7 @@ impl Change {
         let resource = new.catalog().get("costmap-routingcost").expect("a map");
         Self {
             old: view(data::cost_document(PIDS)),
-            query: Query::new(&resource.kind, &resource.path, Vec::new(), CLIENT),
+            query: Query::new(resource, Vec::new(), CLIENT),
             new,
         }
     }

@@ -1,7 +1,6 @@
 //! Writing a cost map of 1,000 × 1,000, beside formatting the same numbers with the same function.
 
 use altofed::net::write_number;
-use altofed::publish::Rendering;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 
@@ -29,7 +28,7 @@ fn rendered_cost_map(bencher: Bencher) {
     let view = data::view(&data::network_document(PIDS), &data::cost_document(PIDS));
     let resource = view.catalog().get("costmap-routingcost").expect("a map");
     bencher.counter(ItemsCount::new(PIDS * PIDS)).bench(|| {
-        let rendering = Rendering::new(view.clone(), resource).expect("a full map");
+        let rendering = view.rendering(resource).expect("a full map");
         rendering.finish(usize::MAX)
     });
 }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::api::s2s::ManifestEntry;
 use crate::ident::{Digest, DomainLabel};
-use crate::publish::{Rendering, Resource, Snapshot, View, ViewName};
+use crate::publish::{Resource, Snapshot, View, ViewName};
 use crate::runtime::{Pool, lock};
 use crate::store::BlobReader;
 
@@ -444,7 +444,7 @@ fn digest_of(view: &Arc<View>, resource: &Resource) -> Option<Digest> {
     if let Some(version) = resource.marks.get() {
         return Some(version.digest);
     }
-    let (version, _) = Rendering::new(view.clone(), resource)?.finish(0);
+    let (version, _) = view.rendering(resource)?.finish(0);
     Some(resource.marks.get_or_init(|| version).digest)
 }
 

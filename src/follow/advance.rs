@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::ident::Tag;
-use crate::publish::{Change, Kind, Offer, Patch, Query, QueryError, View};
+use crate::publish::{Change, Patch, PushOffer, Query, QueryError, Service, View};
 
 use super::cells::cells_of;
 use super::settings::Settings;
@@ -34,7 +34,7 @@ pub(super) enum Advance {
 
 /// On which terms answers are brought forward.
 pub(super) struct Terms {
-    pub(super) offer: Offer,
+    pub(super) offer: PushOffer,
     pub(super) settings: Settings,
     /// The bytes that further patches may have.
     pub(super) left: Arc<AtomicUsize>,
@@ -67,7 +67,10 @@ impl Behind {
                 "the map has grown too large to be followed; follow a filtered one".into(),
             );
         }
-        let forms = terms.offer.forms(&resource.kind);
+        let Some(service) = resource.service() else {
+            return Advance::Ended(QueryError::Gone.to_string());
+        };
+        let forms = terms.offer.forms(&**service);
         let changes = |from: &Arc<View>| {
             let most = terms.left.load(Ordering::Relaxed);
             let most = most.min(terms.settings.history_bytes);
@@ -101,11 +104,8 @@ impl Behind {
     }
 }
 
-/// Where the tag of an answer is kept; that of a network map is known.
-pub(super) fn tag_cell(view: &View, kind: &Kind) -> Arc<OnceLock<Tag>> {
-    let cell = Arc::new(OnceLock::new());
-    if *kind == Kind::NetworkMap {
-        cell.get_or_init(|| view.network().tag().clone());
-    }
-    cell
+/// Where the tag of an answer is kept, which may be known already.
+pub(super) fn tag_cell(view: &View, service: &dyn Service) -> Arc<OnceLock<Tag>> {
+    let known = service.known_tag(view);
+    Arc::new(known.map(OnceLock::from).unwrap_or_default())
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use rayon::prelude::*;
 use tokio::sync::watch;
 
-use crate::publish::{Offer, Query, Snapshot};
+use crate::publish::{PushOffer, Query, Snapshot};
 use crate::render::Bodies;
 use crate::runtime::{Clock, Moment, Pool, PoolError, Task};
 
@@ -78,8 +78,8 @@ impl Followed {
     }
 
     /// What can be followed.
-    pub fn offer(&self) -> Offer {
-        Offer {
+    pub fn offer(&self) -> PushOffer {
+        PushOffer {
             max_whole: self.max_whole,
             json_patches: self.settings.borrow().json_patches,
         }

@@ -8,7 +8,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::ident::Client;
-use crate::publish::{History, Snapshot, View};
+use crate::publish::{Snapshot, View};
+
+use super::history::History;
 
 use super::moves::AnswerId;
 

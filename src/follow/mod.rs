@@ -9,6 +9,7 @@
 mod advance;
 mod cells;
 mod followed;
+mod history;
 mod kept;
 mod moves;
 mod settings;
@@ -17,6 +18,7 @@ mod tokens;
 mod whole;
 
 pub use followed::{Followed, Follower};
+pub use history::{History, HistoryLimits, Item};
 pub use moves::{AnswerId, Moved, Moves};
 pub use settings::Settings;
 pub use state::{Answer, Answers, Full, Wanted};

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::publish::HistoryLimits;
 use crate::runtime::{at_least, duration};
+
+use super::history::HistoryLimits;
 
 /// `[updates]`: how clients may follow resources. All are hot.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::alto::meta::CostMode;
 use crate::ident::{Client, Tag};
-use crate::publish::{History, HistoryLimits, Kind, Query, Snapshot, View, ViewName, Work};
+use crate::publish::{Query, Service, Snapshot, View, ViewName, Work};
 use crate::runtime::{Place, Shares};
 
 use super::advance::{Advance, Behind, tag_cell};
 use super::cells::{Cells, Counted, cells_of};
+use super::history::{History, HistoryLimits};
 use super::moves::{AnswerId, Moved, Moves};
 use super::settings::Settings;
 
@@ -35,7 +35,8 @@ pub(super) struct State {
 pub struct Answer {
     pub view: ViewName,
     pub query: Arc<Query>,
-    pub kind: Kind,
+    /// What it is an answer of.
+    pub service: Arc<dyn Service>,
     pub history: History<Arc<View>>,
     /// Why it is no more.
     pub ended: Option<String>,
@@ -141,8 +142,9 @@ impl State {
     ) -> Result<AnswerId, Full> {
         let (view, query) = &key;
         let source = self.snapshot.view(view).ok_or(Full)?.clone();
-        let kind = query.resource(&source).map_err(|_| Full)?.kind.clone();
-        let cells = match costs_its_changes(&kind) || client.is_none() {
+        let resource = query.resource(&source).map_err(|_| Full)?;
+        let service = resource.service().ok_or(Full)?.clone();
+        let cells = match service.costs_its_changes() || client.is_none() {
             true => 0,
             false => cells_of(query, work),
         };
@@ -156,11 +158,11 @@ impl State {
         let id = AnswerId(self.next);
         self.next += 1;
         let whole = usize::try_from(work.bytes).unwrap_or(usize::MAX);
-        let tag = tag_cell(&source, &kind);
+        let tag = tag_cell(&source, &*service);
         let answer = Answer {
             view: view.clone(),
             query: query.clone(),
-            kind,
+            service,
             history: History::new(source, tag, whole),
             ended: None,
             followers: 0,
@@ -309,11 +311,11 @@ impl Answer {
                 patch,
                 shortcut,
             } => {
-                let tag = tag_cell(&view, &self.kind);
+                let tag = tag_cell(&view, &*self.service);
                 self.history.push((view, tag), patch, shortcut, now, limits);
             }
             Advance::Replaced(view) => {
-                let tag = tag_cell(&view, &self.kind);
+                let tag = tag_cell(&view, &*self.service);
                 self.history.restart(view, tag);
             }
             Advance::Ended(why) => self.ended = Some(why),
@@ -325,20 +327,11 @@ impl Answer {
     pub(super) fn untagged(&self) -> Option<Untagged> {
         let view = self.history.newest()?;
         let tag = self.history.newest_tag()?;
-        let is_map = matches!(self.kind, Kind::CostMap(_));
+        let is_map = self.service.signature().accepts.is_none();
         (is_map && tag.get().is_none()).then(|| Untagged {
             view: view.clone(),
             query: self.query.clone(),
             tag: tag.clone(),
         })
-    }
-}
-
-/// Whether bringing an answer forward takes what changed of it and no more: a full map of costs as
-/// they are is compared by the rows that its versions share, and ranks depend on all of them.
-fn costs_its_changes(kind: &Kind) -> bool {
-    match kind {
-        Kind::CostMap(cost_type) => cost_type.cost_mode == CostMode::Numerical,
-        kind => *kind == Kind::NetworkMap,
     }
 }

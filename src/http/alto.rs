@@ -1,5 +1,6 @@
 //! The ALTO services: directories, maps, filtered maps, endpoint services.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,7 +22,10 @@ use serde_json::Value;
 use crate::alto::error::AltoError;
 use crate::alto::media;
 use crate::ident::{Digest, Tag};
-use crate::publish::{Kind, Rendering, Resource, View, ViewName, directory};
+use crate::publish::service::signatures;
+use crate::publish::{
+    Parameters, QueryError, Rendering, Resource, Transport, View, ViewName, directory,
+};
 use crate::render::{self, Coding, Effort, Representation, Room, SMALL, compress};
 
 use super::access::require_view;
@@ -64,18 +68,10 @@ pub(super) fn routes() -> Vec<Route> {
             vec![content::<Value>(media::DIRECTORY)],
         )],
     };
-    let replies = [
-        media::NETWORK_MAP,
-        media::COST_MAP,
-        media::ENDPOINT_PROPERTIES,
-        media::ENDPOINT_COSTS,
-    ];
-    let queries = [
-        media::NETWORK_MAP_FILTER,
-        media::COST_MAP_FILTER,
-        media::ENDPOINT_PROPERTY_PARAMS,
-        media::ENDPOINT_COST_PARAMS,
-    ];
+    let replies = signatures().flat_map(|signature| signature.media_types);
+    let replies: BTreeSet<&'static str> = replies.copied().collect();
+    let queries = signatures().filter_map(|signature| signature.accepts);
+    let queries: Vec<&'static str> = queries.collect();
     let resource = |method, id, summary, request: &[&'static str]| Operation {
         method,
         id,
@@ -87,7 +83,7 @@ pub(super) fn routes() -> Vec<Route> {
             (
                 StatusCode::OK,
                 "The resource",
-                replies.into_iter().map(content::<Value>).collect(),
+                replies.iter().copied().map(content::<Value>).collect(),
             ),
             (
                 StatusCode::BAD_REQUEST,
@@ -275,7 +271,7 @@ async fn resource_of_view(
     let Some(resource) = view.catalog().get(&resource) else {
         return bare(StatusCode::NOT_FOUND);
     };
-    let response = match resource.kind.accepts() {
+    let response = match resource.accepts() {
         None => map(&app, (&caller, &peer), view, resource, &parts).await,
         Some(accepted) => {
             query(
@@ -301,7 +297,7 @@ async fn map(
     resource: &Resource,
     parts: &Parts,
 ) -> Response {
-    let media_type = resource.kind.media_type();
+    let media_type = resource.media_type();
     if let Some(refusal) = refuse_get(parts, media_type) {
         return refusal;
     }
@@ -437,19 +433,21 @@ async fn query(
     accepted: &'static str,
     (parts, content): (Parts, Body),
 ) -> Response {
-    let media_type = resource.kind.media_type();
+    let media_type = resource.media_type();
     let accepted = (Some(media_type), accepted);
     let name = view.name();
     let content = match posted(app, caller, (&parts, content), name.as_str(), accepted).await {
         Ok(content) => content,
         Err(refused) => return *refused,
     };
-    match resource.kind {
-        Kind::UpdateStream => {
+    match resource.transport() {
+        Some(Transport::UpdateStream) => {
             return push::open(app, (caller, peer), name, &content).await;
         }
-        Kind::Tips => return push::open_tips(app, (caller, peer), name, &content).await,
-        _ => {}
+        Some(Transport::Tips) => {
+            return push::open_tips(app, (caller, peer), name, &content).await;
+        }
+        None => {}
     }
     let asked = Query {
         app,
@@ -457,7 +455,7 @@ async fn query(
         caller: caller.accounted(peer),
         parts: &parts,
     };
-    match asked.answer(&resource.kind, content, peer.addr.ip()).await {
+    match asked.answer(resource, content, peer.addr.ip()).await {
         Ok(mut response) => {
             mark_age(view, response.headers_mut());
             response
@@ -477,19 +475,19 @@ struct Query<'a> {
 impl Query<'_> {
     async fn answer(
         self,
-        kind: &Kind,
+        resource: &Resource,
         content: Bytes,
         client: IpAddr,
     ) -> Result<Response, Refused> {
         // It counts for what was read of it, until the answer has room for that.
         let counted = content.clone();
-        let rendering = self.read(kind, content, client).await?;
+        let rendering = self.read(resource, content, client).await?;
         let work = rendering.work();
         let limits = self.app.limits.borrow().work();
         if let Some(exceeded) = limits.exceeded(&work) {
             return Err(too_much(&rendering, &exceeded));
         }
-        let media_type = kind.media_type();
+        let media_type = resource.media_type();
         if SMALL.exceeded(&work).is_none() {
             let room = self.app.answers.flight();
             let room = room.try_take(&self.caller, work.bytes);
@@ -512,16 +510,22 @@ impl Query<'_> {
     /// Reads the parameters: an answer of which nothing is worked out yet.
     async fn read(
         &self,
-        kind: &Kind,
+        resource: &Resource,
         content: Bytes,
         client: IpAddr,
     ) -> Result<Rendering, Refused> {
         let (answers, name, bytes) = (&self.app.answers, self.view.name(), content.len());
-        let (view, kind) = (self.view.clone(), kind.clone());
-        let read = move || Rendering::query(view, &kind, &content, client);
+        let (view, resource) = (self.view.clone(), resource.clone());
+        let read = move || {
+            let input = &content;
+            view.answer(&resource, Parameters { input, client })
+        };
         let read = answers.read(name, &self.caller, bytes, read).await;
         let read = read.map_err(|error| refused(failed(&error)))?;
-        read.map_err(|error| refused(alto(StatusCode::BAD_REQUEST, &error)))
+        read.map_err(|error| match error {
+            QueryError::Refused(error) => refused(alto(StatusCode::BAD_REQUEST, &error)),
+            QueryError::Gone => refused(bare(StatusCode::NOT_FOUND)),
+        })
     }
 
     async fn send_whole(

@@ -294,7 +294,7 @@ async fn blob(
                 )
             }
             Blob::Resource(view, resource) => {
-                let media_type = resource.kind.media_type().to_owned();
+                let media_type = resource.media_type().to_owned();
                 let body = rendered(&app, &view, &resource, accounted).await;
                 let body = body.map_err(|error| refused(unanswered(&error, &parts)))?;
                 (

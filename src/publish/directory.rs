@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::alto::ird::{Capabilities, Directory, DirectoryMeta, Entry};
 use crate::alto::media;
-use crate::alto::meta::{CostMode, CostType, StatedCostType};
-use crate::ident::PropertyName;
+use crate::alto::meta::{CostType, StatedCostType};
 
-use super::catalog::{Kind, Resource};
-use super::endpoint::pid_property;
+use super::catalog::Resource;
 use super::grid::Form;
 use super::name::ViewName;
-use super::offer::Offer;
+use super::push_offer::PushOffer;
+use super::service::names;
+use super::transport::Transport;
 use super::view::View;
 
 /// The directory of a view: its resources, and a delegation to the directory of
@@ -23,14 +23,14 @@ pub fn directory(
     base: &str,
     descriptor: String,
     delegated: &[&ViewName],
-    offer: &Offer,
+    offer: &PushOffer,
 ) -> Directory {
     let uri = |view: &ViewName, path: &str| format!("{base}/views/{view}/{path}");
     let own = view.catalog().iter().map(|resource| {
         let entry = Entry {
-            accepts: resource.kind.accepts().map(str::to_owned),
+            accepts: resource.accepts().map(str::to_owned),
             capabilities: capabilities(view, resource, offer),
-            media_type: resource.kind.media_type().to_owned(),
+            media_type: resource.media_type().to_owned(),
             uri: uri(view.name(), &resource.path),
             uses: uses(view, resource, offer),
         };
@@ -64,88 +64,44 @@ fn cost_types(view: &View) -> BTreeMap<String, StatedCostType<'static>> {
     };
     let types = view.capabilities().cost_types.iter();
     types
-        .map(|cost_type| (name(cost_type), stated(cost_type)))
+        .map(|cost_type| (names::cost_type(cost_type), stated(cost_type)))
         .collect()
-}
-
-fn name(cost_type: &CostType) -> String {
-    let prefix = match cost_type.cost_mode {
-        CostMode::Numerical => "num",
-        CostMode::Ordinal => "ord",
-    };
-    format!("{prefix}-{}", cost_type.cost_metric)
 }
 
 /// What a resource is to be read with. What can be followed refers to the
 /// network map among other things, so that the list is closed (RFC 8895 §6.4,
 /// RFC 9569 §5.3); the summaries of the TIPS views can be followed too (RFC 9569
 /// §6.3.3).
-fn uses(view: &View, resource: &Resource, offer: &Offer) -> Vec<String> {
-    match &resource.kind {
-        Kind::UpdateStream | Kind::Tips => {
-            let tips = view
-                .catalog()
-                .iter()
-                .filter(|other| other.kind == Kind::Tips && resource.kind == Kind::UpdateStream);
-            let followed = offer.media_types(view).into_keys();
-            followed
-                .chain(tips.map(|tips| tips.id.to_string()))
-                .collect()
-        }
-        kind if kind.uses_network_map() => vec![view.network_id().to_string()],
-        _ => Vec::new(),
+fn uses(view: &View, resource: &Resource, offer: &PushOffer) -> Vec<String> {
+    if let Some(service) = resource.service() {
+        return service.uses(view).iter().map(ToString::to_string).collect();
+    }
+    let followed = offer.media_types(view).into_keys();
+    followed.chain(summaries(view, resource)).collect()
+}
+
+fn capabilities(view: &View, resource: &Resource, offer: &PushOffer) -> Capabilities {
+    if let Some(service) = resource.service() {
+        return service.capabilities(view);
+    }
+    let summaries = summaries(view, resource);
+    let summaries = summaries.map(|id| (id, Form::Merge.media_type().to_owned()));
+    let is_stream = resource.transport() == Some(Transport::UpdateStream);
+    Capabilities {
+        incremental_change_media_types: offer
+            .media_types(view)
+            .into_iter()
+            .chain(summaries)
+            .collect(),
+        support_stream_control: is_stream.then_some(true),
+        ..Capabilities::default()
     }
 }
 
-fn capabilities(view: &View, resource: &Resource, offer: &Offer) -> Capabilities {
-    match &resource.kind {
-        Kind::NetworkMap | Kind::FilteredNetworkMap => Capabilities::default(),
-        Kind::CostMap(cost_type) => Capabilities {
-            cost_type_names: vec![name(cost_type)],
-            ..Capabilities::default()
-        },
-        Kind::FilteredCostMap | Kind::EndpointCosts => {
-            let can = view.capabilities();
-            Capabilities {
-                cost_constraints: Some(true),
-                cost_type_names: can.cost_types.iter().map(name).collect(),
-                max_cost_types: Some(can.max_cost_types),
-                ..Capabilities::default()
-            }
-        }
-        Kind::UpdateStream => {
-            let tips = view
-                .catalog()
-                .iter()
-                .filter(|other| other.kind == Kind::Tips);
-            let summaries = tips.map(|tips| {
-                let merge = Form::Merge.media_type().to_owned();
-                (tips.id.to_string(), merge)
-            });
-            Capabilities {
-                incremental_change_media_types: offer
-                    .media_types(view)
-                    .into_iter()
-                    .chain(summaries)
-                    .collect(),
-                support_stream_control: Some(true),
-                ..Capabilities::default()
-            }
-        }
-        Kind::Tips => Capabilities {
-            incremental_change_media_types: offer.media_types(view),
-            ..Capabilities::default()
-        },
-        Kind::EndpointProperties => {
-            let stated = view
-                .properties()
-                .names()
-                .iter()
-                .map(PropertyName::to_string);
-            Capabilities {
-                prop_types: std::iter::once(pid_property(view)).chain(stated).collect(),
-                ..Capabilities::default()
-            }
-        }
-    }
+/// The TIPS whose views' summaries an update stream sends.
+fn summaries(view: &View, resource: &Resource) -> impl Iterator<Item = String> {
+    let is_stream = resource.transport() == Some(Transport::UpdateStream);
+    let tips = view.catalog().transport(Transport::Tips);
+    let tips = tips.filter(|_| is_stream).map(|tips| tips.id.to_string());
+    tips.into_iter()
 }

@@ -226,7 +226,7 @@ impl Answers {
         mut state: S,
         with: impl FnOnce(&mut S, Bytes) -> T + Send + 'static,
     ) -> Result<Step<S, T>, PoolError> {
-        let view = rendering.view().name().clone();
+        let view = rendering.content().name().clone();
         let work = move || {
             let (text, more, cells) = write_piece(&mut rendering);
             let step = Step {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::watch;
 
-use crate::publish::{Rendering, Snapshot, View};
+use crate::publish::{Content, Rendering, Snapshot};
 use crate::runtime::Task;
 
 /// The answers on their way.
@@ -28,7 +28,7 @@ struct State {
 
 #[derive(Debug)]
 struct Slot {
-    view: Weak<View>,
+    content: Weak<Content>,
     rows: Mutex<Rows>,
 }
 
@@ -60,7 +60,7 @@ impl Pins {
     /// Notes an answer until it is dropped.
     pub fn note(self: &Arc<Self>, rendering: Box<Rendering>) -> Pinned {
         let slot = Arc::new(Slot {
-            view: Arc::downgrade(rendering.view()),
+            content: Arc::downgrade(rendering.content()),
             rows: Mutex::new(Rows::Here(rendering)),
         });
         let mut state = lock(&self.0);
@@ -110,18 +110,21 @@ impl Pins {
         };
         let mut replaced: Vec<Replaced> = Vec::new();
         for (_, slot) in under_way {
-            let Some(view) = slot.view.upgrade() else {
+            let Some(content) = slot.content.upgrade() else {
                 continue;
             };
-            let newest = snapshot.view(view.name());
-            if newest.is_some_and(|newest| Arc::ptr_eq(newest, &view)) {
+            let newest = snapshot.view(content.name()).map(|view| view.content());
+            if newest.is_some_and(|newest| Arc::ptr_eq(newest, &content)) {
                 continue;
             }
-            match replaced.iter_mut().find(|r| Arc::ptr_eq(&r.view, &view)) {
+            match replaced
+                .iter_mut()
+                .find(|r| Arc::ptr_eq(&r.content, &content))
+            {
                 Some(known) => known.slots.push(slot),
                 None => replaced.push(Replaced {
-                    bytes: view.bytes_beside(newest.map(Arc::as_ref)),
-                    view,
+                    bytes: content.bytes_beside(newest.map(Arc::as_ref)),
+                    content,
                     slots: vec![slot],
                 }),
             }
@@ -147,7 +150,7 @@ impl Pins {
 
 /// A view that is not the newest any more, and the answers that keep it.
 struct Replaced {
-    view: Arc<View>,
+    content: Arc<Content>,
     bytes: usize,
     slots: Vec<Arc<Slot>>,
 }

@@ -8,7 +8,7 @@ use altofed::compile::{Compiled, Domain, MergePolicy, Merged, domain_view, merge
 use altofed::facts::{DocumentPath, EditKind, Facts, Limits, Policy, Reader};
 use altofed::ident::{DomainLabel, SourceName};
 use altofed::ingest::{FactsAtRevision, OperationKind, apply, read_operation};
-use altofed::publish::{Rendering, View};
+use altofed::publish::View;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -139,7 +139,7 @@ fn compile(current: &FactsAtRevision, former: Option<&(Compiled, Merged)>) -> (C
 fn bodies(view: &Arc<View>) -> BTreeMap<String, (String, String)> {
     let mut bodies = BTreeMap::new();
     for resource in view.catalog().iter() {
-        let Some(rendering) = Rendering::new(view.clone(), resource) else {
+        let Some(rendering) = view.rendering(resource) else {
             continue;
         };
         let (version, body) = rendering.finish(usize::MAX);

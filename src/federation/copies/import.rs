@@ -8,7 +8,6 @@ use jiff::Timestamp;
 
 use crate::alto::cost::{self, CostTable, ReadCosts};
 use crate::alto::json::{Read, read};
-use crate::alto::media;
 use crate::alto::meta::{CostMode, CostType, ReadResponse, ResourceMeta, VersionTag};
 use crate::alto::network::{self, Groups, ReadGroups};
 use crate::api::s2s::{Ignored, Manifest, ManifestResource};
@@ -18,9 +17,8 @@ use crate::federation::manifest::interconnects;
 use crate::federation::settings::Limits;
 use crate::ident::{Digest, DomainLabel, MetricName, PidName, ResourceId};
 use crate::net::{Lpm, Matrix, PidIndex};
-use crate::publish::{
-    Costs, Kind, Lookup, NetworkMap, Origin, Properties, Rendering, View, ViewName,
-};
+use crate::publish::service::{Copied, copied};
+use crate::publish::{Costs, Lookup, NetworkMap, Origin, Properties, View, ViewName};
 
 /// A domain as it was imported.
 #[derive(Debug)]
@@ -62,17 +60,16 @@ impl<'m> Parts<'m> {
                 let text = format!("the manifest of {} has {id}", manifest.domain);
                 return Err(ImportError::Content(text));
             };
-            let twice = match (path, resource.media_type.as_str()) {
-                ("networkmap", media::NETWORK_MAP) => network.replace(resource).is_some(),
-                (path, media::COST_MAP) if path.starts_with("ordinal-") => continue,
-                (path, media::COST_MAP) => match metric_of(path) {
-                    Some(metric) => costs.insert(metric, resource).is_some(),
-                    None => {
-                        ignored.push(left_aside(id, "its metric is not known here"));
-                        continue;
-                    }
-                },
-                (_, media_type) => {
+            let media_type = resource.media_type.as_str();
+            let twice = match copied(media_type, path) {
+                Some(Copied::Network) => network.replace(resource).is_some(),
+                Some(Copied::Costs(metric)) => costs.insert(metric, resource).is_some(),
+                Some(Copied::Nothing) => continue,
+                Some(Copied::UnknownMetric) => {
+                    ignored.push(left_aside(id, "its metric is not known here"));
+                    continue;
+                }
+                None => {
                     let reason = format!("its media type {media_type:?} is not imported");
                     ignored.push(left_aside(id, reason));
                     continue;
@@ -127,11 +124,8 @@ impl<'m> Parts<'m> {
 /// its resources begin with.
 pub(in crate::federation) fn is_part(resource: &ManifestResource, prefix: &str) -> bool {
     let path = resource.resource_id.as_str().strip_prefix(prefix);
-    match (path, resource.media_type.as_str()) {
-        (Some("networkmap"), media::NETWORK_MAP) => true,
-        (Some(path), media::COST_MAP) => !path.starts_with("ordinal-") && metric_of(path).is_some(),
-        _ => false,
-    }
+    let copied = path.and_then(|path| copied(&resource.media_type, path));
+    matches!(copied, Some(Copied::Network | Copied::Costs(_)))
 }
 
 /// What a view was imported from before.
@@ -435,21 +429,18 @@ fn body<'b>(
 /// The resources that we write otherwise than the manifest says. Ours have
 /// their marks afterwards.
 fn rewritten(view: &Arc<View>, manifest: &Manifest) -> Vec<ResourceId> {
+    let prefix = format!("{}:", manifest.domain);
     let mut rewritten = Vec::new();
     for resource in view.catalog().iter() {
         let stated = manifest
             .resources
             .iter()
             .find(|r| r.resource_id == resource.id);
-        let numerical = match &resource.kind {
-            Kind::CostMap(cost_type) => cost_type.cost_mode == CostMode::Numerical,
-            kind => kind.accepts().is_none(),
-        };
-        let Some(stated) = stated.filter(|_| numerical) else {
+        let Some(stated) = stated.filter(|stated| is_part(stated, &prefix)) else {
             continue;
         };
         if resource.marks.get().is_none()
-            && let Some(rendering) = Rendering::new(view.clone(), resource)
+            && let Some(rendering) = view.rendering(resource)
         {
             resource.marks.get_or_init(|| rendering.finish(0).0);
         }
@@ -464,37 +455,9 @@ fn rewritten(view: &Arc<View>, manifest: &Manifest) -> Vec<ResourceId> {
     rewritten
 }
 
-/// The metric of a numerical cost map, by the last part of its id. A `.` is
-/// written `_` there; of what is registered only a percentile has one, and no
-/// registered name has a `_`.
-fn metric_of(path: &str) -> Option<MetricName> {
-    let suffix = path.strip_prefix("costmap-")?;
-    match suffix.starts_with("priv:") {
-        true => MetricName::new(suffix).ok(),
-        false => MetricName::new(&suffix.replace('_', ".")).ok(),
-    }
-}
-
 fn left_aside(what: &str, reason: impl Into<String>) -> Ignored {
     Ignored {
         what: what.to_owned(),
         reason: reason.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_metric_of_a_cost_map_is_in_its_id() {
-        let metric = |path: &str| metric_of(path).map(|metric| metric.to_string());
-        assert_eq!(
-            metric("costmap-delay-ow:p99_9").as_deref(),
-            Some("delay-ow:p99.9")
-        );
-        assert_eq!(metric("costmap-priv:a_b").as_deref(), Some("priv:a_b"));
-        assert_eq!(metric("costmap-latency"), None);
-        assert_eq!(metric("networkmap"), None);
     }
 }

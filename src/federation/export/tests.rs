@@ -165,9 +165,7 @@ async fn a_blob_is_for_who_may_see_a_manifest_that_names_it() {
     };
     let text = Bytes::from(signed.text.to_string());
     let map = d.view.catalog().get("networkmap").expect("a map");
-    let (version, body) = Rendering::new(d.view.clone(), map)
-        .expect("a map")
-        .finish(usize::MAX);
+    let (version, body) = d.view.rendering(map).expect("a map").finish(usize::MAX);
     let body = Bytes::from(body.expect("a body"));
     archive
         .keep_copy(
@@ -189,7 +187,7 @@ async fn a_blob_is_for_who_may_see_a_manifest_that_names_it() {
                 Some(pieces.expect("read").concat().into())
             }
             Some(Blob::Resource(view, resource)) => {
-                let rendering = Rendering::new(view, &resource)?;
+                let rendering = view.rendering(&resource)?;
                 rendering.finish(usize::MAX).1.map(Bytes::from)
             }
             None => None,

@@ -8,7 +8,7 @@ use crate::api::interconnect::InterconnectDocument;
 use crate::api::s2s::{KeyDocument, Manifest, ManifestResource, Scope};
 use crate::facts::{Interconnect, Interconnects};
 use crate::ident::{Digest, DomainLabel};
-use crate::publish::{Rendering, View};
+use crate::publish::View;
 
 use super::key::SigningKey;
 use super::sign::Compact;
@@ -20,14 +20,14 @@ pub fn resources(view: &Arc<View>) -> Vec<ManifestResource> {
     let mut resources = Vec::new();
     for resource in view.catalog().iter() {
         if resource.marks.get().is_none() {
-            let Some(rendering) = Rendering::new(view.clone(), resource) else {
+            let Some(rendering) = view.rendering(resource) else {
                 continue;
             };
             resource.marks.get_or_init(|| rendering.finish(0).0);
         }
         resources.extend(resource.marks.get().map(|version| ManifestResource {
             resource_id: resource.id.clone(),
-            media_type: resource.kind.media_type().to_owned(),
+            media_type: resource.media_type().to_owned(),
             tag: version.tag.clone(),
             length: version.length,
             sha_256: version.digest,

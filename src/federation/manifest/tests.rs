@@ -72,12 +72,12 @@ fn what_is_signed_is_what_is_received() {
     let map = &resources[0];
     assert_eq!(map.resource_id.as_str(), "isp-c:networkmap");
     assert_eq!(map.tag, *view.network().tag());
-    let rendering = Rendering::new(view.clone(), view.catalog().get("networkmap").expect("it"));
+    let rendering = view.rendering(view.catalog().get("networkmap").expect("it"));
     let (_, body) = rendering.expect("a map").finish(usize::MAX);
     let body = body.expect("a body");
     assert_eq!(map.sha_256, Digest::of(&body));
     assert_eq!(map.length, body.len() as u64);
-    let gets = view.catalog().iter().filter(|r| r.kind.accepts().is_none());
+    let gets = view.catalog().iter().filter(|r| r.accepts().is_none());
     assert_eq!(resources.len(), gets.count());
 }
 

@@ -10,7 +10,7 @@ use crate::federation::import_error::ImportError;
 use crate::federation::manifest::resources;
 use crate::federation::shared::Shared;
 use crate::ident::DomainLabel;
-use crate::publish::{Rendering, View};
+use crate::publish::View;
 
 use super::fetch::Plain;
 
@@ -107,7 +107,7 @@ fn unsigned(domain: &DomainLabel, view: &Arc<View>) -> (Bytes, Vec<Bytes>) {
     let named = |id| stated.iter().any(|stated| stated.resource_id == id);
     let bodies = view.catalog().iter().filter(|r| named(r.id.clone()));
     let bodies = bodies.filter_map(|resource| {
-        let rendering = Rendering::new(view.clone(), resource)?;
+        let rendering = view.rendering(resource)?;
         rendering.finish(usize::MAX).1.map(Bytes::from)
     });
     let bodies = bodies.collect();

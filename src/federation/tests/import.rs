@@ -12,7 +12,7 @@ use crate::federation::manifest::{Statement, resources};
 use crate::federation::testing::{at, domain_view, domain_view_with, label, links};
 use crate::federation::{ImportError, Keyring, Limits, SigningKey};
 use crate::ident::{Digest, ResourceId};
-use crate::publish::{Rendering, View};
+use crate::publish::View;
 
 /// A domain as it goes over the wire.
 #[derive(Clone)]
@@ -33,7 +33,7 @@ impl Wire {
         };
         let manifest = statement.sign(7, at(0), ring.signer(at(0))).manifest;
         let bodies = view.catalog().iter().filter_map(|resource| {
-            let (version, body) = Rendering::new(view.clone(), resource)?.finish(usize::MAX);
+            let (version, body) = view.rendering(resource)?.finish(usize::MAX);
             Some((version.digest, Bytes::from(body?)))
         });
         Self {

@@ -17,7 +17,6 @@ use crate::federation::{
     Blob, DomainCopy, Federation, Keyring, OwnDomain, Restoring, Settings, SigningKey,
 };
 use crate::ident::{Digest, DomainLabel};
-use crate::publish::Rendering;
 use crate::runtime::testing::soon;
 use crate::runtime::{Clock, Gate, ManualClock, Pool, Task};
 use crate::store::{Opened, Store};
@@ -443,10 +442,10 @@ async fn reply(desk: &Desk, base: &str, path: &str, caller: Option<&DomainLabel>
     };
     match federation.blob(caller, &digest).await.expect("readable") {
         Some(Blob::Resource(view, resource)) => {
-            let rendering = Rendering::new(view, &resource).expect("by GET");
+            let rendering = view.rendering(&resource).expect("by GET");
             let (_, body) = rendering.finish(usize::MAX);
             Reply {
-                media_type: resource.kind.media_type().to_owned(),
+                media_type: resource.media_type().to_owned(),
                 ..json(body.expect("a body"))
             }
         }

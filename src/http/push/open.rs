@@ -24,7 +24,7 @@ use crate::http::refusal::{Refused, Wording, alto, bare, refused, respond};
 use crate::http::socket::Peer;
 use crate::http::unanswered::too_much;
 use crate::ident::Client;
-use crate::publish::{Kind, Query, QueryError, Resource, View, ViewName, Work};
+use crate::publish::{Query, QueryError, Resource, Transport, View, ViewName, Work};
 use crate::render;
 use crate::runtime::PoolError;
 
@@ -197,10 +197,8 @@ impl Asked<'_> {
             let view = snapshot
                 .view(self.view)
                 .ok_or_else(|| refused(bare(StatusCode::NOT_FOUND)))?;
-            let mut resources = view.catalog().iter();
-            let tips = resources.find(|resource| {
-                resource.kind == Kind::Tips && resource.id.as_str() == update.resource_id
-            });
+            let tips = view.catalog().transport(Transport::Tips);
+            let tips = tips.filter(|tips| tips.id.as_str() == update.resource_id);
             substreams.push(match tips {
                 Some(_) => self.summary(id, update, view).await?,
                 None => self.answer(id, update, view, field).await?,
@@ -297,7 +295,7 @@ impl Asked<'_> {
         let resource = resources
             .find(|resource| resource.id.as_str() == resource_id && offer.has(view, resource))
             .ok_or_else(|| mistaken(&AltoError::invalid_value(field, resource_id)))?;
-        let input = input.filter(|_| resource.kind.accepts().is_some());
+        let input = input.filter(|_| resource.accepts().is_some());
         let (query, work) = self.work(view, resource, input).await?;
         let follower = followed.follow(Wanted {
             view: self.view,
@@ -316,12 +314,12 @@ impl Asked<'_> {
         resource: &Resource,
         input: Option<&Input>,
     ) -> Result<(Query, Work), Refused> {
-        let (view, kind, path) = (view.clone(), resource.kind.clone(), resource.path.clone());
-        let (name, is_full_map) = (view.name().clone(), kind.accepts().is_none());
+        let (view, resource) = (view.clone(), resource.clone());
+        let (name, is_full_map) = (view.name().clone(), resource.accepts().is_none());
         let input = input.map_or(&b""[..], Input::as_bytes).to_vec();
         let client = self.client;
         let reading = move || {
-            let query = Query::new(&kind, &path, input, client);
+            let query = Query::new(&resource, input, client);
             let rendering = query.rendering(&view);
             (query, rendering)
         };

@@ -95,14 +95,14 @@ async fn source(app: &App, update: &AddUpdate, passed: &Passed) -> Result<Option
     let name = ViewName::Domain(domain);
     let resource = snapshot.view(&name).and_then(|view| {
         let resource = view.catalog().get(path)?;
-        let is_map = resource.kind.accepts().is_none() && followed.offer().has(view, resource);
+        let is_map = resource.accepts().is_none() && followed.offer().has(view, resource);
         is_map.then_some(resource)
     });
     let Some(resource) = resource else {
         return Ok(None);
     };
     let nobody = std::net::Ipv4Addr::UNSPECIFIED.into();
-    let query = Query::new(&resource.kind, &resource.path, Vec::new(), nobody);
+    let query = Query::new(resource, Vec::new(), nobody);
     let work = snapshot
         .view(&name)
         .and_then(|view| query.rendering(view).ok())

@@ -308,8 +308,13 @@ impl Stream {
                     .extend(event::data(form.media_type(), id, &text));
             }
             (Step::Whole { view, to }, Source::Answer { follower, at, .. }) => {
-                let asked = follower.look(|answer| (answer.kind.clone(), answer.query.clone()));
-                let Some((kind, query)) = asked else {
+                let asked = follower.look(|answer| {
+                    (
+                        answer.service.signature().media_type(),
+                        answer.query.clone(),
+                    )
+                });
+                let Some((media_type, query)) = asked else {
                     return self.end(place, "the answer is not here any more".to_owned());
                 };
                 // Boxed, since every stream has room for what it may wait for, and few wait
@@ -326,18 +331,18 @@ impl Stream {
                 match whole {
                     Whole::Text(text) => {
                         self.followed.note_whole(id, text.len());
-                        let event = event::data(kind.media_type(), &substream.id, &text);
+                        let event = event::data(media_type, &substream.id, &text);
                         self.pieces.extend(event);
                     }
                     Whole::Kept(body) => {
                         let length = usize::try_from(body.length()).unwrap_or(usize::MAX);
                         self.followed.note_whole(id, length);
-                        let head = event::begin(kind.media_type(), &substream.id);
+                        let head = event::begin(media_type, &substream.id);
                         self.pieces.push_back(head);
                         self.writing = Some(Writing::Kept(body));
                     }
                     Whole::Rows(rendering, room) => {
-                        let head = event::begin(kind.media_type(), &substream.id);
+                        let head = event::begin(media_type, &substream.id);
                         self.pieces.push_back(head);
                         let rows = self.followed.bodies().answers().pins().note(rendering);
                         self.writing = Some(Writing::Rows { rows, _room: room });

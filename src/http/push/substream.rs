@@ -9,7 +9,8 @@ use crate::alto::media;
 use crate::alto::tips::{TipsView, UpdatesGraphSummary};
 use crate::follow::{Answer, Answers, Follower};
 use crate::ident::DomainLabel;
-use crate::publish::{Form, Kind, View, ViewName};
+use crate::publish::service::Order;
+use crate::publish::{Form, View, ViewName};
 
 use super::behind::{Behind, Watched};
 
@@ -159,9 +160,8 @@ impl Source {
     fn rank(&self) -> u8 {
         match self {
             Source::Answer { follower, .. } => {
-                let kind = follower.look(|answer| answer.kind.clone());
-                let depends = !matches!(kind, Some(Kind::NetworkMap | Kind::FilteredNetworkMap));
-                u8::from(depends)
+                let order = follower.look(|answer| answer.service.signature().order);
+                u8::from(order != Some(Order::First))
             }
             Source::Summary { .. } => 1,
             Source::Manifest { .. } => 2,

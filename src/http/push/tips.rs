@@ -1,6 +1,7 @@
 //! The transport information publication service, RFC 9569: views of answers
 //! whose versions and the patches between them are fetched as resources.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use crate::alto::error::AltoError;
 use crate::alto::media;
 use crate::alto::tips::{Edge, TipsParams, TipsView};
-use crate::follow::{Answer, Follower, NoWhole, Whole};
+use crate::follow::{Answer, Follower, Item, NoWhole, Whole};
 use crate::http::access::require_view;
 use crate::http::alto::{VIEW, chosen, posted};
 use crate::http::app::App;
@@ -27,7 +28,8 @@ use crate::http::openapi::{Operation, Parameter, Route, content};
 use crate::http::refusal::{Refused, Wording, alto, bare, refused, respond};
 use crate::http::socket::Peer;
 use crate::http::unanswered::unanswered;
-use crate::publish::{Item, Patch, View, ViewName};
+use crate::publish::service::signatures;
+use crate::publish::{Form, Patch, View, ViewName};
 use crate::render::{self, Coding, Unanswered};
 
 use super::open::{Asked, full, mistaken, read};
@@ -76,12 +78,9 @@ pub(in crate::http) fn routes() -> Vec<Route> {
 
 /// The route of the edges, which may wait for the next version.
 pub(in crate::http) fn waiting_routes() -> Vec<Route> {
-    let items = [
-        media::MERGE_PATCH,
-        media::JSON_PATCH,
-        media::NETWORK_MAP,
-        media::COST_MAP,
-    ];
+    let patches = [Form::Merge, Form::Json].map(Form::media_type);
+    let answers = signatures().flat_map(|signature| signature.media_types);
+    let items: BTreeSet<&'static str> = patches.into_iter().chain(answers.copied()).collect();
     vec![Route {
         path: "/views/{view}/tips/{name}/ug/{from}/{to}",
         operations: vec![Operation {
@@ -246,8 +245,12 @@ async fn edge(
             arrived.mark_unchanged();
             access.mark_unchanged();
             require_view(&app.access(), &caller, &view)?;
-            let found =
-                follower.look(|answer| (Found::look(answer, edge), answer.kind.media_type()));
+            let found = follower.look(|answer| {
+                (
+                    Found::look(answer, edge),
+                    answer.service.signature().media_type(),
+                )
+            });
             let (found, media_type) = found.ok_or_else(gone)?;
             match found {
                 Found::Refused(status) => return Err(no_edge(status, &from, &to)),

@@ -1,12 +1,14 @@
 //! Writing costs: full maps, filtered maps, costs of endpoints.
 
-use super::meta::write_vtag;
+use super::meta::MetaWriter;
 use super::table::{Block, Table};
 use crate::alto::cost::{self, GridWriter};
 use crate::alto::endpoint;
 use crate::alto::network::write_member_name;
+use crate::ident::{Digest, Tag};
+use crate::publish::content::Content;
 use crate::publish::costs::Costs;
-use crate::publish::view::View;
+use crate::publish::rendering::Body;
 use crate::publish::work::Work;
 
 /// The member of the answer that the table is.
@@ -30,7 +32,7 @@ pub(in crate::publish) struct CostsBody {
 }
 
 impl CostsBody {
-    pub(in crate::publish) fn new(view: &View, table: Table, member: Member) -> Self {
+    pub(in crate::publish) fn new(view: &Content, table: Table, member: Member) -> Self {
         let dsts = (0..table.dsts.len()).map(|place| table.dsts.name(view, place));
         Self {
             grid: Some(GridWriter::new(dsts)),
@@ -41,28 +43,47 @@ impl CostsBody {
         }
     }
 
-    pub(in crate::publish) fn work(&self, view: &View) -> Work {
+    /// The costs of the view that are returned; of several types, those of the first.
+    fn costs<'v>(&self, view: &'v Content) -> Option<&'v Costs> {
+        view.costs().get(&self.table.wanted().next()?.cost_metric)
+    }
+
+    /// Writes `meta`, the last member. The member `cost-type` of a multi-cost
+    /// answer is an empty object (RFC 8189 §4.1.3).
+    fn write_meta(&self, view: &Content, out: &mut Vec<u8>) {
+        let (wanted, multi) = (self.table.wanted(), self.table.multi);
+        out.push(b',');
+        let mut meta = MetaWriter::begin(out);
+        meta.cost_type(wanted.clone().next().filter(|_| !multi));
+        if self.member == Member::CostMap {
+            meta.dependent_vtags(&[view.vtag()]);
+        }
+        if multi {
+            meta.multi_cost_types(wanted);
+        }
+        meta.finish();
+        out.push(b'}');
+    }
+}
+
+impl Body for CostsBody {
+    fn work(&self, view: &Content) -> Work {
         self.table.work(view)
     }
 
-    pub(in crate::publish) fn sized_by(&self) -> &'static str {
+    fn sized_by(&self) -> &'static str {
         match self.member {
             Member::CostMap => "pids",
             Member::EndpointCosts => "endpoints",
         }
     }
 
-    /// The costs of the view that are returned; of several types, those of the first.
-    pub(in crate::publish) fn costs<'v>(&self, view: &'v View) -> Option<&'v Costs> {
-        view.costs().get(&self.table.wanted().next()?.cost_metric)
-    }
-
-    pub(in crate::publish) fn cells_read(&self) -> u64 {
+    fn cells_read(&self) -> u64 {
         self.block.cells_read()
     }
 
     /// Writes the next piece; returns whether there are more.
-    pub(in crate::publish) fn write_piece(&mut self, view: &View, out: &mut Vec<u8>) -> bool {
+    fn write_piece(&mut self, view: &Content, out: &mut Vec<u8>) -> bool {
         if !self.table.prepare(view, &mut self.block) {
             return true;
         }
@@ -98,27 +119,10 @@ impl CostsBody {
         false
     }
 
-    /// Writes `meta`, the last member. The member `cost-type` of a multi-cost
-    /// answer is an empty object (RFC 8189 §4.1.3).
-    fn write_meta(&self, view: &View, out: &mut Vec<u8>) {
-        out.extend_from_slice(b",\"meta\":{\"cost-type\":");
-        match self.table.wanted().next() {
-            Some(cost_type) if !self.table.multi => cost_type.write(out),
-            _ => out.extend_from_slice(b"{}"),
+    fn tag(&self, view: &Content, digest: Digest) -> Tag {
+        match self.costs(view) {
+            Some(Costs::Composed(composed)) => composed.tag.clone(),
+            _ => digest.into(),
         }
-        if self.member == Member::CostMap {
-            out.extend_from_slice(b",\"dependent-vtags\":[");
-            write_vtag(out, &view.vtag());
-            out.push(b']');
-        }
-        if self.table.multi {
-            out.extend_from_slice(b",\"multi-cost-types\":");
-            for (i, cost_type) in self.table.wanted().enumerate() {
-                out.push(if i == 0 { b'[' } else { b',' });
-                cost_type.write(out);
-            }
-            out.push(b']');
-        }
-        out.extend_from_slice(b"}}");
     }
 }

@@ -3,15 +3,31 @@
 use crate::alto::canonical::write_cost;
 use crate::alto::network::write_member_name;
 
-use super::patch::PatchWriter;
+use super::patch::{Change, PatchWriter};
 use super::table::{Block, Row, Table};
-use crate::publish::view::View;
+use crate::publish::content::Content;
+
+/// The difference between two tables of costs, each with the content that it is of. `patch` has
+/// what else differs.
+pub(in crate::publish) fn table_changes(
+    (old, mut before): (&Content, Table),
+    (new, mut after): (&Content, Table),
+    mut patch: PatchWriter,
+) -> Change {
+    if !before.is_same(old, &after, new) {
+        before.prepare_all(old);
+        after.prepare_all(new);
+        let grid = |view, table| Grid { view, table };
+        grid(old, &before).changes(grid(new, &after), &mut patch);
+    }
+    patch.finish()
+}
 
 /// A prepared table over one version of a view.
 #[derive(Clone, Copy)]
-pub(in crate::publish) struct Grid<'g> {
-    pub(in crate::publish) view: &'g View,
-    pub(in crate::publish) table: &'g Table,
+struct Grid<'g> {
+    view: &'g Content,
+    table: &'g Table,
 }
 
 impl<'g> Grid<'g> {
@@ -24,7 +40,7 @@ impl<'g> Grid<'g> {
 
     /// Writes the patch from this grid to `new`, which has the same cost types, unless it gets too
     /// long.
-    pub(in crate::publish) fn changes(self, new: Grid<'_>, patch: &mut PatchWriter) {
+    fn changes(self, new: Grid<'_>, patch: &mut PatchWriter) {
         if self.table.is_same(self.view, new.table, new.view) {
             return;
         }

@@ -9,8 +9,10 @@ use bytes::Bytes;
 
 use crate::alto::canonical::write_string;
 use crate::alto::media;
+use crate::alto::meta::VersionTag;
 use crate::alto::network::write_member_name;
-use crate::ident::Tag;
+
+use super::meta::MetaWriter;
 
 /// The form of a patch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,22 +99,17 @@ impl PatchWriter {
         }
     }
 
-    /// Writes that the tag of the resource with this id changed.
-    pub(in crate::publish) fn tag(&mut self, tag_of: TagOf, resource: &str, tag: &Tag) {
+    /// Writes that the network map has another version.
+    pub(in crate::publish) fn tag(&mut self, tag_of: TagOf, network: &VersionTag) {
         match (self.form, tag_of) {
-            (Form::Merge, TagOf::Itself) => {
-                self.meta.extend_from_slice(b"\"meta\":{\"vtag\":{\"tag\":");
-                write_string(&mut self.meta, tag.as_str());
-                self.meta.extend_from_slice(b"}}");
-            }
-            // An array is replaced whole (RFC 7396 §2).
-            (Form::Merge, TagOf::Network) => {
-                let begin = b"\"meta\":{\"dependent-vtags\":[{\"resource-id\":";
-                self.meta.extend_from_slice(begin);
-                write_string(&mut self.meta, resource);
-                self.meta.extend_from_slice(b",\"tag\":");
-                write_string(&mut self.meta, tag.as_str());
-                self.meta.extend_from_slice(b"}]}");
+            (Form::Merge, tag_of) => {
+                let mut meta = MetaWriter::begin(&mut self.meta);
+                match tag_of {
+                    TagOf::Itself => meta.changed_tag(network),
+                    // An array is replaced whole (RFC 7396 §2).
+                    TagOf::Network => meta.dependent_vtags(std::slice::from_ref(network)),
+                }
+                meta.finish();
             }
             (Form::Json, tag_of) => {
                 let path: &[&str] = match tag_of {
@@ -121,7 +118,7 @@ impl PatchWriter {
                 };
                 self.operation("replace", path);
                 self.out.extend_from_slice(b",\"value\":");
-                write_string(&mut self.out, tag.as_str());
+                write_string(&mut self.out, network.tag.as_str());
                 self.out.push(b'}');
             }
         }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::ident::PidName;
+use crate::publish::content::Content;
 use crate::publish::costs::Costs;
-use crate::publish::view::View;
 
 /// One side of a table: PIDs of a view, or endpoints in them, each once and in canonical order.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(in crate::publish) struct Side {
 
 impl Side {
     /// All PIDs of a view.
-    pub(in crate::publish) fn all(view: &View) -> Self {
+    pub(in crate::publish) fn all(view: &Content) -> Self {
         let pids = u32::try_from(view.network().pids().len()).unwrap_or(u32::MAX);
         Self::pids((0..pids).collect())
     }
@@ -41,7 +41,7 @@ impl Side {
     }
 
     /// The name at a place, as in the answer.
-    pub(in crate::publish) fn name<'s>(&'s self, view: &'s View, place: usize) -> &'s str {
+    pub(in crate::publish) fn name<'s>(&'s self, view: &'s Content, place: usize) -> &'s str {
         match &self.texts {
             Some(texts) => &texts[place],
             None => {
@@ -59,14 +59,14 @@ impl Side {
     }
 
     /// All names.
-    pub(in crate::publish) fn names<'s>(&'s self, view: &'s View) -> Vec<&'s str> {
+    pub(in crate::publish) fn names<'s>(&'s self, view: &'s Content) -> Vec<&'s str> {
         (0..self.len())
             .map(|place| self.name(view, place))
             .collect()
     }
 
     /// About how many bytes the names take as members of an object.
-    pub(super) fn bytes(&self, view: &View) -> u64 {
+    pub(super) fn bytes(&self, view: &Content) -> u64 {
         /// The bytes around a name.
         const AROUND: usize = "\"\":,".len();
         let names = (0..self.len()).map(|place| self.name(view, place).len() + AROUND);
@@ -74,7 +74,7 @@ impl Side {
     }
 
     /// Returns whether another side has the same PIDs under the same names.
-    pub(super) fn is_same(&self, view: &View, other: &Side, others: &View) -> bool {
+    pub(super) fn is_same(&self, view: &Content, other: &Side, others: &Content) -> bool {
         let same_names = || {
             Arc::ptr_eq(view.network().pids(), others.network().pids())
                 || self.names(view) == other.names(others)

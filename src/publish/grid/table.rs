@@ -10,8 +10,8 @@ use crate::alto::query::CostSelection;
 use super::rank::{Ranking, Ranks};
 use super::side::Side;
 use crate::paths::Onward;
+use crate::publish::content::Content;
 use crate::publish::costs::Costs;
-use crate::publish::view::View;
 use crate::publish::work::Work;
 
 /// About how many cells a block has.
@@ -129,7 +129,7 @@ impl Table {
     }
 
     /// All costs of one type of a view.
-    pub(in crate::publish) fn full(view: &View, cost_type: &CostType) -> Self {
+    pub(in crate::publish) fn full(view: &Content, cost_type: &CostType) -> Self {
         let selection = CostSelection {
             wanted: vec![cost_type.clone()],
             multi: false,
@@ -139,13 +139,18 @@ impl Table {
     }
 
     /// The cost types that are returned.
-    pub(in crate::publish) fn wanted(&self) -> impl Iterator<Item = &CostType> {
+    pub(in crate::publish) fn wanted(&self) -> impl Iterator<Item = &CostType> + Clone {
         self.wanted.iter().map(|place| &self.types[*place])
     }
 
     /// Returns whether the table over `view` is known to equal the table `other` over `others`: both
     /// select the same of the same costs.
-    pub(in crate::publish) fn is_same(&self, view: &View, other: &Table, others: &View) -> bool {
+    pub(in crate::publish) fn is_same(
+        &self,
+        view: &Content,
+        other: &Table,
+        others: &Content,
+    ) -> bool {
         let same = |cost_type: &CostType| {
             let metric = &cost_type.cost_metric;
             let both = view.costs().get(metric).zip(others.costs().get(metric));
@@ -158,7 +163,7 @@ impl Table {
     }
 
     /// What writing the table over a view takes.
-    pub(in crate::publish) fn work(&self, view: &View) -> Work {
+    pub(in crate::publish) fn work(&self, view: &Content) -> Work {
         /// The bytes that most numbers take at most.
         const NUMBER: u64 = 8;
         let [rows, columns, types, wanted] = [
@@ -196,18 +201,18 @@ impl Table {
     }
 
     /// The costs that are read, for each type that the view has.
-    fn costs<'v>(&'v self, view: &'v View) -> impl Iterator<Item = &'v Costs> {
+    fn costs<'v>(&'v self, view: &'v Content) -> impl Iterator<Item = &'v Costs> {
         let costs = |cost_type: &CostType| view.costs().get(&cost_type.cost_metric);
         self.types.iter().filter_map(costs)
     }
 
     /// The steps that finding the ways on from a PID takes.
-    fn steps_from(&self, view: &View, src: u32) -> u64 {
+    fn steps_from(&self, view: &Content, src: u32) -> u64 {
         self.costs(view).map(|costs| costs.steps_from(src)).sum()
     }
 
     /// The steps that the cells of a row take.
-    fn steps_of_row(&self, view: &View) -> u64 {
+    fn steps_of_row(&self, view: &Content) -> u64 {
         let of_type = |costs: &Costs| {
             let dsts = self.dsts.pids.iter();
             dsts.map(|dst| costs.steps_to(*dst)).sum::<u64>()
@@ -241,7 +246,7 @@ impl Table {
     }
 
     /// Prepares the table by one more block; returns whether rows can be read now.
-    pub(in crate::publish) fn prepare(&mut self, view: &View, block: &mut Block) -> bool {
+    pub(in crate::publish) fn prepare(&mut self, view: &Content, block: &mut Block) -> bool {
         let Stage::Ranking {
             of,
             next,
@@ -278,7 +283,7 @@ impl Table {
     }
 
     /// Prepares the whole table.
-    pub(in crate::publish) fn prepare_all(&mut self, view: &View) {
+    pub(in crate::publish) fn prepare_all(&mut self, view: &Content) {
         let mut block = Block::default();
         while !self.prepare(view, &mut block) {}
     }
@@ -286,7 +291,7 @@ impl Table {
     /// Reads a row: a layer for each type that is returned. The table must be prepared.
     pub(in crate::publish) fn row<'r>(
         &'r self,
-        view: &'r View,
+        view: &'r Content,
         row: usize,
         block: &'r mut Block,
     ) -> Row<'r> {
@@ -307,7 +312,7 @@ impl Table {
     }
 
     /// The row, if it is the row of a matrix as it is.
-    fn as_stated<'v>(&self, view: &'v View, row: usize) -> Option<&'v [f64]> {
+    fn as_stated<'v>(&self, view: &'v Content, row: usize) -> Option<&'v [f64]> {
         let [cost_type] = &self.types[..] else {
             return None;
         };
@@ -320,7 +325,7 @@ impl Table {
     }
 
     /// Reads the stated costs of a block that begins with this row.
-    fn read(&self, view: &View, row: usize, block: &mut Block) {
+    fn read(&self, view: &Content, row: usize, block: &mut Block) {
         let columns = self.dsts.len();
         block.rows = row..self.end_of_block(view, row, block);
         let srcs = &self.srcs.pids[block.rows.clone()];
@@ -345,7 +350,7 @@ impl Table {
 
     /// The end of a block that begins with this row: it has at least one row, and more as long as they
     /// take neither too much memory nor too many steps.
-    fn end_of_block(&self, view: &View, row: usize, block: &mut Block) -> usize {
+    fn end_of_block(&self, view: &Content, row: usize, block: &mut Block) -> usize {
         let of_row = block
             .steps_of_row
             .get_or_insert_with(|| self.steps_of_row(view));

@@ -162,7 +162,7 @@ impl Bodies {
         if let Some(version) = resource.marks.get() {
             return Ok(Some(version));
         }
-        let Some(rendering) = Rendering::new(view.clone(), resource) else {
+        let Some(rendering) = view.rendering(resource) else {
             return Ok(None);
         };
         let takes = rendering.work();
@@ -230,7 +230,7 @@ impl Bodies {
             Some(plain) => Some(self.packed(view.name(), caller, &plain, &key).await?),
             None if coding == Coding::Identity && !is_short => None,
             None => {
-                let Some(rendering) = Rendering::new(view.clone(), resource) else {
+                let Some(rendering) = view.rendering(resource) else {
                     return Ok(None);
                 };
                 Some(
@@ -242,7 +242,7 @@ impl Bodies {
         if let Some(body) = made.flatten() {
             return Ok(Some(Representation::Kept(body)));
         }
-        let rendering = Rendering::new(view.clone(), resource);
+        let rendering = view.rendering(resource);
         Ok(rendering.map(|rendering| Representation::Streamed(Box::new(rendering))))
     }
 

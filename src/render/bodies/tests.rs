@@ -134,10 +134,7 @@ async fn a_map_is_made_in_turns_of_its_own_whoever_asked_first() {
 #[tokio::test]
 async fn what_was_made_of_a_map_outlives_who_asked_first() {
     let (_bench, bodies, view, resource) = cache();
-    let all = Rendering::new(view.clone(), &resource)
-        .expect("a map")
-        .work()
-        .cells;
+    let all = view.rendering(&resource).expect("a map").work().cells;
     let caller = caller("a");
     let mut first = Box::pin(bodies.version(&view, &resource, &caller));
     assert!(first.as_mut().now_or_never().is_none());

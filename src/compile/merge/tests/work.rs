@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::api::interconnect::Relationship;
 use crate::compile::{MergePolicy, merged_view};
-use crate::publish::{Kind, Rendering};
+use crate::publish::{Parameters, Rendering};
 
 use super::world::{Stated, StatedLink, label};
 
@@ -57,7 +57,12 @@ fn asked(metric: &str, addresses: usize, pids: usize) -> Rendering {
     let nobody = IpAddr::from(Ipv4Addr::UNSPECIFIED);
     let view = merged.view.clone();
     let text = query.to_string();
-    Rendering::query(view, &Kind::EndpointCosts, text.as_bytes(), nobody).expect("sound")
+    let service = view.catalog().get("endpointcost").expect("offered");
+    let parameters = Parameters {
+        input: text.as_bytes(),
+        client: nobody,
+    };
+    view.answer(service, parameters).expect("sound")
 }
 
 /// Writes it all: the text, what was read, and the most that was read in one step.

@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use crate::alto::tips::Edge;
 use crate::ident::Tag;
-
-use super::grid::Patch;
+use crate::publish::Patch;
 
 /// From how many versions to how many there is a shortcut and a snapshot.
 const SPAN: u64 = 8;
@@ -325,8 +324,8 @@ impl<S> Version<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::grid::Form;
     use super::*;
+    use crate::publish::Form;
     use bytes::Bytes;
     use proptest::prelude::*;
 

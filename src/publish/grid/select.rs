@@ -10,7 +10,7 @@ use crate::net::PidIndex;
 
 use super::side::Side;
 use super::table::Table;
-use crate::publish::view::View;
+use crate::publish::content::Content;
 
 /// The PIDs and families of a network map that an answer has.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(in crate::publish) struct Filtered {
 
 impl Filtered {
     /// The whole network map of a view.
-    pub(in crate::publish) fn all(view: &View) -> Self {
+    pub(in crate::publish) fn all(view: &Content) -> Self {
         Self {
             pids: indices(view.network().pids(), &[]),
             families: Family::ALL.to_vec(),
@@ -32,7 +32,7 @@ impl Filtered {
 
     /// The part of a view's network map that a filter selects. Unknown PIDs and address types are
     /// ignored; PIDs left without a prefix stay.
-    pub(in crate::publish) fn new(view: &View, filter: &NetworkMapFilter<'_>) -> Self {
+    pub(in crate::publish) fn new(view: &Content, filter: &NetworkMapFilter<'_>) -> Self {
         let types = &filter.address_types;
         let named = types.iter().filter_map(|text| Family::parse(text));
         let named: BTreeSet<Family> = named.collect();
@@ -46,7 +46,7 @@ impl Filtered {
 
 /// The costs that a filtered cost map selects.
 pub(in crate::publish) fn filtered_costs(
-    view: &View,
+    view: &Content,
     filter: &CostMapFilter<'_>,
     selection: CostSelection,
 ) -> Table {

@@ -1,0 +1,151 @@
+//! The full cost maps, RFC 7285 §11.2.3: of each metric the costs as they are, and their ranks.
+
+use std::sync::Arc;
+
+use crate::alto::cost;
+use crate::alto::ird::Capabilities;
+use crate::alto::media;
+use crate::alto::meta::{CostMode, CostType};
+use crate::ident::{MetricName, PidName, ResourceId};
+use crate::publish::content::Content;
+use crate::publish::costs::Costs;
+use crate::publish::grid::{Change, CostsBody, Form, Member, Table, TagOf, table_changes};
+use crate::publish::rendering::Body;
+
+use super::interface::{
+    Copied, Line, Offered, Order, Parameters, PatchTerms, QueryError, Service, Signature, Versions,
+};
+use super::names;
+
+pub(super) const LINE: Line = Line {
+    signature: &SIGNATURE,
+    offered,
+    copied: Some(copied),
+};
+
+static SIGNATURE: Signature = Signature {
+    media_types: &[media::COST_MAP],
+    accepts: None,
+    forms: &[Form::Merge],
+    order: Order::Dependent,
+};
+
+/// How many pairs a full map of ordinal costs may have: all of them are ranked at
+/// once. Filtered maps rank what is asked for.
+const MAX_RANKED: usize = 3_000_000;
+
+/// The cost map of a view in a cost type.
+#[derive(Debug)]
+struct CostMap(CostType);
+
+fn offered(content: &Content) -> Vec<Offered> {
+    let mut maps: Vec<Offered> = Vec::new();
+    let mut offer = |metric: &MetricName, mode| {
+        let cost_type = CostType::new(metric, mode);
+        maps.push((names::cost_map(&cost_type), Arc::new(CostMap(cost_type))));
+    };
+    for (metric, costs) in content.costs() {
+        offer(metric, CostMode::Numerical);
+        let pairs = costs.size().saturating_mul(costs.size());
+        if matches!(costs, Costs::Dense(_)) && pairs <= MAX_RANKED {
+            offer(metric, CostMode::Ordinal);
+        }
+    }
+    maps
+}
+
+fn copied(path: &str) -> Option<Copied> {
+    Some(match names::cost_type_of(path) {
+        Some((CostMode::Ordinal, _)) => Copied::Nothing,
+        Some((CostMode::Numerical, Some(metric))) => Copied::Costs(metric),
+        Some((CostMode::Numerical, None)) | None => Copied::UnknownMetric,
+    })
+}
+
+impl CostMap {
+    fn costs<'c>(&self, content: &'c Content) -> Result<&'c Costs, QueryError> {
+        let costs = content.costs().get(&self.0.cost_metric);
+        costs.ok_or(QueryError::Gone)
+    }
+
+    fn table(&self, content: &Content) -> Result<Table, QueryError> {
+        self.costs(content)?;
+        Ok(Table::full(content, &self.0))
+    }
+}
+
+impl Service for CostMap {
+    fn signature(&self) -> &'static Signature {
+        &SIGNATURE
+    }
+
+    fn uses(&self, content: &Content) -> Vec<ResourceId> {
+        vec![content.network_id().clone()]
+    }
+
+    fn capabilities(&self, _: &Content) -> Capabilities {
+        Capabilities {
+            cost_type_names: vec![names::cost_type(&self.0)],
+            ..Capabilities::default()
+        }
+    }
+
+    fn body(&self, content: &Content, _: Parameters<'_>) -> Result<Box<dyn Body>, QueryError> {
+        let table = self.table(content)?;
+        Ok(Box::new(CostsBody::new(content, table, Member::CostMap)))
+    }
+
+    fn changes(
+        &self,
+        versions: Versions<'_>,
+        _: Parameters<'_>,
+        terms: PatchTerms<'_>,
+    ) -> Result<Change, QueryError> {
+        let patch = terms.writer(cost::MEMBER, versions, Some(TagOf::Network));
+        let Versions { old, new } = versions;
+        let (before, after) = (self.table(old)?, self.table(new)?);
+        Ok(table_changes((old, before), (new, after), patch))
+    }
+
+    fn is_unchanged(&self, versions: Versions<'_>) -> bool {
+        let costs = (self.costs(versions.old), self.costs(versions.new));
+        versions.have_same_network() && matches!(costs, (Ok(a), Ok(b)) if a.same(b))
+    }
+
+    fn about_length(&self, content: &Content) -> usize {
+        /// What a number takes, with its quotes, colon and comma.
+        const COST: usize = 8;
+        let pids = content.network().pids();
+        let names = pids.names().iter().map(PidName::as_str).map(str::len);
+        pids.len() * (names.sum::<usize>() + pids.len() * COST)
+    }
+
+    fn is_computed(&self, content: &Content) -> bool {
+        matches!(self.costs(content), Ok(Costs::Composed(_)))
+    }
+
+    /// Costs as they are are compared by the rows that versions share; ranks depend on all costs.
+    fn costs_its_changes(&self) -> bool {
+        self.0.cost_mode == CostMode::Numerical
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::testing::content;
+
+    #[test]
+    fn a_full_ordinal_map_is_offered_up_to_three_million_pairs() {
+        for (pids, is_offered) in [(1732, true), (1733, false)] {
+            let content = content(pids);
+            let paths: Vec<String> = offered(&content)
+                .into_iter()
+                .map(|(path, _)| path)
+                .collect();
+            let mut wanted = vec!["costmap-routingcost"];
+            wanted.extend(is_offered.then_some("ordinal-routingcost"));
+            assert_eq!(paths, wanted);
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The endpoint property service, RFC 7285 §11.4.1.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::alto::canonical::write_string;
+use crate::alto::endpoint::{self, EndpointPropertyParams, ReadEndpointPropertyParams};
+use crate::alto::error::AltoError;
+use crate::alto::ird::Capabilities;
+use crate::alto::json;
+use crate::alto::media;
+use crate::alto::network::write_member_name;
+use crate::alto::query::Endpoint;
+use crate::ident::PropertyName;
+use crate::publish::content::Content;
+use crate::publish::grid::{Change, Form, MetaWriter, PatchWriter, TagOf, held};
+use crate::publish::rendering::Body;
+use crate::publish::work::Work;
+
+use super::interface::{
+    Line, Order, Parameters, PatchTerms, QueryError, Service, Signature, Versions,
+};
+
+pub(super) const LINE: Line = Line {
+    signature: &SIGNATURE,
+    offered: |_| vec![("endpointprop".to_owned(), Arc::new(EndpointProperties))],
+    copied: None,
+};
+
+static SIGNATURE: Signature = Signature {
+    media_types: &[media::ENDPOINT_PROPERTIES],
+    accepts: Some(media::ENDPOINT_PROPERTY_PARAMS),
+    forms: &[Form::Merge],
+    order: Order::Dependent,
+};
+
+/// The properties of the endpoints that are asked for.
+#[derive(Debug)]
+struct EndpointProperties;
+
+impl Service for EndpointProperties {
+    fn signature(&self) -> &'static Signature {
+        &SIGNATURE
+    }
+
+    fn capabilities(&self, content: &Content) -> Capabilities {
+        let stated = content.properties().names().iter();
+        let stated = stated.map(PropertyName::to_string);
+        Capabilities {
+            prop_types: std::iter::once(pid_property(content))
+                .chain(stated)
+                .collect(),
+            ..Capabilities::default()
+        }
+    }
+
+    fn body(
+        &self,
+        content: &Content,
+        parameters: Parameters<'_>,
+    ) -> Result<Box<dyn Body>, QueryError> {
+        let params = json::read(parameters.input, ReadEndpointPropertyParams)?;
+        let asked = Asked::new(content, &params)?;
+        Ok(Box::new(PropertiesBody { asked, written: 0 }))
+    }
+
+    fn changes(
+        &self,
+        versions: Versions<'_>,
+        parameters: Parameters<'_>,
+        terms: PatchTerms<'_>,
+    ) -> Result<Change, QueryError> {
+        let Versions { old, new } = versions;
+        let params = json::read(parameters.input, ReadEndpointPropertyParams)?;
+        let (before, asked) = (Asked::new(old, &params)?, Asked::new(new, &params)?);
+        let tag_of = asked.tells_pids().then_some(TagOf::Network);
+        let mut patch = terms.writer(endpoint::PROPERTIES_MEMBER, versions, tag_of);
+        property_changes((&before, old), (&asked, new), &mut patch);
+        Ok(patch.finish())
+    }
+}
+
+/// About how many bytes are written at a time.
+const PIECE: usize = 32 * 1024;
+
+/// `<id of the network map>.pid` and the properties that were stated, each left
+/// out where it has no value.
+#[derive(Debug)]
+struct PropertiesBody {
+    asked: Asked,
+    written: usize,
+}
+
+impl PropertiesBody {
+    fn write_row(&self, view: &Content, place: usize, out: &mut Vec<u8>) {
+        let (text, addr) = &self.asked.endpoints[place];
+        write_member_name(out, text);
+        out.push(b'{');
+        let names = self.asked.names.iter();
+        let values = names.filter_map(|name| Some((name, self.asked.value(view, *addr, name)?)));
+        for (i, (name, value)) in values.enumerate() {
+            out.extend_from_slice(if i == 0 { b"" } else { b"," });
+            write_member_name(out, name);
+            write_string(out, value);
+        }
+        out.push(b'}');
+    }
+}
+
+impl Body for PropertiesBody {
+    fn work(&self, view: &Content) -> Work {
+        let longest = view.properties().longest();
+        let [endpoints, names] = [&self.asked.endpoints.len(), &self.asked.names.len()];
+        let texts: usize = self
+            .asked
+            .endpoints
+            .iter()
+            .map(|(text, _)| text.len() + 6)
+            .sum();
+        let row: usize = self
+            .asked
+            .names
+            .iter()
+            .map(|name| name.len() + longest + 6)
+            .sum();
+        let held = self.asked.memory();
+        Work {
+            cells: endpoints.saturating_mul(*names) as u64,
+            bytes: (texts + endpoints.saturating_mul(row)) as u64,
+            memory: (held + 2 * (PIECE + row)) as u64,
+        }
+    }
+
+    fn cells_read(&self) -> u64 {
+        (self.written * self.asked.names.len()) as u64
+    }
+
+    /// Writes the next piece; whether there are more.
+    fn write_piece(&mut self, view: &Content, out: &mut Vec<u8>) -> bool {
+        if self.written == 0 {
+            out.extend_from_slice(b"{\"endpoint-properties\":{");
+        }
+        let begun = out.len();
+        while self.written < self.asked.endpoints.len() {
+            if out.len() - begun > PIECE {
+                return true;
+            }
+            if self.written > 0 {
+                out.push(b',');
+            }
+            self.write_row(view, self.written, out);
+            self.written += 1;
+        }
+        out.extend_from_slice(b"},");
+        let depends_on: &[_] = if self.asked.tells_pids() {
+            &[view.vtag()]
+        } else {
+            &[]
+        };
+        let mut meta = MetaWriter::begin(out);
+        meta.dependent_vtags(depends_on);
+        meta.finish();
+        out.push(b'}');
+        false
+    }
+
+    fn sized_by(&self) -> &'static str {
+        "endpoints"
+    }
+}
+
+fn property_changes(
+    (before, old): (&Asked, &Content),
+    (asked, new): (&Asked, &Content),
+    patch: &mut PatchWriter,
+) {
+    // Every endpoint has its row, if only an empty one.
+    for (text, addr) in &asked.endpoints {
+        if patch.is_too_long() {
+            return;
+        }
+        for name in &asked.names {
+            let value = asked.value(new, *addr, name);
+            match value {
+                value if value == before.value(old, *addr, name) => {}
+                Some(value) => {
+                    let write = |out: &mut Vec<u8>| write_string(out, value);
+                    patch.set_cell(text, name, write);
+                }
+                None => patch.remove_cell(text, name),
+            }
+        }
+        patch.end_row();
+    }
+}
+
+/// The properties that a request asks for, and of whom, in canonical order.
+#[derive(Debug)]
+struct Asked {
+    endpoints: Vec<(Box<str>, IpAddr)>,
+    names: Vec<Box<str>>,
+    /// The name of the property that tells an endpoint's PID.
+    pid_property: String,
+}
+
+impl Asked {
+    /// # Errors
+    /// A property is none of this view's (RFC 7285 §11.4.1.3).
+    fn new(view: &Content, params: &EndpointPropertyParams<'_>) -> Result<Self, AltoError> {
+        let pid_property = pid_property(view);
+        let mut names: Vec<Box<str>> = params
+            .properties
+            .iter()
+            .map(|p| p.as_ref().into())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let known = |name: &str| name == pid_property || view.properties().names().contains(name);
+        if let Some(unknown) = names.iter().find(|name| !known(name)) {
+            return Err(AltoError::invalid_value("properties", unknown.as_ref()));
+        }
+        let endpoint = |e: &Endpoint<'_>| (e.text.as_ref().into(), e.address.0);
+        let mut endpoints: Vec<(Box<str>, IpAddr)> =
+            params.endpoints.iter().map(endpoint).collect();
+        endpoints.sort_unstable();
+        endpoints.dedup_by(|a, b| a.0 == b.0);
+        Ok(Self {
+            endpoints,
+            names,
+            pid_property,
+        })
+    }
+
+    /// About how many bytes of memory it takes.
+    fn memory(&self) -> usize {
+        let endpoints = self.endpoints.iter().map(|(text, _)| text);
+        let texts = endpoints.chain(&self.names).map(|text| held(text));
+        texts.sum::<usize>() + self.endpoints.len() * size_of::<IpAddr>()
+    }
+
+    /// The value of a property of an address, if it has one.
+    fn value<'v>(&self, view: &'v Content, addr: IpAddr, name: &str) -> Option<&'v str> {
+        if name == self.pid_property {
+            let pid = view.network().pid_of(addr)?;
+            return view.network().pids().name(pid).map(|pid| pid.as_str());
+        }
+        view.properties().get(addr, name)
+    }
+
+    /// Whether the answer depends on the network map.
+    fn tells_pids(&self) -> bool {
+        self.names.iter().any(|name| **name == *self.pid_property)
+    }
+}
+
+/// The resource-specific property that tells an endpoint's PID (RFC 7285
+/// §7.1.1, §10.8.1).
+fn pid_property(view: &Content) -> String {
+    format!("{}.pid", view.network_id())
+}

@@ -1,0 +1,242 @@
+//! What an ALTO service is to the rest of the node.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use crate::alto::error::AltoError;
+use crate::alto::ird::Capabilities;
+use crate::alto::json;
+use crate::ident::{MetricName, ResourceId, Tag};
+use crate::publish::content::Content;
+use crate::publish::grid::{Change, Form, PatchWriter, TagOf};
+use crate::publish::rendering::Body;
+
+/// An ALTO service, as one resource of a view offers it.
+pub trait Service: fmt::Debug + Send + Sync {
+    /// What is the same of all resources of the service.
+    fn signature(&self) -> &'static Signature;
+
+    /// The ids of the resources that an answer is to be read with (RFC 7285 §9.1.5).
+    fn uses(&self, _content: &Content) -> Vec<ResourceId> {
+        Vec::new()
+    }
+
+    /// What the resource can do (RFC 7285 §9.1.3).
+    fn capabilities(&self, _content: &Content) -> Capabilities {
+        Capabilities::default()
+    }
+
+    /// Whether the answer depends on who asks.
+    fn depends_on_client(&self, _input: &[u8]) -> bool {
+        false
+    }
+
+    /// The answer, of which nothing is written yet. It tells what it takes.
+    ///
+    /// # Errors
+    /// The content cannot answer it.
+    fn body(
+        &self,
+        content: &Content,
+        parameters: Parameters<'_>,
+    ) -> Result<Box<dyn Body>, QueryError>;
+
+    /// The difference between the answers of two versions. Costs and prefixes are compared, never
+    /// text, and a few rows are in memory at a time.
+    ///
+    /// # Errors
+    /// One of the versions cannot answer it.
+    fn changes(
+        &self,
+        versions: Versions<'_>,
+        parameters: Parameters<'_>,
+        terms: PatchTerms<'_>,
+    ) -> Result<Change, QueryError>;
+
+    /// Whether the full map is known to be the same in both versions, so that what was worked out
+    /// for one holds for the other.
+    fn is_unchanged(&self, _versions: Versions<'_>) -> bool {
+        false
+    }
+
+    /// The tag of the full map, where it is known before the map is written.
+    fn known_tag(&self, _content: &Content) -> Option<Tag> {
+        None
+    }
+
+    /// About how many bytes the full map has, as far as that can be told without writing it.
+    fn about_length(&self, _content: &Content) -> usize {
+        usize::MAX
+    }
+
+    /// Whether the full map is made anew for each version that is followed, and so held whole.
+    fn is_computed(&self, _content: &Content) -> bool {
+        false
+    }
+
+    /// Whether bringing a followed full map forward takes what changed of it and no more.
+    fn costs_its_changes(&self) -> bool {
+        false
+    }
+}
+
+/// What is the same of all resources of a service.
+#[derive(Debug)]
+pub struct Signature {
+    /// The media types of its responses: of the whole, then of the parts if there are several
+    /// (RFC 9275).
+    pub media_types: &'static [&'static str],
+    /// The media type of its parameters; none for one that takes none and is
+    /// read by GET.
+    pub accepts: Option<&'static str>,
+    /// The forms of patches that its changes may be sent in.
+    pub forms: &'static [Form],
+    /// Whether it is sent before or after what is sent with it: what depends on others comes after
+    /// them (RFC 8895 §6.7.1).
+    pub order: Order,
+}
+
+impl Signature {
+    /// The media type of its responses.
+    pub fn media_type(&self) -> &'static str {
+        self.media_types[0]
+    }
+}
+
+/// The order in which resources that depend on each other are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Order {
+    /// Others depend on it.
+    First,
+    /// It depends on others.
+    Dependent,
+}
+
+/// A resource that a view offers: its path, and its service.
+pub type Offered = (String, Arc<dyn Service>);
+
+/// A line of the table of services.
+pub(super) struct Line {
+    pub(super) signature: &'static Signature,
+    /// The resources of the service that a view offers.
+    pub(super) offered: fn(&Content) -> Vec<Offered>,
+    /// What a copy of a full map has by its path; none for a service whose answers are not copied.
+    pub(super) copied: Option<fn(&str) -> Option<Copied>>,
+}
+
+/// What who copies a domain's full maps has by one of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Copied {
+    /// The PIDs and their prefixes.
+    Network,
+    /// The costs in a metric.
+    Costs(MetricName),
+    /// What can be made of the others.
+    Nothing,
+    /// Costs in a metric that is not known here.
+    UnknownMetric,
+}
+
+/// The parameters of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameters<'r> {
+    /// The body of the request; empty for a full map.
+    pub input: &'r [u8],
+    /// Who asks.
+    pub client: IpAddr,
+}
+
+impl Parameters<'_> {
+    /// Those of a request for a full map.
+    pub fn none() -> Self {
+        Self {
+            input: &[],
+            client: Ipv4Addr::UNSPECIFIED.into(),
+        }
+    }
+}
+
+/// Two versions of a view's content.
+#[derive(Debug, Clone, Copy)]
+pub struct Versions<'v> {
+    /// The one before.
+    pub old: &'v Content,
+    /// The one after.
+    pub new: &'v Content,
+}
+
+impl Versions<'_> {
+    /// Whether both have the same network map.
+    pub(super) fn have_same_network(&self) -> bool {
+        self.old.network().tag() == self.new.network().tag()
+    }
+}
+
+/// Which patches are taken.
+#[derive(Debug, Clone, Copy)]
+pub struct PatchTerms<'t> {
+    /// In which forms.
+    pub forms: &'t [Form],
+    /// At most how many bytes.
+    pub limit: usize,
+}
+
+impl PatchTerms<'_> {
+    /// A writer of a patch of the answer whose data are in a member. A merge patch is written
+    /// unless only JSON patches are taken. It says which version the network map has, if that is
+    /// another.
+    pub(super) fn writer(
+        &self,
+        member: &'static str,
+        versions: Versions<'_>,
+        tag_of: Option<TagOf>,
+    ) -> PatchWriter {
+        let form = if self.forms.contains(&Form::Merge) {
+            Form::Merge
+        } else {
+            Form::Json
+        };
+        self.writer_of(form, member, versions, tag_of)
+    }
+
+    /// As [`Self::writer`], of a patch in a form.
+    pub(super) fn writer_of(
+        &self,
+        form: Form,
+        member: &'static str,
+        versions: Versions<'_>,
+        tag_of: Option<TagOf>,
+    ) -> PatchWriter {
+        let mut patch = PatchWriter::new(form, member, self.limit);
+        if let Some(tag_of) = tag_of
+            && !versions.have_same_network()
+        {
+            patch.tag(tag_of, &versions.new.vtag());
+        }
+        patch
+    }
+}
+
+/// A query that cannot be answered.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum QueryError {
+    /// The view has no such resource.
+    #[error("the view no longer has this resource; read its directory again")]
+    Gone,
+    /// The parameters do not fit it.
+    #[error("the view can no longer answer this: {}", String::from_utf8_lossy(&.0.body()))]
+    Refused(AltoError),
+}
+
+impl From<AltoError> for QueryError {
+    fn from(error: AltoError) -> Self {
+        QueryError::Refused(error)
+    }
+}
+
+impl From<json::Faults> for QueryError {
+    fn from(faults: json::Faults) -> Self {
+        QueryError::Refused(faults.into())
+    }
+}

@@ -1,0 +1,54 @@
+//! The ALTO services, a file each, and the table of them.
+//!
+//! A [`Service`] is all that is particular to one kind of resource: its media types, whether a
+//! view offers it, what it uses and can do, what an answer takes, the answer, and the difference
+//! between two answers. Everything else goes over the table.
+
+mod cost_map;
+mod endpoint_costs;
+mod endpoint_properties;
+mod filtered_cost_map;
+mod filtered_network_map;
+mod interface;
+pub mod names;
+mod network_map;
+mod prefixes;
+
+use super::content::Content;
+
+use interface::Line;
+pub use interface::{
+    Copied, Offered, Order, Parameters, PatchTerms, QueryError, Service, Signature, Versions,
+};
+
+/// The services.
+const TABLE: [Line; 6] = [
+    network_map::LINE,
+    filtered_network_map::LINE,
+    filtered_cost_map::LINE,
+    endpoint_properties::LINE,
+    endpoint_costs::LINE,
+    cost_map::LINE,
+];
+
+/// The resources that a view with this content offers.
+pub(super) fn offered(content: &Content) -> Vec<Offered> {
+    TABLE
+        .iter()
+        .flat_map(|line| (line.offered)(content))
+        .collect()
+}
+
+/// The signatures of all services.
+pub fn signatures() -> impl Iterator<Item = &'static Signature> {
+    TABLE.iter().map(|line| line.signature)
+}
+
+/// What who copies the full maps of a domain has by one with this media type and the path at the
+/// end of its id; none if it is not copied.
+pub fn copied(media_type: &str, path: &str) -> Option<Copied> {
+    let mut lines = TABLE
+        .iter()
+        .filter(|line| line.signature.media_type() == media_type);
+    lines.find_map(|line| (line.copied?)(path))
+}
