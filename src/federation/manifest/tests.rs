@@ -7,7 +7,6 @@ use crate::api::s2s::{ManifestEntry, Scope};
 use crate::facts::Interconnects;
 use crate::federation::import_error::ImportError;
 use crate::ident::Digest;
-use crate::publish::Rendering;
 
 use super::document::{content_digest, interconnects};
 use super::key::SigningKey;
