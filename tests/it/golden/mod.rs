@@ -9,6 +9,10 @@ mod endpoints;
 mod filtered;
 mod maps;
 mod n2s;
+mod ops;
+mod program;
+mod s2s;
+mod store;
 mod tape;
 mod tips;
 mod updates;
@@ -33,13 +37,22 @@ fn golden(file: &str, text: &str) {
     if kept == text {
         return;
     }
-    let same = kept.lines().zip(text.lines()).take_while(|(a, b)| a == b);
-    let line = same.count();
+    let lines = kept.lines().zip(text.lines());
+    let line = lines.take_while(|(was, is)| was == is).count();
     let [was, is] = [&*kept, text].map(|text| text.lines().nth(line).unwrap_or("(the end)"));
+    let chars = was.chars().zip(is.chars());
+    let same = chars.take_while(|(was, is)| was == is).count();
+    let near = |line: &str| -> String {
+        let near = line.chars().skip(same.saturating_sub(40));
+        near.take(120).collect()
+    };
     panic!(
-        "{file} is not what it was from line {} on: {was:?} is {is:?}; see all that changed with \
-         ALTOFED_BLESS=1 and git diff",
-        line + 1
+        "{file} is not what it was from line {}, character {} on: {:?} is {:?} now; see all that \
+         changed with ALTOFED_BLESS=1 and git diff",
+        line + 1,
+        same + 1,
+        near(was),
+        near(is),
     );
 }
 

@@ -102,7 +102,7 @@ pub fn facts() -> [(&'static str, Value); 6] {
 /// Our node and its peers: `isp-b` is signed and passes `isp-c` on, `isp-d` is a plain server.
 pub struct World {
     pub node: TestNode,
-    hand: ManualClock,
+    pub hand: ManualClock,
     /// What is written for addresses of servers.
     pub masks: Vec<(String, String)>,
     _rogue: Rogue,

@@ -141,6 +141,14 @@ impl TestNode {
         self.data.path()
     }
 
+    /// Stops the node in good order; the directory of its store.
+    pub async fn stop(mut self) -> TempDir {
+        let node = self.node.take().expect("it runs");
+        let ended = node.shutdown(std::time::Duration::from_secs(10));
+        ended.await.expect("a sound end");
+        self.data
+    }
+
     /// Stops the node in good order and starts it again on the same data; its
     /// port may change.
     pub async fn restart(&mut self) {

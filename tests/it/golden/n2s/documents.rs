@@ -35,6 +35,7 @@ async fn documents() {
         let asks = [
             ("without its body", n2s(Method::HEAD, path)),
             ("that is known", get(path).with("if-none-match", tag)),
+            ("packed", get(path).with("accept-encoding", "gzip")),
             ("of another source", by(NOC2, Method::GET, path)),
             ("of all sources", get(&format!("{path}?source=*"))),
             ("its methods", n2s(Method::OPTIONS, path)),
