@@ -14,8 +14,9 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::api::s2s::ManifestEntry;
+use crate::follow::Edition;
 use crate::ident::{Digest, DomainLabel};
-use crate::publish::{Resource, Snapshot, View, ViewName};
+use crate::publish::{Resource, View, ViewName};
 use crate::runtime::{Pool, lock};
 use crate::store::BlobReader;
 
@@ -83,7 +84,7 @@ impl Exports {
     }
 
     /// Publishes what peers may get, whenever that changes.
-    pub(super) async fn publish(self: Arc<Self>, publishing: watch::Sender<Arc<Snapshot>>) {
+    pub(super) async fn publish(self: Arc<Self>, publishing: watch::Sender<Edition>) {
         let (mut settings, mut issued, mut used) = (
             self.settings.clone(),
             self.issued.clone(),
@@ -99,7 +100,7 @@ impl Exports {
             let export = self.now();
             if !published.is_some_and(|former| former.is_same(&export)) {
                 generation += 1;
-                publishing.send_replace(Arc::new(export.snapshot(generation)));
+                publishing.send_replace(export.edition(generation));
             }
             published = Some(export);
             tokio::select! {
@@ -261,19 +262,18 @@ impl Export {
         entries.collect()
     }
 
-    /// All that somebody may get, as peers that follow it are sent it.
-    fn snapshot(&self, generation: u64) -> Snapshot {
+    /// All that any peer may follow.
+    fn edition(&self, generation: u64) -> Edition {
         let domains = || self.domains.iter();
         let views = domains().map(|(domain, exported)| {
             let name = ViewName::Domain(domain.clone());
             (name, exported.origin.view().clone())
         });
         let manifests = domains().map(|(domain, it)| (domain.clone(), it.text.clone()));
-        Snapshot {
+        Edition {
             generation,
-            views: views.collect(),
-            manifests: manifests.collect(),
-            ..Snapshot::default()
+            views: Arc::new(views.collect()),
+            documents: Arc::new(manifests.collect()),
         }
     }
 

@@ -10,8 +10,8 @@ use tokio::sync::{Mutex, watch};
 use crate::api::s2s::{
     Descriptor, KeyDocument, ManifestEntry, OwnStatus, PeerList, PeerStatus, UPDATES,
 };
+use crate::follow::Edition;
 use crate::ident::{Digest, DomainLabel};
-use crate::publish::Snapshot;
 use crate::runtime::{Clock, DateWatch, Gate, Pool, PoolError, Task};
 use crate::store::{Store, StoreError};
 
@@ -35,7 +35,7 @@ pub struct Federation {
     shared: Arc<Shared>,
     issued: watch::Receiver<IssuedManifests>,
     exports: Arc<Exports>,
-    exported: watch::Receiver<Arc<Snapshot>>,
+    exported: watch::Receiver<Edition>,
     restoring: watch::Receiver<Restoring>,
     /// The keys that counted at the start, shown until a manifest states them.
     keys: Vec<KeyDocument>,
@@ -129,7 +129,7 @@ impl Federation {
             issued: issuing,
             serial,
         };
-        let (exporting, exported) = watch::channel(Arc::default());
+        let (exporting, exported) = watch::channel(Edition::default());
         let reading = Task::spawn("peers", {
             let shared = shared.clone();
             async move {
@@ -218,7 +218,7 @@ impl Federation {
 
     /// What some peer may get, each domain as its manifest has it, and each later
     /// set of that.
-    pub fn exported(&self) -> watch::Receiver<Arc<Snapshot>> {
+    pub fn exported(&self) -> watch::Receiver<Edition> {
         self.exported.clone()
     }
 

@@ -1,4 +1,4 @@
-//! Bringing answers forward, from one snapshot to the next.
+//! Bringing answers forward, from one edition to the next.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -9,7 +9,7 @@ use crate::publish::{Change, Patch, PushOffer, Query, QueryError, Service, View}
 use super::cells::cells_of;
 use super::settings::Settings;
 
-/// An answer that is to be brought to another snapshot.
+/// An answer that is to be brought to another edition.
 pub(super) struct Behind {
     pub(super) old: Arc<View>,
     pub(super) new: Option<Arc<View>>,
@@ -19,7 +19,7 @@ pub(super) struct Behind {
     pub(super) cells: u64,
 }
 
-/// What became of an answer from one snapshot to the next.
+/// What became of an answer from one edition to the next.
 pub(super) enum Advance {
     Same(Arc<View>),
     Changed {

@@ -1,9 +1,9 @@
 //! What is followed: answers with their histories, brought forward together
-//! when another snapshot is published.
+//! when there is another edition.
 //!
 //! A change is worked out once for each answer, whoever follows it; the
 //! followers of a stream each remember only how far they have come. All answers
-//! move to a snapshot at one moment, so that nobody sees a cost map that is
+//! move to an edition at one moment, so that nobody sees a cost map that is
 //! newer than its network map.
 
 use std::collections::HashMap;
@@ -14,11 +14,12 @@ use std::time::Duration;
 use rayon::prelude::*;
 use tokio::sync::watch;
 
-use crate::publish::{PushOffer, Query, Snapshot};
+use crate::publish::{PushOffer, Query};
 use crate::render::Bodies;
 use crate::runtime::{Clock, Moment, Pool, PoolError, Task};
 
 use super::advance::{Advance, Terms};
+use super::edition::Edition;
 use super::kept::{self, Owned};
 use super::moves::{AnswerId, Moved};
 use super::settings::Settings;
@@ -28,7 +29,7 @@ use super::tokens::unguessable;
 /// All that is followed.
 pub struct Followed {
     state: RwLock<State>,
-    /// The generation of the snapshot that everything was brought to, or could
+    /// The generation of the edition that everything was brought to, or could
     /// not be.
     arrived: watch::Sender<u64>,
     settings: watch::Receiver<Settings>,
@@ -41,19 +42,19 @@ pub struct Followed {
 }
 
 impl Followed {
-    /// Follows nothing yet, and `snapshots` from now on.
-    pub fn start(
-        mut snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// Follows nothing yet, and `editions` from now on.
+    pub fn start<E: Clone + Into<Edition> + Send + Sync + 'static>(
+        mut editions: watch::Receiver<E>,
         settings: watch::Receiver<Settings>,
         max_whole: usize,
         bodies: Arc<Bodies>,
         pool: Pool,
         clock: Clock,
     ) -> (Arc<Self>, Task<()>) {
-        let snapshot = snapshots.borrow_and_update().clone();
+        let edition: Edition = editions.borrow_and_update().clone().into();
         let followed = Arc::new(Self {
-            arrived: watch::Sender::new(snapshot.generation),
-            state: RwLock::new(State::new(snapshot)),
+            arrived: watch::Sender::new(edition.generation),
+            state: RwLock::new(State::new(edition)),
             settings,
             max_whole,
             bodies,
@@ -65,10 +66,10 @@ impl Followed {
         let this = followed.clone();
         let task = Task::spawn("updates", async move {
             let _tags = Task::spawn("tags", this.clone().find_tags());
-            while snapshots.changed().await.is_ok() {
-                let snapshot = snapshots.borrow_and_update().clone();
-                let generation = snapshot.generation;
-                if let Err(error) = this.advance(snapshot).await {
+            while editions.changed().await.is_ok() {
+                let edition: Edition = editions.borrow_and_update().clone().into();
+                let generation = edition.generation;
+                if let Err(error) = this.advance(edition).await {
                     tracing::error!(%error, "what is followed could not be brought forward");
                 }
                 this.arrived.send_replace(generation);
@@ -90,21 +91,21 @@ impl Followed {
         self.settings.borrow().clone()
     }
 
-    /// Changes when everything was brought to another snapshot.
+    /// Changes when everything was brought to another edition.
     pub fn arrived(&self) -> watch::Receiver<u64> {
         self.arrived.subscribe()
     }
 
-    /// Waits until everything was brought to the snapshot of a generation, or
+    /// Waits until everything was brought to the edition of a generation, or
     /// could not be: who has read from it is not to be shown an older one.
     pub async fn reach(&self, generation: u64) {
         let mut arrived = self.arrived.subscribe();
         drop(arrived.wait_for(|at| *at >= generation).await);
     }
 
-    /// The snapshot that everything was brought to.
-    pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.read().snapshot.clone()
+    /// The edition that everything was brought to.
+    pub fn edition(&self) -> Edition {
+        self.read().edition.clone()
     }
 
     /// The bodies of full maps.
@@ -145,7 +146,7 @@ impl Followed {
         self.looks.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Follows an answer of a view that the snapshot has.
+    /// Follows an answer of a view that the edition has.
     ///
     /// # Errors
     /// As much is followed as may be.
@@ -195,17 +196,17 @@ impl Followed {
         }
     }
 
-    /// Brings everything to a snapshot.
-    async fn advance(&self, snapshot: Arc<Snapshot>) -> Result<(), PoolError> {
+    /// Brings everything to an edition.
+    async fn advance(&self, edition: Edition) -> Result<(), PoolError> {
         let mut advances: HashMap<AnswerId, Advance> = HashMap::new();
         // The patches that wait for the moment when all answers move.
         let left = Arc::new(AtomicUsize::new(self.settings().max_history_bytes));
         loop {
             let behind = {
                 let mut state = self.write();
-                let behind = state.behind(&snapshot, &advances);
+                let behind = state.behind(&edition, &advances);
                 if behind.is_empty() {
-                    state.move_to(snapshot, advances, self.now(), &self.settings());
+                    state.move_to(edition, advances, self.now(), &self.settings());
                     break;
                 }
                 behind
@@ -239,15 +240,15 @@ impl Followed {
     /// Forgets old versions until the histories keep no more than they may. Their summaries are
     /// others then.
     async fn bound(&self) -> Result<(), PoolError> {
-        let (old, snapshot) = {
+        let (old, edition) = {
             let state = self.read();
             let histories = state.answers.values().map(|answer| &answer.history);
             (
-                kept::older(histories, &state.snapshot),
-                state.snapshot.clone(),
+                kept::older(histories, &state.edition),
+                state.edition.clone(),
             )
         };
-        let sizes = self.pool.run(move || kept::sizes(old, &snapshot)).await?;
+        let sizes = self.pool.run(move || kept::sizes(old, &edition)).await?;
         let most = self.settings().max_history_bytes;
         let mut state = self.write();
         let State {

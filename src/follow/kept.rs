@@ -8,8 +8,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::ident::Client;
-use crate::publish::{Snapshot, View};
+use crate::publish::View;
 
+use super::edition::Edition;
 use super::history::History;
 
 use super::moves::AnswerId;
@@ -27,7 +28,7 @@ pub(super) struct Owned<'a> {
 /// The views that are in memory only since older versions are kept whole, each once.
 pub(super) fn older<'h>(
     histories: impl Iterator<Item = &'h History<Arc<View>>>,
-    newest: &Snapshot,
+    newest: &Edition,
 ) -> Vec<Arc<View>> {
     let is_newest = |view: &Arc<View>| {
         let newest = newest.view(view.name());
@@ -40,7 +41,7 @@ pub(super) fn older<'h>(
 }
 
 /// What they take beside the newest ones.
-pub(super) fn sizes(older: Vec<Arc<View>>, newest: &Snapshot) -> Sizes {
+pub(super) fn sizes(older: Vec<Arc<View>>, newest: &Edition) -> Sizes {
     let bytes = |view: &Arc<View>| match newest.view(view.name()) {
         Some(newest) => view.bytes_beside(Some(newest)),
         None => 0,

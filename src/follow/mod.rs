@@ -1,13 +1,14 @@
-//! What is followed: answers with their histories, brought forward together when another snapshot
-//! is published.
+//! What is followed: answers with their histories, brought forward together when there is another
+//! [`Edition`] of what can be followed.
 //!
 //! [`Followed`] holds the answers that somebody follows, whoever serves them: update streams
 //! (RFC 8895), the transport information publication service (RFC 9569), or the streams of peers.
-//! A [`Follower`] keeps an answer followed. What changed with a snapshot is one of its [`Moves`];
+//! A [`Follower`] keeps an answer followed. What changed with an edition is one of its [`Moves`];
 //! the answer itself, as its newest version has it, is a [`Whole`].
 
 mod advance;
 mod cells;
+mod edition;
 mod followed;
 mod history;
 mod kept;
@@ -17,6 +18,7 @@ mod state;
 mod tokens;
 mod whole;
 
+pub use edition::Edition;
 pub use followed::{Followed, Follower};
 pub use history::{History, HistoryLimits, Item};
 pub use moves::{AnswerId, Moved, Moves};

@@ -1,4 +1,4 @@
-//! What moved from one snapshot to the next, so that a stream looks at that alone.
+//! What moved from one edition to the next, so that a stream looks at that alone.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::ident::DomainLabel;
 
-/// How many answers and manifests the moves that are remembered have together. Who
+/// How many answers and documents the moves that are remembered have together. Who
 /// is further behind looks at everything.
 const MAX_ITEMS: usize = 64 * 1024;
 
@@ -14,19 +14,19 @@ const MAX_ITEMS: usize = 64 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AnswerId(pub u64);
 
-/// What became another with a snapshot.
+/// What became another with an edition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Moved {
     /// The answers that have a newer version, or ended.
     pub answers: Vec<AnswerId>,
-    /// The domains that have another manifest, or no longer have one.
-    pub manifests: Vec<DomainLabel>,
+    /// The domains that have another document, or no longer have one.
+    pub documents: Vec<DomainLabel>,
     /// Whether a domain came or went.
     pub is_another_list: bool,
 }
 
 impl Moved {
-    /// What became another between two sets of manifests.
+    /// What became another between two sets of documents.
     pub fn between(
         before: &BTreeMap<DomainLabel, Bytes>,
         after: &BTreeMap<DomainLabel, Bytes>,
@@ -38,18 +38,18 @@ impl Moved {
                 Some(former) if is_same(former, manifest) => continue,
                 Some(_) => {}
             }
-            moved.manifests.push(domain.clone());
+            moved.documents.push(domain.clone());
         }
         for domain in before.keys().filter(|domain| !after.contains_key(*domain)) {
             moved.is_another_list = true;
-            moved.manifests.push(domain.clone());
+            moved.documents.push(domain.clone());
         }
         moved
     }
 
-    /// How many answers and manifests moved.
+    /// How many answers and documents moved.
     pub fn count(&self) -> usize {
-        self.answers.len() + self.manifests.len()
+        self.answers.len() + self.documents.len()
     }
 }
 
@@ -122,7 +122,7 @@ mod tests {
         let before = manifests(&[("isp-a", "1"), ("isp-b", "1"), ("isp-c", "1")]);
         let moved = |after: &[(&str, &'static str)]| {
             let moved = Moved::between(&before, &manifests(after));
-            let names: Vec<String> = moved.manifests.iter().map(|d| d.to_string()).collect();
+            let names: Vec<String> = moved.documents.iter().map(|d| d.to_string()).collect();
             (names.join(" "), moved.is_another_list)
         };
         let same = [("isp-a", "1"), ("isp-b", "1"), ("isp-c", "1")];

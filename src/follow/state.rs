@@ -1,23 +1,24 @@
-//! The answers that are followed, all at one snapshot.
+//! The answers that are followed, all at one edition.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::ident::{Client, Tag};
-use crate::publish::{Query, Service, Snapshot, View, ViewName, Work};
+use crate::publish::{Query, Service, View, ViewName, Work};
 use crate::runtime::{Place, Shares};
 
 use super::advance::{Advance, Behind, tag_cell};
 use super::cells::{Cells, Counted, cells_of};
+use super::edition::Edition;
 use super::history::{History, HistoryLimits};
 use super::moves::{AnswerId, Moved, Moves};
 use super::settings::Settings;
 
 /// All answers that are followed.
 pub(super) struct State {
-    pub(super) snapshot: Arc<Snapshot>,
-    /// What moved with the last snapshots.
+    pub(super) edition: Edition,
+    /// What moved with the last editions.
     pub(super) moves: Moves,
     pub(super) answers: HashMap<AnswerId, Answer>,
     known: BTreeMap<(ViewName, Arc<Query>), AnswerId>,
@@ -71,12 +72,12 @@ pub struct Wanted<'a> {
 pub struct Answers<'s>(pub(super) &'s State);
 
 impl<'s> Answers<'s> {
-    /// The snapshot that all are at.
-    pub fn snapshot(self) -> &'s Snapshot {
-        &self.0.snapshot
+    /// The edition that all are at.
+    pub fn edition(self) -> &'s Edition {
+        &self.0.edition
     }
 
-    /// What moved with the last snapshots.
+    /// What moved with the last editions.
     pub fn moves(self) -> &'s Moves {
         &self.0.moves
     }
@@ -88,9 +89,9 @@ impl<'s> Answers<'s> {
 
 impl State {
     /// Nothing is followed yet.
-    pub(super) fn new(snapshot: Arc<Snapshot>) -> Self {
+    pub(super) fn new(edition: Edition) -> Self {
         Self {
-            snapshot,
+            edition,
             moves: Moves::default(),
             answers: HashMap::new(),
             known: BTreeMap::new(),
@@ -102,7 +103,7 @@ impl State {
         }
     }
 
-    /// One more follows an answer of a view that the snapshot has.
+    /// One more follows an answer of a view that the edition has.
     ///
     /// # Errors
     /// As much is followed as may be.
@@ -141,7 +142,7 @@ impl State {
         settings: &Settings,
     ) -> Result<AnswerId, Full> {
         let (view, query) = &key;
-        let source = self.snapshot.view(view).ok_or(Full)?.clone();
+        let source = self.edition.view(view).ok_or(Full)?.clone();
         let resource = query.resource(&source).map_err(|_| Full)?;
         let service = resource.service().ok_or(Full)?.clone();
         let cells = match service.costs_its_changes() || client.is_none() {
@@ -178,17 +179,17 @@ impl State {
         Ok(id)
     }
 
-    /// The answers that are not at a snapshot, and whose advance to it is not
+    /// The answers that are not at an edition, and whose advance to it is not
     /// known.
     pub(super) fn behind(
         &self,
-        snapshot: &Arc<Snapshot>,
+        edition: &Edition,
         known: &HashMap<AnswerId, Advance>,
     ) -> Vec<(AnswerId, Behind)> {
         let answers = self.answers.iter();
         let behind = answers.filter_map(|(id, answer)| {
             let old = answer.history.newest().filter(|_| answer.ended.is_none())?;
-            let new = snapshot.view(&answer.view);
+            let new = edition.view(&answer.view);
             let same = new.is_some_and(|new| Arc::ptr_eq(old, new));
             (!same && !known.contains_key(id)).then(|| {
                 let work = Behind {
@@ -256,15 +257,15 @@ impl State {
         })
     }
 
-    /// Moves every answer to a snapshot, at one moment.
+    /// Moves every answer to an edition, at one moment.
     pub(super) fn move_to(
         &mut self,
-        snapshot: Arc<Snapshot>,
+        edition: Edition,
         advances: HashMap<AnswerId, Advance>,
         now: Duration,
         settings: &Settings,
     ) {
-        let mut moved = Moved::between(&self.snapshot.manifests, &snapshot.manifests);
+        let mut moved = Moved::between(&self.edition.documents, &edition.documents);
         for (id, advance) in advances {
             if let Some(answer) = self.answers.get_mut(&id)
                 && answer.advance(advance, now, settings.history())
@@ -272,7 +273,7 @@ impl State {
                 moved.answers.push(id);
             }
         }
-        self.snapshot = snapshot;
+        self.edition = edition;
         self.forget(now, settings.history_age);
         self.moves.push(moved);
     }

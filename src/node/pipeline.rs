@@ -313,7 +313,6 @@ impl Pipeline {
             revision: made_of.facts.revision,
             views,
             paths: merged.map(|merged| merged.paths.clone()),
-            manifests: BTreeMap::new(),
         }));
     }
 }

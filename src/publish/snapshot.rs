@@ -3,9 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
-use crate::ident::DomainLabel;
 use crate::paths::Paths;
 
 use super::name::ViewName;
@@ -23,9 +20,6 @@ pub struct Snapshot {
     pub views: BTreeMap<ViewName, Arc<View>>,
     /// The paths of the merged view that is among the views; none before the first merge.
     pub paths: Option<Arc<Paths>>,
-    /// What is sent to peers after the maps of a domain's view, as JSON; empty
-    /// in what clients are served from.
-    pub manifests: BTreeMap<DomainLabel, Bytes>,
 }
 
 impl Snapshot {

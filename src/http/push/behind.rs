@@ -70,7 +70,7 @@ impl Behind {
                 let those = those.take_while(|(other, _)| other == id);
                 self.places.extend(those.map(|(_, place)| place));
             }
-            for domain in &moved.manifests {
+            for domain in &moved.documents {
                 let first = self.manifests.partition_point(|(other, _)| other < domain);
                 let those = self.manifests[first..].iter();
                 let those = those.take_while(|(other, _)| other == domain);
@@ -144,7 +144,7 @@ mod tests {
             looks(&mut behind);
             let moved = Moved {
                 answers: vec![answer(7)],
-                manifests: vec![label(3)],
+                documents: vec![label(3)],
                 is_another_list: false,
             };
             behind.follow([moved].iter());
@@ -159,7 +159,7 @@ mod tests {
         let mut behind = stream(10);
         looks(&mut behind);
         let moved = Moved {
-            manifests: vec![label(99)],
+            documents: vec![label(99)],
             is_another_list: true,
             ..Moved::default()
         };

@@ -193,8 +193,8 @@ impl Asked<'_> {
         let mut substreams = Vec::with_capacity(add.len());
         for (id, update) in add {
             let field = format!("add/{id}/resource-id");
-            let snapshot = self.app.push.followed().snapshot();
-            let view = snapshot
+            let edition = self.app.push.followed().edition();
+            let view = edition
                 .view(self.view)
                 .ok_or_else(|| refused(bare(StatusCode::NOT_FOUND)))?;
             let tips = view.catalog().transport(Transport::Tips);

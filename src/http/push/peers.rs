@@ -85,15 +85,15 @@ async fn source(app: &App, update: &AddUpdate, passed: &Passed) -> Result<Option
         return Ok(None);
     };
     let followed = app.peer_push.followed();
-    let snapshot = followed.snapshot();
-    if !snapshot.manifests.contains_key(&domain) {
+    let edition = followed.edition();
+    if !edition.documents.contains_key(&domain) {
         return Ok(None);
     }
     if path == MANIFEST {
         return Ok(Some(Source::Manifest { domain, told: None }));
     }
     let name = ViewName::Domain(domain);
-    let resource = snapshot.view(&name).and_then(|view| {
+    let resource = edition.view(&name).and_then(|view| {
         let resource = view.catalog().get(path)?;
         let is_map = resource.accepts().is_none() && followed.offer().has(view, resource);
         is_map.then_some(resource)
@@ -103,7 +103,7 @@ async fn source(app: &App, update: &AddUpdate, passed: &Passed) -> Result<Option
     };
     let nobody = std::net::Ipv4Addr::UNSPECIFIED.into();
     let query = Query::new(resource, Vec::new(), nobody);
-    let work = snapshot
+    let work = edition
         .view(&name)
         .and_then(|view| query.rendering(view).ok())
         .map_or_else(Work::default, |rendering| rendering.work());

@@ -94,13 +94,13 @@ impl Source {
     ) -> Option<Step> {
         match self {
             Source::Manifest { domain, told } => {
-                let Some(manifest) = answers.snapshot().manifests.get(domain) else {
+                let Some(manifest) = answers.edition().documents.get(domain) else {
                     return Some(Step::End("the domain is not here any more".to_owned()));
                 };
                 (told.as_ref() != Some(manifest)).then(|| Step::Document(manifest.clone()))
             }
             Source::Domains { told } => {
-                let domains = answers.snapshot().manifests.keys();
+                let domains = answers.edition().documents.keys();
                 let domains: Vec<&DomainLabel> = domains
                     .filter(|domain| passed.is_none_or(|passed| passed.contains(*domain)))
                     .collect();

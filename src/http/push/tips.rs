@@ -128,8 +128,8 @@ pub(in crate::http) async fn open(
         let params = asked.read(content, TipsParams::read).await?;
         let followed = app.push.followed();
         followed.reach(app.snapshot().generation).await;
-        let snapshot = followed.snapshot();
-        let view = snapshot.view(view).ok_or_else(gone)?;
+        let edition = followed.edition();
+        let view = edition.view(view).ok_or_else(gone)?;
         let opened = asked.tips_view(view, &params).await;
         // RFC 9569 §6.3 has 429 where RFC 8895 has 503.
         let (follower, uri) = opened.map_err(|refused| match refused.status() {

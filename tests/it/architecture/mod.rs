@@ -45,8 +45,8 @@ const FLOORS: [(&str, &[&str]); 21] = [
     (
         "federation",
         &[
-            "brake", "ingest", "client", "facts", "store", "api", "publish", "alto", "net",
-            "ident", "runtime",
+            "brake", "follow", "ingest", "client", "facts", "store", "api", "publish", "alto",
+            "net", "ident", "runtime",
         ],
     ),
     (
