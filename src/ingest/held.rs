@@ -96,9 +96,10 @@ impl HeldSources {
     pub(super) fn taken(&self, source: &SourceName, before: SourceFacts, anew: bool, now: Moment) {
         let mut state = self.lock();
         state.held.remove(source);
-        match anew {
-            true => state.references.forget(source),
-            false => state.references.changes_from(source.clone(), before, now),
+        if anew {
+            state.references.forget(source)
+        } else {
+            state.references.changes_from(source.clone(), before, now)
         }
     }
 

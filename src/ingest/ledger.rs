@@ -472,9 +472,12 @@ fn summary(changes: &Changes) -> Vec<OperationSummary> {
 }
 
 fn outcome_of(applied: &Applied, source: &SourceName, subject: Option<&DocumentPath>) -> Outcome {
-    let named = |(owner, path, _): &(SourceName, DocumentPath, _)| match owner == source {
-        true => path.to_string(),
-        false => path.stored_as(owner),
+    let named = |(owner, path, _): &(SourceName, DocumentPath, _)| {
+        if owner == source {
+            path.to_string()
+        } else {
+            path.stored_as(owner)
+        }
     };
     Outcome {
         revision: applied.after.facts.revision,

@@ -94,21 +94,18 @@ impl Writer {
             room,
             mut durability,
         } = place;
-        let database = match room.permits_opening() {
-            true => {
-                let mut ready = recover::open(&directory, &settings)?;
-                let engine = &mut ready.log.engine;
-                engine.set_durability(std::mem::take(&mut durability));
-                room.look();
-                Database::Open(Box::new(ready))
-            }
-            false => {
-                let Some(unopened) = Unopened::read(&directory, &settings)? else {
-                    return Err(room.no_room_to_open());
-                };
-                room.set_unopened();
-                Database::Unopened(Box::new(unopened))
-            }
+        let database = if room.permits_opening() {
+            let mut ready = recover::open(&directory, &settings)?;
+            let engine = &mut ready.log.engine;
+            engine.set_durability(std::mem::take(&mut durability));
+            room.look();
+            Database::Open(Box::new(ready))
+        } else {
+            let Some(unopened) = Unopened::read(&directory, &settings)? else {
+                return Err(room.no_room_to_open());
+            };
+            room.set_unopened();
+            Database::Unopened(Box::new(unopened))
         };
         Ok(Writer {
             database,

@@ -278,9 +278,10 @@ async fn write(
     let source = query.source(&principal)?;
     let mut marks: Vec<&[u8]> = vec![source.as_str().as_bytes()];
     marks.extend(request);
-    let key = match query.dry_run {
-        false => idempotency_key(&principal, parts, &marks)?,
-        true => None,
+    let key = if query.dry_run {
+        None
+    } else {
+        idempotency_key(&principal, parts, &marks)?
     };
     let threshold = parts.extensions.get::<Threshold>();
     let write = Write {
@@ -334,9 +335,10 @@ fn idempotency_key(
 }
 
 fn answer(outcome: Outcome, parts: &Parts) -> Response {
-    let status = match outcome.created {
-        true => StatusCode::CREATED,
-        false => StatusCode::OK,
+    let status = if outcome.created {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
     };
     let document = WriteAnswer {
         revision: outcome.revision,

@@ -216,14 +216,12 @@ impl Blobs {
                 return Err(StoreError::io(format!("read {}", path.display()))(error));
             }
         };
-        match Digest::of(&bytes) == *digest {
-            true => Ok(Some(bytes.into())),
-            false => {
-                tracing::warn!(path = %path.display(), "a damaged blob is dropped");
-                fs::remove_file(&path)
-                    .map_err(StoreError::io(format!("remove {}", path.display())))?;
-                Ok(None)
-            }
+        if Digest::of(&bytes) == *digest {
+            Ok(Some(bytes.into()))
+        } else {
+            tracing::warn!(path = %path.display(), "a damaged blob is dropped");
+            fs::remove_file(&path).map_err(StoreError::io(format!("remove {}", path.display())))?;
+            Ok(None)
         }
     }
 }

@@ -62,12 +62,13 @@ impl Directory {
 
     /// Locks the directory of a store that must be there.
     pub(in crate::store) fn claim_existing(root: &Path) -> Result<Directory, StoreError> {
-        match root.join("sled").exists() || root.join("sled.new").exists() {
-            true => Directory::claim(root),
-            false => Err(StoreError::NotAStore {
+        if root.join("sled").exists() || root.join("sled.new").exists() {
+            Directory::claim(root)
+        } else {
+            Err(StoreError::NotAStore {
                 directory: root.to_owned(),
                 why: "there is no database in it; give the directory that altofed stores in".into(),
-            }),
+            })
         }
     }
 
@@ -227,9 +228,10 @@ fn create(path: &Path) -> io::Result<()> {
         privacy::create_directory(path)?;
     }
     for parent in missing.into_iter().filter_map(Path::parent) {
-        match parent.as_os_str().is_empty() {
-            true => sync_directory(Path::new("."))?,
-            false => sync_directory(parent)?,
+        if parent.as_os_str().is_empty() {
+            sync_directory(Path::new("."))?
+        } else {
+            sync_directory(parent)?
         }
     }
     Ok(())
@@ -240,9 +242,10 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let to = to.join(entry.file_name());
-        match entry.file_type()?.is_dir() {
-            true => copy(&entry.path(), &to)?,
-            false => fs::copy(entry.path(), to).map(drop)?,
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &to)?
+        } else {
+            fs::copy(entry.path(), to).map(drop)?
         }
     }
     Ok(())
@@ -253,9 +256,10 @@ pub(in crate::store) fn sync_all(path: &Path) -> Result<(), StoreError> {
     fn sync(path: &Path) -> io::Result<()> {
         for entry in fs::read_dir(path)? {
             let entry = entry?;
-            match entry.file_type()?.is_dir() {
-                true => sync(&entry.path())?,
-                false => File::open(entry.path())?.sync_all()?,
+            if entry.file_type()?.is_dir() {
+                sync(&entry.path())?
+            } else {
+                File::open(entry.path())?.sync_all()?
             }
         }
         sync_directory(path)

@@ -208,11 +208,12 @@ impl Engine {
                 Err(error) => return Err(failed()(error)),
             }
         }
-        match spilled {
-            true => File::open(&directory)
+        if spilled {
+            File::open(&directory)
                 .and_then(|file| file.sync_all())
-                .map_err(failed()),
-            false => Ok(()),
+                .map_err(failed())
+        } else {
+            Ok(())
         }
     }
 

@@ -42,9 +42,10 @@ fn close(path: &Path, metadata: io::Result<fs::Metadata>, found: &mut Exposed) {
         return;
     }
     let mode = metadata.permissions().mode();
-    let wanted = match metadata.is_dir() {
-        true => mode & 0o700,
-        false => mode & 0o600,
+    let wanted = if metadata.is_dir() {
+        mode & 0o700
+    } else {
+        mode & 0o600
     };
     if mode & 0o077 != 0 {
         match fs::set_permissions(path, PermissionsExt::from_mode(wanted)) {

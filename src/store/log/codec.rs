@@ -73,9 +73,10 @@ impl<'a> Decoder<'a> {
     /// A revision's number, far from where counting on would overflow.
     pub(in crate::store) fn revision(&mut self) -> Result<u64, Malformed> {
         let revision = self.u64()?;
-        match revision > u64::MAX / 2 {
-            true => Err(Malformed("the number of a revision is impossible")),
-            false => Ok(revision),
+        if revision > u64::MAX / 2 {
+            Err(Malformed("the number of a revision is impossible"))
+        } else {
+            Ok(revision)
         }
     }
 

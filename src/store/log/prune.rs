@@ -20,9 +20,10 @@ impl Log {
     pub(in crate::store) fn prune(&mut self, keep: u64) -> Result<(), StoreError> {
         let batch = (keep / 4).clamp(1, MAX_BATCH);
         let kept = self.revision() - self.checkpoint.revision;
-        match kept >= keep.saturating_add(batch) {
-            true => self.forget(self.revision() - keep),
-            false => Ok(()),
+        if kept >= keep.saturating_add(batch) {
+            self.forget(self.revision() - keep)
+        } else {
+            Ok(())
         }
     }
 

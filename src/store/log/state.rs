@@ -282,9 +282,10 @@ impl Log {
         if self.unsynced > MAX_UNSYNCED_BYTES {
             self.sync()?;
         }
-        match self.written > RECLAIM_BYTES {
-            true => self.reclaim(),
-            false => Ok(()),
+        if self.written > RECLAIM_BYTES {
+            self.reclaim()
+        } else {
+            Ok(())
         }
     }
 }

@@ -175,12 +175,11 @@ impl Disk {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]);
         let mounted = mount.arg(directory.path()).output();
-        match mounted.is_ok_and(|output| output.status.success()) {
-            true => Some(Disk(directory)),
-            false => {
-                eprintln!("skipped: no file system can be mounted here");
-                None
-            }
+        if mounted.is_ok_and(|output| output.status.success()) {
+            Some(Disk(directory))
+        } else {
+            eprintln!("skipped: no file system can be mounted here");
+            None
         }
     }
 
