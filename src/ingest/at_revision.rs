@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::compile::NetworkUnion;
 use crate::facts::{Facts, Policy};
+use crate::ident::Tag;
 
 /// Facts, and what every write and compilation needs of them.
 #[derive(Clone)]
@@ -33,5 +34,11 @@ impl FactsAtRevision {
         } else {
             Self::new(self.facts.clone(), policy.clone())
         }
+    }
+
+    /// The tag of the revision, for conditions on transactions.
+    pub fn tag(&self) -> Tag {
+        let text = format!("r{}", self.facts.revision);
+        Tag::new(&text).expect("a letter and digits are a tag")
     }
 }

@@ -7,25 +7,25 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::brake::Verdict;
-use crate::facts::{DocumentPath, Facts, Text};
-use crate::ident::{SourceName, Tag};
+use crate::facts::{Facts, Text};
+use crate::ident::SourceName;
 use crate::runtime::{Clock, Pool, Task};
-use crate::store::{Commit, Opened, Record, Room, Store, StoreError, Submitted, Table};
+use crate::store::{Commit, Opened, Room, Store, StoreError, Table};
 
+use super::acknowledge::{Accepted, acknowledge};
 use super::at_revision::FactsAtRevision;
 use super::held::{HeldSource, HeldSources, judge_source};
-use super::keys::{Keys, Known};
-use super::load::{LoadError, account, documents, load};
-use super::operation::{Change, Operation};
-use super::revision::{Account, MAX_LISTED};
-use super::transaction::{Applied, Replacements, apply, replace};
+use super::key::IdempotencyKey;
+use super::keys::{Keeping, Keys, Known};
+use super::load::{LoadError, documents, load};
+use super::revision::{Account, accounts, record};
+use super::transaction::{Applied, Replacements, apply, restore};
 use super::write::{Changes, Outcome, Rules, Write, WriteError};
-use crate::api::n2s::OperationSummary;
 
 const KEYS: Table = Table::new("idempotency");
 
@@ -43,10 +43,6 @@ pub struct Ledger {
     _acknowledger: Task<()>,
 }
 
-/// How long the disk may take to make a write durable. A disk that hangs gives
-/// no error; a node that waits for it takes writes that it cannot keep.
-const DURABLE_WITHIN: Duration = Duration::from_secs(60);
-
 /// What the next write is judged against.
 struct State {
     newest: FactsAtRevision,
@@ -54,11 +50,14 @@ struct State {
     keys: Keys,
 }
 
-/// A write on its way to the disk.
-struct Accepted {
-    pending: Submitted,
-    after: FactsAtRevision,
-    answer: oneshot::Sender<Result<(), StoreError>>,
+/// A write that may be done.
+struct Judged {
+    source: SourceName,
+    applied: Applied,
+    outcome: Outcome,
+    account: Account,
+    /// Whether the brake compares later writes with what the source states after this one.
+    is_anew: bool,
 }
 
 impl Ledger {
@@ -127,11 +126,6 @@ impl Ledger {
         self.rules.borrow().clone()
     }
 
-    /// The tag of a revision, for conditions on transactions.
-    pub fn revision_tag(revision: u64) -> Tag {
-        Tag::new(&format!("r{revision}")).expect("a letter and digits are a tag")
-    }
-
     /// Does a write, and answers when it is durable. If it was not given up before its turn
     /// came, it is done to its end even if nobody waits for the answer any more.
     ///
@@ -146,7 +140,7 @@ impl Ledger {
             .unwrap_or_else(|failed| Err(WriteError::Panicked(failed.to_string())))
     }
 
-    async fn write_to_end(&self, write: Write) -> Result<Outcome, WriteError> {
+    async fn write_to_end(&self, mut write: Write) -> Result<Outcome, WriteError> {
         let old = match &write.change {
             Changes::Restore(revision) => self.documents_of(*revision).await?,
             _ => Replacements::new(),
@@ -156,103 +150,138 @@ impl Ledger {
             return Err(WriteError::GivenUp);
         }
         let now = self.clock.wall();
-        if let Some(key) = &write.key {
-            let share = self.rules.borrow().limits.max_keys;
-            match state.keys.find(key, share, now) {
-                Known::New => {}
-                Known::Answered(outcome) => {
-                    drop(state);
-                    return self.when_durable(outcome).await;
-                }
-                Known::Other => return Err(WriteError::KeyReused),
-                Known::Full(wait) => {
-                    return Err(WriteError::KeysFull {
-                        principal: key.principal.clone(),
-                        share,
-                        wait,
-                    });
-                }
-            }
-        }
-        if !write.dry_run {
-            self.room().check_facts()?;
-        }
-        let current = subject_tag(&state.newest, &write);
-        if !write.condition.holds(current.as_ref()) {
-            return Err(WriteError::Precondition);
-        }
-        if let Changes::Document(operation) = &write.change
-            && matches!(operation.change, Change::Delete)
-            && current.is_none()
+        let (key, is_dry) = (write.key.take(), write.dry_run);
+        if let Some(key) = &key
+            && let Some(outcome) = self.answer_before(&state.keys, key, now)?
         {
-            return Err(WriteError::NoDocument(write.source, operation.path.clone()));
+            drop(state);
+            return self.when_durable(outcome).await;
         }
-        let mut account = Account {
-            time: now.to_string(),
-            principal: write.principal.to_string(),
-            source: write.source.to_string(),
-            operations: summary(&write.change),
-            changed: Vec::new(),
-            restored: match write.change {
-                Changes::Restore(revision) => Some(revision),
-                _ => None,
-            },
-            stated: state.stated.clone(),
-        };
-        let subject = match &write.change {
-            Changes::Document(operation) => Some(operation.path.clone()),
-            _ => None,
-        };
-        let mut applied = self
-            .apply(&state.newest, &write.source, write.change, old)
-            .await?;
-        let is_restored = account.restored.is_some();
-        let mut is_anew = write.accepted;
-        if !write.accepted && !is_restored && !applied.changed.is_empty() {
-            let facts = (&state.newest.facts, &applied.after.facts);
-            is_anew = self.brake(&write.source, facts, write.dry_run).await?;
-        }
-        let outcome = outcome_of(&applied, &write.source, subject.as_ref());
-        if write.dry_run {
+        let judged = self.judge(&state, write, old, now).await?;
+        let outcome = judged.outcome.clone();
+        if is_dry {
             return Ok(outcome);
         }
-        let keeping = write.key.map(|key| state.keys.keeping(&key, &outcome, now));
-        let rows = keeping.iter().flat_map(|keeping| keeping.rows.clone());
-        let table: Vec<_> = rows.map(|(key, value)| (KEYS, key, value)).collect();
-        if applied.changed.is_empty() {
+        let keeping = key.map(|key| state.keys.keeping(&key, &outcome, now));
+        if judged.applied.changed.is_empty() {
             if let Some(keeping) = keeping {
-                self.store.put(table).await?;
+                self.store.put(rows_of(Some(&keeping))).await?;
                 state.keys.keep(keeping);
             }
             drop(state);
             return self.when_durable(outcome).await;
         }
+        let (principal, source) = (judged.account.principal.clone(), judged.source.clone());
+        let acknowledged = self.submit(&mut state, judged, keeping, now).await?;
+        drop(state);
+        acknowledged.await.unwrap_or(Err(StoreError::Closed))?;
+        let (revision, changed) = (outcome.revision, &outcome.changed);
+        tracing::info!(%principal, %source, revision, ?changed, "written");
+        Ok(outcome)
+    }
+
+    /// Returns the answer that was given to a request with this key before.
+    ///
+    /// # Errors
+    /// The key was given with another request, or its principal has no more.
+    fn answer_before(
+        &self,
+        keys: &Keys,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> Result<Option<Outcome>, WriteError> {
+        let share = self.rules.borrow().limits.max_keys;
+        match keys.find(key, share, now) {
+            Known::New => Ok(None),
+            Known::Answered(outcome) => Ok(Some(outcome)),
+            Known::Other => Err(WriteError::KeyReused),
+            Known::Full(wait) => Err(WriteError::KeysFull {
+                principal: key.principal.clone(),
+                share,
+                wait,
+            }),
+        }
+    }
+
+    /// Applies a write to the newest facts, and judges whether it may be done.
+    ///
+    /// # Errors
+    /// It is refused.
+    async fn judge(
+        &self,
+        state: &State,
+        write: Write,
+        old: Replacements,
+        now: Timestamp,
+    ) -> Result<Judged, WriteError> {
+        if !write.dry_run {
+            self.room().check_facts()?;
+        }
+        write.check_subject(&state.newest)?;
+        let account = Account::new(&write, now, state.stated.clone());
+        let subject = match &write.change {
+            Changes::Document(operation) => Some(operation.path.clone()),
+            _ => None,
+        };
+        let source = write.source;
+        let applied = self
+            .apply(&state.newest, &source, write.change, old)
+            .await?;
+        let is_braked =
+            !write.accepted && account.restored.is_none() && !applied.changed.is_empty();
+        let is_anew = if is_braked {
+            let (before, after) = (&state.newest.facts, &applied.after.facts);
+            self.brake(&source, before, after, write.dry_run).await?
+        } else {
+            write.accepted
+        };
+        Ok(Judged {
+            outcome: applied.outcome(&source, subject.as_ref()),
+            source,
+            applied,
+            account,
+            is_anew,
+        })
+    }
+
+    /// Hands a write to the store; what comes later is judged against the facts after it. What
+    /// is returned tells when it is durable.
+    ///
+    /// # Errors
+    /// It is more than can be stored, and nothing changed; or the store failed.
+    async fn submit(
+        &self,
+        state: &mut State,
+        judged: Judged,
+        keeping: Option<Keeping>,
+        now: Timestamp,
+    ) -> Result<oneshot::Receiver<Result<(), StoreError>>, WriteError> {
+        let Judged {
+            source,
+            mut applied,
+            mut account,
+            is_anew,
+            ..
+        } = judged;
         Arc::make_mut(&mut applied.after.facts).accepted = Some(now);
         let revision = applied.after.facts.revision;
         let mut documents = Vec::with_capacity(applied.changed.len());
-        for (owner, path, text) in applied.changed {
-            let name = path.stored_as(&owner);
-            match &text {
-                Some(_) => account.stated.insert(name.clone(), revision),
-                None => account.stated.remove(&name),
-            };
-            account.changed.push(name.clone());
-            documents.push((name, text.map(Text::into_rows)));
+        for changed in applied.changed {
+            let name = changed.path.stored_as(&changed.source);
+            account.note(&name, revision, changed.text.is_some());
+            documents.push((name, changed.text.map(Text::into_rows)));
         }
         let commit = Commit {
             revision,
             body: serde_json::to_vec(&account).unwrap_or_default(),
             documents,
-            table,
+            table: rows_of(keeping.as_ref()),
         };
         commit
             .check(state.stated.len())
             .map_err(WriteError::TooMuch)?;
-        let place = self
-            .accepted
-            .reserve()
-            .await
-            .map_err(|_| StoreError::Closed)?;
+        let place = self.accepted.reserve().await;
+        let place = place.map_err(|_| StoreError::Closed)?;
         let pending = self.store.submit(commit).await?;
         let (answer, acknowledged) = oneshot::channel();
         place.send(Accepted {
@@ -261,27 +290,18 @@ impl Ledger {
             answer,
         });
         let before = std::mem::replace(&mut state.newest, applied.after);
-        if !is_restored && self.rules.borrow().brakes.contains_key(&write.source) {
-            let before = before.facts.sources.get(&write.source).cloned();
+        if account.restored.is_none() && self.rules.borrow().brakes.contains_key(&source) {
+            let before = before.facts.sources.get(&source).cloned();
             let now = self.clock.now();
             self.held
-                .taken(&write.source, before.unwrap_or_default(), is_anew, now);
+                .taken(&source, before.unwrap_or_default(), is_anew, now);
         }
         state.stated = account.stated;
         // Only now: an answer that is remembered is one that the store was given.
         if let Some(keeping) = keeping {
             state.keys.keep(keeping);
         }
-        drop(state);
-        match acknowledged.await {
-            Ok(Ok(())) => {
-                let (principal, source) = (&write.principal, &write.source);
-                tracing::info!(%principal, %source, revision, changed = ?outcome.changed, "written");
-                Ok(outcome)
-            }
-            Ok(Err(error)) => Err(error.into()),
-            Err(_) => Err(StoreError::Closed.into()),
-        }
+        Ok(acknowledged)
     }
 
     /// The sources whose writes are refused since they take too much.
@@ -297,7 +317,8 @@ impl Ledger {
     async fn brake(
         &self,
         source: &SourceName,
-        (before, after): (&Arc<Facts>, &Arc<Facts>),
+        before: &Facts,
+        after: &Facts,
         is_dry: bool,
     ) -> Result<bool, WriteError> {
         let Some(brake) = self.rules.borrow().brakes.get(source).copied() else {
@@ -333,17 +354,14 @@ impl Ledger {
             let operations = match change {
                 Changes::Document(operation) => vec![operation],
                 Changes::Transaction(operations) => operations,
-                Changes::Restore(_) => {
-                    let documents = replacements(&current, old);
-                    return replace(&current, &rules.limits, documents, None, &BTreeMap::new());
-                }
+                Changes::Restore(_) => return restore(&current, &rules.limits, old),
             };
             apply(&current, &rules.limits, &source, operations)
         });
         Ok(applied.await??)
     }
 
-    /// The accounts of the revisions after one, oldest first; of those that
+    /// Returns the accounts of at most `limit` revisions after one, oldest first; of those that
     /// are still kept.
     ///
     /// # Errors
@@ -353,43 +371,22 @@ impl Ledger {
         after: u64,
         limit: usize,
     ) -> Result<Vec<(u64, Account)>, WriteError> {
-        let mut after = after;
-        let records = loop {
-            match self.store.records(after, limit).await {
-                Err(StoreError::Pruned { oldest, .. }) => after = oldest.saturating_sub(1),
-                records => break records?,
-            }
-        };
-        Ok(records
-            .iter()
-            .filter_map(|record| Some((record.revision, account(record)?)))
-            .collect())
+        accounts(&self.store, after, limit).await
     }
 
-    /// The account of a revision.
+    /// Returns the account of a revision.
     ///
     /// # Errors
     /// There is no such revision, or it is no longer kept.
     pub async fn revision(&self, revision: u64) -> Result<Account, WriteError> {
-        let record = self.record(revision).await?;
-        account(&record)
+        let record = record(&self.store, revision).await?;
+        Account::read(&record)
             .ok_or_else(|| WriteError::NotFound(format!("revision {revision} has no account")))
-    }
-
-    async fn record(&self, revision: u64) -> Result<Record, WriteError> {
-        self.store
-            .record(revision)
-            .await
-            .map_err(|error| match error {
-                StoreError::Unknown { .. } => WriteError::NotFound(error.to_string()),
-                StoreError::Pruned { .. } => WriteError::Gone(error.to_string()),
-                error => WriteError::Store(error),
-            })
     }
 
     /// The documents as they stood after a revision.
     async fn documents_of(&self, revision: u64) -> Result<Replacements, WriteError> {
-        let record = self.record(revision).await?;
+        let record = record(&self.store, revision).await?;
         let rules = self.rules();
         documents(&self.store, &record, &rules, &self.pool)
             .await
@@ -411,93 +408,9 @@ impl Ledger {
     }
 }
 
-/// Tells of each write, in order, that it is durable; ends with the first that
-/// does not become so in time.
-async fn acknowledge(
-    mut waiting: mpsc::Receiver<Accepted>,
-    durable: watch::Sender<FactsAtRevision>,
-    clock: Clock,
-    stuck: watch::Sender<bool>,
-) {
-    while let Some(accepted) = waiting.recv().await {
-        let Ok(outcome) = clock
-            .timeout(DURABLE_WITHIN, accepted.pending.durable())
-            .await
-        else {
-            tracing::error!(
-                "a write was not durable within {} s",
-                DURABLE_WITHIN.as_secs()
-            );
-            stuck.send_replace(true);
-            return;
-        };
-        let failed = outcome.is_err();
-        if !failed {
-            durable.send_replace(accepted.after);
-        }
-        // Who wrote may have stopped waiting.
-        let _ = accepted.answer.send(outcome.map(|_| ()));
-        if failed {
-            return;
-        }
-    }
-}
-
-/// The tag of what a write's condition is on.
-fn subject_tag(current: &FactsAtRevision, write: &Write) -> Option<Tag> {
-    match &write.change {
-        Changes::Document(operation) => {
-            let facts = current.facts.sources.get(&write.source)?;
-            Some(facts.get(&operation.path)?.tag.clone())
-        }
-        Changes::Transaction(_) | Changes::Restore(_) => {
-            Some(Ledger::revision_tag(current.facts.revision))
-        }
-    }
-}
-
-fn summary(changes: &Changes) -> Vec<OperationSummary> {
-    let of = |operation: &Operation| OperationSummary {
-        op: operation.change.kind().as_str().to_owned(),
-        path: operation.path.to_string(),
-    };
-    match changes {
-        Changes::Document(operation) => vec![of(operation)],
-        Changes::Transaction(operations) => operations.iter().take(MAX_LISTED).map(of).collect(),
-        Changes::Restore(revision) => vec![OperationSummary {
-            op: "restore".to_owned(),
-            path: format!("revisions/{revision}"),
-        }],
-    }
-}
-
-fn outcome_of(applied: &Applied, source: &SourceName, subject: Option<&DocumentPath>) -> Outcome {
-    let named = |(owner, path, _): &(SourceName, DocumentPath, _)| {
-        if owner == source {
-            path.to_string()
-        } else {
-            path.stored_as(owner)
-        }
-    };
-    Outcome {
-        revision: applied.after.facts.revision,
-        changed: applied.changed.iter().map(named).collect(),
-        warnings: applied.warnings.clone(),
-        created: applied.created,
-        tag: subject.and_then(|path| {
-            let facts = applied.after.facts.sources.get(source)?;
-            Some(facts.get(path)?.tag.clone())
-        }),
-    }
-}
-
-/// What makes the facts those of `documents`: they are stated, all others go.
-fn replacements(current: &FactsAtRevision, mut documents: Replacements) -> Replacements {
-    for (source, facts) in &current.facts.sources {
-        for (path, _) in facts.documents() {
-            let key = (source.clone(), path.clone());
-            documents.entry(key).or_insert(None);
-        }
-    }
-    documents
+/// The rows of an answer about to be kept, as changes of the side table.
+fn rows_of(keeping: Option<&Keeping>) -> Vec<(Table, Vec<u8>, Option<Vec<u8>>)> {
+    let rows = keeping.into_iter().flat_map(|keeping| &keeping.rows);
+    rows.map(|(key, value)| (KEYS, key.clone(), value.clone()))
+        .collect()
 }

@@ -12,10 +12,6 @@ use super::revision::Account;
 use super::transaction::Replacements;
 use super::write::Rules;
 
-pub(super) fn account(record: &Record) -> Option<Account> {
-    serde_json::from_slice(&record.body).ok()
-}
-
 /// Why stored facts could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -48,7 +44,7 @@ pub(super) async fn load(
     rules: &Arc<Rules>,
     pool: &Pool,
 ) -> Result<(Facts, BTreeMap<String, u64>), LoadError> {
-    let account = account(head).ok_or(LoadError::Account(head.revision))?;
+    let account = Account::read(head).ok_or(LoadError::Account(head.revision))?;
     let (stated, accepted) = (account.stated, account.time.parse().ok());
     let documents = documents(store, head, rules, pool).await?;
     let since = stated.clone();

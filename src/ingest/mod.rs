@@ -5,6 +5,7 @@
 //! acknowledged, all by the [`Ledger`]. One that takes too much of what its source
 //! states is refused (`held`).
 
+mod acknowledge;
 mod at_revision;
 mod condition;
 mod held;
@@ -26,6 +27,6 @@ pub use ledger::Ledger;
 pub use load::LoadError;
 pub use operation::{Change, Operation, OperationKind, read_operation, read_transaction};
 pub use revision::Account;
-pub use transaction::{Applied, Replacements, apply, replace};
+pub use transaction::{Applied, Changed, apply};
 pub use union::{union_bytes, union_document};
 pub use write::{Changes, Outcome, Rules, Write, WriteError};

@@ -11,15 +11,15 @@ use crate::net::PidIndex;
 
 use super::at_revision::FactsAtRevision;
 use super::operation::{Change, Operation};
+use super::write::Outcome;
 
 /// What a transaction leads to.
 pub struct Applied {
     /// The facts after it: at the next revision, or as they were if no
     /// document differs.
     pub after: FactsAtRevision,
-    /// The documents that differ now, with their text; `None` for one that is
-    /// gone.
-    pub changed: Vec<(SourceName, DocumentPath, Option<Text>)>,
+    /// The documents that differ now.
+    pub changed: Vec<Changed>,
     /// Whether a document is there that was not before.
     pub created: bool,
     /// What the source should know, though nothing is wrong: of facts that are
@@ -27,8 +27,42 @@ pub struct Applied {
     pub warnings: Vec<String>,
 }
 
+/// A document that differs.
+pub struct Changed {
+    /// The source that states it.
+    pub source: SourceName,
+    /// Its path.
+    pub path: DocumentPath,
+    /// Its text; `None` if it is gone.
+    pub text: Option<Text>,
+}
+
+impl Applied {
+    /// The answer to a write of a source; `subject` is the document that it is about, if it is
+    /// about one alone.
+    pub(super) fn outcome(&self, source: &SourceName, subject: Option<&DocumentPath>) -> Outcome {
+        let named = |changed: &Changed| {
+            if changed.source == *source {
+                changed.path.to_string()
+            } else {
+                changed.path.stored_as(&changed.source)
+            }
+        };
+        Outcome {
+            revision: self.after.facts.revision,
+            changed: self.changed.iter().map(named).collect(),
+            warnings: self.warnings.clone(),
+            created: self.created,
+            tag: subject.and_then(|path| {
+                let facts = self.after.facts.sources.get(source)?;
+                Some(facts.get(path)?.tag.clone())
+            }),
+        }
+    }
+}
+
 /// What documents a transaction replaces: by path, the new document or none.
-pub type Replacements = BTreeMap<(SourceName, DocumentPath), Option<Document>>;
+pub(super) type Replacements = BTreeMap<(SourceName, DocumentPath), Option<Document>>;
 
 /// Applies the operations of a source, in order.
 ///
@@ -65,12 +99,30 @@ pub fn apply(
     replace(current, limits, replaced, Some(source), &places)
 }
 
+/// States the documents of an earlier revision again, and no others.
+///
+/// # Errors
+/// All that is wrong; nothing changes then.
+pub(super) fn restore(
+    current: &FactsAtRevision,
+    limits: &Limits,
+    mut documents: Replacements,
+) -> Result<Applied, Faults> {
+    for (source, facts) in &current.facts.sources {
+        for (path, _) in facts.documents() {
+            let key = (source.clone(), path.clone());
+            documents.entry(key).or_insert(None);
+        }
+    }
+    replace(current, limits, documents, None, &BTreeMap::new())
+}
+
 /// Has documents replaced, and checks what then stands. What `source` states
 /// must not dangle; `places` says where its documents stand in the request.
 ///
 /// # Errors
 /// All that is wrong; nothing changes then.
-pub fn replace(
+fn replace(
     current: &FactsAtRevision,
     limits: &Limits,
     replaced: Replacements,
@@ -99,12 +151,16 @@ pub fn replace(
             tag: text.tag().clone(),
         });
         stated.state(path.clone(), now);
-        changed.push((owner, path, text));
+        changed.push(Changed {
+            source: owner,
+            path,
+            text,
+        });
     }
     facts.sources.retain(|_, stated| !stated.is_empty());
     let network_changed = changed
         .iter()
-        .any(|(_, path, _)| *path == DocumentPath::Network);
+        .any(|changed| changed.path == DocumentPath::Network);
     let mut faults = Faults::default();
     let union = if network_changed {
         let union = NetworkUnion::new(&facts, &current.policy);

@@ -11,10 +11,11 @@ use crate::ident::{SourceName, Tag};
 use crate::runtime::{PoolError, Threshold};
 use crate::store::StoreError;
 
+use super::at_revision::FactsAtRevision;
 use super::condition::Condition;
 use super::held::{HeldSource, SourceBrake};
 use super::key::IdempotencyKey;
-use super::operation::Operation;
+use super::operation::{Change, Operation};
 
 /// What the ledger goes by; it may change while it runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +47,36 @@ pub struct Write {
     pub accepted: bool,
     /// Crossed when its turn has come: until then it may be given up.
     pub threshold: Threshold,
+}
+
+impl Write {
+    /// Checks that the condition holds, and that what is to be deleted is there.
+    pub(super) fn check_subject(&self, current: &FactsAtRevision) -> Result<(), WriteError> {
+        let tag = self.subject_tag(current);
+        if !self.condition.holds(tag.as_ref()) {
+            return Err(WriteError::Precondition);
+        }
+        match &self.change {
+            Changes::Document(operation)
+                if matches!(operation.change, Change::Delete) && tag.is_none() =>
+            {
+                let (source, path) = (self.source.clone(), operation.path.clone());
+                Err(WriteError::NoDocument(source, path))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The tag of what the condition is on.
+    fn subject_tag(&self, current: &FactsAtRevision) -> Option<Tag> {
+        match &self.change {
+            Changes::Document(operation) => {
+                let facts = current.facts.sources.get(&self.source)?;
+                Some(facts.get(&operation.path)?.tag.clone())
+            }
+            Changes::Transaction(_) | Changes::Restore(_) => Some(current.tag()),
+        }
+    }
 }
 
 /// What a write changes.

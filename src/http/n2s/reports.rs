@@ -15,7 +15,7 @@ use crate::http::app::App;
 use crate::http::caller::Caller;
 use crate::http::conditional::etag;
 use crate::http::refusal::{Refused, json, refused};
-use crate::ingest::{Account, Ledger};
+use crate::ingest::Account;
 use crate::render::Coding;
 
 use super::{Query, marked, refuse, revision_number};
@@ -32,14 +32,14 @@ pub(super) async fn revisions(
     let answered = async {
         require(&app.access(), &caller, Scope::Ingest)?;
         let query = Query::of(&parts, &["after"])?;
-        let newest = app.ledger.durable().borrow().facts.revision;
+        let newest = app.ledger.durable().borrow().clone();
         let listed = app.ledger.revisions(query.after, PAGE).await;
         let listed = listed.map_err(|refusal| refused(refuse(&refusal)))?;
         let list = RevisionList {
             revisions: listed.into_iter().map(revision_document).collect(),
-            newest,
+            newest: newest.facts.revision,
         };
-        let current = etag(&Ledger::revision_tag(newest), Coding::Identity);
+        let current = etag(&newest.tag(), Coding::Identity);
         Ok(marked(
             json(StatusCode::OK, &list),
             current,
