@@ -7,6 +7,7 @@
 
 mod acknowledge;
 mod at_revision;
+mod checks;
 mod condition;
 mod held;
 mod key;
