@@ -1,4 +1,4 @@
-//! Telling writers, in the order of their writes, that what they wrote is durable.
+//! Acknowledging writes, in their order, once they are durable.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use crate::store::{StoreError, Submitted};
 
 use super::at_revision::FactsAtRevision;
 
-/// How long the disk may take to make a write durable. A disk that hangs gives
-/// no error; a node that waits for it takes writes that it cannot keep.
+/// How long the disk may take to make a write durable. A disk that hangs reports no error, and a
+/// node that waited for it would accept writes that it cannot keep.
 const DURABLE_WITHIN: Duration = Duration::from_secs(60);
 
-/// A write on its way to the disk.
+/// A write that was accepted and is not yet durable.
 pub(super) struct Accepted {
     pub(super) pending: Submitted,
     /// The facts with the write.
     pub(super) after: FactsAtRevision,
-    /// Where the writer waits.
+    /// Where the writer waits for the outcome.
     pub(super) answer: oneshot::Sender<Result<(), StoreError>>,
 }
 
@@ -47,7 +47,7 @@ pub(super) async fn acknowledge(
         if !failed {
             durable.send_replace(accepted.after);
         }
-        // Who wrote may have stopped waiting.
+        // The writer may have stopped waiting.
         let _ = accepted.answer.send(outcome.map(|_| ()));
         if failed {
             return;

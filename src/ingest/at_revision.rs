@@ -6,7 +6,7 @@ use crate::compile::NetworkUnion;
 use crate::facts::{Facts, Policy};
 use crate::ident::Tag;
 
-/// Facts, and what every write and compilation needs of them.
+/// The facts at a revision, with what every write and every compilation needs of them.
 #[derive(Clone)]
 pub struct FactsAtRevision {
     /// The facts.
@@ -18,7 +18,7 @@ pub struct FactsAtRevision {
 }
 
 impl FactsAtRevision {
-    /// The facts under a policy.
+    /// Joins facts under a policy.
     pub fn new(facts: Arc<Facts>, policy: Policy) -> Self {
         Self {
             union: Arc::new(NetworkUnion::new(&facts, &policy)),
@@ -27,7 +27,8 @@ impl FactsAtRevision {
         }
     }
 
-    /// The same facts under another policy, if it is another.
+    /// Returns the same facts joined under `policy`; shares everything if that is the same
+    /// policy.
     pub fn under(&self, policy: &Policy) -> Self {
         if *self.policy == *policy {
             self.clone()
@@ -36,7 +37,7 @@ impl FactsAtRevision {
         }
     }
 
-    /// The tag of the revision, for conditions on transactions.
+    /// Returns the tag of the revision, for conditions on transactions.
     pub fn tag(&self) -> Tag {
         let text = format!("r{}", self.facts.revision);
         Tag::new(&text).expect("a letter and digits are a tag")

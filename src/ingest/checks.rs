@@ -1,4 +1,4 @@
-//! What must hold of the facts after a write, and what a writer is warned of.
+//! Checks of the facts after a write, and warnings to its writer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use crate::facts::{Document, DocumentPath, Facts, Limits, SourceFacts};
 use crate::ident::{Family, PidName};
 use crate::net::PidIndex;
 
-/// Notes what is over the limits of PIDs and prefixes of all sources together.
+/// Adds a fault if all sources together state too many PIDs or prefixes.
 pub(super) fn check_size(union: &NetworkUnion, limits: &Limits, faults: &mut Faults) {
     let pids = union.pids().len();
     if pids > limits.max_pids {
@@ -27,10 +27,9 @@ pub(super) fn check_size(union: &NetworkUnion, limits: &Limits, faults: &mut Fau
     }
 }
 
-/// Notes what the source itself states about PIDs that no source has. What
-/// dangled before in a document that this write does not touch is not its
-/// fault: another source withdrew the PID, and the owner may mend its documents
-/// one by one.
+/// Adds a fault for each place where the source itself names a PID that no network map has. What
+/// was dangling before, in a document that this write does not touch, is not its fault: another
+/// source withdrew the PID, and the owner may mend its documents one by one.
 pub(super) fn check_dangling(
     own: &SourceFacts,
     before: &PidIndex,
@@ -44,8 +43,7 @@ pub(super) fn check_dangling(
             let (at, members, detail) = match place {
                 Some(at) => (at, members, format!("no network map has PID {pid}")),
                 None if before.get(pid.as_str()).is_none() => return,
-                // It dangles because of what this write did to the network map, so
-                // that is where the fault is.
+                // It dangles because this write changed the network map, so the fault is there.
                 None => (
                     places
                         .get(&DocumentPath::Network)
@@ -67,7 +65,7 @@ fn find_dangling(document: &Document, pids: &PidIndex, mut found: impl FnMut(&[&
     document.find_pids(&|pid| pids.get(pid.as_str()).is_none(), &mut found);
 }
 
-/// Notes a fault below some members.
+/// Adds a fault below some members.
 fn nest(walk: &mut Walk<'static>, members: &[&str], detail: String) {
     match members {
         [] => walk.fault(FaultKind::Value(None), detail),

@@ -14,15 +14,15 @@ pub struct Condition {
 /// The entity tags of a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
-    /// `*`: any content there is.
+    /// `*`: any content.
     Any,
     /// These, without quotes.
     Tags(Vec<String>),
 }
 
 impl Condition {
-    /// Whether both conditions hold for the content with this tag, or for
-    /// there being none.
+    /// Returns whether both conditions hold for content with this tag; `None` means that there is
+    /// no content.
     pub fn holds(&self, current: Option<&Tag>) -> bool {
         let matches = |wanted: &Wanted| match (wanted, current) {
             (_, None) => false,

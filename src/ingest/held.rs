@@ -1,4 +1,4 @@
-//! Writes that take too much of what their source states.
+//! Writes that remove too much of what their source states.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,18 +11,18 @@ use crate::facts::{Document, DocumentPath, SourceFacts};
 use crate::ident::SourceName;
 use crate::runtime::{Clock, Moment};
 
-/// How much of what it states a source may take back at once.
+/// How much of what it states a source may remove at once.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SourceBrake {
-    /// The share of its prefixes, PIDs, interconnects or costs.
+    /// The largest share of its prefixes, PIDs, interconnects or costs that one write may remove.
     pub max_removed: Share,
-    /// How long a write that takes more is refused.
+    /// How long a write that removes more is refused.
     pub hold: Hold,
 }
 
 impl SourceBrake {
-    /// From where on a write is refused. Costs may move as they do: whoever
-    /// measures them states them here.
+    /// Returns the thresholds above which a write is refused. There are none for changes of
+    /// costs: a source states costs as it measures them.
     pub fn thresholds(&self) -> Thresholds {
         Thresholds {
             max_removed: self.max_removed,
@@ -31,16 +31,16 @@ impl SourceBrake {
     }
 }
 
-/// A source whose writes are refused since they take too much.
+/// A source whose writes are refused because they remove too much.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeldSource {
-    /// Since when, by the date.
+    /// When its first write was refused.
     pub since: Timestamp,
-    /// When such a write is taken; `None` if never.
+    /// When such a write is accepted after all; `None` if never.
     pub until: Option<Timestamp>,
-    /// What the last one comes to.
+    /// What the last refused write removes.
     pub difference: Difference,
-    /// The same, for people.
+    /// The same in words.
     pub reason: String,
 }
 
@@ -55,13 +55,13 @@ struct State {
 }
 
 impl HeldSources {
-    /// What a source stated before the changes of the last while.
+    /// Returns what a source stated before its recent changes.
     pub(super) fn reference(&self, source: &SourceName, now: Moment) -> Option<SourceFacts> {
         self.lock().references.current(source, now).cloned()
     }
 
-    /// Whether a write that takes so much is refused; what is held then. A dry run
-    /// is remembered by nobody.
+    /// Returns what is held if a write with this difference is refused, and `None` if it passes.
+    /// A dry run leaves no trace.
     pub(super) fn refuses(
         &self,
         source: &SourceName,
@@ -90,9 +90,9 @@ impl HeldSources {
         Some(shown)
     }
 
-    /// A source states something else than `before`: nothing of it is refused any
-    /// more. What it stated is compared with what comes later, too, unless that is
-    /// to be compared `anew`, with what it states now.
+    /// Notes that a write of a source passed: nothing of it is held any more. Later writes are
+    /// compared with `before` too, unless they are to be compared `anew`, with what the source
+    /// states now.
     pub(super) fn taken(&self, source: &SourceName, before: SourceFacts, anew: bool, now: Moment) {
         let mut state = self.lock();
         state.held.remove(source);
@@ -103,7 +103,7 @@ impl HeldSources {
         }
     }
 
-    /// The sources whose writes are refused, of those that have a brake.
+    /// Returns the sources whose writes are refused, among those that have a brake.
     pub(super) fn shown(
         &self,
         brakes: &BTreeMap<SourceName, SourceBrake>,
@@ -138,7 +138,8 @@ fn shown(
     }
 }
 
-/// Whether a source may state `new` after `old`, and after what it stated before.
+/// Judges whether a source may state `new` after `old`, and after `reference`, which it stated
+/// before its recent changes.
 pub(super) fn judge_source(
     old: &SourceFacts,
     reference: Option<&SourceFacts>,

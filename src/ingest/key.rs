@@ -2,19 +2,19 @@
 
 use crate::ident::{Digest, Sha256, SourceName};
 
-/// The key of a request, and a mark of the request it was given with.
+/// The idempotency key of a request, and a digest of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
-    /// Who gave it, and whose share it is of.
+    /// The principal that gave it; the key counts towards its share.
     pub principal: SourceName,
-    /// Of the principal and the key's text.
+    /// The digest of the principal and the text of the key.
     pub key: Digest,
-    /// Of everything the request asks.
+    /// The digest of everything that the request asks for.
     pub request: Digest,
 }
 
 impl IdempotencyKey {
-    /// The key `text` of `principal` for a request of these parts.
+    /// Makes the key `text` of `principal` for a request of these parts.
     pub fn new(principal: &SourceName, text: &str, request: &[&[u8]]) -> Self {
         Self {
             principal: principal.clone(),
@@ -24,7 +24,7 @@ impl IdempotencyKey {
     }
 }
 
-/// A digest of byte strings that tells where each ends.
+/// The digest of byte strings, which also covers where each of them ends.
 fn digest(parts: &[&[u8]]) -> Digest {
     let mut hasher = Sha256::new();
     for part in parts {

@@ -1,7 +1,7 @@
 //! Idempotency keys: a repeated request within a day gets the first answer.
 //!
-//! Each principal has a share of keys. Who has used its share up is refused further keys
-//! until its oldest expires, and nobody else is.
+//! Each principal has a share of keys. One that has used up its share gets no further key until
+//! its oldest expires; the others are not affected.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -17,51 +17,52 @@ use super::write::Outcome;
 /// How long an answer is kept.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How many expired answers are forgotten with each that is kept: more than one, so that
-/// all are in time, and few enough for what the store takes at once without a revision.
+/// How many expired answers are removed with each that is kept: more than one, so that all are in
+/// time, and few enough for a change of rows without a revision.
 const FORGOTTEN_AT_ONCE: usize = 16;
 
-/// The largest answer that is kept as it was, in bytes of the store. A hundred thousand of
-/// them are 100 MB.
+/// The largest answer that is kept whole, in bytes of its row. A hundred thousand of them take
+/// 100 MB.
 const MAX_ANSWER: usize = 1024;
 
-/// An answer as it is kept, here and in the store.
+/// An answer as it is kept in memory and in the store.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Kept {
     /// The digest of the request, in hex.
     request: String,
-    /// When it was given.
+    /// When the answer was given.
     time: Timestamp,
     /// The answer.
     answer: Outcome,
-    /// Whose share it is of; of nobody's if an earlier altofed kept it.
+    /// The principal whose share it counts towards; an earlier release kept answers without one.
     #[serde(default)]
     principal: Option<SourceName>,
 }
 
-/// The answers of the last day.
+/// The answers that were given within the last day.
 #[derive(Default)]
 pub(super) struct Keys {
     answers: HashMap<Digest, Kept>,
-    /// The keys of each principal by age.
+    /// The keys of each principal, the oldest first.
     shares: HashMap<Option<SourceName>, VecDeque<(Timestamp, Digest)>>,
 }
 
-/// What is known of a key.
+/// What is known about a key.
 pub(super) enum Known {
     /// Nothing: the request is new.
     New,
-    /// The same request was answered so.
+    /// The same request was given this answer.
     Answered(Outcome),
     /// The key was given with another request.
     Other,
-    /// The principal's share is used up for so long.
+    /// The share of the principal is used up, for as long as given.
     Full(Duration),
 }
 
-/// An answer about to be kept: what is to be made durable with it, and then remembered.
+/// An answer that is about to be kept: the rows to make durable, and what is remembered after
+/// that.
 pub(super) struct Keeping {
-    /// The changes of the stored table.
+    /// The changes of the side table.
     pub(super) rows: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     key: Digest,
     kept: Kept,
@@ -69,7 +70,7 @@ pub(super) struct Keeping {
 }
 
 impl Keys {
-    /// The answers that the store has.
+    /// Loads the answers from the rows of the side table.
     pub(super) fn load(rows: Vec<(Vec<u8>, Vec<u8>)>) -> Self {
         let mut loaded: Vec<(Digest, Kept)> = rows
             .into_iter()
@@ -86,7 +87,7 @@ impl Keys {
         keys
     }
 
-    /// What is known of a key now. `share` is how many keys of a day a principal may have.
+    /// Looks up a key. `share` is how many keys a principal may use in a day.
     pub(super) fn find(&self, key: &IdempotencyKey, share: usize, now: Timestamp) -> Known {
         match self.answers.get(&key.key) {
             Some(kept) if expired(kept.time, now) => {}
@@ -103,13 +104,13 @@ impl Keys {
         let Some(more) = (used.len() - old).checked_sub(share) else {
             return Known::New;
         };
-        // The one whose end makes room.
+        // The key whose expiry makes room.
         let end = used.get(old + more);
         Known::Full(end.map_or(KEPT, |(time, _)| until_expired(*time, now)))
     }
 
-    /// The answer to be kept under a key, and a few that are over a day old to be
-    /// forgotten.
+    /// Prepares keeping an answer under a key, and removing a few answers that are over a day
+    /// old.
     pub(super) fn keeping(
         &self,
         key: &IdempotencyKey,
@@ -147,8 +148,8 @@ impl Keys {
         keeping
     }
 
-    /// Remembers an answer that the store has been given, and no longer those that it
-    /// forgets.
+    /// Remembers an answer whose rows the store has been given, and forgets those that it
+    /// removes.
     pub(super) fn keep(&mut self, keeping: Keeping) {
         for (principal, count) in keeping.expired {
             if let Some(used) = self.shares.get_mut(&principal) {
@@ -173,8 +174,8 @@ impl Keys {
     }
 }
 
-/// An answer as it is kept, and its row in the store. Of one that is too long the warnings
-/// are left out and, if need be, what changed; the revision has that.
+/// Returns an answer as it is kept, and its row. If it is too long, its warnings are left out
+/// and, if need be, the list of changed documents, which the revision has.
 fn stored(mut kept: Kept) -> (Kept, Vec<u8>) {
     let text = |kept: &Kept| serde_json::to_vec(kept).unwrap_or_default();
     let mut row = text(&kept);

@@ -1,9 +1,9 @@
 //! The ledger: the one place where facts are changed.
 //!
-//! Writes are judged one after the other against the facts as the writes
-//! before them leave them, numbered, and handed to the store in that order.
-//! The store commits many at once; each is acknowledged when it is durable.
-//! A write that was accepted and is not yet durable is never seen by readers.
+//! Writes are judged one after the other, each against the facts after the writes before it. They
+//! are numbered and handed to the store in that order. The store commits many at once, and each
+//! is acknowledged when it is durable. Readers never see a write that is accepted and not yet
+//! durable.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use super::write::{Changes, Outcome, Rules, Write, WriteError};
 
 const KEYS: Table = Table::new("idempotency");
 
-/// The facts, and the right to change them.
+/// The facts, and the only way to change them.
 pub struct Ledger {
     store: Store,
     pool: Pool,
@@ -50,7 +50,7 @@ struct State {
     keys: Keys,
 }
 
-/// A write that may be done.
+/// A write that was judged and is to be done.
 struct Judged {
     source: SourceName,
     applied: Applied,
@@ -61,10 +61,10 @@ struct Judged {
 }
 
 impl Ledger {
-    /// A ledger over an opened store.
+    /// Opens the ledger over an opened store, and loads its facts.
     ///
     /// # Errors
-    /// What is stored cannot be read.
+    /// The stored facts cannot be read.
     pub async fn open(
         opened: &Opened,
         rules: watch::Receiver<Arc<Rules>>,
@@ -103,35 +103,34 @@ impl Ledger {
         })
     }
 
-    /// The facts that are durable, and each later state of them.
+    /// Returns a receiver of the newest durable facts.
     pub fn durable(&self) -> watch::Receiver<FactsAtRevision> {
         self.durable.clone()
     }
 
-    /// How much room there is for writes.
+    /// Returns how much room the disk has for writes.
     pub fn room(&self) -> &Room {
         self.store.room()
     }
 
-    /// Comes back when a write was not made durable in time: nothing more can
-    /// be kept, and the node must end.
+    /// Returns once a write was not made durable in time: no further write can be kept, and the
+    /// node must end.
     pub async fn stuck(&self) {
         if self.stuck.clone().wait_for(|stuck| *stuck).await.is_err() {
             std::future::pending().await
         }
     }
 
-    /// The rules in force.
+    /// Returns the rules in force.
     pub fn rules(&self) -> Arc<Rules> {
         self.rules.borrow().clone()
     }
 
-    /// Does a write, and answers when it is durable. If it was not given up before its turn
-    /// came, it is done to its end even if nobody waits for the answer any more.
+    /// Does a write, and returns once it is durable. A write that was not given up before its
+    /// turn is completed even if nobody waits for the answer any more.
     ///
     /// # Errors
-    /// It was refused, and nothing changed; or the store failed, and the node
-    /// must end.
+    /// The write was refused and nothing changed; or the store failed and the node must end.
     pub async fn write(self: &Arc<Self>, write: Write) -> Result<Outcome, WriteError> {
         let ledger = self.clone();
         let writing = tokio::spawn(async move { ledger.write_to_end(write).await });
@@ -183,7 +182,7 @@ impl Ledger {
     /// Returns the answer that was given to a request with this key before.
     ///
     /// # Errors
-    /// The key was given with another request, or its principal has no more.
+    /// The key was given with another request, or the share of its principal is used up.
     fn answer_before(
         &self,
         keys: &Keys,
@@ -203,10 +202,10 @@ impl Ledger {
         }
     }
 
-    /// Applies a write to the newest facts, and judges whether it may be done.
+    /// Applies a write to the newest facts and judges it.
     ///
     /// # Errors
-    /// It is refused.
+    /// The write is refused.
     async fn judge(
         &self,
         state: &State,
@@ -244,11 +243,11 @@ impl Ledger {
         })
     }
 
-    /// Hands a write to the store; what comes later is judged against the facts after it. What
-    /// is returned tells when it is durable.
+    /// Hands a write to the store; from then on, writes are judged against the facts after it.
+    /// The receiver gets the outcome once the write is durable.
     ///
     /// # Errors
-    /// It is more than can be stored, and nothing changed; or the store failed.
+    /// The write is more than the store takes, and nothing changed; or the store failed.
     async fn submit(
         &self,
         state: &mut State,
@@ -297,23 +296,23 @@ impl Ledger {
                 .taken(&source, before.unwrap_or_default(), is_anew, now);
         }
         state.stated = account.stated;
-        // Only now: an answer that is remembered is one that the store was given.
+        // Only now, so that every remembered answer is one that the store was given.
         if let Some(keeping) = keeping {
             state.keys.keep(keeping);
         }
         Ok(acknowledged)
     }
 
-    /// The sources whose writes are refused since they take too much.
+    /// Returns the sources whose writes are refused because they remove too much.
     pub fn held(&self) -> BTreeMap<SourceName, HeldSource> {
         self.held.shown(&self.rules.borrow().brakes, &self.clock)
     }
 
-    /// Whether what a source stated before need not be compared any more once it
-    /// states what it states after a write.
+    /// Judges how much a write removes. Returns whether later writes are compared with what the
+    /// source states after this one only.
     ///
     /// # Errors
-    /// The write takes too much.
+    /// The write removes too much.
     async fn brake(
         &self,
         source: &SourceName,
@@ -384,7 +383,7 @@ impl Ledger {
             .ok_or_else(|| WriteError::NotFound(format!("revision {revision} has no account")))
     }
 
-    /// The documents as they stood after a revision.
+    /// Returns every document as it was after a revision.
     async fn documents_of(&self, revision: u64) -> Result<Replacements, WriteError> {
         let record = record(&self.store, revision).await?;
         let rules = self.rules();
@@ -397,7 +396,7 @@ impl Ledger {
             })
     }
 
-    /// The answer, once what it says is durable.
+    /// Returns the answer once the revision in it is durable.
     async fn when_durable(&self, outcome: Outcome) -> Result<Outcome, WriteError> {
         let mut durable = self.durable.clone();
         let reached = |current: &FactsAtRevision| current.facts.revision >= outcome.revision;
@@ -408,7 +407,7 @@ impl Ledger {
     }
 }
 
-/// The rows of an answer about to be kept, as changes of the side table.
+/// Returns the changes of the side table that keep an answer.
 fn rows_of(keeping: Option<&Keeping>) -> Vec<(Table, Vec<u8>, Option<Vec<u8>>)> {
     let rows = keeping.into_iter().flat_map(|keeping| &keeping.rows);
     rows.map(|(key, value)| (KEYS, key.clone(), value.clone()))

@@ -1,5 +1,4 @@
-//! Facts from the store: what a record's account says, and the documents as it
-//! leaves them.
+//! Loading facts from the store.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,26 +17,25 @@ pub enum LoadError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A stored document is not one of ours.
+    /// A stored document cannot be used.
     #[error(
         "the stored document {name:?} cannot be used: {reason}; check with `altofed store verify`"
     )]
     Document {
-        /// Its name.
+        /// The name of the document.
         name: String,
-        /// Why not.
+        /// Why it cannot be used.
         reason: String,
     },
     /// The account of the newest revision cannot be read.
     #[error("the account of revision {0} cannot be read; check with `altofed store verify`")]
     Account(u64),
-    /// The program failed.
+    /// A task on the pool failed.
     #[error(transparent)]
     Pool(#[from] PoolError),
 }
 
-/// The facts as the newest record leaves them, and which revision stated each
-/// document.
+/// Loads the facts of the newest record, and for each document the revision that stated it last.
 pub(super) async fn load(
     store: &Store,
     head: &Record,
@@ -75,7 +73,7 @@ pub(super) async fn load(
     Ok((facts.await?, stated))
 }
 
-/// Every document as a record leaves it.
+/// Loads every document that a record names.
 pub(super) async fn documents(
     store: &Store,
     record: &Record,

@@ -1,9 +1,8 @@
 //! The logic of the network-to-server API: documents, transactions, revisions.
 //!
-//! A write is parsed into [`Operation`]s, applied to the facts as they stand
-//! ([`apply`]), checked as a whole, committed as one revision and only then
-//! acknowledged, all by the [`Ledger`]. One that takes too much of what its source
-//! states is refused (`held`).
+//! A write is parsed into [`Operation`]s, which are applied to the newest facts ([`apply`]). The
+//! [`Ledger`] checks the outcome as a whole, commits it as one revision, and acknowledges it once
+//! it is durable. A write that removes too much of what its source states is refused (`held`).
 
 mod acknowledge;
 mod at_revision;

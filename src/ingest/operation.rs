@@ -1,4 +1,4 @@
-//! The operations of a write, as they are sent.
+//! The operations of a write, as clients send them.
 
 use std::borrow::Cow;
 
@@ -13,34 +13,34 @@ use crate::facts::{Document, DocumentPath, Edit, EditKind, Reader};
 /// One step of a write.
 #[derive(Debug, Clone)]
 pub struct Operation {
-    /// The document it is about.
+    /// The document that changes.
     pub path: DocumentPath,
-    /// What happens to it.
+    /// How it changes.
     pub change: Change,
-    /// Where its value stands in the request, or the path of one that has no
-    /// value, for faults found later.
+    /// Where the value of the operation stands in the request, for faults that are found later;
+    /// of an operation without a value, where its path stands.
     pub at: Vec<Step<'static>>,
 }
 
-/// What happens to a document.
+/// A change of a document.
 #[derive(Debug, Clone)]
 pub enum Change {
-    /// It is replaced.
+    /// Replaces the document.
     Put(Document),
-    /// A part of it is changed.
+    /// Changes a part of the document.
     Edit(EditKind, Edit),
-    /// It goes.
+    /// Deletes the document.
     Delete,
 }
 
 /// The kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OperationKind {
-    /// A document is replaced.
+    /// Replaces the document.
     Put,
-    /// A part of it is changed.
+    /// Changes a part of the document.
     Edit(EditKind),
-    /// It goes.
+    /// Deletes the document.
     Delete,
 }
 
@@ -53,7 +53,7 @@ impl OperationKind {
         Self::Edit(EditKind::Withdraw),
     ];
 
-    /// The name in the API.
+    /// Returns the name of the kind in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Put => "put",
@@ -64,7 +64,7 @@ impl OperationKind {
 }
 
 impl Change {
-    /// Its kind.
+    /// Returns the kind of the change.
     pub fn kind(&self) -> OperationKind {
         match self {
             Self::Put(_) => OperationKind::Put,
@@ -74,10 +74,10 @@ impl Change {
     }
 }
 
-/// Reads the operation that a request to a document is.
+/// Reads a request to a document as an operation.
 ///
 /// # Errors
-/// All that is wrong with its body.
+/// Every fault of the body.
 pub fn read_operation(
     reader: Reader<'_>,
     kind: OperationKind,
@@ -90,7 +90,7 @@ pub fn read_operation(
 /// Reads the operations of a `POST transaction`.
 ///
 /// # Errors
-/// All that is wrong with them.
+/// Every fault of the operations.
 pub fn read_transaction(reader: Reader<'_>, body: &[u8]) -> Result<Vec<Operation>, Faults> {
     let stated = read(body, ReadTransaction)?;
     let mut faults = Faults::default();
@@ -156,8 +156,8 @@ fn operation(
     Ok(Operation { path, change, at })
 }
 
-/// An operation of a transaction whose value is still to be read: what it must
-/// be depends on members that may follow it.
+/// An operation of a transaction whose value is not yet read: what that must be depends on
+/// members that may come after it.
 struct Stated<'de> {
     kind: OperationKind,
     path: DocumentPath,

@@ -1,4 +1,4 @@
-//! Revisions: what the log says of each.
+//! What the log says about each revision.
 
 use std::collections::BTreeMap;
 
@@ -11,24 +11,24 @@ use crate::store::{Record, Store, StoreError};
 use super::operation::Operation;
 use super::write::{Changes, Write, WriteError};
 
-/// Who changed what, and when: the account of a revision in the log.
+/// The account of a revision in the log: who changed what, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Account {
-    /// When it was accepted, RFC 3339.
+    /// When the write was accepted, as RFC 3339 has it.
     pub time: String,
-    /// Who wrote it.
+    /// The principal that wrote.
     pub principal: String,
-    /// Whose facts they are.
+    /// The source whose facts were written.
     pub source: String,
-    /// What was asked, the first hundred operations.
+    /// The operations that were asked for, at most the first hundred.
     pub operations: Vec<OperationSummary>,
-    /// The documents that changed, `<source>/<path>`.
+    /// The documents that changed, as `<source>/<path>`.
     pub changed: Vec<String>,
-    /// The revision whose facts were stated again.
+    /// The revision that was restored, if the write restored one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored: Option<u64>,
-    /// For every document there is now, the revision that stated it last.
+    /// For every document after the write, the revision that stated it last.
     pub stated: BTreeMap<String, u64>,
 }
 
@@ -36,8 +36,8 @@ pub struct Account {
 const MAX_LISTED: usize = 100;
 
 impl Account {
-    /// The account of a write before it is known what it changes. `stated` says for each
-    /// document before the write which revision stated it last.
+    /// Makes the account of a write that has changed nothing yet. `stated` has, for each document
+    /// before the write, the revision that stated it last.
     pub(super) fn new(write: &Write, now: Timestamp, stated: BTreeMap<String, u64>) -> Self {
         Self {
             time: now.to_string(),
@@ -53,12 +53,12 @@ impl Account {
         }
     }
 
-    /// Reads the account in a record of the log.
+    /// Reads the account from a record of the log.
     pub(super) fn read(record: &Record) -> Option<Self> {
         serde_json::from_slice(&record.body).ok()
     }
 
-    /// Notes that a revision changes a document, or removes it.
+    /// Adds a document that the revision states or, if `is_stated` is false, removes.
     pub(super) fn note(&mut self, name: &str, revision: u64, is_stated: bool) {
         if is_stated {
             self.stated.insert(name.to_owned(), revision);
@@ -84,8 +84,8 @@ fn summary(changes: &Changes) -> Vec<OperationSummary> {
     }
 }
 
-/// Returns the accounts of at most `limit` revisions after one, oldest first; of those that are
-/// still kept.
+/// Returns the accounts of up to `limit` revisions after `after`, the oldest first. Revisions
+/// that are no longer kept are left out.
 ///
 /// # Errors
 /// The store failed.

@@ -1,4 +1,4 @@
-//! A transaction: operations applied to the facts as they stand, all or none.
+//! Applying operations to the facts, all or none.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,21 +13,21 @@ use super::checks::{check_dangling, check_size, dangling_warnings, network_warni
 use super::operation::{Change, Operation};
 use super::write::Outcome;
 
-/// What a transaction leads to.
+/// The outcome of a transaction.
 pub struct Applied {
-    /// The facts after it: at the next revision, or as they were if no
-    /// document differs.
+    /// The facts after the transaction: at the next revision, or as they were if no document
+    /// changed.
     pub after: FactsAtRevision,
-    /// The documents that differ now.
+    /// The documents that changed.
     pub changed: Vec<Changed>,
-    /// Whether a document is there that was not before.
+    /// Whether a document was created.
     pub created: bool,
-    /// What the source should know, though nothing is wrong: of facts that are
-    /// not used, and of the network map if the transaction touches it.
+    /// Warnings for the source: about facts that are not used, and about the network map if the
+    /// transaction touches it.
     pub warnings: Vec<String>,
 }
 
-/// A document that differs.
+/// A document that changed.
 pub struct Changed {
     /// The source that states it.
     pub source: SourceName,
@@ -38,8 +38,8 @@ pub struct Changed {
 }
 
 impl Applied {
-    /// The answer to a write of a source; `subject` is the document that it is about, if it is
-    /// about one alone.
+    /// Returns the answer to a write of a source. `subject` is the document that was written, if
+    /// the write was of a single one.
     pub(super) fn outcome(&self, source: &SourceName, subject: Option<&DocumentPath>) -> Outcome {
         let named = |changed: &Changed| {
             if changed.source == *source {
@@ -61,13 +61,13 @@ impl Applied {
     }
 }
 
-/// What documents a transaction replaces: by path, the new document or none.
+/// The documents that a transaction replaces, each with the new one, or `None` if it is deleted.
 pub(super) type Replacements = BTreeMap<(SourceName, DocumentPath), Option<Document>>;
 
-/// Applies the operations of a source, in order.
+/// Applies the operations of a source in their order.
 ///
 /// # Errors
-/// All that is wrong; nothing changes then.
+/// Every fault that was found; nothing changes then.
 pub fn apply(
     current: &FactsAtRevision,
     limits: &Limits,
@@ -99,10 +99,10 @@ pub fn apply(
     replace(current, limits, replaced, Some(source), &places)
 }
 
-/// States the documents of an earlier revision again, and no others.
+/// Restores the documents of an earlier revision; all others are deleted.
 ///
 /// # Errors
-/// All that is wrong; nothing changes then.
+/// Every fault that was found; nothing changes then.
 pub(super) fn restore(
     current: &FactsAtRevision,
     limits: &Limits,
@@ -117,11 +117,11 @@ pub(super) fn restore(
     replace(current, limits, documents, None, &BTreeMap::new())
 }
 
-/// Has documents replaced, and checks what then stands. What `source` states
-/// must not dangle; `places` says where its documents stand in the request.
+/// Replaces documents and checks the facts after that. What `source` states must not dangle;
+/// `places` says where its documents stand in the request.
 ///
 /// # Errors
-/// All that is wrong; nothing changes then.
+/// Every fault that was found; nothing changes then.
 fn replace(
     current: &FactsAtRevision,
     limits: &Limits,
@@ -192,7 +192,7 @@ fn replace(
     })
 }
 
-/// The document after a change.
+/// Returns the document after a change, `None` if it is deleted.
 fn changed(
     reader: Reader<'_>,
     at: &[Step<'static>],

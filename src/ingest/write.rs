@@ -1,4 +1,4 @@
-//! A write, what it leads to, and why one is refused.
+//! A write, its outcome, and why a write is refused.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,35 +17,35 @@ use super::held::{HeldSource, SourceBrake};
 use super::key::IdempotencyKey;
 use super::operation::{Change, Operation};
 
-/// What the ledger goes by; it may change while it runs.
+/// The rules of the ledger, which may change while it runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
     /// What the operator decides about facts.
     pub policy: Policy,
-    /// How much may be stated.
+    /// How much may be stated and written.
     pub limits: Limits,
-    /// How much of what they state sources may take back at once; those that are
-    /// not here, all.
+    /// How much of what they state sources may remove at once. A source without a brake may
+    /// remove everything.
     pub brakes: BTreeMap<SourceName, SourceBrake>,
 }
 
 /// A write.
 pub struct Write {
-    /// Who writes.
+    /// The principal that writes.
     pub principal: SourceName,
-    /// Whose facts are written.
+    /// The source whose facts are written.
     pub source: SourceName,
     /// What changes.
     pub change: Changes,
-    /// What must hold before.
+    /// The condition on what is there before.
     pub condition: Condition,
     /// The key under which the answer is kept.
     pub key: Option<IdempotencyKey>,
-    /// Whether nothing is to be kept.
+    /// Whether the write is only tried, and nothing kept.
     pub dry_run: bool,
-    /// Whether it may take as much as it takes.
+    /// Whether it passes the brake however much it removes.
     pub accepted: bool,
-    /// Crossed when its turn has come: until then it may be given up.
+    /// Crossed when the turn of the write comes; until then it may be given up.
     pub threshold: Threshold,
 }
 
@@ -67,7 +67,7 @@ impl Write {
         }
     }
 
-    /// The tag of what the condition is on.
+    /// Returns the tag of what the condition is on.
     fn subject_tag(&self, current: &FactsAtRevision) -> Option<Tag> {
         match &self.change {
             Changes::Document(operation) => {
@@ -81,27 +81,27 @@ impl Write {
 
 /// What a write changes.
 pub enum Changes {
-    /// One document; the condition is on it.
+    /// Changes one document; the condition is on that.
     Document(Operation),
-    /// Several at once; the condition is on the revision.
+    /// Changes several documents at once; the condition is on the revision.
     Transaction(Vec<Operation>),
-    /// The facts of this revision are stated again.
+    /// Restores the facts of this revision; the condition is on the newest one.
     Restore(u64),
 }
 
-/// What a write led to.
+/// The outcome of a write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The revision after the write; the current one if nothing changed.
     pub revision: u64,
     /// The documents that changed.
     pub changed: Vec<String>,
-    /// What the source should know, though nothing is wrong.
+    /// Warnings for the source.
     pub warnings: Vec<String>,
-    /// Whether a document is there now that was not before.
+    /// Whether a document was created.
     pub created: bool,
-    /// The tag of the document that was written, if the write was of one and
-    /// left it there.
+    /// The tag of the document after the write, if the write was of a single one and did not
+    /// delete it.
     pub tag: Option<Tag>,
 }
 
@@ -116,7 +116,7 @@ pub enum WriteError {
         "the content is not what the request expects; read it again and repeat the change on that"
     )]
     Precondition,
-    /// It takes more of what the source states than may go at once.
+    /// It removes more of what the source states than may go at once.
     #[error(
         "{reason}; nothing was changed. If that is meant, repeat the write with `?accept=true`{end}",
         reason = .0.reason,
@@ -125,7 +125,7 @@ pub enum WriteError {
         )),
     )]
     Held(Box<HeldSource>),
-    /// There is no such document to delete.
+    /// The document to delete does not exist.
     #[error("source {0} states no {1}")]
     NoDocument(SourceName, DocumentPath),
     /// The idempotency key was used for another request.
@@ -137,32 +137,32 @@ pub enum WriteError {
          (ingest.max_keys); write without one, or when the oldest expires"
     )]
     KeysFull {
-        /// Who.
+        /// The principal.
         principal: SourceName,
-        /// How many it may use.
+        /// How many keys it may use in a day.
         share: usize,
-        /// Until the oldest expires.
+        /// How long until its oldest key expires.
         wait: Duration,
     },
-    /// It would be more than can be stored.
+    /// It is more than can be stored.
     #[error("nothing was changed: {0}")]
     TooMuch(StoreError),
-    /// Nobody waited for it any more when its turn came; nothing was changed.
+    /// It was given up before its turn came.
     #[error("the write was given up before its turn came; nothing was changed")]
     GivenUp,
-    /// There is nothing at this path.
+    /// There is no such revision.
     #[error("{0}")]
     NotFound(String),
-    /// It was there and is no longer kept.
+    /// The revision is no longer kept.
     #[error("{0}")]
     Gone(String),
-    /// The store failed; the node is going down.
+    /// The store failed, and the node is about to end.
     #[error("the write could not be made durable: {0}")]
     Store(#[from] StoreError),
-    /// The program failed.
+    /// A task failed, which is a defect.
     #[error(transparent)]
     Pool(#[from] PoolError),
-    /// The program failed.
+    /// A task failed, which is a defect.
     #[error("the write panicked: {0}; this is a defect, please report it")]
     Panicked(String),
 }
