@@ -79,7 +79,7 @@ impl HeldSources {
         let held = Held::new(difference, former.map(|(held, _)| held), now);
         let goes_on = former.filter(|(former, _)| held.goes_on_from(former));
         let since = goes_on.map_or(wall, |(_, since)| *since);
-        let shown = shown(&held, since, brake, (now, wall));
+        let shown = shown(&held, since, brake, clock);
         if !is_dry {
             if goes_on.is_none() {
                 let reason = &shown.reason;
@@ -109,11 +109,10 @@ impl HeldSources {
         brakes: &BTreeMap<SourceName, SourceBrake>,
         clock: &Clock,
     ) -> BTreeMap<SourceName, HeldSource> {
-        let now = (clock.now(), clock.wall());
         let state = self.lock();
         let held = state.held.iter().filter_map(|(source, (held, since))| {
             let brake = brakes.get(source)?;
-            Some((source.clone(), shown(held, *since, brake, now)))
+            Some((source.clone(), shown(held, *since, brake, clock)))
         });
         held.collect()
     }
@@ -123,16 +122,11 @@ impl HeldSources {
     }
 }
 
-fn shown(
-    held: &Held,
-    since: Timestamp,
-    brake: &SourceBrake,
-    (now, wall): (Moment, Timestamp),
-) -> HeldSource {
-    let left = held.left(brake.hold, now);
+fn shown(held: &Held, since: Timestamp, brake: &SourceBrake, clock: &Clock) -> HeldSource {
+    let left = held.left(brake.hold, clock.now());
     HeldSource {
         since,
-        until: left.and_then(|left| wall.saturating_add(left).ok()),
+        until: left.and_then(|left| clock.wall().saturating_add(left).ok()),
         difference: held.difference.clone(),
         reason: held.difference.excess(&brake.thresholds()),
     }

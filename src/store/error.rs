@@ -1,22 +1,22 @@
 use std::{io, path::PathBuf, sync::Arc};
 
-/// What went wrong in the store, and what the caller may do about it.
+/// An error of the store; each variant says what the caller can do.
 ///
-/// Cheap to clone: one failed disk is told to every waiting writer.
+/// Cheap to clone, since every waiting writer is told of a failed disk.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// The caller's number does not follow the head; read the head and number again.
+    /// The number of the commit does not follow the newest revision. Read that, and number again.
     #[error("revision {given} cannot follow revision {head}; the next one is {}", head + 1)]
     OutOfOrder {
-        /// The number in the refused commit.
+        /// The number of the refused commit.
         given: u64,
-        /// The newest revision when the commit was judged.
+        /// The newest revision when the commit was refused.
         head: u64,
     },
     /// A part of a commit is over its limit; nothing of the commit was written.
     #[error("{what} has {size} bytes or items, at most {limit} are stored; make it smaller")]
     TooLarge {
-        /// Which part.
+        /// The part that is too large.
         what: &'static str,
         /// Its size.
         size: usize,
@@ -28,7 +28,7 @@ pub enum StoreError {
     Pruned {
         /// The revision asked for.
         revision: u64,
-        /// The oldest that can still be read.
+        /// The oldest revision that can still be read.
         oldest: u64,
     },
     /// The revision never existed.
@@ -36,10 +36,10 @@ pub enum StoreError {
     Unknown {
         /// The revision asked for.
         revision: u64,
-        /// The newest there is, 0 if there is none.
+        /// The newest revision, 0 if there is none.
         newest: u64,
     },
-    /// Something stored reads back wrong or not at all. What is returned is never wrong: it is this.
+    /// A stored value is damaged or missing. The store returns this error, never a wrong value.
     #[error("{what} is damaged: {why}; restart altofed to have the store checked and mended")]
     Damaged {
         /// What could not be read.
@@ -48,19 +48,19 @@ pub enum StoreError {
         why: String,
     },
     /// The disk or the database failed while writing. Nothing more is acknowledged: end the
-    /// process; the next start checks what is on disk.
+    /// process, and the next start checks what is on the disk.
     #[error("the store failed and accepts nothing more: {0}; mend the disk and restart altofed")]
     Fatal(Arc<str>),
-    /// There is no room on the disk to write that and leave what has to be left. Nothing was
-    /// written; it may be tried again when there is.
+    /// The disk does not have enough room for the write and for what has to stay free. Nothing
+    /// was written; try again when there is room.
     #[error(
         "there is no room: {free} MiB are free on the disk of the store, and {needed} MiB have to \
          be (store.min_free); free some, and it is written again"
     )]
     NoRoom {
-        /// What is free, in MiB.
+        /// How much is free, in MiB.
         free: u64,
-        /// What had to be, in MiB.
+        /// How much had to be free, in MiB.
         needed: u64,
     },
     /// The store was closed by its owner.
@@ -69,18 +69,18 @@ pub enum StoreError {
     /// Another process has the directory open.
     #[error("{} is in use by another process; stop it first", .0.display())]
     InUse(PathBuf),
-    /// The directory holds something else, or nothing where a store is needed.
+    /// The directory holds something else than a store, or no store where one is needed.
     #[error("{} is not a store: {why}", directory.display())]
     NotAStore {
         /// The directory.
         directory: PathBuf,
-        /// What was found instead, and the mend.
+        /// What was found instead, and how to mend it.
         why: String,
     },
-    /// There is a store where a new one was to be made.
+    /// The directory of a new store already holds one.
     #[error("{} already holds a store; give an empty directory", .0.display())]
     Exists(PathBuf),
-    /// A newer altofed wrote the directory.
+    /// A newer release wrote the directory.
     #[error(
         "{} has store format {found}, written by altofed {release}; this altofed reads format \
          {known}: start altofed {release} or newer",
@@ -91,12 +91,12 @@ pub enum StoreError {
         directory: PathBuf,
         /// The major number of its format.
         found: u32,
-        /// The newest format this build reads.
+        /// The newest format that this build reads.
         known: u32,
         /// The release that wrote it.
         release: String,
     },
-    /// The directory is damaged beyond what can be mended without losing everything.
+    /// The directory is so damaged that mending it would lose everything.
     #[error(
         "{} cannot be opened: {why}. Move the directory away and load an export into a new one \
          with `altofed store import FILE`",
@@ -105,7 +105,7 @@ pub enum StoreError {
     Unrecoverable {
         /// The directory.
         directory: PathBuf,
-        /// What was tried and failed.
+        /// What was tried, and how it failed.
         why: String,
     },
     /// The operating system refused a file operation.
@@ -113,13 +113,13 @@ pub enum StoreError {
     Io {
         /// The operation and the path.
         what: String,
-        /// The system's answer.
+        /// The error of the system.
         source: Arc<io::Error>,
     },
     /// An export cannot be loaded; the directory was left as it was.
     #[error("line {line} of the export: {why}")]
     Import {
-        /// Counted from 1.
+        /// The number of the line, from 1.
         line: u64,
         /// What is wrong with it.
         why: String,
@@ -127,7 +127,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Wraps a system error with what was being done, as in "cannot {what}".
+    /// Wraps an error of the system with what was being done, as in "cannot {what}".
     pub(super) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> StoreError {
         let what = what.into();
         move |source| StoreError::Io {

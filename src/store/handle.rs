@@ -17,15 +17,15 @@ use super::repair::recover::Quarantine;
 use super::writer::{Place, Request, Writer};
 use super::{Settings, StoreError};
 
-/// Requests waiting for the writer; who comes after them waits for room.
+/// How many requests may wait for the writer; further callers wait until there is room.
 const QUEUE: usize = 256;
 
-/// What a commit takes on the disk besides its content, at most, in bytes.
+/// The most that a commit takes on the disk besides its content, in bytes.
 const OVERHEAD: u64 = 256 * 1024;
 
 /// A handle on an open store. Clones are handles on the same one.
 ///
-/// The store is left, durably, when [`close`](Store::close) returns, or some time after the
+/// The store is durable and closed when [`close`](Store::close) returns, or some time after the
 /// last handle was dropped.
 #[derive(Clone)]
 pub struct Store {
@@ -44,7 +44,7 @@ pub struct Submitted {
 
 type Answer<T> = Result<T, StoreError>;
 
-/// Why the writer failed, if it did; its other end is dropped with the writer.
+/// Why the writer failed, if it did. The sender is dropped with the writer.
 type Failure = watch::Receiver<Option<StoreError>>;
 
 /// A store just opened.
@@ -53,14 +53,14 @@ pub struct Opened {
     pub store: Store,
     /// The newest revision, `None` if nothing was ever committed.
     pub head: Option<Arc<Record>>,
-    /// Set if the directory was damaged: to be logged as an error.
+    /// Set if the directory was damaged, to be logged as an error.
     pub quarantine: Option<Quarantine>,
 }
 
 impl Store {
     /// Opens the store in `directory`, which is created if it is missing and must not hold
-    /// anything else. Checks the chain of hashes and the newest documents, so it reads all of
-    /// them: blocks.
+    /// anything else. Blocks while it reads and checks the chain of hashes and the newest
+    /// documents.
     ///
     /// # Errors
     /// [`InUse`](StoreError::InUse), [`NotAStore`](StoreError::NotAStore),
@@ -71,8 +71,8 @@ impl Store {
         Store::open_with(directory, settings, Durability::Real, FreeSpace::real())
     }
 
-    /// [`open`](Store::open) with a say in what happens before the disk is synced, and in how
-    /// much of it is free.
+    /// [`open`](Store::open) with control over what happens before the disk is synced, and over
+    /// how much of it appears free.
     ///
     /// # Errors
     /// As for [`open`](Store::open).
@@ -122,14 +122,14 @@ impl Store {
         self.submit(commit).await?.durable().await
     }
 
-    /// Puts a commit in the queue. Commits are made in the order in which these calls return,
-    /// so whoever numbers revisions need not wait for the disk before the next.
+    /// Puts a commit in the queue. Commits are made in the order in which these calls return, so
+    /// a caller can number the next revision without waiting for the disk.
     ///
     /// # Errors
     /// [`NoRoom`](StoreError::NoRoom): it is not in the queue. [`Fatal`](StoreError::Fatal) or
     /// [`Closed`](StoreError::Closed).
     pub async fn submit(&self, commit: Commit) -> Result<Submitted, StoreError> {
-        // The file is up to twice as large as what is in it.
+        // The database file is up to twice as large as its content.
         let bytes = 2 * commit.size() as u64 + OVERHEAD;
         let pledge = self.room.pledge(Purpose::Facts, bytes)?;
         let answer = self.send(|answer| Request::Commit(commit, pledge, answer));
@@ -167,13 +167,13 @@ impl Store {
             .await
     }
 
-    /// How much room there is on the disk.
+    /// Returns how much room there is on the disk.
     pub fn room(&self) -> &Room {
         &self.room
     }
 
-    /// Looks how much room there is: for who asks at times. What was not opened for want of it
-    /// is opened when there is.
+    /// Looks how much room there is; to be called from time to time. Opens a database for which
+    /// there was no room before.
     ///
     /// # Errors
     /// [`Fatal`](StoreError::Fatal) or [`Closed`](StoreError::Closed).
@@ -181,7 +181,7 @@ impl Store {
         self.ask(Request::Look).await
     }
 
-    /// The record of a revision.
+    /// Returns the record of a revision.
     ///
     /// # Errors
     /// [`Pruned`](StoreError::Pruned) if it is not kept any more, [`Unknown`](StoreError::Unknown)
@@ -190,7 +190,7 @@ impl Store {
         self.read(move |log| log.record(revision)).await
     }
 
-    /// Up to `limit` records after revision `after`, oldest first.
+    /// Returns up to `limit` records after revision `after`, the oldest first.
     ///
     /// # Errors
     /// As for [`record`](Store::record), where the first record asked for is `after + 1`.
@@ -198,7 +198,7 @@ impl Store {
         self.read(move |log| log.records(after, limit)).await
     }
 
-    /// A document as of the record that names it. Its digests are checked on the way.
+    /// Returns a document as of the record that names it. Its digests are checked on the way.
     ///
     /// # Errors
     /// [`Damaged`](StoreError::Damaged), also if no kept record names the document any more.
@@ -207,7 +207,7 @@ impl Store {
         self.read(move |log| log.document(&document)).await
     }
 
-    /// The value of a row of a side table.
+    /// Returns the value of a row of a side table.
     ///
     /// # Errors
     /// [`Damaged`](StoreError::Damaged) if it cannot be read.
@@ -216,7 +216,7 @@ impl Store {
         self.read(move |log| log.row(table.name(), &key)).await
     }
 
-    /// All keys and values of a side table, in the order of the keys.
+    /// Returns all keys and values of a side table, in the order of the keys.
     ///
     /// # Errors
     /// As for [`table_get`](Store::table_get).
@@ -224,12 +224,12 @@ impl Store {
         self.read(move |log| log.rows(table.name())).await
     }
 
-    /// The large values kept beside the database.
+    /// Returns the large values that are kept beside the database.
     pub fn blobs(&self) -> &Blobs {
         &self.blobs
     }
 
-    /// The size of the database's files, in bytes.
+    /// Returns the size of the database's files, in bytes.
     ///
     /// # Errors
     /// [`Io`](StoreError::Io).
@@ -240,8 +240,8 @@ impl Store {
         )))
     }
 
-    /// Returns when the store has failed and the process should end with an error: nothing more
-    /// is acknowledged. Never returns if the store is closed in order.
+    /// Returns once the store has failed. Nothing more is acknowledged then, and the process
+    /// should end with an error. Never returns if the store is closed in order.
     pub async fn failed(&self) -> StoreError {
         match ended(&self.failure).await {
             StoreError::Closed => std::future::pending().await,
@@ -249,8 +249,8 @@ impl Store {
         }
     }
 
-    /// Writes what was asked for before, makes it durable and leaves the database. All handles
-    /// answer [`Closed`](StoreError::Closed) from then on.
+    /// Completes all earlier requests, makes them durable and closes the database. All handles
+    /// return [`Closed`](StoreError::Closed) from then on.
     ///
     /// # Errors
     /// [`Fatal`](StoreError::Fatal) if something could not be made durable.
@@ -264,7 +264,7 @@ impl Store {
     ) -> Result<T, StoreError> {
         self.ask(|answer: oneshot::Sender<_>| {
             Request::Read(Box::new(move |log| {
-                // Whoever asked may have stopped waiting.
+                // The caller may have stopped waiting.
                 let _gone = answer.send(read(log));
             }))
         })
@@ -292,7 +292,7 @@ impl Store {
 }
 
 impl Submitted {
-    /// The record, once it is durable.
+    /// Returns the record once it is durable.
     ///
     /// # Errors
     /// As for [`Store::commit`].
@@ -308,7 +308,7 @@ async fn receive<T>(answer: oneshot::Receiver<Answer<T>>, failure: &Failure) -> 
     }
 }
 
-/// Why the writer's thread ended, once it has.
+/// Waits until the writer's thread has ended, and returns why.
 async fn ended(failure: &Failure) -> StoreError {
     match failure.clone().wait_for(Option::is_some).await {
         Ok(failure) => failure.clone().unwrap_or(StoreError::Closed),

@@ -1,4 +1,4 @@
-//! The one thread that touches the database while a store is open.
+//! The only thread that uses the database while a store is open.
 
 use std::{io, sync::Arc, thread};
 
@@ -16,15 +16,16 @@ use super::repair::recover::{self, Quarantine, Ready};
 use super::repair::unopened::Unopened;
 use super::{Settings, StoreError};
 
-/// A group of commits shares one sync of the disk. It ends with this many members …
+/// The commits of a group share one sync of the disk. A group has at most this many members …
 const MAX_GROUP: usize = 256;
-/// … or this many bytes.
+/// … and at most this many bytes.
 const MAX_GROUP_BYTES: usize = 8 * 1024 * 1024;
 
-/// What is read of a store, and told to who asked.
+/// A reading of the store, which sends its result to the caller.
 pub(super) type Reader = Box<dyn FnOnce(&dyn Reading) + Send>;
 
-/// What is asked of the thread. Whoever asked learns that it ended by the loss of the answer.
+/// A request to the thread. If the thread ends, the caller notices since the sender of the answer
+/// is dropped.
 pub(super) enum Request {
     Commit(
         Commit,
@@ -47,19 +48,19 @@ enum Answer {
     Rows(oneshot::Sender<Result<(), StoreError>>),
 }
 
-/// An answer owed; its room is given back with it.
+/// An answer that is still to be given; the room pledged for the request is released with it.
 struct Owed {
     answer: Answer,
     _pledge: Pledge,
 }
 
-/// The database, as far as there was room to open it.
+/// The database: open, or only read because there is no room to open it.
 enum Database {
     Open(Box<Ready>),
     Unopened(Box<Unopened>),
 }
 
-/// What a store is opened on.
+/// Where and how a store is opened.
 pub(super) struct Place {
     pub(super) directory: Directory,
     pub(super) settings: Settings,
@@ -74,15 +75,16 @@ pub(super) struct Writer {
     durability: Durability,
     requests: mpsc::Receiver<Request>,
     failure: watch::Sender<Option<StoreError>>,
-    /// The answers owed to the members of the group being written. They outlive a panic.
+    /// The answers still to be given to the members of the group that is being written. They
+    /// survive a panic.
     owed: Vec<Owed>,
     closing: Option<oneshot::Sender<Result<(), StoreError>>>,
-    /// Unlocked when the thread has left the database.
+    /// Unlocked once the thread has closed the database.
     directory: Directory,
 }
 
 impl Writer {
-    /// Opens the database, or reads it if there is no room for that.
+    /// Opens the database, or only reads it if there is no room to open it.
     pub(super) fn new(
         place: Place,
         requests: mpsc::Receiver<Request>,
@@ -120,7 +122,7 @@ impl Writer {
         })
     }
 
-    /// The newest revision.
+    /// Returns the newest revision.
     pub(super) fn head(&self) -> Option<Arc<Record>> {
         match &self.database {
             Database::Open(ready) => ready.log.head.clone(),
@@ -128,7 +130,7 @@ impl Writer {
         }
     }
 
-    /// What was damaged and set aside, told once.
+    /// Returns what was damaged and put aside; only the first call does.
     pub(super) fn take_quarantine(&mut self) -> Option<Quarantine> {
         match &mut self.database {
             Database::Open(ready) => ready.quarantine.take(),
@@ -165,7 +167,7 @@ impl Writer {
                 };
                 drop(directory);
                 if let Some(closing) = closing {
-                    // The owner may have gone without waiting.
+                    // The caller may have stopped waiting.
                     let _gone = closing.send(closed);
                 }
             }
@@ -181,7 +183,7 @@ impl Writer {
         }
     }
 
-    /// Serves requests until the store is closed; an error is the end of it.
+    /// Serves requests until the store is closed or fails.
     fn run(&mut self) -> Result<(), StoreError> {
         while self.closing.is_none() {
             let Some(first) = self.requests.blocking_recv() else {
@@ -206,7 +208,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Opens a database for which there was no room, if there is now.
+    /// Opens a database for which there was no room, if there is room now.
     fn look(&mut self) -> Result<(), StoreError> {
         let before = match &self.database {
             Database::Open(_) => {
@@ -240,8 +242,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Takes what is waiting, up to the size of a group. Reads are served on the way: they see
-    /// what is durable.
+    /// Takes the waiting requests up to the size of a group. Readings are served on the way, so
+    /// they see what is durable.
     fn gather(&mut self, first: Request) -> Result<Vec<Change>, StoreError> {
         let mut group = Vec::new();
         let mut bytes = 0;
@@ -260,7 +262,7 @@ impl Writer {
                 Request::Read(read) => read(self.database.reading()),
                 Request::Look(answer) => {
                     self.look()?;
-                    // Whoever asked may have stopped waiting.
+                    // The caller may have stopped waiting.
                     let _gone = answer.send(Ok(()));
                 }
                 Request::Close(answer) => {
@@ -295,7 +297,7 @@ impl Database {
 
 impl Answer {
     fn give(self, outcome: Result<Option<Arc<Record>>, StoreError>) {
-        // Whoever asked may have stopped waiting; what was done is done.
+        // The caller may have stopped waiting; the commit is made nevertheless.
         let _gone = match (self, outcome) {
             (Answer::Commit(answer), Ok(Some(record))) => answer.send(Ok(record)).is_err(),
             (Answer::Commit(answer), Err(refused)) => answer.send(Err(refused)).is_err(),

@@ -1,9 +1,8 @@
 //! Large values beside the database, each in a file named by its digest.
 //!
-//! For what can be had again, such as another domain's maps: the log does not
-//! wait for them and an export leaves them out. A file is written whole under
-//! another name first, so that one under its own is complete; its digest is
-//! checked whenever it is read.
+//! Blobs are for what can be fetched again, such as maps of other domains: the log does not wait
+//! for them, and an export leaves them out. A file is first written whole under another name, so
+//! that one under its own name is complete. Its digest is checked whenever it is read.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -20,7 +19,7 @@ use crate::store::StoreError;
 
 use super::room::{Purpose, Room};
 
-/// Ends the names of files that are being written.
+/// The end of the names of files that are being written.
 const PART: &str = "part";
 
 /// The blobs of a store. Clones are handles on the same ones.
@@ -31,8 +30,8 @@ pub struct Blobs {
     room: Room,
 }
 
-/// A blob that is open, read piece by piece. What it was when it was opened it stays, whatever
-/// becomes of the blobs.
+/// An open blob that is read piece by piece. Its content stays as it was when it was opened,
+/// whatever happens to the blobs.
 #[derive(Debug)]
 pub struct BlobReader {
     file: File,
@@ -41,15 +40,15 @@ pub struct BlobReader {
 }
 
 impl BlobReader {
-    /// How many bytes a piece has at most.
+    /// The most bytes of a piece.
     const PIECE: u64 = 64 * 1024;
 
-    /// What its bytes must come to.
+    /// Returns the digest that its bytes must have.
     pub fn digest(&self) -> &Digest {
         &self.digest
     }
 
-    /// Begins anew. Blocks.
+    /// Starts over from the beginning. Blocks.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -57,7 +56,7 @@ impl BlobReader {
         self.file.rewind()
     }
 
-    /// Drops the blob since it is damaged: it is to be had again. Blocks.
+    /// Removes the blob because it is damaged, so that it is fetched again. Blocks.
     ///
     /// # Errors
     /// The file cannot be removed.
@@ -81,8 +80,8 @@ impl Iterator for BlobReader {
 }
 
 impl Blobs {
-    /// The blobs in `directory`, which is created with the first one; what a
-    /// crash left half written is removed. Blocks.
+    /// Opens the blobs in `directory`, which is created with the first one, and removes files
+    /// that a crash left incomplete. Blocks.
     ///
     /// # Errors
     /// [`Io`](StoreError::Io).
@@ -96,7 +95,7 @@ impl Blobs {
         Ok(blobs)
     }
 
-    /// Keeps a blob, durably; its digest is returned.
+    /// Stores a blob durably and returns its digest.
     ///
     /// # Errors
     /// [`NoRoom`](StoreError::NoRoom) or [`Io`](StoreError::Io); it is not kept.
@@ -114,7 +113,7 @@ impl Blobs {
             fs::create_dir_all(&blobs.directory)
                 .and_then(|()| write(&part, &path, &bytes))
                 .inspect_err(|_| {
-                    // What is left of it takes room that is missing.
+                    // What was written so far takes room that is needed.
                     let _left = fs::remove_file(&part);
                 })
                 .map_err(StoreError::io(format!("write {}", path.display())))?;
@@ -123,8 +122,8 @@ impl Blobs {
         .await
     }
 
-    /// The blob with a digest; none if it was never kept, was dropped, or is
-    /// damaged: then it is to be had again.
+    /// Returns the blob with a digest; `None` if it was never kept, was removed, or is damaged.
+    /// Then it has to be fetched again.
     ///
     /// # Errors
     /// [`Io`](StoreError::Io).
@@ -133,8 +132,8 @@ impl Blobs {
         blocking(move || blobs.read(&digest)).await
     }
 
-    /// The blob with a digest, to be read piece by piece; none if it is not here. Whether it is
-    /// damaged is its reader's to see.
+    /// Opens the blob with a digest to be read piece by piece; `None` if it is not here. The
+    /// reader has to check whether it is damaged.
     ///
     /// # Errors
     /// [`Io`](StoreError::Io).
@@ -148,10 +147,10 @@ impl Blobs {
         .await
     }
 
-    /// Drops every blob that is not one of these.
+    /// Removes every blob that is not one of these.
     ///
     /// # Errors
-    /// [`Io`](StoreError::Io); some may be dropped.
+    /// [`Io`](StoreError::Io); some may be removed by then.
     pub async fn retain(&self, kept: HashSet<Digest>) -> Result<(), StoreError> {
         let blobs = self.clone();
         blocking(move || {
@@ -164,10 +163,10 @@ impl Blobs {
         .await
     }
 
-    /// Drops these blobs.
+    /// Removes these blobs.
     ///
     /// # Errors
-    /// [`Io`](StoreError::Io); some may be dropped.
+    /// [`Io`](StoreError::Io); some may be removed by then.
     pub async fn remove(&self, digests: Vec<Digest>) -> Result<(), StoreError> {
         if digests.is_empty() {
             return Ok(());

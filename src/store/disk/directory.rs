@@ -60,7 +60,7 @@ impl Directory {
         Ok(directory)
     }
 
-    /// Locks the directory of a store that must be there.
+    /// Locks the directory of a store that must exist.
     pub(in crate::store) fn claim_existing(root: &Path) -> Result<Directory, StoreError> {
         if root.join("sled").exists() || root.join("sled.new").exists() {
             Directory::claim(root)
@@ -92,12 +92,12 @@ impl Directory {
         self.root.join("blobs")
     }
 
-    /// Where a new database is built.
+    /// Returns the path where a new database is built.
     pub(in crate::store) fn part(&self) -> PathBuf {
         self.root.join("sled.part")
     }
 
-    /// Whether a database is here, or else nothing at all that could be mistaken for one.
+    /// Returns whether there is no database yet. A directory that holds anything else is refused.
     pub(in crate::store) fn is_new(&self) -> Result<bool, StoreError> {
         if self.database().exists() {
             return Ok(false);
@@ -121,9 +121,9 @@ impl Directory {
         }
     }
 
-    /// Puts the complete and closed database in `sled.part` in the place of the present one,
-    /// which goes to `former` if that is given and is removed otherwise. Whatever moment a
-    /// crash comes at, the next start finds the one or the other whole.
+    /// Replaces the database by the complete and closed one in `sled.part`. The present one is
+    /// moved to `former` if that is given, and removed otherwise. Whenever a crash comes, the
+    /// next start finds one of the two whole.
     pub(in crate::store) fn install(&self, former: Option<&Path>) -> Result<(), StoreError> {
         let new = self.root.join("sled.new");
         let old = self.root.join("sled.old");
@@ -136,10 +136,10 @@ impl Directory {
         remove(&old)
     }
 
-    /// Copies the database before sled opens it: what sled takes for a torn end it overwrites
-    /// with zeros, and that may be most of what could be saved. A copy left by a start that
-    /// came to no end is kept, it is closer to the truth. `None` if there is no room for it and
-    /// for what sled writes: a full disk must not keep a sound store from starting.
+    /// Copies the database before sled opens it: sled overwrites with zeros what it takes for a
+    /// torn end, and that may be most of what could be saved. A copy left by a start that was cut
+    /// off is kept, since it is closer to the truth. `None` if there is no room for the copy and
+    /// for what sled writes: a full disk must not prevent a sound store from starting.
     pub(in crate::store) fn preserve(&self) -> Option<PathBuf> {
         let (part, kept) = (self.root.join("sled.part"), self.kept());
         if kept.exists() {
@@ -152,7 +152,7 @@ impl Directory {
         }
         let copied = copy(&self.database(), &part).and_then(|()| fs::rename(&part, &kept));
         if copied.is_err() {
-            // What was copied so far is removed at the latest by the next start.
+            // The next start removes what was copied so far, at the latest.
             let _left = remove(&part);
             return None;
         }
@@ -173,7 +173,7 @@ impl Directory {
         self.root.join("sled.kept")
     }
 
-    /// A new directory under `quarantine/`.
+    /// Creates a new directory under `quarantine/`.
     pub(in crate::store) fn new_quarantine(&self) -> Result<PathBuf, StoreError> {
         let quarantine = self.root.join("quarantine");
         let mut number = 1;
@@ -189,7 +189,7 @@ impl Directory {
         }
     }
 
-    /// Completes or undoes an exchange of databases that a crash cut off.
+    /// Completes or undoes a replacement of the database that a crash cut off.
     fn settle(&self) -> Result<(), StoreError> {
         let new = self.root.join("sled.new");
         remove(&self.part())?;
@@ -212,15 +212,15 @@ impl Directory {
 }
 
 impl Drop for Directory {
-    /// Closing the file is not enough: a process that is just being started from this one has a
-    /// copy of the descriptor until it runs its program.
+    /// Closing the file is not enough: a child process has a copy of the descriptor until it runs
+    /// its program.
     fn drop(&mut self) {
-        // What cannot be unlocked is unlocked when the last descriptor is closed.
+        // If this fails, the lock is released when the last descriptor is closed.
         let _ = self.lock.unlock();
     }
 }
 
-/// Creates a directory, and makes the names on the way to it durable.
+/// Creates a directory and makes its path durable.
 fn create(path: &Path) -> io::Result<()> {
     let missing: Vec<_> = path.ancestors().take_while(|path| !path.exists()).collect();
     if let Some(parent) = path.parent().filter(|_| !missing.is_empty()) {
@@ -281,7 +281,7 @@ pub(in crate::store) fn remove(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// The size of all files of a database, in bytes.
+/// Returns the size of all files of a database, in bytes.
 pub(in crate::store) fn size_on_disk(database: &Path) -> io::Result<u64> {
     let mut size = 0;
     for entry in fs::read_dir(database)? {
@@ -289,7 +289,7 @@ pub(in crate::store) fn size_on_disk(database: &Path) -> io::Result<u64> {
         size += match entry.metadata() {
             Ok(metadata) if metadata.is_dir() => size_on_disk(&entry.path())?,
             Ok(metadata) => metadata.len(),
-            // The database removes files in the background.
+            // sled removes files in the background.
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
             Err(error) => return Err(error),
         };

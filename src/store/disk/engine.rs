@@ -1,10 +1,11 @@
 //! The database. Nothing outside this file names sled.
 //!
-//! What is used of sled 0.34 is what holds under failure: single inserts and removals from one
-//! thread at a time. No transactions or batches (an error while their buffer is written is told
-//! to nobody, and `flush` waits for ever; their lock is shared by all databases of a process),
-//! and no flusher thread (it swallows the error of its `fsync`). A single insert is atomic, and
-//! after a crash sled recovers a prefix of all inserts, across trees.
+//! Only those parts of sled 0.34 are used that are reliable under failure: single inserts and
+//! removals from one thread at a time. There are no transactions or batches (an error while their
+//! buffer is written is reported to nobody and `flush` waits for ever; their lock is shared by
+//! all databases of a process), and no flusher thread (it swallows the error of its `fsync`). A
+//! single insert is atomic, and after a crash sled recovers a prefix of all inserts, across
+//! trees.
 
 use std::{
     any::Any,
@@ -16,14 +17,14 @@ use std::{
 
 use crate::store::StoreError;
 
-/// What stands between a commit and its acknowledgement.
+/// What has to happen between a commit and its acknowledgement.
 #[derive(Default)]
 pub enum Durability {
-    /// The disk.
+    /// The disk is synced.
     #[default]
     Real,
-    /// The disk, and before it this function, which may wait or fail: for tests of what a node
-    /// does when its disk does.
+    /// This function is called before the disk is synced, and may wait or fail: for tests of what
+    /// a node does when its disk does.
     Checked(Box<dyn FnMut() -> io::Result<()> + Send>),
 }
 
@@ -36,7 +37,7 @@ pub(in crate::store) enum Tree {
     Chunks,
     /// Rows of the side tables by table and key.
     Rows,
-    /// The few values about the store itself.
+    /// Values about the store itself.
     Meta,
 }
 
@@ -50,18 +51,19 @@ pub(in crate::store) struct Engine {
     meta: sled::Tree,
     scratch: sled::Tree,
     turns: u64,
-    /// The database file once more: sled itself only asks the system to start writing.
+    /// A second descriptor of the database file: sled itself only asks the system to start
+    /// writing.
     file: File,
     durability: Durability,
 }
 
-/// What sled says when another process has the database open.
+/// The error of sled when another process has the database open.
 const LOCKED: &str = "could not acquire lock";
 
-/// sled rewrites one page of a mostly dead segment whenever it consolidates a page, which it
-/// does at the tenth change of it.
+/// sled rewrites a page of a mostly dead segment whenever it consolidates a page, which it does
+/// after ten changes of that.
 const CHANGES_PER_TURN: u64 = 10;
-/// How many written bytes pay for one page rewritten.
+/// For how many written bytes one page is to be rewritten.
 const BYTES_PER_TURN: u64 = 32 * 1024;
 
 impl Engine {
@@ -124,7 +126,7 @@ impl Engine {
         self.tree(tree).remove(key).map(drop).map_err(broken)
     }
 
-    /// The keys and values from `first` on, in order.
+    /// Returns the keys and values from `first` on, in order.
     pub(in crate::store) fn scan(
         &self,
         tree: Tree,
@@ -137,8 +139,8 @@ impl Engine {
         })
     }
 
-    /// Returns once everything written so far is on the disk. After an error nothing is known
-    /// about what is.
+    /// Returns once everything written so far is on the disk. After an error it is unknown what
+    /// is.
     pub(in crate::store) fn sync(&mut self) -> Result<(), StoreError> {
         self.db.flush().map_err(broken)?;
         if let Durability::Checked(check) = &mut self.durability {
@@ -150,7 +152,7 @@ impl Engine {
             .map_err(StoreError::io("sync the database file"))
     }
 
-    /// Lets sled clean up after `written` bytes: without this a database under constant change
+    /// Has sled clean up after `written` bytes: without this, a database under constant change
     /// grows for ever.
     pub(in crate::store) fn reclaim(&mut self, written: u64) -> Result<(), StoreError> {
         for _ in 0..(1 + written / BYTES_PER_TURN) * CHANGES_PER_TURN {
@@ -161,13 +163,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Leaves the database without another look at it. After an error or a panic sled may wait
-    /// for ever when it is dropped; its memory is given up instead.
+    /// Abandons the database without using it any more. After an error or a panic sled may wait
+    /// for ever when it is dropped, so its memory is leaked instead.
     pub(in crate::store) fn abandon(self) {
         std::mem::forget(self);
     }
 
-    /// Makes everything durable and leaves the database, which can be opened again on return.
+    /// Makes everything durable and closes the database; on return it can be opened again.
     pub(in crate::store) fn close(mut self) -> Result<(), StoreError> {
         if let Err(error) = contained(|| self.sync()) {
             self.abandon();
@@ -185,15 +187,15 @@ impl Engine {
         } = self;
         contained(|| {
             drop((log, chunks, rows, meta, scratch, db));
-            // A thread of sled's may still hold its locked descriptor for a moment.
+            // A thread of sled may hold its locked descriptor for another moment.
             file.lock()
                 .and_then(|()| file.unlock())
                 .map_err(StoreError::io("wait for the database file"))
         })
     }
 
-    /// A page that outgrew its segment lies in a file of its own. The sizes of keys and values
-    /// are chosen to prevent that; a page merged from several could still do it.
+    /// Syncs the files of pages that are larger than a segment. The sizes of keys and values are
+    /// chosen so that there are none, but a page merged from several could still be one.
     fn sync_spilled(&self) -> Result<(), StoreError> {
         let directory = self.directory.join("blobs");
         let failed = || StoreError::io(format!("sync {}", directory.display()));
@@ -227,7 +229,7 @@ impl Engine {
     }
 }
 
-/// Turns a panic, which sled answers much damage with, into an error.
+/// Turns a panic into an error: sled panics on many kinds of damage.
 pub(in crate::store) fn contained<T>(
     work: impl FnOnce() -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
@@ -245,7 +247,7 @@ fn reason(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("for an unknown reason")
 }
 
-/// Tells damage from what the system refuses: only the first is mended by a rebuild.
+/// Distinguishes damage from errors of the system: only damage is mended by a rebuild.
 fn broken(error: sled::Error) -> StoreError {
     match error {
         sled::Error::Io(error)

@@ -1,11 +1,11 @@
-//! What is in the directory of a store is for its owner alone: facts, and domains that not
-//! everybody may have.
+//! Keeping the directory of a store private to its owner: it holds facts, and domains that not
+//! everybody may see.
 
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Makes a directory that only its owner can enter, whatever the process lets others do.
+/// Creates a directory that only its owner can enter, whatever the umask of the process.
 pub(in crate::store) fn create_directory(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
@@ -16,16 +16,16 @@ pub(in crate::store) fn create_directory(path: &Path) -> io::Result<()> {
     }
 }
 
-/// What was found open to others.
+/// What was found accessible to others.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Exposed {
-    /// What is their owner's alone now.
+    /// What is private now.
     pub(in crate::store) closed: usize,
     /// What could not be changed, and why.
     pub(in crate::store) open: Vec<(PathBuf, io::Error)>,
 }
 
-/// Takes all rights of others than the owner away, of a directory and of everything in it.
+/// Removes all rights of others than the owner from a directory and everything in it.
 pub(in crate::store) fn enforce(root: &Path) -> Exposed {
     let mut found = Exposed::default();
     close(root, fs::metadata(root), &mut found);
@@ -35,9 +35,9 @@ pub(in crate::store) fn enforce(root: &Path) -> Exposed {
 #[cfg(unix)]
 fn close(path: &Path, metadata: io::Result<fs::Metadata>, found: &mut Exposed) {
     use std::os::unix::fs::PermissionsExt;
-    // What is gone by now, or cannot be looked at even by us, is open to nobody.
+    // What is gone by now, or is closed even to us, is not accessible to others.
     let Ok(metadata) = metadata else { return };
-    // What a link leads to is elsewhere.
+    // The target of a link is elsewhere.
     if metadata.is_symlink() {
         return;
     }
@@ -65,7 +65,7 @@ fn close(path: &Path, metadata: io::Result<fs::Metadata>, found: &mut Exposed) {
 fn close(_path: &Path, _metadata: io::Result<fs::Metadata>, _found: &mut Exposed) {}
 
 impl Exposed {
-    /// Logs it, if there is anything.
+    /// Logs what was found, if anything.
     pub(in crate::store) fn log(&self, root: &Path) {
         let directory = root.display();
         if self.closed > 0 {

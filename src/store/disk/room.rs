@@ -1,9 +1,9 @@
-//! Whether there is room on the disk, judged before the database is asked.
+//! Checking for room on the disk before the database writes.
 //!
-//! What sled cannot write is the end of the process (ADR 2), so it is never asked for what
-//! would leave less than `store.min_free`. Documents of other domains stop at twice that, so
-//! that they leave room for our own facts; small rows at half of it. Below that the reserve
-//! stands for what is needed to close the database and to open it again.
+//! The process ends if sled cannot write (ADR 2), so sled is never asked for a write that would
+//! leave less than `store.min_free`. Documents of other domains must leave twice that, which
+//! keeps room for our own facts, and small rows half of it. Below that, the reserve is what is
+//! needed to close the database and to open it again.
 
 use std::{
     fs::{self, File},
@@ -29,8 +29,8 @@ pub(in crate::store) const RESERVE: u64 = 16 * MIB;
 /// What sled may write while it opens a database.
 const OPENING: u64 = 8 * MIB;
 
-/// A document of another domain up to this size, such as a manifest, may use the room that is
-/// kept for our own facts.
+/// Documents of other domains up to this size, such as manifests, may use the room that is kept
+/// for our own facts.
 const SMALL: u64 = 64 * 1024;
 
 /// What is written.
@@ -40,7 +40,7 @@ pub(in crate::store) enum Purpose {
     Facts,
     /// A few rows of side tables.
     Rows,
-    /// What can be had again.
+    /// What can be fetched again.
     Blob,
 }
 
@@ -49,15 +49,15 @@ pub(in crate::store) enum Purpose {
 pub enum RoomState {
     /// Enough for everything.
     Enough,
-    /// Nothing more of other domains is kept.
+    /// No more documents of other domains are kept.
     Scarce,
     /// No facts are written.
     Out,
-    /// There was not even room to open the database: what it holds is read.
+    /// There was not even room to open the database, which is only read.
     Unopened,
 }
 
-/// The room that a store has. Clones are of the same store.
+/// The room of a store. Clones are for the same store.
 #[derive(Debug, Clone)]
 pub struct Room(Arc<Inner>);
 
@@ -66,14 +66,14 @@ struct Inner {
     root: PathBuf,
     min_free: u64,
     free: FreeSpace,
-    /// What was allowed and may not be written yet.
+    /// How many bytes were pledged and may not be written yet.
     pledged: AtomicU64,
     refused_facts: AtomicU64,
     refused_blobs: AtomicU64,
     state: watch::Sender<RoomState>,
 }
 
-/// Room for something that is going to be written; given back when it was.
+/// Room for a write; released when it is dropped after the write.
 #[derive(Debug)]
 pub(in crate::store) struct Pledge {
     room: Room,
@@ -93,33 +93,33 @@ impl Room {
         }))
     }
 
-    /// How many bytes are free. A system that does not say so is taken to have enough: what
-    /// it cannot write it refuses.
+    /// Returns how many bytes are free. If the system does not say, there is assumed to be
+    /// enough: it refuses what it cannot write.
     pub fn free(&self) -> u64 {
         self.0.free.of(&self.0.root).unwrap_or(u64::MAX)
     }
 
-    /// Below how many free bytes no facts are written.
+    /// Returns below how many free bytes no facts are written.
     pub fn min_free(&self) -> u64 {
         self.0.min_free
     }
 
-    /// How much room there is, and each later state of it.
+    /// Returns a receiver of how much room there is.
     pub fn state(&self) -> watch::Receiver<RoomState> {
         self.0.state.subscribe()
     }
 
-    /// How many writes of facts were refused for want of room.
+    /// Returns how many writes of facts were refused for lack of room.
     pub fn refused_facts(&self) -> u64 {
         self.0.refused_facts.load(Ordering::Relaxed)
     }
 
-    /// How many documents of other domains were refused for want of room.
+    /// Returns how many documents of other domains were refused for lack of room.
     pub fn refused_blobs(&self) -> u64 {
         self.0.refused_blobs.load(Ordering::Relaxed)
     }
 
-    /// Whether facts of some size may be written now.
+    /// Checks that there is room to write facts.
     ///
     /// # Errors
     /// [`NoRoom`](StoreError::NoRoom).
@@ -127,7 +127,7 @@ impl Room {
         self.pledge(Purpose::Facts, 0).map(drop)
     }
 
-    /// Whether documents of another domain of these bytes in all may be kept now.
+    /// Checks that there is room for documents of another domain of this size in all.
     ///
     /// # Errors
     /// [`NoRoom`](StoreError::NoRoom).
@@ -138,7 +138,7 @@ impl Room {
         }
     }
 
-    /// Judges what is about to be written.
+    /// Reserves room for a write, or refuses it.
     pub(in crate::store) fn pledge(
         &self,
         purpose: Purpose,
@@ -175,7 +175,7 @@ impl Room {
         Ok(pledge)
     }
 
-    /// Looks how much is free, and says so when that changes what is done.
+    /// Looks how much is free, and publishes the state if it changed.
     fn note(&self) -> u64 {
         let free = self.free();
         let state = match free {
@@ -184,7 +184,7 @@ impl Room {
             _ => RoomState::Enough,
         };
         self.0.state.send_if_modified(|known| {
-            // Only the database's being opened ends that.
+            // This state ends only when the database is opened.
             let is_other = *known != RoomState::Unopened && *known != state;
             if is_other {
                 tell(*known, state, free, self.0.min_free);
@@ -195,7 +195,7 @@ impl Room {
         free
     }
 
-    /// Whether the database can be opened; the reserve is given up for it.
+    /// Returns whether there is room to open the database; removes the reserve if that is needed.
     pub(in crate::store) fn permits_opening(&self) -> bool {
         if self.free() < OPENING + RESERVE {
             self.release();
@@ -203,7 +203,7 @@ impl Room {
         self.free() >= OPENING
     }
 
-    /// That there is no room to open the database.
+    /// The error that there is no room to open the database.
     pub(in crate::store) fn no_room_to_open(&self) -> StoreError {
         StoreError::NoRoom {
             free: self.free() / MIB,
@@ -211,12 +211,12 @@ impl Room {
         }
     }
 
-    /// Whether there is room to write again.
+    /// Returns whether there is room to write again.
     pub(in crate::store) fn is_back(&self) -> bool {
         self.free() >= self.0.min_free
     }
 
-    /// The database cannot be opened.
+    /// Notes that the database cannot be opened.
     pub(in crate::store) fn set_unopened(&self) {
         tell(
             RoomState::Enough,
@@ -227,13 +227,13 @@ impl Room {
         self.0.state.send_replace(RoomState::Unopened);
     }
 
-    /// The database is open.
+    /// Notes that the database is open.
     pub(in crate::store) fn set_open(&self) {
         self.0.state.send_replace(RoomState::Out);
         self.look();
     }
 
-    /// Looks how much is free, and makes the reserve if it is missing and there is room.
+    /// Looks how much is free, and creates the reserve if it is missing and there is room.
     pub(in crate::store) fn look(&self) {
         let free = self.note();
         let path = self.reserve();
@@ -246,7 +246,7 @@ impl Room {
         }
     }
 
-    /// Gives up the reserve if the database could not be closed without it.
+    /// Removes the reserve if the database could not be closed without that.
     pub(in crate::store) fn release_to_close(&self) {
         if self.free() < self.0.min_free {
             self.release();
@@ -275,7 +275,7 @@ impl Drop for Pledge {
     }
 }
 
-/// Makes the reserve: blocks of the disk, not a hole in a file.
+/// Creates the reserve, with blocks of the disk and without holes.
 fn make(path: &Path) -> io::Result<()> {
     let part = path.with_extension("part");
     let mut file = File::create(&part)?;
@@ -286,7 +286,7 @@ fn make(path: &Path) -> io::Result<()> {
     filled
         .and_then(|()| fs::rename(&part, path))
         .inspect_err(|_| {
-            // What was taken so far is not missed.
+            // What was written so far is not needed.
             let _left = fs::remove_file(&part);
         })
 }

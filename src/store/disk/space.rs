@@ -1,13 +1,13 @@
 use std::{fmt, io, path::Path, sync::Arc};
 
-/// How many bytes are free for us on the disk of a directory.
+/// How many bytes a process without special rights can use on the disk of a directory.
 #[derive(Clone)]
 pub struct FreeSpace(Arc<Ask>);
 
 type Ask = dyn Fn(&Path) -> io::Result<u64> + Send + Sync;
 
 impl FreeSpace {
-    /// What the system says: what is left for who is not root.
+    /// Asks the system.
     pub fn real() -> FreeSpace {
         FreeSpace(Arc::new(|directory| {
             let found = rustix::fs::statvfs(directory)?;
@@ -15,7 +15,7 @@ impl FreeSpace {
         }))
     }
 
-    /// What this function says: for tests of what a node does when its disk fills.
+    /// Asks this function: for tests of what a node does when its disk fills.
     pub fn told(ask: impl Fn() -> u64 + Send + Sync + 'static) -> FreeSpace {
         FreeSpace(Arc::new(move |_| Ok(ask())))
     }

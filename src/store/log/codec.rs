@@ -3,7 +3,7 @@
 
 use crate::ident::Digest;
 
-/// The bytes are not what was once written.
+/// The bytes are not what the store wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(in crate::store) struct Malformed(pub(in crate::store) &'static str);
@@ -33,7 +33,7 @@ impl Encoder {
         self
     }
 
-    /// A byte string. Everything encoded here was held against a limit far below 4 GiB.
+    /// Writes a byte string. Everything that is encoded has passed a limit far below 4 GiB.
     pub(in crate::store) fn bytes(self, value: &[u8]) -> Self {
         let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
         let mut encoder = self.u32(length);
@@ -70,7 +70,7 @@ impl<'a> Decoder<'a> {
         self.array().map(u64::from_be_bytes)
     }
 
-    /// A revision's number, far from where counting on would overflow.
+    /// Reads the number of a revision, which must be far from overflow.
     pub(in crate::store) fn revision(&mut self) -> Result<u64, Malformed> {
         let revision = self.u64()?;
         if revision > u64::MAX / 2 {
@@ -100,7 +100,7 @@ impl<'a> Decoder<'a> {
         String::from_utf8(bytes).map_err(|_| Malformed("a name is not UTF-8"))
     }
 
-    /// Everything must have been read.
+    /// Ends the reading; it is an error if bytes are left.
     pub(in crate::store) fn finish(self) -> Result<(), Malformed> {
         match self.0 {
             [] => Ok(()),

@@ -6,33 +6,33 @@ use super::table::Table;
 
 /// The largest body of a commit, in bytes.
 pub const MAX_BODY: usize = 1024 * 1024;
-/// The most documents there are at a time.
+/// The most documents that a revision has.
 pub const MAX_DOCUMENTS: usize = 65_536;
 /// The longest name of a document, in bytes.
 pub const MAX_NAME: usize = 255;
-/// The most rows changed by a commit.
+/// The most rows that a commit changes.
 pub const MAX_CHANGES: usize = 4_096;
 
-/// One revision to be committed: all of it is stored, or nothing.
+/// A revision to be committed: all of it is stored, or nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Commit {
-    /// One more than the newest revision there is when the commit is reached.
+    /// Its number: one more than that of the newest revision when its turn comes.
     pub revision: u64,
-    /// An account of it for readers of the log, up to [`MAX_BODY`].
+    /// An account of the revision for readers of the log, at most [`MAX_BODY`] bytes.
     pub body: Vec<u8>,
     /// The documents that change. `Some` replaces a document by the concatenation of its rows,
-    /// `None` deletes it. Rows are kept together in storage, so that a row that stays the same
-    /// costs nothing to commit again; they are not told apart when read.
+    /// `None` deletes it. An unchanged row costs nothing to commit again. Rows cannot be told
+    /// apart when the document is read.
     pub documents: Vec<(String, Option<Vec<Vec<u8>>>)>,
     /// The rows of side tables that change with it: a value sets, `None` deletes.
     pub table: Vec<(Table, Vec<u8>, Option<Vec<u8>>)>,
 }
 
 impl Commit {
-    /// Whether it is within the limits of a store with `present` documents.
+    /// Checks that the commit is within the limits of a store with `present` documents.
     ///
     /// # Errors
-    /// [`TooLarge`](StoreError::TooLarge): the store would refuse it.
+    /// [`TooLarge`](StoreError::TooLarge): the store would refuse the commit.
     pub fn check(&self, present: usize) -> Result<(), StoreError> {
         let names = self.documents.iter().map(|(name, _)| name.len());
         let sizes = [
@@ -51,7 +51,7 @@ impl Commit {
         }
     }
 
-    /// Roughly the memory it takes, in bytes.
+    /// Returns roughly how much memory the commit takes, in bytes.
     pub(in crate::store) fn size(&self) -> usize {
         let rows = self
             .documents

@@ -1,9 +1,9 @@
 //! The frame around every value in the database.
 //!
 //! `mark (8) | kind (1) | length (4) | check (8) | payload`. The mark is random, one per store,
-//! and never leaves it. So the values of a damaged database can be found by looking for the
-//! mark in its raw bytes, and nobody can plant a false record there inside a document. The
-//! check is the front of the value's digest.
+//! and never leaves it. So the values of a damaged database can be found by searching its raw
+//! bytes for the mark, and nobody can plant a false record there inside a document. The check is
+//! the beginning of the value's digest.
 
 use aws_lc_rs::rand;
 
@@ -18,7 +18,8 @@ pub(in crate::store) const OVERHEAD: usize = 8 + 1 + 4 + 8;
 /// deletes. Values of this size keep every leaf below that.
 pub(in crate::store) const MAX_PAYLOAD: usize = 6 * 1024;
 
-/// What a payload is. Part of its digest, so that one kind never passes for another.
+/// What a payload is. The kind is a part of the digest, so that no value passes for one of
+/// another kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum Kind {
     Chunk = 1,
@@ -41,17 +42,17 @@ impl Kind {
         .find(|kind| *kind as u8 == byte)
     }
 
-    /// The digest of a payload of this kind.
+    /// Returns the digest of a payload of this kind.
     pub(in crate::store) fn digest(self, payload: &[u8]) -> Digest {
         Digest::of_parts(&[&[self as u8], payload])
     }
 }
 
-/// The random bytes that every frame of one store begins with.
+/// The random bytes with which every frame of a store begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) struct Mark([u8; 8]);
 
-/// A frame read back, its check verified.
+/// A frame that was read and whose check holds.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::store) struct Opened<'a> {
     pub(in crate::store) kind: Kind,
@@ -107,7 +108,7 @@ impl Mark {
         })
     }
 
-    /// Where the mark next begins in `bytes`.
+    /// Returns where the mark begins next in `bytes`.
     pub(in crate::store) fn find(&self, bytes: &[u8]) -> Option<usize> {
         bytes
             .windows(self.0.len())

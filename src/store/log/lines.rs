@@ -1,10 +1,11 @@
 //! The form of an export: JSON lines.
 //!
-//! A `store` line first; before each `record` line the `chunk` and `list` lines of documents
-//! that no earlier one needed; the `row` lines of the side tables; and an `end` line, which
-//! counts the lines before it and has their digest. Bytes that are UTF-8 stand as text, others
-//! as hexadecimal digits. A chunk belongs to a document through its digest, which is that of a
-//! zero byte and its bytes; see the documents of a record.
+//! The first line is the `store` line. Before each `record` line come the `chunk` and `list`
+//! lines of its documents that no earlier record needed. Then come the `row` lines of the side
+//! tables and an `end` line, which has the number and the digest of the lines before it. Bytes
+//! that are UTF-8 are written as text, others as hexadecimal digits. A document refers to a chunk
+//! by its digest, which is that of a zero byte and the bytes of the chunk; see the documents of a
+//! record.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +34,7 @@ pub(in crate::store) enum Line {
 #[serde(deny_unknown_fields)]
 pub(in crate::store) struct Header {
     pub(in crate::store) format: u32,
-    /// The altofed that wrote the export.
+    /// The release that wrote the export.
     pub(in crate::store) release: String,
 }
 

@@ -12,10 +12,10 @@ use super::table::{Moment, RowChange};
 /// The major number of the format that this build reads and writes.
 pub(in crate::store) const FORMAT: u32 = 1;
 
-/// What a store is: the text `format release mark`, the value of `meta/format`.
+/// What a store is, the value of `meta/format`: the text `format release mark`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct Identity {
-    /// The altofed that wrote the store.
+    /// The release that wrote the store.
     pub(in crate::store) release: String,
     pub(in crate::store) mark: Mark,
 }
@@ -32,10 +32,9 @@ impl Identity {
         format!("{FORMAT} {} {}", self.release, self.mark.to_hex())
     }
 
-    /// Reads the identity of the store in `directory`. Every format keeps the first two words,
-    /// so that an older altofed can name the one that is needed. A format older than
-    /// [`FORMAT`] will be migrated here, by export and import into a new directory; there is
-    /// none yet.
+    /// Reads the identity of the store in `directory`. Every format keeps the first two words, so
+    /// that an older release can name the one that is needed. A format older than [`FORMAT`] will
+    /// be migrated here, by export and import into a new directory; there is none yet.
     pub(in crate::store) fn decode(text: &[u8], directory: &Path) -> Result<Identity, StoreError> {
         let unreadable = || StoreError::damaged("the store's format", "it cannot be read");
         let text = str::from_utf8(text).map_err(|_| unreadable())?;
@@ -131,12 +130,12 @@ impl Position {
 
 /// The newest changes of side tables made without a revision: `meta/pending`.
 ///
-/// The rows of a group of changes are written one by one, after the records or this value that
-/// state them. A crash between is mended at the next start by making the changes again, in
-/// their order: those of the records after `applied` up to the one these changes came after,
-/// then these, then those of the records after that.
+/// The rows of a group of changes are written one by one, after the records or the value that
+/// state the changes. If a crash comes between, the next start makes the changes again in their
+/// order: those of the records after `applied` up to the one that these changes came after, then
+/// these, then those of the later records.
 pub(in crate::store) struct Pending {
-    /// Where the store stood after the changes.
+    /// The position of the store after the changes.
     pub(in crate::store) position: Position,
     /// All changes up to this revision were durable in the rows when this was written.
     pub(in crate::store) applied: u64,
@@ -144,7 +143,7 @@ pub(in crate::store) struct Pending {
 }
 
 impl Pending {
-    /// Nothing to make again: the rows are durable.
+    /// No changes that would have to be made again: all rows are durable.
     pub(in crate::store) fn none(position: Position) -> Pending {
         Pending {
             position,

@@ -1,4 +1,4 @@
-//! Forgetting old revisions.
+//! Pruning old revisions.
 
 use std::collections::HashSet;
 
@@ -11,12 +11,12 @@ use super::meta::{Checkpoint, Pending};
 use super::read::missing;
 use super::state::Log;
 
-/// Up to a quarter more revisions than asked for are kept, and at most this many, so that
+/// Up to a quarter more revisions than configured are kept, and at most this many more, so that
 /// pruning is done in batches.
 const MAX_BATCH: u64 = 256;
 
 impl Log {
-    /// Forgets the oldest revisions if there are enough over `keep`.
+    /// Prunes the oldest revisions if there are enough more than `keep`.
     pub(in crate::store) fn prune(&mut self, keep: u64) -> Result<(), StoreError> {
         let batch = (keep / 4).clamp(1, MAX_BATCH);
         let kept = self.revision() - self.checkpoint.revision;
@@ -37,9 +37,9 @@ impl Log {
         }
     }
 
-    /// Forgets the revisions up to `last` and every chunk that only they reach. The new
-    /// checkpoint is durable before anything goes; what goes, goes from the leaves up, so that
-    /// a crash leaves nothing that a second attempt does not find.
+    /// Removes the revisions up to `last` and every chunk that only they reach. The new
+    /// checkpoint is durable before anything is removed, and leaves are removed before what names
+    /// them, so that a second attempt finds everything that a crash left.
     fn forget(&mut self, last: u64) -> Result<(), StoreError> {
         let mut live = HashSet::new();
         let mut forgotten = Vec::new();
@@ -71,12 +71,12 @@ impl Log {
         for (key, _) in &forgotten {
             self.engine.remove(Tree::Log, key)?;
         }
-        // What is removed has to be cleaned up after just as what is written.
+        // sled has to clean up after removals as after writes.
         self.written += (chunks.len() * MAX_PAYLOAD) as u64;
         Ok(())
     }
 
-    /// The chunks, data first, that the forgotten records reach and `live` does not hold.
+    /// Returns the chunks, data first, that the pruned records reach and `live` does not hold.
     fn reached_only_by(
         &self,
         forgotten: &[(Vec<u8>, Vec<u8>)],

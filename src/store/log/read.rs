@@ -1,4 +1,4 @@
-//! Reading what a log holds. Everything read is checked on the way.
+//! Reading a log. Everything that is read is checked on the way.
 
 use std::collections::HashSet;
 
@@ -12,24 +12,24 @@ use super::state::Log;
 use super::table::{self, Pairs, Row};
 use super::tree::{self, DocumentRef};
 
-/// What a store can be asked for, whether its database is open or not.
+/// The readings of a store, whether its database is open or not.
 pub(in crate::store) trait Reading {
-    /// The oldest revision that is kept and the newest, 0 if there is none.
+    /// Returns the oldest revision that is kept and the newest, 0 if there is none.
     fn revisions(&self) -> (u64, u64);
 
-    /// A record, if it is there.
+    /// Returns a record, if it is there.
     fn stored(&self, revision: u64) -> Result<Option<Record>, StoreError>;
 
-    /// A document, whole and checked.
+    /// Returns a document, whole and checked.
     fn document(&self, document: &DocumentRef) -> Result<Vec<u8>, StoreError>;
 
-    /// The value of a row.
+    /// Returns the value of a row.
     fn row(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// The keys and values of a table, in the order of the keys.
+    /// Returns the keys and values of a table, in the order of the keys.
     fn rows(&self, table: &str) -> Result<Pairs, StoreError>;
 
-    /// A kept record.
+    /// Returns a record, or why it cannot be read.
     fn record(&self, revision: u64) -> Result<Record, StoreError> {
         let (oldest, newest) = self.revisions();
         if revision == 0 || revision > newest {
@@ -41,7 +41,7 @@ pub(in crate::store) trait Reading {
         self.stored(revision)?.ok_or_else(|| missing(revision))
     }
 
-    /// Up to `limit` records after revision `after`, oldest first.
+    /// Returns up to `limit` records after revision `after`, the oldest first.
     fn records(&self, after: u64, limit: usize) -> Result<Vec<Record>, StoreError> {
         let (oldest, newest) = self.revisions();
         let first = after.saturating_add(1);
@@ -110,7 +110,7 @@ impl Log {
         Ok(())
     }
 
-    /// The verified payload of a chunk.
+    /// Returns the verified payload of a chunk.
     pub(in crate::store) fn fetch(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
         let Some(value) = self.engine.get(Tree::Chunks, digest.as_bytes())? else {
             return Ok(None);
@@ -126,7 +126,7 @@ impl Log {
         }
     }
 
-    /// The payload of a record found at `revision`.
+    /// Returns the verified payload of the record at `revision`.
     pub(in crate::store) fn payload<'v>(
         &self,
         revision: u64,
@@ -141,7 +141,7 @@ impl Log {
         }
     }
 
-    /// A row found at `address`, and its digest.
+    /// Decodes the row at `address`, and returns its digest too.
     pub(in crate::store) fn open_row(
         &self,
         address: &[u8],
@@ -159,8 +159,8 @@ impl Log {
             })
     }
 
-    /// Visits the chunks of everything that a record reaches and `seen` does not hold yet.
-    /// Lists that cannot be read are passed over: what hangs on them alone is lost already.
+    /// Visits the chunks that a record reaches and `seen` does not hold yet. Lists that cannot be
+    /// read are skipped: what only they reach is lost already.
     pub(in crate::store) fn reach(
         &self,
         payload: &[u8],
@@ -194,7 +194,7 @@ impl Log {
     }
 }
 
-/// A record that should be there is not.
+/// The error that a record is missing which should be there.
 pub(in crate::store) fn missing(revision: u64) -> StoreError {
     StoreError::damaged(format!("revision {revision}"), "it is missing")
 }

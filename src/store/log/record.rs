@@ -12,33 +12,33 @@ use super::tree::{self, DocumentRef, Fetch, Put};
 
 const VERSION: u8 = 1;
 
-/// Parts up to this size stand in the record itself, larger ones in chunks, so that a record
-/// never outgrows [`MAX_PAYLOAD`](super::envelope::MAX_PAYLOAD).
+/// Parts up to this size are in the record itself, larger ones in chunks, so that a record never
+/// exceeds [`MAX_PAYLOAD`](super::envelope::MAX_PAYLOAD).
 const MAX_INLINE: usize = 1024;
 
-/// One committed revision. Its hash covers all of it and the hash of the revision before.
+/// A committed revision. Its hash covers all of it and the hash of the revision before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Its number; the first is 1.
+    /// The number of the revision; the first is 1.
     pub revision: u64,
     /// The hash of the revision before, [`Digest::ZERO`] for the first.
     pub previous: Digest,
-    /// Its own hash.
+    /// The hash of the revision.
     pub hash: Digest,
-    /// The caller's account of it.
+    /// The account of it, as the commit had it.
     pub body: Vec<u8>,
-    /// All documents there are after it.
+    /// All documents after the revision.
     pub documents: BTreeMap<String, DocumentRef>,
-    /// How many times rows of side tables had changed without a revision.
+    /// How many times rows of side tables had changed without a revision before.
     pub(in crate::store) puts: u64,
-    /// What it did to the side tables.
+    /// The changes of the side tables.
     pub(in crate::store) changes: Vec<RowChange>,
-    /// The digest of all rows of the side tables after it.
+    /// The digest of all rows of the side tables after the revision.
     pub(in crate::store) tables: Digest,
 }
 
 impl Record {
-    /// When it set its rows.
+    /// Returns the moment at which the revision set its rows.
     pub(in crate::store) fn moment(&self) -> Moment {
         Moment {
             revision: self.revision,
@@ -46,9 +46,12 @@ impl Record {
         }
     }
 
-    /// Stores the parts that need chunks, sets the hash, and gives the payload of the record.
+    /// Stores the parts that need chunks, sets the hash, and returns the payload of the record.
     pub(in crate::store) fn seal(&mut self, put: &mut Put<'_>) -> Result<Vec<u8>, StoreError> {
-        let documents: Vec<_> = self.documents.iter().map(encode_document).collect();
+        let documents = self.documents.iter();
+        let documents: Vec<_> = documents
+            .map(|(name, document)| encode_document(name, document))
+            .collect();
         let changes: Vec<_> = self.changes.iter().map(RowChange::encode).collect();
         let encoder = Encoder::default()
             .u8(VERSION)
@@ -124,7 +127,7 @@ impl Stored {
         Ok(stored)
     }
 
-    /// When the revision set its rows.
+    /// Returns the moment at which the revision set its rows.
     pub(in crate::store) fn moment(&self) -> Moment {
         Moment {
             revision: self.revision,
@@ -132,7 +135,7 @@ impl Stored {
         }
     }
 
-    /// What the revision did to the side tables.
+    /// Returns the changes of the side tables.
     pub(in crate::store) fn changes(
         &self,
         fetch: &mut Fetch<'_>,
@@ -143,7 +146,7 @@ impl Stored {
         })
     }
 
-    /// The documents there are after the revision, without their names.
+    /// Returns the documents after the revision, without their names.
     pub(in crate::store) fn documents(
         &self,
         fetch: &mut Fetch<'_>,
@@ -161,7 +164,7 @@ impl Stored {
         Ok(documents)
     }
 
-    /// The trees that hold the record's own larger parts.
+    /// Returns the trees that hold the larger parts of the record itself.
     pub(in crate::store) fn trees(&self) -> impl Iterator<Item = DocumentRef> {
         [&self.body, &self.documents, &self.changes]
             .into_iter()
@@ -169,7 +172,7 @@ impl Stored {
     }
 }
 
-/// A byte string that stands where it is used, or in chunks if it is large.
+/// A byte string in place, or in chunks if it is large.
 enum Part {
     Inline(Vec<u8>),
     Tree(DocumentRef),
@@ -214,7 +217,7 @@ impl Part {
     }
 }
 
-fn encode_document((name, document): (&String, &DocumentRef)) -> Vec<u8> {
+fn encode_document(name: &str, document: &DocumentRef) -> Vec<u8> {
     encode_reference(Encoder::default().bytes(name.as_bytes()), document).finish()
 }
 

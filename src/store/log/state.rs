@@ -16,11 +16,12 @@ use super::tree;
 /// The largest total of names, keys and values changed without a revision at a time, in bytes.
 pub const MAX_PENDING: usize = 5 * 1024;
 
-/// How much is written before sled cleans up after it …
+/// After how many written bytes sled cleans up …
 const RECLAIM_BYTES: u64 = 256 * 1024;
-/// … and how much it cleans up after at a time.
+/// … and after how many at a time.
 const MAX_RECLAIM_BYTES: u64 = 2 * 1024 * 1024;
-/// How much may be written before it is made durable: sled holds it in memory until then.
+/// How many bytes may be written before they are made durable: sled holds them in memory until
+/// then.
 const MAX_UNSYNCED_BYTES: u64 = 16 * 1024 * 1024;
 
 /// One member of a group of changes.
@@ -29,7 +30,7 @@ pub(in crate::store) enum Change {
     Rows(Vec<RowChange>),
 }
 
-/// What became of a member: the new record if it made one.
+/// The outcome of a member: the new record if it made one.
 pub(in crate::store) type Outcome = Result<Option<Arc<Record>>, StoreError>;
 
 /// The log, its documents and side tables.
@@ -42,14 +43,14 @@ pub(in crate::store) struct Log {
     pub(in crate::store) tables: Digest,
     /// How many times rows changed without a revision.
     pub(in crate::store) puts: u64,
-    /// Bytes written that sled did not clean up after yet.
+    /// Bytes written after which sled did not clean up yet.
     pub(in crate::store) written: u64,
     /// Bytes written since the last sync.
     pub(in crate::store) unsynced: u64,
 }
 
 impl Log {
-    /// The log of an empty database.
+    /// Makes the log of an empty database.
     pub(in crate::store) fn new(engine: Engine, mark: Mark) -> Log {
         Log {
             engine,
@@ -63,7 +64,7 @@ impl Log {
         }
     }
 
-    /// The newest revision, 0 if there is none.
+    /// Returns the newest revision, 0 if there is none.
     pub(in crate::store) fn revision(&self) -> u64 {
         self.head
             .as_ref()
@@ -126,14 +127,14 @@ impl Log {
         self.engine.sync()
     }
 
-    /// Lets sled clean up after what was written.
+    /// Has sled clean up after what was written.
     pub(in crate::store) fn reclaim(&mut self) -> Result<(), StoreError> {
         let due = self.written.min(MAX_RECLAIM_BYTES);
         self.written -= due;
         self.engine.reclaim(due)
     }
 
-    /// Writes a chunk unless it is there.
+    /// Writes a chunk unless it is there, and returns its digest.
     pub(in crate::store) fn put(&mut self, payload: &[u8]) -> Result<Digest, StoreError> {
         let digest = Kind::Chunk.digest(payload);
         let value = self.mark.seal(Kind::Chunk, &digest, payload);
@@ -172,7 +173,8 @@ impl Log {
         Ok(())
     }
 
-    /// Judges a commit against the head and the limits; gives its changes of rows.
+    /// Checks that a commit follows the head and is within the limits, and returns its changes of
+    /// rows.
     fn admit(&self, commit: &Commit) -> Result<Vec<RowChange>, StoreError> {
         let head = self.revision();
         if head.checked_add(1) != Some(commit.revision) {
@@ -251,7 +253,7 @@ impl Log {
         self.apply(&pending.changes, at)
     }
 
-    /// What the rows will be after the changes.
+    /// Prepares changes of rows: the rows to write, and the digest of all rows after that.
     fn stage(&self, changes: &[RowChange], at: Moment) -> Result<Staged, StoreError> {
         let last: BTreeMap<_, _> = changes
             .iter()
@@ -296,7 +298,7 @@ struct Staged {
     rows: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
-/// What the changes take in a pending value.
+/// Returns how many bytes the changes take in a pending value.
 pub(in crate::store) fn encoded_length(changes: &[RowChange]) -> usize {
     changes.iter().map(|change| change.encode().len()).sum()
 }

@@ -18,8 +18,8 @@ pub type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 pub struct Table(&'static str);
 
 impl Table {
-    /// The table called `name`: 1 to 32 lower-case letters, digits and hyphens. It exists once
-    /// it has a row.
+    /// Makes the name of a table: 1 to 32 lower-case letters, digits and hyphens. The table
+    /// exists once it has a row.
     ///
     /// # Panics
     /// If the name has another form. Names are constants of the program: written as
@@ -32,7 +32,7 @@ impl Table {
         Table(name)
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn name(&self) -> &'static str {
         self.0
     }
@@ -58,7 +58,7 @@ pub(in crate::store) struct RowChange {
 }
 
 impl RowChange {
-    /// A change held against the limits.
+    /// Makes a change after checking that it is within the limits.
     pub(in crate::store) fn new(
         table: &str,
         key: Vec<u8>,
@@ -107,7 +107,7 @@ impl RowChange {
         Ok(changes)
     }
 
-    /// The row that it leaves, if it leaves one.
+    /// Returns the row after the change, if it does not delete it.
     pub(in crate::store) fn row(&self, at: Moment) -> Option<Row> {
         let value = self.value.clone()?;
         Some(Row {
@@ -123,16 +123,16 @@ impl RowChange {
     }
 }
 
-/// When a row was set, in the order of time.
+/// When a row was set; moments are ordered by time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::store) struct Moment {
-    /// The newest revision then, counting the one that set the row.
+    /// The newest revision then, which may be the one that set the row.
     pub(in crate::store) revision: u64,
     /// How many times rows had changed without a revision, counting this one.
     pub(in crate::store) puts: u64,
 }
 
-/// A row as it is written: it knows its key, and when it was set.
+/// A row as it is written, with its key and when it was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct Row {
     pub(in crate::store) at: Moment,
@@ -168,7 +168,7 @@ impl Row {
     }
 }
 
-/// Where a row stands in the tree of all rows: the table's name, a zero byte, the key.
+/// Returns the address of a row among all rows: the name of the table, a zero byte, the key.
 pub(in crate::store) fn address(table: &str, key: &[u8]) -> Vec<u8> {
     [table.as_bytes(), &[0], key].concat()
 }

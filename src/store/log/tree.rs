@@ -17,11 +17,11 @@ use super::envelope::MAX_PAYLOAD;
 
 const MAX_DATA: usize = MAX_PAYLOAD - 1;
 const MIN_DATA: usize = 1024;
-/// Where there is room, chunks have this size on average.
+/// The average size of chunks.
 const USUAL_DATA: u64 = 4 * 1024;
 const MAX_CHILDREN: usize = MAX_DATA / 32;
 const MIN_CHILDREN: usize = 48;
-/// 48 children a level: far more than any disk holds.
+/// With 48 children a level, far more than any disk holds.
 const MAX_DEPTH: u8 = 8;
 
 /// Names the content of a document: equal rows have equal references.
@@ -34,21 +34,21 @@ pub struct DocumentRef {
 }
 
 impl DocumentRef {
-    /// The digest of the root of the document's tree.
+    /// Returns the digest of the root of the document's tree.
     pub fn digest(&self) -> Digest {
         self.digest
     }
 
-    /// The document's size in bytes.
+    /// Returns the size of the document in bytes.
     pub fn length(&self) -> u64 {
         self.length
     }
 }
 
-/// Stores a chunk's payload and gives its digest.
+/// Stores the payload of a chunk and returns its digest.
 pub(in crate::store) type Put<'a> = dyn FnMut(&[u8]) -> Result<Digest, StoreError> + 'a;
 
-/// Gives the verified payload of a chunk, `None` if there is none.
+/// Returns the verified payload of a chunk, `None` if there is none.
 pub(in crate::store) type Fetch<'a> =
     dyn FnMut(&Digest) -> Result<Option<Vec<u8>>, StoreError> + 'a;
 
@@ -103,8 +103,8 @@ pub(in crate::store) fn read(
     Ok(bytes)
 }
 
-/// Calls `enter` for each chunk of the document that `seen` does not hold yet, with its digest
-/// and level; `enter` gives the children of a list (see [`children`]). What lies below a chunk
+/// Calls `enter` with the digest and level of each chunk of the document that `seen` does not
+/// hold yet; `enter` returns the children of a list (see [`children`]). What is below a chunk
 /// seen before is skipped.
 pub(in crate::store) fn visit(
     document: &DocumentRef,
@@ -139,7 +139,7 @@ pub(in crate::store) fn check(
     })
 }
 
-/// The digests in the list `payload`, none if it is data; an error unless it is of `level`.
+/// Returns the digests in the list `payload`, none if it is data; fails unless it is of `level`.
 pub(in crate::store) fn children(
     digest: &Digest,
     level: u8,
@@ -208,15 +208,15 @@ impl Packer<'_, '_> {
             return self.add_long(row);
         }
         self.chunk.extend_from_slice(row);
-        // The longer a row, the more likely it ends a chunk, whatever came before it.
+        // The longer a row, the more likely it ends a chunk, whatever is before it.
         if self.chunk.len() > MIN_DATA && row_hash(row) % USUAL_DATA < row.len() as u64 {
             self.cut()?;
         }
         Ok(())
     }
 
-    /// A row longer than a chunk fills chunks of its own, so that its neighbours do not move
-    /// with it. Text is cut between characters: the chunks of a text are text.
+    /// A row longer than a chunk gets chunks of its own, so that a change of it does not move its
+    /// neighbours. Text is cut between characters, so that the chunks of a text are text.
     fn add_long(&mut self, row: &[u8]) -> Result<(), StoreError> {
         let pieces = row.len().div_ceil(MAX_DATA - 3);
         let mut start = 0;
@@ -259,13 +259,13 @@ fn list(digests: &[Digest], level: u8, put: &mut Put<'_>) -> Result<Vec<Digest>,
     Ok(lists)
 }
 
-/// The start of the UTF-8 character that `at` lies in, `at` itself if this is no text.
+/// Returns the start of the UTF-8 character at `at`, or `at` itself if this is no text.
 fn character_start(row: &[u8], at: usize) -> usize {
     let starts = |at: &usize| row.get(*at).is_none_or(|byte| byte & 0xC0 != 0x80);
     (at.saturating_sub(3)..=at).rev().find(starts).unwrap_or(at)
 }
 
-/// A quick hash that only places chunk ends; the digests alone vouch for content.
+/// A fast hash that only decides where chunks end; the digests verify the content.
 fn row_hash(row: &[u8]) -> u64 {
     let (words, rest) = row.as_chunks();
     let mix =

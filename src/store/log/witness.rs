@@ -1,9 +1,9 @@
-//! What was acknowledged last, beside the database.
+//! The last acknowledged position, noted beside the database.
 //!
-//! sled passes over what it cannot read and opens with what is left, as if the rest had never
-//! been written. The witness tells the difference: one line of text, in two places written in
-//! turn after each group of commits is durable. It is not synced, so after a power cut it may
-//! lag behind the database, but it is never ahead of it unless the database lost something.
+//! sled skips what it cannot read and opens with what is left, as if the rest had never been
+//! written. The witness tells the difference: a line of text, written in turn at one of two
+//! places after each group of commits is durable. It is not synced, so after a power cut it may
+//! be behind the database, but it is never ahead of it unless the database lost something.
 
 use std::{
     fs::{File, OpenOptions},
@@ -24,17 +24,17 @@ pub(in crate::store) struct Witness {
     sequence: u64,
 }
 
-/// What the file says.
+/// What the file states.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct Testimony {
     pub(in crate::store) identity: Identity,
-    /// Where the store stood when it last acknowledged something.
+    /// The position of the store at its last acknowledgement.
     pub(in crate::store) position: Position,
     sequence: u64,
 }
 
 impl Witness {
-    /// Starts or continues the file at `path`.
+    /// Creates or continues the file at `path`.
     pub(in crate::store) fn open(
         path: &Path,
         last: Option<&Testimony>,
@@ -51,7 +51,7 @@ impl Witness {
         })
     }
 
-    /// Notes where the store stands when something is acknowledged.
+    /// Notes the position of the store at an acknowledgement.
     pub(in crate::store) fn note(
         &mut self,
         identity: &Identity,
@@ -110,7 +110,7 @@ impl Testimony {
         Ok(newest)
     }
 
-    /// `None` if the line is damaged, an error if a newer altofed wrote it.
+    /// Reads a line; `None` if it is damaged, an error if a newer release wrote it.
     fn parse(line: &[u8], directory: &Path) -> Option<Result<Testimony, StoreError>> {
         let (text, digest) = str::from_utf8(line).ok()?.trim_end().rsplit_once(' ')?;
         if digest.parse() != Ok(Digest::of_parts(&[text.as_bytes()])) {

@@ -15,8 +15,8 @@ use crate::store::log::tree::{self, Fetch};
 /// The memory for the database while it is built or read offline, in bytes.
 pub(in crate::store) const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
-/// Builds a database in `sled.part`, lets `fill` write to it, and checks the result as a start
-/// would. It is closed then, and ready to be installed.
+/// Builds a database in `sled.part` by `fill`, checks it as a start would, and closes it. Then it
+/// can be installed.
 pub(in crate::store) fn build(
     directory: &Directory,
     mark: Mark,
@@ -48,8 +48,8 @@ impl Log {
         self.put_meta("checkpoint", Kind::Checkpoint, &self.checkpoint.encode())
     }
 
-    /// Writes a record whose chunks are there already. The first one sets the checkpoint, every
-    /// other has to follow the one before.
+    /// Writes a record whose chunks are there already. The first one sets the checkpoint; every
+    /// other must follow the one before.
     pub(in crate::store) fn adopt(&mut self, payload: &[u8]) -> Result<(), StoreError> {
         let stored = Stored::decode(payload)?;
         let before = match &self.head {
@@ -83,7 +83,7 @@ impl Log {
         Ok(())
     }
 
-    /// Writes a record of another store, after everything that it reaches.
+    /// Copies a record of another store, after everything that it reaches.
     pub(in crate::store) fn copy(
         &mut self,
         payload: &[u8],
@@ -94,7 +94,7 @@ impl Log {
         let mut seen = HashSet::new();
         for document in own.trees().chain(record.documents.values().copied()) {
             tree::visit(&document, &mut seen, |digest, level| {
-                // What is here was copied with an earlier record, and all below it.
+                // This chunk and all below it were copied with an earlier record.
                 if self.fetch(digest)?.is_some() {
                     return Ok(Vec::new());
                 }

@@ -1,4 +1,4 @@
-//! What must hold of a database before a log is made of it.
+//! Checking a database when its log is opened.
 
 use std::{collections::HashSet, path::Path, sync::Arc};
 
@@ -16,7 +16,7 @@ use crate::store::log::tree;
 
 impl Log {
     /// Checks the chain of hashes from the checkpoint, completes the side tables, and checks
-    /// every chunk of the newest documents. A database that fails is not touched again.
+    /// every chunk of the newest documents. A database that fails must not be used again.
     pub(in crate::store) fn load(engine: Engine, directory: &Path) -> Result<Log, StoreError> {
         let identity = contained(|| {
             let text = engine.get(Tree::Meta, b"format")?.unwrap_or_default();
@@ -52,8 +52,8 @@ impl Log {
         Ok(())
     }
 
-    /// Follows the chain from the checkpoint to the head; gives the changes of rows that may
-    /// not have been made.
+    /// Follows the chain from the checkpoint to the head, and returns the changes of rows that
+    /// may not have been made.
     fn examine_log(
         &mut self,
         pending: &Pending,
@@ -96,7 +96,7 @@ impl Log {
         Ok(unapplied)
     }
 
-    /// Makes changes of rows again that a crash may have cut off, and checks all rows.
+    /// Repeats changes of rows that a crash may have cut off, and checks all rows.
     fn complete_rows(
         &mut self,
         pending: &Pending,
@@ -202,7 +202,7 @@ mod tests {
         Change::Rows(vec![RowChange::new(table.name(), key, value).unwrap()])
     }
 
-    /// Makes the row what it was before the last change, as a crash would leave it.
+    /// Reverts the row to what it was before the last change, as a crash would leave it.
     fn forget_row(log: &Log) {
         let address = crate::store::log::table::address(KEYS.name(), b"key");
         log.engine.remove(Tree::Rows, &address).unwrap();

@@ -1,4 +1,4 @@
-//! Opening a store, whatever state its directory is in.
+//! Opening a store, whatever the state of its directory.
 
 use std::{
     fmt, fs,
@@ -20,19 +20,20 @@ use crate::store::{Settings, StoreError};
 use super::build::build;
 use super::salvage::Harvest;
 
-/// A damaged part of the store was put aside, and the store starts without it.
+/// A damaged database that was put aside; the store starts without it.
 ///
-/// If `lost` holds anything, facts that may have been acknowledged are gone: say so loudly.
+/// If `lost` holds anything, facts that may have been acknowledged are gone, which the operator
+/// must be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantine {
-    /// Where the damaged database, a list of the lost revisions as far as they can be read, and
-    /// this message are kept. Nothing in it is needed by the store.
+    /// The directory that holds the damaged database, a list of the lost revisions as far as they
+    /// can be read, and this message. The store needs nothing in it.
     pub directory: PathBuf,
-    /// The newest revision that is left, 0 if none.
+    /// The newest revision that is left, 0 if there is none.
     pub resumed_at: u64,
-    /// The revisions that are not part of the store any more.
+    /// The revisions that the store no longer has.
     pub lost: Option<RangeInclusive<u64>>,
-    /// What happened, what is lost and what to do, for the operator.
+    /// What happened, what is lost and what to do, in words for the operator.
     pub message: String,
 }
 
@@ -42,7 +43,7 @@ impl fmt::Display for Quarantine {
     }
 }
 
-/// A store ready to be written.
+/// A store that is ready for writing.
 pub(in crate::store) struct Ready {
     pub(in crate::store) log: Log,
     pub(in crate::store) witness: Witness,
@@ -50,8 +51,8 @@ pub(in crate::store) struct Ready {
     pub(in crate::store) quarantine: Option<Quarantine>,
 }
 
-/// Opens the store in `directory`: creates it if the directory is empty, rebuilds it from what
-/// is sound if it is damaged.
+/// Opens the store in `directory`. Creates it if the directory is empty, and rebuilds it from
+/// what is sound if it is damaged.
 pub(in crate::store) fn open(
     directory: &Directory,
     settings: &Settings,
@@ -90,8 +91,8 @@ pub(in crate::store) fn open(
     })
 }
 
-/// Opens the database and checks it, last of all against what was acknowledged. If it is
-/// damaged, a copy from before sled opened it is left for [`rebuild`].
+/// Opens the database and checks it, finally against what was acknowledged. If it is damaged, a
+/// copy from before sled opened it is left for [`rebuild`].
 pub(in crate::store) fn load(
     directory: &Directory,
     cache_bytes: u64,
@@ -127,7 +128,7 @@ fn load_and_compare(
     }
 }
 
-/// Everything acknowledged must be there; there may be more.
+/// Checks that everything acknowledged is there; there may be more.
 fn compare(log: &Log, acknowledged: &Position) -> Result<(), StoreError> {
     let (newest, last) = (log.revision(), acknowledged.revision);
     if last > newest {
@@ -137,7 +138,7 @@ fn compare(log: &Log, acknowledged: &Position) -> Result<(), StoreError> {
     let hash = match last {
         _ if last > log.checkpoint.revision => log.record(last)?.hash,
         _ if last == log.checkpoint.revision => log.checkpoint.hash,
-        // A witness that lags behind everything that is kept says nothing.
+        // A witness older than everything that is kept proves nothing.
         _ => acknowledged.hash,
     };
     if hash != acknowledged.hash {
@@ -151,7 +152,7 @@ fn compare(log: &Log, acknowledged: &Position) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Makes a new database of what is sound in the damaged one, which is put aside.
+/// Builds a new database from what is sound in the damaged one, which is put aside.
 fn rebuild(
     directory: &Directory,
     keep: u64,

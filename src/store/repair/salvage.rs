@@ -1,7 +1,7 @@
 //! Finding what can be read in a damaged database, without sled.
 //!
-//! Every value is framed by the store's mark and vouched for by its digest, so the raw bytes of
-//! the database file are searched for the mark, and what opens there is what was once written.
+//! Every value has a frame with the store's mark and a digest, so the raw bytes of the database
+//! files are searched for the mark. Where a frame opens, there is a value that the store wrote.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -21,7 +21,7 @@ use crate::store::log::tree;
 const WINDOW: u64 = 1024 * 1024;
 const MAX_FRAME: usize = OVERHEAD + MAX_PAYLOAD;
 
-/// Where a value was found: in which file, at which byte.
+/// Where a value was found: the file and the offset in it.
 type Place = (usize, u64);
 
 /// What a damaged database still holds.
@@ -29,7 +29,7 @@ pub(in crate::store) struct Harvest {
     mark: Mark,
     files: Vec<File>,
     chunks: HashMap<Digest, Place>,
-    /// By revision and hash: more than one of a revision may have been written.
+    /// The records, by revision and hash: several of one revision may have been written.
     records: BTreeMap<(u64, Digest), Place>,
     rows: Vec<Place>,
     /// Changes of rows made without a revision.
@@ -38,19 +38,19 @@ pub(in crate::store) struct Harvest {
     sound: HashSet<Digest>,
 }
 
-/// A record found, and its payload.
+/// A record that was found, and its payload.
 pub(in crate::store) struct Found {
     pub(in crate::store) record: Record,
     pub(in crate::store) payload: Vec<u8>,
 }
 
-/// The rows found.
+/// The rows that were found.
 pub(in crate::store) struct Rows {
     pub(in crate::store) rows: Vec<Row>,
     /// How many times rows changed without a revision.
     pub(in crate::store) puts: u64,
-    /// Whether their digest is one that the rows had: else a removed row may have come back, or
-    /// one is older than it was.
+    /// Whether their digest is one that the rows are known to have had. Otherwise a removed row
+    /// may be back, or a row may be older than it was.
     pub(in crate::store) whole: bool,
 }
 
@@ -81,9 +81,9 @@ impl Harvest {
         Ok(harvest)
     }
 
-    /// The newest revision that can be read with all its documents and up to `keep - 1` that
-    /// lead to it, oldest first. Of two records of the same revision the one with the hash
-    /// `preferred` goes first.
+    /// Returns the newest revision that can be read with all its documents and up to `keep - 1`
+    /// revisions that lead to it, the oldest first. Of two records of one revision, the one with
+    /// the hash `preferred` is tried first.
     pub(in crate::store) fn newest_chain(
         &mut self,
         preferred: &Digest,
@@ -112,7 +112,7 @@ impl Harvest {
         Ok(chain)
     }
 
-    /// A record that was found.
+    /// Returns a record that was found.
     pub(in crate::store) fn record(
         &self,
         revision: u64,
@@ -128,7 +128,7 @@ impl Harvest {
         Record::open(opened.payload, &mut |digest| self.fetch(digest)).map(Some)
     }
 
-    /// The records after `revision` that can be read, whether or not their documents can.
+    /// Returns the records after `revision` that can be read, whether or not their documents can.
     pub(in crate::store) fn records_after(&self, revision: u64) -> Vec<Record> {
         let keys = self
             .records
@@ -141,8 +141,8 @@ impl Harvest {
         .collect()
     }
 
-    /// The rows as of the end of `chain`: the newest that were found, and what the records and
-    /// the changes made without a revision did to them.
+    /// Returns the rows at the end of `chain`: the newest that were found, after the changes that
+    /// the records and the changes without a revision made to them.
     pub(in crate::store) fn rows(
         &self,
         chain: &[Found],
@@ -214,7 +214,7 @@ impl Harvest {
         })
     }
 
-    /// The verified payload of a chunk.
+    /// Returns the verified payload of a chunk.
     pub(in crate::store) fn fetch(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
         let Some(place) = self.chunks.get(digest) else {
             return Ok(None);
@@ -252,7 +252,7 @@ impl Harvest {
                     payload: opened.payload.to_vec(),
                 }))
             }
-            // What was seen on the way to the damage is not known to be whole.
+            // What was visited before the damage was met is not known to be whole.
             Err(StoreError::Damaged { .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -276,7 +276,7 @@ impl Harvest {
             let mut at = 0;
             while let Some(rest) = buffer.get(at..).filter(|rest| !rest.is_empty()) {
                 let Some(found) = self.mark.find(rest) else {
-                    // The mark itself may continue in the next window.
+                    // The mark may continue in the next window.
                     at = buffer.len().saturating_sub(MAX_FRAME).max(at);
                     break;
                 };

@@ -1,5 +1,5 @@
-//! A database that is read without being opened, since there is no room for what sled writes
-//! when it opens one.
+//! Reading a database without opening it, because there is no room for what sled writes when it
+//! opens one.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,19 +14,19 @@ use crate::store::{Settings, StoreError};
 
 use super::salvage::Harvest;
 
-/// What a sound database holds, found by the mark on its values.
+/// The content of a sound database, found by the mark of its values.
 pub(in crate::store) struct Unopened {
     harvest: Harvest,
-    /// The hashes of the revisions that lead to the newest, by number.
+    /// The hashes of the revisions that lead to the newest one, by number.
     chain: BTreeMap<u64, Digest>,
     head: Option<Arc<Record>>,
-    /// By address.
+    /// The rows by address.
     rows: BTreeMap<Vec<u8>, Row>,
 }
 
 impl Unopened {
-    /// Reads the database. `None` if something that was acknowledged is not found: then it has
-    /// to be opened.
+    /// Reads the database; `None` if something that was acknowledged is not found. Then the
+    /// database has to be opened.
     pub(in crate::store) fn read(
         directory: &Directory,
         settings: &Settings,

@@ -1,4 +1,4 @@
-//! Writing a store to a file that outlives its format.
+//! Exporting a store to a file in a form that no later format changes.
 
 use std::{collections::HashSet, io::Write, path::Path};
 
@@ -11,8 +11,8 @@ use crate::store::log::tree;
 
 use super::offline::{Progress, each_record, with_log};
 
-/// Writes all that is kept to `out`, one JSON line each, with a trailer that shows whether a
-/// copy is whole. Chunks that documents share are written once.
+/// Writes all that is kept to `out`, a JSON line each, with a trailer that shows whether a copy
+/// is complete. Chunks that documents share are written once.
 ///
 /// # Errors
 /// As for [`compact`](super::compact), and [`Io`](StoreError::Io) if `out` fails.

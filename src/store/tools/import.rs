@@ -1,4 +1,4 @@
-//! Making a store of an export.
+//! Making a store from an export.
 
 use std::{
     io::{BufRead, Read},
@@ -18,12 +18,13 @@ use crate::store::repair::build::build;
 
 use super::offline::Progress;
 
-/// No line of an export is longer: a record with the largest body, and as many documents as
-/// there may be, all of it escaped.
+/// The longest line of an export: a record with the largest body and the most documents, all of
+/// it escaped.
 const MAX_LINE: u64 = 128 * 1024 * 1024;
 
-/// Makes a store in `directory`, which must be missing or empty, of what
-/// [`export`](super::export) wrote. All of it is checked, and all of it is stored or nothing.
+/// Makes a store in `directory`, which must be missing or empty, from what
+/// [`export`](crate::store::export) wrote. All of it is checked, and all of it is stored or
+/// nothing.
 ///
 /// # Errors
 /// [`Import`](StoreError::Import) with the line that is wrong, [`Exists`](StoreError::Exists),
@@ -101,7 +102,7 @@ impl Lines<'_> {
         log.put(&[&[level], bytes].concat()).map(drop)
     }
 
-    /// The hash must come out as the line has it, which holds every part of it to account.
+    /// The hash must be that in the line, which verifies every part of the record.
     fn record(&self, log: &mut Log, line: RecordLine) -> Result<(), StoreError> {
         let expected = line.hash;
         let mut record = Record::from(line);
@@ -118,7 +119,7 @@ impl Lines<'_> {
         log.adopt_row(&row)
     }
 
-    /// `before` are the lines and the digest up to the trailer.
+    /// Checks the trailer; `before` are the number and the digest of the lines before it.
     fn end(&mut self, end: &End, before: End) -> Result<(), StoreError> {
         if *end != before {
             return Err(self.wrong("the trailer does not fit the lines before it"));
@@ -134,7 +135,7 @@ impl Lines<'_> {
         }
     }
 
-    /// The next line, and what a trailer in its place would have to say.
+    /// Reads the next line, and returns with it what a trailer in its place would have to say.
     fn next(&mut self) -> Result<(Line, End), StoreError> {
         let before = End {
             lines: self.line,
@@ -163,7 +164,7 @@ impl Lines<'_> {
         }
     }
 
-    /// Names the line that a check of the store refused.
+    /// Makes an error of the store name the line.
     fn blame(&self, error: StoreError) -> StoreError {
         match error {
             StoreError::Damaged { .. } | StoreError::TooLarge { .. } => {

@@ -1,4 +1,4 @@
-//! What can be done to a store while nothing has it open.
+//! Verifying and compacting a store that nothing has open.
 
 use std::{
     collections::HashSet,
@@ -16,42 +16,42 @@ use crate::store::log::witness::Testimony;
 use crate::store::repair::build::{CACHE_BYTES, build};
 use crate::store::repair::recover;
 
-/// How far an operation has come.
+/// The progress of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Revisions done.
+    /// How many revisions are done.
     pub done: u64,
-    /// Of how many, if that is known.
+    /// How many there are, if that is known.
     pub total: Option<u64>,
 }
 
-/// What [`verify`] found.
+/// The findings of [`verify`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Revisions that are kept.
+    /// How many revisions are kept.
     pub records: u64,
-    /// Different documents in them.
+    /// How many different documents they have.
     pub documents: u64,
-    /// Different chunks of all of these.
+    /// How many different chunks these have.
     pub chunks: u64,
-    /// Their size, in bytes.
+    /// The size of the chunks, in bytes.
     pub bytes: u64,
-    /// Chunks that nothing needs; [`compact`] drops them.
+    /// How many chunks nothing needs; [`compact`] drops them.
     pub unused: u64,
-    /// What is wrong. A store without problems is sound in every byte.
+    /// What is wrong. If there are no problems, every byte of the store was checked and is sound.
     pub problems: Vec<String>,
 }
 
-/// What [`compact`] gained.
+/// The outcome of [`compact`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Compacted {
-    /// Size of the database's files before, in bytes.
+    /// The size of the database's files before, in bytes.
     pub before: u64,
-    /// And after.
+    /// Their size after that, in bytes.
     pub after: u64,
 }
 
-/// Checks all that is kept. The database is opened, not mended: a start mends it.
+/// Checks all that is kept. The database is opened but not mended; a start mends it.
 ///
 /// # Errors
 /// [`NotAStore`](StoreError::NotAStore), [`InUse`](StoreError::InUse),
@@ -68,9 +68,9 @@ pub fn verify(directory: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Re
     }
 }
 
-/// Writes the database anew without what nothing needs. If that is smaller, it takes the place of
-/// the old one, which is removed; a crash leaves the one or the other. sled's file is up to twice
-/// as large as what is in it, so a store in good order gains nothing and is left as it is.
+/// Writes a new database without what nothing needs. If that is smaller, it replaces the old one;
+/// a crash leaves one of the two. The file of sled is up to twice as large as its content, so a
+/// store in good order gains nothing and is left as it is.
 ///
 /// # Errors
 /// As for [`verify`], and [`Damaged`](StoreError::Damaged): start altofed to mend the store.
@@ -104,7 +104,7 @@ pub fn compact(
     })
 }
 
-/// Opens the database in a claimed directory for `work`, and leaves it.
+/// Opens the database in a claimed directory, calls `work` with its log, and closes it.
 pub(in crate::store) fn with_log<T>(
     directory: &Directory,
     work: impl FnOnce(&Log) -> Result<T, StoreError>,
