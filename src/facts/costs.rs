@@ -11,7 +11,7 @@ use crate::alto::json::{FaultKind, Faults, Step, Walk, read_below};
 use crate::ident::{MetricName, PidName};
 use crate::net::Matrix;
 
-use super::kind::{About, Content, EditKind, Kind, NameOf};
+use super::kind::{Content, Description, EditKind, Kind, NameDescription};
 use super::limits::Reader;
 use super::reading::Wrapped;
 
@@ -27,9 +27,9 @@ impl Kind for CostTable {
     type Name = MetricName;
     type Edit = CostPatch;
 
-    const ABOUT: About = About {
+    const DESCRIPTION: Description = Description {
         route: "/n2s/v1/cost-maps/{metric}",
-        name: Some(NameOf {
+        name: Some(NameDescription {
             parameter: "metric",
             what: "A cost metric of RFC 7285 or RFC 9439, for example `delay-ow:p95`, or `priv:…`",
         }),
@@ -139,7 +139,7 @@ impl Content for CostTable {
     }
 }
 
-/// The costs from one PID after the other.
+/// The rows of a cost table, one for each source PID.
 struct Rows {
     table: Arc<CostTable>,
     grid: GridWriter,
@@ -156,7 +156,7 @@ impl Iterator for Rows {
         let costs = self.table.cells.row(self.next);
         self.grid.costs(&mut out, src.as_str(), costs);
         self.next += 1;
-        // The writer opens the object itself; here that stands in what is before the rows.
+        // The writer opens the object, which is done before the rows here.
         if !self.has_begun && !out.is_empty() {
             out.remove(0);
             self.has_begun = true;

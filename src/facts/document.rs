@@ -1,4 +1,4 @@
-//! Documents of any kind: their text, and their names in the store.
+//! The text of documents, and their names in the store.
 
 use std::fmt;
 use std::iter;
@@ -8,29 +8,29 @@ use crate::ident::{PidName, Sha256, SourceName, Tag};
 
 use super::{Document, DocumentPath};
 
-/// The canonical text of a document, in rows of one PID, source or entity, so
-/// that a store can tell which of them changed. The rows joined are the text.
+/// The canonical text of a document, in rows of one PID, source or entity, so that the store can
+/// tell which of them changed. The text is the concatenation of the rows.
 pub struct Text {
     rows: Vec<Vec<u8>>,
     tag: Tag,
 }
 
 impl Text {
-    /// The rows.
+    /// Returns the rows.
     pub fn into_rows(self) -> Vec<Vec<u8>> {
         self.rows
     }
 
-    /// The tag of the text.
+    /// Returns the tag of the text.
     pub fn tag(&self) -> &Tag {
         &self.tag
     }
 }
 
 impl Document {
-    /// The rows of its canonical text, each written when it is asked for: what opens it, one for
-    /// each PID, source, entity or interconnect, and what closes it. Of a large document no more
-    /// than a row is in memory.
+    /// Returns the rows of its canonical text: the opening, a row for each PID, source, entity or
+    /// interconnect, and the closing. Each is written when it is asked for, so that of a large
+    /// document no more than a row is in memory.
     pub fn rows(&self) -> impl Iterator<Item = Vec<u8>> + Send + use<> {
         let rows = self.content().text_rows();
         iter::once(self.opening())
@@ -38,7 +38,7 @@ impl Document {
             .chain(iter::once(CLOSING.to_vec()))
     }
 
-    /// The document as canonical text.
+    /// Returns the document as canonical text.
     pub fn text(&self) -> Text {
         let mut rows = vec![self.opening()];
         rows.append(&mut self.content().all_text_rows());
@@ -53,23 +53,25 @@ impl Document {
 
     fn opening(&self) -> Vec<u8> {
         let mut opening = b"{".to_vec();
-        write_member_name(&mut opening, self.about().member);
+        write_member_name(&mut opening, self.description().member);
         opening.push(b'{');
         opening
     }
 
-    /// About how many bytes of memory it takes that it does not share with others.
+    /// Returns about how many bytes of memory the document takes that it does not share with
+    /// others.
     pub fn bytes(&self) -> u64 {
         self.content().bytes() as u64
     }
 
-    /// About how many bytes of memory [`Document::rows`] take while they are written.
+    /// Returns about how many bytes of memory [`Document::rows`] takes while the rows are
+    /// written.
     pub fn bytes_of_rows(&self) -> u64 {
         self.content().bytes_of_rows() as u64
     }
 
-    /// Calls `found` for each PID among those that `is_wanted` picks that the document names,
-    /// with the members that lead to a place where it stands.
+    /// Calls `found` for each wanted PID that the document names, with the members that lead to a
+    /// place where it does.
     pub fn find_pids(
         &self,
         is_wanted: &dyn Fn(&PidName) -> bool,
@@ -79,16 +81,16 @@ impl Document {
     }
 }
 
-/// What closes the text of a document.
+/// The end of the text of every document.
 const CLOSING: &[u8] = b"}}";
 
 impl DocumentPath {
-    /// The name of a source's document in the store.
+    /// Returns the name of a source's document in the store.
     pub fn stored_as(&self, source: &SourceName) -> String {
         format!("{source}/{self}")
     }
 
-    /// The source and document of a name in the store.
+    /// Parses the name of a document in the store.
     pub fn parse_stored(name: &str) -> Option<(SourceName, Self)> {
         let (source, path) = name.split_once('/')?;
         Some((SourceName::new(source).ok()?, Self::parse(path).ok()?))
@@ -97,7 +99,7 @@ impl DocumentPath {
 
 impl fmt::Display for DocumentPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.about().path_of(self.name().unwrap_or_default()))
+        f.write_str(&self.description().path_of(self.name().unwrap_or_default()))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::alto::meta::named;
 use crate::api::interconnect::{InterconnectDocument, Relationship};
 use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName};
 
-use super::kind::{About, Content, EditKind, Kind};
+use super::kind::{Content, Description, EditKind, Kind};
 use super::limits::Reader;
 use super::merge::merge_patch;
 use super::reading::{AtMost, Wrapped};
@@ -31,7 +31,7 @@ pub type Interconnects = BTreeMap<InterconnectId, Interconnect>;
 pub struct Interconnect {
     /// Our PID.
     pub border: PidName,
-    /// What crosses the link costs, from here to there.
+    /// The costs of crossing the link from here to there, by metric.
     pub costs: BTreeMap<MetricName, f64>,
     /// Their PID.
     pub peer_border: PidName,
@@ -54,10 +54,10 @@ const MEMBER: &str = "interconnects";
 
 impl Kind for Interconnects {
     type Name = ();
-    /// A merge patch as it is written: an interconnect is only sound as a whole.
+    /// A merge patch as it is sent: only a whole interconnect can be checked.
     type Edit = Map<String, Value>;
 
-    const ABOUT: About = About {
+    const DESCRIPTION: Description = Description {
         route: "/n2s/v1/interconnects",
         name: None,
         member: MEMBER,
@@ -104,7 +104,7 @@ impl Kind for Interconnects {
         merge_patch(&mut tree, Value::Object(patch));
         let text = tree.to_string();
         let patched = read_below(Vec::new(), text.as_bytes(), interconnects(reader));
-        // The faults are located in the text after the patch; the request has only the patch.
+        // The faults are located in the patched text, but the request has only the patch.
         let mut inside = at.to_vec();
         inside.push(Step::Member(MEMBER.into()));
         patched.map_err(|faults| faults.relocated(&inside))
@@ -133,7 +133,7 @@ impl Content for Interconnects {
     }
 
     fn bytes_of_rows(&self) -> usize {
-        /// What an id takes that is kept until its row is written.
+        /// What an id takes while its row is written.
         const NAME: usize = 128;
         NAME * self.len()
     }

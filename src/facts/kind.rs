@@ -1,4 +1,4 @@
-//! What a kind of fact is: the trait that each file of a kind implements.
+//! The traits that each kind of fact implements.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,25 +10,25 @@ use crate::ident::PidName;
 
 use super::limits::Reader;
 
-/// The path below which all documents are.
+/// The path of the API below which all documents are.
 const BASE: &str = "/n2s/v1/";
 
 /// A kind of fact, implemented by the content of its documents.
 pub trait Kind: Content + Sized {
-    /// What tells the documents of the kind apart, as a part of their paths; `()` if a source
-    /// states only one.
+    /// The last part of a document's path, which distinguishes the documents of the kind; `()` if
+    /// a source states only one.
     type Name;
 
-    /// A change of a part of a document.
+    /// A change of a part of a document, as it was read.
     type Edit: fmt::Debug + Clone + Send;
 
-    /// What is known of the kind as such.
-    const ABOUT: About;
+    /// The description of the kind.
+    const DESCRIPTION: Description;
 
-    /// Reads a document that stands at `at` in the request.
+    /// Reads a document. `at` is where it stands in the request.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// Every fault of it.
     fn read(
         reader: Reader<'_>,
         name: &Self::Name,
@@ -36,10 +36,10 @@ pub trait Kind: Content + Sized {
         bytes: &[u8],
     ) -> Result<Self, Faults>;
 
-    /// Reads an edit, of one of the kinds in [`About::edits`].
+    /// Reads an edit of one of the kinds in [`Description::edits`].
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// Every fault of it.
     fn read_edit(
         reader: Reader<'_>,
         kind: EditKind,
@@ -48,11 +48,11 @@ pub trait Kind: Content + Sized {
         bytes: &[u8],
     ) -> Result<Self::Edit, Faults>;
 
-    /// Returns the content after an edit of what the source states; of nothing if it states no
+    /// Applies an edit to the content of a document, or to empty content if the source states no
     /// such document. `at` is where the edit stands in the request.
     ///
     /// # Errors
-    /// All that is wrong with the edit or the content after it.
+    /// Every fault of the edit, or of the content after it.
     fn edited(
         reader: Reader<'_>,
         at: &[Step<'static>],
@@ -61,25 +61,27 @@ pub trait Kind: Content + Sized {
     ) -> Result<Self, Faults>;
 }
 
-/// The content of a document, whatever its kind.
+/// The content of a document of any kind.
 pub trait Content: fmt::Debug + Send + Sync + 'static {
-    /// The rows of its canonical text, each written when it is asked for: one for each PID,
-    /// source, entity or the like.
+    /// Returns the rows of its canonical text, each written when it is asked for: one for each
+    /// PID, source, entity or the like.
     fn text_rows(self: Arc<Self>) -> Box<dyn Iterator<Item = Vec<u8>> + Send>;
 
-    /// All rows, which a kind with long ones writes side by side.
+    /// Returns all rows. A kind with long rows writes them in parallel.
     fn all_text_rows(self: Arc<Self>) -> Vec<Vec<u8>> {
         self.text_rows().collect()
     }
 
-    /// About how many bytes of memory it takes that it does not share with others.
+    /// Returns about how many bytes of memory the content takes that it does not share with
+    /// others.
     fn bytes(&self) -> usize;
 
-    /// About how many bytes of memory [`text_rows`](Content::text_rows) take while they are written.
+    /// Returns about how many bytes of memory [`text_rows`](Content::text_rows) takes while the
+    /// rows are written.
     fn bytes_of_rows(&self) -> usize;
 
-    /// Calls `found` for each PID among those that `is_wanted` picks that the content names,
-    /// with the members that lead to a place where it stands.
+    /// Calls `found` for each wanted PID that the content names, with the members that lead to a
+    /// place where it does.
     fn find_pids(
         &self,
         is_wanted: &dyn Fn(&PidName) -> bool,
@@ -87,52 +89,55 @@ pub trait Content: fmt::Debug + Send + Sync + 'static {
     );
 }
 
-/// What is known of a kind as such.
+/// What the API says about a kind.
 #[derive(Debug)]
-pub struct About {
-    /// Where its only document is, or with a name in braces at its end, each of them.
+pub struct Description {
+    /// The path of its documents in the API; ends with a parameter in braces if a source can
+    /// state several.
     pub route: &'static str,
-    /// The name at the end of the route.
-    pub name: Option<NameOf>,
+    /// The parameter at the end of the route, if there is one.
+    pub name: Option<NameDescription>,
     /// The member of a document that has its content.
     pub member: &'static str,
-    /// What a document states, for people.
+    /// What a document states, in words.
     pub what: &'static str,
-    /// The names of `GET`, `PUT`, `PATCH` and `DELETE` of a document for generated clients.
+    /// The names of the operations `GET`, `PUT`, `PATCH` and `DELETE` for generated clients.
     pub operations: [&'static str; 4],
-    /// What a document looks like.
+    /// The JSON schema of a document.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     /// The ways to change a part of a document.
     pub edits: &'static [EditKind],
 }
 
-/// What tells the documents of a kind apart.
+/// The parameter that distinguishes the documents of a kind.
 #[derive(Debug)]
-pub struct NameOf {
-    /// What is in the braces of the route.
+pub struct NameDescription {
+    /// The name of the parameter.
     pub parameter: &'static str,
-    /// What it may be, for people.
+    /// Its possible values, in words.
     pub what: &'static str,
 }
 
-impl About {
-    /// The route below the path of all documents: `network-map`, `cost-maps/{metric}`.
+impl Description {
+    /// Returns the route without what all documents share: `network-map`, `cost-maps/{metric}`.
     pub fn path(&self) -> &'static str {
         self.route.strip_prefix(BASE).unwrap_or(self.route)
     }
 
-    /// The path of the document with a name; of an only one, whose name is empty.
+    /// Returns the path of the document with a name; the name is empty if a source states only
+    /// one.
     pub fn path_of(&self, name: &str) -> String {
         format!("{}{name}", self.stem())
     }
 
-    /// What comes before the name in the paths of its documents; the whole path of an only one.
+    /// Returns the paths of its documents without the name.
     fn stem(&self) -> &'static str {
         let path = self.path();
         path.find('{').map_or(path, |at| &path[..at])
     }
 
-    /// The name of the document at a path, if it is of this kind: empty for an only one.
+    /// Returns the name of the document at a path, if it is of this kind; the name is empty if a
+    /// source states only one.
     pub(super) fn name_in<'t>(&self, path: &'t str) -> Option<&'t str> {
         let name = path.strip_prefix(self.stem())?;
         (self.name.is_some() || name.is_empty()).then_some(name)
@@ -142,16 +147,16 @@ impl About {
 /// A way to change a part of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EditKind {
-    /// As RFC 7396 has it.
+    /// A merge patch, RFC 7396.
     MergePatch,
-    /// Prefixes are added to the network map.
+    /// Adds prefixes to the network map.
     Announce,
-    /// Prefixes are removed from the network map.
+    /// Removes prefixes from the network map.
     Withdraw,
 }
 
 impl EditKind {
-    /// The name in the API.
+    /// Returns the name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::MergePatch => "merge-patch",
@@ -161,9 +166,9 @@ impl EditKind {
     }
 }
 
-/// Says that none of the kinds has a document at a path, for people.
-pub(super) fn unknown(kinds: &[&About], path: &str) -> String {
-    let paths: Vec<&str> = kinds.iter().map(|about| about.path()).collect();
+/// Returns a message that no kind has a document at a path.
+pub(super) fn unknown(kinds: &[&Description], path: &str) -> String {
+    let paths: Vec<&str> = kinds.iter().map(|description| description.path()).collect();
     let known = match paths.as_slice() {
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
         [] => String::new(),

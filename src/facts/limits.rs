@@ -25,7 +25,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// No limits: for what was within them when it was stated.
+    /// No limits, for documents that were within them when they were stated.
     pub fn none() -> Self {
         Self {
             max_pids: usize::MAX,
@@ -53,7 +53,7 @@ impl Default for Limits {
     }
 }
 
-/// What the readers of our domain's documents go by.
+/// What documents of our domain are read with.
 #[derive(Clone, Copy)]
 pub struct Reader<'a> {
     /// Our domain, whose label limits the length of PID names.

@@ -1,4 +1,4 @@
-//! Merge patches of values that stand in documents as they are.
+//! Merge patches of JSON values.
 
 use serde_json::Value;
 

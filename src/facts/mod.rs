@@ -1,11 +1,11 @@
 //! Facts: what the sources of our own domain state.
 //!
-//! A source states documents, each at its path ([`DocumentPath`]), of a few kinds. All that is
-//! to be known of a kind is in one file: where its documents are, how they are read, edited and
-//! written, which PIDs they name, and what the API says of them. The table at the end of this file
-//! lists the kinds. What handles documents (`ingest`, the handlers of the network-to-server API
-//! and its description) goes over the table and knows no kind by name, except that the network
-//! map says which PIDs there are. `compile` reads the content, and so does what brakes sources.
+//! A source states documents of a few kinds, each at its path ([`DocumentPath`]). A kind is one
+//! file: it says where its documents are, how they are read, edited and written, which PIDs they
+//! name, and how the API describes them. The table at the end of this file lists the kinds.
+//! Everything that handles documents (`ingest`, the handlers of the network-to-server API, its
+//! OpenAPI description) uses the table and no particular kind, except that the network map
+//! defines which PIDs exist. Only `compile` and the brake on sources read the content.
 //!
 //! - `source`: [`Facts`], and what one source states
 //! - `kind`: the trait of a kind, and what is known of it
@@ -38,7 +38,7 @@ use kind::{Content, Kind};
 
 pub use document::Text;
 pub use interconnects::{Interconnect, Interconnects};
-pub use kind::{About, EditKind, NameOf};
+pub use kind::{Description, EditKind, NameDescription};
 pub use limits::{Limits, Reader};
 pub use network::{GroupPatch, NetworkEdit, Prefixes};
 pub use source::{Facts, Policy, SourceFacts, Stated};

@@ -18,7 +18,7 @@ use crate::alto::network::{
 };
 use crate::ident::{Family, PidName, PrefixError, parse_ipv4_prefix, parse_ipv6_prefix};
 
-use super::kind::{About, Content, EditKind, Kind};
+use super::kind::{Content, Description, EditKind, Kind};
 use super::limits::Reader;
 use super::reading::Wrapped;
 use super::rows::MapRows;
@@ -34,11 +34,11 @@ struct NetworkMapDocument {
 /// A change of a part of a network map.
 #[derive(Debug, Clone)]
 pub enum NetworkEdit {
-    /// As a merge patch has it: a PID that is `None` goes, and so does a family.
+    /// Replaces or removes PIDs and their families, as a merge patch.
     Patch(BTreeMap<PidName, Option<GroupPatch>>),
-    /// These prefixes are added.
+    /// Adds these prefixes.
     Announce(Prefixes),
-    /// These prefixes are removed.
+    /// Removes these prefixes.
     Withdraw(Prefixes),
 }
 
@@ -58,7 +58,7 @@ impl Kind for Groups {
     type Name = ();
     type Edit = NetworkEdit;
 
-    const ABOUT: About = About {
+    const DESCRIPTION: Description = Description {
         route: "/n2s/v1/network-map",
         name: None,
         member: MEMBER,
@@ -154,7 +154,7 @@ impl Content for Groups {
         2 * TEXT * prefixes.max().unwrap_or(0)
     }
 
-    /// The map says which PIDs there are; it names none.
+    /// Finds none: the map defines PIDs, and refers to none.
     fn find_pids(&self, _: &dyn Fn(&PidName) -> bool, _: &mut dyn FnMut(&[&str], &PidName)) {}
 }
 
@@ -176,7 +176,7 @@ fn any_prefix<'de>() -> impl Read<'de, Output = IpNet> {
     })
 }
 
-/// The PID that holds each of these prefixes in a map.
+/// Returns the PID that has each of these prefixes in a map.
 fn owners(groups: &Groups, wanted: &Prefixes) -> BTreeMap<IpNet, PidName> {
     let wanted: BTreeSet<_> = wanted.values().flatten().copied().collect();
     let held = groups.iter().flat_map(|(pid, group)| {
@@ -229,7 +229,7 @@ fn withdrawn(walk: &mut Walk<'static>, mut groups: Groups, prefixes: Prefixes) -
     groups
 }
 
-/// Notes a fault of a prefix in the value of `announce` or `withdraw`.
+/// Adds a fault of a prefix in the value of `announce` or `withdraw`.
 fn note(walk: &mut Walk<'static>, pid: &PidName, index: usize, net: &IpNet, detail: String) {
     walk.step(Step::Member(pid.to_string().into()), |walk| {
         walk.step(Step::Element(index), |walk| {

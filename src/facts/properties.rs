@@ -14,7 +14,7 @@ use crate::alto::property::{
 };
 use crate::ident::PidName;
 
-use super::kind::{About, Content, EditKind, Kind};
+use super::kind::{Content, Description, EditKind, Kind};
 use super::limits::Reader;
 use super::merge::merge_patch;
 use super::reading::{AtMost, Wrapped};
@@ -32,7 +32,7 @@ impl Kind for PropertyMap {
     type Name = ();
     type Edit = PropertyPatch;
 
-    const ABOUT: About = About {
+    const DESCRIPTION: Description = Description {
         route: "/n2s/v1/properties",
         name: None,
         member: MEMBER,
@@ -126,7 +126,7 @@ impl Content for PropertyMap {
     }
 
     fn bytes_of_rows(&self) -> usize {
-        /// What the name of an entity takes that is kept until its row is written.
+        /// What the name of an entity takes, which is kept until its row is written.
         const NAME: usize = 128;
         NAME * self.len()
     }

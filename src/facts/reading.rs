@@ -1,4 +1,4 @@
-//! What the readers of all kinds share.
+//! Readers that several kinds share.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,12 @@ use serde::de::MapAccess;
 
 use crate::alto::json::{FaultKind, Once, Read, Walk, members, once, skip};
 
-/// A document: an object with one member that counts; `meta` is ignored, so
-/// that what a GET of an ALTO resource returned can be put as it is.
+/// Reads a document: an object with one member for its content. A member `meta` is ignored, so
+/// that the answer to a GET of an ALTO resource can be put as it is.
 pub(super) struct Wrapped<'de, R: Read<'de>> {
     member: &'static str,
     inner: R,
-    /// What stands for the content where the member is not there; `None`
-    /// where it must be.
+    /// The content if the member is absent; `None` if it is required.
     absent: Option<R::Output>,
 }
 
@@ -26,7 +25,7 @@ impl<'de, R: Read<'de>> Wrapped<'de, R> {
         }
     }
 
-    /// A patch that does not mention the content leaves it as it is.
+    /// Reads a patch, which may leave the member out.
     pub(super) fn patch(member: &'static str, inner: R) -> Self
     where
         R::Output: Default,

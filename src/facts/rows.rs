@@ -1,4 +1,4 @@
-//! Rows of a map that a document shares with what it is written from.
+//! Writing a shared map row by row.
 
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};

@@ -53,17 +53,17 @@ impl SourceFacts {
         self.documents.is_empty()
     }
 
-    /// What the source states at a path.
+    /// Returns what the source states at a path.
     pub fn get(&self, path: &DocumentPath) -> Option<&Stated> {
         self.documents.get(path)
     }
 
-    /// Every document that the source states, by their paths.
+    /// Returns every document that the source states, in the order of their paths.
     pub fn documents(&self) -> impl Iterator<Item = (&DocumentPath, &Stated)> {
         self.documents.iter()
     }
 
-    /// Has the source state a document at a path, which must be of its kind; or none.
+    /// Replaces or removes the document at a path. The document must be of the path's kind.
     pub fn state(&mut self, path: DocumentPath, stated: Option<Stated>) {
         match stated {
             Some(stated) => self.documents.insert(path, stated),
@@ -73,14 +73,14 @@ impl SourceFacts {
 }
 
 impl Facts {
-    /// Every path at which some source states a document.
+    /// Returns every path at which some source states a document.
     pub fn paths(&self) -> BTreeSet<&DocumentPath> {
         let sources = self.sources.values();
         sources.flat_map(|facts| facts.documents.keys()).collect()
     }
 
-    /// What each source states at a path, the strongest first: by priority, then by the newer
-    /// revision, then by name.
+    /// Returns what each source states at a path, the strongest first: by priority, then the
+    /// newer revision, then by name.
     pub fn by_strength(&self, policy: &Policy, path: &DocumentPath) -> Vec<(&SourceName, &Stated)> {
         let sources = self.sources.iter();
         let mut stated: Vec<_> = sources
@@ -93,7 +93,7 @@ impl Facts {
         stated
     }
 
-    /// The content of what each source states at a path, the strongest first.
+    /// Returns the content of what each source states at a path, the strongest first.
     pub fn contents<K: Listed>(
         &self,
         policy: &Policy,

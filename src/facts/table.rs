@@ -1,18 +1,18 @@
-//! What is made of the table of kinds: paths, documents and edits of any kind.
+//! The enums over all kinds, made from the table.
 
-/// Makes the enums of paths, documents and edits, and what tells their kinds apart, of a table
-/// of kinds: the name of each, what tells its documents apart if a source states several, and
-/// the type of their content, which is a [`Kind`](super::kind::Kind).
+/// Makes the enums of paths, documents and edits from the table of kinds. A line has the name of
+/// a kind, in parentheses the parameter of its path if a source can state several documents, and
+/// the type of their content, which implements [`Kind`](super::kind::Kind).
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident $(($name:ident: $type:ty))? => $content:ty;)*) => {
-        /// Where a document of a source is: below `/n2s/v1/`, and in the store below the name of
-        /// the source. Documents are listed in this order.
+        /// The path of a document: below `/n2s/v1/` in the API, and below the name of the source
+        /// in the store. Documents are listed in this order.
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum DocumentPath {
             $($(#[$doc])* $kind $(($type))?,)*
         }
 
-        /// A document's content.
+        /// A document.
         #[derive(Debug, Clone)]
         pub enum Document {
             $($(#[$doc])* $kind(Arc<$content>),)*
@@ -24,30 +24,31 @@ macro_rules! kinds {
             $($(#[$doc])* $kind(<$content as Kind>::Edit),)*
         }
 
-        /// What is known of each kind.
-        pub const KINDS: &[&About] = &[$(&<$content as Kind>::ABOUT),*];
+        /// The description of each kind.
+        pub const KINDS: &[&Description] = &[$(&<$content as Kind>::DESCRIPTION),*];
 
         impl DocumentPath {
-            /// What is known of the kind of document.
-            pub fn about(&self) -> &'static About {
+            /// Returns the description of the kind.
+            pub fn description(&self) -> &'static Description {
                 match self {
-                    $(Self::$kind { .. } => &<$content as Kind>::ABOUT,)*
+                    $(Self::$kind { .. } => &<$content as Kind>::DESCRIPTION,)*
                 }
             }
 
-            /// What tells it apart from other documents of its kind.
+            /// Returns the name that distinguishes the document from others of its kind, if a
+            /// source can state several.
             pub fn name(&self) -> Option<&str> {
                 match self {
                     $(Self::$kind $(($name))? => None::<&str>$(.or(Some($name.as_str())))?,)*
                 }
             }
 
-            /// The document at this path below `/n2s/v1/`.
+            /// Parses a path below `/n2s/v1/`.
             ///
             /// # Errors
-            /// What is wrong and which paths there are, for people.
+            /// What is wrong and which paths there are, in words.
             pub fn parse(text: &str) -> Result<Self, String> {
-                $(if let Some(_name) = <$content as Kind>::ABOUT.name_in(text) {
+                $(if let Some(_name) = <$content as Kind>::DESCRIPTION.name_in(text) {
                     return Ok(Self::$kind $((
                         <$type>::new(_name).map_err(|$name| $name.to_string())?
                     ))?);
@@ -55,10 +56,10 @@ macro_rules! kinds {
                 Err(kind::unknown(KINDS, text))
             }
 
-            /// Reads the document at this path; it stands at `at` in the request.
+            /// Reads a document of this path. `at` is where it stands in the request.
             ///
             /// # Errors
-            /// All that is wrong with it.
+            /// Every fault of it.
             pub fn read(
                 &self,
                 reader: Reader<'_>,
@@ -73,10 +74,11 @@ macro_rules! kinds {
                 }
             }
 
-            /// Reads an edit of the document at this path; it stands at `at` in the request.
+            /// Reads an edit of the document at this path. `at` is where it stands in the
+            /// request.
             ///
             /// # Errors
-            /// All that is wrong with it.
+            /// Every fault of it.
             pub fn read_edit(
                 &self,
                 reader: Reader<'_>,
@@ -95,14 +97,14 @@ macro_rules! kinds {
         }
 
         impl Document {
-            /// What is known of its kind.
-            pub fn about(&self) -> &'static About {
+            /// Returns the description of its kind.
+            pub fn description(&self) -> &'static Description {
                 match self {
-                    $(Self::$kind(_) => &<$content as Kind>::ABOUT,)*
+                    $(Self::$kind(_) => &<$content as Kind>::DESCRIPTION,)*
                 }
             }
 
-            /// Its content, whatever its kind.
+            /// Returns its content.
             fn content(&self) -> Arc<dyn Content> {
                 match self {
                     $(Self::$kind(content) => content.clone(),)*
@@ -111,11 +113,11 @@ macro_rules! kinds {
         }
 
         impl Edit {
-            /// Returns the document after the edit; `current` is what the source states before,
-            /// and `at` is where the edit stands in the request.
+            /// Applies the edit to what the source states. `at` is where the edit stands in the
+            /// request.
             ///
             /// # Errors
-            /// All that is wrong with the edit or the document after it.
+            /// Every fault of the edit, or of the document after it.
             pub fn apply(
                 self,
                 reader: Reader<'_>,
@@ -132,9 +134,9 @@ macro_rules! kinds {
             }
         }
 
-        /// The content of a kind that is in the table.
+        /// A kind that is in the table.
         pub trait Listed: Kind {
-            /// The content of a document, if it is of this kind.
+            /// Returns the content of a document, if it is of this kind.
             fn of(document: &Document) -> Option<&Arc<Self>>;
         }
 

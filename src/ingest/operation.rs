@@ -134,7 +134,7 @@ fn operation(
         Err(walk.into_faults())
     };
     if let OperationKind::Edit(edit) = kind
-        && !path.about().edits.contains(&edit)
+        && !path.description().edits.contains(&edit)
     {
         return refuse(
             FaultKind::Value(None),

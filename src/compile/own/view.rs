@@ -154,7 +154,7 @@ fn digest(facts: &Facts, policy: &Policy) -> Tag {
         let label = match path {
             // Tags of the merged view are made of the digest, so that it must stay as it is.
             DocumentPath::Network => "network",
-            _ => path.name().unwrap_or(path.about().path()),
+            _ => path.name().unwrap_or(path.description().path()),
         };
         for (_, stated) in facts.by_strength(policy, path) {
             hasher.update(format!("{label} {}\n", stated.tag).as_bytes());

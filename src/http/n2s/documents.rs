@@ -15,7 +15,7 @@ use crate::alto::json::Faults;
 use crate::alto::media;
 use crate::api::n2s::WriteAnswer;
 use crate::auth::{Principal, Scope};
-use crate::facts::{About, Document, DocumentPath, EditKind, Reader, Stated};
+use crate::facts::{Description, Document, DocumentPath, EditKind, Reader, Stated};
 use crate::http::access::require;
 use crate::http::app::App;
 use crate::http::body::{self, BodyError};
@@ -39,16 +39,16 @@ use super::{Query, bad_request, failed, marked, refuse, revision_number, unchang
 
 /// Answers a request to a document of a kind; the name of an only one is empty.
 pub(super) async fn document(
-    about: &'static About,
+    description: &'static Description,
     name: String,
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Response {
-    let path = match DocumentPath::parse(&about.path_of(&name)) {
+    let path = match DocumentPath::parse(&description.path_of(&name)) {
         Ok(path) => path,
         Err(reason) => {
-            let what = about
+            let what = description
                 .name
                 .as_ref()
                 .map_or("document", |name| name.parameter);

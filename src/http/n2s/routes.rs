@@ -10,7 +10,7 @@ use crate::api::n2s::{
 };
 use crate::api::problem::Problem;
 use crate::auth::Scope;
-use crate::facts::{About, KINDS};
+use crate::facts::{Description, KINDS};
 use crate::http::openapi::{Content, Operation, Parameter, Route, content};
 
 use super::documents::{document, restore, transaction};
@@ -194,8 +194,8 @@ fn found<T: schemars::JsonSchema>(
 }
 
 /// The route of the documents of a kind.
-fn document_route(about: &'static About) -> Route {
-    let named = about.name.as_ref().map(|name| Parameter {
+fn document_route(description: &'static Description) -> Route {
+    let named = description.name.as_ref().map(|name| Parameter {
         place: "path",
         name: name.parameter,
         description: name.what,
@@ -203,16 +203,16 @@ fn document_route(about: &'static About) -> Route {
     });
     let handler = match named {
         Some(_) => routing::any(move |Path(name): Path<String>, app, caller, request| {
-            document(about, name, app, caller, request)
+            document(description, name, app, caller, request)
         }),
         None => routing::any(move |app, caller, request| {
-            document(about, String::new(), app, caller, request)
+            document(description, String::new(), app, caller, request)
         }),
     };
     let with = |more: &[Parameter]| named.into_iter().chain(more.iter().copied()).collect();
     let body = |media_type| Content {
         media_type,
-        schema: about.schema,
+        schema: description.schema,
     };
     let write = [
         SOURCE,
@@ -226,7 +226,7 @@ fn document_route(about: &'static About) -> Route {
     let operation = |method, id, parameters: &[Parameter], request, responses| Operation {
         method,
         id,
-        summary: about.what,
+        summary: description.what,
         scope: Some(Scope::Ingest),
         parameters: with(parameters),
         request,
@@ -239,9 +239,9 @@ fn document_route(about: &'static About) -> Route {
     )];
     let put = vec![body(media::JSON)];
     let patch = vec![body(media::MERGE_PATCH)];
-    let [get_id, put_id, patch_id, delete_id] = about.operations;
+    let [get_id, put_id, patch_id, delete_id] = description.operations;
     Route {
-        path: about.route,
+        path: description.route,
         operations: vec![
             operation(Method::GET, get_id, &[SOURCE], Vec::new(), read),
             operation(Method::PUT, put_id, &write, put, written()),
