@@ -1,4 +1,4 @@
-//! The best ways, held against trying each.
+//! The best ways, compared with trying every way.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ type Given = (Vec<Vec<f64>>, Vec<Link>);
 
 const NO: f64 = f64::INFINITY;
 
-/// Costs so few that many ways cost the same, and so different that going
-/// around through a domain twice is often cheaper.
+/// So few costs that many ways cost the same, and so different ones that passing a domain twice is
+/// often cheaper.
 fn cost() -> impl Strategy<Value = f64> {
     prop_oneof![3 => Just(NO), 4 => (0..3_u8).prop_map(f64::from), 3 => Just(30.0)]
 }
@@ -47,7 +47,7 @@ fn graph((domains, links): &Given) -> BorderGraph {
     BorderGraph::new(inside.collect(), links.clone())
 }
 
-/// The least of cost, length and links over all ways, by trying each.
+/// The least of cost, length and links over all ways, found by trying each.
 fn every_way(
     given: &Given,
     graph: &BorderGraph,
@@ -97,9 +97,8 @@ fn found(ways: &Ways) -> Vec<Option<(f64, usize, Vec<u32>)>> {
     ways.to.iter().map(|way| way.as_ref().map(known)).collect()
 }
 
-/// Domains of one border each, whose names are letters from A, and links:
-/// from where to where, the cost, and whether traffic from anywhere leaves
-/// by it. What comes from S is carried only by links that say so.
+/// Domains of one border each, named by letters from A on, and links: from and to, the cost, and
+/// whether traffic from anywhere leaves by it. Traffic from S leaves domains only by such links.
 fn drawn(links: &[(&str, f64, bool)]) -> BorderGraph {
     let border = |name: &str, at: usize| u32::from(name.as_bytes()[at] - b'A');
     let link = |&(name, cost, open_from): &(&str, f64, bool)| Link {
@@ -123,8 +122,8 @@ fn from_s_to_t(graph: &BorderGraph, max_domains: usize) -> Vec<u32> {
     way.expect("a way").links().to_vec()
 }
 
-/// From S to D it is shorter by R than by U and W, from D to T cheaper by R
-/// and M than by R alone; there is room for U W V D R T only.
+/// From S to D the way over R is shorter than that over U and W; from D to T the way over R and M is
+/// cheaper than that over R alone. Only U W V D R T is short enough.
 #[test]
 fn a_cheaper_walk_that_is_longer_does_not_hide_one_that_there_is_room_for() {
     let graph = drawn(&[
@@ -142,9 +141,9 @@ fn a_cheaper_walk_that_is_longer_does_not_hide_one_that_there_is_room_for() {
     assert_eq!(from_s_to_t(&graph, 7), [7, 8, 9, 2, 3, 4]);
 }
 
-/// S E G H E T costs least and passes E twice; then S A V X A T, which passes
-/// A twice, and S B Y Z B T, which passes B twice: A and B share a bit. The way
-/// is S A V X B T: at X, what passes A is cheaper than what passes B.
+/// S E G H E T costs least and passes E twice; next are S A V X A T, which passes A twice, and
+/// S B Y Z B T, which passes B twice, where A and B share a bit. The best way is S A V X B T: at X,
+/// the walk that passes A is cheaper than the one that passes B.
 #[test]
 fn critical_domains_that_share_a_bit_are_told_apart() {
     let graph = drawn(&[
@@ -168,8 +167,8 @@ fn critical_domains_that_share_a_bit_are_told_apart() {
     assert_eq!(from_s_to_t(&graph, 8), [0, 1, 2, 5, 6]);
 }
 
-/// A hundred domains around one, each with links to it and from it: what passes the one looks at
-/// its links, and not at each pair of them.
+/// A hundred domains around one, each with links to it and from it: passing the one looks at its
+/// links, not at each pair of them.
 #[test]
 fn a_domain_is_passed_in_time_by_its_links_and_not_by_pairs_of_them() {
     const AROUND: usize = 100;
@@ -197,8 +196,8 @@ fn a_domain_is_passed_in_time_by_its_links_and_not_by_pairs_of_them() {
     );
 }
 
-/// To the second border of A it is cheapest by A itself and straight back: what comes another way
-/// is kept beside that.
+/// The cheapest walk to the second border of A passes A itself and returns at once; the walk from
+/// another domain is kept as well.
 #[test]
 fn who_must_not_go_straight_back_comes_another_way_without_labels() {
     let link = |from, to, cost| Link {
@@ -226,8 +225,8 @@ fn who_must_not_go_straight_back_comes_another_way_without_labels() {
     assert_eq!((way.cost, way.links()), (7.0, &[2, 3, 4][..]));
 }
 
-/// From S to T it is cheapest by R twice. `closed` domains more have links to R that it carries
-/// nothing from to T.
+/// The cheapest walk from S to T passes R twice. `closed` more domains have links to R from which it
+/// carries nothing to T.
 fn around_by_r(closed: u32) -> BorderGraph {
     let [s, r, v, w, t] = [0, 1, 2, 3, 4];
     let link = |from, to, cost, open_from, open_to| Link {
@@ -264,8 +263,8 @@ fn what_the_search_looks_at_to_no_avail_counts_as_labels_too() {
     assert_eq!(ways.unsettled, [4]);
 }
 
-/// A ladder on which the cheapest walks lead back through the first domain: what a step looks at is
-/// bounded, and its memory known.
+/// A ladder where the cheapest walks lead back through the first domain: a step looks at a bounded
+/// number of links, and the memory is known.
 #[test]
 fn a_search_ends_its_step_after_so_many_looks() {
     const CLOSED: u32 = 1000;
@@ -306,7 +305,7 @@ proptest! {
             let pairs: usize = given.0.iter().map(Vec::len).sum();
             let most = (max_domains - 1) * (2 * given.1.len() + pairs);
             prop_assert!(ways.looked <= most as u64);
-            // A search for one in steps, however short, finds the same.
+            // A search for one way, in steps of any size, finds the same.
             let mut search = WaySearch::new(&graph, source, last, effort);
             while search.step(1) {}
             prop_assert_eq!(search.way(), ways.to[last as usize].as_ref());

@@ -1,5 +1,5 @@
-//! Who answers for an address, held against the rule by brute force: the merged view by itself,
-//! and a client that matches the published map's prefixes.
+//! Who answers for an address, compared with a brute-force reading of the rule: in the merged view,
+//! and for a client that matches the prefixes of the published map.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -14,10 +14,10 @@ use crate::ident::PidName;
 use super::incremental::assert_same;
 use super::world::{Stated, label, net};
 
-/// Our own domain first; `n` has no configured prefixes whatever is drawn.
+/// Our own domain comes first; `n` never has configured prefixes.
 const LABELS: [&str; 5] = ["us", "x", "y", "n", "a"];
 
-/// Prefixes that crowd around the same addresses, and around those that are set apart.
+/// Prefixes around the same addresses, and around those that the registries set apart.
 const NETS: [&str; 56] = [
     "0.0.0.0/0",
     "0.0.0.0/1",
@@ -77,7 +77,7 @@ const NETS: [&str; 56] = [
     "fe00::/7",
 ];
 
-/// What the registries set apart, from the rule's text.
+/// The ranges that the registries set apart, from the text of the rule.
 const SPECIAL: [&str; 11] = [
     "0.0.0.0/8",
     "127.0.0.0/8",
@@ -100,12 +100,12 @@ const PRIVATE: [&str; 5] = [
     "fc00::/7",
 ];
 
-/// A domain and what is decided about it.
+/// A domain and the policy for it.
 #[derive(Debug, Clone)]
 struct Speaker {
     /// Its prefixes, each with the place of its PID.
     claims: BTreeMap<&'static str, usize>,
-    /// Whether its first PID has the prefixes of all addresses, only to complete the map.
+    /// Whether its first PID has the prefixes of all addresses, which only complete the map.
     completed: bool,
     blocks: Option<BTreeSet<&'static str>>,
     preference: i64,
@@ -186,7 +186,7 @@ impl Case {
         policy
     }
 
-    /// Whose an address is by the rule: the label and the place of the PID.
+    /// Who an address belongs to by the rule: the label and the place of the PID.
     fn holder(&self, addr: IpAddr) -> Option<(&'static str, usize)> {
         let there = || {
             let speakers = LABELS.iter().zip(&self.speakers);
@@ -201,7 +201,7 @@ impl Case {
                 })
                 .map(|(_, _, label, pid)| (label, pid))
         };
-        // What we ourselves state always wins; all addresses are not counted.
+        // What our own domain states always wins, except the prefix of all addresses.
         let ours = own().flat_map(|(label, speaker)| {
             let claims = speaker.claims.iter();
             claims.map(|(text, pid)| (net(text), 0, *label, *pid))
@@ -247,7 +247,7 @@ impl Case {
         longest(claims).or_else(|| longest(all))
     }
 
-    /// For whom the longest configured block over these addresses is configured.
+    /// The domains that the longest configured block over these addresses is configured for.
     fn owners(&self, addresses: IpNet) -> Option<BTreeSet<&'static str>> {
         let mut blocks: BTreeMap<u8, BTreeSet<&'static str>> = BTreeMap::new();
         for (label, speaker) in LABELS.iter().zip(&self.speakers) {
@@ -319,7 +319,7 @@ proptest! {
             prop_assert_eq!(pid.map(ToString::to_string), expected.clone(), "{}", addr);
             prop_assert_eq!(found(&published, addr), expected, "{}", addr);
         }
-        // The same, whatever came before.
+        // The same with any former result.
         let (domains, policy) = (next.domains(), next.policy());
         let fresh = merged_view(&domains, &policy, None);
         assert_same(&merged_view(&domains, &policy, Some(&merged)), &fresh);
@@ -333,7 +333,7 @@ proptest! {
         let blocks = case.speakers.iter().flat_map(|speaker| speaker.blocks.iter().flatten());
         let blocks: BTreeSet<_> = blocks.collect();
         let marks = blocks.len() + SPECIAL.len() + PRIVATE.len();
-        // The completion of both families aside.
+        // Without the completion of both families.
         prop_assert!(published(&merged).len() <= stated + marks + 2);
     }
 }

@@ -1,4 +1,4 @@
-//! What others can make a merge take is bounded.
+//! Bounds on what other domains can make a merge take.
 
 use crate::api::conflict::MergeConflictKind;
 use crate::compile::merge::metrics::MAX_ADDED;
@@ -37,7 +37,7 @@ fn metrics_that_others_make_up_are_bounded_and_crowd_out_only_their_own() {
         honest,
     ];
     let merged = merged(&domains);
-    // Ours, routingcost and lossrate, and the room that there is.
+    // Those of our own domain, routingcost, lossrate, and as many as there is room for.
     assert_eq!(merged.view.costs().len(), 100 + 2 + MAX_ADDED);
     for metric in ["priv:b-099", "lossrate", "priv:e-000", "priv:c0-000"] {
         assert!(has(&merged, metric), "{metric}");

@@ -1,5 +1,5 @@
-//! What the merged view must say, by enumerating every path. Written from the
-//! specification alone: it shares nothing with the code under test.
+//! What the merged view must say, found by enumerating every path. Written from the specification
+//! alone, it shares nothing with the code under test.
 
 use std::collections::BTreeMap;
 
@@ -18,14 +18,13 @@ pub(super) struct Best {
     pub(super) costs: BTreeMap<&'static str, f64>,
 }
 
-/// Thousandths, links, ids: the least is the best.
+/// The sum in thousandths, the number of links, their ids: the least key is the best.
 type Key = (i128, usize, Vec<String>);
 
 /// One step of a path: the link as both sides declare it.
 type Taken<'w> = (&'w String, &'w StatedLink, &'w StatedLink, usize);
 
-/// The best path between PIDs of different domains, each given by the place of
-/// its domain and its own.
+/// The best path between PIDs of different domains, each given by the places of domain and PID.
 pub(super) fn best(
     world: &World,
     (from, a): (usize, usize),
@@ -75,8 +74,8 @@ pub(super) fn best(
     best.map(|(_, best)| best)
 }
 
-/// All sequences of links from the last of `passed` to `to` that pass no domain
-/// twice and that every domain between carries.
+/// Finds all sequences of links from the last of `passed` to `to` that pass no domain twice and that
+/// every domain between carries.
 fn extend<'w>(
     world: &'w World,
     passed: &mut Vec<usize>,
@@ -166,7 +165,7 @@ fn segment(world: &World, name: &str, domain: usize, a: usize, b: usize) -> Opti
     }
 }
 
-/// What is composed along a path, in order; none if a part is missing.
+/// The numbers to compose along a path, in order; none if one is missing.
 fn numbers(
     world: &World,
     name: &str,

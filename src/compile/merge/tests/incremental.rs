@@ -1,4 +1,4 @@
-//! A change of one domain gives what compiling from scratch gives.
+//! Merging with the former result equals merging from scratch.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::publish::Costs;
 use super::paths::path;
 use super::world::{METRICS, Stated, World, metric, world};
 
-/// Whether two merged views say the same, to the bit.
+/// Asserts that two merged views are equal, bit by bit.
 pub(super) fn assert_same(one: &Merged, other: &Merged) {
     let (a, b) = (&one.view, &other.view);
     assert_eq!(a.network().tag(), b.network().tag());
@@ -55,26 +55,26 @@ pub(super) fn assert_same(one: &Merged, other: &Merged) {
     assert_eq!(a.properties().map(), b.properties().map());
 }
 
-/// What changes from one merge to the next.
+/// A change from one merge to the next.
 #[derive(Debug, Clone)]
 enum Change {
-    /// A domain's cost in a metric, of a cell.
+    /// One cost of a domain in a metric.
     Cell(Index, &'static str, Index, Option<f64>),
     /// Whether a domain has a metric.
     Metric(Index, &'static str),
-    /// A domain leaves, or is there again.
+    /// Whether a domain is there.
     Presence(Index),
-    /// A domain's prefix in one of its PIDs, which it may have had.
+    /// A prefix of a domain is added to one of its PIDs or removed.
     Prefix(Index, Index, &'static str),
-    /// One side of an interconnect: what it costs, or its relationship.
+    /// One side of an interconnect: its costs or its relationship.
     Link(Index, Index, &'static str, f64),
     Relationship(Index, Index, Relationship),
-    /// A domain gets a PID before its others.
+    /// A domain gets one more PID, before its others.
     Pid(Index),
     Scale(Index, f64),
     SelectBy(&'static str),
     MaxDomains(usize),
-    /// A block that is configured for a domain, or was.
+    /// A block of a domain is configured or no longer configured.
     Block(Index, &'static str),
     PrivatePrefixes(bool),
     Nothing,
@@ -283,8 +283,8 @@ fn across(merged: &Merged) -> &Across {
     }
 }
 
-/// Whether the network, the interconnects, the ways between them, and the access of each domain
-/// are the very same.
+/// Whether both merges share the network, the interconnects, the ways between borders, and the costs
+/// to the borders of each domain.
 fn shared([former, next]: &[Merged; 2]) -> (bool, bool, bool, [bool; 2]) {
     let crossings = |merged: &Merged| merged.paths.crossings.clone();
     let same_crossings = Arc::ptr_eq(&crossings(former), &crossings(next));
@@ -317,7 +317,7 @@ fn what_a_change_does_not_touch_is_shared() {
             costs[cell] = Some(9.0);
         })
     };
-    // From the PID that is no border to itself, and from the border to itself.
+    // From the PID that is no border to itself, then from the border to itself.
     assert_eq!(shared(&cost(3)), (true, true, true, [true, false]));
     assert_eq!(shared(&cost(0)), (true, true, false, [true, false]));
     let prefix = before_and_after(|domains| domains[0].prefixes[1].push("10.1.0.0/16"));

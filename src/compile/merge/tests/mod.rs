@@ -1,5 +1,4 @@
-//! The merged view, held against an enumeration of all paths and against
-//! itself.
+//! The merged view, compared with an enumeration of all paths and with merges from scratch.
 
 mod authority;
 mod bounds;

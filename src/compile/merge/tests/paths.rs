@@ -13,7 +13,7 @@ use crate::publish::Costs;
 use super::brute::{Best, best};
 use super::world::{METRICS, Stated, World, metric, world};
 
-/// The cases of a property: the full count where it is asked for.
+/// How many cases of a property are tried: the full count if `ALTOFED_HEAVY` is set.
 fn cases() -> ProptestConfig {
     let heavy = std::env::var_os("ALTOFED_HEAVY").is_some();
     ProptestConfig::with_cases(if heavy { 3_000 } else { 1_000 })
@@ -32,7 +32,7 @@ pub(super) fn cell(costs: &Costs, src: u32, dst: u32) -> Option<f64> {
     out.first().copied().filter(|cost| !cost.is_nan())
 }
 
-/// The path between two PIDs of a merged view, searched for in steps of `looks`.
+/// The path between two PIDs of a merged view, found in steps of `looks`.
 pub(super) fn path(merged: &Merged, src: u32, dst: u32, looks: u64) -> Option<Path> {
     let mut search = merged.paths.search(src, dst);
     while search.step(looks) {}
@@ -51,7 +51,7 @@ fn places(world: &World) -> Vec<(usize, usize)> {
         .collect()
 }
 
-/// Whether a path is the one that the enumeration found.
+/// Asserts that a path is the one that the enumeration found.
 fn assert_path(path: &Path, best: &Best, world: &World, from: (usize, usize), to: (usize, usize)) {
     let (mut ids, mut domains) = (Vec::new(), Vec::new());
     let mut at = (
@@ -135,7 +135,7 @@ fn crossing(world: &World, domain: &str, id: &str) -> BTreeMap<MetricName, f64> 
     costs.collect()
 }
 
-/// Whether the costs of a hop are those that the domain states.
+/// Asserts that the costs of a hop are those that the domain states.
 fn assert_stated(
     costs: &BTreeMap<MetricName, f64>,
     stated: &Stated,

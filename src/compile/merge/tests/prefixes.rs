@@ -1,4 +1,4 @@
-//! Who may speak for what in the merged view.
+//! Who may speak for which prefixes in the merged view.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -297,7 +297,7 @@ fn space_that_is_nobodys_is_cut_out_of_whatever_covers_it() {
     for addr in ["126.0.0.1", "169.1.1.1", "64:ff9b:2::1"] {
         assert_eq!(pid(&merged, addr).as_deref(), Some("x:p1"), "{addr}");
     }
-    // Each of those inside, and each piece of those around.
+    // Each of those inside, and each part of those around.
     let kind = MergeConflictKind::SpecialPrefix;
     assert_eq!(merged.conflicts.count(kind), 12 + 1 + 3 + 4);
     let details = merged
@@ -406,7 +406,7 @@ fn a_pid_that_loses_all_its_prefixes_stays_with_its_costs() {
 
 #[test]
 fn what_only_completes_a_map_is_no_fact_and_the_uncovered_belongs_to_default() {
-    // `a` stands before `default`, `own` after it.
+    // `a` is before `default`, `own` after it.
     let own = Stated::new("us", &[&["10.0.0.0/8"], &["0.0.0.0/0"]]);
     let own = own.domain_with(PropertyMap::new(), [Some(1), None], None);
     let other = Stated::new("a", &[&["192.0.2.0/24", "2001:db8::/32"]]);

@@ -1,4 +1,4 @@
-//! Who says something about whose addresses in the merged view.
+//! Who may state properties of whose addresses in the merged view.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ fn get(merged: &Merged, address: &str) -> Option<String> {
     value.map(str::to_owned)
 }
 
-/// What the map says of a prefix.
+/// The properties that the map has of a prefix.
 fn set_of(merged: &Merged, prefix: &str) -> Option<PropertySet> {
     let entity = Entity::Prefix(net(prefix));
     merged.view.properties().map().get(&entity).cloned()
@@ -159,7 +159,7 @@ fn what_would_be_taken_back_too_often_is_dropped() {
         ];
         merged_view(&domains, &MergePolicy::new(label("us")), None)
     };
-    // Half of 100,000, since there are two.
+    // Half of 100,000 for each of two domains.
     let most = merged(250);
     assert_eq!(most.view.properties().map().len(), 201);
     assert_eq!(most.conflicts.count(MergeConflictKind::Property), 200);

@@ -1,4 +1,4 @@
-//! What costs between domains take to compute is known before, and done in short steps.
+//! The work of computing costs between domains is known before, and done in short steps.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -10,11 +10,11 @@ use crate::publish::{Parameters, Rendering};
 
 use super::world::{Stated, StatedLink, label};
 
-/// The borders of each of two domains.
+/// How many borders each of two domains has.
 const BORDERS: usize = 64;
 
-/// A domain all of whose PIDs are borders, each linked to one of the other. Addresses that follow
-/// each other are in different PIDs.
+/// A domain whose PIDs are all borders, each linked to one of the other domain. Successive addresses
+/// are in different PIDs.
 fn domain(name: &'static str, net: u8, peer: &'static str) -> Stated {
     let address =
         |pid: usize, n: usize| -> &'static str { format!("10.{net}.{n}.{pid}/32").leak() };
@@ -40,8 +40,8 @@ fn domain(name: &'static str, net: u8, peer: &'static str) -> Stated {
     stated
 }
 
-/// The costs in a metric of so many addresses of one domain, in `pids` of its PIDs, to one address
-/// of the other.
+/// The costs in a metric from so many addresses of one domain, in `pids` of its PIDs, to one address
+/// of the other domain.
 fn asked(metric: &str, addresses: usize, pids: usize) -> Rendering {
     let domains = [domain("a", 1, "b"), domain("b", 2, "a")];
     let domains: Vec<_> = domains.iter().map(Stated::domain).collect();
@@ -65,7 +65,7 @@ fn asked(metric: &str, addresses: usize, pids: usize) -> Rendering {
     view.answer(service, parameters).expect("sound")
 }
 
-/// Writes it all: the text, what was read, and the most that was read in one step.
+/// Writes a whole answer; returns the text, the cells read, and the most that one step read.
 fn written(mut rendering: Rendering) -> (String, u64, u64) {
     let (mut text, mut longest, mut more) = (Vec::new(), 0, true);
     while more {

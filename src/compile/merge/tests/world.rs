@@ -17,8 +17,8 @@ use crate::net::{Lpm, Matrix, PidIndex};
 use crate::paths::Rule;
 use crate::publish::{Costs, Lookup, NetworkMap, Origin, Properties, View, ViewName};
 
-/// Every metric that the federations have: of each rule, of none, and one that
-/// only policy composes.
+/// The metrics of the federations: some for each rule, one without a rule, and one that only policy
+/// composes.
 pub(super) const METRICS: [&str; 7] = [
     "routingcost",
     "hopcount",
@@ -84,9 +84,8 @@ impl Stated {
         self.domain_with(PropertyMap::new(), [None; 2], None)
     }
 
-    /// The domain, with properties, and with prefixes of all addresses that
-    /// only complete its map: the PID that has it, by family. What `before`
-    /// stated too is shared.
+    /// The domain with properties. `uncovered` has, by family, the PID whose prefix of all addresses
+    /// only completes the map. What `before` stated as well is shared.
     pub(super) fn domain_with(
         &self,
         properties: PropertyMap,
@@ -172,7 +171,7 @@ impl Stated {
     }
 }
 
-/// A federation and what is decided about it.
+/// A federation and the policy for it.
 #[derive(Debug, Clone)]
 pub(super) struct World {
     pub(super) domains: Vec<Stated>,
@@ -180,10 +179,9 @@ pub(super) struct World {
     pub(super) max_domains: usize,
     /// By domain, the factor of its routingcost.
     pub(super) scale: BTreeMap<&'static str, f64>,
-    /// Whether policy composes `priv:cash` by adding and `delay-ow:p95` not at
-    /// all.
+    /// Whether policy composes `priv:cash`, by adding.
     pub(super) cash: bool,
-    /// By domain, what it may speak for; everything if absent.
+    /// By domain, the prefixes that it may speak for; all if absent.
     pub(super) blocks: BTreeMap<&'static str, BTreeSet<&'static str>>,
     pub(super) private_prefixes: bool,
 }
@@ -216,8 +214,7 @@ impl World {
     }
 }
 
-/// Labels of which the order of bytes is not that of the blocks of PIDs, and
-/// with `default` in their midst.
+/// Labels whose order is not that of their PIDs, and that are around `default`.
 const LABELS: [&str; 6] = ["b", "b-1", "a", "default-x", "c0", "e"];
 
 /// Few small numbers, so that ties are frequent, and some that need rounding.
@@ -264,8 +261,8 @@ fn link_costs() -> impl Strategy<Value = BTreeMap<&'static str, f64>> {
         .prop_map(|costs| costs.into_iter().flatten().collect())
 }
 
-/// Both sides of an interconnect between two of so many domains, and whether
-/// the first leaves its side out.
+/// An interconnect between two of so many domains: their places, the borders, both sides, and
+/// whether the first domain leaves its side out.
 type Pair = (
     usize,
     usize,
@@ -313,7 +310,7 @@ fn stated(label: &'static str) -> impl Strategy<Value = Stated> {
 
 fn connected(mut domains: Vec<Stated>, pairs: Vec<Pair>) -> Vec<Stated> {
     for (n, (a, b, e, f, sides, one_sided)) in pairs.into_iter().enumerate() {
-        // Ids that do not sort as they are numbered.
+        // Ids whose order is not that of the numbers.
         let id = format!("x{}", [5, 12, 3, 30, 1, 22, 9, 2, 15, 7, 40, 4][n % 12]);
         let (e, f) = (e % domains[a].pids, f % domains[b].pids);
         let [here, there] = sides;
