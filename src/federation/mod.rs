@@ -2,11 +2,21 @@
 //! out to them.
 //!
 //! [`Federation`] (`service`) runs all of it. A task for each peer (`peer`) reads that
-//! peer with suspicion: by signed manifests (`manifest`) where it has them, as a plain
-//! ALTO server (`plain`) where not, and follows what changes on its update stream. Of
-//! each domain that a peer passes there is a copy (`copies`); the best copy of a domain
-//! is used for as long as it counts. What changes too much at once is held, and the
-//! last good stays in use.
+//! peer with suspicion, by signed manifests (`manifest`) where it has them and as a plain
+//! ALTO server (`plain`) where not. Of each domain that a peer passes there is a copy
+//! (`copies`); the best copy of a domain is used for as long as it counts.
+//!
+//! Whatever a peer states goes the same way, in three steps:
+//!
+//! 1. **Obtain.** `peer/reader` polls the list of manifests and `peer/stream` gets them
+//!    pushed; `peer/documents` finds what a manifest names. `plain/fetch` asks a plain
+//!    server, and `copies/restore` reads at a start what is on the disk.
+//! 2. **Judge.** `judge` decides without I/O: who signed a manifest and whether it counts,
+//!    what view its documents make, and how much that changes. A plain domain is made in
+//!    `plain/domain`. `belief` remembers what is learned of keys and serials before
+//!    anything is made of a manifest.
+//! 3. **Admit.** `admit` finds room in the budgets, holds what changes too much at once,
+//!    keeps the rest on the disk, and only then is it among the copies.
 //!
 //! What a peer can cause is bounded: refusals are remembered, readings and changes are
 //! paced, and each peer has a share of keys and serials, of memory, of the disk and of
@@ -15,9 +25,12 @@
 //! In the other direction `manifest/publisher` signs what our domain states, and
 //! `export` decides who may see what.
 
+mod admit;
+mod belief;
 mod copies;
 mod export;
 mod import_error;
+mod judge;
 mod manifest;
 mod peer;
 pub mod plain;

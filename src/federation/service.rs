@@ -19,9 +19,9 @@ use super::copies::{Archive, Copies, Imports, Kept, Restoring, restore};
 use super::export::{Blob, Exports, Passed};
 use super::import_error::ImportError;
 use super::manifest::{IssuedManifests, KeyError, Keyring, Marks, OwnDomain, Publisher};
-use super::peer::{Nudge, Pending, supervise};
+use super::peer::{Nudge, Nudges, Pending, supervise};
 use super::settings::{PeerSettings, Settings};
-use super::shared::{Nudges, Shared, Trust};
+use super::shared::{Shared, Trust};
 
 /// The path below which the server-to-server API is.
 const S2S: &str = "/s2s/v1/";

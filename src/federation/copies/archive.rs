@@ -20,7 +20,7 @@ use crate::store::{BlobReader, Blobs, Store, StoreError, Table};
 use super::amount::Amount;
 use super::copy::CopyName;
 use super::held::HeldRow;
-use super::holdings::{Holdings, KEPT_MANIFESTS, Stated};
+use super::holdings::{Holding, Holdings, KEPT_MANIFESTS};
 
 /// How many rows are dropped in one write.
 const ROWS_AT_A_TIME: usize = 64;
@@ -106,6 +106,21 @@ pub struct KeptCopy {
     pub manifest: Bytes,
     /// Whether it is signed.
     pub signed: bool,
+}
+
+/// A domain as a peer passes it now, to be kept.
+#[derive(Debug)]
+pub struct NewCopy {
+    /// The domains it came through.
+    pub path: Vec<DomainLabel>,
+    /// Its manifest: a compact JWS, or the document itself where it is not signed.
+    pub manifest: Bytes,
+    /// Whether it is signed.
+    pub signed: bool,
+    /// What it takes.
+    pub takes: Amount,
+    /// The documents that the manifest names and that are not kept yet.
+    pub documents: Vec<Bytes>,
 }
 
 impl Archive {
@@ -285,15 +300,14 @@ impl Archive {
     ///
     /// # Errors
     /// The store failed.
-    pub async fn keep_copy(
-        &self,
-        name: &CopyName,
-        path: &[DomainLabel],
-        manifest: Bytes,
-        signed: bool,
-        takes: Amount,
-        bodies: impl IntoIterator<Item = Bytes>,
-    ) -> Result<(), StoreError> {
+    pub async fn keep_copy(&self, name: &CopyName, copy: NewCopy) -> Result<(), StoreError> {
+        let NewCopy {
+            path,
+            manifest,
+            signed,
+            takes,
+            documents,
+        } = copy;
         // Held until the row is there: what no row names is swept away.
         let mut copies = self.copies.lock().await;
         let CopyRows {
@@ -303,8 +317,8 @@ impl Archive {
             ..
         } = &mut *copies;
         let holdings = self.read(rows, holdings).await?;
-        for body in bodies {
-            loose.push(self.blobs.put(body).await?);
+        for document in documents {
+            loose.push(self.blobs.put(document).await?);
         }
         let newest = self.blobs.put(manifest.clone()).await?;
         loose.push(newest);
@@ -312,22 +326,22 @@ impl Archive {
             .get(name)
             .map_or(Vec::new(), |row| row.manifests.clone());
         manifests.retain(|manifest| *manifest != newest);
-        let stated = match holdings.stated(&newest) {
-            Some(stated) => stated.clone(),
-            None => Stated::read(&manifest),
+        let holding = match holdings.holding(&newest) {
+            Some(holding) => holding.clone(),
+            None => Holding::read(&manifest),
         };
-        let fitting = holdings.fitting(&stated, &manifests);
+        let fitting = holdings.fitting(&holding, &manifests);
         let oldest = manifests.split_off(fitting.min(KEPT_MANIFESTS - 1));
         manifests.insert(0, newest);
         let row = CopyRow {
-            path: path.to_vec(),
+            path,
             manifests,
             signed,
             takes,
         };
         self.write(name, Some(&row)).await?;
         rows.insert(name.clone(), row);
-        holdings.add(name, newest, stated);
+        holdings.add(name, newest, holding);
         loose.extend(oldest.iter().flat_map(|old| holdings.remove(name, old)));
         self.drop_loose(holdings, loose).await
     }
@@ -457,14 +471,14 @@ impl Archive {
             let mut read = Holdings::default();
             for (name, row) in rows {
                 for manifest in &row.manifests {
-                    let stated = match read.has(manifest) {
-                        true => Stated::default(),
+                    let holding = match read.has(manifest) {
+                        true => Holding::default(),
                         false => {
                             let text = self.blobs.get(manifest).await?;
-                            text.map_or_else(Stated::default, |text| Stated::read(&text))
+                            text.map_or_else(Holding::default, |text| Holding::read(&text))
                         }
                     };
-                    read.add(name, *manifest, stated);
+                    read.add(name, *manifest, holding);
                 }
             }
             self.blobs.retain(read.blobs()).await?;
@@ -546,11 +560,14 @@ mod tests {
     async fn keep(archive: &Archive, serial: u64) {
         let body = serial.to_string().into_bytes();
         let text = manifest(serial, &body);
-        let path = [label("isp-c"), label("isp-b")];
-        archive
-            .keep_copy(&name(), &path, text, false, TAKES, [body.into()])
-            .await
-            .expect("kept");
+        let copy = NewCopy {
+            path: vec![label("isp-c"), label("isp-b")],
+            manifest: text,
+            signed: false,
+            takes: TAKES,
+            documents: vec![body.into()],
+        };
+        archive.keep_copy(&name(), copy).await.expect("kept");
     }
 
     #[tokio::test]

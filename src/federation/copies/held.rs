@@ -12,6 +12,13 @@ use crate::runtime::Moment;
 
 use super::copy::DomainCopy;
 
+/// A moment, and the date of it.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::federation) struct Now {
+    pub(in crate::federation) moment: Moment,
+    pub(in crate::federation) date: Timestamp,
+}
+
 /// What of a held change is kept over a restart. What the change says is not: its
 /// peer is asked again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,24 +68,24 @@ impl HeldChange {
         difference: Difference,
         grounds: Grounds,
         former: Option<&HeldChange>,
-        (now, wall): (Moment, Timestamp),
+        now: Now,
     ) -> Self {
-        let held = Held::new(difference, former.map(|former| &former.held), now);
+        let held = Held::new(difference, former.map(|former| &former.held), now.moment);
         let former = former.filter(|former| held.goes_on_from(&former.held));
         Self {
             path: copy.path.clone(),
             serial: copy.serial,
             content: copy.digest.clone(),
             next_update: copy.end(),
-            since: former.map_or(wall, |former| former.since),
+            since: former.map_or(now.date, |former| former.since),
             held,
             judged: Some(grounds),
         }
     }
 
     /// What was held before the node started.
-    pub(in crate::federation) fn restored(row: HeldRow, (now, wall): (Moment, Timestamp)) -> Self {
-        let before = wall.duration_since(row.since);
+    pub(in crate::federation) fn restored(row: HeldRow, now: Now) -> Self {
+        let before = now.date.duration_since(row.since);
         Self {
             path: row.path,
             serial: row.serial,
@@ -88,7 +95,7 @@ impl HeldChange {
             held: Held {
                 difference: row.difference,
                 worst: row.worst,
-                since: now,
+                since: now.moment,
                 before: before.try_into().unwrap_or_default(),
                 accepted: row.accepted,
             },
@@ -110,17 +117,12 @@ impl HeldChange {
         }
     }
 
-    pub(in crate::federation) fn status(
-        &self,
-        hold: Hold,
-        now: Moment,
-        wall: Timestamp,
-    ) -> HeldStatus {
-        let left = self.held.left(hold, now);
+    pub(in crate::federation) fn status(&self, hold: Hold, now: Now) -> HeldStatus {
+        let left = self.held.left(hold, now.moment);
         HeldStatus {
             serial: self.serial,
             since: self.since,
-            until: left.and_then(|left| wall.saturating_add(left).ok()),
+            until: left.and_then(|left| now.date.saturating_add(left).ok()),
             accepted: self.held.accepted.is_some(),
             difference: self.held.difference.clone(),
         }

@@ -34,7 +34,7 @@ pub(in crate::federation) struct Holdings {
 /// A manifest that is kept.
 #[derive(Debug)]
 struct Held {
-    stated: Stated,
+    holding: Holding,
     /// The copies that it is kept for.
     copies: BTreeSet<CopyName>,
 }
@@ -50,14 +50,14 @@ pub(in crate::federation) struct Named {
 
 /// What a manifest comes to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::federation) struct Stated {
+pub(in crate::federation) struct Holding {
     /// How many bytes its text has.
     pub(in crate::federation) text: u64,
     /// The documents that are kept of what it names.
     pub(in crate::federation) named: Vec<Named>,
 }
 
-impl Stated {
+impl Holding {
     /// What of a manifest is kept, and how many bytes its text has: its network map and its
     /// numerical costs, as far as it can be made of them.
     pub(in crate::federation) fn by(manifest: &Manifest, text: usize) -> Self {
@@ -122,14 +122,19 @@ impl Holdings {
     }
 
     /// A manifest is kept for a copy.
-    pub(in crate::federation) fn add(&mut self, copy: &CopyName, manifest: Digest, stated: Stated) {
+    pub(in crate::federation) fn add(
+        &mut self,
+        copy: &CopyName,
+        manifest: Digest,
+        holding: Holding,
+    ) {
         let held = self.manifests.entry(manifest).or_insert_with(|| {
-            for document in &stated.named {
+            for document in &holding.named {
                 let naming = self.documents.entry(document.digest).or_default();
                 naming.insert(manifest);
             }
             Held {
-                stated,
+                holding,
                 copies: BTreeSet::new(),
             }
         });
@@ -153,7 +158,7 @@ impl Holdings {
         let named = self
             .manifests
             .remove(manifest)
-            .map(|held| held.stated.named);
+            .map(|held| held.holding.named);
         let mut loose = vec![*manifest];
         for document in named.unwrap_or_default() {
             let digest = document.digest;
@@ -172,7 +177,7 @@ impl Holdings {
 
     /// How many of the manifests before the newest can be kept, so that all of them and what they
     /// name take at most four times what the newest does, which is what a peer is charged.
-    pub(in crate::federation) fn fitting(&self, newest: &Stated, before: &[Digest]) -> usize {
+    pub(in crate::federation) fn fitting(&self, newest: &Holding, before: &[Digest]) -> usize {
         let mut counted = HashSet::new();
         let room = newest
             .takes_beside(&mut counted)
@@ -180,7 +185,7 @@ impl Holdings {
         let mut more = Amount::default();
         let fits = |manifest: &&Digest| {
             let held = self.manifests.get(*manifest);
-            let takes = held.map(|held| held.stated.takes_beside(&mut counted));
+            let takes = held.map(|held| held.holding.takes_beside(&mut counted));
             more = more.plus(takes.unwrap_or_default());
             more.is_within(room)
         };
@@ -188,8 +193,8 @@ impl Holdings {
     }
 
     /// What a kept manifest comes to.
-    pub(in crate::federation) fn stated(&self, manifest: &Digest) -> Option<&Stated> {
-        Some(&self.manifests.get(manifest)?.stated)
+    pub(in crate::federation) fn holding(&self, manifest: &Digest) -> Option<&Holding> {
+        Some(&self.manifests.get(manifest)?.holding)
     }
 
     /// The copies whose manifests name a document, and its media type.
@@ -197,7 +202,7 @@ impl Holdings {
         let naming = self.documents.get(document).into_iter().flatten();
         let held = naming.filter_map(|manifest| self.manifests.get(manifest));
         let copies = held.flat_map(|held| {
-            let mut named = held.stated.named.iter();
+            let mut named = held.holding.named.iter();
             let named = named.find(|named| named.digest == *document);
             let media_type = named.map_or("", |named| &named.media_type);
             let copies = held.copies.iter();
@@ -238,7 +243,7 @@ mod tests {
     }
 
     /// What a manifest names.
-    fn documents(manifest: u8) -> Stated {
+    fn documents(manifest: u8) -> Holding {
         let media_type: Arc<str> = media::COST_MAP.into();
         let numbers = [manifest + 1, manifest + 2, 9];
         let named = numbers.map(|number| Named {
@@ -246,7 +251,7 @@ mod tests {
             media_type: media_type.clone(),
             length: u64::from(number),
         });
-        Stated {
+        Holding {
             text: 0,
             named: named.into(),
         }
@@ -288,13 +293,13 @@ mod tests {
         assert_eq!(holdings.fitting(&documents(1), &before), 2);
         assert_eq!(holdings.fitting(&documents(40), &before), 3);
         assert_eq!(holdings.fitting(&documents(3), &[blob(40)]), 0);
-        assert_eq!(holdings.fitting(&Stated::default(), &before), 0);
+        assert_eq!(holdings.fitting(&Holding::default(), &before), 0);
     }
 
     #[test]
     fn the_texts_of_older_manifests_and_the_documents_they_name_are_charged_too() {
         let mut holdings = Holdings::default();
-        let stated = |text, named: &[u8]| Stated {
+        let holding = |text, named: &[u8]| Holding {
             text,
             named: named
                 .iter()
@@ -306,17 +311,17 @@ mod tests {
                 .collect(),
         };
         for number in 1..=3 {
-            holdings.add(&copy(1), blob(number), stated(100, &[9]));
+            holdings.add(&copy(1), blob(number), holding(100, &[9]));
         }
         let before = [1, 2, 3].map(blob);
-        assert_eq!(holdings.fitting(&stated(100, &[9]), &before), 3);
-        assert_eq!(holdings.fitting(&stated(99, &[9]), &before), 2);
-        assert_eq!(holdings.fitting(&stated(10, &[9]), &before), 0);
+        assert_eq!(holdings.fitting(&holding(100, &[9]), &before), 3);
+        assert_eq!(holdings.fitting(&holding(99, &[9]), &before), 2);
+        assert_eq!(holdings.fitting(&holding(10, &[9]), &before), 0);
         // Many documents, each said to have no bytes.
         let many: Vec<u8> = (10..100).collect();
-        holdings.add(&copy(1), blob(4), stated(100, &many));
-        assert_eq!(holdings.fitting(&stated(100, &[9]), &[blob(4)]), 0);
-        assert_eq!(holdings.fitting(&stated(100, &many[..30]), &[blob(4)]), 1);
+        holdings.add(&copy(1), blob(4), holding(100, &many));
+        assert_eq!(holdings.fitting(&holding(100, &[9]), &[blob(4)]), 0);
+        assert_eq!(holdings.fitting(&holding(100, &many[..30]), &[blob(4)]), 1);
     }
 
     proptest! {

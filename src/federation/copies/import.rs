@@ -20,6 +20,8 @@ use crate::net::{Lpm, Matrix, PidIndex};
 use crate::publish::service::{Copied, copied};
 use crate::publish::{Costs, Lookup, NetworkMap, Origin, Properties, View, ViewName};
 
+use super::copy::DomainCopy;
+
 /// A domain as it was imported.
 #[derive(Debug)]
 pub struct Import {
@@ -137,7 +139,16 @@ pub struct Former<'a> {
     pub view: &'a Arc<View>,
 }
 
-impl Former<'_> {
+impl<'a> Former<'a> {
+    /// What a signed copy was imported from.
+    pub fn of(copy: &'a DomainCopy) -> Option<Self> {
+        let signed = copy.signed.as_ref()?;
+        Some(Self {
+            manifest: &signed.manifest,
+            view: &copy.view,
+        })
+    }
+
     /// Whether this resource is as it was then, so that its representation is
     /// not needed again.
     pub fn has(&self, resource: &ManifestResource) -> bool {

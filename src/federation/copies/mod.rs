@@ -1,14 +1,12 @@
 //! What peers pass to us: of each domain a copy by each peer that passes it.
 //!
-//! A manifest names documents, which become a domain's view (`import`); what changes
-//! too much at once is held (`braking`, `held`). [`Copies`] has all of them and says
-//! which is used (`choice`) and for how long; each is charged to its peer (`budget`,
-//! `charges`). `archive` keeps them on the disk, from where they are restored at a
-//! start (`restore`).
+//! The documents that a manifest names become a domain's view (`import`). [`Copies`]
+//! has all copies and says which is used (`choice`) and for how long, and what is refused
+//! or held (`refused`, `held`); each copy is charged to its peer (`budget`). `archive`
+//! keeps them on the disk, from where they are restored at a start (`restore`).
 
 mod amount;
 mod archive;
-mod braking;
 mod budget;
 mod choice;
 mod copy;
@@ -22,17 +20,17 @@ mod restore;
 mod table;
 
 pub use amount::Amount;
-pub(super) use archive::{Archive, Kept, PeerRow};
-pub(super) use braking::Outcome;
+pub(super) use archive::{Archive, Kept, NewCopy, PeerRow};
 pub(super) use copy::CopyName;
 pub use copy::{DomainCopy, Imports, SignedManifest};
-pub(super) use holdings::Stated;
+pub(super) use held::{HeldChange, Now};
+pub(super) use holdings::Holding;
 pub(super) use import::{
     Former, Import, Parts, assemble, check_costs, count, import, network_of, square,
 };
 pub(super) use refused::Refused;
 pub use restore::Restoring;
 pub(super) use restore::restore;
-pub(super) use table::Copies;
 #[cfg(test)]
 pub(super) use table::LONGEST_LOOK;
+pub(super) use table::{Before, Copies};

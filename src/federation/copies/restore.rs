@@ -9,10 +9,9 @@ use tokio::sync::watch;
 
 use crate::api::s2s::{Manifest, ManifestEntry};
 use crate::federation::import_error::ImportError;
-use crate::federation::manifest::{Reception, Via, read_kept};
-use crate::federation::peer::signed_copy;
-use crate::federation::plain;
-use crate::federation::settings::{PeerSettings, Settings};
+use crate::federation::judge::{Unsigned, Verified};
+use crate::federation::manifest::{Via, read_kept};
+use crate::federation::settings::{Limits, PeerSettings, Settings};
 use crate::federation::shared::Shared;
 use crate::ident::{Digest, DomainLabel};
 use crate::store::StoreError;
@@ -21,8 +20,7 @@ use super::amount::Amount;
 use super::archive::{KeptCopy, PeerRow};
 use super::budget::{Claim, over};
 use super::copy::{CopyName, DomainCopy};
-use super::holdings::Stated;
-use super::import::{Import, Parts, import};
+use super::import::Parts;
 
 /// How far what peers passed before the node started is restored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -142,6 +140,7 @@ fn beyond(
     named.collect()
 }
 
+/// Restores a signed domain.
 async fn signed(
     shared: &Shared,
     peer: &PeerSettings,
@@ -151,7 +150,6 @@ async fn signed(
     let text = String::from_utf8(kept.manifest.to_vec())
         .map_err(|error| ImportError::Form(error.to_string()))?;
     let manifest = read_kept(&kept.manifest).ok_or_else(unreadable)?;
-    let settings = shared.settings();
     let domain = manifest.domain.clone();
     let entry = ManifestEntry {
         domain: domain.clone(),
@@ -159,32 +157,28 @@ async fn signed(
         path: kept.path,
         manifest: text,
     };
-    let (own, limits) = (settings.own.domain.clone(), peer.import.clone());
-    let sender = peer.domain.clone();
-    let read = shared.pool.run(move || {
-        let reception = Reception {
-            own: &own,
-            sender: &sender,
-            max_path: limits.max_path,
-            max_bytes: limits.limits().max_manifest_bytes,
-        };
-        reception.read(&entry)
-    });
-    let received = read.await??;
+    let received = shared.receive(peer, entry).await?;
     let via = match received.path.len() {
         1 => Via::Origin(&[]),
         _ => Via::Relay(&peer.domain),
     };
+    let settings = shared.settings();
     let signer = {
         let trust = shared.trust.lock().await;
         let known = trust.keys.get(&domain).cloned().unwrap_or_default();
         known.verify(settings.pins(&domain), via, &received, received_at)?
     };
     received.check_scope(&settings.own.domain)?;
-    let import = imported(shared, peer, manifest, received_at).await?;
-    Ok(signed_copy(received, signer, import))
+    let limits = peer.import.limits();
+    let documents = documents(shared, &manifest, &limits).await?;
+    let verified = Verified { received, signer };
+    let judged = shared
+        .pool
+        .run(move || verified.judge(&documents, None, &limits, received_at));
+    judged.await?
 }
 
+/// Restores a plain domain.
 async fn unsigned(
     shared: &Shared,
     peer: &PeerSettings,
@@ -195,48 +189,32 @@ async fn unsigned(
         return Err(ImportError::Key("the domain has to be signed".to_owned()));
     }
     let manifest = read_kept(&kept.manifest).ok_or_else(unreadable)?;
-    let domain = manifest.domain.clone();
-    let serial = manifest.serial;
-    let stated = Stated::by(&manifest, kept.manifest.len());
-    let import = imported(shared, peer, manifest, received_at).await?;
-    let own = shared.settings().own.domain.clone();
-    let links = plain::links(&own, &domain, &peer.interconnects, import.view.network());
-    let (view, theirs) = (import.view.clone(), links.theirs.clone());
-    let digest = shared.pool.run(move || plain::digest(&view, &theirs));
-    let amount = stated.of_domain(&import.view, &links.theirs);
-    Ok(DomainCopy {
-        amount,
-        domain,
+    let documents = documents(shared, &manifest, &peer.import.limits()).await?;
+    let unsigned = Unsigned {
+        manifest,
+        text: kept.manifest.len(),
         path: kept.path,
-        serial,
-        signed: None,
-        digest: digest.await?,
-        view: import.view,
-        interconnects: Arc::new(links.theirs),
-        ours: Arc::new(links.ours),
-        ignored: links.ignored,
-        rewritten: Vec::new(),
-    })
+    };
+    let (settings, peer) = (shared.settings(), peer.clone());
+    let judged = shared
+        .pool
+        .run(move || unsigned.judge(&documents, &settings.own.domain, &peer, received_at));
+    judged.await?
 }
 
-/// The domain that a kept manifest is of, by the bodies that were kept.
-async fn imported(
+/// Obtains the documents that a kept manifest names and that were kept with it.
+async fn documents(
     shared: &Shared,
-    peer: &PeerSettings,
-    manifest: Manifest,
-    received_at: Timestamp,
-) -> Result<Import, ImportError> {
-    let limits = peer.import.limits();
-    let parts = Parts::of(&manifest, &limits)?;
-    let mut bodies: BTreeMap<Digest, Bytes> = BTreeMap::new();
+    manifest: &Manifest,
+    limits: &Limits,
+) -> Result<BTreeMap<Digest, Bytes>, ImportError> {
+    let parts = Parts::of(manifest, limits)?;
+    let mut documents = BTreeMap::new();
     for resource in parts.resources() {
-        let body = shared.archive.blob(&resource.sha_256).await?;
-        bodies.extend(body.map(|body| (resource.sha_256, body)));
+        let document = shared.archive.blob(&resource.sha_256).await?;
+        documents.extend(document.map(|document| (resource.sha_256, document)));
     }
-    let made = shared
-        .pool
-        .run(move || import(&manifest, &bodies, None, &limits, received_at));
-    made.await?
+    Ok(documents)
 }
 
 fn unreadable() -> ImportError {

@@ -199,13 +199,14 @@ impl Copies {
     }
 
     /// A peer passes a domain.
-    pub(in crate::federation) fn take(&self, copy: DomainCopy) {
+    pub(in crate::federation) fn take(&self, copy: impl Into<Arc<DomainCopy>>) {
+        let copy = copy.into();
         let domain = copy.domain.clone();
         self.change_copies(&copy.sender().clone(), |peer| {
             peer.refused.remove(&domain);
             peer.held.remove(&domain);
             peer.over.remove(&domain);
-            peer.copies.insert(Arc::new(copy));
+            peer.copies.insert(copy);
             vec![domain]
         });
     }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::api::s2s::Scope;
 use crate::facts::Interconnects;
-use crate::federation::copies::{CopyName, SignedManifest};
+use crate::federation::copies::{CopyName, NewCopy, SignedManifest};
 use crate::federation::manifest::{Issued, Signed, Signer, Statement, content_digest, resources};
 use crate::federation::settings::Domains;
 use crate::federation::testing::{
@@ -170,11 +170,13 @@ async fn a_blob_is_for_who_may_see_a_manifest_that_names_it() {
     archive
         .keep_copy(
             &name,
-            &d.path,
-            text,
-            true,
-            Default::default(),
-            [body.clone()],
+            NewCopy {
+                path: d.path.clone(),
+                manifest: text,
+                signed: true,
+                takes: Default::default(),
+                documents: vec![body.clone()],
+            },
         )
         .await
         .expect("kept");

@@ -5,6 +5,8 @@
 //! brought until a manifest names them; `pending` is the room for documents that nothing
 //! is made of yet.
 
+mod api;
+mod documents;
 mod given;
 mod nudge;
 mod pace;
@@ -13,7 +15,6 @@ mod reader;
 mod session;
 mod stream;
 
-pub(super) use nudge::Nudge;
-pub(super) use pending::Pending;
-pub(super) use reader::signed_copy;
+pub(super) use nudge::{Nudge, Nudges};
+pub(super) use pending::{Pending, Taken};
 pub(super) use session::supervise;

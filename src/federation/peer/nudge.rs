@@ -1,8 +1,13 @@
 //! How the task that reads a peer is told to read it now.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::{Notify, watch};
+
+use crate::ident::DomainLabel;
+use crate::runtime::lock;
 
 /// Asks for readings, and tells when they are over.
 #[derive(Debug, Default)]
@@ -52,5 +57,33 @@ impl Nudge {
         // We hold the sender, so that it is not gone.
         let mut done = self.done.subscribe();
         let _done = done.wait_for(|done| *done >= number).await;
+    }
+}
+
+/// How each peer's task is told to read it now.
+#[derive(Debug, Default)]
+pub(in crate::federation) struct Nudges(Mutex<BTreeMap<DomainLabel, Arc<Nudge>>>);
+
+impl Nudges {
+    /// Has these tasks, and no others, told from now on.
+    pub(in crate::federation) fn set(
+        &self,
+        tasks: impl IntoIterator<Item = (DomainLabel, Arc<Nudge>)>,
+    ) {
+        *self.lock() = tasks.into_iter().collect();
+    }
+
+    /// Those of a peer, if it has a task; one without is read as soon as it has one.
+    pub(in crate::federation) fn of(&self, peer: &DomainLabel) -> Option<Arc<Nudge>> {
+        self.lock().get(peer).cloned()
+    }
+
+    /// Has all peers read now, whatever was read before.
+    pub(in crate::federation) fn nudge_all(&self) {
+        self.lock().values().for_each(|nudge| _ = nudge.read());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<DomainLabel, Arc<Nudge>>> {
+        lock(&self.0)
     }
 }

@@ -1,36 +1,27 @@
 //! One reading of a peer that signs manifests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use url::Url;
 
-use crate::alto::media;
-use crate::api::s2s::{
-    Descriptor, Manifest, ManifestEntry, ManifestResource, SpokenProtocol, UPDATES,
-};
-use crate::client::{Answer, Ask, Connection, PeerClient, PeerError, Room, Rooms, shown};
-use crate::federation::copies::{
-    CopyName, DomainCopy, Former, Import, Outcome, Parts, Refused, SignedManifest, Stated, import,
-};
+use crate::api::s2s::{ManifestEntry, ManifestResource, SpokenProtocol};
+use crate::client::{PeerClient, PeerError, Room, Rooms};
+use crate::federation::admit::Outcome;
+use crate::federation::copies::{DomainCopy, Parts, Refused, SignedManifest};
 use crate::federation::import_error::{ImportError, Lasts};
-use crate::federation::manifest::{Received, Reception, Signer, Via, content_digest};
+use crate::federation::judge::{Candidate, Verified};
+use crate::federation::manifest::Via;
 use crate::federation::settings::PeerSettings;
 use crate::federation::shared::Shared;
 use crate::ident::{Digest, DomainLabel};
 
+use super::api::{Manifests, PeerApi};
+use super::documents::{Obtained, Sources};
 use super::given::{Given, Map};
 use super::pending::Readings;
-
-mod descriptor;
-
-/// How long the documents of one domain may take together: others wait for the room.
-const PENDING_FOR: Duration = Duration::from_secs(15 * 60);
 
 /// How often the manifests are read in a row when what they name is gone.
 const ATTEMPTS: usize = 3;
@@ -39,18 +30,12 @@ const ATTEMPTS: usize = 3;
 pub(in crate::federation) struct Reader {
     shared: Arc<Shared>,
     peer: Arc<PeerSettings>,
-    client: PeerClient,
-    descriptor: Option<Descriptor>,
-    /// Where it was found, if not at the well-known place.
-    announced: Option<Url>,
+    api: PeerApi,
     /// The entity tag of the manifests that were all judged, and the grounds of
     /// that.
     manifests: Option<(String, u64)>,
     given: Given,
 }
-
-/// The manifests that a peer passes, and their entity tag.
-type Manifests = (Vec<Box<RawValue>>, Option<String>);
 
 /// An entry of the manifests, of a domain that we want.
 struct Wanted {
@@ -61,7 +46,7 @@ struct Wanted {
 }
 
 /// What came of an entry.
-enum Judged {
+enum Became {
     /// What it says is had.
     Had,
     /// It changes too much at once, and is held.
@@ -91,29 +76,31 @@ impl Reader {
         client: PeerClient,
     ) -> Self {
         Self {
+            api: PeerApi::new(peer.clone(), client),
             shared,
             peer,
-            client,
-            descriptor: None,
-            announced: None,
             manifests: None,
             given: Given::default(),
         }
     }
 
-    /// Whether the peer has an update stream.
-    pub(in crate::federation) fn has_updates(&self) -> bool {
-        let mut features = self.descriptor.iter().flat_map(|known| &known.features);
-        features.any(|feature| feature == UPDATES)
+    /// Reads what the peer says of itself.
+    ///
+    /// # Errors
+    /// It says nothing, or is another domain.
+    pub(in crate::federation) async fn describe(&mut self) -> Result<(), ImportError> {
+        if self.api.describe().await? {
+            // What was refused may be signed by a key that was not shown before.
+            let own = &self.peer.domain;
+            let is_own = |peer: &DomainLabel, domain: &DomainLabel| peer == own && domain == own;
+            self.shared.copies.reconsider(is_own);
+        }
+        Ok(())
     }
 
-    /// Where the peer's update stream is.
-    pub(in crate::federation) fn updates(&self) -> Result<Url, ImportError> {
-        self.s2s("updates")
-    }
-
-    pub(in crate::federation) fn connection(&self) -> Connection {
-        self.client.connection()
+    /// The server-to-server API of the peer.
+    pub(super) fn api(&self) -> &PeerApi {
+        &self.api
     }
 
     /// What is had of the peer by manifests.
@@ -283,16 +270,16 @@ impl Reader {
         let entry = entry.ok_or_else(|| {
             ImportError::Mismatch(format!("the entry of {followed} is of another domain"))
         })?;
-        let judged = self.judge(entry, true, false).await;
+        let became = self.take_entry(entry, true, false).await;
         self.give_up(followed);
-        Ok(match judged? {
-            Judged::Had => {
+        Ok(match became? {
+            Became::Had => {
                 let peer = &self.peer.domain;
                 self.shared.copies.synced(peer, SpokenProtocol::Altofed);
                 Told::Taken
             }
-            Judged::Refused(Lasts::Not) | Judged::Gone => Told::Again,
-            Judged::Held | Judged::Known | Judged::Refused(_) => Told::Known,
+            Became::Refused(Lasts::Not) | Became::Gone => Told::Again,
+            Became::Held | Became::Known | Became::Refused(_) => Told::Known,
         })
     }
 
@@ -302,12 +289,12 @@ impl Reader {
     ///
     /// # Errors
     /// The peer gave no answer.
-    async fn judge(
+    async fn take_entry(
         &self,
         entry: Wanted,
         pushed: bool,
         may_repeat: bool,
-    ) -> Result<Judged, ImportError> {
+    ) -> Result<Became, ImportError> {
         let (peer, copies) = (&self.peer.domain, &self.shared.copies);
         let Wanted {
             domain,
@@ -322,9 +309,9 @@ impl Reader {
             let found = self.work(move || Digest::of(&text)).await?;
             let now = self.shared.clock.wall();
             match refused() {
-                Some(known) if pushed && known.is_known(&found, now) => return Ok(Judged::Known),
+                Some(known) if pushed && known.is_known(&found, now) => return Ok(Became::Known),
                 Some(known) if known.covers(&found, now) => {
-                    return Ok(Judged::Refused(known.lasts));
+                    return Ok(Became::Refused(known.lasts));
                 }
                 _ => digest = Some(found),
             }
@@ -336,11 +323,11 @@ impl Reader {
         let refusal = match taken {
             Ok(Outcome::Taken) => {
                 copies.confirm(peer, &domain);
-                return Ok(Judged::Had);
+                return Ok(Became::Had);
             }
-            Ok(Outcome::Held) => return Ok(Judged::Held),
+            Ok(Outcome::Held) => return Ok(Became::Held),
             Err(ImportError::Client(PeerError::Status { status: 404, .. })) if may_repeat => {
-                return Ok(Judged::Gone);
+                return Ok(Became::Gone);
             }
             Err(refusal) if refusal.is_absence() => return Err(refusal),
             Err(refusal) => refusal,
@@ -352,7 +339,7 @@ impl Reader {
         let refused = Refused::of(&refusal, &path, Some(digest));
         let lasts = refused.lasts;
         self.refuse(&domain, refused, grounds, &refusal);
-        Ok(Judged::Refused(lasts))
+        Ok(Became::Refused(lasts))
     }
 
     /// Notes what was refused, and tells of it if it is news.
@@ -388,27 +375,12 @@ impl Reader {
     /// The manifests that the peer passes and their entity tag; none if they are
     /// those that were judged.
     async fn manifests(&self) -> Result<Option<Manifests>, ImportError> {
-        let url = self.s2s("manifests")?;
         // What was held or over is to be taken now, though nothing is another.
         let is_due = self.shared.copies.has_due(&self.peer.domain);
         let known = self.manifests.as_ref().filter(|_| !is_due);
-        let ask = Ask {
-            known: known.map(|(etag, _)| etag.as_str()),
-            max_bytes: Some(self.peer.import.max_bytes),
-            ..Ask::new(&url, media::JSON)
-        };
-        let Answer::Document(found) = self.client.get(ask).await? else {
-            return Ok(None);
-        };
-        let entries: Vec<Box<RawValue>> = read(&url, &found.body)?;
-        if entries.len() > self.peer.import.max_domains {
-            return Err(ImportError::Limit(format!(
-                "the peer passes {} domains; at most {} are taken (max_domains)",
-                entries.len(),
-                self.peer.import.max_domains
-            )));
-        }
-        Ok(Some((entries, found.etag)))
+        self.api
+            .manifests(known.map(|(etag, _)| etag.as_str()))
+            .await
     }
 
     /// Takes every manifest that is wanted; whether a body was missing that
@@ -430,11 +402,11 @@ impl Reader {
             if !passed.insert(domain.clone()) {
                 continue;
             }
-            match self.judge(entry, false, may_repeat).await {
-                Ok(Judged::Had | Judged::Held | Judged::Known) => {}
-                Ok(Judged::Refused(Lasts::Always | Lasts::Over)) => {}
-                Ok(Judged::Refused(_)) => lasts = false,
-                Ok(Judged::Gone) => return Ok(true),
+            match self.take_entry(entry, false, may_repeat).await {
+                Ok(Became::Had | Became::Held | Became::Known) => {}
+                Ok(Became::Refused(Lasts::Always | Lasts::Over)) => {}
+                Ok(Became::Refused(_)) => lasts = false,
+                Ok(Became::Gone) => return Ok(true),
                 Err(refusal) => {
                     self.manifests = None;
                     return Err(refusal);
@@ -483,257 +455,60 @@ impl Reader {
     /// Takes what the peer passes of a domain. What it names should be here if
     /// it was `pushed`.
     async fn take(&self, entry: ManifestEntry, pushed: bool) -> Result<Outcome, ImportError> {
-        let peer = &self.peer.domain;
-        let current = self.shared.copies.copy(peer, &entry.domain);
-        let received = self.receive(entry).await?;
-        let relay = Via::Relay(peer);
+        let (shared, peer) = (&self.shared, &self.peer.domain);
+        let current = shared.copies.copy(peer, &entry.domain);
+        let received = shared.receive(&self.peer, entry).await?;
         let via = match received.path.len() {
-            1 => Via::Origin(self.shown()),
-            _ => relay,
+            1 => Via::Origin(self.api.shown()),
+            _ => Via::Relay(peer),
         };
-        let signer = self.shared.admit(via, &received).await?;
-        self.shared.withdraw_beyond_scope(&received).await?;
-        received.check_scope(&self.shared.settings().own.domain)?;
-        let same = current.as_ref().filter(|copy| {
-            let signed = copy.signed.as_ref();
-            // A pin that came or went changes why the same key is trusted.
-            let is_same = |it: &SignedManifest| *it.text == *received.text && it.signer == signer;
-            signed.is_some_and(is_same) && copy.path == received.path
-        });
-        let domain = received.manifest.domain.clone();
-        if same.is_some() {
-            self.shared.release(peer, &domain).await?;
+        let signer = shared.believe(via, &received).await?;
+        shared.withdraw_beyond_scope(&received).await?;
+        received.check_scope(&shared.settings().own.domain)?;
+        let verified = Verified { received, signer };
+        let manifest = &verified.received.manifest;
+        if current.as_ref().is_some_and(|copy| verified.is_of(copy)) {
+            shared.release(peer, &manifest.domain).await?;
             return Ok(Outcome::Taken);
         }
-        let digest = content_digest(&received.manifest);
-        let shared = &self.shared;
-        if shared
-            .is_still_held(&self.peer, &received.manifest, &digest)
-            .await?
-        {
+        let content = verified.content();
+        if shared.is_still_held(&self.peer, manifest, &content).await? {
             return Ok(Outcome::Held);
         }
-        let known = current.as_ref().filter(|copy| copy.signed.is_some());
-        let mut room = None;
-        let (import, bodies) = match known.filter(|copy| copy.digest == digest) {
-            Some(copy) => (unchanged(copy), Vec::new()),
-            None => {
-                shared.copies.check_over(peer, &domain, &digest)?;
-                let known = known.cloned();
-                let wanted = self.wanted_of(&received.manifest, known.as_deref())?;
-                // Until they are kept.
-                room = Some(shared.pending.take(peer, self.missing(&wanted)).await?);
-                let had = self.bodies(&wanted, pushed);
-                let had = self.shared.clock.timeout(PENDING_FOR, had).await;
-                let (bodies, fetched) = had.unwrap_or_else(|_| Err(self.too_slow()))?;
-                (self.import(&received, known, bodies).await?, fetched)
+        let former = current.filter(|copy| copy.signed.is_some());
+        let text = Bytes::from(verified.received.text.clone());
+        let (copy, documents, room) = match former {
+            Some(former) if former.digest == content => (verified.again(&former), Vec::new(), None),
+            former => {
+                shared.copies.check_over(peer, &manifest.domain, &content)?;
+                let sources = Sources {
+                    shared,
+                    peer: &self.peer,
+                    given: &self.given,
+                    api: &self.api,
+                };
+                let obtained = sources.obtain(manifest, former.as_deref(), pushed).await?;
+                let Obtained {
+                    documents,
+                    new,
+                    room,
+                } = obtained;
+                let (limits, now) = (self.peer.import.limits(), shared.clock.wall());
+                let judged = shared
+                    .pool
+                    .run(move || verified.judge(&documents, former.as_deref(), &limits, now));
+                (judged.await??, new, Some(room))
             }
         };
-        let text = Bytes::from(received.text.clone());
-        let copy = signed_copy(received, signer, import);
-        let copies = &shared.copies;
-        let _room = copies.offer(peer, &domain, &copy.digest, copy.amount)?;
-        if shared.brake(&self.peer, &copy).await? == Outcome::Held {
-            return Ok(Outcome::Held);
-        }
-        let name = CopyName {
-            sender: peer.clone(),
-            domain,
+        let candidate = Candidate {
+            copy,
+            manifest: text,
+            documents,
         };
-        let archive = &shared.archive;
-        archive
-            .keep_copy(&name, &copy.path, text, true, copy.amount, bodies)
-            .await?;
-        drop(room);
-        tracing::info!(%peer, domain = %name.domain, serial = copy.serial, "taken");
-        shared.copies.take(copy);
-        archive.drop_held(&name).await?;
-        shared.enforce().await?;
-        Ok(Outcome::Taken)
-    }
-
-    async fn receive(&self, entry: ManifestEntry) -> Result<Received, ImportError> {
-        let settings = self.shared.settings();
-        let peer = self.peer.clone();
-        let read = self.shared.pool.run(move || {
-            let reception = Reception {
-                own: &settings.own.domain,
-                sender: &peer.domain,
-                max_path: peer.import.max_path,
-                max_bytes: peer.import.limits().max_manifest_bytes,
-            };
-            reception.read(&entry)
-        });
-        read.await?
-    }
-
-    /// The resources that a domain is made of and that are not as they were.
-    fn wanted_of(
-        &self,
-        manifest: &Manifest,
-        former: Option<&DomainCopy>,
-    ) -> Result<Vec<ManifestResource>, ImportError> {
-        let parts = Parts::of(manifest, &self.peer.import.limits())?;
-        let former = former.and_then(former_of);
-        let is_known = |resource: &ManifestResource| {
-            former.as_ref().is_some_and(|former| former.has(resource))
-        };
-        let wanted = parts.resources().filter(|resource| !is_known(resource));
-        Ok(wanted.cloned().collect())
-    }
-
-    /// How many bytes of these did not come on the stream.
-    fn missing(&self, wanted: &[ManifestResource]) -> u64 {
-        let missing = wanted.iter();
-        let missing = missing.filter(|resource| self.given.find(&resource.sha_256).is_none());
-        missing.fold(0, |sum, resource| sum.saturating_add(resource.length))
-    }
-
-    fn too_slow(&self) -> ImportError {
-        ImportError::Client(PeerError::Timeout {
-            url: shown(&self.peer.directory),
-            limit: PENDING_FOR,
-        })
-    }
-
-    /// The bodies of these, and those of them that are not kept yet.
-    async fn bodies(
-        &self,
-        wanted: &[ManifestResource],
-        pushed: bool,
-    ) -> Result<(BTreeMap<Digest, Bytes>, Vec<Bytes>), ImportError> {
-        let mut bodies = BTreeMap::new();
-        let mut fetched = Vec::new();
-        for resource in wanted {
-            let digest = resource.sha_256;
-            if let Some(body) = self.given.find(&digest) {
-                fetched.push(body.clone());
-                bodies.insert(digest, body.clone());
-                continue;
-            }
-            let body = match self.shared.archive.blob(&digest).await? {
-                Some(body) => body,
-                None => {
-                    if pushed {
-                        self.shared.copies.count_unpushed();
-                    }
-                    let url = self.s2s(&format!("blobs/{digest}"))?;
-                    let here: usize = fetched.iter().map(Bytes::len).sum();
-                    let room = resource.length.saturating_add(here as u64);
-                    self.shared.archive.check_room(room)?;
-                    let limit = usize::try_from(resource.length).unwrap_or(usize::MAX);
-                    let ask = Ask {
-                        max_bytes: Some(limit),
-                        ..Ask::new(&url, &resource.media_type)
-                    };
-                    let body = self.fetch(ask).await?;
-                    if Digest::of(&body) != digest {
-                        let id = &resource.resource_id;
-                        let text = format!("{id} is not as it was signed; its digest is another");
-                        return Err(ImportError::Digest(text));
-                    }
-                    fetched.push(body.clone());
-                    body
-                }
-            };
-            bodies.insert(digest, body);
+        let outcome = shared.admit(&self.peer, candidate, room).await?;
+        if outcome == Outcome::Taken {
+            shared.enforce().await?;
         }
-        Ok((bodies, fetched))
+        Ok(outcome)
     }
-
-    /// The domain that a manifest is of.
-    async fn import(
-        &self,
-        received: &Received,
-        former: Option<Arc<DomainCopy>>,
-        bodies: BTreeMap<Digest, Bytes>,
-    ) -> Result<Import, ImportError> {
-        let manifest = received.manifest.clone();
-        let (limits, now) = (self.peer.import.limits(), self.shared.clock.wall());
-        let imported = self.shared.pool.run(move || {
-            let former = former.as_deref().and_then(former_of);
-            import(&manifest, &bodies, former, &limits, now)
-        });
-        imported.await?
-    }
-
-    async fn fetch(&self, ask: Ask<'_>) -> Result<Bytes, ImportError> {
-        match self.client.get(ask).await? {
-            Answer::Document(document) => Ok(document.body),
-            Answer::NotModified => Err(ImportError::Peer(format!(
-                "{} is said to be known, and was not asked for so",
-                ask.url
-            ))),
-        }
-    }
-
-    /// A URL of the peer's server-to-server API.
-    fn s2s(&self, path: &str) -> Result<Url, ImportError> {
-        let base = self.descriptor.as_ref().map(|known| &known.s2s);
-        let base = base
-            .map_or("/s2s/v1/", String::as_str)
-            .trim_end_matches('/');
-        self.join(&self.peer.directory, &format!("{base}/{path}"))
-    }
-
-    fn join(&self, base: &Url, reference: &str) -> Result<Url, ImportError> {
-        let url = base.join(reference).map_err(|error| {
-            ImportError::Peer(format!("{reference:?} of the peer is no URI: {error}"))
-        })?;
-        self.client.check_url(&url)?;
-        Ok(url)
-    }
-}
-
-/// A copy of what was imported by a manifest.
-pub(in crate::federation) fn signed_copy(
-    received: Received,
-    signer: Signer,
-    import: Import,
-) -> DomainCopy {
-    let stated = Stated::by(&received.manifest, received.text.len());
-    let amount = stated.of_domain(&import.view, &import.interconnects);
-    DomainCopy {
-        amount,
-        domain: received.manifest.domain.clone(),
-        serial: received.manifest.serial,
-        digest: content_digest(&received.manifest),
-        signed: Some(SignedManifest {
-            fingerprint: received.mark().payload,
-            manifest: Arc::new(received.manifest),
-            text: received.text.into(),
-            signer,
-        }),
-        path: received.path,
-        ours: Arc::default(),
-        view: import.view,
-        interconnects: import.interconnects,
-        ignored: import.ignored,
-        rewritten: import.rewritten,
-    }
-}
-
-/// What was imported before, as it is: signed again, a domain is no other.
-fn unchanged(copy: &DomainCopy) -> Import {
-    Import {
-        view: copy.view.clone(),
-        interconnects: copy.interconnects.clone(),
-        ignored: copy.ignored.clone(),
-        rewritten: copy.rewritten.clone(),
-    }
-}
-
-fn former_of(copy: &DomainCopy) -> Option<Former<'_>> {
-    let signed = copy.signed.as_ref()?;
-    Some(Former {
-        manifest: &signed.manifest,
-        view: &copy.view,
-    })
-}
-
-/// Reads a document of the peer. One that cannot be read is no document of
-/// the kind that was asked for.
-fn read<T: DeserializeOwned>(url: &Url, body: &[u8]) -> Result<T, ImportError> {
-    serde_json::from_slice(body)
-        .map_err(|error| ImportError::Form(format!("{url} cannot be read: {error}")))
 }

@@ -9,7 +9,8 @@ use crate::api::s2s::SpokenProtocol;
 use crate::client::{
     FollowBounds, FollowError, News, PeerClient, PeerError, StreamError, StreamEvent, Update,
 };
-use crate::federation::copies::{CopyName, DomainCopy, Outcome, PeerRow};
+use crate::federation::admit::Outcome;
+use crate::federation::copies::{DomainCopy, PeerRow};
 use crate::federation::import_error::ImportError;
 use crate::federation::plain::{self, Fetched, Following, Plain, PlainSettings, Seen};
 use crate::federation::settings::{PeerSettings, Protocol};
@@ -284,7 +285,11 @@ impl Session {
             };
             return Ok(self.client.as_ref().zip(plain.pushed()).map(open));
         }
-        match self.reader.as_ref().filter(|reader| reader.has_updates()) {
+        match self
+            .reader
+            .as_ref()
+            .filter(|reader| reader.api().has_updates())
+        {
             Some(reader) => Ok(Some(Open::Signed(Box::new(Pushed::open(reader).await?)))),
             None => Ok(None),
         }
@@ -589,33 +594,31 @@ impl Session {
             copies.confirm(&domain, &domain);
             return Ok(Heard::Nothing);
         };
-        if self.wants_own() {
-            let mut offer = |amount| {
-                let room = copies.offer(&domain, &domain, &plain.digest, amount);
-                room.inspect_err(|_| self.aside = Some(plain.seen()))
-            };
-            // Before it is written down, which may take more than itself.
-            let in_memory = offer(plain::amount(&plain))?;
-            let written = plain::written(&shared, &domain, &plain).await?;
-            let copy = plain::copy(&domain, &plain, written.amount);
-            let _room = offer(copy.amount)?;
-            drop(in_memory);
-            if shared.brake(&self.peer, &copy).await? == Outcome::Held {
+        if !self.wants_own() {
+            self.plain = Some(plain);
+            return Ok(Heard::Taken);
+        }
+        let copy = plain::copy(&domain, &plain);
+        // Before it is written down, which may take more than itself.
+        let in_memory = copies.offer(&domain, &domain, &copy.digest, copy.amount);
+        let in_memory = in_memory.inspect_err(|_| self.aside = Some(plain.seen()))?;
+        let candidate = shared.pool.run(move || plain::written(copy)).await?;
+        match shared.admit(&self.peer, candidate, None).await {
+            Ok(Outcome::Taken) => {}
+            Ok(Outcome::Held) => {
                 self.aside = Some(plain.seen());
                 return Ok(Heard::Nothing);
             }
-            plain::keep(&shared, &domain, written).await?;
-            copies.take(copy);
-            let name = CopyName {
-                sender: domain.clone(),
-                domain,
-            };
-            shared.archive.drop_held(&name).await?;
-            self.plain = Some(plain);
-            shared.enforce().await?;
-        } else {
-            self.plain = Some(plain);
+            Err(refusal) => {
+                if matches!(refusal, ImportError::Full(_)) {
+                    self.aside = Some(plain.seen());
+                }
+                return Err(refusal);
+            }
         }
+        drop(in_memory);
+        self.plain = Some(plain);
+        shared.enforce().await?;
         Ok(Heard::Taken)
     }
 }

@@ -140,7 +140,12 @@ impl Pushed {
             let manifest = Substream::Manifest { domain, begun };
             substreams.insert(number.to_string(), manifest);
         }
-        let stream = UpdateStream::open(&reader.connection(), &reader.updates()?, &params).await?;
+        let stream = UpdateStream::open(
+            &reader.api().connection(),
+            &reader.api().updates()?,
+            &params,
+        )
+        .await?;
         let stream = stream.within(reader.room());
         Ok(Self {
             stream,

@@ -3,67 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde_json::Value;
 use url::Url;
 
 use crate::alto::media;
 use crate::alto::patch::compact;
-use crate::api::s2s::Ignored;
-use crate::client::{
-    Answer, Ask, Crawl, Directory, Document, Followed, Follower, PeerClient, Resource,
-};
-use crate::facts::Interconnects;
-use crate::federation::copies::{assemble, check_costs, count};
+use crate::client::{Answer, Ask, Crawl, Directory, Document, Follower, PeerClient, Resource};
+use crate::federation::copies::{check_costs, count};
 use crate::federation::import_error::ImportError;
-use crate::federation::{Limits, PlainInterconnect};
-use crate::ident::{Digest, DomainLabel, InterconnectId, MetricName, Tag};
-use crate::publish::{Costs, Origin, View};
+use crate::ident::Digest;
+use crate::publish::Costs;
 use crate::runtime::Pool;
 
 use super::choice::{Choice, Source};
 use super::documents::{DirectoryDocument, Documents, Had, Mark};
+use super::domain::{Former, Obtained, Plain, PlainSettings, Seen};
 use super::follow::{Pushed, followed};
 use super::kind::one_domain;
-use super::links::{Links, digest, links};
 use super::read::{self, Network, Read};
-
-/// What the operator says of a plain server.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PlainSettings {
-    /// Our own domain.
-    pub own: DomainLabel,
-    /// The server's domain.
-    pub domain: DomainLabel,
-    /// The URI of its directory.
-    pub directory: Url,
-    /// Which of its network maps is taken; its default if absent.
-    pub network_map: Option<String>,
-    /// The links between it and us, which it cannot state itself.
-    pub interconnects: BTreeMap<InterconnectId, PlainInterconnect>,
-    /// How much of it is taken.
-    pub limits: Limits,
-}
-
-/// A plain domain as it was fetched.
-#[derive(Debug)]
-pub struct Plain {
-    /// Its view.
-    pub view: Arc<View>,
-    /// Its links to us, as it would state them.
-    pub interconnects: Arc<Interconnects>,
-    /// The same links as we state them.
-    pub ours: Arc<Interconnects>,
-    /// The digest of view and links: equal wherever the content is.
-    pub digest: Tag,
-    /// What was left aside.
-    pub ignored: Vec<Ignored>,
-    /// How many PIDs are called otherwise than the server calls them.
-    pub renamed: usize,
-    settings: PlainSettings,
-    documents: Documents,
-    pushed: Vec<Followed>,
-}
 
 /// What came of a fetch.
 #[derive(Debug)]
@@ -73,17 +30,6 @@ pub enum Fetched {
     /// Some document is another. The view is still the former one, by `Arc`,
     /// where that made no difference to it.
     Changed(Box<Plain>),
-}
-
-/// By what a domain that is not used is known again: nothing is kept of its maps.
-#[derive(Debug)]
-pub(in crate::federation) struct Seen {
-    /// The digest of view and links.
-    pub(in crate::federation) digest: Tag,
-    settings: PlainSettings,
-    map: (String, Url),
-    network: Mark,
-    costs: BTreeMap<Source, Mark>,
 }
 
 /// How many directories a server may have, and how large they may be together.
@@ -215,21 +161,23 @@ async fn take(
     if known.is_some_and(|known| known.same(&documents)) {
         return Ok(Fetched::Unchanged);
     }
-    let mut wanted = followed(&resource.id, choice.sources.values());
+    let mut pushed = followed(&resource.id, choice.sources.values());
     let connection = client.connection();
-    if !Follower::is_pushed(
-        &connection,
-        &settings.directory,
-        &crawled.directory,
-        &wanted,
-    ) {
-        wanted.clear();
+    let root = &settings.directory;
+    if !Follower::is_pushed(&connection, root, &crawled.directory, &pushed) {
+        pushed.clear();
     }
+    let obtained = Obtained {
+        settings: settings.clone(),
+        documents,
+        choice,
+        pushed,
+    };
+    let former = former.map(Former::of);
     let now = client.clock().wall();
-    let mut plain = server
-        .domain(documents, choice, former, serial, now)
+    let plain = pool
+        .run(move || obtained.judge(former, serial, now))
         .await?;
-    plain.pushed = wanted;
     Ok(Fetched::Changed(Box::new(plain)))
 }
 
@@ -508,112 +456,5 @@ impl Server<'_> {
             }),
             _ => Found::Other(Mark { etag, digest }, document),
         })
-    }
-
-    /// The domain that the documents make.
-    async fn domain(
-        &self,
-        documents: Documents,
-        mut choice: Choice,
-        former: Option<&Plain>,
-        serial: u64,
-        now: Timestamp,
-    ) -> Result<Plain, ImportError> {
-        let network = &documents.network.content;
-        let PlainSettings {
-            own,
-            domain,
-            interconnects,
-            ..
-        } = &self.settings;
-        let Links {
-            theirs,
-            ours,
-            ignored,
-        } = links(own, domain, interconnects, &network.map);
-        for left in ignored {
-            choice.ignore(&left.what, left.reason);
-        }
-        let content = documents.costs.iter();
-        let mut costs: BTreeMap<MetricName, Costs> = content
-            .map(|(source, had)| (source.metric.clone(), had.content.clone()))
-            .collect();
-        let routingcost = MetricName::routingcost();
-        if !costs.contains_key(&routingcost) {
-            let reason = "the server has no numerical costs in it; no pair of its PIDs has one";
-            choice.ignore("metric routingcost", reason);
-        }
-        let former_view = former.map(|former| &former.view);
-        let kept = former_view.filter(|view| Arc::ptr_eq(view.network(), &network.map));
-        if let Some(view) = kept
-            && let (None, Some(without)) = (costs.get(&routingcost), view.costs().get(&routingcost))
-            && former.is_some_and(|former| former.lacks(&routingcost))
-        {
-            costs.insert(routingcost, without.clone());
-        }
-        let same = |view: &&Arc<View>| {
-            let same = |(a, b): ((&MetricName, &Costs), (&MetricName, &Costs))| {
-                a.0 == b.0 && a.1.same(b.1)
-            };
-            view.costs().len() == costs.len() && view.costs().iter().zip(&costs).all(same)
-        };
-        let view = match kept.filter(same) {
-            Some(view) => view.clone(),
-            None => {
-                let origin = Origin {
-                    serial: serial.max(now.as_millisecond().unsigned_abs()),
-                    received: now,
-                };
-                let former = former_view.map(|view| &**view);
-                assemble(
-                    &self.settings.domain,
-                    origin,
-                    network.map.clone(),
-                    costs,
-                    former,
-                )
-            }
-        };
-        let (hashed, links) = (view.clone(), theirs.clone());
-        Ok(Plain {
-            digest: self.pool.run(move || digest(&hashed, &links)).await?,
-            view,
-            interconnects: Arc::new(theirs),
-            ours: Arc::new(ours),
-            ignored: choice.ignored,
-            renamed: network.renamed,
-            settings: self.settings.clone(),
-            documents,
-            pushed: Vec::new(),
-        })
-    }
-}
-
-impl Plain {
-    /// What it was made of but for directories, if the server offers to push all of
-    /// that.
-    pub(in crate::federation) fn pushed(&self) -> Option<&[Followed]> {
-        Some(&*self.pushed).filter(|pushed| !pushed.is_empty())
-    }
-
-    /// By what it is known again.
-    pub(in crate::federation) fn seen(&self) -> Seen {
-        let documents = &self.documents;
-        let costs = documents.costs.iter();
-        Seen {
-            digest: self.digest.clone(),
-            settings: self.settings.clone(),
-            map: documents.map.clone(),
-            network: documents.network.mark.clone(),
-            costs: costs
-                .map(|(source, had)| (source.clone(), had.mark.clone()))
-                .collect(),
-        }
-    }
-
-    /// Whether the server had no costs in this metric.
-    fn lacks(&self, metric: &MetricName) -> bool {
-        let mut sources = self.documents.costs.keys();
-        !sources.any(|source| source.metric == *metric)
     }
 }

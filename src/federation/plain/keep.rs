@@ -5,23 +5,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::api::s2s::{Manifest, Scope};
-use crate::federation::copies::{Amount, CopyName, DomainCopy, Stated};
-use crate::federation::import_error::ImportError;
+use crate::federation::copies::{DomainCopy, Holding};
+use crate::federation::judge::Candidate;
 use crate::federation::manifest::resources;
-use crate::federation::shared::Shared;
 use crate::ident::DomainLabel;
 use crate::publish::View;
 
-use super::fetch::Plain;
+use super::domain::Plain;
 
-/// What is had of a plain domain.
-pub(in crate::federation) fn copy(
-    domain: &DomainLabel,
-    plain: &Plain,
-    amount: Amount,
-) -> DomainCopy {
+/// Returns the copy that a plain domain is, as far as it is charged before it is written down.
+pub(in crate::federation) fn copy(domain: &DomainLabel, plain: &Plain) -> DomainCopy {
     DomainCopy {
-        amount,
+        amount: Holding::default().of_domain(&plain.view, &plain.interconnects),
         domain: domain.clone(),
         path: vec![domain.clone()],
         serial: plain.view.origin().serial,
@@ -35,67 +30,16 @@ pub(in crate::federation) fn copy(
     }
 }
 
-/// A plain domain as it is read again after a restart: its maps as we write them, named by a
-/// manifest that nobody signed.
-pub(in crate::federation) struct Written {
-    manifest: Bytes,
-    bodies: Vec<Bytes>,
-    /// What it takes, in memory too.
-    pub(in crate::federation) amount: Amount,
-}
-
-/// What it takes, without what is kept of it.
-pub(in crate::federation) fn amount(plain: &Plain) -> Amount {
-    Stated::default().of_domain(&plain.view, &plain.interconnects)
-}
-
-/// Writes a plain domain down.
-///
-/// # Errors
-/// The program failed.
-pub(in crate::federation) async fn written(
-    shared: &Shared,
-    domain: &DomainLabel,
-    plain: &Plain,
-) -> Result<Written, ImportError> {
-    let (view, owner) = (plain.view.clone(), domain.clone());
-    let links = plain.interconnects.clone();
-    let made = shared.pool.run(move || {
-        let (manifest, bodies) = unsigned(&owner, &view);
-        let amount = Stated::read(&manifest).of_domain(&view, &links);
-        Written {
-            manifest,
-            bodies,
-            amount,
-        }
-    });
-    Ok(made.await?)
-}
-
-/// Keeps it.
-///
-/// # Errors
-/// The store failed.
-pub(in crate::federation) async fn keep(
-    shared: &Shared,
-    domain: &DomainLabel,
-    written: Written,
-) -> Result<(), ImportError> {
-    let Written {
+/// Writes a plain domain down, as it is read again after a restart: its maps as we write them,
+/// named by a manifest that nobody signed. Takes CPU time in proportion to the size of the maps.
+pub(in crate::federation) fn written(mut copy: DomainCopy) -> Candidate {
+    let (manifest, documents) = unsigned(&copy.domain, &copy.view);
+    copy.amount = Holding::read(&manifest).of_domain(&copy.view, &copy.interconnects);
+    Candidate {
+        copy,
         manifest,
-        bodies,
-        amount,
-    } = written;
-    let name = CopyName {
-        sender: domain.clone(),
-        domain: domain.clone(),
-    };
-    let path = [domain.clone()];
-    let archive = &shared.archive;
-    archive
-        .keep_copy(&name, &path, manifest, false, amount, bodies)
-        .await?;
-    Ok(())
+        documents,
+    }
 }
 
 /// A manifest of a view that nobody signed, as a document, and the bodies that

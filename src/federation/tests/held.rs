@@ -22,7 +22,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// A domain of so many PIDs with a prefix each, all as far from each other, and one
 /// link of this cost.
-fn wide(name: &str, pids: u8, cost: f64, link: f64) -> OwnDomain {
+pub(super) fn wide(name: &str, pids: u8, cost: f64, link: f64) -> OwnDomain {
     let group = |n: u8| {
         let mut group = AddressGroup::default();
         let prefix = format!("10.{n}.0.0/16");

@@ -5,6 +5,7 @@ pub(super) mod copies;
 mod faults;
 mod held;
 mod import;
+mod judge;
 mod node;
 mod passing;
 mod plain;

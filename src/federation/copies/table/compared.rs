@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
+use crate::brake::Thresholds;
 use crate::federation::copies::copy::{CopyName, DomainCopy};
-use crate::federation::copies::held::{HeldChange, HeldRow};
-use crate::federation::copies::holdings::Stated;
+use crate::federation::copies::held::{Grounds, HeldChange, HeldRow, Now};
+use crate::federation::copies::holdings::Holding;
 use crate::federation::copies::import::assemble;
 use crate::federation::copies::peer::Peers;
 use crate::ident::DomainLabel;
-use crate::runtime::{Moment, lock};
+use crate::runtime::lock;
 
 use super::Copies;
 
@@ -20,21 +19,36 @@ use super::Copies;
 pub(in crate::federation) const GONE: u64 = 16 * 1024 * 1024;
 
 /// What a change is compared with.
+#[derive(Debug)]
 pub(in crate::federation) struct Before {
     /// What is in use, or was until a while ago.
     pub(in crate::federation) used: Arc<DomainCopy>,
     /// Whether it is.
-    in_use: bool,
+    pub(in crate::federation) in_use: bool,
     /// What was before the changes of the last while.
     pub(in crate::federation) reference: Option<Arc<DomainCopy>>,
     /// The change that is held already.
     pub(in crate::federation) held: Option<HeldChange>,
 }
 
+impl Before {
+    /// By what a change is judged against these thresholds.
+    pub(in crate::federation) fn grounds(&self, thresholds: Thresholds) -> Grounds {
+        Grounds {
+            thresholds,
+            used: self.used.digest.clone(),
+            reference: self.reference.as_ref().map(|copy| copy.digest.clone()),
+        }
+    }
+}
+
 impl Copies {
-    /// Now, as timers count and by the date.
-    pub(in crate::federation) fn now(&self) -> (Moment, Timestamp) {
-        (self.clock.now(), self.clock.wall())
+    /// Returns the moment that it is, and its date.
+    pub(in crate::federation) fn now(&self) -> Now {
+        Now {
+            moment: self.clock.now(),
+            date: self.clock.wall(),
+        }
     }
 
     /// What is compared with what a peer says now; nothing if nothing of the domain
@@ -193,7 +207,7 @@ fn outline(copy: &DomainCopy) -> DomainCopy {
     let (network, origin) = (copy.view.network().clone(), copy.view.origin().clone());
     let view = assemble(&copy.domain, origin, network, BTreeMap::new(), None);
     DomainCopy {
-        amount: Stated::default().of_domain(&view, &copy.interconnects),
+        amount: Holding::default().of_domain(&view, &copy.interconnects),
         view,
         signed: None,
         ..copy.clone()

@@ -42,7 +42,7 @@ impl Copies {
                     held: {
                         let hold = peer.settings.import.hold;
                         let held = peer.held.get(label);
-                        held.map(|held| held.status(hold, now, wall))
+                        held.map(|held| held.status(hold, self.now()))
                     },
                     used: copy.is_some_and(is_used),
                     serial: copy.map(|copy| copy.serial),

@@ -1,0 +1,223 @@
+//! The server-to-server API of a peer: where it is, and what is fetched from it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use url::Url;
+
+use crate::alto::media;
+use crate::api::s2s::{Descriptor, KeyDocument, ManifestResource, UPDATES};
+use crate::client::{Answer, Ask, Connection, PeerClient, PeerError};
+use crate::federation::import_error::ImportError;
+use crate::federation::settings::PeerSettings;
+use crate::ident::Digest;
+
+/// Where a node's descriptor is, on the origin of its directory.
+const WELL_KNOWN: &str = "/.well-known/alto-federation";
+
+/// How many bytes a descriptor may have.
+const MAX_DESCRIPTOR: usize = 64 * 1024;
+
+/// The server-to-server API of a peer.
+pub(super) struct PeerApi {
+    peer: Arc<PeerSettings>,
+    client: PeerClient,
+    descriptor: Option<Descriptor>,
+    /// Where the descriptor was found, if not at the well-known place.
+    announced: Option<Url>,
+}
+
+/// The manifests that a peer passes, and their entity tag.
+pub(super) type Manifests = (Vec<Box<RawValue>>, Option<String>);
+
+impl PeerApi {
+    /// The API of the peer that this client asks.
+    pub(super) fn new(peer: Arc<PeerSettings>, client: PeerClient) -> Self {
+        Self {
+            peer,
+            client,
+            descriptor: None,
+            announced: None,
+        }
+    }
+
+    /// Reads the descriptor: where the rest is, and which keys there are; whether it shows
+    /// other keys than before. It is never asked for by an entity tag: nothing signs it,
+    /// and one that came damaged would be confirmed for ever. It is short.
+    ///
+    /// It is at the well-known place of the origin, or where the directory announces it: the
+    /// origin of a node below a path may be another's.
+    ///
+    /// # Errors
+    /// There is none, or it is another domain's.
+    pub(super) async fn describe(&mut self) -> Result<bool, ImportError> {
+        let well_known = self.join(&self.peer.directory, WELL_KNOWN)?;
+        let known = self.announced.take();
+        let place = known.clone().unwrap_or(well_known);
+        let refusal = match self.describe_at(&place).await {
+            Err(refusal) if may_be_elsewhere(&refusal) => refusal,
+            outcome => {
+                self.announced = known;
+                return outcome;
+            }
+        };
+        let most = self.peer.import.max_bytes;
+        // Whoever has no directory for us has no announcement either.
+        let announced = self.client.announced(&self.peer.directory, most).await;
+        let Some(url) = announced.ok().flatten().filter(|url| *url != place) else {
+            return Err(refusal);
+        };
+        self.client.check_url(&url)?;
+        match self.describe_at(&url).await {
+            Err(refusal) if may_be_elsewhere(&refusal) => Err(ImportError::Peer(format!(
+                "its directory announces a descriptor, which cannot be had ({refusal}); what is \
+                 in front of the peer has to forward it, as `altofed check` says there"
+            ))),
+            outcome => {
+                self.announced = Some(url);
+                outcome
+            }
+        }
+    }
+
+    async fn describe_at(&mut self, url: &Url) -> Result<bool, ImportError> {
+        let ask = Ask {
+            max_bytes: Some(MAX_DESCRIPTOR),
+            ..Ask::new(url, media::JSON)
+        };
+        let document: Descriptor = read(url, &self.fetch(ask).await?)?;
+        if document.domain != self.peer.domain {
+            return Err(ImportError::Peer(format!(
+                "{url} is of the domain {}, and {} is configured; mend `domain` or `directory`",
+                document.domain, self.peer.domain
+            )));
+        }
+        let shows_others = self.shown() != document.keys;
+        self.descriptor = Some(document);
+        Ok(shows_others)
+    }
+
+    /// Returns the keys that the peer shows.
+    pub(super) fn shown(&self) -> &[KeyDocument] {
+        let descriptor = self.descriptor.as_ref();
+        descriptor.map_or(&[], |known| &known.keys)
+    }
+
+    /// Whether the peer has an update stream.
+    pub(super) fn has_updates(&self) -> bool {
+        let mut features = self.descriptor.iter().flat_map(|known| &known.features);
+        features.any(|feature| feature == UPDATES)
+    }
+
+    /// Returns where the update stream of the peer is.
+    ///
+    /// # Errors
+    /// The peer says it is where it may not be asked.
+    pub(super) fn updates(&self) -> Result<Url, ImportError> {
+        self.url("updates")
+    }
+
+    /// Returns the connection to the peer.
+    pub(super) fn connection(&self) -> Connection {
+        self.client.connection()
+    }
+
+    /// Fetches the manifests that the peer passes, unless they have the entity tag `known`.
+    ///
+    /// # Errors
+    /// The peer gave no usable answer, or passes too many domains.
+    pub(super) async fn manifests(
+        &self,
+        known: Option<&str>,
+    ) -> Result<Option<Manifests>, ImportError> {
+        let url = self.url("manifests")?;
+        let ask = Ask {
+            known,
+            max_bytes: Some(self.peer.import.max_bytes),
+            ..Ask::new(&url, media::JSON)
+        };
+        let Answer::Document(found) = self.client.get(ask).await? else {
+            return Ok(None);
+        };
+        let entries: Vec<Box<RawValue>> = read(&url, &found.body)?;
+        if entries.len() > self.peer.import.max_domains {
+            return Err(ImportError::Limit(format!(
+                "the peer passes {} domains; at most {} are taken (max_domains)",
+                entries.len(),
+                self.peer.import.max_domains
+            )));
+        }
+        Ok(Some((entries, found.etag)))
+    }
+
+    /// Fetches the document of a resource.
+    ///
+    /// # Errors
+    /// The peer gave no usable answer, or another document than was signed.
+    pub(super) async fn document(&self, resource: &ManifestResource) -> Result<Bytes, ImportError> {
+        let url = self.url(&format!("blobs/{}", resource.sha_256))?;
+        let limit = usize::try_from(resource.length).unwrap_or(usize::MAX);
+        let ask = Ask {
+            max_bytes: Some(limit),
+            ..Ask::new(&url, &resource.media_type)
+        };
+        let body = self.fetch(ask).await?;
+        if Digest::of(&body) != resource.sha_256 {
+            let id = &resource.resource_id;
+            let text = format!("{id} is not as it was signed; its digest is another");
+            return Err(ImportError::Digest(text));
+        }
+        Ok(body)
+    }
+
+    async fn fetch(&self, ask: Ask<'_>) -> Result<Bytes, ImportError> {
+        match self.client.get(ask).await? {
+            Answer::Document(document) => Ok(document.body),
+            Answer::NotModified => Err(ImportError::Peer(format!(
+                "{} is said to be known, and was not asked for so",
+                ask.url
+            ))),
+        }
+    }
+
+    /// A URL of the API.
+    fn url(&self, path: &str) -> Result<Url, ImportError> {
+        let base = self.descriptor.as_ref().map(|known| &known.s2s);
+        let base = base
+            .map_or("/s2s/v1/", String::as_str)
+            .trim_end_matches('/');
+        self.join(&self.peer.directory, &format!("{base}/{path}"))
+    }
+
+    fn join(&self, base: &Url, reference: &str) -> Result<Url, ImportError> {
+        let url = base.join(reference).map_err(|error| {
+            ImportError::Peer(format!("{reference:?} of the peer is no URI: {error}"))
+        })?;
+        self.client.check_url(&url)?;
+        Ok(url)
+    }
+}
+
+/// Whether the answer tells only of the place that was asked: nothing or something else
+/// is there.
+fn may_be_elsewhere(refusal: &ImportError) -> bool {
+    match refusal {
+        // Who wants to be left alone for a while is the right one.
+        ImportError::Client(PeerError::Status { retry_after, .. }) => retry_after.is_none(),
+        ImportError::Client(error) => matches!(
+            error,
+            PeerError::MediaType { .. } | PeerError::Body { .. } | PeerError::Elsewhere { .. }
+        ),
+        ImportError::Form(_) | ImportError::Peer(_) => true,
+        _ => false,
+    }
+}
+
+/// Reads a document of the peer. One that cannot be read is no document of
+/// the kind that was asked for.
+fn read<T: DeserializeOwned>(url: &Url, body: &[u8]) -> Result<T, ImportError> {
+    serde_json::from_slice(body)
+        .map_err(|error| ImportError::Form(format!("{url} cannot be read: {error}")))
+}
