@@ -176,7 +176,8 @@ impl Node {
         let domain = pipeline::domain(&mut inputs, &pool, &clock).await?;
         let (own, own_read) = watch::channel(domain.own());
         let federation = Federation::start(
-            live.part(|config| Arc::new(config.federation.clone())),
+            // Certificates and keys are read anew at each reload.
+            live.every(|config| Arc::new(config.federation.clone())),
             own_read,
             &opened.store,
             lanes.peers.clone(),

@@ -14,7 +14,7 @@ pub struct Live<C> {
     parts: Mutex<Vec<Tell<C>>>,
 }
 
-/// Tells the readers of a part, if it is another in this value.
+/// Tells the readers of a part what it is in this value.
 type Tell<C> = Box<dyn Fn(&C) + Send + Sync>;
 
 impl<C> Live<C> {
@@ -50,6 +50,19 @@ impl<C> Live<C> {
         receiver
     }
 
+    /// Returns a part of the value, and that part again each time that a value is put in force,
+    /// also if the part is no other: the files that it names may be.
+    pub fn every<T>(&self, of: impl Fn(&C) -> T + Send + Sync + 'static) -> watch::Receiver<T>
+    where
+        T: Send + Sync + 'static,
+    {
+        let (sender, receiver) = watch::channel(of(&self.now));
+        lock(&self.parts).push(Box::new(move |now| {
+            sender.send_replace(of(now));
+        }));
+        receiver
+    }
+
     /// Puts another value in force, and tells the readers of the parts that differ.
     pub fn replace(&mut self, now: C) {
         self.now = now;
@@ -74,5 +87,16 @@ mod tests {
         live.replace((2, "b"));
         assert_eq!((*number.borrow_and_update(), live.now().0), (2, 2));
         assert!(!text.has_changed().expect("live"));
+    }
+
+    #[test]
+    fn readers_of_every_value_are_told_of_each() {
+        let mut live = Live::new(1);
+        let mut every = live.every(|value| *value);
+        live.replace(1);
+        assert!(every.has_changed().expect("live"));
+        assert_eq!(*every.borrow_and_update(), 1);
+        live.replace(2);
+        assert_eq!(*every.borrow_and_update(), 2);
     }
 }
