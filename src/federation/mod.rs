@@ -38,6 +38,7 @@ mod rejections;
 mod service;
 mod settings;
 mod shared;
+mod status;
 
 #[cfg(test)]
 mod testing;
@@ -56,3 +57,4 @@ pub use settings::{
     Domains, ExportSettings, ImportSettings, Limits, OwnSettings, PeerSettings, PlainInterconnect,
     Protocol, RefreshSettings, Settings,
 };
+pub use status::Status;

@@ -237,7 +237,7 @@ impl Federation {
     }
 
     /// How things stand with the peers, and what we said last.
-    pub fn status(&self) -> PeerList {
+    pub fn peers(&self) -> PeerList {
         let last = self.issued.borrow().first().cloned();
         PeerList {
             own: last.map(|issued| OwnStatus {
@@ -273,7 +273,7 @@ impl Federation {
         self.shared.copies.charges_seen()
     }
 
-    /// Counts the changes of [`status`](Self::status), so that it can be
+    /// Counts the changes of [`peers`](Self::peers), so that it can be
     /// watched.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.copies.changes()
@@ -306,7 +306,7 @@ impl Federation {
             // Where it takes longer the status says what was before.
             let _over = self.shared.clock.timeout(patience, reading).await;
         }
-        let peers = self.status().peers.into_iter();
+        let peers = self.peers().peers.into_iter();
         peers.into_iter().find(|status| status.domain == *peer)
     }
 

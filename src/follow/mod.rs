@@ -15,6 +15,7 @@ mod kept;
 mod moves;
 mod settings;
 mod state;
+mod status;
 mod tokens;
 mod whole;
 
@@ -24,5 +25,6 @@ pub use history::{History, HistoryLimits, Item};
 pub use moves::{AnswerId, Moved, Moves};
 pub use settings::Settings;
 pub use state::{Answer, Answers, Full, Wanted};
+pub use status::Status;
 pub use tokens::unguessable;
 pub use whole::{NoWhole, Whole};

@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
 
 use crate::auth::{Access, Credential, Denied, Principal, Scope};
@@ -68,7 +68,7 @@ pub(super) async fn identify(
             response.extensions_mut().insert(caller);
             response
         }
-        Err(refused) => *refused,
+        Err(refused) => refused.into_response(),
     }
 }
 

@@ -12,7 +12,7 @@ use axum::http::header::{
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, routing};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -26,7 +26,7 @@ use crate::publish::service::signatures;
 use crate::publish::{
     Parameters, QueryError, Rendering, Resource, Transport, View, ViewName, directory,
 };
-use crate::render::{self, Coding, Effort, Representation, Room, SMALL, compress};
+use crate::render::{self, Coding, Effort, Representation, Room, SMALL, Unanswered, compress};
 
 use super::access::require_view;
 use super::announcement::{announced, descriptor_url};
@@ -95,12 +95,14 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route {
             path: "/directory",
+            service: "directory",
             operations: vec![directory("rootDirectory")],
             varied: false,
             handler: routing::any(root_directory),
         },
         Route {
             path: "/views/{view}/directory",
+            service: "directory",
             operations: vec![Operation {
                 parameters: vec![VIEW],
                 ..directory("viewDirectory")
@@ -110,6 +112,7 @@ pub(super) fn routes() -> Vec<Route> {
         },
         Route {
             path: "/views/{view}/{resource}",
+            service: "alto",
             operations: vec![
                 resource(
                     Method::GET,
@@ -150,13 +153,11 @@ async fn root_directory(
 ) -> Response {
     let (parts, _) = request.into_parts();
     let answer = root_directory_for(&app, &caller, &parts);
-    announced(&app.base_url, answer)
+    announced(&app.base_url, answer.into_response())
 }
 
-fn root_directory_for(app: &App, caller: &Caller, parts: &Parts) -> Response {
-    if let Err(refused) = require_view(&app.access(), caller, ViewName::Merged.as_str()) {
-        return *refused;
-    }
+fn root_directory_for(app: &App, caller: &Caller, parts: &Parts) -> Result<Response, Refused> {
+    require_view(&app.access(), caller, ViewName::Merged.as_str())?;
     let snapshot = app.snapshot();
     let others: Vec<&ViewName> = snapshot
         .views
@@ -164,13 +165,9 @@ fn root_directory_for(app: &App, caller: &Caller, parts: &Parts) -> Response {
         .filter(|name| **name != ViewName::Merged)
         .collect();
     let name = ViewName::Merged;
-    match views::find(app, &snapshot, &name, Wording::Alto) {
-        Ok(view) => {
-            let response = serve_directory(app, caller, parts, view, &others);
-            views::marked(&snapshot, &name, response)
-        }
-        Err(refused) => *refused,
-    }
+    let view = views::find(app, &snapshot, &name, Wording::Alto)?;
+    let response = serve_directory(app, caller, parts, view, &others).into_response();
+    Ok(views::marked(&snapshot, &name, response))
 }
 
 async fn view_directory(
@@ -181,24 +178,21 @@ async fn view_directory(
 ) -> Response {
     let (parts, _) = request.into_parts();
     let answer = view_directory_for(&app, &caller, &view, &parts);
-    announced(&app.base_url, answer)
+    announced(&app.base_url, answer.into_response())
 }
 
-fn view_directory_for(app: &App, caller: &Caller, view: &str, parts: &Parts) -> Response {
-    if let Err(refused) = require_view(&app.access(), caller, view) {
-        return *refused;
-    }
+fn view_directory_for(
+    app: &App,
+    caller: &Caller,
+    view: &str,
+    parts: &Parts,
+) -> Result<Response, Refused> {
+    require_view(&app.access(), caller, view)?;
     let snapshot = app.snapshot();
-    let Some(name) = ViewName::parse(view) else {
-        return bare(StatusCode::NOT_FOUND);
-    };
-    match views::find(app, &snapshot, &name, Wording::Alto) {
-        Ok(view) => {
-            let response = serve_directory(app, caller, parts, view, &[]);
-            views::marked(&snapshot, &name, response)
-        }
-        Err(refused) => *refused,
-    }
+    let name = ViewName::parse(view).ok_or_else(not_found)?;
+    let view = views::find(app, &snapshot, &name, Wording::Alto)?;
+    let response = serve_directory(app, caller, parts, view, &[]).into_response();
+    Ok(views::marked(&snapshot, &name, response))
 }
 
 /// The directory of a view. Of the views in `delegated` those are named that
@@ -209,10 +203,8 @@ fn serve_directory(
     parts: &Parts,
     view: &View,
     delegated: &[&ViewName],
-) -> Response {
-    if let Some(refusal) = refuse_get(parts, media::DIRECTORY) {
-        return refusal;
-    }
+) -> Result<Response, Refused> {
+    check_get(parts, media::DIRECTORY)?;
     let access = app.access();
     let may_read = |name: &&&ViewName| access.may_read(caller.principal(), name.as_str()).is_ok();
     let delegated: Vec<&ViewName> = delegated.iter().filter(may_read).copied().collect();
@@ -225,27 +217,25 @@ fn serve_directory(
     );
     let text = Bytes::from(serde_json::to_vec(&document).unwrap_or_default());
     let digest = Digest::of(&text);
-    let Some(coding) = chosen(&parts.headers, text.len()) else {
-        return bare(StatusCode::NOT_ACCEPTABLE);
-    };
+    let coding = chosen(&parts.headers, text.len()).ok_or_else(not_acceptable)?;
     let marks = Marks {
         tag: digest.into(),
         digest,
         coding,
     };
     if let Some(response) = marks.unchanged(app, view, parts) {
-        return response;
+        return Ok(response);
     }
     let text = compress(&text, coding, Effort::Each);
     let length = text.len() as u64;
-    marks.response(
+    Ok(marks.response(
         app,
         view,
         parts,
         media::DIRECTORY,
         Some(length),
         Body::from(text),
-    )
+    ))
 }
 
 /// Any resource of a view but its directory.
@@ -255,23 +245,14 @@ async fn resource_of_view(
     Extension(peer): Extension<Peer>,
     Path((view, resource)): Path<(String, String)>,
     request: Request,
-) -> Response {
+) -> Result<Response, Refused> {
     let (parts, content) = request.into_parts();
-    if let Err(refused) = require_view(&app.access(), &caller, &view) {
-        return *refused;
-    }
+    require_view(&app.access(), &caller, &view)?;
     let snapshot = app.snapshot();
-    let Some(name) = ViewName::parse(&view) else {
-        return bare(StatusCode::NOT_FOUND);
-    };
-    let view = match views::find(&app, &snapshot, &name, Wording::Alto) {
-        Ok(view) => view,
-        Err(refused) => return *refused,
-    };
-    let Some(resource) = view.catalog().get(&resource) else {
-        return bare(StatusCode::NOT_FOUND);
-    };
-    let response = match resource.accepts() {
+    let name = ViewName::parse(&view).ok_or_else(not_found)?;
+    let view = views::find(&app, &snapshot, &name, Wording::Alto)?;
+    let resource = view.catalog().get(&resource).ok_or_else(not_found)?;
+    let answered = match resource.accepts() {
         None => map(&app, (&caller, &peer), view, resource, &parts).await,
         Some(accepted) => {
             query(
@@ -286,7 +267,13 @@ async fn resource_of_view(
             .await
         }
     };
-    views::marked(&snapshot, &name, response)
+    // A refusal is of that version of the view, too.
+    let response = answered.into_response();
+    Ok(views::marked(&snapshot, &name, response))
+}
+
+fn not_found() -> Refused {
+    refused(bare(StatusCode::NOT_FOUND))
 }
 
 /// A full map, by GET.
@@ -296,60 +283,55 @@ async fn map(
     view: &Arc<View>,
     resource: &Resource,
     parts: &Parts,
-) -> Response {
+) -> Result<Response, Refused> {
     let media_type = resource.media_type();
-    if let Some(refusal) = refuse_get(parts, media_type) {
-        return refusal;
-    }
-    let Some(coding) = chosen(&parts.headers, usize::MAX) else {
-        return bare(StatusCode::NOT_ACCEPTABLE);
-    };
+    check_get(parts, media_type)?;
+    let coding = chosen(&parts.headers, usize::MAX).ok_or_else(not_acceptable)?;
     let caller = caller.accounted(peer);
-    let version = match app.bodies.version(view, resource, &caller).await {
-        Ok(Some(version)) => version,
-        Ok(None) => return bare(StatusCode::NOT_FOUND),
-        Err(error) => return unanswered(&error, parts),
-    };
+    let failed = |error: Unanswered| refused(unanswered(&error, parts));
+    let version = app.bodies.version(view, resource, &caller).await;
+    let version = version.map_err(failed)?.ok_or_else(not_found)?;
     let marks = Marks {
         tag: version.tag.clone(),
         digest: version.digest,
         coding,
     };
     if let Some(response) = marks.unchanged(app, view, parts) {
-        return response;
+        return Ok(response);
     }
     let plain = (coding == Coding::Identity).then_some(version.length);
     if parts.method == Method::HEAD && plain.is_some() {
-        return marks.response(app, view, parts, media_type, plain, Body::empty());
+        return Ok(marks.response(app, view, parts, media_type, plain, Body::empty()));
     }
     let body = app
         .bodies
         .body(view, resource, version, coding, &caller)
         .await;
-    let (length, body) = match body {
-        Ok(Some(Representation::Kept(body))) => (Some(body.length()), body.send()),
-        Ok(Some(Representation::Streamed(rendering))) => {
-            match app.answers.room(&caller, &rendering.work(), coding).await {
-                Ok(room) => (plain, app.answers.stream(caller, *rendering, coding, room)),
-                Err(error) => return unanswered(&error, parts),
-            }
+    let (length, body) = match body.map_err(failed)?.ok_or_else(not_found)? {
+        Representation::Kept(body) => (Some(body.length()), body.send()),
+        Representation::Streamed(rendering) => {
+            let room = app.answers.room(&caller, &rendering.work(), coding).await;
+            let room = room.map_err(failed)?;
+            (plain, app.answers.stream(caller, *rendering, coding, room))
         }
-        Ok(None) => return bare(StatusCode::NOT_FOUND),
-        Err(error) => return unanswered(&error, parts),
     };
     let mut response = marks.response(app, view, parts, media_type, length, body);
     response.extensions_mut().insert(Accounted);
-    response
+    Ok(response)
 }
 
-/// The refusal of a GET that cannot be answered, if it is one.
-fn refuse_get(parts: &Parts, media_type: &str) -> Option<Response> {
+/// Checks that a request is a GET that takes this media type.
+fn check_get(parts: &Parts, media_type: &str) -> Result<(), Refused> {
     match parts.method {
-        Method::GET | Method::HEAD => {}
-        Method::OPTIONS => return Some(options(GET)),
-        _ => return Some(method_not_allowed(GET)),
+        Method::GET | Method::HEAD if accepts(&parts.headers, media_type) => Ok(()),
+        Method::GET | Method::HEAD => Err(not_acceptable()),
+        Method::OPTIONS => Err(refused(options(GET))),
+        _ => Err(refused(method_not_allowed(GET))),
     }
-    (!accepts(&parts.headers, media_type)).then(|| bare(StatusCode::NOT_ACCEPTABLE))
+}
+
+fn not_acceptable() -> Refused {
+    refused(bare(StatusCode::NOT_ACCEPTABLE))
 }
 
 /// The marks that a representation carries.
@@ -432,14 +414,11 @@ async fn query(
     resource: &Resource,
     accepted: &'static str,
     (parts, content): (Parts, Body),
-) -> Response {
+) -> Result<Response, Refused> {
     let media_type = resource.media_type();
     let accepted = (Some(media_type), accepted);
     let name = view.name();
-    let content = match posted(app, caller, (&parts, content), name.as_str(), accepted).await {
-        Ok(content) => content,
-        Err(refused) => return *refused,
-    };
+    let content = posted(app, caller, (&parts, content), name.as_str(), accepted).await?;
     match resource.transport() {
         Some(Transport::UpdateStream) => {
             return push::open(app, (caller, peer), name, &content).await;
@@ -455,13 +434,9 @@ async fn query(
         caller: caller.accounted(peer),
         parts: &parts,
     };
-    match asked.answer(resource, content, peer.addr.ip()).await {
-        Ok(mut response) => {
-            mark_age(view, response.headers_mut());
-            response
-        }
-        Err(refused) => *refused,
-    }
+    let mut response = asked.answer(resource, content, peer.addr.ip()).await?;
+    mark_age(view, response.headers_mut());
+    Ok(response)
 }
 
 /// A query that is being answered.
@@ -495,8 +470,7 @@ impl Query<'_> {
             let text = rendering.write().into();
             return self.send_whole(media_type, text, room).await;
         }
-        let coding = chosen(&self.parts.headers, usize::MAX)
-            .ok_or_else(|| refused(bare(StatusCode::NOT_ACCEPTABLE)))?;
+        let coding = chosen(&self.parts.headers, usize::MAX).ok_or_else(not_acceptable)?;
         let answers = &self.app.answers;
         let room = answers.room(&self.caller, &work, coding).await;
         let room = room.map_err(|error| refused(unanswered(&error, self.parts)))?;
@@ -524,7 +498,7 @@ impl Query<'_> {
         let read = read.map_err(|error| refused(failed(&error)))?;
         read.map_err(|error| match error {
             QueryError::Refused(error) => refused(alto(StatusCode::BAD_REQUEST, &error)),
-            QueryError::Gone => refused(bare(StatusCode::NOT_FOUND)),
+            QueryError::Gone => not_found(),
         })
     }
 
@@ -534,8 +508,7 @@ impl Query<'_> {
         text: Bytes,
         room: Room,
     ) -> Result<Response, Refused> {
-        let coding = chosen(&self.parts.headers, text.len())
-            .ok_or_else(|| refused(bare(StatusCode::NOT_ACCEPTABLE)))?;
+        let coding = chosen(&self.parts.headers, text.len()).ok_or_else(not_acceptable)?;
         let packed = self
             .app
             .answers

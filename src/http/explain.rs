@@ -35,6 +35,7 @@ pub(super) fn routes() -> Vec<Route> {
     };
     vec![Route {
         path: "/views/merged/explain",
+        service: "explain",
         operations: vec![Operation {
             method: Method::GET,
             id: "explain",
@@ -61,34 +62,30 @@ async fn explain(
     Extension(caller): Extension<Caller>,
     Extension(peer): Extension<Peer>,
     request: Request,
-) -> Response {
+) -> Result<Response, Refused> {
     let (parts, _) = request.into_parts();
-    let access = app.access();
-    if let Err(denied) = access.may_read(caller.principal(), ViewName::Merged.as_str()) {
-        return Wording::Problem.denied(&denied);
-    }
+    let readable = app
+        .access()
+        .may_read(caller.principal(), ViewName::Merged.as_str());
+    readable.map_err(|denied| refused(Wording::Problem.denied(&denied)))?;
     let snapshot = app.snapshot();
     let name = ViewName::Merged;
-    let merged = match views::find(&app, &snapshot, &name, Wording::Problem) {
-        Ok(merged) => merged,
-        Err(refused) => return *refused,
-    };
-    let asked = match Asked::read(merged, parts.uri.query()) {
-        Ok(asked) => asked,
-        Err(refused) => return *refused,
-    };
+    let merged = views::find(&app, &snapshot, &name, Wording::Problem)?;
+    let asked = Asked::read(merged, parts.uri.query())?;
     let now = app.clock.wall();
     let caller = caller.accounted(&peer);
-    match explained(&app, &caller, snapshot.paths.as_ref(), asked, now).await {
-        Ok(Ok(explanation)) => views::marked(&snapshot, &name, json(StatusCode::OK, &explanation)),
-        Ok(Err(refused)) => *refused,
-        Err(Unanswered::NoRoom) => no_room(&parts),
-        Err(error) => {
+    let explained = explained(&app, &caller, snapshot.paths.as_ref(), asked, now).await;
+    let explanation = explained.map_err(|error| match error {
+        Unanswered::NoRoom => refused(no_room(&parts)),
+        error => {
             tracing::error!(%error, "a path could not be explained");
             let status = StatusCode::INTERNAL_SERVER_ERROR;
-            Wording::Problem.refuse(status, "defect", "the path could not be explained")
+            let detail = "the path could not be explained";
+            refused(Wording::Problem.refuse(status, "defect", detail))
         }
-    }
+    })??;
+    let response = json(StatusCode::OK, &explanation);
+    Ok(views::marked(&snapshot, &name, response))
 }
 
 /// Between which PIDs a path is asked for.

@@ -37,8 +37,8 @@ mod views;
 pub use crate::alto::guard::{JsonGuard, TooDeep};
 pub use app::{App, BodySettings, Parts};
 pub use merging::Merging;
-pub use metrics::NodeMetrics;
-pub use push::Push;
+pub use metrics::Metrics;
+pub use push::{Push, Status as PushStatus};
 pub use router::{description, router};
 pub use socket::{
     ClientAuth, ClientCertificate, Counts, ListenError, Listener, ListenerStats, Peer, Reserved,

@@ -20,6 +20,8 @@ use super::refusal::{Wording, bare};
 /// A route: a path, what can be done there, and what does it.
 pub(super) struct Route {
     pub(super) path: &'static str,
+    /// The service that it belongs to, as metrics label it.
+    pub(super) service: &'static str,
     pub(super) operations: Vec<Operation>,
     /// Whether what is at the path differs in its methods, so that the handler
     /// judges them.

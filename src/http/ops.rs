@@ -38,6 +38,7 @@ pub(super) fn health_routes() -> Vec<Route> {
     vec![
         Route {
             path: "/livez",
+            service: "ops",
             operations: vec![get(
                 "livez",
                 "Whether the process runs",
@@ -48,6 +49,7 @@ pub(super) fn health_routes() -> Vec<Route> {
         },
         Route {
             path: "/readyz",
+            service: "ops",
             operations: vec![Operation {
                 parameters: vec![verbose],
                 ..get("readyz", ready, vec![text("It does"), not_ready])
@@ -64,6 +66,7 @@ pub(super) fn routes() -> Vec<Route> {
     let summary = "What is measured, as OpenMetrics text; needs a token if so configured";
     vec![Route {
         path: "/metrics",
+        service: "ops",
         operations: vec![get(
             "metrics",
             summary,

@@ -42,11 +42,25 @@ pub(super) fn json(status: StatusCode, document: &impl Serialize) -> Response {
 }
 
 /// A response in place of an answer.
-pub(super) type Refused = Box<Response>;
+#[derive(Debug)]
+pub(super) struct Refused(Box<Response>);
+
+impl Refused {
+    /// The status of the response.
+    pub(super) fn status(&self) -> StatusCode {
+        self.0.status()
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        *self.0
+    }
+}
 
 /// The response, in place of an answer.
 pub(super) fn refused(response: Response) -> Refused {
-    Box::new(response)
+    Refused(Box::new(response))
 }
 
 /// A response without a body.

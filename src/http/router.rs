@@ -1,5 +1,7 @@
 //! The whole API: its routes, and the layers around them.
 
+use std::sync::Arc;
+
 use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::Response;
@@ -44,7 +46,9 @@ pub fn description() -> serde_json::Value {
 
 /// The whole API.
 pub fn router(app: App) -> Router {
-    let observe = middleware::from_fn_with_state(app.telemetry.clone(), telemetry::observe);
+    let services = routes().iter().map(|r| (r.path, r.service)).collect();
+    let observed = (app.telemetry.clone(), Arc::new(services));
+    let observe = middleware::from_fn_with_state(observed, telemetry::observe);
     let (settings, clock) = (&app.limits, &app.clock);
     let doorman = Doorman {
         access: app.access.clone(),
@@ -87,6 +91,7 @@ async fn nothing_here(uri: Uri) -> Response {
 fn description_route() -> Route {
     Route {
         path: "/openapi.json",
+        service: "ops",
         operations: vec![ops::get(
             "openapi",
             "This description",

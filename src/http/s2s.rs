@@ -81,6 +81,7 @@ pub(super) fn routes() -> Vec<Route> {
     };
     let route = |path, operation, handler| Route {
         path,
+        service: "s2s",
         operations: vec![operation],
         varied: false,
         handler,
@@ -105,36 +106,42 @@ pub(super) fn routes() -> Vec<Route> {
             "getAnnouncedDescriptor",
             "The same where directories announce it, for a node below a path",
         ),
-        route(
-            "/s2s/v1/manifests",
-            get(
-                "getManifests",
-                "The domains that this node passes to the caller",
-                Some(Scope::Peer),
-                Vec::new(),
-                (
-                    StatusCode::OK,
-                    "Their manifests, as their origins signed them",
-                    vec![content::<Vec<ManifestEntry>>(media::JSON)],
+        Route {
+            service: "manifests",
+            ..route(
+                "/s2s/v1/manifests",
+                get(
+                    "getManifests",
+                    "The domains that this node passes to the caller",
+                    Some(Scope::Peer),
+                    Vec::new(),
+                    (
+                        StatusCode::OK,
+                        "Their manifests, as their origins signed them",
+                        vec![content::<Vec<ManifestEntry>>(media::JSON)],
+                    ),
                 ),
-            ),
-            routing::any(manifests),
-        ),
-        route(
-            "/s2s/v1/blobs/{digest}",
-            get(
-                "getBlob",
-                "A document that a manifest names",
-                Some(Scope::Peer),
-                vec![DIGEST],
-                (
-                    StatusCode::OK,
-                    "The document, byte for byte",
-                    vec![content::<serde_json::Value>(OCTETS)],
+                routing::any(manifests),
+            )
+        },
+        Route {
+            service: "blobs",
+            ..route(
+                "/s2s/v1/blobs/{digest}",
+                get(
+                    "getBlob",
+                    "A document that a manifest names",
+                    Some(Scope::Peer),
+                    vec![DIGEST],
+                    (
+                        StatusCode::OK,
+                        "The document, byte for byte",
+                        vec![content::<serde_json::Value>(OCTETS)],
+                    ),
                 ),
-            ),
-            routing::any(blob),
-        ),
+                routing::any(blob),
+            )
+        },
         route(
             "/s2s/v1/updates",
             Operation {
@@ -251,14 +258,11 @@ async fn manifests(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     request: Request,
-) -> Response {
-    match require(&app.access(), &caller, Scope::Peer) {
-        Ok(principal) => match app.federation.exports(principal.peer.as_ref()) {
-            Ok(entries) => tagged(request.headers(), &entries, "private, no-cache"),
-            Err(incomplete) => starting(&incomplete.to_string()),
-        },
-        Err(refused) => *refused,
-    }
+) -> Result<Response, Refused> {
+    let principal = require(&app.access(), &caller, Scope::Peer)?;
+    let entries = app.federation.exports(principal.peer.as_ref());
+    let entries = entries.map_err(|incomplete| refused(starting(&incomplete.to_string())))?;
+    Ok(tagged(request.headers(), &entries, "private, no-cache"))
 }
 
 /// A refusal of what is not there yet since the node has just started.
@@ -273,49 +277,46 @@ async fn blob(
     Extension(client): Extension<Peer>,
     Path(digest): Path<String>,
     request: Request,
-) -> Response {
+) -> Result<Response, Refused> {
     let (parts, _) = request.into_parts();
-    let answered = async {
-        let principal = require(&app.access(), &caller, Scope::Peer)?;
-        let none = || {
-            let detail = "no manifest that you get now names it; get the manifests again";
-            refused(Wording::Problem.refuse(StatusCode::NOT_FOUND, "blob", detail))
-        };
-        let digest: Digest = digest.parse().map_err(|_| none())?;
-        let accounted = caller.accounted(&client);
-        let found = app.federation.blob(principal.peer.as_ref(), &digest).await;
-        let found = found.map_err(|error| unread(&error))?;
-        let (media_type, mut response) = match found.ok_or_else(none)? {
-            Blob::Kept(media_type, reader) => {
-                let body = kept(&app, reader, accounted, &parts).await?;
-                (
-                    media_type,
-                    respond(StatusCode::OK, OCTETS, body.ok_or_else(none)?),
-                )
-            }
-            Blob::Resource(view, resource) => {
-                let media_type = resource.media_type().to_owned();
-                let body = rendered(&app, &view, &resource, accounted).await;
-                let body = body.map_err(|error| refused(unanswered(&error, &parts)))?;
-                (
-                    media_type,
-                    respond(StatusCode::OK, OCTETS, body.ok_or_else(none)?),
-                )
-            }
-        };
-        response.extensions_mut().insert(Accounted);
-        let headers = response.headers_mut();
-        if let Ok(media_type) = HeaderValue::try_from(media_type) {
-            headers.insert(CONTENT_TYPE, media_type);
-        }
-        headers.insert(ETAG, etag(&digest.into(), Coding::Identity));
-        headers.insert(
-            CACHE_CONTROL,
-            HeaderValue::from_static("private, max-age=31536000, immutable"),
-        );
-        Ok(response)
+    let principal = require(&app.access(), &caller, Scope::Peer)?;
+    let none = || {
+        let detail = "no manifest that you get now names it; get the manifests again";
+        refused(Wording::Problem.refuse(StatusCode::NOT_FOUND, "blob", detail))
     };
-    answered.await.unwrap_or_else(|refused: Refused| *refused)
+    let digest: Digest = digest.parse().map_err(|_| none())?;
+    let accounted = caller.accounted(&client);
+    let found = app.federation.blob(principal.peer.as_ref(), &digest).await;
+    let found = found.map_err(|error| unread(&error))?;
+    let (media_type, mut response) = match found.ok_or_else(none)? {
+        Blob::Kept(media_type, reader) => {
+            let body = kept(&app, reader, accounted, &parts).await?;
+            (
+                media_type,
+                respond(StatusCode::OK, OCTETS, body.ok_or_else(none)?),
+            )
+        }
+        Blob::Resource(view, resource) => {
+            let media_type = resource.media_type().to_owned();
+            let body = rendered(&app, &view, &resource, accounted).await;
+            let body = body.map_err(|error| refused(unanswered(&error, &parts)))?;
+            (
+                media_type,
+                respond(StatusCode::OK, OCTETS, body.ok_or_else(none)?),
+            )
+        }
+    };
+    response.extensions_mut().insert(Accounted);
+    let headers = response.headers_mut();
+    if let Ok(media_type) = HeaderValue::try_from(media_type) {
+        headers.insert(CONTENT_TYPE, media_type);
+    }
+    headers.insert(ETAG, etag(&digest.into(), Coding::Identity));
+    headers.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("private, max-age=31536000, immutable"),
+    );
+    Ok(response)
 }
 
 /// What a blob on its way takes beside its pieces: an open file, of which a peer shall not have
@@ -387,49 +388,47 @@ async fn updates(
     Extension(caller): Extension<Caller>,
     Extension(client): Extension<Peer>,
     request: Request,
-) -> Response {
-    let answered = async {
-        let peer = require(&app.access(), &caller, Scope::Peer)?.peer.clone();
-        let (parts, content) = request.into_parts();
-        if !has_type(&parts.headers, media::UPDATE_STREAM_PARAMS) {
-            let detail = format!("the Content-Type must be {}", media::UPDATE_STREAM_PARAMS);
-            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            return Err(refused(Wording::Problem.refuse(status, "type", &detail)));
+) -> Result<Response, Refused> {
+    let peer = require(&app.access(), &caller, Scope::Peer)?.peer.clone();
+    let (parts, content) = request.into_parts();
+    if !has_type(&parts.headers, media::UPDATE_STREAM_PARAMS) {
+        let detail = format!("the Content-Type must be {}", media::UPDATE_STREAM_PARAMS);
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Err(refused(Wording::Problem.refuse(status, "type", &detail)));
+    }
+    let limits = app.bodies_taken().query();
+    let room = room_for(app.answers.flight(), &parts);
+    let content = body::read(content, &limits, &app.clock, room).await;
+    let content = content.map_err(|error| match error {
+        BodyError::NoRoom(_) => refused(no_room(&parts)),
+        error => {
+            let detail = error.to_string();
+            refused(Wording::Problem.refuse(error.status(), "body", &detail))
         }
-        let limits = app.bodies_taken().query();
-        let room = room_for(app.answers.flight(), &parts);
-        let content = body::read(content, &limits, &app.clock, room).await;
-        let content = content.map_err(|error| match error {
-            BodyError::NoRoom(_) => refused(no_room(&parts)),
-            error => {
-                let detail = error.to_string();
-                refused(Wording::Problem.refuse(error.status(), "body", &detail))
-            }
-        })?;
-        let accounted = caller.accounted(&client);
-        let (opener, bound) = (caller.clone(), peer.clone());
-        let allowed = move |access: &Access| {
-            let now = access.require(opener.principal(), Scope::Peer);
-            now.is_ok_and(|now| now.peer == bound)
-        };
-        let federation = app.federation.clone();
-        let may = move || federation.passed(peer.as_ref());
-        let caller = (&caller, accounted);
-        open_for_peer(&app, caller, &content, Box::new(allowed), Box::new(may)).await
+    })?;
+    let accounted = caller.accounted(&client);
+    let (opener, bound) = (caller.clone(), peer.clone());
+    let allowed = move |access: &Access| {
+        let now = access.require(opener.principal(), Scope::Peer);
+        now.is_ok_and(|now| now.peer == bound)
     };
-    answered.await.unwrap_or_else(|refused: Refused| *refused)
+    let federation = app.federation.clone();
+    let may = move || federation.passed(peer.as_ref());
+    let caller = (&caller, accounted);
+    open_for_peer(&app, caller, &content, Box::new(allowed), Box::new(may)).await
 }
 
-async fn peers(State(app): State<App>, Extension(caller): Extension<Caller>, uri: Uri) -> Response {
-    let answered = || -> Result<Response, Refused> {
-        require(&app.access(), &caller, Scope::Operate)?;
-        let only = only(uri.query().unwrap_or_default())?;
-        let mut list = app.federation.status();
-        let peers = list.peers.into_iter();
-        list.peers = peers.map(|peer| peer.bounded(only.as_ref())).collect();
-        Ok(json(StatusCode::OK, &list))
-    };
-    answered().unwrap_or_else(|refused| *refused)
+async fn peers(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+) -> Result<Response, Refused> {
+    require(&app.access(), &caller, Scope::Operate)?;
+    let only = only(uri.query().unwrap_or_default())?;
+    let mut list = app.federation.peers();
+    let peers = list.peers.into_iter();
+    list.peers = peers.map(|peer| peer.bounded(only.as_ref())).collect();
+    Ok(json(StatusCode::OK, &list))
 }
 
 /// The one domain that a query asks for, if it does.
@@ -446,15 +445,12 @@ async fn retry(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     Path(peer): Path<String>,
-) -> Response {
-    let answered = async {
-        require(&app.access(), &caller, Scope::Operate)?;
-        let label = DomainLabel::new(&peer).map_err(|_| no_peer(&peer))?;
-        let status = app.federation.retry(&label, READ_WITHIN).await;
-        let status = status.ok_or_else(|| no_peer(&peer))?;
-        Ok(json(StatusCode::OK, &status.bounded(None)))
-    };
-    answered.await.unwrap_or_else(|refused: Refused| *refused)
+) -> Result<Response, Refused> {
+    require(&app.access(), &caller, Scope::Operate)?;
+    let label = DomainLabel::new(&peer).map_err(|_| no_peer(&peer))?;
+    let status = app.federation.retry(&label, READ_WITHIN).await;
+    let status = status.ok_or_else(|| no_peer(&peer))?;
+    Ok(json(StatusCode::OK, &status.bounded(None)))
 }
 
 fn no_peer(label: &str) -> Refused {
@@ -462,26 +458,25 @@ fn no_peer(label: &str) -> Refused {
     refused(Wording::Problem.refuse(StatusCode::NOT_FOUND, "peer", &detail))
 }
 
-async fn conflicts(State(app): State<App>, Extension(caller): Extension<Caller>) -> Response {
-    match require(&app.access(), &caller, Scope::Operate) {
-        Ok(_) => {
-            let Some(merged) = app.merged.borrow().clone() else {
-                return starting("the domains have not been joined yet since the start");
-            };
-            let total =
-                |kind: MergeConflictKind| (kind.as_str().to_owned(), merged.conflicts.count(kind));
-            let listed = merged.interconnects.iter();
-            let listed = listed.take(ConflictList::INTERCONNECTS);
-            let list = ConflictList {
-                conflicts: merged.conflicts.listed().to_vec(),
-                totals: MergeConflictKind::ALL.into_iter().map(total).collect(),
-                interconnects: listed.cloned().collect(),
-                interconnect_total: merged.interconnects.len() as u64,
-            };
-            json(StatusCode::OK, &list)
-        }
-        Err(refused) => *refused,
-    }
+async fn conflicts(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Response, Refused> {
+    require(&app.access(), &caller, Scope::Operate)?;
+    let Some(merged) = app.merged.borrow().clone() else {
+        let detail = "the domains have not been joined yet since the start";
+        return Err(refused(starting(detail)));
+    };
+    let total = |kind: MergeConflictKind| (kind.as_str().to_owned(), merged.conflicts.count(kind));
+    let listed = merged.interconnects.iter();
+    let listed = listed.take(ConflictList::INTERCONNECTS);
+    let list = ConflictList {
+        conflicts: merged.conflicts.listed().to_vec(),
+        totals: MergeConflictKind::ALL.into_iter().map(total).collect(),
+        interconnects: listed.cloned().collect(),
+        interconnect_total: merged.interconnects.len() as u64,
+    };
+    Ok(json(StatusCode::OK, &list))
 }
 
 async fn forget_key(
@@ -489,7 +484,7 @@ async fn forget_key(
     Extension(caller): Extension<Caller>,
     Extension(threshold): Extension<Threshold>,
     Path(domain): Path<String>,
-) -> Response {
+) -> Result<Response, Refused> {
     let federation = app.federation.clone();
     let forget = async move |domain: &DomainLabel| federation.forget_key(domain).await;
     let none = |domain: &str| format!("no key of a domain {domain:?} is known");
@@ -501,7 +496,7 @@ async fn accept(
     Extension(caller): Extension<Caller>,
     Extension(threshold): Extension<Threshold>,
     Path(domain): Path<String>,
-) -> Response {
+) -> Result<Response, Refused> {
     let federation = app.federation.clone();
     let accept = async move |domain: &DomainLabel| federation.accept(domain).await;
     let none = |domain: &str| format!("no change of a domain {domain:?} is held");
@@ -517,32 +512,29 @@ async fn told(
     domain: &str,
     work: impl AsyncFnOnce(&DomainLabel) -> Result<bool, StoreError>,
     none: impl Fn(&str) -> String,
-) -> Response {
-    let answered = async {
-        require(&app.access(), caller, Scope::Operate)?;
-        // From here on it is done, or may be.
-        threshold.cross();
-        let done = match DomainLabel::new(domain) {
-            Ok(domain) => work(&domain).await,
-            Err(_) => Ok(false),
-        };
-        match done {
-            Ok(true) => Ok(bare(StatusCode::NO_CONTENT)),
-            Ok(false) => {
-                let detail = none(domain);
-                let response = Wording::Problem.refuse(StatusCode::NOT_FOUND, "domain", &detail);
-                Err(refused(response))
-            }
-            Err(error @ StoreError::NoRoom { .. }) => Err(refused(store_full(&error))),
-            Err(error) => {
-                tracing::error!(%error, "what an operator said could not be kept");
-                let detail = "the node cannot keep what it is told; its log says why";
-                let status = StatusCode::SERVICE_UNAVAILABLE;
-                Err(refused(Wording::Problem.later(status, "store", detail, 10)))
-            }
-        }
+) -> Result<Response, Refused> {
+    require(&app.access(), caller, Scope::Operate)?;
+    // From here on it is done, or may be.
+    threshold.cross();
+    let done = match DomainLabel::new(domain) {
+        Ok(domain) => work(&domain).await,
+        Err(_) => Ok(false),
     };
-    answered.await.unwrap_or_else(|refused: Refused| *refused)
+    match done {
+        Ok(true) => Ok(bare(StatusCode::NO_CONTENT)),
+        Ok(false) => {
+            let detail = none(domain);
+            let response = Wording::Problem.refuse(StatusCode::NOT_FOUND, "domain", &detail);
+            Err(refused(response))
+        }
+        Err(error @ StoreError::NoRoom { .. }) => Err(refused(store_full(&error))),
+        Err(error) => {
+            tracing::error!(%error, "what an operator said could not be kept");
+            let detail = "the node cannot keep what it is told; its log says why";
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            Err(refused(Wording::Problem.later(status, "store", detail, 10)))
+        }
+    }
 }
 
 /// A document with a tag of its content, or 304.

@@ -1,5 +1,6 @@
 //! What is told of requests: a log line, metrics, a request id.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -93,19 +94,19 @@ impl Telemetry {
     }
 }
 
+/// The service that each route belongs to, by its path.
+pub(super) type Services = Arc<HashMap<&'static str, &'static str>>;
+
 /// Gives each request an id, and tells how it went.
 pub(super) async fn observe(
-    State(telemetry): State<Telemetry>,
+    State((telemetry, services)): State<(Telemetry, Services)>,
     request: Request,
     next: Next,
 ) -> Response {
     let id = format!("{:016x}", telemetry.next_id.fetch_add(1, Ordering::Relaxed));
-    let service = service(
-        request
-            .extensions()
-            .get::<MatchedPath>()
-            .map(MatchedPath::as_str),
-    );
+    let route = request.extensions().get::<MatchedPath>();
+    let service = route.and_then(|route| services.get(route.as_str()));
+    let service = service.copied().unwrap_or("none");
     let peer = request
         .extensions()
         .get::<Peer>()
@@ -150,17 +151,4 @@ pub(super) async fn observe(
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
-}
-
-/// The service that a route belongs to: a bounded set, for labels.
-fn service(route: Option<&str>) -> &'static str {
-    match route {
-        Some("/directory" | "/views/{view}/directory") => "directory",
-        Some("/views/{view}/{resource}") => "alto",
-        Some(route) if route.starts_with("/n2s/") => "n2s",
-        Some("/s2s/v1/manifests") => "manifests",
-        Some("/s2s/v1/blobs/{digest}") => "blobs",
-        Some(_) => "ops",
-        None => "none",
-    }
 }

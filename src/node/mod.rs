@@ -17,6 +17,7 @@ mod lanes;
 mod merger;
 mod own;
 mod pipeline;
+mod status;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,14 +30,15 @@ use crate::config::{Config, FileError};
 use crate::federation::{self, Federation, KeyError, SigningKey};
 use crate::follow::Followed;
 use crate::http::{
-    App, ListenError, NodeMetrics, Parts, Push, Reserved, Telemetry, Tls, TlsError, router,
+    App, ListenError, Metrics, Parts, Push, Reserved, Telemetry, Tls, TlsError, router,
 };
 use crate::ingest::{Ledger, LoadError};
 use crate::publish::{Snapshot, ViewName};
 use crate::render::{Answers, Bodies, Documents, Flight};
-use crate::runtime::{Clock, Drain, Gate, Live, Overrun, PoolError, Signal, Task};
+use crate::runtime::{Clock, Drain, Gate, Live, Measured, Overrun, PoolError, Signal, Task};
 use crate::store::{Durability, FreeSpace, Quarantine, Store, StoreError};
 use lanes::Lanes;
+use status::Modules;
 
 /// A running node. Dropped, it stops at once; [`Node::shutdown`] lets requests end.
 pub struct Node {
@@ -229,22 +231,20 @@ impl Node {
         let peer_push = Push::new(followed);
         let mut registry = Registry::default();
         let telemetry = Telemetry::new(&mut registry, clock.clone());
-        registry.register_collector(Box::new(NodeMetrics {
-            snapshots: published.snapshots.clone(),
-            conflicts: published.conflicts.clone(),
-            merged: published.merged.clone(),
-            merging: published.merging.clone(),
+        let modules = Modules {
+            published: published.clone(),
             clock: clock.clone(),
             federation: federation.clone(),
             ledger: ledger.clone(),
             store: opened.store.clone(),
-            answers: answers.clone(),
-            intake: intake.clone(),
             bodies: rendered.clone(),
+            intake: intake.clone(),
             push: push.clone(),
             peer_push: peer_push.clone(),
             listener: listener.stats(),
-        }));
+        };
+        let measured = move || -> Box<dyn Measured> { Box::new(modules.status()) };
+        registry.register_collector(Box::new(Metrics(Box::new(measured))));
         let app = App::new(Parts {
             snapshots: published.snapshots.clone(),
             conflicts: published.conflicts,

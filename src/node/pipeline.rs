@@ -48,6 +48,7 @@ pub(super) struct Others {
 }
 
 /// What the pipeline publishes.
+#[derive(Clone)]
 pub(super) struct Published {
     /// The views in force.
     pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,

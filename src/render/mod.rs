@@ -15,6 +15,7 @@ mod flight;
 mod packing;
 mod pins;
 mod shared;
+mod status;
 
 pub use answers::{Answers, SMALL, Unanswered};
 pub use bodies::{Bodies, Body, GivenUp, Representation, Settings};
@@ -25,6 +26,7 @@ pub use flight::{Flight, FlightBudget, NoRoom, Room, SHORT};
 pub use packing::{BESIDE, Effort, PIECE, Packing, compress};
 pub use pins::{CutOff, Pinned, Pins};
 pub use shared::Shared;
+pub use status::Status;
 
 #[cfg(test)]
 pub(crate) mod testing {

@@ -20,6 +20,7 @@ mod handle;
 mod log;
 mod repair;
 mod settings;
+mod status;
 mod tools;
 mod writer;
 
@@ -39,6 +40,7 @@ pub use log::table::{MAX_KEY, MAX_VALUE, Pairs, Table};
 pub use log::tree::DocumentRef;
 pub use repair::recover::Quarantine;
 pub use settings::Settings;
+pub use status::Status;
 pub use tools::export::export;
 pub use tools::import::import;
 pub use tools::offline::{Compacted, Progress, Report, compact, verify};

@@ -154,7 +154,7 @@ async fn who_is_told_something_else_under_one_serial_has_another_fingerprint() {
         let status = domain(&node.federation, "isp-b", "isp-b").expect("it is passed");
         (status.serial, status.fingerprint)
     };
-    let own = b.federation.status().own.expect("it signed");
+    let own = b.federation.peers().own.expect("it signed");
     assert_eq!(had(&a), (Some(own.serial), Some(own.fingerprint)));
     assert_eq!(had(&c).0, Some(own.serial));
     assert_ne!(had(&c).1, Some(own.fingerprint));

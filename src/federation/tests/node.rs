@@ -243,7 +243,7 @@ impl Node {
         };
         let limit = Duration::from_secs(20);
         if tokio::time::timeout(limit, waiting).await.is_err() {
-            let status = self.federation.status();
+            let status = self.federation.peers();
             panic!("it does not come to hold: {status:#?}");
         }
     }
@@ -285,7 +285,7 @@ impl Node {
 
 /// How things stand with a peer, if it is one.
 pub(super) fn status(federation: &Federation, peer: &str) -> Option<PeerStatus> {
-    let peers = federation.status().peers.into_iter();
+    let peers = federation.peers().peers.into_iter();
     peers
         .into_iter()
         .find(|status| status.domain == label(peer))

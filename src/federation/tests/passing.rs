@@ -89,7 +89,7 @@ async fn a_relay_passes_on_what_was_signed_and_keeps_its_bytes() {
     assert_eq!(copy.path, [label("isp-c"), label("isp-b")]);
     let text = &copy.signed.as_ref().expect("signed").text;
     assert_eq!(**text, c.federation.issued().borrow()[0].text);
-    let own = c.federation.status().own.expect("it signed");
+    let own = c.federation.peers().own.expect("it signed");
     assert_eq!(
         copy.fingerprint(),
         Some(own.fingerprint),

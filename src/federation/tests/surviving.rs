@@ -79,7 +79,7 @@ async fn a_peer_that_is_no_longer_configured_leaves_nothing() {
     a.configure(|settings| settings.peers.clear());
     let gone = imported.wait_for(|imports| imports.is_empty());
     crate::runtime::testing::soon(gone).await.expect("it runs");
-    assert!(a.federation.status().peers.is_empty());
+    assert!(a.federation.peers().peers.is_empty());
     assert!(!a.federation.refresh(&label("isp-b")));
     let a = a.restart(&time.clock).await;
     a.reads(&b, "own", "own");

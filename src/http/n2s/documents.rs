@@ -35,7 +35,7 @@ use crate::render::{self, Coding};
 use crate::runtime::Threshold;
 
 use super::publication::Publication;
-use super::{Query, bad_request, failed, marked, refuse, revision_number, unchanged};
+use super::{Query, bad_request, failed, marked, revision_number, unchanged};
 
 /// Answers a request to a document of a kind; the name of an only one is empty.
 pub(super) async fn document(
@@ -44,17 +44,17 @@ pub(super) async fn document(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     request: Request,
-) -> Response {
-    let path = match DocumentPath::parse(&description.path_of(&name)) {
-        Ok(path) => path,
-        Err(reason) => {
-            let what = description
-                .name
-                .as_ref()
-                .map_or("document", |name| name.parameter);
-            return problem(StatusCode::NOT_FOUND, what, &reason, &Faults::default());
-        }
-    };
+) -> Result<Response, Refused> {
+    let path = DocumentPath::parse(&description.path_of(&name)).map_err(|reason| {
+        let named = description.name.as_ref();
+        let what = named.map_or("document", |name| name.parameter);
+        refused(problem(
+            StatusCode::NOT_FOUND,
+            what,
+            &reason,
+            &Faults::default(),
+        ))
+    })?;
     let (parts, content) = request.into_parts();
     let kind = match parts.method {
         Method::PUT => Some(OperationKind::Put),
@@ -62,11 +62,10 @@ pub(super) async fn document(
         Method::DELETE => Some(OperationKind::Delete),
         _ => None,
     };
-    let answered = match kind {
+    match kind {
         Some(kind) => write_document(&app, &caller, kind, path, &parts, content).await,
         None => read_document(&app, &caller, path, &parts).await,
-    };
-    answered.unwrap_or_else(|refused| *refused)
+    }
 }
 
 async fn read_document(
@@ -174,24 +173,21 @@ pub(super) async fn transaction(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     request: Request,
-) -> Response {
+) -> Result<Response, Refused> {
     let (parts, content) = request.into_parts();
-    let answered = async {
-        require(&app.access(), &caller, Scope::Ingest)?;
-        let content = receive(&app, &parts, content, &[media::JSON]).await?;
-        let bytes = content.clone();
-        let read: Vec<Step> = parsed(&app, move |reader| read_transaction(reader, &bytes)).await?;
-        let request = [&b"transaction"[..], &content[..]];
-        write(
-            &app,
-            (&caller, Scope::Ingest),
-            &parts,
-            Changes::Transaction(read),
-            &request,
-        )
-        .await
-    };
-    answered.await.unwrap_or_else(|refused| *refused)
+    require(&app.access(), &caller, Scope::Ingest)?;
+    let content = receive(&app, &parts, content, &[media::JSON]).await?;
+    let bytes = content.clone();
+    let read: Vec<Step> = parsed(&app, move |reader| read_transaction(reader, &bytes)).await?;
+    let request = [&b"transaction"[..], &content[..]];
+    write(
+        &app,
+        (&caller, Scope::Ingest),
+        &parts,
+        Changes::Transaction(read),
+        &request,
+    )
+    .await
 }
 
 pub(super) async fn restore(
@@ -199,16 +195,13 @@ pub(super) async fn restore(
     Extension(caller): Extension<Caller>,
     Path(revision): Path<String>,
     request: Request,
-) -> Response {
+) -> Result<Response, Refused> {
     let (parts, _) = request.into_parts();
-    let answered = async {
-        require(&app.access(), &caller, Scope::Operate)?;
-        let number = revision_number(&revision)?;
-        let request = [&b"restore"[..], revision.as_bytes()];
-        let caller = (&caller, Scope::Operate);
-        write(&app, caller, &parts, Changes::Restore(number), &request).await
-    };
-    answered.await.unwrap_or_else(|refused| *refused)
+    require(&app.access(), &caller, Scope::Operate)?;
+    let number = revision_number(&revision)?;
+    let request = [&b"restore"[..], revision.as_bytes()];
+    let caller = (&caller, Scope::Operate);
+    write(&app, caller, &parts, Changes::Restore(number), &request).await
 }
 /// The body of a request, if it is of one of these types; no types: none is
 /// wanted.
@@ -294,11 +287,7 @@ async fn write(
         threshold: threshold.cloned().unwrap_or_default(),
         change,
     };
-    let outcome = app
-        .ledger
-        .write(write)
-        .await
-        .map_err(|refusal| refused(refuse(&refusal)))?;
+    let outcome = app.ledger.write(write).await?;
     if query.dry_run {
         return Ok(answer(outcome, parts));
     }

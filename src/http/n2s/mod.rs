@@ -124,31 +124,36 @@ fn marked(mut response: Response, etag: HeaderValue, coding: Coding) -> Response
     response
 }
 
-fn refuse(refusal: &WriteError) -> Response {
-    let (status, kind) = match refusal {
-        WriteError::Faulty(faults) => return faulty(faults),
-        WriteError::Precondition => (StatusCode::PRECONDITION_FAILED, "precondition"),
-        WriteError::Held(_) => (StatusCode::CONFLICT, "held"),
-        WriteError::KeyReused => (StatusCode::CONFLICT, "idempotency-key"),
-        WriteError::NoDocument(..) => (StatusCode::NOT_FOUND, "document"),
-        WriteError::NotFound(_) => (StatusCode::NOT_FOUND, "revision"),
-        WriteError::Gone(_) => (StatusCode::GONE, "revision"),
-        WriteError::KeysFull { wait, .. } => {
-            let (detail, wait) = (refusal.to_string(), wait.as_secs());
-            let status = StatusCode::TOO_MANY_REQUESTS;
-            return Wording::Problem.later(status, "idempotency-key", &detail, wait);
-        }
-        WriteError::TooMuch(_) => (StatusCode::UNPROCESSABLE_ENTITY, "limit"),
-        // Nobody waits for it.
-        WriteError::GivenUp => (StatusCode::SERVICE_UNAVAILABLE, "limit"),
-        WriteError::Store(error @ StoreError::NoRoom { .. }) => return store_full(error),
-        WriteError::Store(error) => {
-            tracing::error!(%error, "a write could not be made durable");
-            return going_down();
-        }
-        WriteError::Pool(_) | WriteError::Panicked(_) => return *failed(refusal),
-    };
-    problem(status, kind, &refusal.to_string(), &Faults::default())
+impl From<WriteError> for Refused {
+    fn from(error: WriteError) -> Self {
+        let detail = error.to_string();
+        let (status, kind) = match error {
+            WriteError::Faulty(faults) => return refused(faulty(&faults)),
+            WriteError::Precondition => (StatusCode::PRECONDITION_FAILED, "precondition"),
+            WriteError::Held(_) => (StatusCode::CONFLICT, "held"),
+            WriteError::KeyReused => (StatusCode::CONFLICT, "idempotency-key"),
+            WriteError::NoDocument(..) => (StatusCode::NOT_FOUND, "document"),
+            WriteError::NotFound(_) => (StatusCode::NOT_FOUND, "revision"),
+            WriteError::Gone(_) => (StatusCode::GONE, "revision"),
+            WriteError::KeysFull { wait, .. } => {
+                let status = StatusCode::TOO_MANY_REQUESTS;
+                let wait = wait.as_secs();
+                return refused(Wording::Problem.later(status, "idempotency-key", &detail, wait));
+            }
+            WriteError::TooMuch(_) => (StatusCode::UNPROCESSABLE_ENTITY, "limit"),
+            // Nobody waits for it.
+            WriteError::GivenUp => (StatusCode::SERVICE_UNAVAILABLE, "limit"),
+            WriteError::Store(error @ StoreError::NoRoom { .. }) => {
+                return refused(store_full(&error));
+            }
+            WriteError::Store(error) => {
+                tracing::error!(%error, "a write could not be made durable");
+                return refused(going_down());
+            }
+            error @ (WriteError::Pool(_) | WriteError::Panicked(_)) => return failed(&error),
+        };
+        refused(problem(status, kind, &detail, &Faults::default()))
+    }
 }
 
 fn going_down() -> Response {

@@ -14,11 +14,11 @@ use crate::http::access::require;
 use crate::http::app::App;
 use crate::http::caller::Caller;
 use crate::http::conditional::etag;
-use crate::http::refusal::{Refused, json, refused};
+use crate::http::refusal::{Refused, json};
 use crate::ingest::Account;
 use crate::render::Coding;
 
-use super::{Query, marked, refuse, revision_number};
+use super::{Query, marked, revision_number};
 
 /// The revisions that one answer lists.
 const PAGE: usize = 100;
@@ -27,41 +27,33 @@ pub(super) async fn revisions(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     request: Request,
-) -> Response {
+) -> Result<Response, Refused> {
     let (parts, _) = request.into_parts();
-    let answered = async {
-        require(&app.access(), &caller, Scope::Ingest)?;
-        let query = Query::of(&parts, &["after"])?;
-        let newest = app.ledger.durable().borrow().clone();
-        let listed = app.ledger.revisions(query.after, PAGE).await;
-        let listed = listed.map_err(|refusal| refused(refuse(&refusal)))?;
-        let list = RevisionList {
-            revisions: listed.into_iter().map(revision_document).collect(),
-            newest: newest.facts.revision,
-        };
-        let current = etag(&newest.tag(), Coding::Identity);
-        Ok(marked(
-            json(StatusCode::OK, &list),
-            current,
-            Coding::Identity,
-        ))
+    require(&app.access(), &caller, Scope::Ingest)?;
+    let query = Query::of(&parts, &["after"])?;
+    let newest = app.ledger.durable().borrow().clone();
+    let listed = app.ledger.revisions(query.after, PAGE).await?;
+    let list = RevisionList {
+        revisions: listed.into_iter().map(revision_document).collect(),
+        newest: newest.facts.revision,
     };
-    answered.await.unwrap_or_else(|refused: Refused| *refused)
+    let current = etag(&newest.tag(), Coding::Identity);
+    Ok(marked(
+        json(StatusCode::OK, &list),
+        current,
+        Coding::Identity,
+    ))
 }
 
 pub(super) async fn revision(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     Path(revision): Path<String>,
-) -> Response {
-    let answered = async {
-        require(&app.access(), &caller, Scope::Ingest)?;
-        let number = revision_number(&revision)?;
-        let account = app.ledger.revision(number).await;
-        let account = account.map_err(|refusal| refused(refuse(&refusal)))?;
-        Ok(json(StatusCode::OK, &revision_document((number, account))))
-    };
-    answered.await.unwrap_or_else(|refused: Refused| *refused)
+) -> Result<Response, Refused> {
+    require(&app.access(), &caller, Scope::Ingest)?;
+    let number = revision_number(&revision)?;
+    let account = app.ledger.revision(number).await?;
+    Ok(json(StatusCode::OK, &revision_document((number, account))))
 }
 
 fn revision_document((revision, account): (u64, Account)) -> RevisionDocument {
@@ -76,10 +68,11 @@ fn revision_document((revision, account): (u64, Account)) -> RevisionDocument {
     }
 }
 
-pub(super) async fn held(State(app): State<App>, Extension(caller): Extension<Caller>) -> Response {
-    if let Err(refused) = require(&app.access(), &caller, Scope::Ingest) {
-        return *refused;
-    }
+pub(super) async fn held(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Response, Refused> {
+    require(&app.access(), &caller, Scope::Ingest)?;
     let held = app.ledger.held().into_iter();
     let held = held.map(|(source, held)| HeldDocument {
         source: source.to_string(),
@@ -91,16 +84,14 @@ pub(super) async fn held(State(app): State<App>, Extension(caller): Extension<Ca
     let list = HeldList {
         held: held.collect(),
     };
-    json(StatusCode::OK, &list)
+    Ok(json(StatusCode::OK, &list))
 }
 
 pub(super) async fn conflicts(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-) -> Response {
-    if let Err(refused) = require(&app.access(), &caller, Scope::Ingest) {
-        return *refused;
-    }
+) -> Result<Response, Refused> {
+    require(&app.access(), &caller, Scope::Ingest)?;
     let conflicts = app.conflicts.borrow().clone();
     let total = |kind: ConflictKind| (kind.as_str().to_owned(), conflicts.count(kind));
     let totals: BTreeMap<String, u64> = ConflictKind::ALL.into_iter().map(total).collect();
@@ -108,5 +99,5 @@ pub(super) async fn conflicts(
         conflicts: conflicts.listed().to_vec(),
         totals,
     };
-    json(StatusCode::OK, &list)
+    Ok(json(StatusCode::OK, &list))
 }

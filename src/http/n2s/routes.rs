@@ -22,6 +22,7 @@ pub(in crate::http) fn routes() -> Vec<Route> {
     routes.extend([
         Route {
             path: "/n2s/v1/transaction",
+service: "n2s",
             operations: vec![Operation {
                 method: Method::POST,
                 id: "postTransaction",
@@ -36,6 +37,7 @@ pub(in crate::http) fn routes() -> Vec<Route> {
         },
         Route {
             path: "/n2s/v1/revisions",
+service: "n2s",
             operations: vec![Operation {
                 method: Method::GET,
                 id: "listRevisions",
@@ -50,6 +52,7 @@ pub(in crate::http) fn routes() -> Vec<Route> {
         },
         Route {
             path: "/n2s/v1/revisions/{revision}",
+service: "n2s",
             operations: vec![Operation {
                 method: Method::GET,
                 id: "getRevision",
@@ -64,6 +67,7 @@ pub(in crate::http) fn routes() -> Vec<Route> {
         },
         Route {
             path: "/n2s/v1/revisions/{revision}/restore",
+service: "n2s",
             operations: vec![Operation {
                 method: Method::POST,
                 id: "restoreRevision",
@@ -78,6 +82,7 @@ pub(in crate::http) fn routes() -> Vec<Route> {
         },
         Route {
             path: "/n2s/v1/conflicts",
+service: "n2s",
             operations: vec![Operation {
                 method: Method::GET,
                 id: "listConflicts",
@@ -92,6 +97,7 @@ pub(in crate::http) fn routes() -> Vec<Route> {
         },
         Route {
             path: "/n2s/v1/held",
+service: "n2s",
             operations: vec![Operation {
                 method: Method::GET,
                 id: "listHeld",
@@ -242,6 +248,7 @@ fn document_route(description: &'static Description) -> Route {
     let [get_id, put_id, patch_id, delete_id] = description.operations;
     Route {
         path: description.route,
+        service: "n2s",
         operations: vec![
             operation(Method::GET, get_id, &[SOURCE], Vec::new(), read),
             operation(Method::PUT, put_id, &write, put, written()),

@@ -33,6 +33,7 @@ const STREAM: Parameter = Parameter {
 pub(in crate::http) fn routes() -> Vec<Route> {
     vec![Route {
         path: "/views/{view}/updates/{stream}",
+        service: "updates",
         operations: vec![Operation {
             method: Method::POST,
             id: "controlStream",
@@ -64,41 +65,36 @@ async fn control(
     Extension(peer): Extension<Peer>,
     Path((view, name)): Path<(String, String)>,
     request: Request,
-) -> Response {
+) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
-    let answered = async {
-        require_view(&app.access(), &caller, &view)?;
-        // The URI says which stream it is (RFC 8895 §7.1); it is of use to who opened it.
-        let gone = || refused(bare(StatusCode::NOT_FOUND));
-        let stream = app.push.stream(&name).ok_or_else(gone)?;
-        if !view.eq_ignore_ascii_case(stream.view.as_str()) || !stream.opener.is_same(&caller) {
-            return Err(gone());
-        }
-        let content = posted(
-            &app,
-            &caller,
-            (&parts, body),
-            stream.view.as_str(),
-            (None, media::UPDATE_STREAM_PARAMS),
-        )
-        .await?;
-        let asked = Asked {
-            app: &app,
-            view: &stream.view,
-            client: peer.addr.ip(),
-            caller: caller.accounted(&peer),
-        };
-        let params = asked.read(&content, UpdateStreamParams::read).await?;
-        stream
-            .ids()
-            .check(&params, &app.push.followed().settings())?;
-        let add = asked.substreams(&params.add).await?;
-        stream.command(&app, params, add)
-    };
-    match answered.await {
-        Ok(()) => bare(StatusCode::ACCEPTED),
-        Err(refused) => *refused,
+    require_view(&app.access(), &caller, &view)?;
+    // The URI says which stream it is (RFC 8895 §7.1); it is of use to who opened it.
+    let gone = || refused(bare(StatusCode::NOT_FOUND));
+    let stream = app.push.stream(&name).ok_or_else(gone)?;
+    if !view.eq_ignore_ascii_case(stream.view.as_str()) || !stream.opener.is_same(&caller) {
+        return Err(gone());
     }
+    let content = posted(
+        &app,
+        &caller,
+        (&parts, body),
+        stream.view.as_str(),
+        (None, media::UPDATE_STREAM_PARAMS),
+    )
+    .await?;
+    let asked = Asked {
+        app: &app,
+        view: &stream.view,
+        client: peer.addr.ip(),
+        caller: caller.accounted(&peer),
+    };
+    let params = asked.read(&content, UpdateStreamParams::read).await?;
+    stream
+        .ids()
+        .check(&params, &app.push.followed().settings())?;
+    let add = asked.substreams(&params.add).await?;
+    stream.command(&app, params, add)?;
+    Ok(bare(StatusCode::ACCEPTED))
 }
 
 impl Ids {

@@ -10,11 +10,13 @@ mod controlled;
 mod event;
 mod open;
 mod peers;
+mod status;
 mod stream;
 mod streams;
 mod substream;
 mod tips;
 
+pub use status::Status;
 pub use streams::Push;
 
 pub(super) use control::routes as control_routes;

@@ -81,15 +81,14 @@ pub(in crate::http) async fn open(
     (caller, peer): (&Caller, &Peer),
     view: &ViewName,
     content: &Bytes,
-) -> Response {
+) -> Result<Response, Refused> {
     let asked = Asked {
         app,
         view,
         client: peer.addr.ip(),
         caller: caller.accounted(peer),
     };
-    let opened = asked.open(caller, content).await;
-    opened.unwrap_or_else(|refused| *refused)
+    asked.open(caller, content).await
 }
 
 /// The response that is a stream of these substreams, of a client unless it is a

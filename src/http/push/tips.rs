@@ -58,6 +58,7 @@ const TO: Parameter = Parameter {
 pub(in crate::http) fn routes() -> Vec<Route> {
     vec![Route {
         path: "/views/{view}/tips/{name}/ug",
+        service: "tips",
         operations: vec![Operation {
             method: Method::POST,
             id: "nextEdge",
@@ -83,6 +84,7 @@ pub(in crate::http) fn waiting_routes() -> Vec<Route> {
     let items: BTreeSet<&'static str> = patches.into_iter().chain(answers.copied()).collect();
     vec![Route {
         path: "/views/{view}/tips/{name}/ug/{from}/{to}",
+        service: "tips",
         operations: vec![Operation {
             method: Method::GET,
             id: "getEdge",
@@ -117,31 +119,28 @@ pub(in crate::http) async fn open(
     (caller, peer): (&Caller, &Peer),
     view: &ViewName,
     content: &Bytes,
-) -> Response {
+) -> Result<Response, Refused> {
     let asked = Asked {
         app,
         view,
         client: peer.addr.ip(),
         caller: caller.accounted(peer),
     };
-    let opened = async {
-        let params = asked.read(content, TipsParams::read).await?;
-        let followed = app.push.followed();
-        followed.reach(app.snapshot().generation).await;
-        let edition = followed.edition();
-        let view = edition.view(view).ok_or_else(gone)?;
-        let opened = asked.tips_view(view, &params).await;
-        // RFC 9569 §6.3 has 429 where RFC 8895 has 503.
-        let (follower, uri) = opened.map_err(|refused| match refused.status() {
-            StatusCode::SERVICE_UNAVAILABLE => full(StatusCode::TOO_MANY_REQUESTS),
-            _ => refused,
-        })?;
-        let summary = follower.look(|answer| summary(answer, params.tag.as_deref()));
-        let view = TipsView::new(&uri, summary.ok_or_else(gone)?);
-        let text = serde_json::to_vec(&view).unwrap_or_default();
-        Ok(unkept(respond(StatusCode::OK, media::TIPS, text)))
-    };
-    opened.await.unwrap_or_else(|refused: Refused| *refused)
+    let params = asked.read(content, TipsParams::read).await?;
+    let followed = app.push.followed();
+    followed.reach(app.snapshot().generation).await;
+    let edition = followed.edition();
+    let view = edition.view(view).ok_or_else(gone)?;
+    let opened = asked.tips_view(view, &params).await;
+    // RFC 9569 §6.3 has 429 where RFC 8895 has 503.
+    let (follower, uri) = opened.map_err(|refused| match refused.status() {
+        StatusCode::SERVICE_UNAVAILABLE => full(StatusCode::TOO_MANY_REQUESTS),
+        _ => refused,
+    })?;
+    let summary = follower.look(|answer| summary(answer, params.tag.as_deref()));
+    let view = TipsView::new(&uri, summary.ok_or_else(gone)?);
+    let text = serde_json::to_vec(&view).unwrap_or_default();
+    Ok(unkept(respond(StatusCode::OK, media::TIPS, text)))
 }
 
 async fn next_edge(
@@ -150,40 +149,37 @@ async fn next_edge(
     Extension(peer): Extension<Peer>,
     Path((view, name)): Path<(String, String)>,
     request: Request,
-) -> Response {
+) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
-    let answered = async {
-        let follower = find(&app, &caller, &view, &name)?;
-        let accepted = (Some(media::MERGE_PATCH), media::TIPS_PARAMS);
-        let content = posted(&app, &caller, (&parts, body), &view, accepted).await?;
-        let of_view = follower
-            .look(|answer| answer.view.clone())
-            .ok_or_else(gone)?;
-        let by = (&of_view, &caller.accounted(&peer));
-        let params = read(&app, by, &content, TipsParams::read).await?;
-        if params.input.is_some() {
-            let why = "the view has its input; leave it out";
-            return Err(mistaken(&AltoError::invalid_value("input", why)));
-        }
-        if params.tag.is_some() {
-            app.push.followed().find_tag(follower.id()).await;
-        }
-        let told = follower.look(|answer| {
-            let id = answer.view.resource_id(answer.query.path());
-            (id.as_str() == params.resource_id).then(|| summary(answer, params.tag.as_deref()))
-        });
-        let summary = told.ok_or_else(gone)?.ok_or_else(|| {
-            let id = params.resource_id.as_str();
-            mistaken(&AltoError::invalid_value("resource-id", id))
-        })?;
-        let patch = serde_json::json!({"tips-view-summary": {"updates-graph-summary": summary}});
-        Ok(unkept(respond(
-            StatusCode::OK,
-            media::MERGE_PATCH,
-            patch.to_string(),
-        )))
-    };
-    answered.await.unwrap_or_else(|refused: Refused| *refused)
+    let follower = find(&app, &caller, &view, &name)?;
+    let accepted = (Some(media::MERGE_PATCH), media::TIPS_PARAMS);
+    let content = posted(&app, &caller, (&parts, body), &view, accepted).await?;
+    let of_view = follower
+        .look(|answer| answer.view.clone())
+        .ok_or_else(gone)?;
+    let by = (&of_view, &caller.accounted(&peer));
+    let params = read(&app, by, &content, TipsParams::read).await?;
+    if params.input.is_some() {
+        let why = "the view has its input; leave it out";
+        return Err(mistaken(&AltoError::invalid_value("input", why)));
+    }
+    if params.tag.is_some() {
+        app.push.followed().find_tag(follower.id()).await;
+    }
+    let told = follower.look(|answer| {
+        let id = answer.view.resource_id(answer.query.path());
+        (id.as_str() == params.resource_id).then(|| summary(answer, params.tag.as_deref()))
+    });
+    let summary = told.ok_or_else(gone)?.ok_or_else(|| {
+        let id = params.resource_id.as_str();
+        mistaken(&AltoError::invalid_value("resource-id", id))
+    })?;
+    let patch = serde_json::json!({"tips-view-summary": {"updates-graph-summary": summary}});
+    Ok(unkept(respond(
+        StatusCode::OK,
+        media::MERGE_PATCH,
+        patch.to_string(),
+    )))
 }
 
 /// What an edge holds, as a request finds it.
@@ -222,63 +218,60 @@ async fn edge(
     Extension(peer): Extension<Peer>,
     Path((view, name, from, to)): Path<(String, String, String, String)>,
     request: Request,
-) -> Response {
+) -> Result<Response, Refused> {
     let (parts, _) = request.into_parts();
-    let answered = async {
-        let follower = find(&app, &caller, &view, &name)?;
-        let edge = match (number(&from), number(&to)) {
-            (Some(seq_i), Some(seq_j)) => Edge { seq_i, seq_j },
-            _ => return Err(no_edge(StatusCode::NOT_FOUND, &from, &to)),
-        };
-        let item = EdgeItem {
-            app: &app,
-            caller: caller.accounted(&peer),
-            parts: &parts,
-            name: &name,
-            edge,
-        };
-        let mut arrived = app.push.followed().arrived();
-        let mut access = app.access.clone();
-        let mut waiting = None;
-        let deadline = app.clock.now() + app.push.followed().settings().poll_timeout;
-        loop {
-            arrived.mark_unchanged();
-            access.mark_unchanged();
-            require_view(&app.access(), &caller, &view)?;
-            let found = follower.look(|answer| {
-                (
-                    Found::look(answer, edge),
-                    answer.service.signature().media_type(),
-                )
-            });
-            let (found, media_type) = found.ok_or_else(gone)?;
-            match found {
-                Found::Refused(status) => return Err(no_edge(status, &from, &to)),
-                Found::Whole(view) => {
-                    return item.send(&follower, Content::Whole(view), media_type).await;
-                }
-                Found::Patch(Patch { form, text }) => {
-                    let content = Content::Text(text);
-                    return item.send(&follower, content, form.media_type()).await;
-                }
-                Found::NotYet => {}
-            }
-            if waiting.is_none() {
-                waiting = app.push.wait(peer.client());
-            }
-            if waiting.is_none() {
-                return Err(full(StatusCode::TOO_MANY_REQUESTS));
-            }
-            tokio::select! {
-                biased;
-                arrived = arrived.changed() => arrived.map_err(|_| later())?,
-                rules = access.changed() => rules.map_err(|_| later())?,
-                _ = app.drain.draining() => return Err(later()),
-                () = app.clock.sleep_until(deadline) => return Err(later()),
-            }
-        }
+    let follower = find(&app, &caller, &view, &name)?;
+    let edge = match (number(&from), number(&to)) {
+        (Some(seq_i), Some(seq_j)) => Edge { seq_i, seq_j },
+        _ => return Err(no_edge(StatusCode::NOT_FOUND, &from, &to)),
     };
-    answered.await.unwrap_or_else(|refused: Refused| *refused)
+    let item = EdgeItem {
+        app: &app,
+        caller: caller.accounted(&peer),
+        parts: &parts,
+        name: &name,
+        edge,
+    };
+    let mut arrived = app.push.followed().arrived();
+    let mut access = app.access.clone();
+    let mut waiting = None;
+    let deadline = app.clock.now() + app.push.followed().settings().poll_timeout;
+    loop {
+        arrived.mark_unchanged();
+        access.mark_unchanged();
+        require_view(&app.access(), &caller, &view)?;
+        let found = follower.look(|answer| {
+            (
+                Found::look(answer, edge),
+                answer.service.signature().media_type(),
+            )
+        });
+        let (found, media_type) = found.ok_or_else(gone)?;
+        match found {
+            Found::Refused(status) => return Err(no_edge(status, &from, &to)),
+            Found::Whole(view) => {
+                return item.send(&follower, Content::Whole(view), media_type).await;
+            }
+            Found::Patch(Patch { form, text }) => {
+                let content = Content::Text(text);
+                return item.send(&follower, content, form.media_type()).await;
+            }
+            Found::NotYet => {}
+        }
+        if waiting.is_none() {
+            waiting = app.push.wait(peer.client());
+        }
+        if waiting.is_none() {
+            return Err(full(StatusCode::TOO_MANY_REQUESTS));
+        }
+        tokio::select! {
+            biased;
+            arrived = arrived.changed() => arrived.map_err(|_| later())?,
+            rules = access.changed() => rules.map_err(|_| later())?,
+            _ = app.drain.draining() => return Err(later()),
+            () = app.clock.sleep_until(deadline) => return Err(later()),
+        }
+    }
 }
 
 /// The view of a name. The caller must be one who may read what it shows.

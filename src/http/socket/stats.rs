@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::watchdog::Overdue;
+use crate::runtime::{Measured, Measures};
 
 /// The counts of one listener: a handle that stays readable while it serves and after.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +57,33 @@ impl ListenerStats {
 
     pub(super) fn add(&self, change: impl FnOnce(&mut Counts)) {
         self.0.send_modify(change);
+    }
+}
+
+impl Measured for Counts {
+    fn measure(&self, out: &mut Measures) {
+        out.gauge("altofed_http_connections", "Open connections", self.open);
+        out.counter(
+            "altofed_http_connections_accepted",
+            "Connections accepted",
+            self.accepted,
+        );
+        out.counters(
+            "altofed_http_connections_cut",
+            "Connections refused or cut, by reason",
+            "reason",
+            [
+                ("full", self.refused_full),
+                ("client", self.refused_client),
+                ("accept", self.failed_accepts),
+                ("handshake", self.failed_handshakes),
+                ("header", self.overdue_header),
+                ("idle", self.overdue_idle),
+                ("write", self.overdue_write),
+                ("close", self.overdue_close),
+                ("certificate", self.lapsed_proofs),
+            ],
+        );
     }
 }
 

@@ -94,6 +94,7 @@ const FLOORS: [(&str, &[&str]); 21] = [
     (
         "node",
         &[
+            "api",
             "config",
             "http",
             "federation",

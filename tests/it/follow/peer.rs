@@ -186,7 +186,7 @@ impl Node {
     }
 
     fn is_well(&self) -> bool {
-        let peers = self.federation.status().peers;
+        let peers = self.federation.peers().peers;
         peers
             .iter()
             .all(|peer| peer.state == PeerState::Synced && peer.failures == 0)
@@ -273,7 +273,7 @@ async fn what_a_plain_peer_pushes_is_charged_and_has_an_end() {
         ..ImportSettings::default()
     };
     let (node, stream) = Node::followed_taking(import, &mut server).await;
-    let takes = || node.federation.status().peers[0].memory_bytes;
+    let takes = || node.federation.peers().peers[0].memory_bytes;
     let padded = |cost: f64, bytes: usize| {
         let mut costs = costs("t1", cost);
         costs["meta"]["padding"] = json!("x".repeat(bytes));
@@ -292,7 +292,7 @@ async fn what_a_plain_peer_pushes_is_charged_and_has_an_end() {
     let mut changes = node.federation.changes();
     let reason = soon(async {
         loop {
-            let peer = node.federation.status().peers.remove(0);
+            let peer = node.federation.peers().peers.remove(0);
             match peer.reason.filter(|_| peer.state == PeerState::Failed) {
                 Some(reason) => break reason,
                 None => changes.changed().await.expect("it runs"),

@@ -1,0 +1,49 @@
+//! How the ledger stands.
+
+use std::collections::BTreeMap;
+
+use crate::ident::SourceName;
+use crate::runtime::{Measured, Measures};
+
+use super::ledger::Ledger;
+
+/// How the ledger stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// The newest revision that is durable.
+    pub revision: u64,
+    /// The sources whose changes are limited, and whether the writes of each are refused since they
+    /// change too much at once.
+    pub held: BTreeMap<SourceName, bool>,
+}
+
+impl Ledger {
+    /// Returns how the ledger stands now.
+    pub fn status(&self) -> Status {
+        let (held, rules) = (self.held(), self.rules());
+        let sources = rules.brakes.keys();
+        Status {
+            revision: self.durable().borrow().facts.revision,
+            held: sources
+                .map(|source| (source.clone(), held.contains_key(source)))
+                .collect(),
+        }
+    }
+}
+
+impl Measured for Status {
+    fn measure(&self, out: &mut Measures) {
+        out.gauge(
+            "altofed_ingest_revision",
+            "The newest revision that is durable",
+            self.revision,
+        );
+        let held = self.held.iter();
+        out.gauges(
+            "altofed_ingest_held",
+            "1 for a source whose writes are refused since they take too much at once",
+            "source",
+            held.map(|(source, is_held)| (source.as_str(), u64::from(*is_held))),
+        );
+    }
+}
