@@ -1,60 +1,17 @@
-//! The configuration as it is used.
+//! What there is to know of a configuration beside its settings.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use crate::auth::{Access, AccessSettings, Token};
+use crate::auth::Access;
 use crate::client::{PeerClient, PeerError};
-use crate::compile::MergePolicy;
-use crate::facts::{Limits, Policy};
-use crate::federation::{self, KeyError, Keyring};
-use crate::follow;
-use crate::http::{self, Tls, TlsError, limit};
-use crate::ident::{DomainLabel, SourceName};
-use crate::ingest::{Rules, SourceBrake};
-use crate::render;
+use crate::facts::Policy;
+use crate::federation::{KeyError, Keyring};
+use crate::http::{Tls, TlsError};
+use crate::ident::DomainLabel;
+use crate::ingest::Rules;
 use crate::runtime::Clock;
-use crate::store;
 
-use super::node::Node;
-
-/// A configuration that can be used: read, checked, secrets resolved.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// `[node]`
-    pub node: Node,
-    /// `[access]`
-    pub access: AccessSettings,
-    /// `[[token]]`
-    pub tokens: Vec<Token>,
-    /// `[source.NAME]` priorities.
-    pub priorities: BTreeMap<SourceName, i64>,
-    /// `[source.NAME]`: how much may go at once of what sources state.
-    pub brakes: BTreeMap<SourceName, SourceBrake>,
-    /// `[federation]`, `[[peer]]` and the keys of `[domain.NAME]`.
-    pub federation: federation::Settings,
-    /// `[merge]` and the rest of `[domain.NAME]`.
-    pub merge: MergePolicy,
-    /// `merge.patience`: how long the answer to a write waits for the merged view.
-    pub merge_patience: Duration,
-    /// `[http]`
-    pub http: http::Settings,
-    /// `[limits]`
-    pub limits: limit::Settings,
-    /// `[bodies]`
-    pub bodies: http::BodySettings,
-    /// `[updates]`
-    pub updates: follow::Settings,
-    /// `[publish]`
-    pub publish: render::Settings,
-    /// `[ingest]`
-    pub ingest: Limits,
-    /// `[store]`
-    pub store: store::Settings,
-    /// Files with secrets that others can read, each with its key.
-    pub exposed: Vec<String>,
-}
+use super::file::Config;
 
 /// Why a file that a configuration names cannot be used.
 #[derive(Debug, thiserror::Error)]

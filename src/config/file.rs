@@ -1,15 +1,17 @@
-//! The file as it is written.
+//! The configuration: as the file has it, and as it is used.
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::auth::{AccessSettings, TokenSettings};
+use crate::auth::{AccessSettings, Token, TokenSettings};
 use crate::brake::{Hold, Share};
+use crate::compile::MergePolicy;
 use crate::facts::Limits;
-use crate::federation::Settings;
+use crate::federation::{self, Settings};
 use crate::follow;
 use crate::http::{self, limit};
 use crate::ident::{DomainLabel, SourceName};
@@ -18,13 +20,50 @@ use crate::publish::ViewName;
 use crate::render;
 use crate::store;
 
-use super::configuration::Config;
 use super::exposure::{Others, exposed};
-use super::node::NodeSection;
+use super::node::{Node, NodeSection};
 use super::peers::{self, DomainSection, FederationSection, MergeSection, PeerSection};
 use super::report::{ConfigError, Fault, described};
 use super::tokens;
 
+/// A configuration that can be used: read, checked, secrets resolved.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[node]`
+    pub node: Node,
+    /// `[access]`
+    pub access: AccessSettings,
+    /// `[[token]]`
+    pub tokens: Vec<Token>,
+    /// `[source.NAME]` priorities.
+    pub priorities: BTreeMap<SourceName, i64>,
+    /// `[source.NAME]`: how much may go at once of what sources state.
+    pub brakes: BTreeMap<SourceName, SourceBrake>,
+    /// `[federation]`, `[[peer]]` and the keys of `[domain.NAME]`.
+    pub federation: federation::Settings,
+    /// `[merge]` and the rest of `[domain.NAME]`.
+    pub merge: MergePolicy,
+    /// `merge.patience`: how long the answer to a write waits for the merged view.
+    pub merge_patience: Duration,
+    /// `[http]`
+    pub http: http::Settings,
+    /// `[limits]`
+    pub limits: limit::Settings,
+    /// `[bodies]`
+    pub bodies: http::BodySettings,
+    /// `[updates]`
+    pub updates: follow::Settings,
+    /// `[publish]`
+    pub publish: render::Settings,
+    /// `[ingest]`
+    pub ingest: Limits,
+    /// `[store]`
+    pub store: store::Settings,
+    /// Files with secrets that others can read, each with its key.
+    pub exposed: Vec<String>,
+}
+
+/// The file as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {

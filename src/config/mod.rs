@@ -15,6 +15,7 @@ mod report;
 mod secret;
 mod tokens;
 
-pub use configuration::{Config, FileError};
+pub use configuration::FileError;
+pub use file::Config;
 pub use node::Node;
 pub use report::ConfigError;

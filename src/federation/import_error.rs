@@ -213,7 +213,7 @@ impl ImportError {
         }
     }
 
-    /// The reason as it is shown, at most [`MAX_DETAIL`] characters of it: a peer
+    /// The reason as it is shown, at most `MAX_DETAIL` characters of it: a peer
     /// may have written some.
     pub fn reason(&self) -> Reason {
         let mut detail = self.to_string();

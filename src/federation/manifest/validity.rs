@@ -16,7 +16,7 @@ pub const TOLERANCE: Duration = Duration::from_secs(2 * 60 * 60);
 pub const COUNTS_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 impl Manifest {
-    /// When it stops counting: by its own word, and [`COUNTS_FOR`] after it was
+    /// When it stops counting: by its own word, and seven days after it was
     /// signed at the latest.
     pub fn end(&self) -> Timestamp {
         let latest = self.issued.saturating_add(COUNTS_FOR);

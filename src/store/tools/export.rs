@@ -15,7 +15,7 @@ use super::offline::{Progress, each_record, with_log};
 /// is complete. Chunks that documents share are written once.
 ///
 /// # Errors
-/// As for [`compact`](super::compact), and [`Io`](StoreError::Io) if `out` fails.
+/// As for [`compact`](crate::store::compact), and [`Io`](StoreError::Io) if `out` fails.
 pub fn export(
     directory: &Path,
     out: &mut dyn Write,

@@ -28,7 +28,7 @@ const MAX_LINE: u64 = 128 * 1024 * 1024;
 ///
 /// # Errors
 /// [`Import`](StoreError::Import) with the line that is wrong, [`Exists`](StoreError::Exists),
-/// or as for [`Store::open`](super::Store::open).
+/// or as for [`Store::open`](crate::store::Store::open).
 pub fn import(
     directory: &Path,
     input: &mut dyn BufRead,
