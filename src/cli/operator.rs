@@ -11,6 +11,7 @@ use crate::alto::media;
 use crate::client::{self, Client};
 use crate::config::Config;
 use crate::ident::Hidden;
+use crate::runtime::Clock;
 
 use super::Failure;
 
@@ -64,7 +65,7 @@ impl NodeOptions {
             cacert: self.cacert.clone(),
             ..client::Options::default()
         };
-        let client = Client::new(&base, &options)?;
+        let client = Client::new(&base, &options, Clock::system())?;
         Ok(Operated { client, base })
     }
 }

@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::alto::canonical::number_text;
 use crate::client::{self, Client, Directory, Resource, Wanted};
+use crate::runtime::Clock;
 
 use super::Failure;
 use super::operator::token;
@@ -104,8 +105,9 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
             timeout: Duration::from_secs(options.timeout),
             ..client::Options::default()
         },
+        Clock::system(),
     )?;
-    let directory = Directory::read(&client, &options.url).await?;
+    let directory = client.directory(&options.url).await?;
     match &options.question {
         Question::Directory => list(options, &directory)?,
         Question::Map => map(options, &client, &directory).await?,

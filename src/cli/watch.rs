@@ -55,7 +55,7 @@ pub(super) async fn run(
     let wanted = options.resources.iter().map(followed).collect();
     let clock = Clock::system();
     let mut follower = Follower::new(
-        client.connection(clock.clone()),
+        client.connection(),
         Pool::new(0)?,
         root.clone(),
         wanted,

@@ -1,4 +1,4 @@
-//! The way to a server: what is asked goes through here and what comes is held to
+//! The transport of all clients: every request goes through here, and every answer is held to
 //! limits, by a clock, whether a person or the federation asks.
 
 use std::error::Error;
@@ -30,18 +30,21 @@ pub struct Connection {
     /// Whether only that origin is asked.
     pub(super) bound: bool,
     pub(super) token: Option<HeaderValue>,
-    pub(super) limits: PeerLimits,
+    pub(super) limits: AnswerLimits,
     pub(super) clock: Clock,
 }
 
 /// What an answer may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PeerLimits {
+pub struct AnswerLimits {
     /// Its bytes after decompression.
     pub max_bytes: usize,
     /// How many times larger decompression may make it; not looked at below
     /// 16 MB.
     pub max_ratio: u64,
+    /// How many levels of arrays and objects it may have; the documents of the RFCs have
+    /// six at most.
+    pub max_depth: usize,
     /// The time until its headers are there.
     pub patience: Duration,
     /// The slowest pace of its body. A second for this many bytes is added to
@@ -51,11 +54,12 @@ pub struct PeerLimits {
     pub total: Duration,
 }
 
-impl Default for PeerLimits {
+impl Default for AnswerLimits {
     fn default() -> Self {
         Self {
             max_bytes: 512 * 1024 * 1024,
             max_ratio: 200,
+            max_depth: 32,
             patience: Duration::from_secs(30),
             bytes_per_second: 16 * 1024,
             total: Duration::from_secs(10 * 60),
@@ -72,7 +76,9 @@ pub(super) struct Call<'a> {
     pub(super) wanted: &'a [&'a str],
     /// The entity tag of what we have.
     pub(super) known: Option<&'a str>,
-    /// The media type and the body of what is posted; without it, a GET.
+    /// What is done.
+    pub(super) method: Method,
+    /// The media type and the body of what is sent.
     pub(super) sent: Option<(&'a str, String)>,
     /// The bytes the answer may have, if fewer than any may.
     pub(super) max_bytes: Option<usize>,
@@ -88,9 +94,24 @@ impl<'a> Call<'a> {
             url,
             wanted,
             known: None,
+            method: Method::GET,
             sent: None,
             max_bytes: None,
             patience: None,
+        }
+    }
+
+    /// A POST of a body of this media type.
+    pub(super) fn post(
+        url: &'a Url,
+        wanted: &'a [&'a str],
+        media_type: &'a str,
+        body: String,
+    ) -> Self {
+        Self {
+            method: Method::POST,
+            sent: Some((media_type, body)),
+            ..Self::new(url, wanted)
         }
     }
 }
@@ -98,6 +119,7 @@ impl<'a> Call<'a> {
 /// A whole answer.
 #[derive(Debug)]
 pub(super) struct Received {
+    pub(super) status: StatusCode,
     /// Where it was found, after redirects.
     pub(super) place: Url,
     /// Its entity tag.
@@ -106,6 +128,15 @@ pub(super) struct Received {
     pub(super) media_type: String,
     /// Its bytes, decoded.
     pub(super) body: Bytes,
+}
+
+/// How much of an answer is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Take {
+    /// Its body too.
+    All,
+    /// Its head alone.
+    Head,
 }
 
 /// An answer that comes without end, in no coding.
@@ -127,6 +158,15 @@ const MAX_ETAG: usize = 256;
 
 /// The limit that reqwest has beside those of our clock: none that matters.
 const UNLIMITED: Duration = Duration::from_secs(365 * 86_400);
+
+/// What the clients of people and of peers have in common.
+pub(super) fn builder(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
+    // Decoding is ours, so that it can be held to limits.
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .user_agent(concat!("altofed/", env!("CARGO_PKG_VERSION")))
+        .referer(false)
+}
 
 impl Connection {
     /// The clock of its deadlines.
@@ -156,21 +196,48 @@ impl Connection {
     /// # Errors
     /// There is no answer that is taken.
     pub(super) async fn fetch(&self, call: Call<'_>) -> Result<Option<Received>, PeerError> {
+        let is_known = |response: &Response| {
+            response.status() == StatusCode::NOT_MODIFIED && call.known.is_some()
+        };
+        let received = self
+            .exchange(&call, |response| {
+                if is_known(response) {
+                    return Ok(Take::Head);
+                }
+                taken(&call, response)?;
+                Ok(Take::All)
+            })
+            .await?;
+        Ok(Some(received).filter(|received| received.status == StatusCode::OK))
+    }
+
+    /// Sends a request and takes as much of the answer as `wanted` says of its head, in all
+    /// the time it may take.
+    ///
+    /// # Errors
+    /// There is no answer, `wanted` refuses it, or its body is over a limit.
+    pub(super) async fn exchange(
+        &self,
+        call: &Call<'_>,
+        wanted: impl FnOnce(&Response) -> Result<Take, PeerError>,
+    ) -> Result<Received, PeerError> {
         let limit = self.limits.total + call.patience.unwrap_or_default();
         let exchange = async {
-            let response = self.send(&call, ACCEPTED).await?;
-            let status = response.status();
-            if status == StatusCode::NOT_MODIFIED && call.known.is_some() {
-                return Ok(None);
-            }
-            let media_type = taken(&call, &response)?;
-            let etag = text(response.headers(), ETAG).filter(|etag| etag.len() <= MAX_ETAG);
-            Ok(Some(Received {
+            let response = self.send(call, ACCEPTED).await?;
+            let take = wanted(&response)?;
+            let headers = response.headers();
+            let etag = text(headers, ETAG).filter(|etag| etag.len() <= MAX_ETAG);
+            let media_type = media::essence(text(headers, CONTENT_TYPE).unwrap_or_default());
+            Ok(Received {
+                status: response.status(),
                 place: response.url().clone(),
                 etag: etag.map(str::to_owned),
                 media_type,
-                body: self.body(response, &call).await?,
-            }))
+                body: match take {
+                    Take::All => self.body(response, call).await?,
+                    Take::Head => Bytes::new(),
+                },
+            })
         };
         let answer = self.clock.timeout(limit, exchange).await;
         answer.unwrap_or_else(|Elapsed| {
@@ -221,14 +288,10 @@ impl Connection {
         coding: &'static str,
     ) -> Result<Response, PeerError> {
         self.check_url(call.url)?;
-        let method = match call.sent {
-            Some(_) => Method::POST,
-            None => Method::GET,
-        };
         let accept = format!("{}, {}", call.wanted.join(", "), media::ERROR);
         let mut request = self
             .http
-            .request(method, call.url.clone())
+            .request(call.method.clone(), call.url.clone())
             .timeout(UNLIMITED)
             .header(ACCEPT, accept)
             .header(ACCEPT_ENCODING, coding);
@@ -269,6 +332,7 @@ impl Connection {
         let limits = BodyLimits {
             max_bytes: max_bytes.min(self.limits.max_bytes),
             max_ratio: self.limits.max_ratio,
+            max_depth: self.limits.max_depth,
         };
         let headers = response.headers();
         let claimed = text(headers, CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
@@ -383,24 +447,24 @@ pub(super) fn at_origin(origin: &url::Origin, url: &Url) -> bool {
     url.origin() == *origin && url.username().is_empty() && url.password().is_none()
 }
 
-/// The media type of an answer that is one, and of a type that was asked for.
-pub(super) fn taken(call: &Call<'_>, response: &Response) -> Result<String, PeerError> {
+/// Checks that an answer is one, and of a type that was asked for.
+///
+/// # Errors
+/// It is not.
+pub(super) fn taken(call: &Call<'_>, response: &Response) -> Result<(), PeerError> {
     if response.status() != StatusCode::OK {
         return Err(refusal(call, response));
     }
     let found = media::essence(text(response.headers(), CONTENT_TYPE).unwrap_or_default());
-    match call
-        .wanted
-        .iter()
-        .any(|wanted| media::essence(wanted) == found)
-    {
-        true => Ok(found),
-        false => Err(PeerError::MediaType {
-            url: shown(call.url),
-            wanted: call.wanted.join(" or "),
-            found: found.chars().take(80).collect(),
-        }),
+    let mut wanted = call.wanted.iter().map(|wanted| media::essence(wanted));
+    if wanted.any(|wanted| wanted == found) {
+        return Ok(());
     }
+    Err(PeerError::MediaType {
+        url: shown(call.url),
+        wanted: call.wanted.join(" or "),
+        found: found.chars().take(80).collect(),
+    })
 }
 
 fn refusal(call: &Call<'_>, response: &Response) -> PeerError {

@@ -14,10 +14,6 @@ pub(super) const ACCEPTED: &str = "zstd, gzip";
 /// short text.
 const FREE: u64 = 16 * 1024 * 1024;
 
-/// How many levels of arrays and objects a document may have; those of the
-/// RFCs have six at most.
-const MAX_DEPTH: usize = 32;
-
 /// The largest window of a zstd frame, as a power of two: the 8 MB of RFC 8878
 /// §3.1.1.1.2.
 const MAX_ZSTD_WINDOW: u32 = 23;
@@ -29,6 +25,8 @@ pub(super) struct BodyLimits {
     pub(super) max_bytes: usize,
     /// How many times the bytes it came in those may be.
     pub(super) max_ratio: u64,
+    /// How many levels of arrays and objects it may have.
+    pub(super) max_depth: usize,
 }
 
 /// Why a body is not taken.
@@ -62,7 +60,7 @@ impl Body {
         let sink = Sink {
             limits,
             received: 0,
-            guard: JsonGuard::new(MAX_DEPTH),
+            guard: JsonGuard::new(limits.max_depth),
             text: Vec::new(),
             refused: None,
         };
@@ -147,6 +145,7 @@ impl Sink {
         let BodyLimits {
             max_bytes,
             max_ratio,
+            ..
         } = self.limits;
         if length > max_bytes {
             return Err(BodyError::TooLarge(max_bytes));
@@ -183,6 +182,7 @@ mod tests {
     const LIMITS: BodyLimits = BodyLimits {
         max_bytes: 64 * 1024 * 1024,
         max_ratio: 200,
+        max_depth: 32,
     };
 
     fn decode(coding: &str, coded: &[u8], limits: BodyLimits) -> Result<Vec<u8>, BodyError> {

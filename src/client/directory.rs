@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use url::Url;
 
 use crate::alto::ird::{self, Entry};
@@ -9,7 +10,6 @@ use crate::alto::media;
 use crate::alto::meta::StatedCostType;
 
 use super::connection::shown;
-use super::http::{Client, ClientError};
 
 /// The resources of a directory and of those it delegates to (RFC 7285
 /// §9.1.1: their ids are unique among all of them).
@@ -35,19 +35,64 @@ pub struct Resource {
     pub cost_types: Vec<StatedCostType<'static>>,
 }
 
-/// How many directories are read.
-const MAX_DIRECTORIES: usize = 1000;
+/// Why the directories of a server cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// There are too many.
+    #[error("the server delegates to more than {0} directories")]
+    TooMany(usize),
+    /// One is no directory.
+    #[error("{url}: {reason}")]
+    Unreadable {
+        /// Where it was found.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// None has the network map that is wanted.
+    #[error("the server has no network map {wanted:?}; it has {known}")]
+    NoNetworkMap {
+        /// Its id.
+        wanted: String,
+        /// The ids of those that there are.
+        known: String,
+    },
+}
+
+/// A directory document as it was found.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// Where, after redirects: what is relative in it is relative to that.
+    pub place: Url,
+    /// Its text.
+    pub body: Bytes,
+}
+
+/// Where a crawl has its directories from.
+pub trait Pages: Send {
+    /// Why one cannot be had.
+    type Error: From<DirectoryError> + Send;
+
+    /// Fetches the directory at a URL, or leaves it aside.
+    fn page(&mut self, url: &Url)
+    -> impl Future<Output = Result<Option<Page>, Self::Error>> + Send;
+}
 
 impl Directory {
-    /// Reads the directory at `root` and those it delegates to, each once.
+    /// Reads the directory at `root` and those it delegates to, each once and at most so many.
     ///
     /// # Errors
-    /// One of them cannot be read.
-    pub async fn read(client: &Client, root: &Url) -> Result<Self, ClientError> {
-        let mut crawl = Crawl::new(root, MAX_DIRECTORIES);
+    /// One of them cannot be read, or there are too many.
+    pub async fn crawl<P: Pages>(
+        root: &Url,
+        max_directories: usize,
+        mut pages: P,
+    ) -> Result<Self, P::Error> {
+        let mut crawl = Crawl::new(root, max_directories);
         while let Some(url) = crawl.next_directory()? {
-            let (place, body) = client.locate(&url, media::DIRECTORY).await?;
-            crawl.take(&place, &body)?;
+            if let Some(page) = pages.page(&url).await? {
+                crawl.take(&page)?;
+            }
         }
         Ok(crawl.finish())
     }
@@ -66,7 +111,7 @@ impl Directory {
     ///
     /// # Errors
     /// There is none.
-    pub fn network_map(&self, id: Option<&str>) -> Result<&Resource, ClientError> {
+    pub fn network_map(&self, id: Option<&str>) -> Result<&Resource, DirectoryError> {
         let wanted = id.or(self.default_network_map.as_deref());
         let is_map = |resource: &&Resource| {
             resource.entry.media_type == media::NETWORK_MAP && resource.entry.accepts.is_none()
@@ -76,24 +121,20 @@ impl Directory {
             None => self.resources().find(is_map),
         };
         found.ok_or_else(|| {
-            let ids: Vec<&str> = self
-                .resources()
-                .filter(is_map)
-                .map(|resource| resource.id.as_str())
-                .collect();
-            ClientError::NotOffered(format!(
-                "the server has no network map {:?}; it has {}",
-                wanted.unwrap_or("at all"),
-                ids.join(", ")
-            ))
+            let maps = self.resources().filter(is_map);
+            let known: Vec<&str> = maps.map(|resource| resource.id.as_str()).collect();
+            DirectoryError::NoNetworkMap {
+                wanted: wanted.unwrap_or("at all").to_owned(),
+                known: known.join(", "),
+            }
         })
     }
 }
 
-/// The reading of a directory and of those it delegates to, without the
-/// fetching: what [`Crawl::next_directory`] names is to be given to [`Crawl::take`].
+/// The reading of a directory and of those it delegates to, without the fetching: what
+/// [`Crawl::next_directory`] names is to be given to [`Crawl::take`].
 #[derive(Debug)]
-pub struct Crawl {
+struct Crawl {
     directory: Directory,
     waiting: Vec<Url>,
     seen: BTreeSet<Url>,
@@ -102,7 +143,7 @@ pub struct Crawl {
 
 impl Crawl {
     /// A crawl that starts at `root` and reads this many directories at most.
-    pub fn new(root: &Url, max_directories: usize) -> Self {
+    fn new(root: &Url, max_directories: usize) -> Self {
         Self {
             directory: Directory::default(),
             waiting: vec![root.clone()],
@@ -116,16 +157,13 @@ impl Crawl {
     ///
     /// # Errors
     /// There are too many.
-    pub fn next_directory(&mut self) -> Result<Option<Url>, ClientError> {
+    fn next_directory(&mut self) -> Result<Option<Url>, DirectoryError> {
         while let Some(url) = self.waiting.pop() {
             if !self.seen.insert(url.clone()) {
                 continue;
             }
             if self.seen.len() > self.max_directories {
-                return Err(ClientError::NotOffered(format!(
-                    "the server delegates to more than {} directories",
-                    self.max_directories
-                )));
+                return Err(DirectoryError::TooMany(self.max_directories));
             }
             return Ok(Some(url));
         }
@@ -136,8 +174,9 @@ impl Crawl {
     ///
     /// # Errors
     /// It is no directory.
-    pub fn take(&mut self, place: &Url, body: &[u8]) -> Result<(), ClientError> {
-        let failed = |reason: String| ClientError::Transport {
+    fn take(&mut self, page: &Page) -> Result<(), DirectoryError> {
+        let Page { place, body } = page;
+        let failed = |reason: String| DirectoryError::Unreadable {
             url: shown(place),
             reason,
         };
@@ -173,7 +212,7 @@ impl Crawl {
     }
 
     /// Returns what all the directories offer together.
-    pub fn finish(self) -> Directory {
+    fn finish(self) -> Directory {
         self.directory
     }
 }

@@ -9,27 +9,29 @@
 
 mod address;
 mod announcement;
+mod client_error;
 mod connection;
 mod decode;
 mod directory;
 mod follow;
-mod http;
 mod peer;
 mod peer_error;
+mod people;
 mod query;
 mod sse;
 mod tls;
 mod update_stream;
 
 pub use address::{DeniedAddress, Reach};
-pub use connection::{Connection, PeerLimits, shown};
-pub use directory::{Crawl, Directory, Resource};
+pub use client_error::ClientError;
+pub use connection::{AnswerLimits, Connection, shown};
+pub use directory::{Directory, DirectoryError, Page, Pages, Resource};
 pub use follow::{
     FollowBounds, FollowError, FollowSettings, Followed, Follower, How, Mode, News, Rooms, Update,
 };
-pub use http::{Client, ClientError, Options};
 pub use peer::{Answer, Ask, Document, PeerClient, PeerOptions};
 pub use peer_error::PeerError;
+pub use people::{Client, Options};
 pub use query::{CostMap, NetworkMap, Wanted};
 pub use tls::Identity;
 pub use update_stream::{DataEvent, Room, StreamError, StreamEvent, UpdateStream};

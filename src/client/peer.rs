@@ -20,7 +20,8 @@ use crate::runtime::Clock;
 
 use super::address::AddressPolicy;
 use super::connection::{
-    Call, Connection, PeerLimits, Received, RedirectElsewhere, at_origin, bearer, reason, shown,
+    AnswerLimits, Call, Connection, Received, RedirectElsewhere, at_origin, bearer, builder,
+    reason, shown,
 };
 use super::peer_error::PeerError;
 use super::tls::{self, Identity};
@@ -38,7 +39,7 @@ pub struct PeerOptions {
     /// Whether it may be in a private network, and be asked without TLS.
     pub allow_private_addresses: bool,
     /// What an answer may cost.
-    pub limits: PeerLimits,
+    pub limits: AnswerLimits,
 }
 
 /// What a peer is asked for.
@@ -111,21 +112,13 @@ impl PeerClient {
         };
         check_root(root, policy)?;
         let origin = root.origin();
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(
-                tls::config(options.cacert.as_deref(), options.identity.as_ref())
-                    .map_err(PeerError::Options)?,
-            )
+        let tls = tls::config(options.cacert.as_deref(), options.identity.as_ref());
+        let http = builder(tls.map_err(PeerError::Options)?)
             .dns_resolver(Arc::new(policy))
             // A proxy would resolve names itself, and connect where it likes.
             .no_proxy()
-            // Decoding is ours, so that it can be held to limits.
-            .no_gzip()
-            .no_zstd()
-            .referer(false)
             .redirect(redirects(origin.clone()))
             .http2_max_header_list_size(MAX_HEADER_BYTES)
-            .user_agent(concat!("altofed/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| PeerError::Options(reason(&error)))?;
         let token = options.token.as_ref().map(bearer).transpose();
@@ -188,9 +181,8 @@ impl PeerClient {
     ) -> Result<Document, PeerError> {
         let wanted = [ask.wanted];
         let call = Call {
-            sent: Some((sent, query.to_string())),
             max_bytes: ask.max_bytes,
-            ..Call::new(ask.url, &wanted)
+            ..Call::post(ask.url, &wanted, sent, query.to_string())
         };
         match self.connection.fetch(call).await? {
             Some(received) => Ok(received.into()),

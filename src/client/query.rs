@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::alto::cost::{CostTable, MEMBER as COST_MAP, ReadCosts};
 use crate::alto::endpoint::{COSTS_MEMBER, PROPERTIES_MEMBER};
-use crate::alto::json::{MapOf, Walk, read};
+use crate::alto::json::{Faults, MapOf, Walk, read};
 use crate::alto::media;
 use crate::alto::meta::{ReadResponse, ResourceMeta, StatedCostType, any_text};
 use crate::alto::network::{Groups, MEMBER as NETWORK_MAP, ReadGroups};
 use crate::ident::{TypedAddress, ValueCheck};
 
+use super::client_error::ClientError;
 use super::directory::{Directory, Resource};
-use super::http::{Client, ClientError, sound};
+use super::people::Client;
 
 /// How many prefixes of a map are taken.
 const MAX_PREFIXES: usize = 20_000_000;
@@ -223,4 +225,12 @@ fn not_offered(directory: &Directory, what: &str, wanted: &Wanted) -> ClientErro
         wanted.mode,
         names.join(", ")
     ))
+}
+
+/// What was read, or the error that says where the fault came from.
+fn sound<T>(url: &Url, read: Result<T, Faults>) -> Result<T, ClientError> {
+    read.map_err(|faults| ClientError::Faulty {
+        url: url.to_string(),
+        faults,
+    })
 }

@@ -99,10 +99,12 @@ impl UpdateStream {
         url: &Url,
         params: &UpdateStreamParams,
     ) -> Result<Self, StreamError> {
-        let call = Call {
-            sent: Some((media::UPDATE_STREAM_PARAMS, text(params))),
-            ..Call::new(url, &[media::EVENT_STREAM])
-        };
+        let call = Call::post(
+            url,
+            &[media::EVENT_STREAM],
+            media::UPDATE_STREAM_PARAMS,
+            text(params),
+        );
         Ok(Self {
             room: None,
             incoming: connection.open(call).await?,
@@ -164,10 +166,7 @@ impl UpdateStream {
         let Some(url) = &self.control else {
             return Err(self.malformed("the stream has no control URI; open another"));
         };
-        let call = Call {
-            sent: Some((media::UPDATE_STREAM_PARAMS, text(params))),
-            ..Call::new(url, &[])
-        };
+        let call = Call::post(url, &[], media::UPDATE_STREAM_PARAMS, text(params));
         Ok(self.connection.tell(call).await?)
     }
 

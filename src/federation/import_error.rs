@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::alto::json::Faults;
 use crate::api::s2s::Reason;
-use crate::client::PeerError;
+use crate::client::{DirectoryError, PeerError};
 use crate::ident::DomainLabel;
 use crate::runtime::PoolError;
 use crate::store::StoreError;
@@ -110,6 +110,18 @@ pub enum ImportError {
     /// The program failed.
     #[error("{0}")]
     Defect(String),
+}
+
+impl From<DirectoryError> for ImportError {
+    fn from(error: DirectoryError) -> Self {
+        let text = error.to_string();
+        match error {
+            DirectoryError::TooMany(_) => ImportError::Limit(text),
+            DirectoryError::Unreadable { .. } | DirectoryError::NoNetworkMap { .. } => {
+                ImportError::Content(text)
+            }
+        }
+    }
 }
 
 impl ImportError {

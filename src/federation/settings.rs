@@ -10,7 +10,7 @@ use url::Url;
 use crate::api::interconnect::Relationship;
 use crate::api::s2s::Scope;
 use crate::brake::{Hold, MaxChange, Share, Thresholds};
-use crate::client::{Identity, PeerLimits, PeerOptions};
+use crate::client::{AnswerLimits, Identity, PeerOptions};
 use crate::ident::{DomainLabel, Hidden, InterconnectId, MetricName, PidName};
 use crate::runtime::duration;
 
@@ -358,9 +358,9 @@ impl PeerSettings {
             cacert: self.cacert.clone(),
             identity: self.identity.clone(),
             allow_private_addresses: self.allow_private_addresses,
-            limits: PeerLimits {
+            limits: AnswerLimits {
                 max_bytes: self.import.max_bytes,
-                ..PeerLimits::default()
+                ..AnswerLimits::default()
             },
         }
     }

@@ -5,13 +5,17 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
+use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 use tracing::subscriber::DefaultGuard;
 use url::Url;
 
 use crate::alto::network::AddressGroup;
 use crate::api::interconnect::Relationship;
 use crate::api::s2s::Scope;
+use crate::client::{Directory, DirectoryError, Page, Pages};
 use crate::facts::{Interconnect, Interconnects};
 use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName};
 use crate::net::{Lpm, Matrix, PidIndex};
@@ -174,4 +178,24 @@ impl Log {
         let bytes = self.0.lock().expect("no panic");
         String::from_utf8_lossy(&bytes).matches(words).count()
     }
+}
+
+/// The directory of a server that has but one, with this in it.
+pub(super) fn crawled(root: &Url, directory: &Value) -> Directory {
+    struct One(Bytes);
+
+    impl Pages for One {
+        type Error = DirectoryError;
+
+        async fn page(&mut self, url: &Url) -> Result<Option<Page>, DirectoryError> {
+            Ok(Some(Page {
+                place: url.clone(),
+                body: self.0.clone(),
+            }))
+        }
+    }
+
+    let pages = One(directory.to_string().into());
+    let crawl = Directory::crawl(root, 1, pages).now_or_never();
+    crawl.expect("nothing waits").expect("a directory")
 }

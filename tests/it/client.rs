@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use altofed::client::{Client, ClientError, Directory, Options, Wanted};
-use altofed::runtime::Task;
+use altofed::runtime::{Clock, Task};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -69,11 +69,11 @@ impl Server {
     }
 
     fn client(&self) -> Client {
-        Client::new(&self.url, &Options::default()).expect("a client")
+        Client::new(&self.url, &Options::default(), Clock::system()).expect("a client")
     }
 
     async fn directory(&self) -> Result<Directory, ClientError> {
-        Directory::read(&self.client(), &self.url).await
+        self.client().directory(&self.url).await
     }
 
     fn asked(&self) -> Vec<Got> {
@@ -361,7 +361,7 @@ async fn coded_bodies_are_decoded_within_the_limit() {
         max_bytes: 100_000,
         ..Options::default()
     };
-    let client = Client::new(&server.url, &small).expect("a client");
+    let client = Client::new(&server.url, &small, Clock::system()).expect("a client");
     for id in ["m", "z"] {
         let map = client
             .network_map(directory.get(id).expect("there"))
@@ -623,10 +623,8 @@ async fn a_token_goes_to_the_origin_of_the_directory_and_nowhere_else() {
         token: Some("secret-of-mine".into()),
         ..Options::default()
     };
-    let client = Client::new(&server.url, &options).expect("a client");
-    let directory = Directory::read(&client, &server.url)
-        .await
-        .expect("a directory");
+    let client = Client::new(&server.url, &options, Clock::system()).expect("a client");
+    let directory = client.directory(&server.url).await.expect("a directory");
     client
         .network_map(directory.get("m").expect("there"))
         .await
@@ -674,8 +672,8 @@ async fn redirects_in_a_circle_end() {
 async fn the_client_and_the_node_understand_each_other() {
     let node = metro().await;
     let root = Url::parse(&format!("{}/directory", node.url)).expect("a URL");
-    let client = Client::new(&root, &Options::default()).expect("a client");
-    let directory = Directory::read(&client, &root).await.expect("a directory");
+    let client = Client::new(&root, &Options::default(), Clock::system()).expect("a client");
+    let directory = client.directory(&root).await.expect("a directory");
     let network = directory.network_map(Some(MAP_ID)).expect("ours");
     assert_eq!(
         client

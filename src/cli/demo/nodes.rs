@@ -73,7 +73,7 @@ impl Member {
         };
         Ok(Self {
             network,
-            client: Client::new(&base, &options)?,
+            client: Client::new(&base, &options, Clock::system())?,
             base,
             node,
             secret,

@@ -62,7 +62,7 @@ pub(super) async fn run(asker: &Member, other: &Member) -> anyhow::Result<()> {
     println!("   Content-Type: {}", media::MERGE_PATCH);
     println!("   {CHANGE}\n");
     let clock = Clock::system();
-    let mut watching = Watching::start(asker, &query, &clock).await?;
+    let mut watching = Watching::start(asker, &query).await?;
     let begun = clock.now();
     other.client.patch(&url, CHANGE).await?;
     let (after, mode) = watching.until_changed(far).await?;
@@ -88,13 +88,13 @@ struct Watching {
 
 impl Watching {
     /// Follows the answer to a query of the endpoint cost service.
-    async fn start(asker: &Member, query: &Value, clock: &Clock) -> anyhow::Result<Self> {
+    async fn start(asker: &Member, query: &Value) -> anyhow::Result<Self> {
         let wanted = Followed {
             resource_id: "endpointcost".to_owned(),
             input: Some(query.clone()),
         };
         let mut follower = Follower::new(
-            asker.client.connection(clock.clone()),
+            asker.client.connection(),
             Pool::new(1)?,
             asker.base.join("views/merged/directory")?,
             vec![wanted],

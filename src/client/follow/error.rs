@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::alto::json::Faults;
 use crate::alto::patch::PatchError;
-use crate::client::{ClientError, PeerError, StreamError};
+use crate::client::{DirectoryError, PeerError, StreamError};
 use crate::runtime::PoolError;
 
 /// Why following stops. After a final one ([`FollowError::is_final`]) the follower
@@ -19,7 +19,7 @@ pub enum FollowError {
     Stream(#[from] StreamError),
     /// The directory cannot be used.
     #[error(transparent)]
-    Directory(#[from] ClientError),
+    Directory(#[from] DirectoryError),
     /// The directory has no such resource.
     #[error("{url}: there is no resource {resource_id:?}; there are {known}")]
     NotOffered {

@@ -6,8 +6,8 @@ use super::error::FollowError;
 use super::news::Followed;
 use crate::alto::media;
 use crate::client::PeerError;
-use crate::client::connection::{Call, Connection, shown};
-use crate::client::directory::{Crawl, Directory, Resource};
+use crate::client::connection::{Call, Connection, Received, shown};
+use crate::client::directory::{Directory, Page, Pages, Resource};
 
 /// How many directories a server may have, and how large each may be.
 const MAX_DIRECTORIES: usize = 64;
@@ -24,6 +24,29 @@ pub(super) struct Offered {
     pub(super) tips: Option<Resource>,
 }
 
+/// The directories that a server delegates to, as far as it may be asked for them.
+struct Nearby<'a> {
+    connection: &'a Connection,
+    root: &'a Url,
+}
+
+impl Pages for Nearby<'_> {
+    type Error = FollowError;
+
+    async fn page(&mut self, url: &Url) -> Result<Option<Page>, FollowError> {
+        let call = Call {
+            max_bytes: Some(MAX_DIRECTORY_BYTES),
+            ..Call::new(url, &[media::DIRECTORY])
+        };
+        match self.connection.fetch(call).await {
+            Ok(received) => Ok(received.map(|Received { place, body, .. }| Page { place, body })),
+            // A directory elsewhere may delegate to what we do not ask.
+            Err(PeerError::Elsewhere { .. }) if url != self.root => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
 impl Offered {
     /// Reads a directory and those it delegates to.
     ///
@@ -34,21 +57,9 @@ impl Offered {
         root: &Url,
         wanted: &[Followed],
     ) -> Result<Self, FollowError> {
-        let mut crawl = Crawl::new(root, MAX_DIRECTORIES);
-        while let Some(url) = crawl.next_directory()? {
-            let call = Call {
-                max_bytes: Some(MAX_DIRECTORY_BYTES),
-                ..Call::new(&url, &[media::DIRECTORY])
-            };
-            match connection.fetch(call).await {
-                Ok(Some(received)) => crawl.take(&received.place, &received.body)?,
-                // A directory elsewhere may delegate to what we do not ask.
-                Err(PeerError::Elsewhere { .. }) if url != *root => {}
-                Ok(None) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Self::of(&crawl.finish(), connection, root, wanted)
+        let pages = Nearby { connection, root };
+        let directory = Directory::crawl(root, MAX_DIRECTORIES, pages).await?;
+        Self::of(&directory, connection, root, wanted)
     }
 
     /// Finds what a directory offers for following these.

@@ -36,12 +36,14 @@ impl Driver {
                     .get(index)
                     .and_then(|wanted| wanted.input.as_ref());
                 let wanted = [resource.entry.media_type.as_str()];
-                let call = Call {
-                    sent: input
-                        .zip(resource.entry.accepts.as_deref())
-                        .map(|(input, accepts)| (accepts, input.to_string())),
-                    known: etag.as_deref().filter(|_| input.is_none()),
-                    ..Call::new(&resource.url, &wanted)
+                let call = match input.zip(resource.entry.accepts.as_deref()) {
+                    Some((input, accepts)) => {
+                        Call::post(&resource.url, &wanted, accepts, input.to_string())
+                    }
+                    None => Call {
+                        known: etag.as_deref(),
+                        ..Call::new(&resource.url, &wanted)
+                    },
                 };
                 let received = self.connection.fetch(call).await?;
                 if !std::mem::replace(&mut begun, true) {

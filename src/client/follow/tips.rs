@@ -137,10 +137,15 @@ impl View {
     /// Opens the view: where it is, and the edge to begin with.
     async fn open(&self) -> Result<(Url, Edge), FollowError> {
         let params = serde_json::to_value(&self.params).unwrap_or(Value::Null);
+        let wanted = [media::TIPS];
         let call = Call {
-            sent: Some((media::TIPS_PARAMS, params.to_string())),
             max_bytes: Some(MAX_VIEW_BYTES),
-            ..Call::new(&self.service, &[media::TIPS])
+            ..Call::post(
+                &self.service,
+                &wanted,
+                media::TIPS_PARAMS,
+                params.to_string(),
+            )
         };
         let Some(received) = self.connection.fetch(call).await? else {
             return Err(self.malformed("the answer to opening a view is empty"));

@@ -142,9 +142,9 @@ fn unfit(
 
 #[cfg(test)]
 mod tests {
-    use crate::client::Crawl;
 
     use super::*;
+    use crate::federation::testing::crawled;
 
     fn directory(resources: Value) -> Directory {
         let root = Url::parse("https://alto.example/dir").expect("a URL");
@@ -160,12 +160,7 @@ mod tests {
             }},
             "resources": resources,
         });
-        let mut crawl = Crawl::new(&root, 1);
-        assert!(crawl.next_directory().expect("one").is_some());
-        crawl
-            .take(&root, directory.to_string().as_bytes())
-            .expect("a directory");
-        crawl.finish()
+        crawled(&root, &directory)
     }
 
     fn map(uses: &str, types: &[&str]) -> Value {

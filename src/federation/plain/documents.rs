@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use url::Url;
 
+use crate::client::Page;
 use crate::ident::Digest;
 use crate::publish::Costs;
 
@@ -15,17 +15,11 @@ use super::read::Network;
 /// The documents that a domain was made of.
 #[derive(Debug, Clone)]
 pub(super) struct Documents {
-    pub(super) directories: BTreeMap<Url, Had<DirectoryDocument>>,
+    pub(super) directories: BTreeMap<Url, Had<Page>>,
     /// The id and place of the network map.
     pub(super) map: (String, Url),
     pub(super) network: Had<Arc<Network>>,
     pub(super) costs: BTreeMap<Source, Had<Costs>>,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct DirectoryDocument {
-    pub(super) place: Url,
-    pub(super) body: Bytes,
 }
 
 /// What was made of a document, and by what it is known again.

@@ -8,7 +8,9 @@ use url::Url;
 
 use crate::alto::media;
 use crate::alto::patch::compact;
-use crate::client::{Answer, Ask, Crawl, Directory, Document, Follower, PeerClient, Resource};
+use crate::client::{
+    Answer, Ask, Directory, Document, Follower, Page, Pages, PeerClient, Resource,
+};
 use crate::federation::copies::{check_costs, count};
 use crate::federation::import_error::ImportError;
 use crate::ident::Digest;
@@ -16,7 +18,7 @@ use crate::publish::Costs;
 use crate::runtime::Pool;
 
 use super::choice::{Choice, Source};
-use super::documents::{DirectoryDocument, Documents, Had, Mark};
+use super::documents::{Documents, Had, Mark};
 use super::domain::{Former, Obtained, Plain, PlainSettings, Seen};
 use super::follow::{Pushed, followed};
 use super::kind::one_domain;
@@ -192,7 +194,7 @@ struct Server<'a> {
 
 /// What the directories of a server say.
 struct Crawled {
-    directories: BTreeMap<Url, Had<DirectoryDocument>>,
+    directories: BTreeMap<Url, Had<Page>>,
     directory: Directory,
     ignored: Vec<(String, String)>,
 }
@@ -203,59 +205,72 @@ enum Found<T> {
     Other(Mark, Document),
 }
 
+/// The directories at the origin of a server, and what was fetched of them so far.
+struct OwnPages<'a> {
+    server: &'a Server<'a>,
+    known: Option<&'a Documents>,
+    /// How many bytes the rest may have.
+    left: usize,
+    directories: BTreeMap<Url, Had<Page>>,
+    ignored: Vec<(String, String)>,
+}
+
+impl Pages for &mut OwnPages<'_> {
+    type Error = ImportError;
+
+    async fn page(&mut self, url: &Url) -> Result<Option<Page>, ImportError> {
+        let server = self.server;
+        let is_root = self.directories.is_empty();
+        if !is_root && let Err(error) = server.client.check_url(url) {
+            let what = "a directory that is delegated to".to_owned();
+            self.ignored.push((what, error.to_string()));
+            return Ok(None);
+        }
+        let had = self.known.and_then(|known| known.directories.get(url));
+        let ask = Ask {
+            max_bytes: Some(self.left),
+            ..Ask::new(url, media::DIRECTORY)
+        };
+        let found = match (server.pushed, had) {
+            (Some(_), Some(had)) => Found::Same(had.clone()),
+            _ => server.get(ask, had).await?,
+        };
+        let found = match found {
+            Found::Same(had) => had,
+            Found::Other(mark, Document { place, body, .. }) => Had {
+                mark,
+                content: Page { place, body },
+            },
+        };
+        let page = found.content.clone();
+        self.left = self.left.saturating_sub(page.body.len());
+        self.directories.insert(url.clone(), found);
+        Ok(Some(page))
+    }
+}
+
 impl Server<'_> {
     /// Reads the directory and those it delegates to at the same origin.
     async fn crawl(&self, known: Option<&Documents>) -> Result<Crawled, ImportError> {
-        let root = &self.settings.directory;
-        let mut crawl = Crawl::new(root, MAX_DIRECTORIES);
-        let mut crawled = Crawled {
+        let mut pages = OwnPages {
+            server: self,
+            known,
+            left: MAX_DIRECTORY_BYTES,
             directories: BTreeMap::new(),
-            directory: Directory::default(),
             ignored: Vec::new(),
         };
-        let mut left = MAX_DIRECTORY_BYTES;
-        let next = |crawl: &mut Crawl| {
-            let next = crawl.next_directory();
-            next.map_err(|error| ImportError::Limit(error.to_string()))
-        };
-        while let Some(url) = next(&mut crawl)? {
-            let is_root = crawled.directories.is_empty();
-            if !is_root && let Err(error) = self.client.check_url(&url) {
-                let what = "a directory that is delegated to".to_owned();
-                crawled.ignored.push((what, error.to_string()));
-                continue;
-            }
-            let had = known.and_then(|known| known.directories.get(&url));
-            let ask = Ask {
-                max_bytes: Some(left),
-                ..Ask::new(&url, media::DIRECTORY)
-            };
-            let found = match (self.pushed, had) {
-                (Some(_), Some(had)) => Found::Same(had.clone()),
-                _ => self.get(ask, had).await?,
-            };
-            let directory = match found {
-                Found::Same(had) => had,
-                Found::Other(mark, Document { place, body, .. }) => Had {
-                    mark,
-                    content: DirectoryDocument { place, body },
-                },
-            };
-            let DirectoryDocument { place, body } = &directory.content;
-            left = left.saturating_sub(body.len());
-            crawl
-                .take(place, body)
-                .map_err(|error| ImportError::Content(error.to_string()))?;
-            crawled.directories.insert(url, directory);
-        }
-        crawled.directory = crawl.finish();
-        Ok(crawled)
+        let root = &self.settings.directory;
+        let directory = Directory::crawl(root, MAX_DIRECTORIES, &mut pages).await?;
+        Ok(Crawled {
+            directories: pages.directories,
+            directory,
+            ignored: pages.ignored,
+        })
     }
 
     /// The network map that is taken.
     fn resource<'c>(&self, directory: &'c Directory) -> Result<&'c Resource, ImportError> {
-        let resource = directory.network_map(self.settings.network_map.as_deref());
-        let resource = resource.map_err(|error| ImportError::Content(error.to_string()))?;
+        let resource = directory.network_map(self.settings.network_map.as_deref())?;
         self.client.check_url(&resource.url)?;
         Ok(resource)
     }

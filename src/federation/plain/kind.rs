@@ -66,8 +66,7 @@ mod tests {
     use url::Url;
 
     use super::*;
-    use crate::client::Crawl;
-    use crate::federation::testing::{label, pid};
+    use crate::federation::testing::{crawled, label, pid};
 
     fn directory(announces: bool, maps: &[&str]) -> Directory {
         let root = Url::parse("https://alto.example/dir").expect("a URL");
@@ -79,12 +78,7 @@ mod tests {
         if announces {
             directory["meta"]["alto-federation"] = "/s2s/v1/descriptor".into();
         }
-        let mut crawl = Crawl::new(&root, 1);
-        crawl.next_directory().expect("one");
-        crawl
-            .take(&root, directory.to_string().as_bytes())
-            .expect("a directory");
-        crawl.finish()
+        crawled(&root, &directory)
     }
 
     fn code(announces: bool, maps: &[&str], id: &str, pids: &[&str]) -> &'static str {

@@ -39,14 +39,14 @@ impl Following {
         directory: &Url,
         wanted: impl IntoIterator<Item = (&'a str, Option<Value>)>,
     ) -> Self {
-        let client = Client::new(directory, &Options::default()).expect("a client");
         let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
+        let client = Client::new(directory, &Options::default(), clock).expect("a client");
         let followed = |(id, input): (&str, Option<Value>)| Followed {
             resource_id: id.to_owned(),
             input,
         };
         let follower = Follower::new(
-            client.connection(clock),
+            client.connection(),
             Pool::new(1).expect("a thread"),
             directory.clone(),
             wanted.into_iter().map(followed).collect(),

@@ -348,9 +348,9 @@ fn params(resource_id: &str) -> UpdateStreamParams {
 #[tokio::test]
 async fn a_stream_alone_is_controlled_where_it_says_relative_to_where_it_is() {
     let mut server = Server::start(directory(json!({}))).await;
-    let link = Client::new(&server.root, &Options::default())
+    let link = Client::new(&server.root, &Options::default(), Clock::system())
         .expect("a client")
-        .connection(Clock::system());
+        .connection();
     let url = server.root.join(PATH).expect("a URL");
     let script = server.stream(PATH);
     let mut stream = soon(UpdateStream::open(&link, &url, &params("m")))

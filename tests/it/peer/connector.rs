@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use altofed::client::{Answer, Ask, Document, PeerClient, PeerError, PeerLimits, PeerOptions};
+use altofed::client::{Answer, AnswerLimits, Ask, Document, PeerClient, PeerError, PeerOptions};
 use altofed::runtime::{Clock, ManualClock};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
@@ -16,7 +16,7 @@ use super::soon;
 const JSON: &str = "application/json";
 const MB: usize = 1024 * 1024;
 
-fn private(limits: PeerLimits) -> PeerOptions {
+fn private(limits: AnswerLimits) -> PeerOptions {
     PeerOptions {
         allow_private_addresses: true,
         limits,
@@ -24,11 +24,11 @@ fn private(limits: PeerLimits) -> PeerOptions {
     }
 }
 
-fn client(server: &Server, limits: PeerLimits) -> PeerClient {
+fn client(server: &Server, limits: AnswerLimits) -> PeerClient {
     PeerClient::new(&server.root, &private(limits), Clock::system()).expect("a client")
 }
 
-fn timed(server: &Server, limits: PeerLimits) -> (PeerClient, ManualClock) {
+fn timed(server: &Server, limits: AnswerLimits) -> (PeerClient, ManualClock) {
     let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
     let client = PeerClient::new(&server.root, &private(limits), clock).expect("a client");
     (client, hand)
@@ -43,7 +43,7 @@ async fn get(client: &PeerClient, url: &Url) -> Result<Document, PeerError> {
 
 /// Why the peer's answer at a path is refused.
 async fn refused(server: &Server, path: &str) -> PeerError {
-    let client = client(server, PeerLimits::default());
+    let client = client(server, AnswerLimits::default());
     let refused = get(&client, &server.url(path)).await;
     refused.expect_err(path)
 }
@@ -70,7 +70,7 @@ fn chunk(bytes: &[u8]) -> Vec<u8> {
 async fn only_the_configured_origin_is_asked() {
     let other = Server::start([("/alto/directory", ok(JSON, "{}"))]).await;
     let server = Server::start([]).await;
-    let client = client(&server, PeerLimits::default());
+    let client = client(&server, AnswerLimits::default());
     let mut user = server.root.clone();
     user.set_username("root").expect("allowed");
     let mut tls = server.root.clone();
@@ -99,7 +99,7 @@ async fn a_redirect_is_followed_inside_the_origin_and_nowhere_else() {
     ])
     .await;
     let moved = get(
-        &client(&server, PeerLimits::default()),
+        &client(&server, AnswerLimits::default()),
         &server.url("/moved"),
     )
     .await
@@ -141,7 +141,7 @@ async fn private_addresses_and_plain_http_are_for_peers_that_are_allowed_them() 
         assert_eq!(refused.reason(), "options", "{text}: {refused}");
     }
     let metadata = url("http://169.254.169.254/");
-    let refused = PeerClient::new(&metadata, &private(PeerLimits::default()), clock());
+    let refused = PeerClient::new(&metadata, &private(AnswerLimits::default()), clock());
     assert_eq!(refused.expect_err("link-local").reason(), "address");
 }
 
@@ -150,7 +150,7 @@ async fn a_name_that_leads_to_a_private_address_is_not_connected_to() {
     let server = Server::start([("/alto/directory", ok(JSON, "{}"))]).await;
     let mut named = server.root.clone();
     named.set_host(Some("localhost")).expect("allowed");
-    let allowed = private(PeerLimits::default());
+    let allowed = private(AnswerLimits::default());
     let client = PeerClient::new(&named, &allowed, Clock::system()).expect("a client");
     get(&client, &named).await.expect("it is allowed");
     assert_eq!(server.asked().len(), 1);
@@ -169,7 +169,7 @@ async fn what_is_known_costs_a_304_and_the_token_goes_along() {
     let server = Server::start([("/map", Reply::Tagged("t1", JSON, b"{}".to_vec()))]).await;
     let options = PeerOptions {
         token: Some("secret-of-mine".into()),
-        ..private(PeerLimits::default())
+        ..private(AnswerLimits::default())
     };
     let client = PeerClient::new(&server.root, &options, Clock::system()).expect("a client");
     let url = server.url("/map");
@@ -230,15 +230,15 @@ async fn other_statuses_and_types_are_refused_by_name() {
         let refused = refused(&server, path).await;
         assert_eq!(refused.reason(), reason, "{path}: {refused}");
     }
-    let client = client(&server, PeerLimits::default());
+    let client = client(&server, AnswerLimits::default());
     get(&client, &server.url("/odd")).await.expect("legal");
 }
 
 #[tokio::test]
 async fn a_body_of_10_gb_ends_at_the_limit_however_it_comes() {
-    let limits = PeerLimits {
+    let limits = AnswerLimits {
         max_bytes: 4 * MB,
-        ..PeerLimits::default()
+        ..AnswerLimits::default()
     };
     let spaces = vec![b' '; 64 * 1024];
     let claimed = head(
@@ -329,10 +329,10 @@ async fn a_hundred_thousand_levels_of_json_are_refused_as_they_come() {
 
 #[tokio::test]
 async fn a_byte_a_second_ends_when_the_pace_was_too_slow_for_too_long() {
-    let limits = PeerLimits {
+    let limits = AnswerLimits {
         patience: Duration::from_secs(5),
         bytes_per_second: 1000,
-        ..PeerLimits::default()
+        ..AnswerLimits::default()
     };
     let permits = Arc::new(Semaphore::new(0));
     let drips = Reply::Drips(chunked_head(), permits.clone());
@@ -374,7 +374,7 @@ async fn headers_that_do_not_end_are_ended() {
         let refused = refused(&server, path).await;
         assert_eq!(refused.reason(), "transport", "{path}: {refused}");
     }
-    let limits = PeerLimits::default();
+    let limits = AnswerLimits::default();
     for path in ["/hangs", "/later"] {
         let (client, hand) = timed(&server, limits);
         let url = server.url(path);
@@ -388,9 +388,9 @@ async fn headers_that_do_not_end_are_ended() {
 
 #[tokio::test]
 async fn an_answer_has_so_much_time_in_all_however_fast_it_comes() {
-    let limits = PeerLimits {
+    let limits = AnswerLimits {
         total: Duration::from_secs(1),
-        ..PeerLimits::default()
+        ..AnswerLimits::default()
     };
     let server = Server::start([("/hangs", Reply::hangs(chunked_head()))]).await;
     let (client, hand) = timed(&server, limits);

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use altofed::api::interconnect::Relationship;
-use altofed::client::{PeerClient, PeerLimits, PeerOptions};
+use altofed::client::{AnswerLimits, PeerClient, PeerOptions};
 use altofed::federation::plain::{Fetched, Plain, PlainSettings, fetch};
 use altofed::federation::{ImportError, Limits, PlainInterconnect};
 use altofed::ident::{DomainLabel, InterconnectId, MetricName, PidName};
@@ -97,7 +97,7 @@ impl Peer {
         let server = Server::start(replies).await;
         let options = PeerOptions {
             allow_private_addresses: true,
-            limits: PeerLimits::default(),
+            limits: AnswerLimits::default(),
             ..PeerOptions::default()
         };
         Self {
