@@ -351,6 +351,13 @@ mod tests {
                     .chain([f64::NAN; 8]).take(8).collect();
                 prop_assert!(same(&lanes, &padded));
             }
+            let positive = |(_, cost): (usize, f64)| cost.is_sign_positive();
+            prop_assert!(Row::from_pairs(cells.len(), &pairs).costs().all(positive));
+            // So sparse that only the pairs are kept, which fit any width.
+            let wide = Row::from_pairs(4 * cells.len() + 4, &pairs);
+            prop_assert!(wide.costs().all(positive) && wide.fits(0));
+            let is_full = row.full().is_some();
+            prop_assert!(row.fits(cells.len()) && row.fits(cells.len() + 1) != is_full);
             let columns: Vec<u32> = (0..cells.len() as u32).rev().chain([u32::MAX]).collect();
             let mut gathered = Vec::new();
             row.gather(&columns, &mut gathered);

@@ -223,3 +223,40 @@ impl BorderGraph {
         self.links.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_before_a_link_is_found_by_the_borders_of_a_domain_and_the_links_to_them() {
+        // Domain 1 has the borders 1, 2 and 3; domains 0 and 2 have one each.
+        let no = f64::INFINITY;
+        let inside = vec![
+            Box::from([0.0]),
+            Box::from([0.0, no, 5.0, no, 0.0, no, no, no, 0.0]),
+            Box::from([0.0]),
+        ];
+        let link = |from, to, open_to| Link {
+            from,
+            to,
+            cost: 7.0,
+            open_from: false,
+            open_to,
+        };
+        let links = vec![
+            link(0, 1, true),
+            link(0, 1, false),
+            link(0, 2, true),
+            link(4, 3, true),
+            link(3, 4, false),
+            link(3, 0, false),
+        ];
+        let graph = BorderGraph::new(inside, links);
+        assert_eq!(graph.ways_back(4), 3 + 4);
+        // Not what is not carried, not over border 2, and not from where the link leads to.
+        assert_eq!(graph.back(4).collect::<Vec<_>>(), [(0, 12.0)]);
+        assert_eq!(graph.back(5).collect::<Vec<_>>(), [(3, 7.0)]);
+        assert_eq!(graph.ways_back(0), 1 + 1);
+    }
+}

@@ -46,3 +46,27 @@ impl Routes {
         self.first.len() * size_of::<u32>() + from.sum::<usize>()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_takes_a_cost_and_a_rank_and_a_measure_for_each_other_metric() {
+        let from = |measures: usize| RoutesFrom {
+            cost: vec![0.0; 6].into(),
+            rank: vec![0; 6].into(),
+            measures: vec![vec![0.0; 6].into(); measures].into(),
+            unsettled: [1].into(),
+        };
+        let bytes = |measures| {
+            let routes = Routes {
+                first: [0, 2, 3].into(),
+                from: [from(measures)].into(),
+            };
+            routes.heap_bytes()
+        };
+        assert_eq!(bytes(0), 3 * 4 + 6 * (8 + 4) + 4);
+        assert_eq!(bytes(5) - bytes(0), 5 * 6 * 8);
+    }
+}

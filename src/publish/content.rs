@@ -148,3 +148,39 @@ fn capabilities(costs: &BTreeMap<MetricName, Costs>) -> CostCapabilities {
         cost_types,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Matrix;
+    use crate::publish::testing::content;
+
+    #[test]
+    fn what_two_versions_share_is_counted_once() {
+        const PIDS: usize = 20;
+        let old = content(PIDS);
+        let matrix = Matrix::from_cells(PIDS, PIDS, vec![1.0; PIDS * PIDS]).expect("a square");
+        let bytes_of_costs = matrix.heap_bytes();
+        assert!(bytes_of_costs >= 8 * PIDS * PIDS);
+        let costs = Costs::Dense(Arc::new(matrix));
+        let new = Content::new(
+            old.name().clone(),
+            old.origin().clone(),
+            old.network().clone(),
+            [(MetricName::routingcost(), costs.clone())].into(),
+            old.properties().clone(),
+        );
+        let bytes_of_network = old.network().bytes_beside(None);
+        // A name twice, and its place in the list and in the index.
+        assert!(bytes_of_network >= PIDS * (120 + 2 * "p0000".len()));
+        assert_eq!(new.bytes_beside(Some(&new)), 0);
+        assert_eq!(new.bytes_beside(Some(&old)), bytes_of_costs);
+        assert_eq!(new.bytes_beside(None), bytes_of_network + bytes_of_costs);
+        assert_eq!(costs.bytes(), bytes_of_costs);
+        let other = content(PIDS);
+        assert_eq!(
+            new.bytes_beside(Some(&other)),
+            bytes_of_network + bytes_of_costs
+        );
+    }
+}

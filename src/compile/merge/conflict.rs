@@ -74,3 +74,37 @@ impl MergeConflicts {
         self.totals.values().sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_conflicts_are_counted_and_the_first_of_each_kind_listed() {
+        let [a, b] = ["a", "b"].map(|text| DomainLabel::new(text).expect("a label"));
+        let mut conflicts = MergeConflicts::default();
+        let mut add = |kind, domain: &DomainLabel| {
+            conflicts.add(kind, domain, || (None, "subject".into(), "detail".into()));
+        };
+        let (own, short) = (MergeConflictKind::OwnPrefix, MergeConflictKind::ShortPrefix);
+        for _ in 0..MergeConflicts::LIMIT {
+            add(own, &a);
+        }
+        add(own, &b);
+        add(own, &b);
+        add(short, &b);
+        assert_eq!(conflicts.listed().len() as u64, MergeConflicts::LIMIT + 1);
+        let of_b: Vec<_> = conflicts
+            .listed()
+            .iter()
+            .filter(|it| it.domain == b)
+            .collect();
+        assert_eq!(of_b.len(), 1);
+        assert_eq!(of_b[0].kind, short);
+        assert_eq!(conflicts.count(own), MergeConflicts::LIMIT + 2);
+        assert_eq!(conflicts.count(short), 1);
+        assert_eq!(conflicts.total(), MergeConflicts::LIMIT + 3);
+        let counts = &conflicts.counts()[&own];
+        assert_eq!((counts[&a], counts[&b]), (MergeConflicts::LIMIT, 2));
+    }
+}

@@ -258,11 +258,15 @@ fn along(graph: &BorderGraph, measured: &Measured, links: &[u32]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::ident::{InterconnectId, MetricName};
+    use crate::paths::Rule;
 
     /// From each of `sources` domains to T the cheapest walk passes R twice, since R sends over the
-    /// cheap link to T only what comes from W. All domains have one border.
-    fn graph(sources: u32) -> BorderGraph {
+    /// cheap link to T only what comes from W. Nothing leads to the `idle` domains. All have one border.
+    fn graph(sources: u32, idle: usize) -> BorderGraph {
         let [r, v, w, t] = [0, 1, 2, 3].map(|at| sources + at);
         let link = |from, to, cost, open_from, open_to| Link {
             from,
@@ -279,7 +283,7 @@ mod tests {
             link(w, t, 20.0, true, false),
         ];
         links.extend((0..sources).map(|source| link(source, r, 0.0, false, false)));
-        let inside = vec![Box::from([0.0]); sources as usize + 4];
+        let inside = vec![Box::from([0.0]); sources as usize + 4 + idle];
         BorderGraph::new(inside, links)
     }
 
@@ -300,7 +304,7 @@ mod tests {
 
     #[test]
     fn what_some_borders_leave_others_have() {
-        let graph = graph(10);
+        let graph = graph(10, 0);
         let needed = graph.ways(0, effort(u64::MAX)).labels;
         assert!(needed > 0);
         let domains = graph.domains();
@@ -310,11 +314,55 @@ mod tests {
 
     #[test]
     fn all_borders_together_have_some_times_the_labels_of_one() {
-        let graph = graph(100);
+        let graph = graph(100, 0);
         let needed = graph.ways(0, effort(u64::MAX)).labels;
         let domains = graph.domains() as u64;
         assert_eq!(settled(&graph, needed), domains as usize - 100);
         let enough = needed * domains / FULL_SHARES + 1;
         assert_eq!(settled(&graph, enough), domains as usize);
+    }
+
+    #[test]
+    fn who_lacks_labels_starts_again_with_all_that_one_may_have_or_twice_as_many() {
+        let needed = graph(1, 0).ways(0, effort(u64::MAX)).labels;
+        // Of 20 domains each gets 16/20 of the labels at first, then each of 4 gets all.
+        let few = graph(4, 12);
+        assert_eq!(settled(&few, needed), 20);
+        // Of 100 domains each gets 16/100 of them, then each of 20 gets 64/100.
+        let some = graph(20, 76);
+        assert_eq!(settled(&some, 5 * needed), 100);
+        // Of 100 domains each gets 16/100 of them; each of 40 would then get 24/100.
+        let many = graph(40, 56);
+        assert_eq!(settled(&many, 5 * needed), 60);
+    }
+
+    #[test]
+    fn the_digest_of_links_tells_their_ends_apart() {
+        let select = Measured {
+            metric: MetricName::routingcost(),
+            rule: Rule::Add,
+            domains: Vec::new(),
+            links: Arc::new([]),
+        };
+        let crossing = Crossing {
+            id: InterconnectId::new("x1").expect("an id"),
+            costs: BTreeMap::new(),
+        };
+        let digest = |from, to| {
+            let link = Link {
+                from,
+                to,
+                cost: 1.0,
+                open_from: true,
+                open_to: true,
+            };
+            let crossings = [crossing.clone()];
+            super::digest(&select, &[], &[], &crossings, &[link], effort(1))
+        };
+        let digests = [(1, 2), (2, 1), (1, 3), (3, 2)].map(|(from, to)| digest(from, to));
+        for (place, one) in digests.iter().enumerate() {
+            assert!(!digests[..place].contains(one), "ends {place}");
+        }
+        assert_eq!(digest(1, 2), digests[0]);
     }
 }

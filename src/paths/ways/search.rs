@@ -342,3 +342,48 @@ impl<T: Deref<Target = BorderGraph> + Clone> Search<T> {
             && (self.critical.len() <= BITS as usize || exactly())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::paths::borders::Link;
+
+    /// A chain of domains of one border each, with links in both directions.
+    fn chain(domains: u32) -> BorderGraph {
+        let link = |from, to| Link {
+            from,
+            to,
+            cost: 1.0,
+            open_from: true,
+            open_to: true,
+        };
+        let pairs = (1..domains).flat_map(|to| [link(to - 1, to), link(to, to - 1)]);
+        BorderGraph::new(vec![Box::from([0.0]); domains as usize], pairs.collect())
+    }
+
+    #[test]
+    fn critical_domains_beyond_the_bits_share_the_last() {
+        let graph = chain(6);
+        let walks = Walks::new(&graph, 0, 7);
+        let mut search = Search::new(&graph, 0, &walks, u64::MAX);
+        for (place, domain) in [1, 2, 3, 4].into_iter().enumerate() {
+            search.place[domain] = Some(place as u32);
+        }
+        // The links into the domains 1 to 5.
+        let bits = [0, 2, 4, 6, 8].map(|link| search.bit(link));
+        assert_eq!(bits, [1, 2, 2, 2, 0]);
+    }
+
+    #[test]
+    fn a_search_takes_bytes_by_its_links_labels_and_what_waits() {
+        let graph = chain(6);
+        let walks = Walks::new(&graph, 0, 7);
+        let mut search = Search::new(&graph, 0, &walks, u64::MAX);
+        let of_links = graph.link_count() * (8 * 8 + 4);
+        assert_eq!(search.memory(), of_links);
+        search.labels = Vec::with_capacity(10);
+        search.queue = BinaryHeap::with_capacity(20);
+        let label = size_of::<Label>();
+        assert_eq!(search.memory(), of_links + 10 * label + 20 * 16);
+    }
+}

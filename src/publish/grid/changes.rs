@@ -202,3 +202,34 @@ pub(in crate::publish) fn join<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Join
         n += usize::from(in_new);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    fn cost() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            Just(f64::NAN),
+            Just(-f64::NAN),
+            Just(0.0),
+            Just(-0.0),
+            Just(1.0)
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_places_that_differ_are_found_in_rows_of_any_length(
+            cells in vec((cost(), cost()), 0..40),
+        ) {
+            let (a, b): (Vec<f64>, Vec<f64>) = cells.iter().copied().unzip();
+            let mut found = Vec::new();
+            differing(&a, &b, |place| found.push(place));
+            let differs = |(a, b): (f64, f64)| a != b && !(a.is_nan() && b.is_nan());
+            let expected: Vec<usize> = (0..cells.len()).filter(|at| differs(cells[*at])).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

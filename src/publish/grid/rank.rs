@@ -88,6 +88,23 @@ mod tests {
     }
 
     #[test]
+    fn costs_are_sorted_only_when_as_many_are_new_as_were_distinct_and_more() {
+        let mut ranking = Ranking::new(false);
+        let mut note = |costs: std::ops::Range<u32>| {
+            let costs: Vec<f64> = costs.map(f64::from).collect();
+            ranking.note(&costs);
+            ranking.distinct
+        };
+        const WAITING: u32 = 64 * 1024;
+        assert_eq!(note(0..WAITING), 0, "too few to be sorted");
+        let distinct = WAITING + 1;
+        assert_eq!(note(WAITING..distinct), distinct as usize);
+        let full = 2 * distinct + WAITING;
+        assert_eq!(note(distinct..full), distinct as usize, "too few are new");
+        assert_eq!(note(full..full + 1), full as usize + 1);
+    }
+
+    #[test]
     fn costs_that_repeat_take_no_room() {
         let mut ranking = Ranking::new(false);
         for _ in 0..100 {

@@ -120,5 +120,6 @@ mod tests {
         let held: usize = texts.map(|text| text + 16 + 4).sum();
         assert_eq!(some, held as u64);
         assert_eq!(Side::pids(vec![1, 2, 3]).memory(), 12);
+        assert_eq!(super::held("x"), given(1) + 16);
     }
 }

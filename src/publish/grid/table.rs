@@ -414,3 +414,6 @@ impl Row<'_> {
         self.0.iter().any(|layer| !layer[column].is_nan())
     }
 }
+
+#[cfg(test)]
+mod tests;

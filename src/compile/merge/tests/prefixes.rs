@@ -521,3 +521,23 @@ fn a_domain_that_cannot_be_joined_is_left_out_and_reported() {
     assert_eq!(merged.view.network().pids().len(), 1);
     assert_eq!(merged.conflicts.count(MergeConflictKind::Domain), 1);
 }
+
+#[test]
+fn our_domain_alone_keeps_its_map_and_another_alone_is_judged() {
+    let prefixes: &[&[&'static str]] = &[&["10.0.0.0/8", "22.0.0.0/7"], &["192.0.2.0/24"]];
+    let us = merge(&[Stated::new("us", prefixes)], &policy());
+    assert_eq!(group(&us, "us:p0"), ["10.0.0.0/8", "22.0.0.0/7"]);
+    assert_eq!(pid(&us, "10.1.2.3").as_deref(), Some("us:p0"));
+    assert_eq!(pid(&us, "192.0.2.9").as_deref(), Some("us:p1"));
+    assert_eq!(listed(&us), []);
+    let other = merge(&[Stated::new("x", prefixes)], &policy());
+    assert_eq!(group(&other, "x:p0"), ["10.0.0.0/8"]);
+    assert_eq!(pid(&other, "192.0.2.9").as_deref(), Some("x:p1"));
+    assert_eq!(
+        listed(&other),
+        [
+            one(MergeConflictKind::ShortPrefix, "x", "22.0.0.0/7"),
+            one(MergeConflictKind::PrivatePrefix, "x", "10.0.0.0/8"),
+        ]
+    );
+}

@@ -65,6 +65,17 @@ fn asked(metric: &str, addresses: usize, pids: usize) -> Rendering {
     view.answer(service, parameters).expect("sound")
 }
 
+/// The whole cost map of a metric.
+fn full(metric: &str) -> Rendering {
+    let domains = [domain("a", 1, "b"), domain("b", 2, "a")];
+    let domains: Vec<_> = domains.iter().map(Stated::domain).collect();
+    let merged = merged_view(&domains, &MergePolicy::new(label("b")), None);
+    let view = merged.view.clone();
+    let path = format!("costmap-{metric}");
+    let resource = view.catalog().get(&path).expect("offered");
+    view.answer(resource, Parameters::none()).expect("sound")
+}
+
 /// Writes a whole answer; returns the text, the cells read, and the most that one step read.
 fn written(mut rendering: Rendering) -> (String, u64, u64) {
     let (mut text, mut longest, mut more) = (Vec::new(), 0, true);
@@ -104,4 +115,31 @@ fn rows_of_one_pid_share_what_leads_on_from_it() {
         assert_eq!(text.matches("10.2.0.7").count(), 32);
         assert!(read <= work.cells, "{metric}: {read} of {work:?}");
     }
+}
+
+#[test]
+fn a_full_map_takes_what_it_is_expected_to_take() {
+    for metric in ["routingcost", "hopcount"] {
+        let rendering = full(metric);
+        let work = rendering.work();
+        // With `default` there is one PID more than borders. From each border it takes 64 × 128 steps
+        // to know the ways on, and 64 for each PID of the other domain; or, in a metric that does not
+        // select ways, 64 for each border there.
+        let borders = BORDERS as u64;
+        let pids = 2 * borders + 1;
+        let rows = 2 * borders * (borders * 2 * borders + borders * borders);
+        let (_, read, _) = written(rendering);
+        assert_eq!(read, pids * pids + rows / 16, "{metric}");
+        assert!(read <= work.cells, "{metric}: {read} of {work:?}");
+    }
+}
+
+#[test]
+fn a_cost_in_a_metric_that_selects_no_ways_takes_the_pairs_of_borders() {
+    // One PID to one address: the leads over each pair of borders, and then each border there.
+    let borders = BORDERS as u64;
+    let (_, read, _) = written(asked("hopcount", 1, 1));
+    assert_eq!(read, 1 + (borders * borders + borders) / 16);
+    let (_, read, _) = written(asked("routingcost", 1, 1));
+    assert_eq!(read, 1 + (borders * 2 * borders + borders) / 16);
 }
