@@ -9,7 +9,7 @@ use futures_util::future::try_join_all;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 
-use crate::ident::DomainLabel;
+use crate::ident::{DomainLabel, MetricName};
 use crate::publish::{Costs, Snapshot, View, ViewName};
 
 use super::networks::Network;
@@ -82,6 +82,7 @@ async fn knows_all(
         let snapshot = snapshots.borrow_and_update().clone();
         // As they are joined: the questions are put to the merged view.
         let paths = snapshot.paths.as_ref();
+        let merged = snapshot.view(&ViewName::Merged);
         let known = stated.iter().filter(|(label, view)| {
             let held = snapshot.view(&ViewName::Domain((*label).clone()));
             let joined = paths.and_then(|paths| paths.domain(label));
@@ -89,6 +90,7 @@ async fn knows_all(
                 let origin = held.origin();
                 (origin.serial, origin.received) == (joined.serial, joined.received)
                     && same(held, view)
+                    && merged.is_some_and(|merged| reaches(merged, network.label, label.as_str()))
             })
         });
         let known = known.count();
@@ -102,6 +104,23 @@ async fn knows_all(
         }
         snapshots.changed().await.context("a node ended")?;
     }
+}
+
+/// Whether there is a cost from a PID of one network to one of the other: the interconnects are
+/// stated after the maps, and may come after them.
+fn reaches(merged: &View, from: &str, to: &str) -> bool {
+    let names = merged.network().pids().names();
+    let of = |label: &str| -> Vec<u32> {
+        let prefix = format!("{label}:");
+        let places = (0..).zip(names);
+        let own = places.filter(|(_, name)| name.as_str().starts_with(&prefix));
+        own.map(|(place, _)| place).collect()
+    };
+    let mut costs = Vec::new();
+    if let Some(routingcost) = merged.costs().get(&MetricName::routingcost()) {
+        routingcost.gather(&of(from), &of(to), &mut costs);
+    }
+    costs.iter().any(|cost| !cost.is_nan())
 }
 
 /// Whether two views say the same.
