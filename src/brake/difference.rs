@@ -67,9 +67,10 @@ impl Kind {
 
 impl Part<'_> {
     fn exceeds(&self, thresholds: &Thresholds) -> bool {
-        let share = match self.kind.is_change() {
-            true => thresholds.max_change.share,
-            false => thresholds.max_removed,
+        let share = if self.kind.is_change() {
+            thresholds.max_change.share
+        } else {
+            thresholds.max_removed
         };
         self.items >= FROM && share.is_exceeded(self.part, self.of)
     }
@@ -140,15 +141,18 @@ impl Difference {
         });
         let costs = self.costs.iter();
         let costs = costs.flat_map(|(metric, moved)| {
-            let kinds = (Kind::CostsRemoved, Kind::CostsChanged);
-            moved.parts(metric, kinds, moved.of)
+            moved.parts(metric, Kind::CostsRemoved, Kind::CostsChanged, moved.of)
         });
         // All that a domain states is reached over its interconnects.
         let weight = self.prefixes.of.max(1);
         let crossing = self.interconnect_costs.iter();
         let crossing = crossing.flat_map(move |(metric, moved)| {
-            let kinds = (Kind::CrossingRemoved, Kind::CrossingChanged);
-            moved.parts(metric, kinds, moved.of.saturating_mul(weight))
+            moved.parts(
+                metric,
+                Kind::CrossingRemoved,
+                Kind::CrossingChanged,
+                moved.of.saturating_mul(weight),
+            )
         });
         lost.chain(costs).chain(crossing)
     }
@@ -163,7 +167,8 @@ impl CostsMoved {
     fn parts<'d>(
         &self,
         metric: &'d MetricName,
-        (removed, changed): (Kind, Kind),
+        removed: Kind,
+        changed: Kind,
         items: usize,
     ) -> [Part<'d>; 2] {
         let part = |kind, part| Part {

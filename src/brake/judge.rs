@@ -76,11 +76,12 @@ impl<'a> Stated<'a> {
 /// proportion to both, and where their costs are shared, to what is not.
 pub fn judge(old: &Stated<'_>, new: &Stated<'_>, thresholds: &Thresholds) -> Verdict {
     let (difference, moves) = difference(old, new, thresholds.max_change.factor);
-    match difference.exceeds(thresholds) {
-        true => Verdict::Held(difference),
-        false => Verdict::Pass {
+    if difference.exceeds(thresholds) {
+        Verdict::Held(difference)
+    } else {
+        Verdict::Pass {
             grows: difference.is_none() && !(moves && thresholds.judges_costs()),
-        },
+        }
     }
 }
 
@@ -90,7 +91,7 @@ fn difference(old: &Stated<'_>, new: &Stated<'_>, factor: f64) -> (Difference, b
     let (interconnects, crossing) = crossings(old, new, factor);
     let costs = old.costs.keys();
     let costs: BTreeMap<_, _> = costs
-        .map(|metric| ((*metric).clone(), moved(metric, (old, new), factor)))
+        .map(|metric| ((*metric).clone(), moved(metric, old, new, factor)))
         .collect();
     let moves = costs.values().chain(crossing.values());
     let moves = moves.fold(false, |moves, moved| moves | moved.is_other);
@@ -228,7 +229,7 @@ fn crossings(
 }
 
 /// How the costs of a metric move between PIDs that stay.
-fn moved(metric: &MetricName, (was, now): (&Stated<'_>, &Stated<'_>), factor: f64) -> Moved {
+fn moved(metric: &MetricName, was: &Stated<'_>, now: &Stated<'_>, factor: f64) -> Moved {
     let Some(old) = was.costs.get(metric) else {
         return Moved::default();
     };

@@ -117,11 +117,12 @@ impl<'de> Deserialize<'de> for Share {
 
 fn factor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let factor = f64::deserialize(deserializer)?;
-    match factor.is_finite() && factor > 1.0 {
-        true => Ok(factor),
-        false => Err(de::Error::custom(format_args!(
+    if factor.is_finite() && factor > 1.0 {
+        Ok(factor)
+    } else {
+        Err(de::Error::custom(format_args!(
             "{factor} is no factor that costs can move by; write one above 1, such as 10"
-        ))),
+        )))
     }
 }
 

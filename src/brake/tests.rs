@@ -498,16 +498,16 @@ proptest! {
     fn the_decision_is_the_one_made_name_by_name(old in world(), new in world()) {
         let plain = plainly(&old, &new);
         let verdict = old.judge(&new, &Thresholds::default());
-        match is_too_much(&plain) {
-            true => prop_assert_eq!(verdict, Verdict::Held(plain)),
-            false => {
+        if is_too_much(&plain) {
+prop_assert_eq!(verdict, Verdict::Held(plain))
+        } else {
                 let parts = [plain.prefixes, plain.pids, plain.interconnects];
                 let grows = parts.iter().all(|lost| lost.removed == 0)
                     && plain.costs.is_empty()
                     && plain.interconnect_costs.is_empty()
                     && !is_other(&old, &new);
                 prop_assert_eq!(verdict, Verdict::Pass { grows });
-            }
+
         }
     }
 

@@ -32,9 +32,10 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     query.append_pair("dst", &options.dst);
     let path = format!("views/merged/explain?{}", query.finish());
     let explanation: Explanation = options.node.node()?.get(&path).await?;
-    match options.json {
-        true => say(json!(explanation))?,
-        false => say(path_table(&explanation))?,
+    if options.json {
+        say(json!(explanation))?
+    } else {
+        say(path_table(&explanation))?
     }
     Ok(())
 }

@@ -162,9 +162,10 @@ fn wait(future: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure
 
 fn version(json: bool) -> Result<(), Failure> {
     let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-    match json {
-        true => say(serde_json::json!({"name": name, "version": version}))?,
-        false => say(format_args!("{name} {version}"))?,
+    if json {
+        say(serde_json::json!({"name": name, "version": version}))?
+    } else {
+        say(format_args!("{name} {version}"))?
     }
     Ok(())
 }

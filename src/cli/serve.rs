@@ -39,12 +39,13 @@ pub(super) async fn run(options: &ConfigOptions) -> Result<(), Failure> {
     }
     let revision = node.snapshots().borrow().revision;
     tracing::info!(node = %domain, name, ?asns, address = %node.address(), revision, "listening");
-    match options.json {
-        true => say(format_args!(
+    if options.json {
+        say(format_args!(
             "{}",
             serde_json::json!({"listening": node.base_url()})
-        ))?,
-        false => say(format_args!("{} listens at {}", domain, node.base_url()))?,
+        ))?
+    } else {
+        say(format_args!("{} listens at {}", domain, node.base_url()))?
     }
     loop {
         tokio::select! {

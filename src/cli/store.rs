@@ -106,26 +106,24 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
             )?;
         }
         Action::Export { file } => {
-            let mut out: Box<dyn Write> = match file.as_os_str() == "-" {
-                true => Box::new(std::io::stdout().lock()),
-                false => {
-                    let file = File::create_new(file)
-                        .with_context(|| format!("cannot create {}", file.display()))?;
-                    Box::new(BufWriter::new(file))
-                }
+            let mut out: Box<dyn Write> = if file.as_os_str() == "-" {
+                Box::new(std::io::stdout().lock())
+            } else {
+                let file = File::create_new(file)
+                    .with_context(|| format!("cannot create {}", file.display()))?;
+                Box::new(BufWriter::new(file))
             };
             store::export(&directory, &mut out, &mut progress)?;
             out.flush()?;
             bar.finish_and_clear();
         }
         Action::Import { file } => {
-            let mut input: Box<dyn BufRead> = match file.as_os_str() == "-" {
-                true => Box::new(std::io::stdin().lock()),
-                false => {
-                    let file = File::open(file)
-                        .with_context(|| format!("cannot read {}", file.display()))?;
-                    Box::new(BufReader::new(file))
-                }
+            let mut input: Box<dyn BufRead> = if file.as_os_str() == "-" {
+                Box::new(std::io::stdin().lock())
+            } else {
+                let file =
+                    File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+                Box::new(BufReader::new(file))
             };
             store::import(&directory, &mut input, &mut progress)?;
             bar.finish_and_clear();

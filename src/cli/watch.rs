@@ -75,13 +75,14 @@ pub(super) async fn run(
             News::Following(mode) => {
                 begun = true;
                 let resources = &options.resources;
-                match json {
-                    true => say(json!({"following": resources, "mode": mode.as_str()}))?,
-                    false => say(format_args!(
+                if json {
+                    say(json!({"following": resources, "mode": mode.as_str()}))?
+                } else {
+                    say(format_args!(
                         "Following {} by {}.",
                         resources.join(", "),
                         mode.as_str()
-                    ))?,
+                    ))?
                 }
             }
             News::Interrupted {
@@ -98,9 +99,10 @@ pub(super) async fn run(
                 for update in updates {
                     let before = shown.insert(update.index, update.body.clone());
                     told += usize::from(before.is_some());
-                    match json {
-                        true => say(document(&time, &update, before.as_deref())?)?,
-                        false => table(&time, &update, before.as_deref())?,
+                    if json {
+                        say(document(&time, &update, before.as_deref())?)?
+                    } else {
+                        table(&time, &update, before.as_deref())?
                     }
                 }
             }

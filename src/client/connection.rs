@@ -184,9 +184,10 @@ impl Connection {
     /// # Errors
     /// [`PeerError::Elsewhere`].
     pub(super) fn check_url(&self, url: &Url) -> Result<(), PeerError> {
-        match !self.bound || at_origin(&self.origin, url) {
-            true => Ok(()),
-            false => Err(self.elsewhere(url)),
+        if !self.bound || at_origin(&self.origin, url) {
+            Ok(())
+        } else {
+            Err(self.elsewhere(url))
         }
     }
 
@@ -275,9 +276,10 @@ impl Connection {
     /// It was refused.
     pub(super) async fn tell(&self, call: Call<'_>) -> Result<(), PeerError> {
         let response = self.send(&call, ACCEPTED).await?;
-        match response.status().is_success() {
-            true => Ok(()),
-            false => Err(refusal(&call, &response)),
+        if response.status().is_success() {
+            Ok(())
+        } else {
+            Err(refusal(&call, &response))
         }
     }
 

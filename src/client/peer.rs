@@ -206,13 +206,15 @@ impl From<Received> for Document {
 }
 
 fn redirects(origin: url::Origin) -> Policy {
-    Policy::custom(move |attempt| match at_origin(&origin, attempt.url()) {
-        false => {
+    Policy::custom(move |attempt| {
+        if !at_origin(&origin, attempt.url()) {
             let to = attempt.url().clone();
             attempt.error(RedirectElsewhere(to))
+        } else if attempt.previous().len() > MAX_REDIRECTS {
+            attempt.error("too many redirects")
+        } else {
+            attempt.follow()
         }
-        true if attempt.previous().len() > MAX_REDIRECTS => attempt.error("too many redirects"),
-        true => attempt.follow(),
     })
 }
 

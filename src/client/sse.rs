@@ -128,9 +128,10 @@ impl EventReader {
             }
             None => self.buffered().saturating_add(more),
         };
-        match held > self.max_bytes || self.name.len() > MAX_NAME {
-            true => Err(EventTooLarge(self.max_bytes)),
-            false => Ok(()),
+        if held > self.max_bytes || self.name.len() > MAX_NAME {
+            Err(EventTooLarge(self.max_bytes))
+        } else {
+            Ok(())
         }
     }
 

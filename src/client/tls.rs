@@ -63,9 +63,10 @@ pub(super) fn config(
 fn certificates(key: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
     let found: Vec<_> = read.map_err(|error| unusable(key, &pem::fault(&error)))?;
-    match found.is_empty() {
-        true => Err(unusable(key, &"it holds no certificate")),
-        false => Ok(found),
+    if found.is_empty() {
+        Err(unusable(key, &"it holds no certificate"))
+    } else {
+        Ok(found)
     }
 }
 

@@ -64,9 +64,10 @@ pub(super) fn exposed(
         if !is_exposed {
             return;
         }
-        let (may, mend) = match is_secret {
-            true => ("read or write", "o-rw"),
-            false => ("write", "o-w"),
+        let (may, mend) = if is_secret {
+            ("read or write", "o-rw")
+        } else {
+            ("write", "o-w")
         };
         let why =
             format!("everybody on this machine can {may} the file of `{key}`; `chmod {mend}` it");

@@ -36,12 +36,12 @@ impl ConfigError {
         let at = error.span().map_or(0, |span| span.start);
         let place = source.place(at, &[]);
         // What is said of the syntax has only words of the parser's own.
-        let message = match source.is_sound() {
-            true => mistake(error.message(), &place.path),
-            false if place.path.documented().is_empty() => {
-                told(&source.key_of_line(at), error.message())
-            }
-            false => told(&place.path, error.message()),
+        let message = if source.is_sound() {
+            mistake(error.message(), &place.path)
+        } else if place.path.documented().is_empty() {
+            told(&source.key_of_line(at), error.message())
+        } else {
+            told(&place.path, error.message())
         };
         let (line, column) = (place.line, place.column);
         Self {

@@ -86,7 +86,10 @@ impl Shared {
             now,
         };
         let signer = trusted.judge(via, received)?;
-        let name = (domain.clone(), signer.key.kid());
+        let name = MarkName {
+            domain: domain.clone(),
+            kid: signer.key.kid(),
+        };
         let before = trust.marks.get(&name).cloned();
         let sender = received.path.last().unwrap_or(domain);
         let by = match before.as_ref().and_then(|mark| mark.by.clone()) {
@@ -187,7 +190,7 @@ impl Shared {
         let peer = settings.peers.get(by);
         let passed = peer.map_or(0, |peer| peer.import.max_domains);
         let share = passed.saturating_mul(2).saturating_add(SHARE);
-        let worth = |(domain, kid): &MarkName, mark: &Mark| {
+        let worth = |MarkName { domain, kid }: &MarkName, mark: &Mark| {
             let pins = settings.pins(domain);
             let known = trust.keys.get(domain);
             let counts = match pins {
@@ -196,10 +199,12 @@ impl Shared {
             };
             let is_vouched = pins.is_empty() && known.is_none_or(|it| it.direct.is_empty());
             let by = mark.by.as_ref().unwrap_or(domain);
-            match counts {
-                false => Worth::Nothing,
-                true if is_vouched && self.copies.copy(by, domain).is_none() => Worth::Little,
-                true => Worth::All,
+            if !counts {
+                Worth::Nothing
+            } else if is_vouched && self.copies.copy(by, domain).is_none() {
+                Worth::Little
+            } else {
+                Worth::All
             }
         };
         let gone = trust
@@ -216,7 +221,7 @@ impl Shared {
         for name in names {
             let by = trust.marks.get(name).and_then(|mark| mark.by.clone());
             trust.marks.remove(name);
-            let domain = &name.0;
+            let domain = &name.domain;
             let Some(by) = by.filter(|by| self.copies.copy(by, domain).is_none()) else {
                 continue;
             };
@@ -242,9 +247,10 @@ impl Shared {
             return Ok(false);
         }
         self.archive.keep_keys(domain, known, &left).await?;
-        match left == KnownKeys::default() {
-            true => drop(trust.keys.remove(domain)),
-            false => drop(trust.keys.insert(domain.clone(), left)),
+        if left == KnownKeys::default() {
+            drop(trust.keys.remove(domain))
+        } else {
+            drop(trust.keys.insert(domain.clone(), left))
         }
         self.copies.reconsider(|_, other| other == domain);
         Ok(true)
@@ -282,7 +288,7 @@ impl Shared {
         let mut trust = self.trust.lock().await;
         let mut loose = Vec::new();
         for name in trust.marks.without(is_peer) {
-            let heir = self.copies.passed_by(&name.0, &name.1);
+            let heir = self.copies.passed_by(&name.domain, &name.kid);
             let mark = trust.marks.get(&name).cloned();
             match heir.zip(mark) {
                 None => loose.push(name),

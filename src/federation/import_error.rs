@@ -129,9 +129,10 @@ impl ImportError {
     pub(super) fn unsound(document: &str, faults: &Faults) -> Self {
         let document: String = document.chars().take(80).collect();
         let text = format!("{document:?}: {faults}");
-        match faults.over_limit() {
-            true => ImportError::Limit(text),
-            false => ImportError::Content(text),
+        if faults.over_limit() {
+            ImportError::Limit(text)
+        } else {
+            ImportError::Content(text)
         }
     }
 

@@ -16,7 +16,9 @@ use super::copies::{
     Before, DomainCopy, Former, HeldChange, Holding, Import, Now, SignedManifest, import,
 };
 use super::import_error::ImportError;
-use super::manifest::{KnownKeys, Marks, PublicKey, Received, Signer, Via, content_digest};
+use super::manifest::{
+    KnownKeys, MarkName, Marks, PublicKey, Received, Signer, Via, content_digest,
+};
 use super::plain;
 use super::settings::{ImportSettings, Limits, PeerSettings};
 
@@ -41,7 +43,10 @@ impl Trusted<'_> {
     pub(super) fn judge(&self, via: Via<'_>, received: &Received) -> Result<Signer, ImportError> {
         let signer = self.keys.verify(self.pins, via, received, self.now)?;
         received.check_clock(self.now)?;
-        let name = (received.manifest.domain.clone(), signer.key.kid());
+        let name = MarkName {
+            domain: received.manifest.domain.clone(),
+            kid: signer.key.kid(),
+        };
         let newest = self.marks.get(&name).map(|mark| &mark.highest);
         received.check_serial(newest)?;
         Ok(signer)

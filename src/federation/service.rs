@@ -204,9 +204,10 @@ impl Federation {
         // Before what is restored: what is over is all there then.
         let restoring = self.restoring.borrow().clone();
         let export = self.exports.now();
-        match export.is_complete(caller, &restoring) {
-            true => Ok(export.entries(caller)),
-            false => Err(Incomplete),
+        if export.is_complete(caller, &restoring) {
+            Ok(export.entries(caller))
+        } else {
+            Err(Incomplete)
         }
     }
 

@@ -65,9 +65,10 @@ impl Shared {
         &self,
         is_due: impl Fn(&DomainCopy) -> bool,
     ) -> Result<(), StoreError> {
-        match self.copies.drop_where(is_due) {
-            true => self.sweep().await,
-            false => Ok(()),
+        if self.copies.drop_where(is_due) {
+            self.sweep().await
+        } else {
+            Ok(())
         }
     }
 
@@ -77,17 +78,19 @@ impl Shared {
         peer: &DomainLabel,
         keep: impl Fn(&DomainLabel) -> bool,
     ) -> Result<(), StoreError> {
-        match self.copies.retain(peer, keep) {
-            true => self.sweep().await,
-            false => Ok(()),
+        if self.copies.retain(peer, keep) {
+            self.sweep().await
+        } else {
+            Ok(())
         }
     }
 
     /// Drops what is over a budget by now.
     pub(super) async fn enforce(&self) -> Result<(), StoreError> {
-        match self.copies.enforce() {
-            true => self.sweep().await,
-            false => Ok(()),
+        if self.copies.enforce() {
+            self.sweep().await
+        } else {
+            Ok(())
         }
     }
 

@@ -39,9 +39,10 @@ pub(super) struct Member {
 pub(super) async fn start(listen: SocketAddr, data: &Path) -> anyhow::Result<Vec<Member>> {
     let mut members = Vec::new();
     for network in &NETWORKS {
-        let wanted = match network.label == ASKER {
-            true => listen,
-            false => SocketAddr::new(listen.ip(), 0),
+        let wanted = if network.label == ASKER {
+            listen
+        } else {
+            SocketAddr::new(listen.ip(), 0)
         };
         members.push(Member::start(network, wanted, data).await?);
     }

@@ -188,12 +188,11 @@ impl Driver {
                 failures = 0;
             }
             let gone_on = mode.is_some_and(|mode| self.given_up.contains(&mode));
-            let again_in = match gone_on {
-                true => Duration::ZERO,
-                false => {
-                    failures += 1;
-                    back_off(failures, error.retry_after())
-                }
+            let again_in = if gone_on {
+                Duration::ZERO
+            } else {
+                failures += 1;
+                back_off(failures, error.retry_after())
             };
             let news = News::Interrupted {
                 mode,
@@ -240,9 +239,10 @@ impl Driver {
             let stream = offered.stream.as_ref().filter(|_| open(Mode::Stream));
             let tips = offered.tips.as_ref().filter(|_| open(Mode::Tips));
             let clock = self.connection.clock().clone();
-            let reconsider = match self.given_up.is_empty() {
-                true => None,
-                false => Some(clock.sleep(RECONSIDER)),
+            let reconsider = if self.given_up.is_empty() {
+                None
+            } else {
+                Some(clock.sleep(RECONSIDER))
             };
             let (mode, end) = match (stream, tips) {
                 (Some(resource), _) => (
@@ -312,9 +312,10 @@ impl Driver {
         let base = place.latest.take();
         let size = base.as_ref().map_or(0, |base| base.body.len()) + piece.data.len();
         let work = move || Version::after(base.as_ref(), &piece, &kind);
-        let version = match size > LARGE {
-            true => self.pool.run(work).await??,
-            false => work()?,
+        let version = if size > LARGE {
+            self.pool.run(work).await??
+        } else {
+            work()?
         };
         self.patched |= version.how == How::Patched;
         if let Some(place) = self.board.place_mut(index) {

@@ -58,9 +58,10 @@ impl Driver {
                     self.take(Mode::Poll, index, piece).await?;
                 }
             }
-            let wait = match self.board.has_apart() {
-                true => SOON.min(interval),
-                false => interval,
+            let wait = if self.board.has_apart() {
+                SOON.min(interval)
+            } else {
+                interval
             };
             self.connection.clock().sleep(wait).await;
         }

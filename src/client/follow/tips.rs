@@ -158,9 +158,10 @@ impl View {
             root.ok_or_else(|| self.malformed("tips-view-uri is no absolute URI of http"))?;
         let edge = view.tips_view_summary.updates_graph_summary.start_edge_rec;
         let known = edge.seq_i == 0 || self.params.tag.is_some();
-        match known && edge.seq_i < edge.seq_j {
-            true => Ok((root, edge)),
-            false => Err(self.malformed("start-edge-rec leads from what we do not have")),
+        if known && edge.seq_i < edge.seq_j {
+            Ok((root, edge))
+        } else {
+            Err(self.malformed("start-edge-rec leads from what we do not have"))
         }
     }
 

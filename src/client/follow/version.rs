@@ -131,9 +131,10 @@ impl<'de> Read<'de> for MetaOf {
             "meta" => once(walk, map, &mut meta, ReadMeta),
             _ => skip(map),
         })?;
-        Ok(match meta.is_present() {
-            true => meta.get(),
-            false => Some(ResourceMeta::default()),
+        Ok(if meta.is_present() {
+            meta.get()
+        } else {
+            Some(ResourceMeta::default())
         })
     }
 }

@@ -138,7 +138,8 @@ impl Archive {
             if let Some((domain, kid)) = name.split_once('/')
                 && let Ok(domain) = DomainLabel::new(domain)
             {
-                kept.marks.push(((domain, kid.to_owned()), mark));
+                let kid = kid.to_owned();
+                kept.marks.push((MarkName { domain, kid }, mark));
             }
         }
         for (name, keys) in rows::<KeySet>(store, KEYS).await? {
@@ -471,12 +472,11 @@ impl Archive {
             let mut read = Holdings::default();
             for (name, row) in rows {
                 for manifest in &row.manifests {
-                    let holding = match read.has(manifest) {
-                        true => Holding::default(),
-                        false => {
-                            let text = self.blobs.get(manifest).await?;
-                            text.map_or_else(Holding::default, |text| Holding::read(&text))
-                        }
+                    let holding = if read.has(manifest) {
+                        Holding::default()
+                    } else {
+                        let text = self.blobs.get(manifest).await?;
+                        text.map_or_else(Holding::default, |text| Holding::read(&text))
                     };
                     read.add(name, *manifest, holding);
                 }
@@ -520,8 +520,8 @@ fn labels(name: &str) -> (Option<DomainLabel>, Option<DomainLabel>) {
     }
 }
 
-fn row_of((domain, kid): &MarkName) -> Vec<u8> {
-    format!("{domain}/{kid}").into_bytes()
+fn row_of(name: &MarkName) -> Vec<u8> {
+    format!("{}/{}", name.domain, name.kid).into_bytes()
 }
 
 fn json<T: Serialize>(value: &T) -> Vec<u8> {
@@ -585,7 +585,10 @@ mod tests {
             by: Some(label("isp-b")),
         };
         let c = label("isp-c");
-        let name = (c.clone(), "kid".to_owned());
+        let name = MarkName {
+            domain: c.clone(),
+            kid: "kid".to_owned(),
+        };
         archive.keep_mark(&name, &mark).await.expect("kept");
         let key = crate::federation::SigningKey::generate().expect("a key");
         let ring = crate::federation::Keyring::new(key, Vec::new());

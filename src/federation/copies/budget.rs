@@ -161,10 +161,10 @@ pub(in crate::federation) fn fitting<'a>(
     let mut spent = Spent::default();
     let mut fitting = Vec::new();
     for (claim, is_there) in both {
-        match is_there {
-            true => spent.add(&claim),
-            false if spent.check(&claim, each(claim.sender), all).is_ok() => fitting.push(claim),
-            false => {}
+        if is_there {
+            spent.add(&claim);
+        } else if spent.check(&claim, each(claim.sender), all).is_ok() {
+            fitting.push(claim);
         }
     }
     fitting

@@ -105,12 +105,13 @@ impl<'m> Parts<'m> {
         };
         let bytes = parts.resources().map(|resource| resource.length);
         let bytes = bytes.fold(0, u64::saturating_add);
-        match bytes > limits.max_bytes as u64 {
-            true => Err(ImportError::Limit(format!(
+        if bytes > limits.max_bytes as u64 {
+            Err(ImportError::Limit(format!(
                 "the maps of the domain have {bytes} bytes; at most {} are taken (max_bytes)",
                 limits.max_bytes
-            ))),
-            false => Ok(parts),
+            )))
+        } else {
+            Ok(parts)
         }
     }
 
@@ -350,9 +351,10 @@ pub fn square(what: &str, table: &CostTable, pids: &PidIndex) -> Result<Costs, I
     let columns = columns.collect::<Result<Vec<_>, ImportError>>()?;
     let mut matrix = Matrix::new(pids.len(), pids.len());
     for (src, costs) in table.rows() {
-        let costs = match *table.dsts == *pids {
-            true => costs.clone(),
-            false => costs.moved(&columns, pids.len()),
+        let costs = if *table.dsts == *pids {
+            costs.clone()
+        } else {
+            costs.moved(&columns, pids.len())
         };
         matrix.set_row(place(src)? as usize, costs);
     }
@@ -404,11 +406,12 @@ fn read_costs(
             "{id} does not have the numerical costs in {metric} that its id promises"
         )));
     }
-    match meta.dependent_vtags.contains(network) {
-        true => Ok(table),
-        false => Err(ImportError::Content(format!(
+    if meta.dependent_vtags.contains(network) {
+        Ok(table)
+    } else {
+        Err(ImportError::Content(format!(
             "{id} is not of the network map that the manifest names"
-        ))),
+        )))
     }
 }
 

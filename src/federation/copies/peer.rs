@@ -201,12 +201,13 @@ impl Peer {
 
     /// What is kept of what it pushes: of its own domain, since none but a plain peer's is.
     pub(super) fn pushed(&self, domain: &DomainLabel) -> Amount {
-        match *domain == self.settings.domain {
-            true => Amount {
+        if *domain == self.settings.domain {
+            Amount {
                 memory: self.follows,
                 disk: 0,
-            },
-            false => Amount::default(),
+            }
+        } else {
+            Amount::default()
         }
     }
 

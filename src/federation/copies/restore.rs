@@ -93,9 +93,10 @@ pub(in crate::federation) async fn restore(
         if let Some(row) = peers.get(label) {
             for kept in shared.archive.kept_copies(label, is_wanted).await? {
                 let domain = kept.name.domain.clone();
-                let restored = match kept.signed {
-                    true => signed(shared, peer, kept, row.synced).await,
-                    false => unsigned(shared, peer, kept, row.synced).await,
+                let restored = if kept.signed {
+                    signed(shared, peer, kept, row.synced).await
+                } else {
+                    unsigned(shared, peer, kept, row.synced).await
                 };
                 told.send_modify(|told| told.read += 1);
                 match restored {

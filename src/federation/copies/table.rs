@@ -455,9 +455,10 @@ impl Copies {
             let freshness = |peer: &Peer| Some(peer.freshness(peer.synced.as_ref()?, now));
             let before = freshness(peer);
             work(peer);
-            let changed = match before == freshness(peer) {
-                true => Vec::new(),
-                false => peer.copies.keys().cloned().collect(),
+            let changed = if before == freshness(peer) {
+                Vec::new()
+            } else {
+                peer.copies.keys().cloned().collect()
             };
             self.choose(&mut peers, label, &changed);
         }

@@ -22,8 +22,13 @@ const OF_A_DOMAIN: usize = 16;
 /// How many marks are forgotten at a time, in one write.
 const AT_A_TIME: usize = 64;
 
-/// A domain and the thumbprint of a key of it.
-pub(in crate::federation) type MarkName = (DomainLabel, String);
+/// What a mark is of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::federation) struct MarkName {
+    pub(in crate::federation) domain: DomainLabel,
+    /// The thumbprint of the key.
+    pub(in crate::federation) kid: String,
+}
 
 /// The newest manifest that was seen under a key, and who passed it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,9 +90,12 @@ impl Marks {
         &self,
         domain: &DomainLabel,
     ) -> impl Iterator<Item = (&MarkName, &Mark)> {
-        let first = (domain.clone(), String::new());
+        let first = MarkName {
+            domain: domain.clone(),
+            kid: String::new(),
+        };
         let rest = self.all.range((Bound::Included(first), Bound::Unbounded));
-        rest.take_while(move |((other, _), _)| other == domain)
+        rest.take_while(move |(name, _)| name.domain == *domain)
     }
 
     /// The marks whose peer is none of these any more.
@@ -144,9 +152,12 @@ fn cheapest<'a>(
     worth: &impl Fn(&MarkName, &Mark) -> Worth,
     most: usize,
 ) -> Vec<MarkName> {
-    let worth = |name: &MarkName, mark: &Mark| match mark.highest.until < now {
-        true => Worth::Nothing,
-        false => worth(name, mark),
+    let worth = |name: &MarkName, mark: &Mark| {
+        if mark.highest.until < now {
+            Worth::Nothing
+        } else {
+            worth(name, mark)
+        }
     };
     let mut marks: Vec<_> = marks
         .map(|(name, mark)| (worth(name, mark), mark.highest.until, name))
@@ -158,9 +169,10 @@ fn cheapest<'a>(
 }
 
 fn some(names: Vec<MarkName>, full: impl Fn() -> String) -> Result<Vec<MarkName>, ImportError> {
-    match names.is_empty() {
-        true => Err(ImportError::Full(full())),
-        false => Ok(names),
+    if names.is_empty() {
+        Err(ImportError::Full(full()))
+    } else {
+        Ok(names)
     }
 }
 
@@ -173,7 +185,10 @@ mod tests {
     const SHARE: usize = 40;
 
     fn name(domain: &str, number: usize) -> MarkName {
-        (label(domain), format!("kid-{number:05}"))
+        MarkName {
+            domain: label(domain),
+            kid: format!("kid-{number:05}"),
+        }
     }
 
     fn mark(by: &str, hours: i64) -> Mark {
@@ -194,7 +209,7 @@ mod tests {
         name: MarkName,
         worth: impl Fn(&MarkName, &Mark) -> Worth,
     ) -> bool {
-        let room = marks.room(&label(by), &name.0, SHARE, at(0), worth);
+        let room = marks.room(&label(by), &name.domain, SHARE, at(0), worth);
         let Ok(gone) = room else {
             return false;
         };
@@ -212,9 +227,12 @@ mod tests {
             // Its last key counts, and those before it do not.
             let last = name("isp-b", number);
             let previous = name("isp-b", number.saturating_sub(1));
-            let worth = |name: &MarkName, _: &Mark| match *name == previous {
-                true => Worth::All,
-                false => Worth::Nothing,
+            let worth = |name: &MarkName, _: &Mark| {
+                if *name == previous {
+                    Worth::All
+                } else {
+                    Worth::Nothing
+                }
             };
             assert!(show(&mut marks, "isp-b", last, worth), "{number}");
         }
@@ -238,9 +256,12 @@ mod tests {
         assert!(!show(&mut marks, "isp-b", name("isp-x", 0), all));
         assert!(show(&mut marks, "isp-c", name("isp-x", 0), all));
         // What it no longer passes goes when it is needed, and nobody else's.
-        let little = |(domain, _): &MarkName, _: &Mark| match *domain == label("isp-7") {
-            true => Worth::Little,
-            false => Worth::All,
+        let little = |MarkName { domain, .. }: &MarkName, _: &Mark| {
+            if *domain == label("isp-7") {
+                Worth::Little
+            } else {
+                Worth::All
+            }
         };
         assert!(show(&mut marks, "isp-b", name("isp-y", 0), little));
         assert!(marks.get(&name("isp-7", 0)).is_none());

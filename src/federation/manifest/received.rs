@@ -133,11 +133,12 @@ impl Received {
             )));
         };
         self.compact.verify(key).map_err(ImportError::Signature)?;
-        match self.stated_keys().contains(key) {
-            true => Ok(*key),
-            false => Err(ImportError::Key(
+        if self.stated_keys().contains(key) {
+            Ok(*key)
+        } else {
+            Err(ImportError::Key(
                 "it is signed with a key that it does not state itself".to_owned(),
-            )),
+            ))
         }
     }
 
@@ -155,9 +156,10 @@ impl Received {
     /// # Errors
     /// It may not.
     pub fn check_scope(&self, own: &DomainLabel) -> Result<(), ImportError> {
-        match self.manifest.scope.admits(own, self.path.len() == 1) {
-            true => Ok(()),
-            false => Err(ImportError::Scope(own.clone())),
+        if self.manifest.scope.admits(own, self.path.len() == 1) {
+            Ok(())
+        } else {
+            Err(ImportError::Scope(own.clone()))
         }
     }
 

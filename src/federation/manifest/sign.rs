@@ -125,11 +125,12 @@ impl Compact {
     /// # Errors
     /// It did not.
     pub fn verify(&self, key: &PublicKey) -> Result<&[u8], JwsError> {
-        match self.kid == key.kid() && key.has_signed(self.signed.as_bytes(), &self.signature) {
-            true => Ok(&self.payload),
-            false => Err(JwsError::Signature {
+        if self.kid == key.kid() && key.has_signed(self.signed.as_bytes(), &self.signature) {
+            Ok(&self.payload)
+        } else {
+            Err(JwsError::Signature {
                 kid: self.kid.clone(),
-            }),
+            })
         }
     }
 }

@@ -133,11 +133,12 @@ impl KnownKeys {
             match via {
                 Via::Origin(shown) => (KeySet::of(shown)?.at(now), KeyTrust::Direct),
                 Via::Relay(peer) => {
-                    let keys = match self.vouched.contains_key(peer) {
+                    let keys = if self.vouched.contains_key(peer) {
                         // One that vouched for another key, and passes what others vouch
                         // for now, has come to agree with them.
-                        true => self.vouched.values().flat_map(|set| set.at(now)).collect(),
-                        false => KeySet::of(&received.manifest.keys)?.at(now),
+                        self.vouched.values().flat_map(|set| set.at(now)).collect()
+                    } else {
+                        KeySet::of(&received.manifest.keys)?.at(now)
                     };
                     (keys, KeyTrust::Vouched)
                 }

@@ -347,9 +347,10 @@ impl Reader {
         let (peer, code) = (&self.peer.domain, refusal.code());
         let copies = &self.shared.copies;
         copies.count(refusal);
-        match copies.refuse(peer, domain, refused, grounds) {
-            true => tracing::warn!(%peer, %domain, reason = code, "refused: {refusal}"),
-            false => tracing::debug!(%peer, %domain, reason = code, "refused: {refusal}"),
+        if copies.refuse(peer, domain, refused, grounds) {
+            tracing::warn!(%peer, %domain, reason = code, "refused: {refusal}")
+        } else {
+            tracing::debug!(%peer, %domain, reason = code, "refused: {refusal}")
         }
     }
 

@@ -94,9 +94,10 @@ async fn live(shared: Arc<Shared>, peer: Arc<PeerSettings>, nudge: Arc<Nudge>) -
             Err(refusal) => {
                 let (failures, is_news) = shared.copies.failed(&label, &refusal);
                 let code = refusal.code();
-                match is_news {
-                    true => tracing::warn!(peer = %label, reason = code, "not read: {refusal}"),
-                    false => tracing::debug!(peer = %label, reason = code, failures, "not read"),
+                if is_news {
+                    tracing::warn!(peer = %label, reason = code, "not read: {refusal}")
+                } else {
+                    tracing::debug!(peer = %label, reason = code, failures, "not read")
                 }
                 back_off(failures, refusal.retry_after())
             }

@@ -213,9 +213,10 @@ impl Pushed {
                     Rebuilt::Map(is, body) => {
                         *digest = is;
                         let id = id.clone();
-                        match reader.give(&domain, id, is, body) {
-                            true => return Ok(Heard::Nothing),
-                            false => Left::Large,
+                        if reader.give(&domain, id, is, body) {
+                            return Ok(Heard::Nothing);
+                        } else {
+                            Left::Large
                         }
                     }
                     Rebuilt::Large => Left::Large,
@@ -265,12 +266,11 @@ impl Pushed {
             if reader.has_given(&domain) {
                 self.came = 0;
             }
-            return Ok(match self.covers(&domain, reader) {
-                true => {
-                    reader.give_up(&domain);
-                    Heard::Nothing
-                }
-                false => Heard::Reread,
+            return Ok(if self.covers(&domain, reader) {
+                reader.give_up(&domain);
+                Heard::Nothing
+            } else {
+                Heard::Reread
             });
         }
         // How soon the next one is judged is paced, whatever becomes of this one.
@@ -358,15 +358,16 @@ async fn rebuild(
     reader: &Reader,
 ) -> Result<Rebuilt, Broken> {
     let text = event.data;
-    let before = match event.media_type == media::MERGE_PATCH {
-        false => None,
-        true => match reader.body(digest).await? {
+    let before = if event.media_type == media::MERGE_PATCH {
+        match reader.body(digest).await? {
             Some(before) => Some(before),
             None => {
                 tracing::debug!(id, "a change of it does not fit what is here");
                 return Ok(Rebuilt::Unfit);
             }
-        },
+        }
+    } else {
+        None
     };
     let most = reader.max_bytes();
     let rebuilt = reader.work(move || {
@@ -378,9 +379,10 @@ async fn rebuild(
                 Err(_) => return Rebuilt::Unfit,
             },
         };
-        match body.len() > most {
-            true => Rebuilt::Large,
-            false => Rebuilt::Map(Digest::of(&body), body.into()),
+        if body.len() > most {
+            Rebuilt::Large
+        } else {
+            Rebuilt::Map(Digest::of(&body), body.into())
         }
     });
     Ok(rebuilt.await?)

@@ -438,15 +438,16 @@ impl Server<'_> {
     ) -> Option<Result<Document, ImportError>> {
         let body = self.pushed?.body(id, input)?;
         let max_bytes = self.settings.limits.max_bytes;
-        Some(match body.len() > max_bytes {
-            true => Err(ImportError::Limit(format!(
+        Some(if body.len() > max_bytes {
+            Err(ImportError::Limit(format!(
                 "{id:?} has more than {max_bytes} bytes (max_bytes)"
-            ))),
-            false => Ok(Document {
+            )))
+        } else {
+            Ok(Document {
                 place: url.clone(),
                 etag: None,
                 body: body.clone(),
-            }),
+            })
         })
     }
 

@@ -45,9 +45,10 @@ pub(super) fn one_domain(
             map.entry.media_type == media::NETWORK_MAP && map.entry.accepts.is_none()
         })
     };
-    match of_our_kind || labels.iter().any(has_view) {
-        true => Err(merged(domain, &format!("{id:?} joins several domains"))),
-        false => Ok(()),
+    if of_our_kind || labels.iter().any(has_view) {
+        Err(merged(domain, &format!("{id:?} joins several domains")))
+    } else {
+        Ok(())
     }
 }
 

@@ -39,9 +39,10 @@ pub(super) enum Read {
 pub fn pid_under(domain: &DomainLabel, name: &PidName) -> PidName {
     const MARK: usize = "-0123456789".len();
     let text = name.as_str();
-    let kept = match text.len() > domain.max_pid_len() {
-        true => text.get(..domain.max_pid_len() - MARK),
-        false => None,
+    let kept = if text.len() > domain.max_pid_len() {
+        text.get(..domain.max_pid_len() - MARK)
+    } else {
+        None
     };
     let digest = Digest::of(text.as_bytes()).to_string();
     let cut = kept.zip(digest.get(..MARK - 1));

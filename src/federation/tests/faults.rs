@@ -19,20 +19,26 @@ use super::node::{
 /// Replaces the body of an answer at a path.
 fn replace(at: &'static str, body: impl Into<bytes::Bytes>) -> impl FnMut(&str, Reply) -> Reply {
     let body = body.into();
-    move |path, reply| match path == at {
-        true => Reply {
-            body: body.clone(),
-            ..reply
-        },
-        false => reply,
+    move |path, reply| {
+        if path == at {
+            Reply {
+                body: body.clone(),
+                ..reply
+            }
+        } else {
+            reply
+        }
     }
 }
 
 /// Answers with another status at paths that begin so.
 fn status(at: &'static str, status: u16) -> impl FnMut(&str, Reply) -> Reply {
-    move |path, reply| match path.starts_with(at) {
-        true => Reply { status, ..reply },
-        false => reply,
+    move |path, reply| {
+        if path.starts_with(at) {
+            Reply { status, ..reply }
+        } else {
+            reply
+        }
     }
 }
 

@@ -228,15 +228,16 @@ async fn what_was_away_for_a_moment_is_compared_with_what_it_was() {
     for by_budget in [false, true] {
         let (a, b) = joined(&time).await;
         let budget = |memory| a.configure(|settings| settings.budget.memory = memory);
-        match by_budget {
-            true => budget(100),
-            false => b.tamper(|path, reply| match path.ends_with("/manifests") {
+        if by_budget {
+            budget(100)
+        } else {
+            b.tamper(|path, reply| match path.ends_with("/manifests") {
                 true => super::node::Reply {
                     body: b"[]".to_vec().into(),
                     ..reply
                 },
                 false => reply,
-            }),
+            })
         }
         a.read_until("isp-b", |it| prefixes(it, "isp-b").is_none())
             .await;

@@ -12,7 +12,7 @@ use crate::brake::Hold;
 use crate::federation::copies::{Before, DomainCopy, HeldChange, Now};
 use crate::federation::judge::{Ruling, Trusted, Verified, change};
 use crate::federation::manifest::{
-    KeySet, KnownKeys, Mark, Marks, Reception, Statement, Via, resources,
+    KeySet, KnownKeys, Mark, MarkName, Marks, Reception, Statement, Via, resources,
 };
 use crate::federation::settings::{ImportSettings, Limits};
 use crate::federation::testing::{at, domain_view_with, label, links};
@@ -108,7 +108,11 @@ fn a_manifest_counts_if_its_key_its_date_and_its_serial_do() {
         highest: origin.says(&view, 8, at(0)).received.mark(),
         by: None,
     };
-    marks.insert((label("isp-b"), said.signer.key.kid()), newer);
+    let name = MarkName {
+        domain: label("isp-b"),
+        kid: said.signer.key.kid(),
+    };
+    marks.insert(name, newer);
     assert_eq!(judge(&said, &marks, at(0)), "old-serial");
 }
 

@@ -274,12 +274,13 @@ impl Copies {
         if bytes < before || is_over {
             self.look_for_room(&mut peers);
         }
-        match is_over {
-            false => Ok(()),
-            true => Err(ImportError::Limit(format!(
+        if is_over {
+            Err(ImportError::Limit(format!(
                 "the maps that it pushes have {bytes} bytes, and there is no room to keep them, as \
                  their changes need (peer.import.max_memory, federation.max_memory)"
-            ))),
+            )))
+        } else {
+            Ok(())
         }
     }
 

@@ -104,12 +104,13 @@ impl Copies {
             let spent = spent.entry(copy.sender().clone()).or_default();
             let fits = |copy: &Arc<DomainCopy>| *spent + copy.amount.memory <= GONE;
             let is_peer = peers.contains_key(copy.sender());
-            let kept = Some(copy)
-                .filter(|_| is_peer)
-                .and_then(|copy| match fits(&copy) {
-                    true => Some(copy),
-                    false => Some(Arc::new(outline(&copy))).filter(fits),
-                });
+            let kept = Some(copy).filter(|_| is_peer).and_then(|copy| {
+                if fits(&copy) {
+                    Some(copy)
+                } else {
+                    Some(Arc::new(outline(&copy))).filter(fits)
+                }
+            });
             match kept {
                 Some(copy) => {
                     *spent += copy.amount.memory;

@@ -119,11 +119,10 @@ fn check_all(copies: &Copies) -> Result<(), TestCaseError> {
             sum.fold(Amount::default(), Amount::plus)
         );
         for (domain, over) in &peer.over {
-            match over.fits {
-                true => prop_assert!(asked.contains(sender)),
-                false => {
-                    prop_assert!(copies.check(&peers, sender, domain, over.takes).is_err());
-                }
+            if over.fits {
+                prop_assert!(asked.contains(sender))
+            } else {
+                prop_assert!(copies.check(&peers, sender, domain, over.takes).is_err());
             }
         }
     }
