@@ -106,6 +106,76 @@ impl fmt::Display for DocumentPath {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::{Limits, Reader};
+    use crate::ident::DomainLabel;
+
+    fn read(path: &str, member: &str, entries: Vec<String>) -> Document {
+        let (domain, limits) = (DomainLabel::new("us").expect("a label"), Limits::none());
+        let reader = Reader {
+            domain: &domain,
+            limits: &limits,
+        };
+        let text = format!("{{\"{member}\":{{{}}}}}", entries.join(","));
+        let path = DocumentPath::parse(path).expect("a path");
+        let document = path.read(reader, Vec::new(), text.as_bytes());
+        document.unwrap_or_else(|faults| panic!("{faults}"))
+    }
+
+    /// A document of each kind: so many PIDs, the last with so many prefixes; costs between so
+    /// many PIDs; properties of so many PIDs; so many interconnects.
+    fn of_each_kind(count: usize) -> [Document; 4] {
+        let each = |entry: &dyn Fn(usize) -> String| (0..count).map(entry).collect::<Vec<_>>();
+        let prefix = |n| format!("\"10.{n}.0.0/24\"");
+        let groups = each(&|n| {
+            let prefixes: Vec<_> = (0..count).map(prefix).collect();
+            let prefixes = if n + 1 == count { prefixes } else { Vec::new() };
+            format!("\"p{n}\":{{\"ipv4\":[{}]}}", prefixes.join(","))
+        });
+        let costs = each(&|n| {
+            let row = each(&|to| format!("\"p{to}\":1.5"));
+            format!("\"p{n}\":{{{}}}", row.join(","))
+        });
+        let properties = each(&|n| format!("\"pid:p{n}\":{{\"priv:x\":1}}"));
+        let links = each(&|n| {
+            format!(
+                "\"i{n}\":{{\"border\":\"p\",\"costs\":{{}},\"peer-border\":\"q\",\
+                 \"peer-domain\":\"them\",\"relationship\":\"open\"}}"
+            )
+        });
+        [
+            read("network-map", "network-map", groups),
+            read("cost-maps/routingcost", "cost-map", costs),
+            read("properties", "property-map", properties),
+            read("interconnects", "interconnects", links),
+        ]
+    }
+
+    #[test]
+    fn memory_is_counted_by_entries_and_costs() {
+        // What an entry takes at least, and a cost.
+        let least = [50, 8 * 100, 200, 200];
+        for (document, least) in of_each_kind(100).iter().zip(least) {
+            assert!(document.bytes() >= 100 * least, "{document:?}");
+        }
+    }
+
+    #[test]
+    fn rows_take_the_memory_of_the_longest_and_of_the_names_that_are_kept() {
+        for document in of_each_kind(100) {
+            let longest = document.rows().map(|row| row.len()).max();
+            let names = 100 * "pid:p0".len();
+            let least = longest.unwrap_or(0).max(names) as u64;
+            assert!(document.bytes_of_rows() >= least, "{document:?}");
+        }
+    }
+
+    #[test]
+    fn all_rows_are_those_that_are_written_one_by_one() {
+        for document in of_each_kind(20) {
+            let rows: Vec<Vec<u8>> = document.rows().collect();
+            assert_eq!(document.text().into_rows(), rows);
+        }
+    }
 
     #[test]
     fn a_path_has_one_text_and_one_name_in_the_store() {

@@ -319,6 +319,24 @@ mod tests {
     }
 
     #[test]
+    fn no_more_are_forgotten_at_once_than_the_store_takes_however_many_principals_there_are() {
+        let (mut keys, mut rows) = (Keys::default(), Rows::new());
+        for n in 0..60 {
+            let asked = key_of(&format!("p{}", n % 6), &format!("k{n}"), b"x");
+            keep(&mut keys, &mut rows, &asked, outcome(1), 0);
+        }
+        for n in 0..4 {
+            let asked = key(&format!("new{n}"), b"x");
+            let keeping = keys.keeping(&asked, &outcome(2), at(25));
+            let forgotten = keeping.rows.iter().filter(|(_, value)| value.is_none());
+            let due = (60 - n * FORGOTTEN_AT_ONCE).min(FORGOTTEN_AT_ONCE);
+            assert_eq!(forgotten.count(), due);
+            keep(&mut keys, &mut rows, &asked, outcome(2), 25);
+        }
+        assert_eq!((keys.answers.len(), rows.len()), (4, 4));
+    }
+
+    #[test]
     fn what_is_stored_is_what_is_known_after_a_restart() {
         let (mut keys, mut rows) = (Keys::default(), Rows::new());
         for (n, hour) in [(0_u8, 0), (1, 30), (2, 31)] {

@@ -213,3 +213,42 @@ fn changed(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::Policy;
+    use crate::ident::DomainLabel;
+    use crate::ingest::operation::{OperationKind, read_operation};
+
+    fn nothing() -> FactsAtRevision {
+        let policy = Policy {
+            domain: DomainLabel::new("us").expect("a label"),
+            priorities: BTreeMap::new(),
+        };
+        FactsAtRevision::new(Arc::new(Facts::default()), policy)
+    }
+
+    fn after(current: &FactsAtRevision, kind: OperationKind, body: &str) -> Applied {
+        let limits = Limits::default();
+        let reader = Reader {
+            domain: &current.policy.domain,
+            limits: &limits,
+        };
+        let source = SourceName::new("noc").expect("a name");
+        let operation = read_operation(reader, kind, DocumentPath::Network, body.as_bytes());
+        let operations = operation.map(|operation| vec![operation]);
+        let applied = operations.and_then(|all| apply(current, &limits, &source, all));
+        applied.unwrap_or_else(|faults| panic!("{faults}"))
+    }
+
+    #[test]
+    fn a_source_that_states_nothing_any_more_is_gone() {
+        let map = r#"{"network-map":{"ams":{"ipv4":["192.0.2.0/24"]}}}"#;
+        let put = after(&nothing(), OperationKind::Put, map);
+        assert_eq!(put.after.facts.sources.len(), 1);
+        let deleted = after(&put.after, OperationKind::Delete, "");
+        assert!(deleted.after.facts.sources.is_empty());
+        assert_eq!((deleted.after.facts.revision, deleted.created), (2, false));
+    }
+}
