@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::alto::network::{AddressGroup, write_groups};
+use crate::alto::network::{AddressGroup, write_groups, write_member_name};
 use crate::ident::{Family, PidName, Sha256, Tag};
 use crate::net::{Lpm, PidIndex};
 
@@ -123,8 +123,10 @@ impl NetworkMap {
         if self.pids.is_empty() {
             write_groups(&mut out, [], &Family::ALL);
         }
-        for (index, member) in self.groups().enumerate() {
-            write_group(&mut out, index, member);
+        for (index, (name, group)) in self.groups().enumerate() {
+            out.push(if index == 0 { b'{' } else { b',' });
+            write_member_name(&mut out, name.as_str());
+            group.write(&mut out, &Family::ALL);
             hasher.update(&out);
             out.clear();
         }
@@ -132,15 +134,4 @@ impl NetworkMap {
         hasher.update(&out);
         hasher.finish().into()
     }
-}
-
-/// Writes a PID's member of the map, with the separator that precedes it.
-pub(super) fn write_group(
-    out: &mut Vec<u8>,
-    index: usize,
-    (name, group): (&PidName, &Arc<AddressGroup>),
-) {
-    out.push(if index == 0 { b'{' } else { b',' });
-    crate::alto::network::write_member_name(out, name.as_str());
-    group.write(out, &Family::ALL);
 }

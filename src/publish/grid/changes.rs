@@ -7,43 +7,38 @@ use super::patch::{Change, PatchWriter};
 use super::table::{Block, Row, Table};
 use crate::publish::content::Content;
 
-/// The difference between two tables of costs, each with the content that it is of. `patch` has
-/// what else differs.
-pub(in crate::publish) fn table_changes(
-    (old, mut before): (&Content, Table),
-    (new, mut after): (&Content, Table),
-    mut patch: PatchWriter,
-) -> Change {
-    if !before.is_same(old, &after, new) {
-        before.prepare_all(old);
-        after.prepare_all(new);
-        let grid = |view, table| Grid { view, table };
-        grid(old, &before).changes(grid(new, &after), &mut patch);
+/// A table over one version of a view.
+pub(in crate::publish) struct Grid<'v> {
+    view: &'v Content,
+    table: Table,
+}
+
+impl<'v> Grid<'v> {
+    pub(in crate::publish) fn new(view: &'v Content, table: Table) -> Self {
+        Self { view, table }
     }
-    patch.finish()
-}
 
-/// A prepared table over one version of a view.
-#[derive(Clone, Copy)]
-struct Grid<'g> {
-    view: &'g Content,
-    table: &'g Table,
-}
+    /// The difference from this grid to `new`, which has the same cost types. `patch` has what else
+    /// differs.
+    pub(in crate::publish) fn changes(
+        mut self,
+        mut new: Grid<'_>,
+        mut patch: PatchWriter,
+    ) -> Change {
+        if !self.table.is_same(self.view, &new.table, new.view) {
+            self.table.prepare_all(self.view);
+            new.table.prepare_all(new.view);
+            self.write_changes(&new, &mut patch);
+        }
+        patch.finish()
+    }
 
-impl<'g> Grid<'g> {
-    fn row<'r>(self, row: usize, block: &'r mut Block) -> Row<'r>
-    where
-        'g: 'r,
-    {
+    fn row<'r>(&'r self, row: usize, block: &'r mut Block) -> Row<'r> {
         self.table.row(self.view, row, block)
     }
 
-    /// Writes the patch from this grid to `new`, which has the same cost types, unless it gets too
-    /// long.
-    fn changes(self, new: Grid<'_>, patch: &mut PatchWriter) {
-        if self.table.is_same(self.view, new.table, new.view) {
-            return;
-        }
+    /// Writes the patch from this grid to another, unless it gets too long. Both are prepared.
+    fn write_changes(&self, new: &Grid<'_>, patch: &mut PatchWriter) {
         let srcs = [
             self.table.srcs.names(self.view),
             new.table.srcs.names(new.view),
@@ -91,7 +86,7 @@ impl<'g> Grid<'g> {
     /// Writes the change of a cell. `row` is of this grid; `column` is none if the grid no longer has
     /// it.
     fn write_change(
-        self,
+        &self,
         row: &Row<'_>,
         src: &str,
         column: Option<usize>,
@@ -104,7 +99,7 @@ impl<'g> Grid<'g> {
         }
     }
 
-    fn write_row(self, row: &Row<'_>, dsts: &[&str], out: &mut Vec<u8>) {
+    fn write_row(&self, row: &Row<'_>, dsts: &[&str], out: &mut Vec<u8>) {
         let mut separator = b'{';
         for (column, dst) in dsts.iter().enumerate() {
             if row.has_cost(column) {
@@ -117,7 +112,7 @@ impl<'g> Grid<'g> {
         out.push(b'}');
     }
 
-    fn write_cell(self, row: &Row<'_>, column: usize, out: &mut Vec<u8>) {
+    fn write_cell(&self, row: &Row<'_>, column: usize, out: &mut Vec<u8>) {
         if !self.table.multi {
             return write_cost(out, row.0[0][column]);
         }

@@ -10,7 +10,7 @@ mod side;
 mod table;
 
 pub(super) use body::{CostsBody, Member};
-pub(super) use changes::{join, table_changes};
+pub(super) use changes::{Grid, join};
 pub(super) use meta::MetaWriter;
 pub use patch::{Change, Form, Patch};
 pub(super) use patch::{PatchWriter, TagOf};

@@ -9,7 +9,7 @@ use crate::alto::meta::{CostMode, CostType};
 use crate::ident::{MetricName, PidName, ResourceId};
 use crate::publish::content::Content;
 use crate::publish::costs::Costs;
-use crate::publish::grid::{Change, CostsBody, Form, Member, Table, TagOf, table_changes};
+use crate::publish::grid::{Change, CostsBody, Form, Grid, Member, Table, TagOf};
 use crate::publish::rendering::Body;
 
 use super::interface::{
@@ -104,7 +104,7 @@ impl Service for CostMap {
         let patch = terms.writer(cost::MEMBER, versions, Some(TagOf::Network));
         let Versions { old, new } = versions;
         let (before, after) = (self.table(old)?, self.table(new)?);
-        Ok(table_changes((old, before), (new, after), patch))
+        Ok(Grid::new(old, before).changes(Grid::new(new, after), patch))
     }
 
     fn is_unchanged(&self, versions: Versions<'_>) -> bool {

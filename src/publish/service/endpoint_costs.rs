@@ -11,7 +11,7 @@ use crate::alto::media;
 use crate::alto::query::{CostSelection, Endpoint, EndpointCostParams, ReadEndpointCostParams};
 use crate::ident::TypedAddress;
 use crate::publish::content::Content;
-use crate::publish::grid::{Change, CostsBody, Form, Member, Side, Table, table_changes};
+use crate::publish::grid::{Change, CostsBody, Form, Grid, Member, Side, Table};
 use crate::publish::rendering::Body;
 
 use super::filtered_cost_map::selected_capabilities;
@@ -70,7 +70,7 @@ impl Service for EndpointCosts {
         let patch = terms.writer(endpoint::COSTS_MEMBER, versions, None);
         let Versions { old, new } = versions;
         let (before, after) = (table(old, parameters)?, table(new, parameters)?);
-        Ok(table_changes((old, before), (new, after), patch))
+        Ok(Grid::new(old, before).changes(Grid::new(new, after), patch))
     }
 }
 

@@ -9,9 +9,7 @@ use crate::alto::media;
 use crate::alto::query::ReadCostMapFilter;
 use crate::ident::ResourceId;
 use crate::publish::content::Content;
-use crate::publish::grid::{
-    Change, CostsBody, Form, Member, Table, TagOf, filtered_costs, table_changes,
-};
+use crate::publish::grid::{Change, CostsBody, Form, Grid, Member, Table, TagOf, filtered_costs};
 use crate::publish::rendering::Body;
 
 use super::interface::{
@@ -85,6 +83,6 @@ impl Service for FilteredCostMap {
         let Versions { old, new } = versions;
         let table = |content| table(content, parameters.input);
         let (before, after) = (table(old)?, table(new)?);
-        Ok(table_changes((old, before), (new, after), patch))
+        Ok(Grid::new(old, before).changes(Grid::new(new, after), patch))
     }
 }
