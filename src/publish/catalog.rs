@@ -1,5 +1,4 @@
-//! The catalog of a view: the one list of its resources that directory,
-//! requests and caches go by.
+//! The catalog of a view: the one list of its resources, which directory, requests and caches use.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -23,10 +22,10 @@ pub struct Catalog {
 pub struct Resource {
     /// Its id, unique among all views.
     pub id: ResourceId,
-    /// The last segment of its URL: that of one service and its parameters only.
+    /// The last segment of its URL, which no other service or cost type has.
     pub path: String,
-    /// The marks of what a GET of it returns, once they were worked out. Views
-    /// that have the same content share them.
+    /// The marks of the body that a GET returns, once they are known. Views with the same content
+    /// share them.
     pub marks: Arc<OnceLock<ResourceMarks>>,
     offers: Offers,
 }
@@ -47,8 +46,7 @@ impl Resource {
         }
     }
 
-    /// The media type of its parameters; none for one that takes none and is
-    /// read by GET.
+    /// The media type of its parameters; none if it takes none and is read by GET.
     pub fn accepts(&self) -> Option<&'static str> {
         match &self.offers {
             Offers::Service(service) => service.signature().accepts,
@@ -56,7 +54,7 @@ impl Resource {
         }
     }
 
-    /// The service that it is of, unless it is a transport.
+    /// Its service, unless it is a transport.
     pub fn service(&self) -> Option<&Arc<dyn Service>> {
         match &self.offers {
             Offers::Service(service) => Some(service),
@@ -64,7 +62,7 @@ impl Resource {
         }
     }
 
-    /// The transport that it is, if it is one.
+    /// The transport, if it is one.
     pub fn transport(&self) -> Option<Transport> {
         match &self.offers {
             Offers::Service(_) => None,
@@ -74,8 +72,8 @@ impl Resource {
 }
 
 impl Catalog {
-    /// The resources of a view with this content. Marks that were worked out for
-    /// the former version are kept where the content is known to be the same.
+    /// Creates the catalog of a view with this content. Marks of the former version are kept for
+    /// resources whose content is known to be the same.
     pub(super) fn new(content: &Content, former: Option<(&Content, &Catalog)>) -> Self {
         let services = offered(content).into_iter();
         let services = services.map(|(path, service)| (path, Offers::Service(service)));

@@ -1,4 +1,4 @@
-//! The content of a view: all that its answers are made from.
+//! The content of a view: all that its answers depend on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,10 +38,10 @@ pub struct Origin {
 }
 
 impl Content {
-    /// The content of these parts.
+    /// Creates the content of a view.
     ///
-    /// `costs` must have `routingcost`, which every ALTO server has (RFC 7285
-    /// §6.1.1.1), and must be over the PIDs of `network`.
+    /// `costs` must be over the PIDs of `network` and have `routingcost`, as every ALTO server does
+    /// (RFC 7285 §6.1.1.1).
     pub(super) fn new(
         name: ViewName,
         origin: Origin,
@@ -135,8 +135,7 @@ impl Content {
     }
 }
 
-/// The cost types of a view that has costs in these metrics: each numerical
-/// and ordinal.
+/// The cost types of a view with costs in these metrics: each numerical and ordinal.
 fn capabilities(costs: &BTreeMap<MetricName, Costs>) -> CostCapabilities {
     let modes = [CostMode::Numerical, CostMode::Ordinal];
     let cost_types: Vec<CostType> = costs

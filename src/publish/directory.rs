@@ -14,10 +14,9 @@ use super::service::names;
 use super::transport::Transport;
 use super::view::View;
 
-/// The directory of a view: its resources, and a delegation to the directory of
-/// each view in `delegated` (RFC 7285 §9.2.4). `base` is put before every path;
-/// `descriptor` is where peers find what this node is; `offer` says which resources can be
-/// followed.
+/// Creates the directory of a view: its resources, and a delegation to the directory of each view in
+/// `delegated` (RFC 7285 §9.2.4). `base` is the start of every URI, `descriptor` the URI of the
+/// descriptor for peers; `offer` says which resources can be followed.
 pub fn directory(
     view: &View,
     base: &str,
@@ -54,8 +53,7 @@ pub fn directory(
     }
 }
 
-/// The cost types by the names this directory gives them. The names are local
-/// to it (RFC 7285 §9.2.2).
+/// The cost types by their names, which are local to this directory (RFC 7285 §9.2.2).
 fn cost_types(view: &View) -> BTreeMap<String, StatedCostType<'static>> {
     let stated = |cost_type: &CostType| StatedCostType {
         cost_metric: cost_type.cost_metric.to_string().into(),
@@ -68,10 +66,9 @@ fn cost_types(view: &View) -> BTreeMap<String, StatedCostType<'static>> {
         .collect()
 }
 
-/// What a resource is to be read with. What can be followed refers to the
-/// network map among other things, so that the list is closed (RFC 8895 §6.4,
-/// RFC 9569 §5.3); the summaries of the TIPS views can be followed too (RFC 9569
-/// §6.3.3).
+/// The resources that a resource depends on. Those of a transport are all that can be followed; these
+/// depend on the network map, which is among them, so that the list is closed (RFC 8895 §6.4,
+/// RFC 9569 §5.3). An update stream also sends the summaries of TIPS views (RFC 9569 §6.3.3).
 fn uses(view: &View, resource: &Resource, offer: &PushOffer) -> Vec<String> {
     if let Some(service) = resource.service() {
         return service.uses(view).iter().map(ToString::to_string).collect();
@@ -98,7 +95,7 @@ fn capabilities(view: &View, resource: &Resource, offer: &PushOffer) -> Capabili
     }
 }
 
-/// The TIPS whose views' summaries an update stream sends.
+/// The TIPS resources whose summaries an update stream sends.
 fn summaries(view: &View, resource: &Resource) -> impl Iterator<Item = String> {
     let is_stream = resource.transport() == Some(Transport::UpdateStream);
     let tips = view.catalog().transport(Transport::Tips);

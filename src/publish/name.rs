@@ -4,12 +4,12 @@ use std::fmt;
 
 use crate::ident::{DomainLabel, ResourceId};
 
-/// Which view.
+/// The name of a view.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ViewName {
-    /// All domains as one.
+    /// The view over all domains.
     Merged,
-    /// One domain by itself.
+    /// The view of one domain.
     Domain(DomainLabel),
 }
 
@@ -22,7 +22,7 @@ impl ViewName {
         }
     }
 
-    /// The view that a URL names, if the text can be one.
+    /// Parses the name in a URL; none if no view can have it.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "merged" => Some(ViewName::Merged),
@@ -30,12 +30,10 @@ impl ViewName {
         }
     }
 
-    /// The id of the view's resource with this path: domain views put their
-    /// label before it.
+    /// The id of the view's resource with this path; in a domain's view it begins with the label.
     ///
     /// # Panics
-    /// The path is no path of a resource: longer than 43 characters, or outside
-    /// the alphabet of resource ids.
+    /// The path is longer than 43 characters, or has others than resource ids may have.
     pub fn resource_id(&self, path: &str) -> ResourceId {
         match self {
             ViewName::Merged => ResourceId::new(path),

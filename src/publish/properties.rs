@@ -1,4 +1,4 @@
-//! Properties of endpoints: what is stated for prefixes, found by address.
+//! Properties of endpoints, stated for prefixes and found by address.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -10,24 +10,22 @@ use crate::alto::property::{Entity, PropertyMap, PropertySet, text_value};
 use crate::ident::PropertyName;
 use crate::net::Lpm;
 
-/// The properties a view has.
+/// The properties of a view.
 #[derive(Debug, Default)]
 pub struct Properties {
     map: PropertyMap,
     names: BTreeSet<PropertyName>,
     lpm: Lpm,
-    /// By place in the prefix table: all that holds for an address whose
-    /// longest prefix this is.
+    /// By place in the prefix table, all properties of the addresses whose longest prefix this is.
     sets: Vec<BTreeMap<PropertyName, String>>,
     /// The length of the longest value, in bytes.
     longest: usize,
 }
 
 impl Properties {
-    /// The properties of a map, ready to be asked by address. A prefix has the
-    /// properties stated for it, and of those it is not stated to have the
-    /// ones of the longest prefix around it that has them (RFC 9240 §6.1.3). A
-    /// value of `null` is none, and ends the inheritance.
+    /// Indexes the properties of a map by address. A prefix has the properties that are stated for
+    /// it, and inherits each other one from the longest prefix around it that has it (RFC 9240
+    /// §6.1.3). A value of `null` is none, and ends the inheritance.
     pub fn new(map: PropertyMap) -> Self {
         let prefixes = map.iter().filter_map(|(entity, set)| match entity {
             Entity::Prefix(net) => Some((*net, set)),
@@ -72,7 +70,7 @@ impl Properties {
         }
     }
 
-    /// What was stated, entity by entity.
+    /// The stated properties by entity.
     pub fn map(&self) -> &PropertyMap {
         &self.map
     }
@@ -84,7 +82,7 @@ impl Properties {
 
     /// About how many bytes of memory they take.
     pub fn bytes(&self) -> usize {
-        /// What a value takes where it is stated and where it is found, with its name.
+        /// The bytes of a value in both places, with its name, its text not counted.
         const VALUE: usize = 200;
         let values = self.sets.iter().flat_map(BTreeMap::values);
         values.map(|value| VALUE + 2 * value.len()).sum()

@@ -1,4 +1,4 @@
-//! What update streams and the transport information publication service offer.
+//! What update streams and TIPS offer to be followed.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use super::grid::Form;
 use super::service::Service;
 use super::view::View;
 
-/// Which resources are followed, and by which patches.
+/// Which resources can be followed, and by which patches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PushOffer {
-    /// About how many bytes a full composed cost map may have: a larger one is
-    /// never held whole, and only its filtered forms are followed.
+    /// About how many bytes a full composed cost map may have. A larger one is never held whole; only
+    /// its filtered forms can be followed.
     pub max_whole: usize,
-    /// Whether JSON patches are sent besides merge patches.
+    /// Whether JSON patches are sent as well as merge patches.
     pub json_patches: bool,
 }
 
 impl PushOffer {
-    /// Whether a resource is followed.
+    /// Returns whether a resource can be followed.
     pub fn has(&self, view: &View, resource: &Resource) -> bool {
         let service = resource.service();
         service.is_some_and(|service| {
@@ -35,8 +35,8 @@ impl PushOffer {
         }
     }
 
-    /// The ids of the resources that are followed, with the media types of the
-    /// patches, joined by commas (RFC 8895 §6.3).
+    /// The ids of the resources that can be followed, each with the media types of its patches,
+    /// separated by commas (RFC 8895 §6.3).
     pub fn media_types(&self, view: &View) -> BTreeMap<String, String> {
         let followed = view.catalog().iter().filter(|r| self.has(view, r));
         let media_types = |resource: &Resource| {
@@ -48,7 +48,7 @@ impl PushOffer {
     }
 }
 
-/// About how long a full map is, as far as that can be told without writing it.
+/// About how many bytes a full map has, as far as that is known without writing it.
 pub fn about_length(view: &View, resource: &Resource) -> usize {
     if let Some(marks) = resource.marks.get() {
         return usize::try_from(marks.length).unwrap_or(usize::MAX);

@@ -1,5 +1,5 @@
-//! Queries: a resource of a view with its parameters, answered from any version
-//! of the view, and told how the answer differs from one version to another.
+//! Queries: a resource of a view with its parameters. A query is answered from any version of the
+//! view, and tells the difference between the answers of two versions.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -15,13 +15,13 @@ pub struct Query {
     path: Box<str>,
     /// The body of the request; empty for a full map.
     input: Box<[u8]>,
-    /// Who asks, if that matters.
+    /// Who asks, if the answer depends on that.
     client: IpAddr,
 }
 
 impl Query {
-    /// A resource with the body of a request for it, which is empty for
-    /// a full map. `client` asks.
+    /// Creates the query for a resource. `input` is the body of the request, empty for a full map;
+    /// `client` is who asks.
     pub fn new(resource: &Resource, input: Vec<u8>, client: IpAddr) -> Self {
         let service = resource.service();
         let matters = service.is_some_and(|service| service.depends_on_client(&input));
@@ -36,7 +36,7 @@ impl Query {
         }
     }
 
-    /// The bytes of the body of the request.
+    /// The length of the body of the request, in bytes.
     pub fn bytes(&self) -> usize {
         self.input.len()
     }
@@ -54,7 +54,7 @@ impl Query {
         view.catalog().get(&self.path).ok_or(QueryError::Gone)
     }
 
-    /// Whether it is for a full map of a view.
+    /// Returns whether it is for a full map.
     ///
     /// # Errors
     /// The view does not have the resource.
@@ -62,7 +62,7 @@ impl Query {
         Ok(self.resource(view)?.accepts().is_none())
     }
 
-    /// The whole answer.
+    /// Writes the whole answer.
     ///
     /// # Errors
     /// The view cannot answer it.
@@ -70,7 +70,7 @@ impl Query {
         Ok(self.rendering(view)?.write())
     }
 
-    /// The whole answer, to be written.
+    /// The answer, of which nothing is written yet.
     ///
     /// # Errors
     /// The view cannot answer it.

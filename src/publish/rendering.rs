@@ -1,8 +1,8 @@
-//! Answers on their way out, written piece by piece.
+//! Writing answers, piece by piece.
 //!
-//! An answer is written whole into a buffer, into a hash, or into a stream when
-//! it is too large to be held; all take the same pieces, so that they cannot
-//! differ. Full maps and the answers to queries are written by the same code.
+//! An answer is written into a buffer, into a hash, or, if it is too large to be held, into a stream.
+//! All of them take the same pieces, so that they cannot differ. Full maps and the answers to queries
+//! are written by the same code.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,28 +13,28 @@ use super::content::Content;
 use super::marks::ResourceMarks;
 use super::work::Work;
 
-/// What a service answers with: written step by step from the content that it is of.
+/// The answer of a service, written step by step from the content that it is of.
 pub trait Body: fmt::Debug + Send {
-    /// What it takes, before it is begun.
+    /// What writing it takes, known before it is begun.
     fn work(&self, content: &Content) -> Work;
 
-    /// The member of the request that makes it as large as it is.
+    /// The member of the request that its size depends on.
     fn sized_by(&self) -> &'static str;
 
-    /// The cells that were read so far; of what has none, the values.
+    /// The cells read so far; of an answer without cells, the values.
     fn cells_read(&self) -> u64;
 
-    /// Does the next step, some ten thousand cells at most, and writes what comes
-    /// of it, which may be nothing; returns whether there are more steps.
+    /// Does the next step, of some ten thousand cells at most, and writes its output, which may be
+    /// empty; returns whether there are more steps.
     fn write_piece(&mut self, content: &Content, out: &mut Vec<u8>) -> bool;
 
-    /// Its tag, given the digest of all that was written.
+    /// The tag of the answer, given the digest of its text.
     fn tag(&self, _content: &Content, digest: Digest) -> Tag {
         digest.into()
     }
 }
 
-/// A body on its way out.
+/// A body that is being written.
 #[derive(Debug)]
 pub struct Rendering {
     content: Arc<Content>,
@@ -42,17 +42,17 @@ pub struct Rendering {
 }
 
 impl Rendering {
-    /// A body of this content, of which nothing is written yet.
+    /// Takes a body of this content, of which nothing is written yet.
     pub fn new(content: Arc<Content>, body: Box<dyn Body>) -> Self {
         Self { content, body }
     }
 
-    /// What it takes, before it is begun.
+    /// What writing it takes, known before it is begun.
     pub fn work(&self) -> Work {
         self.body.work(&self.content)
     }
 
-    /// The member of the request that makes the answer as large as it is.
+    /// The member of the request that the size of the answer depends on.
     pub fn sized_by(&self) -> &'static str {
         self.body.sized_by()
     }
@@ -62,13 +62,13 @@ impl Rendering {
         &self.content
     }
 
-    /// The cells that were read so far; of what has none, the values.
+    /// The cells read so far; of an answer without cells, the values.
     pub fn cells_read(&self) -> u64 {
         self.body.cells_read()
     }
 
-    /// Does the next step, and writes what comes of it, which may be nothing;
-    /// returns whether there are more steps.
+    /// Does the next step, and writes its output, which may be empty; returns whether there are more
+    /// steps.
     pub fn write_piece(&mut self, out: &mut Vec<u8>) -> bool {
         self.body.write_piece(&self.content, out)
     }
@@ -85,7 +85,7 @@ impl Rendering {
         self.body.tag(&self.content, digest)
     }
 
-    /// Writes it all: its marks, and the body if it has at most `limit` bytes.
+    /// Writes the whole body; returns its marks, and the body if it has at most `limit` bytes.
     pub fn finish(mut self, limit: usize) -> (ResourceMarks, Option<Vec<u8>>) {
         const HASH_AT: usize = 64 * 1024;
         let mut hasher = Sha256::new();

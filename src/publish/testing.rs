@@ -1,4 +1,4 @@
-//! Contents to try services on.
+//! Contents for tests.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::alto::property::PropertyMap;
 use crate::ident::{MetricName, PidName};
 use crate::net::{Lpm, Matrix, PidIndex};
 
-/// PIDs without prefixes and without costs.
+/// The content of a view of this many PIDs, without prefixes and without costs.
 pub(super) fn content(pids: usize) -> Content {
     let name = |place: usize| PidName::new(&format!("p{place:04}")).expect("a name");
     let names = Arc::new(PidIndex::new((0..pids).map(name).collect()));

@@ -1,8 +1,8 @@
-//! Transports: resources by which the changes of other resources are had.
+//! Transports: resources that send the changes of other resources.
 
 use crate::alto::media;
 
-/// A resource by which the changes of others are had.
+/// A resource that sends the changes of others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     /// RFC 8895 §6

@@ -4,7 +4,7 @@ use crate::alto::canonical::write_string;
 use crate::alto::meta::{CostType, VersionTag};
 use crate::alto::network::write_member_name;
 
-/// Writes the member `meta` of a response as canonical JSON. Its members are written in the order
+/// Writes the member `meta` of a response as canonical JSON. Its members must be written in the order
 /// of their names.
 pub(in crate::publish) struct MetaWriter<'o> {
     out: &'o mut Vec<u8>,
@@ -52,8 +52,7 @@ impl<'o> MetaWriter<'o> {
         write_vtag(out, vtag);
     }
 
-    /// Writes that the version of the answer has this tag and the same resource, as a merge patch
-    /// says it.
+    /// Writes the new tag in the version of the answer, as a merge patch does.
     pub(in crate::publish) fn changed_tag(&mut self, vtag: &VersionTag) {
         let out = self.member("vtag");
         out.push(b'{');

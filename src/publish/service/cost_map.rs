@@ -1,4 +1,4 @@
-//! The full cost maps, RFC 7285 §11.2.3: of each metric the costs as they are, and their ranks.
+//! The full cost maps, RFC 7285 §11.2.3: for each metric a numerical and an ordinal one.
 
 use std::sync::Arc;
 
@@ -30,8 +30,8 @@ static SIGNATURE: Signature = Signature {
     order: Order::Dependent,
 };
 
-/// How many pairs a full map of ordinal costs may have: all of them are ranked at
-/// once. Filtered maps rank what is asked for.
+/// How many pairs a full map of ordinal costs may have, since all are ranked at once. Filtered maps
+/// rank the pairs that are asked for.
 const MAX_RANKED: usize = 3_000_000;
 
 /// The cost map of a view in a cost type.
@@ -113,7 +113,7 @@ impl Service for CostMap {
     }
 
     fn about_length(&self, content: &Content) -> usize {
-        /// What a number takes, with its quotes, colon and comma.
+        /// The bytes that most costs take at most, with colon and comma.
         const COST: usize = 8;
         let pids = content.network().pids();
         let names = pids.names().iter().map(PidName::as_str).map(str::len);
@@ -124,7 +124,7 @@ impl Service for CostMap {
         matches!(self.costs(content), Ok(Costs::Composed(_)))
     }
 
-    /// Costs as they are are compared by the rows that versions share; ranks depend on all costs.
+    /// Numerical costs are compared by the rows that versions share; ranks depend on all costs.
     fn costs_its_changes(&self) -> bool {
         self.0.cost_mode == CostMode::Numerical
     }

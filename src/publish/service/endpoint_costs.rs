@@ -81,8 +81,8 @@ fn table(content: &Content, parameters: Parameters<'_>) -> Result<Table, QueryEr
     Ok(table?)
 }
 
-/// The costs that the endpoint cost service is asked for. An empty list of
-/// sources or destinations stands for the `client`.
+/// The costs that the endpoint cost service is asked for. An empty list of sources or destinations
+/// stands for the client.
 ///
 /// # Errors
 /// Both lists are empty (RFC 7285 §11.5.1.3).
@@ -105,7 +105,7 @@ fn endpoint_table(
     Ok(Table::new(selection, side(srcs), side(dsts)))
 }
 
-/// Endpoints by their text, in canonical order and each once.
+/// Endpoints by their texts, each once and in canonical order.
 fn side(view: &Content, endpoints: &[Endpoint<'_>]) -> Side {
     let mut list: Vec<&Endpoint<'_>> = endpoints.iter().collect();
     list.sort_unstable_by(|a, b| a.text.cmp(&b.text));

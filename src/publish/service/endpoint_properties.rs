@@ -75,7 +75,7 @@ impl Service for EndpointProperties {
         let (before, asked) = (Asked::new(old, &params)?, Asked::new(new, &params)?);
         let tag_of = asked.tells_pids().then_some(TagOf::Network);
         let mut patch = terms.writer(endpoint::PROPERTIES_MEMBER, versions, tag_of);
-        property_changes((&before, old), (&asked, new), &mut patch);
+        property_changes(&before, &asked, versions, &mut patch);
         Ok(patch.finish())
     }
 }
@@ -83,8 +83,8 @@ impl Service for EndpointProperties {
 /// About how many bytes are written at a time.
 const PIECE: usize = 32 * 1024;
 
-/// `<id of the network map>.pid` and the properties that were stated, each left
-/// out where it has no value.
+/// The answer: `<id of the network map>.pid` and the stated properties, without those that have no
+/// value.
 #[derive(Debug)]
 struct PropertiesBody {
     asked: Asked,
@@ -135,7 +135,7 @@ impl Body for PropertiesBody {
         (self.written * self.asked.names.len()) as u64
     }
 
-    /// Writes the next piece; whether there are more.
+    /// Writes the next piece; returns whether there are more.
     fn write_piece(&mut self, view: &Content, out: &mut Vec<u8>) -> bool {
         if self.written == 0 {
             out.extend_from_slice(b"{\"endpoint-properties\":{");
@@ -169,11 +169,14 @@ impl Body for PropertiesBody {
     }
 }
 
+/// Writes the changes from what was asked of the older version to what is asked of the newer one.
 fn property_changes(
-    (before, old): (&Asked, &Content),
-    (asked, new): (&Asked, &Content),
+    before: &Asked,
+    asked: &Asked,
+    versions: Versions<'_>,
     patch: &mut PatchWriter,
 ) {
+    let Versions { old, new } = versions;
     // Every endpoint has its row, if only an empty one.
     for (text, addr) in &asked.endpoints {
         if patch.is_too_long() {
@@ -194,18 +197,18 @@ fn property_changes(
     }
 }
 
-/// The properties that a request asks for, and of whom, in canonical order.
+/// The properties that a request asks for, and the endpoints, in canonical order.
 #[derive(Debug)]
 struct Asked {
     endpoints: Vec<(Box<str>, IpAddr)>,
     names: Vec<Box<str>>,
-    /// The name of the property that tells an endpoint's PID.
+    /// The name of the property that is an endpoint's PID.
     pid_property: String,
 }
 
 impl Asked {
     /// # Errors
-    /// A property is none of this view's (RFC 7285 §11.4.1.3).
+    /// The view does not have one of the properties (RFC 7285 §11.4.1.3).
     fn new(view: &Content, params: &EndpointPropertyParams<'_>) -> Result<Self, AltoError> {
         let pid_property = pid_property(view);
         let mut names: Vec<Box<str>> = params
@@ -247,14 +250,13 @@ impl Asked {
         view.properties().get(addr, name)
     }
 
-    /// Whether the answer depends on the network map.
+    /// Returns whether the answer depends on the network map.
     fn tells_pids(&self) -> bool {
         self.names.iter().any(|name| **name == *self.pid_property)
     }
 }
 
-/// The resource-specific property that tells an endpoint's PID (RFC 7285
-/// §7.1.1, §10.8.1).
+/// The name of the property that is an endpoint's PID (RFC 7285 §7.1.1, §10.8.1).
 fn pid_property(view: &Content) -> String {
     format!("{}.pid", view.network_id())
 }

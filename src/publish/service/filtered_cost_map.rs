@@ -40,7 +40,7 @@ fn table(content: &Content, input: &[u8]) -> Result<Table, QueryError> {
     Ok(filtered_costs(content, &filter, selection))
 }
 
-/// What the services can do whose answers a query selects.
+/// The capabilities of the services whose costs are selected by a query.
 pub(super) fn selected_capabilities(content: &Content) -> Capabilities {
     let can = content.capabilities();
     Capabilities {

@@ -34,7 +34,7 @@ static SIGNATURE: Signature = Signature {
     order: Order::First,
 };
 
-/// What is asked for of the network map of a view.
+/// The part of the network map of a view that is asked for.
 #[derive(Debug)]
 struct FilteredNetworkMap;
 

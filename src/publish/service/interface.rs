@@ -1,4 +1,4 @@
-//! What an ALTO service is to the rest of the node.
+//! The interface between ALTO services and the rest of the node.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,25 +14,25 @@ use crate::publish::rendering::Body;
 
 /// An ALTO service, as one resource of a view offers it.
 pub trait Service: fmt::Debug + Send + Sync {
-    /// What is the same of all resources of the service.
+    /// What all resources of the service have in common.
     fn signature(&self) -> &'static Signature;
 
-    /// The ids of the resources that an answer is to be read with (RFC 7285 §9.1.5).
+    /// The ids of the resources that an answer depends on (RFC 7285 §9.1.5).
     fn uses(&self, _content: &Content) -> Vec<ResourceId> {
         Vec::new()
     }
 
-    /// What the resource can do (RFC 7285 §9.1.3).
+    /// The capabilities of the resource (RFC 7285 §9.1.3).
     fn capabilities(&self, _content: &Content) -> Capabilities {
         Capabilities::default()
     }
 
-    /// Whether the answer depends on who asks.
+    /// Returns whether the answer depends on who asks.
     fn depends_on_client(&self, _input: &[u8]) -> bool {
         false
     }
 
-    /// The answer, of which nothing is written yet. It tells what it takes.
+    /// The answer, of which nothing is written yet.
     ///
     /// # Errors
     /// The content cannot answer it.
@@ -42,8 +42,8 @@ pub trait Service: fmt::Debug + Send + Sync {
         parameters: Parameters<'_>,
     ) -> Result<Box<dyn Body>, QueryError>;
 
-    /// The difference between the answers of two versions. Costs and prefixes are compared, never
-    /// text, and a few rows are in memory at a time.
+    /// The difference between the answers of two versions. It compares costs and prefixes, never text,
+    /// with a few rows in memory at a time.
     ///
     /// # Errors
     /// One of the versions cannot answer it.
@@ -54,46 +54,45 @@ pub trait Service: fmt::Debug + Send + Sync {
         terms: PatchTerms<'_>,
     ) -> Result<Change, QueryError>;
 
-    /// Whether the full map is known to be the same in both versions, so that what was worked out
-    /// for one holds for the other.
+    /// Returns whether the full map is known to be the same in both versions, so that the marks of one
+    /// are those of the other.
     fn is_unchanged(&self, _versions: Versions<'_>) -> bool {
         false
     }
 
-    /// The tag of the full map, where it is known before the map is written.
+    /// The tag of the full map, if it is known before the map is written.
     fn known_tag(&self, _content: &Content) -> Option<Tag> {
         None
     }
 
-    /// About how many bytes the full map has, as far as that can be told without writing it.
+    /// About how many bytes the full map has, as far as that is known without writing it.
     fn about_length(&self, _content: &Content) -> usize {
         usize::MAX
     }
 
-    /// Whether the full map is made anew for each version that is followed, and so held whole.
+    /// Returns whether the full map is computed for each version that is followed, and so held whole.
     fn is_computed(&self, _content: &Content) -> bool {
         false
     }
 
-    /// Whether bringing a followed full map forward takes what changed of it and no more.
+    /// Returns whether the work of updating a followed full map is in proportion to its changes.
     fn costs_its_changes(&self) -> bool {
         false
     }
 }
 
-/// What is the same of all resources of a service.
+/// What all resources of a service have in common.
 #[derive(Debug)]
 pub struct Signature {
-    /// The media types of its responses: of the whole, then of the parts if there are several
-    /// (RFC 9275).
+    /// The media types of its responses: that of the whole, then those of the parts if there are
+    /// several (RFC 9275).
     pub media_types: &'static [&'static str],
-    /// The media type of its parameters; none for one that takes none and is
-    /// read by GET.
+    /// The media type of its parameters; none if it takes none and is read by GET.
     pub accepts: Option<&'static str>,
-    /// The forms of patches that its changes may be sent in.
+    /// The forms of patches that its changes can be sent in.
     pub forms: &'static [Form],
-    /// Whether it is sent before or after what is sent with it: what depends on others comes after
-    /// them (RFC 8895 §6.7.1).
+    /// Its place among resources that are sent together: what depends on others comes after them
+    /// (RFC 8895 §6.7.1).
     pub order: Order,
 }
 
@@ -121,20 +120,20 @@ pub(super) struct Line {
     pub(super) signature: &'static Signature,
     /// The resources of the service that a view offers.
     pub(super) offered: fn(&Content) -> Vec<Offered>,
-    /// What a copy of a full map has by its path; none for a service whose answers are not copied.
+    /// What a copy of a full map has, by its path; none if full maps are not copied.
     pub(super) copied: Option<fn(&str) -> Option<Copied>>,
 }
 
-/// What who copies a domain's full maps has by one of them.
+/// What a peer that copies the full maps of a domain takes from one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Copied {
     /// The PIDs and their prefixes.
     Network,
     /// The costs in a metric.
     Costs(MetricName),
-    /// What can be made of the others.
+    /// Nothing: its content follows from the others.
     Nothing,
-    /// Costs in a metric that is not known here.
+    /// Costs in a metric that this node does not know.
     UnknownMetric,
 }
 
@@ -148,7 +147,7 @@ pub struct Parameters<'r> {
 }
 
 impl Parameters<'_> {
-    /// Those of a request for a full map.
+    /// The parameters of a request for a full map.
     pub fn none() -> Self {
         Self {
             input: &[],
@@ -160,32 +159,31 @@ impl Parameters<'_> {
 /// Two versions of a view's content.
 #[derive(Debug, Clone, Copy)]
 pub struct Versions<'v> {
-    /// The one before.
+    /// The older version.
     pub old: &'v Content,
-    /// The one after.
+    /// The newer version.
     pub new: &'v Content,
 }
 
 impl Versions<'_> {
-    /// Whether both have the same network map.
+    /// Returns whether both have the same network map.
     pub(super) fn have_same_network(&self) -> bool {
         self.old.network().tag() == self.new.network().tag()
     }
 }
 
-/// Which patches are taken.
+/// The patches that are accepted.
 #[derive(Debug, Clone, Copy)]
 pub struct PatchTerms<'t> {
-    /// In which forms.
+    /// Their forms.
     pub forms: &'t [Form],
-    /// At most how many bytes.
+    /// The most bytes of one.
     pub limit: usize,
 }
 
 impl PatchTerms<'_> {
-    /// A writer of a patch of the answer whose data are in a member. A merge patch is written
-    /// unless only JSON patches are taken. It says which version the network map has, if that is
-    /// another.
+    /// Begins a patch of an answer whose data are in this member: a merge patch, unless only JSON
+    /// patches are accepted. If the network map changed, the patch begins with its new tag.
     pub(super) fn writer(
         &self,
         member: &'static str,
@@ -200,7 +198,7 @@ impl PatchTerms<'_> {
         self.writer_of(form, member, versions, tag_of)
     }
 
-    /// As [`Self::writer`], of a patch in a form.
+    /// Like [`Self::writer`], in a given form.
     pub(super) fn writer_of(
         &self,
         form: Form,
@@ -224,7 +222,7 @@ pub enum QueryError {
     /// The view has no such resource.
     #[error("the view no longer has this resource; read its directory again")]
     Gone,
-    /// The parameters do not fit it.
+    /// The parameters do not fit the view.
     #[error("the view can no longer answer this: {}", String::from_utf8_lossy(&.0.body()))]
     Refused(AltoError),
 }

@@ -1,8 +1,8 @@
-//! The ALTO services, a file each, and the table of them.
+//! The ALTO services, one file each, and the table of them.
 //!
-//! A [`Service`] is all that is particular to one kind of resource: its media types, whether a
-//! view offers it, what it uses and can do, what an answer takes, the answer, and the difference
-//! between two answers. Everything else goes over the table.
+//! A [`Service`] has all that is particular to one kind of resource: its media types, whether a view
+//! offers it, its dependencies and capabilities, the answer and what that takes, and the difference
+//! between two answers. Everything else goes through the table.
 
 mod cost_map;
 mod endpoint_costs;
@@ -44,8 +44,8 @@ pub fn signatures() -> impl Iterator<Item = &'static Signature> {
     TABLE.iter().map(|line| line.signature)
 }
 
-/// What who copies the full maps of a domain has by one with this media type and the path at the
-/// end of its id; none if it is not copied.
+/// What a peer that copies the full maps of a domain takes from the one with this media type and with
+/// this path at the end of its id; none if it is not copied.
 pub fn copied(media_type: &str, path: &str) -> Option<Copied> {
     let mut lines = TABLE
         .iter()

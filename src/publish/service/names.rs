@@ -1,4 +1,4 @@
-//! The names that services go by: paths of resources, and cost types in directories.
+//! The names of services: paths of resources, and cost types in directories.
 
 use crate::alto::meta::{CostMode, CostType};
 use crate::ident::MetricName;
@@ -9,8 +9,8 @@ pub const NETWORK_MAP: &str = "networkmap";
 const NUMERICAL: &str = "costmap-";
 const ORDINAL: &str = "ordinal-";
 
-/// The path of the full map of a cost type. A `.` is not of a resource id's
-/// alphabet (RFC 7285 §10.2), and is written `_`.
+/// The path of the full map of a cost type. A `.`, which resource ids cannot have (RFC 7285 §10.2), is
+/// written `_`.
 pub fn cost_map(cost_type: &CostType) -> String {
     let prefix = match cost_type.cost_mode {
         CostMode::Numerical => NUMERICAL,
@@ -19,9 +19,9 @@ pub fn cost_map(cost_type: &CostType) -> String {
     prefix.to_owned() + &cost_type.cost_metric.as_str().replace('.', "_")
 }
 
-/// The mode and the metric of the full cost map with this path: no metric if it is none that is
-/// known; nothing if the path is that of no cost map. Of what is registered only a percentile has
-/// a `.`, and no registered name has a `_`.
+/// The mode and the metric of the full cost map with this path; no metric if it is unknown, nothing if
+/// the path is not that of a cost map. Of registered names only percentiles have a `.`, and none has
+/// a `_`.
 pub fn cost_type_of(path: &str) -> Option<(CostMode, Option<MetricName>)> {
     let (mode, suffix) = match path.strip_prefix(NUMERICAL) {
         Some(suffix) => (CostMode::Numerical, suffix),
@@ -35,7 +35,7 @@ pub fn cost_type_of(path: &str) -> Option<(CostMode, Option<MetricName>)> {
     Some((mode, metric.ok()))
 }
 
-/// The name of a cost type in a directory, to which such names are local (RFC 7285 §9.2.2).
+/// The name of a cost type, which is local to a directory (RFC 7285 §9.2.2).
 pub fn cost_type(cost_type: &CostType) -> String {
     let prefix = match cost_type.cost_mode {
         CostMode::Numerical => "num",

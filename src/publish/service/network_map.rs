@@ -1,5 +1,5 @@
-//! The network map, RFC 7285 §11.2.1: written some thousand prefixes at a time, since a single PID
-//! may hold a full table.
+//! The network map, RFC 7285 §11.2.1, written some thousand prefixes at a time: a single PID may have
+//! a full table.
 
 use std::sync::Arc;
 
@@ -80,19 +80,19 @@ impl Service for NetworkMap {
 /// How many prefixes are written at a time.
 const PREFIXES: usize = 4096;
 
-/// What a prefix takes, most often, with its quotes and comma.
+/// The bytes that most prefixes take at most, with quotes and comma.
 const PREFIX: usize = 20;
 
-/// A network map, or what a filter leaves of one.
+/// A network map, or the part of one that a filter selects.
 #[derive(Debug)]
 pub(super) struct NetworkBody {
     filtered: Filtered,
-    /// The PID that is being written, by its place, its family, and how many
-    /// prefixes of that are written.
+    /// The place of the PID that is being written, its family, and how many prefixes of that family
+    /// are written.
     pid: usize,
     family: usize,
     prefixes: usize,
-    /// Whether the PID has a family with prefixes so far.
+    /// Whether a family of the PID is written already.
     has_family: bool,
     begun: bool,
     written: u64,
@@ -116,8 +116,8 @@ impl NetworkBody {
         view.network().group(pid).map(AsRef::as_ref)
     }
 
-    /// Writes up to `most` prefixes of one family of the PID, and what is around
-    /// them; how many.
+    /// Writes up to `most` prefixes of one family of the PID, and what is around them; returns how
+    /// many.
     fn write_part(
         &mut self,
         view: &Content,
@@ -188,7 +188,7 @@ impl Body for NetworkBody {
         self.written
     }
 
-    /// Writes the next piece; whether there are more.
+    /// Writes the next piece; returns whether there are more.
     fn write_piece(&mut self, view: &Content, out: &mut Vec<u8>) -> bool {
         if !self.begun {
             self.begun = true;
@@ -215,8 +215,8 @@ impl Body for NetworkBody {
         "pids"
     }
 
-    /// The one tag that is of the data member alone, so that a cost map's
-    /// `dependent-vtags` do not depend on the `meta` around it.
+    /// The only tag of the data member alone, so that the `dependent-vtags` of a cost map do not depend
+    /// on the `meta` of the network map.
     fn tag(&self, view: &Content, _: Digest) -> Tag {
         view.network().tag().clone()
     }

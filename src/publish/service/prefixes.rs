@@ -10,7 +10,7 @@ use crate::publish::grid::{Change, Filtered, Form, PatchWriter, TagOf, join};
 
 use super::interface::{PatchTerms, Versions};
 
-/// The difference between what two versions answer, `[old, new]`.
+/// The difference between the answers of two versions, `[old, new]`.
 pub(super) fn changes(
     versions: Versions<'_>,
     [before, after]: [Filtered; 2],
@@ -27,7 +27,7 @@ pub(super) fn changes(
     patch.finish()
 }
 
-/// The PIDs of a network map that are answered, with their prefixes.
+/// The PIDs of a network map that an answer has, with their prefixes.
 struct Groups<'v> {
     names: Vec<&'v str>,
     groups: Vec<&'v Arc<AddressGroup>>,
@@ -46,7 +46,7 @@ impl<'v> Groups<'v> {
         }
     }
 
-    /// The PIDs that are in both and differ: their places.
+    /// The places of the PIDs that are in both and differ.
     fn differing(&self, new: &Groups<'v>) -> Vec<[usize; 2]> {
         let both = join(&self.names, &new.names).into_iter();
         both.filter_map(|pid| Some([pid.old?, pid.new?]))
@@ -57,11 +57,10 @@ impl<'v> Groups<'v> {
             .collect()
     }
 
-    /// The form in which the changes are shorter: a merge patch has every
-    /// prefix of a PID that changed, a JSON patch an operation for each that
-    /// did.
+    /// The form of the shorter patch: a merge patch has every prefix of a PID that changed, a JSON
+    /// patch an operation for each changed prefix.
     fn shorter_form(&self, new: &Groups<'v>) -> Form {
-        /// What an operation takes beyond a prefix, in prefixes.
+        /// The length of an operation, in prefixes.
         const OPERATION: usize = 4;
         let (mut whole, mut changed) = (0, 0);
         for [o, n] in self.differing(new) {
@@ -69,9 +68,10 @@ impl<'v> Groups<'v> {
             whole += b.len();
             changed += edits(&a.ipv4, &b.ipv4).len() + edits(&a.ipv6, &b.ipv6).len();
         }
-        match changed * OPERATION < whole {
-            true => Form::Json,
-            false => Form::Merge,
+        if changed * OPERATION < whole {
+            Form::Json
+        } else {
+            Form::Merge
         }
     }
 
@@ -98,7 +98,7 @@ impl<'v> Groups<'v> {
                         continue;
                     }
                     for family in &new.families {
-                        let cell = (pid.name, *family);
+                        let cell = [pid.name, family.as_str()];
                         let (v4, v6) = ([&a.ipv4[..], &b.ipv4], [&a.ipv6[..], &b.ipv6]);
                         match family {
                             Family::V4 => family_changes(cell, v4, write_ipv4_prefix, form, patch),
@@ -112,14 +112,13 @@ impl<'v> Groups<'v> {
     }
 }
 
-/// A difference between two sorted lists: the element that is to be taken away,
-/// or put, at a place.
+/// One step from a sorted list to another: removing the element at a place, or inserting one there.
 enum Edit<'t, T> {
     Remove(usize),
     Add(usize, &'t T),
 }
 
-/// What makes a sorted list of another, one edit after the other.
+/// The edits that turn one sorted list into another, one after the other.
 fn edits<'t, T: Ord>(old: &[T], new: &'t [T]) -> Vec<Edit<'t, T>> {
     let mut edits = Vec::new();
     let mut old = old.iter().peekable();
@@ -137,15 +136,15 @@ fn edits<'t, T: Ord>(old: &[T], new: &'t [T]) -> Vec<Edit<'t, T>> {
     edits
 }
 
-/// The bytes that so many prefixes take at least.
+/// The least bytes that this many prefixes take.
 fn least(prefixes: usize) -> usize {
     const SHORTEST: usize = r#""::/0","#.len();
     prefixes * SHORTEST
 }
 
-/// Writes how the prefixes of a PID in one family differ.
+/// Writes the changes of the prefixes of a PID in one family.
 fn family_changes<T: Ord>(
-    (pid, family): (&str, Family),
+    cell: [&str; 2],
     [old, new]: [&[T]; 2],
     write: impl Fn(&mut Vec<u8>, &T),
     form: Form,
@@ -159,7 +158,7 @@ fn family_changes<T: Ord>(
         write(out, prefix);
         out.push(b'"');
     };
-    let family = family.as_str();
+    let [pid, family] = cell;
     if new.is_empty() {
         patch.remove_cell(pid, family);
     } else if old.is_empty() || form == Form::Merge {
@@ -183,7 +182,7 @@ fn family_changes<T: Ord>(
                 Edit::Add(place, prefix) => (place, Some(prefix)),
             };
             let write = added.map(|prefix| |out: &mut Vec<u8>| quoted(out, prefix));
-            patch.element([pid, family], place, write);
+            patch.element(cell, place, write);
         }
     }
 }
