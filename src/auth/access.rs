@@ -1,4 +1,4 @@
-//! The decision: who a caller is and whether it may.
+//! Decides who a caller is and what it may do.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub struct Access {
     principals: Vec<Arc<Principal>>,
 }
 
-/// A caller we know, by one credential.
+/// A caller that is known by one credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     /// Its name, which is also the source of the facts it writes.
@@ -26,14 +26,14 @@ pub struct Principal {
     pub scopes: Vec<Scope>,
     /// The sources it may write for besides its own.
     pub sources: Vec<SourceName>,
-    /// The peer that it is.
+    /// The peer that it is, if it is one.
     pub peer: Option<DomainLabel>,
-    /// What it showed.
+    /// The credential that it showed.
     credential: Credential,
 }
 
 impl Access {
-    /// The rules of these settings and tokens.
+    /// Joins settings and tokens to rules.
     pub fn new(settings: AccessSettings, tokens: Vec<Token>) -> Self {
         let principals = tokens.into_iter().flat_map(|token| {
             let secret = token.secret.map(Credential::Secret);
@@ -54,8 +54,8 @@ impl Access {
         }
     }
 
-    /// Who shows this credential. An unknown certificate makes a caller nobody, and so
-    /// does none.
+    /// Returns the principal that shows this credential. An unknown certificate makes a caller
+    /// nobody, as no credential does.
     ///
     /// # Errors
     /// The token is not known.
@@ -73,12 +73,12 @@ impl Access {
         }
     }
 
-    /// The caller by the present rules, if it is still who it was when it was
-    /// authenticated: what it showed then is known today, and means the same principal.
-    /// Nobody is always nobody.
+    /// Returns the caller by the present rules, if it is still the principal that it was when
+    /// it was authenticated: its credential is known today and means the same principal. Nobody
+    /// remains nobody.
     ///
     /// # Errors
-    /// Its credential is no longer known, or somebody else's.
+    /// Its credential is no longer known, or belongs to another principal.
     pub fn present(
         &self,
         caller: Option<&Arc<Principal>>,
@@ -91,10 +91,10 @@ impl Access {
         same.map(Some).ok_or(Denied::Unknown)
     }
 
-    /// The caller by the present rules, if it has a scope now.
+    /// Returns the caller by the present rules, if it has a scope now.
     ///
     /// # Errors
-    /// It has not, or it is nobody, or no longer known.
+    /// It does not, is nobody, or is no longer known.
     pub fn require(
         &self,
         caller: Option<&Arc<Principal>>,
@@ -107,11 +107,11 @@ impl Access {
         }
     }
 
-    /// Whether the caller may read this view. A principal with scope `query`
-    /// or `operate` may read every view; others what is open to all.
+    /// Checks that the caller may read this view. A principal with scope `query` or `operate`
+    /// may read every view; others may read those that are open to all.
     ///
     /// # Errors
-    /// It may not, or it is no longer known.
+    /// It may not, or is no longer known.
     pub fn may_read(&self, caller: Option<&Arc<Principal>>, view: &str) -> Result<(), Denied> {
         self.present(caller)?;
         let listed = |name: &String| name == "*" || name.eq_ignore_ascii_case(view);
@@ -123,7 +123,7 @@ impl Access {
         self.require(caller, Scope::Query).map(|_| ())
     }
 
-    /// Whether the caller may read `/metrics`.
+    /// Checks that the caller may read `/metrics`.
     ///
     /// # Errors
     /// It may not.
@@ -134,15 +134,14 @@ impl Access {
         }
     }
 
-    /// Whether ALTO queries are open, so that answers may be kept by shared
-    /// caches.
+    /// Whether ALTO queries are open, so that shared caches may keep answers.
     pub fn is_public(&self) -> bool {
         self.settings.query == QueryAccess::Open
             && self.settings.views.iter().any(|name| name == "*")
     }
 
     fn find(&self, shown: &Credential) -> Option<&Arc<Principal>> {
-        // All are compared, so that the time taken does not tell which.
+        // Every principal is compared, so that the time taken does not reveal which one it is.
         self.principals.iter().fold(None, |found, principal| {
             if principal.credential.is(shown) {
                 Some(principal)
@@ -159,7 +158,7 @@ impl Principal {
         self.name == other.name && self.credential.is(&other.credential)
     }
 
-    /// Whether it may write facts of this source.
+    /// Whether it may write facts of a source.
     pub fn may_write_for(&self, source: &SourceName) -> bool {
         self.name == *source || self.sources.contains(source)
     }
@@ -239,7 +238,7 @@ mod tests {
         assert_eq!(rotated.may_read(noc.as_ref(), "any"), Err(Denied::Unknown));
         let moved = with(vec![token("cdn", "aaaaaaaaaaaaaaaa", &[Scope::Ingest])]);
         assert_eq!(moved.present(noc.as_ref()), Err(Denied::Unknown));
-        // What it may do is what the rules say now.
+        // What a caller may do is decided by the rules of now.
         let lesser = with(vec![token("noc", "aaaaaaaaaaaaaaaa", &[Scope::Query])]);
         assert!(lesser.present(noc.as_ref()).is_ok());
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What a caller shows: a bearer token (RFC 6750) or a TLS client certificate.
+//! Credentials: a bearer token (RFC 6750) or a TLS client certificate.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use crate::ident::Digest;
 
 use super::denied::Denied;
 
-/// What a caller shows. By it, and not by a name, a caller is known again: a principal
-/// whose secret was replaced is another caller than before.
+/// What a caller shows. A caller is recognised by this and not by its name: a principal whose
+/// secret was replaced is another caller than before.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Credential {
     /// A bearer token.
@@ -18,13 +18,12 @@ pub enum Credential {
     Certificate([u8; 32]),
 }
 
-/// A bearer token, kept only as its hash. Comparing takes the same time
-/// whatever was shown.
+/// A bearer token, kept only as its hash. Comparing takes the same time whatever was shown.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(Digest);
 
 impl Credential {
-    /// The bearer token in an `Authorization` header.
+    /// Reads the bearer token from an `Authorization` header.
     ///
     /// # Errors
     /// [`Denied::Malformed`]: the header is not `Bearer` and a token of RFC 6750 §2.1.
@@ -37,7 +36,7 @@ impl Credential {
         Ok(Credential::Secret(Secret::new(token)))
     }
 
-    /// Whether this is what was shown.
+    /// Whether `shown` is this credential.
     pub(super) fn is(&self, shown: &Credential) -> bool {
         match (self, shown) {
             (Credential::Secret(one), Credential::Secret(other)) => one.is(other),
@@ -48,7 +47,7 @@ impl Credential {
 }
 
 impl Secret {
-    /// The secret that is this text.
+    /// Hashes a secret.
     pub fn new(text: &str) -> Self {
         Self(Digest::of(text.as_bytes()))
     }
@@ -64,8 +63,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Whether a text can be a bearer token: the `b64token` of RFC 6750 §2.1, where `=` need
-/// not be at the end.
+/// Whether a text can be a bearer token: the `b64token` of RFC 6750 §2.1, except that `=` may
+/// be anywhere.
 pub(super) fn is_b64token(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
     !text.is_empty() && text.chars().all(allowed)

@@ -2,10 +2,10 @@
 
 use super::settings::Scope;
 
-/// Why a caller may not, RFC 6750 §3.1.
+/// Why a caller may not do something (RFC 6750 §3.1).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    /// No credentials were shown, and they are needed.
+    /// A credential is needed, and none was shown.
     #[error("a bearer token with scope {} is needed", .0.as_str())]
     Missing(Scope),
     /// The `Authorization` header is not of the form `Bearer TOKEN`.
@@ -14,7 +14,7 @@ pub enum Denied {
     /// There is more than one `Authorization` header.
     #[error("there is more than one Authorization header; send the one that counts")]
     Repeated,
-    /// The token or certificate is none of ours, or no longer.
+    /// The token or certificate is not known, or no longer.
     #[error("the token is not known; it may have been replaced")]
     Unknown,
     /// The principal lacks the scope.

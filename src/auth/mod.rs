@@ -1,9 +1,8 @@
-//! Who a caller is and what it may do.
+//! Decides who a caller is and what it may do.
 //!
-//! A caller shows a [`Credential`], a bearer token (RFC 6750) or a TLS client
-//! certificate; either makes it a [`Principal`] with scopes. [`Access`] decides what
-//! a principal, or a caller that is none, may do now: what lasts, such as a stream,
-//! asks again when the rules change.
+//! A caller shows a [`Credential`], a bearer token (RFC 6750) or a TLS client certificate,
+//! which makes it a [`Principal`] with scopes. [`Access`] decides what a principal, or an
+//! unknown caller, may do now. What lasts, such as a stream, asks again when the rules change.
 
 mod access;
 mod credential;

@@ -31,9 +31,9 @@ impl Default for AccessSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum QueryAccess {
-    /// Open to all.
+    /// It is open to all.
     Open,
-    /// Only with a token of the scope.
+    /// It needs a token with the scope.
     Token,
 }
 
@@ -60,7 +60,7 @@ pub struct TokenSettings {
     /// The sources it may write for besides its own.
     #[serde(default)]
     pub sources: Vec<SourceName>,
-    /// The peer that it is: it gets what is exported to that one.
+    /// The peer that it is: it gets what is exported to that peer.
     #[serde(default)]
     pub peer: Option<DomainLabel>,
 }
@@ -69,18 +69,18 @@ pub struct TokenSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// To ask ALTO queries.
+    /// Asking ALTO queries.
     Query,
-    /// To read and write facts by the network-to-server API.
+    /// Reading and writing facts by the network-to-server API.
     Ingest,
-    /// To get what is exported by the server-to-server API.
+    /// Getting what is exported by the server-to-server API.
     Peer,
-    /// To restore revisions and read what operators read.
+    /// Restoring revisions, and reading what is for operators.
     Operate,
 }
 
 impl Scope {
-    /// The scope's name.
+    /// Returns the name of the scope.
     pub fn as_str(self) -> &'static str {
         match self {
             Scope::Query => "query",

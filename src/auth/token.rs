@@ -1,11 +1,11 @@
-//! Tokens: what a principal shows.
+//! Tokens: principals as they are configured.
 
 use crate::ident::{DomainLabel, SourceName, from_hex};
 
 use super::credential::{Secret, is_b64token};
 use super::settings::{Scope, TokenSettings};
 
-/// A principal as it is configured, its secret resolved.
+/// A principal as it is configured, with its secret resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
     /// The principal's name.
@@ -18,44 +18,44 @@ pub struct Token {
     pub scopes: Vec<Scope>,
     /// The sources it may write for besides its own.
     pub sources: Vec<SourceName>,
-    /// The peer that it is.
+    /// The peer that it is, if it is one.
     pub peer: Option<DomainLabel>,
 }
 
-/// The shortest secret that is taken: 16 characters hold at least 64 bits even
-/// if only hex digits are used.
+/// The fewest characters of a secret: 16 hold at least 64 bits even if only hex digits are
+/// used.
 const MIN_SECRET: usize = 16;
 
-/// Why a token cannot be. The words have nothing of what is configured.
+/// Why a token is refused. The messages contain nothing of what is configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// It can show nothing.
+    /// It has no credential.
     #[error("it has nothing to show; give secret_env, secret_file, secret or client_cert_sha256")]
     NoSecret,
-    /// Its secret can be guessed.
+    /// Its secret is too short.
     #[error(
         "the secret has fewer than {MIN_SECRET} characters; make one with `openssl rand -hex 32`"
     )]
     Short,
-    /// Its secret cannot be said.
+    /// Its secret has a character that a bearer token cannot have.
     #[error(
         "the secret has a character that a bearer token cannot have (RFC 6750 section 2.1): use \
          letters, digits and - . _ ~ + / ="
     )]
     Alphabet,
-    /// It is a peer's, and may do nothing as one.
+    /// It is bound to a peer, and lacks the scope for that.
     #[error("the token is bound to a peer without the scope for it: add \"peer\" to its scopes")]
     PeerScope,
-    /// What should be a fingerprint is none.
+    /// The fingerprint is not one.
     #[error("it must be 64 hex digits, colons allowed")]
     Fingerprint,
-    /// A peer's label is no name.
+    /// The label of the peer cannot be a name.
     #[error("the label of the domain can be no name of a token")]
     Name,
 }
 
 impl TokenError {
-    /// The key of the table that it is about, unless it is about all of it.
+    /// Returns the key of the table that the error is about, unless it is about all of it.
     pub fn key(self) -> Option<&'static str> {
         match self {
             TokenError::PeerScope => Some("scopes"),
@@ -68,8 +68,7 @@ impl TokenError {
 }
 
 impl Token {
-    /// Resolves a configured token; `secret` is the text of its secret, if it
-    /// has one.
+    /// Resolves a configured token. `secret` is the text of its secret, if it has one.
     ///
     /// # Errors
     /// What is wrong and how to mend it.
@@ -98,10 +97,10 @@ impl Token {
         })
     }
 
-    /// The principal of a peer that shows this certificate.
+    /// Returns the principal of a peer that shows this certificate.
     ///
     /// # Errors
-    /// The fingerprint is none.
+    /// The fingerprint is not one.
     pub fn of_peer(peer: &DomainLabel, client_cert_sha256: &str) -> Result<Self, TokenError> {
         let name = SourceName::new(peer.as_str()).map_err(|_| TokenError::Name)?;
         Self::new(
@@ -120,7 +119,7 @@ impl Token {
     }
 }
 
-/// The 32 bytes of a fingerprint in hex, as `openssl x509 -fingerprint` prints it.
+/// Reads the 32 bytes of a fingerprint in hex, as `openssl x509 -fingerprint` prints it.
 fn fingerprint(text: &str) -> Option<[u8; 32]> {
     let digits = text.replace(':', "").to_ascii_lowercase();
     from_hex(&digits)?.try_into().ok()

@@ -1,4 +1,4 @@
-//! What a change comes to.
+//! Measures how much a change removes and moves.
 
 use std::fmt;
 
@@ -9,25 +9,24 @@ use crate::ident::MetricName;
 
 use super::settings::Thresholds;
 
-/// From how many on things are judged: of fewer, one is a large part already.
+/// The least number of things that are judged: of fewer, one is a large part already.
 pub(super) const FROM: usize = 10;
 
-/// By how much more of the whole a change must take to be a graver one.
+/// The share of the whole by which a change must take more than another to be graver.
 const GRAVER: f64 = 0.1;
 
-/// How much a change takes: the largest part of each kind of things that goes or
-/// moves.
+/// How much a change takes: of each kind of things the largest part that goes or moves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gravity([f64; KINDS]);
 
 impl Gravity {
-    /// Whether something takes a tenth more of the whole than `other` does.
+    /// Whether some part takes a tenth more of the whole than in `other`.
     pub fn exceeds(&self, other: &Self) -> bool {
         let mut pairs = self.0.iter().zip(&other.0);
         pairs.any(|(share, other)| *share > other + GRAVER)
     }
 
-    /// The larger part of each kind.
+    /// Returns the larger part of each kind.
     #[must_use]
     pub fn join(&self, other: &Self) -> Self {
         Self(std::array::from_fn(|kind| self.0[kind].max(other.0[kind])))
@@ -40,7 +39,7 @@ struct Part<'d> {
     metric: Option<&'d MetricName>,
     part: usize,
     of: usize,
-    /// How many things rest on the whole of it.
+    /// How many things depend on the whole of it.
     items: usize,
 }
 
@@ -84,17 +83,17 @@ impl Part<'_> {
 }
 
 impl Difference {
-    /// Whether it is more than may come at once.
+    /// Whether some part is over its threshold.
     pub fn exceeds(&self, thresholds: &Thresholds) -> bool {
         self.parts().any(|part| part.exceeds(thresholds))
     }
 
-    /// Whether nothing goes or moves far.
+    /// Whether nothing goes and no cost moves far.
     pub fn is_none(&self) -> bool {
         self.parts().all(|part| part.part == 0)
     }
 
-    /// How much it takes.
+    /// Returns how much it takes.
     pub fn gravity(&self) -> Gravity {
         let mut gravity = Gravity::default();
         for part in self.parts() {
@@ -104,7 +103,7 @@ impl Difference {
         gravity
     }
 
-    /// What of it is more than may come at once, for people.
+    /// Describes for people which parts are over their thresholds.
     pub fn excess(&self, thresholds: &Thresholds) -> String {
         let excess = self.parts().filter(|part| part.exceeds(thresholds));
         let texts: Vec<String> = excess.map(|part| part.to_string()).collect();
@@ -143,7 +142,7 @@ impl Difference {
         let costs = costs.flat_map(|(metric, moved)| {
             moved.parts(metric, Kind::CostsRemoved, Kind::CostsChanged, moved.of)
         });
-        // All that a domain states is reached over its interconnects.
+        // Everything that a domain states is reached over its interconnects.
         let weight = self.prefixes.of.max(1);
         let crossing = self.interconnect_costs.iter();
         let crossing = crossing.flat_map(move |(metric, moved)| {
@@ -159,7 +158,7 @@ impl Difference {
 }
 
 impl CostsMoved {
-    /// Whether any goes or moves.
+    /// Whether any cost goes or moves.
     pub(super) fn is_any(&self) -> bool {
         self.removed + self.changed > 0
     }

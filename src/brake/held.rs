@@ -1,4 +1,4 @@
-//! For how long a change is held.
+//! Decides for how long a change is held.
 
 use std::time::Duration;
 
@@ -8,25 +8,25 @@ use super::difference::Gravity;
 use super::settings::Hold;
 use crate::api::difference::Difference;
 
-/// A change that is held: what it comes to, and since when.
+/// A change that is held.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Held {
-    /// What it comes to.
+    /// What it removes and moves.
     pub difference: Difference,
-    /// How much the worst of what came since the hold began takes.
+    /// The most that any change took since the hold began.
     pub worst: Gravity,
-    /// Since when it is held, or when we started if it was before.
+    /// When the hold began, or when the node started if that was later.
     pub since: Moment,
-    /// How long it was held then.
+    /// How long it had been held at `since`.
     pub before: Duration,
-    /// How much is accepted.
+    /// How much the operator accepted.
     pub accepted: Option<Gravity>,
 }
 
 impl Held {
-    /// A change that is held from now on, or goes on to be after `former`: the time
-    /// counts from the first that was, as long as none comes that takes far more.
-    /// Since nothing takes more than all, it does not begin anew for ever.
+    /// Holds a change from now on, or goes on holding after `former`. The time counts from the
+    /// first change that was held, unless this one takes far more. Since nothing takes more
+    /// than everything, the hold does not begin anew for ever.
     pub fn new(difference: Difference, former: Option<&Held>, now: Moment) -> Self {
         let gravity = difference.gravity();
         let (since, before, worst) = match former {
@@ -46,7 +46,7 @@ impl Held {
         }
     }
 
-    /// Whether it goes on since the time of `former`.
+    /// Whether it continues the hold of `former`.
     pub fn goes_on_from(&self, former: &Held) -> bool {
         (self.since, self.before) == (former.since, former.before)
     }
@@ -56,12 +56,12 @@ impl Held {
         self.accepted = Some(self.difference.gravity());
     }
 
-    /// How long it is held.
+    /// Returns how long it has been held.
     pub fn age(&self, now: Moment) -> Duration {
         now.since(self.since) + self.before
     }
 
-    /// How long it will be held; `None` for ever.
+    /// Returns how long it will still be held; `None` means for ever.
     pub fn left(&self, hold: Hold, now: Moment) -> Option<Duration> {
         match hold {
             Hold::For(time) => Some(time.saturating_sub(self.age(now))),
@@ -69,13 +69,13 @@ impl Held {
         }
     }
 
-    /// Whether its time is over, or it is accepted.
+    /// Whether its time is over or it was accepted.
     pub fn is_due(&self, hold: Hold, now: Moment) -> bool {
         self.accepted.is_some() || self.is_over(hold, now)
     }
 
-    /// Whether what comes now is taken all the same: it takes little more than what
-    /// was accepted, or than what was held until the time was over.
+    /// Whether a change is taken although it would be held: it takes little more than what was
+    /// accepted, or than what was held until the time was over.
     pub fn lets_pass(&self, difference: &Difference, hold: Hold, now: Moment) -> bool {
         let gravity = difference.gravity();
         let is_over = self.is_over(hold, now) && !gravity.exceeds(&self.worst);

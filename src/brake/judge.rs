@@ -1,4 +1,4 @@
-//! The decision.
+//! Judges whether a change may be taken at once.
 
 use std::collections::BTreeMap;
 
@@ -16,11 +16,11 @@ use crate::api::difference::{CostsMoved, Difference, Lost};
 /// What a domain or a source states at one time.
 #[derive(Debug, Default)]
 pub struct Stated<'a> {
-    /// Its PIDs and their prefixes, by name.
+    /// PIDs and their prefixes, by name.
     pub pids: Vec<(&'a PidName, &'a AddressGroup)>,
-    /// Its costs, by metric.
+    /// Costs, by metric.
     pub costs: BTreeMap<&'a MetricName, Table<'a>>,
-    /// Its links to others.
+    /// Links to other domains; `None` if they are not compared.
     pub interconnects: Option<&'a Interconnects>,
 }
 
@@ -35,22 +35,22 @@ pub struct Table<'a> {
     pub cells: &'a Matrix,
 }
 
-/// Whether a change is taken.
+/// Whether a change may be taken at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is.
+    /// It may.
     Pass {
-        /// Whether all that was there is as it was, so that it only grows: what moves, however
-        /// little, does so again.
+        /// Whether everything that was there is unchanged. What moves, however little, may move
+        /// on.
         grows: bool,
     },
-    /// It is not, since it comes to this.
+    /// It is to be held: it removes and moves this much.
     Held(Difference),
 }
 
 impl<'a> Stated<'a> {
-    /// What the view of one domain and its interconnects state. Of the costs of a
-    /// merged view nothing is: nobody states them.
+    /// Collects what the view of one domain and its interconnects state. The costs of a merged
+    /// view are left out, since nobody states them.
     pub fn by(view: &'a View, interconnects: &'a Interconnects) -> Self {
         let pids = view.network().pids();
         let costs = view.costs().iter().filter_map(|(metric, costs)| {
@@ -72,8 +72,8 @@ impl<'a> Stated<'a> {
     }
 }
 
-/// Whether the change from `old` to `new` may be taken at once. Takes CPU time in
-/// proportion to both, and where their costs are shared, to what is not.
+/// Judges whether the change from `old` to `new` may be taken at once. Takes CPU time in
+/// proportion to the size of both, and only for those costs that they do not share.
 pub fn judge(old: &Stated<'_>, new: &Stated<'_>, thresholds: &Thresholds) -> Verdict {
     let (difference, moves) = difference(old, new, thresholds.max_change.factor);
     if difference.exceeds(thresholds) {
@@ -85,7 +85,7 @@ pub fn judge(old: &Stated<'_>, new: &Stated<'_>, thresholds: &Thresholds) -> Ver
     }
 }
 
-/// What the change comes to, and whether any cost is another.
+/// Measures a change, and whether any cost differs.
 fn difference(old: &Stated<'_>, new: &Stated<'_>, factor: f64) -> (Difference, bool) {
     let (pids, prefixes) = lost_space(old, new);
     let (interconnects, crossing) = crossings(old, new, factor);
@@ -109,23 +109,23 @@ fn difference(old: &Stated<'_>, new: &Stated<'_>, factor: f64) -> (Difference, b
     (difference, moves)
 }
 
-/// How costs move.
+/// How the costs in one metric move.
 #[derive(Default)]
 struct Moved {
-    /// How many of them far.
+    /// How many of them move far.
     far: CostsMoved,
-    /// Whether any is another, however near.
+    /// Whether any differs, however little.
     is_other: bool,
 }
 
-/// The PIDs and the prefixes that go.
+/// Counts the PIDs and the prefixes that go.
 fn lost_space(old: &Stated<'_>, new: &Stated<'_>) -> (Lost, Lost) {
     let covered = Covered::by(new.pids.iter().flat_map(|(_, group)| counted(group)));
     let (mut pids, mut prefixes) = (Lost::default(), Lost::default());
     for (name, before) in &old.pids {
         let now = new.pid(name);
         pids.of += 1;
-        // What had no prefix is there for its costs.
+        // A PID that had no prefix is there for its costs.
         let is_there = now.is_some_and(|now| before.is_empty() || !now.is_empty());
         pids.removed += usize::from(!is_there);
         prefixes.of += counted(before).count();
@@ -148,18 +148,18 @@ impl Stated<'_> {
     }
 }
 
-/// The prefixes that count: those of all addresses do not, since by them every map
-/// covers everything (RFC 7285 §11.2.1.6).
+/// Returns the prefixes that count. Those of all addresses do not, since every map covers
+/// everything by them (RFC 7285 §11.2.1.6).
 fn counted(group: &AddressGroup) -> impl Iterator<Item = IpNet> + '_ {
     group.prefixes().filter(|prefix| prefix.prefix_len() > 0)
 }
 
-/// The addresses that prefixes cover: ranges by their first address, none of which
-/// touches another, of IPv4 and of IPv6.
+/// The addresses that prefixes cover: ranges of IPv4 and of IPv6 in order, none of which
+/// touches another.
 struct Covered([Vec<(u128, u128)>; 2]);
 
 impl Covered {
-    /// By these prefixes.
+    /// Returns the addresses that these prefixes cover.
     fn by(prefixes: impl Iterator<Item = IpNet>) -> Self {
         let mut ranges = [Vec::new(), Vec::new()];
         for prefix in prefixes {
@@ -179,7 +179,7 @@ impl Covered {
         }))
     }
 
-    /// Whether all addresses of a prefix are covered.
+    /// Whether every address of a prefix is covered.
     fn covers(&self, prefix: &IpNet) -> bool {
         let (family, (first, last)) = range(prefix);
         let ranges = &self.0[family];
@@ -189,7 +189,7 @@ impl Covered {
     }
 }
 
-/// The family of a prefix, and its first and last address.
+/// Returns the family of a prefix, and its first and last address.
 fn range(prefix: &IpNet) -> (usize, (u128, u128)) {
     match prefix {
         IpNet::V4(net) => {
@@ -200,7 +200,7 @@ fn range(prefix: &IpNet) -> (usize, (u128, u128)) {
     }
 }
 
-/// The interconnects that go, and how the costs move of those that stay.
+/// Counts the interconnects that go, and how the costs of the others move.
 fn crossings(
     old: &Stated<'_>,
     new: &Stated<'_>,
@@ -228,7 +228,7 @@ fn crossings(
     (lost, moved)
 }
 
-/// How the costs of a metric move between PIDs that stay.
+/// Counts how the costs in a metric move between PIDs that stay.
 fn moved(metric: &MetricName, was: &Stated<'_>, now: &Stated<'_>, factor: f64) -> Moved {
     let Some(old) = was.costs.get(metric) else {
         return Moved::default();
@@ -242,7 +242,7 @@ fn moved(metric: &MetricName, was: &Stated<'_>, now: &Stated<'_>, factor: f64) -
     }
     let all = (0..old.cells.rows()).flat_map(|row| old.cells.row(row).costs());
     let floor = floor(metric, all.map(|(_, cost)| cost));
-    // A PID that was not there is not gone: another source may have it.
+    // A PID that was not there before is not gone: another source may have it.
     let stays = |name: &PidName| now.pid(name).is_some() || was.pid(name).is_none();
     let places = |index: &PidIndex, names: &[PidName]| -> Vec<Option<usize>> {
         let place = |name: &PidName| index.get(name.as_str()).map(|place| place as usize);
@@ -302,9 +302,9 @@ impl Moved {
     }
 }
 
-/// What a cost counts as where it is less, so that 0 has a multiple too: 1, or
-/// the least cost above 0 if that is less. Losses come and go: below one percent
-/// they are alike.
+/// Returns the value that a smaller cost is taken for, so that 0 has a multiple too: 1, or the
+/// least cost above 0 if that is less. Loss rates vary: below one percent they are taken as
+/// equal.
 fn floor(metric: &MetricName, costs: impl Iterator<Item = f64>) -> f64 {
     match metric.base() {
         "lossrate" => 1.0,

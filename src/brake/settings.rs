@@ -1,4 +1,4 @@
-//! From where on a change is held, and for how long.
+//! The thresholds above which a change is held, and for how long.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,25 +8,25 @@ use serde::{Deserialize, Deserializer};
 
 use crate::runtime::duration;
 
-/// From where on a change is held.
+/// The thresholds above which a change is held.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Thresholds {
     /// The share of the prefixes, PIDs, interconnects or costs that may go at
     /// once.
     pub max_removed: Share,
-    /// How far how many costs may move at once.
+    /// How many costs may move at once, and how far.
     pub max_change: MaxChange,
 }
 
-/// A part of a whole: 0 to 1.
+/// A part of a whole, from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Share(f64);
 
-/// How far how many costs may move at once.
+/// How many costs may move at once, and how far.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MaxChange {
-    /// A cost moves if it becomes so many times what it was, or less by as much.
+    /// A cost moves if it becomes this many times what it was, or the same fraction of it.
     #[serde(deserialize_with = "factor")]
     pub factor: f64,
     /// The share of the costs in one metric that may do so at once.
@@ -36,14 +36,14 @@ pub struct MaxChange {
 /// How long a change is held before it is taken anyway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
-    /// So long.
+    /// For this time.
     For(Duration),
     /// Until the operator accepts it.
     Forever,
 }
 
 impl Thresholds {
-    /// Nothing is ever held.
+    /// The thresholds under which nothing is held.
     pub const NONE: Self = Self {
         max_removed: Share(1.0),
         max_change: MaxChange {
@@ -54,7 +54,7 @@ impl Thresholds {
 }
 
 impl Thresholds {
-    /// Whether costs that move can be too much.
+    /// Whether too many costs can move.
     pub(super) fn judges_costs(&self) -> bool {
         self.max_change.share.is_exceeded(1, 1)
     }
@@ -85,12 +85,12 @@ impl Default for Hold {
 }
 
 impl Share {
-    /// The share, if it is from 0 to 1.
+    /// Returns the share, if it is from 0 to 1.
     pub fn new(share: f64) -> Option<Self> {
         (0.0..=1.0).contains(&share).then_some(Self(share))
     }
 
-    /// Whether so many of these are more than this share of them.
+    /// Whether `part` is more than this share of `of`.
     pub fn is_exceeded(self, part: usize, of: usize) -> bool {
         part as f64 > self.0 * of as f64
     }
@@ -98,7 +98,7 @@ impl Share {
 
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A tenth of a percent at most: 0.07 * 100 is 7.000000000000001.
+        // Rounded to a tenth of a percent: 0.07 * 100 is 7.000000000000001.
         write!(f, "{} %", (self.0 * 1000.0).round() / 10.0)
     }
 }

@@ -1,4 +1,4 @@
-//! The decision against one that is made name by name and address by address.
+//! Compares the judgement with a plain one, made name by name and address by address.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::facts::{Interconnect, Interconnects};
 use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName};
 use crate::net::{Matrix, PidIndex};
 
-/// What is stated: plainly.
+/// What a domain states, in plain collections.
 #[derive(Debug, Clone, Default)]
 struct World {
     pids: BTreeMap<PidName, AddressGroup>,
@@ -21,7 +21,7 @@ struct World {
     links: Interconnects,
 }
 
-/// The same, as it is judged.
+/// The same in the form that is judged.
 struct Held {
     index: PidIndex,
     costs: BTreeMap<MetricName, Matrix>,
@@ -67,14 +67,14 @@ impl World {
         judge(&self.stated(&old_held), &new.stated(&new_held), thresholds)
     }
 
-    /// The addresses of the prefixes, without those of all addresses.
+    /// Returns the addresses of the prefixes, without those of all addresses.
     fn addresses(&self) -> BTreeSet<u32> {
         let prefixes = self.pids.values().flat_map(AddressGroup::prefixes);
         let prefixes = prefixes.filter(|prefix| prefix.prefix_len() > 0);
         prefixes.flat_map(|prefix| addresses(&prefix)).collect()
     }
 
-    /// A domain of so many PIDs with one prefix each, and one link.
+    /// A domain of this many PIDs with one prefix each, and one link.
     fn of(count: u8) -> Self {
         let mut world = Self::default();
         for n in 0..count {
@@ -122,7 +122,7 @@ fn link(cost: f64) -> Interconnect {
     }
 }
 
-/// The difference of a change that must be held.
+/// Returns the difference of a change that must be held.
 fn held(verdict: Verdict) -> Difference {
     match verdict {
         Verdict::Held(difference) => difference,
@@ -179,7 +179,7 @@ fn one_interconnect_carries_all_prefixes_so_that_its_cost_alone_is_held() {
     let words = "1 of 1 costs across interconnects in routingcost move; at once 20 % may become \
                  10 times what they were, or less by as much (max_change)";
     assert_eq!(text, words);
-    // Back again is as far.
+    // The way back is as far.
     assert_eq!(held(new.judge(&old, &Thresholds::default())), difference);
     let few = World::of(3);
     let mut new = few.clone();
@@ -217,7 +217,7 @@ fn a_cost_that_moves_however_little_is_compared_with_what_it_was_the_next_time_t
     new.links.insert(link_id("x-0"), link(9.0));
     let moved = Verdict::Pass { grows: false };
     assert_eq!(old.judge(&new, &Thresholds::default()), moved);
-    // Where costs may move as they like, they are no reason to keep what was.
+    // Where costs may move as they like, they are no reason to hold a change.
     let grown = Verdict::Pass { grows: true };
     assert_eq!(old.judge(&new, &Thresholds::NONE), grown);
     let mut new = old.clone();
@@ -253,7 +253,7 @@ fn prefixes_that_are_joined_or_split_are_not_gone_but_the_default_route_joins_no
         .insert(net([10, 0, 0, 0], 12));
     let lost = held(old.judge(&joined, &Thresholds::default()));
     assert_eq!((lost.prefixes.removed, lost.pids.removed), (0, 15));
-    // Split again, into the PIDs that had them.
+    // It is split again into the PIDs that it was joined from.
     let mut split = old.clone();
     for (n, group) in (0..).zip(split.pids.values_mut()) {
         let n = old
@@ -326,7 +326,7 @@ fn a_difference_is_graver_when_it_takes_a_tenth_more_of_something() {
     assert!(!without(20).exceeds(&twelve.join(&without(20))));
 }
 
-/// Costs that are 0, that are alike, and that are far apart.
+/// Costs that are 0, equal, and far apart.
 fn cost() -> impl Strategy<Value = f64> {
     prop_oneof![
         Just(0.0),
@@ -379,13 +379,13 @@ fn world() -> impl Strategy<Value = World> {
     })
 }
 
-/// Whether a cost moves tenfold, as it is told to people.
+/// Whether a cost moves tenfold, as the documentation defines it.
 fn moves(was: f64, is: f64, floor: f64) -> bool {
     let (less, more) = (was.min(is).max(floor), was.max(is).max(floor));
     more >= 10.0 * less
 }
 
-/// The difference by the words of its definition.
+/// Computes the difference as the documentation defines it.
 fn plainly(old: &World, new: &World) -> Difference {
     let covered = new.addresses();
     let mut difference = Difference::default();
@@ -449,7 +449,7 @@ fn plainly(old: &World, new: &World) -> Difference {
     difference
 }
 
-/// Whether any cost that was there, between PIDs that stay or across a link that does, has
+/// Whether any cost that was there, between PIDs that stay or over a link that does, has
 /// another value.
 fn is_other(old: &World, new: &World) -> bool {
     let inside = old.costs.iter().any(|(metric, cells)| {
@@ -470,7 +470,7 @@ fn is_other(old: &World, new: &World) -> bool {
     inside || across
 }
 
-/// Whether a difference is too much, by the words of the settings.
+/// Whether a difference is too much, as the documentation of the settings defines it.
 fn is_too_much(difference: &Difference) -> bool {
     let lost = [
         difference.prefixes,

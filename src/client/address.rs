@@ -1,9 +1,9 @@
-//! Which addresses a peer may have: those of the internet, unless its operator
-//! and ours agreed on private ones.
+//! Decides which addresses a peer may have: those of the internet, or private ones if its
+//! operator and ours agreed on that.
 //!
-//! The name of a peer is the peer's to point where it likes, at our own
-//! loopback or at a cloud's metadata service. So a name is resolved here, each
-//! of its addresses is judged, and the connection goes to one that was.
+//! The operator of a peer can point its name anywhere, at our own loopback or at a cloud's
+//! metadata service. So each name is resolved here, each of its addresses is judged, and the
+//! connection goes to an address that was judged.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// An address that no connection is made to.
+/// An address to which no connection is made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{host} has the address {address}, which is {}{}", reach.name(), reach.mend())]
 pub struct DeniedAddress {
-    /// The name that was resolved, or the address as the URL has it.
+    /// The name that was resolved, or the address as it stands in the URL.
     pub host: Arc<str>,
     /// The address.
     pub address: IpAddr,
@@ -23,21 +23,21 @@ pub struct DeniedAddress {
     pub reach: Reach,
 }
 
-/// From where an address can be reached, by the registries of IANA for
-/// special-purpose addresses (RFC 6890).
+/// From where an address can be reached, by IANA's registries of special-purpose addresses (RFC
+/// 6890).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
     /// From the internet.
     Global,
-    /// From inside some network; the word says which kind.
+    /// From inside some network; the text says of which kind.
     Inside(&'static str),
-    /// From no network that a peer could be in; the word says why.
+    /// From no network that a peer could be in; the text says why.
     Never(&'static str),
 }
 
 impl Reach {
-    /// The reach of an address. One that carries an IPv4 address inside can
-    /// lead there, and is never better than it.
+    /// Returns the reach of an address. One that embeds an IPv4 address is never better than
+    /// that.
     pub fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(address) => of_ipv4(address),
@@ -66,7 +66,7 @@ impl fmt::Display for Reach {
     }
 }
 
-/// What addresses a peer may have.
+/// The addresses that a peer may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct AddressPolicy {
     /// Whether they may be private ones.
@@ -77,7 +77,7 @@ impl AddressPolicy {
     /// Judges one address of a host.
     ///
     /// # Errors
-    /// No connection is made there.
+    /// No connection is made to it.
     pub(super) fn check(self, host: &str, address: IpAddr) -> Result<(), DeniedAddress> {
         match Reach::of(address) {
             Reach::Global => Ok(()),
@@ -91,8 +91,8 @@ impl AddressPolicy {
     }
 }
 
-/// Resolves each name anew for each connection. One address that is denied
-/// denies them all: who mixes them is playing.
+/// Resolves each name anew for each connection. If one address of a name is denied, the name
+/// is: an honest peer does not mix them.
 impl Resolve for AddressPolicy {
     fn resolve(&self, name: Name) -> Resolving {
         let policy = *self;
@@ -151,7 +151,7 @@ fn of_ipv6(address: Ipv6Addr) -> Reach {
     }
 }
 
-/// The reach of an IPv6 address of a kind that leads to an IPv4 address.
+/// Returns the reach of an IPv6 address of a kind that leads to an IPv4 address.
 fn carrying(inside: Ipv4Addr, kind: &'static str) -> Reach {
     match of_ipv4(inside) {
         Reach::Never(name) => Reach::Never(name),

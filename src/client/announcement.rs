@@ -1,8 +1,8 @@
-//! Where a server's descriptor is, as its directory announces it: a node below a path has none
-//! at the well-known place of its origin, which is somebody else's.
+//! Finds the descriptor of a server that its directory announces. A node below a path has no
+//! descriptor at the well-known place of its origin, which belongs to somebody else.
 //!
-//! It is in a `Link` header of whatever the answer is, also of a refusal, and in the `meta` of
-//! the directory for who has nothing but that.
+//! The announcement is in a `Link` header of every answer, also of a refusal, and in the `meta`
+//! of the directory for whoever sees only that.
 
 use reqwest::header::LINK;
 use url::Url;
@@ -15,12 +15,12 @@ use super::connection::{Call, taken};
 use super::peer::PeerClient;
 use super::peer_error::PeerError;
 
-/// How many links of an answer are looked at.
+/// The most links of an answer that are read.
 const MAX_LINKS: usize = 64;
 
 impl PeerClient {
-    /// The descriptor that a directory announces, if it does. `max_bytes` is what the directory
-    /// may have.
+    /// Returns the descriptor that a directory announces, if it does. `max_bytes` is the size
+    /// that the directory may have.
     ///
     /// # Errors
     /// There is no answer, or the directory cannot be read.
@@ -57,8 +57,8 @@ impl PeerClient {
     }
 }
 
-/// The target of the link to a descriptor, of those in one `Link` header (RFC 8288 §3). A
-/// proxy may have put its own beside it.
+/// Returns the target of the link to a descriptor, of those in one `Link` header (RFC 8288 §3).
+/// A proxy may have added links of its own.
 fn described(header: &str) -> Option<String> {
     let mut rest = header;
     while let Some((_, begun)) = rest.split_once('<') {
@@ -78,7 +78,7 @@ fn described(header: &str) -> Option<String> {
     None
 }
 
-/// The parameters of a link, in front of the next link.
+/// Returns the parameters of a link, and what follows them.
 fn parameters(text: &str) -> (Vec<(String, String)>, &str) {
     let mut found = Vec::new();
     let mut rest = text.trim_start();
@@ -101,7 +101,7 @@ fn parameters(text: &str) -> (Vec<(String, String)>, &str) {
     (found, rest)
 }
 
-/// A quoted string from behind its first quote, and what is behind its last.
+/// Returns the text of a quoted string whose first quote was read, and what follows it.
 fn unquoted(text: &str) -> (String, &str) {
     let mut value = String::new();
     let mut characters = text.char_indices();

@@ -9,7 +9,7 @@ use super::directory::DirectoryError;
 /// Why a request gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The options make no client.
+    /// The options cannot be used.
     #[error("{0}")]
     Options(String),
     /// The request failed on the way.
@@ -72,7 +72,7 @@ pub enum ClientError {
         /// What is wrong with it.
         faults: Faults,
     },
-    /// The server has nothing that the question could be put to.
+    /// The server does not offer what is asked for.
     #[error("{0}")]
     NotOffered(String),
 }

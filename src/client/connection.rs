@@ -1,5 +1,5 @@
-//! The transport of all clients: every request goes through here, and every answer is held to
-//! limits, by a clock, whether a person or the federation asks.
+//! The transport of all clients. Every request goes through here, and every answer is held to
+//! limits, by our clock, whether a person or the federation asks.
 
 use std::error::Error;
 use std::time::Duration;
@@ -20,37 +20,35 @@ use super::address::DeniedAddress;
 use super::decode::{ACCEPTED, Body, BodyError, BodyLimits};
 use super::peer_error::PeerError;
 
-/// The way to a server, made by [`super::Client::connection`], which goes where it is
-/// told, or by [`super::PeerClient::connection`], which goes to its peer only.
+/// A connection to a server: made by [`super::Client::connection`], it goes where it is told;
+/// made by [`super::PeerClient::connection`], to its peer only.
 #[derive(Debug, Clone)]
 pub struct Connection {
     pub(super) http: reqwest::Client,
-    /// Where the token is shown.
+    /// The origin that is shown the token.
     pub(super) origin: url::Origin,
-    /// Whether only that origin is asked.
+    /// Whether no other origin is asked.
     pub(super) bound: bool,
     pub(super) token: Option<HeaderValue>,
     pub(super) limits: AnswerLimits,
     pub(super) clock: Clock,
 }
 
-/// What an answer may cost.
+/// The limits of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnswerLimits {
-    /// Its bytes after decompression.
+    /// Bytes, after decompression.
     pub max_bytes: usize,
-    /// How many times larger decompression may make it; not looked at below
-    /// 16 MB.
+    /// How many times decompression may enlarge it; not checked below 16 MB.
     pub max_ratio: u64,
-    /// How many levels of arrays and objects it may have; the documents of the RFCs have
-    /// six at most.
+    /// Levels of arrays and objects; the documents of the RFCs have six at most.
     pub max_depth: usize,
-    /// The time until its headers are there.
+    /// The time until its headers have come.
     pub patience: Duration,
-    /// The slowest pace of its body. A second for this many bytes is added to
-    /// the patience, so that a byte a second ends soon. 0 is taken for 1.
+    /// The slowest pace of its body. Each time this many bytes have come, a second is added to
+    /// the patience, so that a body of one byte a second ends soon. 0 means 1.
     pub bytes_per_second: u32,
-    /// The time it may take whatever its size.
+    /// The time for all of it, whatever its size.
     pub total: Duration,
 }
 
@@ -67,28 +65,28 @@ impl Default for AnswerLimits {
     }
 }
 
-/// Something to ask.
+/// A request.
 #[derive(Debug, Clone)]
 pub(super) struct Call<'a> {
-    /// Where.
+    /// The URL.
     pub(super) url: &'a Url,
     /// The media types that an answer may have.
     pub(super) wanted: &'a [&'a str],
-    /// The entity tag of what we have.
+    /// The entity tag of the version that is known.
     pub(super) known: Option<&'a str>,
-    /// What is done.
+    /// The method.
     pub(super) method: Method,
-    /// The media type and the body of what is sent.
+    /// The media type and the text of the body.
     pub(super) sent: Option<(&'a str, String)>,
-    /// The bytes the answer may have, if fewer than any may.
+    /// The most bytes of the answer, if fewer than the limit of the connection.
     pub(super) max_bytes: Option<usize>,
-    /// The time until an answer begins, if not the usual one: the server may
-    /// have reason to wait.
+    /// The time until the answer begins, if not the usual one: the server may have reason to
+    /// wait.
     pub(super) patience: Option<Duration>,
 }
 
 impl<'a> Call<'a> {
-    /// A GET.
+    /// Makes a GET.
     pub(super) fn new(url: &'a Url, wanted: &'a [&'a str]) -> Self {
         Self {
             url,
@@ -101,7 +99,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// A POST of a body of this media type.
+    /// Makes a POST of a body of this media type.
     pub(super) fn post(
         url: &'a Url,
         wanted: &'a [&'a str],
@@ -120,48 +118,48 @@ impl<'a> Call<'a> {
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) status: StatusCode,
-    /// Where it was found, after redirects.
+    /// The URL where it was found, after redirects.
     pub(super) place: Url,
     /// Its entity tag.
     pub(super) etag: Option<String>,
     /// Its media type, without parameters.
     pub(super) media_type: String,
-    /// Its bytes, decoded.
+    /// Its body, decoded.
     pub(super) body: Bytes,
 }
 
 /// How much of an answer is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Take {
-    /// Its body too.
+    /// The head and the body.
     All,
-    /// Its head alone.
+    /// The head only.
     Head,
 }
 
-/// An answer that comes without end, in no coding.
+/// An answer that does not end, without a content coding.
 #[derive(Debug)]
 pub(super) struct Incoming {
-    /// Where it comes from, after redirects.
+    /// The URL that it comes from, after redirects.
     pub(super) place: Url,
     response: Response,
     connection: Connection,
 }
 
-/// An address is not at the peer's origin.
+/// An address that is not at the peer's origin.
 #[derive(Debug, thiserror::Error)]
 #[error("a redirect to {0} is not followed")]
 pub(super) struct RedirectElsewhere(pub(super) Url);
 
-/// The longest entity tag that is remembered.
+/// The longest entity tag that is kept.
 const MAX_ETAG: usize = 256;
 
-/// The limit that reqwest has beside those of our clock: none that matters.
+/// The time limit given to reqwest: none that matters beside those of our clock.
 const UNLIMITED: Duration = Duration::from_secs(365 * 86_400);
 
-/// What the clients of people and of peers have in common.
+/// Returns what the HTTP clients for people and for peers have in common.
 pub(super) fn builder(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
-    // Decoding is ours, so that it can be held to limits.
+    // Bodies are decoded in `decode`, where limits can be held.
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .user_agent(concat!("altofed/", env!("CARGO_PKG_VERSION")))
@@ -169,17 +167,17 @@ pub(super) fn builder(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
 }
 
 impl Connection {
-    /// The clock of its deadlines.
+    /// Returns the clock of its deadlines.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// The bytes that anything that comes may have.
+    /// Returns the most bytes that an answer may have.
     pub(super) fn max_bytes(&self) -> usize {
         self.limits.max_bytes
     }
 
-    /// Whether the server may be asked for what is at a URL.
+    /// Checks that the server may be asked for what is at a URL.
     ///
     /// # Errors
     /// [`PeerError::Elsewhere`].
@@ -191,11 +189,11 @@ impl Connection {
         }
     }
 
-    /// Gets the whole answer, or `None` if it is the one that is known, in all
-    /// the time it may take.
+    /// Sends a request and returns the whole answer, or `None` if it is the version that is
+    /// known.
     ///
     /// # Errors
-    /// There is no answer that is taken.
+    /// There is no answer, or it is refused.
     pub(super) async fn fetch(&self, call: Call<'_>) -> Result<Option<Received>, PeerError> {
         let is_known = |response: &Response| {
             response.status() == StatusCode::NOT_MODIFIED && call.known.is_some()
@@ -212,8 +210,8 @@ impl Connection {
         Ok(Some(received).filter(|received| received.status == StatusCode::OK))
     }
 
-    /// Sends a request and takes as much of the answer as `wanted` says of its head, in all
-    /// the time it may take.
+    /// Sends a request and takes as much of the answer as `wanted` decides by its head, within
+    /// the time for all of it.
     ///
     /// # Errors
     /// There is no answer, `wanted` refuses it, or its body is over a limit.
@@ -247,10 +245,10 @@ impl Connection {
         })
     }
 
-    /// Begins to take an answer that does not end.
+    /// Opens an answer that does not end.
     ///
     /// # Errors
-    /// There is no answer that is taken.
+    /// There is no answer, or it is refused.
     pub(super) async fn open(&self, call: Call<'_>) -> Result<Incoming, PeerError> {
         let response = self.send(&call, "identity").await?;
         taken(&call, &response)?;
@@ -270,7 +268,7 @@ impl Connection {
         })
     }
 
-    /// Has something done that needs no answer.
+    /// Sends a request whose answer does not matter but for its status.
     ///
     /// # Errors
     /// It was refused.
@@ -284,6 +282,9 @@ impl Connection {
     }
 
     /// Sends a request and waits for the head of the answer.
+    ///
+    /// # Errors
+    /// The URL may not be asked, or no head came in time.
     pub(super) async fn send(
         &self,
         call: &Call<'_>,
@@ -373,7 +374,7 @@ impl Connection {
         Ok(body.finish().map_err(refused)?.into())
     }
 
-    /// What went wrong, looked for in all that reqwest wraps it in.
+    /// Finds out what went wrong, inside all the errors that reqwest wraps it in.
     fn failed(&self, url: &Url, error: &reqwest::Error) -> PeerError {
         let mut source = error.source();
         while let Some(error) = source {
@@ -400,7 +401,7 @@ impl Connection {
 }
 
 impl Incoming {
-    /// The next bytes, or `None` at the end. Nothing is lost when the future is
+    /// Returns the next bytes, or `None` at the end. Nothing is lost when the future is
     /// dropped.
     ///
     /// # Errors
@@ -421,7 +422,7 @@ impl Incoming {
     }
 }
 
-/// A URL as it is told: without its query, in which a secret may stand.
+/// Returns a URL as it is shown: without its query, which may contain a secret.
 pub fn shown(url: &Url) -> String {
     let mut shown = url.clone();
     shown.set_fragment(None);
@@ -435,7 +436,7 @@ pub fn shown(url: &Url) -> String {
 /// Returns the header that shows a bearer token, marked so that nothing prints its value.
 ///
 /// # Errors
-/// The token has what no header can have; the text, for people, is without it.
+/// The token has a character that a header cannot have. The message does not contain it.
 pub(super) fn bearer(token: &Hidden) -> Result<HeaderValue, String> {
     let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
     let mut value = value.map_err(|error| format!("the token: {error}"))?;
@@ -443,16 +444,15 @@ pub(super) fn bearer(token: &Hidden) -> Result<HeaderValue, String> {
     Ok(value)
 }
 
-/// Whether a URL is at an origin, with nothing in it that would have it asked
-/// otherwise.
+/// Whether a URL is at an origin, without a user or a password.
 pub(super) fn at_origin(origin: &url::Origin, url: &Url) -> bool {
     url.origin() == *origin && url.username().is_empty() && url.password().is_none()
 }
 
-/// Checks that an answer is one, and of a type that was asked for.
+/// Checks that an answer has status 200 and a media type that was asked for.
 ///
 /// # Errors
-/// It is not.
+/// It does not.
 pub(super) fn taken(call: &Call<'_>, response: &Response) -> Result<(), PeerError> {
     if response.status() != StatusCode::OK {
         return Err(refusal(call, response));
@@ -483,8 +483,8 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// The innermost reason of a failure: reqwest's own text only says at which
-/// step it happened.
+/// Returns the innermost cause of a failure: reqwest's own message only says in which step it
+/// happened.
 pub(super) fn reason(error: &reqwest::Error) -> String {
     let mut innermost: &dyn std::error::Error = error;
     while let Some(source) = innermost.source() {

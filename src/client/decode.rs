@@ -1,4 +1,4 @@
-//! The body of a response, decoded while it arrives and held to its limits.
+//! Decodes the body of a response while it arrives, within limits.
 
 use std::io::{self, Write};
 
@@ -7,29 +7,28 @@ use zstd::stream::write::Decoder as ZstdDecoder;
 
 use crate::alto::guard::{JsonGuard, TooDeep};
 
-/// The content codings that are asked for; there is no other.
+/// The content codings that are accepted.
 pub(super) const ACCEPTED: &str = "zstd, gzip";
 
-/// A body this large may be coded however tightly: a ratio says nothing of a
-/// short text.
+/// The size up to which no ratio is checked: it says nothing about a short text.
 const FREE: u64 = 16 * 1024 * 1024;
 
 /// The largest window of a zstd frame, as a power of two: the 8 MB of RFC 8878
 /// §3.1.1.1.2.
 const MAX_ZSTD_WINDOW: u32 = 23;
 
-/// What a body may cost.
+/// The limits of a body.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BodyLimits {
-    /// Its bytes when decoded.
+    /// Bytes, decoded.
     pub(super) max_bytes: usize,
-    /// How many times the bytes it came in those may be.
+    /// How many times the bytes that came.
     pub(super) max_ratio: u64,
-    /// How many levels of arrays and objects it may have.
+    /// Levels of arrays and objects.
     pub(super) max_depth: usize,
 }
 
-/// Why a body is not taken.
+/// Why a body is refused.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyError {
     #[error("more than {0} bytes")]
@@ -44,7 +43,7 @@ pub(super) enum BodyError {
     Corrupt(String),
 }
 
-/// Decodes one body.
+/// The decoder of one body.
 pub(super) enum Body {
     Plain(Sink),
     Gzip(MultiGzDecoder<Sink>),
@@ -52,10 +51,10 @@ pub(super) enum Body {
 }
 
 impl Body {
-    /// A body that comes in this content coding.
+    /// Makes the decoder of a content coding.
     ///
     /// # Errors
-    /// The coding is not one that was asked for.
+    /// The coding was not asked for.
     pub(super) fn coded(coding: &str, limits: BodyLimits) -> Result<Self, BodyError> {
         let sink = Sink {
             limits,
@@ -80,7 +79,7 @@ impl Body {
         }
     }
 
-    /// Takes the next bytes that came.
+    /// Decodes the next bytes.
     ///
     /// # Errors
     /// A limit is exceeded, or the coding is broken.
@@ -97,10 +96,10 @@ impl Body {
         self.judge(fed)
     }
 
-    /// The whole body, when all of it has come.
+    /// Returns the decoded body when all of it has come.
     ///
     /// # Errors
-    /// The coded text has no end.
+    /// The coded text is cut off.
     pub(super) fn finish(mut self) -> Result<Vec<u8>, BodyError> {
         let ended = match &mut self {
             Body::Plain(_) => Ok(()),
@@ -119,7 +118,7 @@ impl Body {
         }
     }
 
-    /// A decoder tells of its writer's refusal only that there was one.
+    /// A decoder does not tell why its writer refused; the sink does.
     fn judge(&mut self, outcome: io::Result<()>) -> Result<(), BodyError> {
         match (self.sink().refused.take(), outcome) {
             (Some(refused), _) => Err(refused),
@@ -129,8 +128,8 @@ impl Body {
     }
 }
 
-/// Where decoded bytes go, as far as the limits allow: a decoder writes a
-/// little at a time, so that a bomb ends before it has grown.
+/// Collects decoded bytes as far as the limits allow. A decoder writes a little at a time, so
+/// that a bomb is refused before it has grown.
 pub(super) struct Sink {
     limits: BodyLimits,
     received: u64,

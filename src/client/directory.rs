@@ -1,4 +1,4 @@
-//! What a server offers: its directory and all it delegates to.
+//! The directory of a server, and all that it delegates to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,11 +11,11 @@ use crate::alto::meta::StatedCostType;
 
 use super::connection::shown;
 
-/// The resources of a directory and of those it delegates to (RFC 7285
-/// §9.1.1: their ids are unique among all of them).
+/// The resources of a directory and of those that it delegates to (RFC 7285 §9.1.1: their ids
+/// are unique among all of them).
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
-    /// Where the descriptor of the node is, if the root directory announces one.
+    /// The URI of the node's descriptor, if the root directory announces one.
     pub descriptor: Option<String>,
     /// The id of the root directory's default network map.
     pub default_network_map: Option<String>,
@@ -27,7 +27,7 @@ pub struct Directory {
 pub struct Resource {
     /// Its id.
     pub id: String,
-    /// Where it is.
+    /// Its URL.
     pub url: Url,
     /// The entry in its directory.
     pub entry: Entry,
@@ -41,7 +41,7 @@ pub enum DirectoryError {
     /// There are too many.
     #[error("the server delegates to more than {0} directories")]
     TooMany(usize),
-    /// One is no directory.
+    /// One cannot be read.
     #[error("{url}: {reason}")]
     Unreadable {
         /// Where it was found.
@@ -62,27 +62,28 @@ pub enum DirectoryError {
 /// A directory document as it was found.
 #[derive(Debug, Clone)]
 pub struct Page {
-    /// Where, after redirects: what is relative in it is relative to that.
+    /// The URL after redirects, against which relative URIs are resolved.
     pub place: Url,
     /// Its text.
     pub body: Bytes,
 }
 
-/// Where a crawl has its directories from.
+/// Fetches the directories of a crawl.
 pub trait Pages: Send {
-    /// Why one cannot be had.
+    /// Why a directory cannot be fetched.
     type Error: From<DirectoryError> + Send;
 
-    /// Fetches the directory at a URL, or leaves it aside.
+    /// Fetches the directory at a URL, or `None` if it is to be left out.
     fn page(&mut self, url: &Url)
     -> impl Future<Output = Result<Option<Page>, Self::Error>> + Send;
 }
 
 impl Directory {
-    /// Reads the directory at `root` and those it delegates to, each once and at most so many.
+    /// Reads the directory at `root` and those that it delegates to, each once,
+    /// `max_directories` at most.
     ///
     /// # Errors
-    /// One of them cannot be read, or there are too many.
+    /// One of them cannot be fetched or read, or there are too many.
     pub async fn crawl<P: Pages>(
         root: &Url,
         max_directories: usize,
@@ -97,17 +98,17 @@ impl Directory {
         Ok(crawl.finish())
     }
 
-    /// Every resource, by id.
+    /// Iterates over all resources, by id.
     pub fn resources(&self) -> impl Iterator<Item = &Resource> {
         self.resources.values()
     }
 
-    /// The resource with an id.
+    /// Returns the resource with an id.
     pub fn get(&self, id: &str) -> Option<&Resource> {
         self.resources.get(id)
     }
 
-    /// The network map with this id, or the default one.
+    /// Returns the network map with this id, or the default one.
     ///
     /// # Errors
     /// There is none.
@@ -131,8 +132,8 @@ impl Directory {
     }
 }
 
-/// The reading of a directory and of those it delegates to, without the fetching: what
-/// [`Crawl::next_directory`] names is to be given to [`Crawl::take`].
+/// A crawl without its fetching: each directory that [`Crawl::next_directory`] names is given
+/// to [`Crawl::take`].
 #[derive(Debug)]
 struct Crawl {
     directory: Directory,
@@ -142,7 +143,7 @@ struct Crawl {
 }
 
 impl Crawl {
-    /// A crawl that starts at `root` and reads this many directories at most.
+    /// Starts a crawl at `root`, of this many directories at most.
     fn new(root: &Url, max_directories: usize) -> Self {
         Self {
             directory: Directory::default(),
@@ -152,8 +153,7 @@ impl Crawl {
         }
     }
 
-    /// The next directory that is to be read, each once, also where they
-    /// delegate in a circle.
+    /// Returns the next directory to read, each once, also where they delegate in a circle.
     ///
     /// # Errors
     /// There are too many.
@@ -170,10 +170,10 @@ impl Crawl {
         Ok(None)
     }
 
-    /// Takes the directory that was to be read, and was found at `place`.
+    /// Takes the directory that was to be read.
     ///
     /// # Errors
-    /// It is no directory.
+    /// It cannot be read.
     fn take(&mut self, page: &Page) -> Result<(), DirectoryError> {
         let Page { place, body } = page;
         let failed = |reason: String| DirectoryError::Unreadable {
@@ -211,7 +211,7 @@ impl Crawl {
         Ok(())
     }
 
-    /// Returns what all the directories offer together.
+    /// Returns the resources of all directories together.
     fn finish(self) -> Directory {
         self.directory
     }

@@ -1,11 +1,9 @@
-//! Requests to a peer: another operator's server, which may be broken, slow or
-//! hostile.
+//! The client of a peer: another operator's server, which may be broken, slow or hostile.
 //!
-//! Only the origin that our operator configured is asked, at addresses that
-//! were judged when its name was resolved ([`super::DeniedAddress`]); redirects
-//! elsewhere are not followed. An answer is held to limits of bytes, of the
-//! ratio of its coding, of levels of JSON, of time and of pace, and refused as
-//! soon as it passes one.
+//! Only the origin that our operator configured is asked, at addresses that were judged when
+//! its name was resolved ([`super::DeniedAddress`]). Redirects elsewhere are not followed. An
+//! answer is refused as soon as it exceeds a limit: of bytes, of the ratio of its coding, of
+//! levels of JSON, of time or of pace.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,34 +27,34 @@ use super::tls::{self, Identity};
 /// How a peer is asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeerOptions {
-    /// The bearer token it is shown.
+    /// The bearer token that it is shown.
     pub token: Option<Hidden>,
     /// A PEM file of the certificate authorities that are trusted in place of
     /// the system's.
     pub cacert: Option<PathBuf>,
-    /// The certificate it is shown.
+    /// The certificate that it is shown.
     pub identity: Option<Identity>,
     /// Whether it may be in a private network, and be asked without TLS.
     pub allow_private_addresses: bool,
-    /// What an answer may cost.
+    /// The limits of an answer.
     pub limits: AnswerLimits,
 }
 
-/// What a peer is asked for.
+/// A request for a document of a peer.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
-    /// Where it is.
+    /// Its URL.
     pub url: &'a Url,
-    /// The media type it must have.
+    /// Its media type.
     pub wanted: &'a str,
-    /// The entity tag of what we have of it, as the peer gave it.
+    /// The entity tag of the version that we have, as the peer gave it.
     pub known: Option<&'a str>,
-    /// The bytes it may have, if fewer than any answer may.
+    /// The most bytes that it may have, if fewer than any answer.
     pub max_bytes: Option<usize>,
 }
 
 impl<'a> Ask<'a> {
-    /// For what is at `url`, of this media type.
+    /// Asks for what is at `url`, of this media type.
     pub fn new(url: &'a Url, wanted: &'a str) -> Self {
         Self {
             url,
@@ -67,24 +65,24 @@ impl<'a> Ask<'a> {
     }
 }
 
-/// What a peer answers.
+/// The answer of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// We have it: its entity tag is the known one.
+    /// The version that we have is the current one.
     NotModified,
-    /// This.
+    /// The document.
     Document(Document),
 }
 
 /// A document that a peer sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// Where it was found, after redirects: what is relative in it is relative
-    /// to that (RFC 3986 §5.1.3).
+    /// The URL where it was found, after redirects, against which relative URIs are resolved
+    /// (RFC 3986 §5.1.3).
     pub place: Url,
     /// Its entity tag.
     pub etag: Option<String>,
-    /// Its bytes, decoded.
+    /// Its body, decoded.
     pub body: Bytes,
 }
 
@@ -97,15 +95,15 @@ pub struct PeerClient {
 /// How many redirects are followed inside the peer's origin.
 const MAX_REDIRECTS: usize = 3;
 
-/// How much of the headers of an answer is taken over HTTP/2; over HTTP/1.1
-/// hyper takes 100 of 400 kB at most.
+/// The most bytes of the headers of an answer over HTTP/2; over HTTP/1.1 hyper limits them to
+/// 100 headers and 400 kB.
 const MAX_HEADER_BYTES: u32 = 64 * 1024;
 
 impl PeerClient {
-    /// A client of the peer at the origin of `root`.
+    /// Makes a client of the peer at the origin of `root`.
     ///
     /// # Errors
-    /// The options cannot be used, or `root` is no URL that a peer may have.
+    /// The options cannot be used, or `root` is not a URL that a peer may have.
     pub fn new(root: &Url, options: &PeerOptions, clock: Clock) -> Result<Self, PeerError> {
         let policy = AddressPolicy {
             allow_private: options.allow_private_addresses,
@@ -134,17 +132,17 @@ impl PeerClient {
         })
     }
 
-    /// The way to the peer, for what is more than an answer.
+    /// Returns the connection to the peer.
     pub fn connection(&self) -> Connection {
         self.connection.clone()
     }
 
-    /// The clock of its deadlines.
+    /// Returns the clock of its deadlines.
     pub fn clock(&self) -> &Clock {
         self.connection.clock()
     }
 
-    /// Whether the peer may be asked for what is at a URL.
+    /// Checks that the peer may be asked for what is at a URL.
     ///
     /// # Errors
     /// [`PeerError::Elsewhere`].
@@ -152,10 +150,10 @@ impl PeerClient {
         self.connection.check_url(url)
     }
 
-    /// Gets a document, unless it is the one that is known.
+    /// Gets a document, unless the version that is known is the current one.
     ///
     /// # Errors
-    /// There is no answer that is taken.
+    /// There is no answer, or it is refused.
     pub async fn get(&self, ask: Ask<'_>) -> Result<Answer, PeerError> {
         let wanted = [ask.wanted];
         let call = Call {
@@ -169,10 +167,10 @@ impl PeerClient {
         })
     }
 
-    /// Posts a query and gets the document that answers it.
+    /// Posts a query and returns the document that answers it.
     ///
     /// # Errors
-    /// There is no answer that is taken.
+    /// There is no answer, or it is refused.
     pub async fn post(
         &self,
         ask: Ask<'_>,
@@ -218,7 +216,7 @@ fn redirects(origin: url::Origin) -> Policy {
     })
 }
 
-/// Checks what no resolver sees: the scheme, and an address in place of a name.
+/// Checks what the resolver does not see: the scheme, and an address in place of a name.
 fn check_root(root: &Url, policy: AddressPolicy) -> Result<(), PeerError> {
     let refuse = |reason: &str| Err(PeerError::Options(format!("{}: {reason}", shown(root))));
     match root.scheme() {

@@ -1,24 +1,24 @@
-//! Why a peer gave no answer that is taken.
+//! Why a peer gave no usable answer.
 
 use std::time::Duration;
 
 use super::address::DeniedAddress;
 
-/// Why a peer gave no answer that is taken.
+/// Why a peer gave no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum PeerError {
-    /// The options make no client.
+    /// The options cannot be used.
     #[error("{0}")]
     Options(String),
-    /// The peer is at an address that no connection is made to.
+    /// The peer has an address to which no connection is made.
     #[error(transparent)]
     Address(#[from] DeniedAddress),
-    /// Something is at an origin other than the peer's.
+    /// A URL is not at the peer's origin.
     #[error("{url} is not at {origin}, the only place this peer is asked at")]
     Elsewhere {
-        /// Where it would be.
+        /// The URL.
         url: String,
-        /// Where the peer is.
+        /// The peer's origin.
         origin: String,
     },
     /// The request failed on the way.
@@ -34,7 +34,7 @@ pub enum PeerError {
     Timeout {
         /// Where it should come from.
         url: String,
-        /// The time it had.
+        /// The time that it had.
         limit: Duration,
     },
     /// The body comes too slowly.
@@ -42,25 +42,25 @@ pub enum PeerError {
     Slow {
         /// Where it comes from.
         url: String,
-        /// The least pace.
+        /// The least pace, in bytes a second.
         limit: u32,
     },
-    /// Nothing comes any more of what has no end.
+    /// Nothing more comes of an answer that does not end.
     #[error("{url}: nothing came for {limit:?}; the connection is dead")]
     Silent {
         /// Where it should come from.
         url: String,
-        /// How long nothing came.
+        /// The time without a byte.
         limit: Duration,
     },
-    /// The peer has no such answer.
+    /// The peer answered with another status.
     #[error("{url}: the peer answered {status}")]
     Status {
         /// Where it went.
         url: String,
         /// The HTTP status.
         status: u16,
-        /// When the peer wants to be asked again.
+        /// How long the peer wants to be left alone.
         retry_after: Option<Duration>,
     },
     /// The answer is of another type than was asked for.
@@ -86,7 +86,7 @@ pub enum PeerError {
 }
 
 impl PeerError {
-    /// The reason in one word, for states and metrics.
+    /// Returns the reason in one word, for states and metrics.
     pub fn reason(&self) -> &'static str {
         match self {
             PeerError::Options(_) => "options",
@@ -102,8 +102,8 @@ impl PeerError {
         }
     }
 
-    /// Whether another attempt would end the same way: the server has no such
-    /// thing or does not do it like this, rather than not now.
+    /// Whether another attempt would fail in the same way: the server does not have it, or does
+    /// not do it, rather than not now.
     pub fn is_lasting(&self) -> bool {
         match self {
             PeerError::Options(_)
@@ -121,7 +121,7 @@ impl PeerError {
         }
     }
 
-    /// When the server wants to be asked again.
+    /// Returns how long the server wants to be left alone.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             PeerError::Status { retry_after, .. } => *retry_after,

@@ -1,4 +1,4 @@
-//! The client of a person at the command line, which goes where it is told.
+//! The client of a person at the command line. It goes where it is told.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,9 +27,9 @@ pub struct Options {
     /// A PEM file of the certificate authorities that are trusted in place of
     /// the system's.
     pub cacert: Option<PathBuf>,
-    /// The time a whole request may take.
+    /// The time for a whole request.
     pub timeout: Duration,
-    /// The bytes that a response may have after decompression.
+    /// The most bytes of a response, after decompression.
     pub max_bytes: usize,
 }
 
@@ -44,7 +44,7 @@ impl Default for Options {
     }
 }
 
-/// How many directories are read.
+/// The most directories that are read.
 const MAX_DIRECTORIES: usize = 1000;
 
 /// An ALTO client.
@@ -54,7 +54,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that starts from the directory at `url`.
+    /// Makes a client that starts from the directory at `url`.
     ///
     /// # Errors
     /// The options cannot be used.
@@ -74,7 +74,7 @@ impl Client {
                 token: token.map_err(ClientError::Options)?,
                 limits: AnswerLimits {
                     max_bytes: options.max_bytes,
-                    // A person asks for what is large, and waits for it.
+                    // A person asks for large answers, and waits for them.
                     max_ratio: u64::MAX,
                     max_depth: usize::MAX,
                     patience: options.timeout,
@@ -86,8 +86,7 @@ impl Client {
         })
     }
 
-    /// Returns the connection to the servers that this client may ask, for what is more than
-    /// an answer.
+    /// Returns the connection to the servers that this client may ask, for following resources.
     pub fn connection(&self) -> Connection {
         let AnswerLimits {
             max_bytes,
@@ -104,7 +103,7 @@ impl Client {
         }
     }
 
-    /// Reads the directory at `root` and those it delegates to, each once.
+    /// Reads the directory at `root` and those that it delegates to, each once.
     ///
     /// # Errors
     /// One of them cannot be read.
@@ -120,9 +119,8 @@ impl Client {
         Ok(self.locate(url, wanted).await?.body)
     }
 
-    /// Gets a representation of this media type, and tells where it was found
-    /// after redirects: what is relative in it is relative to that (RFC 3986
-    /// §5.1.3).
+    /// Gets a representation of this media type, and where it was found after redirects:
+    /// relative URIs in it are resolved against that (RFC 3986 §5.1.3).
     ///
     /// # Errors
     /// There is no such answer.
@@ -179,7 +177,7 @@ impl Client {
         Ok(self.fetch(call, media::JSON).await?.body)
     }
 
-    /// Has something done that has no answer.
+    /// Posts a command that has no answer.
     ///
     /// # Errors
     /// It was refused.
@@ -190,7 +188,7 @@ impl Client {
         };
         match self.fetch(call, media::JSON).await {
             Ok(_) => Ok(()),
-            // Nothing has no type.
+            // An empty answer has no media type.
             Err(ClientError::MediaType { found, .. }) if found.is_empty() => Ok(()),
             Err(error) => Err(error),
         }
@@ -238,8 +236,7 @@ impl Pages for &Client {
     }
 }
 
-/// What a server says that refuses. RFC 7285 §8.5.1: an error may come with an ALTO error or
-/// without.
+/// Reads the answer of a server that refuses. It may be an ALTO error or not (RFC 7285 §8.5.1).
 fn refused(url: String, status: u16, body: &[u8]) -> ClientError {
     if let Ok(ErrorDocument { meta }) = serde_json::from_slice(body) {
         let error = Box::new(meta);

@@ -1,4 +1,4 @@
-//! The questions of RFC 7285, put to a server through its directory.
+//! The queries of RFC 7285, put to a server by its directory.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -18,10 +18,10 @@ use super::client_error::ClientError;
 use super::directory::{Directory, Resource};
 use super::people::Client;
 
-/// How many prefixes of a map are taken.
+/// The most prefixes of a network map.
 const MAX_PREFIXES: usize = 20_000_000;
 
-/// How many costs of a cost map are taken: 800 MB where most pairs have one.
+/// The most costs of a cost map: 800 MB where most pairs have one.
 const MAX_CELLS: usize = 100_000_000;
 
 /// A network map that a server sent.
@@ -59,7 +59,7 @@ impl Wanted {
     }
 }
 
-/// Costs by source, then destination, as strings were sent.
+/// Costs by source, then destination, as they were sent.
 pub type EndpointCosts = BTreeMap<String, BTreeMap<String, f64>>;
 
 impl Client {
@@ -129,7 +129,7 @@ impl Client {
         Ok(CostMap { meta, costs })
     }
 
-    /// Asks for the costs between endpoints. No sources: from here.
+    /// Asks for the costs between endpoints. Without sources: from here.
     ///
     /// # Errors
     /// There is no sound answer.
@@ -227,7 +227,7 @@ fn not_offered(directory: &Directory, what: &str, wanted: &Wanted) -> ClientErro
     ))
 }
 
-/// What was read, or the error that says where the fault came from.
+/// Adds to a reading error where the document came from.
 fn sound<T>(url: &Url, read: Result<T, Faults>) -> Result<T, ClientError> {
     read.map_err(|faults| ClientError::Faulty {
         url: url.to_string(),

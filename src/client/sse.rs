@@ -1,27 +1,27 @@
-//! Server-sent events, as the HTML standard has them parsed (RFC 8895 §3.4): bytes
-//! in as they come, events out.
+//! Parses server-sent events as the HTML standard has it (RFC 8895 §3.4): bytes in as they
+//! come, events out.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-/// An event: its name, which RFC 8895 makes a media type and a data-id, and its
-/// data lines joined by newlines.
+/// An event: its name, which RFC 8895 makes a media type and a data-id, and its data lines,
+/// joined by newlines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ServerEvent {
     pub(super) name: String,
     pub(super) data: Bytes,
-    /// How many bytes of it were let go of, so that there is no data.
+    /// How many bytes of it were dropped, so that there is no data.
     pub(super) lost: usize,
 }
 
-/// An event, or a line of it, has more bytes than are taken.
+/// An event, or a line of it, has too many bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an event has more than {0} bytes")]
 pub struct EventTooLarge(pub usize);
 
-/// Reads a stream of events. What stands after the last blank line when the
-/// stream ends is no event.
+/// Reads a stream of events. What follows the last blank line when the stream ends is not an
+/// event.
 #[derive(Debug)]
 pub(super) struct EventReader {
     max_bytes: usize,
@@ -30,13 +30,13 @@ pub(super) struct EventReader {
     name: Vec<u8>,
     /// The data lines so far, each with its newline.
     data: Vec<u8>,
-    /// How many bytes of the event that is being read were let go of, if it is.
+    /// How many bytes of the event that is being read were dropped, if it is.
     lost: Option<usize>,
-    /// Whether the line that is being read, and let go of, has any.
+    /// Whether the line that is being read and dropped has any bytes.
     in_line: bool,
-    /// Whether the last byte was a CR: an LF after it ends no other line.
+    /// Whether the last byte was a CR: an LF after it does not end another line.
     after_cr: bool,
-    /// Whether a line was read: a byte order mark may stand before the first.
+    /// Whether a line was read: a byte order mark may precede the first.
     begun: bool,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct EventReader {
 const MAX_NAME: usize = 1024;
 
 impl EventReader {
-    /// A reader of a new stream whose events have this many bytes at most.
+    /// Makes a reader of a new stream whose events have this many bytes at most.
     pub(super) fn new(max_bytes: usize) -> Self {
         Self {
             max_bytes,
@@ -58,12 +58,12 @@ impl EventReader {
         }
     }
 
-    /// How many bytes the event has that is being read, by now.
+    /// Returns how many bytes of the event that is being read have come.
     pub(super) fn buffered(&self) -> usize {
         self.line.len() + self.data.len()
     }
 
-    /// Lets go of the event that is being read: when it ends, it is told without data.
+    /// Drops the event that is being read: when it ends, it is returned without data.
     pub(super) fn let_go(&mut self) {
         self.in_line = !self.line.is_empty();
         self.lost = Some(self.buffered());
@@ -163,14 +163,14 @@ impl EventReader {
                 self.data.extend_from_slice(value);
                 self.data.push(b'\n');
             }
-            // A comment has no field name. `id` and `retry` are not used (RFC
-            // 8895 §5.1); fields that are not known are ignored.
+            // A comment has no field name. `id` and `retry` are not used (RFC 8895 §5.1);
+            // unknown fields are ignored.
             _ => {}
         }
         self.check(0)
     }
 
-    /// An event without data is none.
+    /// Ends the event; one without data is none.
     fn dispatch(&mut self, events: &mut VecDeque<ServerEvent>) {
         let name = std::mem::take(&mut self.name);
         let mut data = std::mem::take(&mut self.data);

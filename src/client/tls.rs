@@ -1,4 +1,4 @@
-//! How a client proves who it talks to, and who it is.
+//! The TLS of a client: whom it trusts, and which certificate it shows.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,8 +20,8 @@ pub struct Identity {
     pub key: PathBuf,
 }
 
-/// A configuration that trusts the certificate authorities in a PEM file, or
-/// the system's, and shows a certificate, or none.
+/// Makes a configuration that trusts the certificate authorities in a PEM file, or the
+/// system's, and shows a certificate, or none.
 ///
 /// # Errors
 /// What cannot be used, for people.
@@ -59,7 +59,7 @@ pub(super) fn config(
         .map_err(|error| unusable(KEY, &error))
 }
 
-/// The certificates of the file of an option, one at least.
+/// Reads the certificates in the file of an option, at least one.
 fn certificates(key: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
     let found: Vec<_> = read.map_err(|error| unusable(key, &pem::fault(&error)))?;
@@ -70,7 +70,7 @@ fn certificates(key: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, 
     }
 }
 
-/// Told by the option, not by its path: what a configuration has there by mistake may be a key.
+/// Names the option, not its path: what a configuration has there by mistake may be a key.
 fn unusable(key: &str, error: &dyn std::fmt::Display) -> String {
     format!("the file of {key}: {error}; give a PEM file of certificates")
 }

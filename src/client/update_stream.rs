@@ -1,4 +1,4 @@
-//! One update stream of RFC 8895: opened, its events read, controlled.
+//! One update stream of RFC 8895: opening it, reading its events, controlling it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,11 +15,12 @@ use super::sse::{EventReader, EventTooLarge, ServerEvent};
 
 /// Room in memory for the event that is being read.
 pub trait Room: Send + Sync + std::fmt::Debug {
-    /// Has room for so many bytes and no more, from now on, if there is; whether there is.
+    /// Reserves room for this many bytes in place of what was reserved before; whether there is
+    /// as much.
     fn holds(&mut self, bytes: usize) -> bool;
 }
 
-/// An update stream that is open. Dropped, it is closed.
+/// An open update stream. It is closed when it is dropped.
 #[derive(Debug)]
 pub struct UpdateStream {
     room: Option<Box<dyn Room>>,
@@ -34,11 +35,12 @@ pub struct UpdateStream {
 /// What comes on an update stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StreamEvent {
-    /// What became of substreams. The first event is one (RFC 8895 §6.7.1).
+    /// Substreams were started or stopped. The first event is one of these (RFC 8895 §6.7.1).
     Control(ControlUpdate),
     /// A document, or a change of one.
     Data(DataEvent),
-    /// There was no room for one: what came of the substream before is not what there is.
+    /// An event was dropped since there was no room: what came of its substream before is out
+    /// of date.
     Lost {
         /// The substream.
         substream: String,
@@ -50,20 +52,19 @@ pub enum StreamEvent {
 /// A document, or a change of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataEvent {
-    /// What it is: the media type of the resource, or of a patch, without
-    /// parameters and in lower case.
+    /// The media type of the resource, or of a patch, without parameters and in lower case.
     pub media_type: String,
     /// The substream that it belongs to.
     pub substream: String,
     /// The part of a `multipart/related` resource that it changes (RFC 8895
     /// §5.2).
     pub part: Option<String>,
-    /// The bytes; the lines it came in are joined by newlines.
+    /// The data; the lines it came in are joined by newlines.
     pub data: Bytes,
 }
 
-/// Why there is no next event. The stream is over; what to do is to open another,
-/// with the tags that one has, unless [`StreamError::is_lasting`].
+/// Why there is no next event. The stream is over. Unless [`StreamError::is_lasting`], another
+/// one can be opened, with the tags that are known.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
     /// It could not be opened, or broke.
@@ -75,7 +76,7 @@ pub enum StreamError {
         /// Where it came from.
         url: String,
     },
-    /// The server sends what is no event of RFC 8895.
+    /// The server sent what is no event of RFC 8895.
     #[error("{url}: {reason}")]
     Malformed {
         /// Where it came from.
@@ -85,8 +86,8 @@ pub enum StreamError {
     },
 }
 
-/// How long nothing may come: servers are to send something every 15 seconds
-/// (RFC 8895 §6.8), and may fail to twice.
+/// How long nothing may come: servers are to send something every 15 seconds (RFC 8895 §6.8),
+/// and may miss that twice.
 const SILENCE: Duration = Duration::from_secs(45);
 
 impl UpdateStream {
@@ -116,16 +117,16 @@ impl UpdateStream {
         })
     }
 
-    /// Reads events within this room: one for which there is none is lost, and the stream
-    /// goes on.
+    /// Reads events within this room. An event for which there is none is dropped, and the
+    /// stream goes on.
     #[must_use]
     pub fn within(mut self, room: Box<dyn Room>) -> Self {
         self.room = Some(room);
         self
     }
 
-    /// The next event; the one before has its room until then. Nothing is lost when the future
-    /// is dropped.
+    /// Returns the next event; until then the one before keeps its room. Nothing is lost when
+    /// the future is dropped.
     ///
     /// # Errors
     /// There is none; the stream is over.
@@ -151,14 +152,12 @@ impl UpdateStream {
         }
     }
 
-    /// Where the stream is controlled, if it can be and once its first event has
-    /// come.
+    /// Returns where the stream is controlled, if it can be, once its first event has come.
     pub fn control_uri(&self) -> Option<&Url> {
         self.control.as_ref()
     }
 
-    /// Has substreams added or removed (RFC 8895 §7). The stream itself tells when
-    /// it is done.
+    /// Adds or removes substreams (RFC 8895 §7). An event on the stream says when that is done.
     ///
     /// # Errors
     /// The stream cannot be controlled, or nothing of the request was done.
@@ -239,7 +238,7 @@ impl StreamError {
 }
 
 fn text(params: &UpdateStreamParams) -> String {
-    // Maps with text for keys and trees always have a text.
+    // A map with text keys can always be written.
     serde_json::to_string(params).unwrap_or_default()
 }
 
@@ -255,8 +254,8 @@ enum Name<'a> {
 }
 
 impl<'a> Name<'a> {
-    /// A media type may have commas, in a quoted parameter, a data-id has none; a
-    /// Content-ID may have dots, a substream's id has none.
+    /// Splits a name. A media type may have commas, in a quoted parameter, and a data-id has
+    /// none; a Content-ID may have dots, and the id of a substream has none.
     fn parse(name: &'a str) -> Option<Self> {
         if media::essence(name) == media::UPDATE_STREAM_CONTROL {
             return Some(Name::Control);

@@ -1,4 +1,4 @@
-//! What there is to know of a configuration beside its settings.
+//! What follows from a configuration: its URIs, its files, its warnings.
 
 use std::net::SocketAddr;
 
@@ -13,19 +13,19 @@ use crate::runtime::Clock;
 
 use super::file::Config;
 
-/// Why a file that a configuration names cannot be used.
+/// Why a file that the configuration names cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// One of our own TLS.
+    /// A file for our own TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// One with a signing key.
+    /// A file with a signing key.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// One for the TLS of a peer.
+    /// A file for the TLS of a peer.
     #[error("peer {peer}: {reason}")]
     Peer {
-        /// Its label.
+        /// The label of the peer.
         peer: DomainLabel,
         /// What is wrong.
         reason: PeerError,
@@ -33,8 +33,8 @@ pub enum FileError {
 }
 
 impl Config {
-    /// The base of the URIs of a node that listens at an address, without a
-    /// slash at its end.
+    /// Returns the base of the URIs of a node that listens at an address, without a slash at
+    /// its end.
     pub fn base_url(&self, address: SocketAddr) -> String {
         match &self.node.public_url {
             Some(url) => url.as_str().trim_end_matches('/').to_owned(),
@@ -43,11 +43,12 @@ impl Config {
         }
     }
 
-    /// Reads the files that it names, as a node does that runs with it. A node makes the signing
-    /// key itself at its first start, if it is not named: only then it may be missing.
+    /// Reads the files that the configuration names, as a node would that runs with it. A node
+    /// makes an unnamed signing key itself at its first start, and only then the key may be
+    /// missing.
     ///
     /// # Errors
-    /// One cannot be used.
+    /// One of them cannot be used.
     pub fn check_files(&self, before_the_start: bool) -> Result<(), FileError> {
         if let Some(files) = &self.node.tls {
             Tls::load(files)?;
@@ -71,17 +72,17 @@ impl Config {
         Ok(())
     }
 
-    /// What there is to say of it though it can be used, for people.
+    /// Returns warnings for people about a configuration that can be used.
     pub fn warnings(&self) -> Vec<String> {
         [self.exposed.clone(), self.merge.warnings()].concat()
     }
 
-    /// The access rules.
+    /// Returns the access rules.
     pub fn access_rules(&self) -> Access {
         Access::new(self.access.clone(), self.tokens.clone())
     }
 
-    /// What ingest goes by.
+    /// Returns the rules of ingest.
     pub fn rules(&self) -> Rules {
         Rules {
             policy: Policy {
@@ -93,7 +94,7 @@ impl Config {
         }
     }
 
-    /// The keys that differ from `running` and need a restart.
+    /// Returns the keys that differ from `running` and need a restart.
     pub fn needs_restart(&self, running: &Config) -> Vec<&'static str> {
         let (new, old) = (&self.node, &running.node);
         let changed = [

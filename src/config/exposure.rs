@@ -1,4 +1,4 @@
-//! Files that others on the machine can read, or change, and must not.
+//! Finds files that everybody on the machine can read or change.
 
 use std::ops::Range;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::http::TlsFiles;
 use super::peers::PeerSection;
 use super::report::Fault;
 
-/// What others than the owner and the group of a file may do with it.
+/// What users other than the owner and the group may do with a file.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Others {
     read: bool,
@@ -22,7 +22,7 @@ impl Others {
     #[cfg(unix)]
     pub(super) fn of(file: &Path) -> Self {
         use std::os::unix::fs::PermissionsExt;
-        // What cannot be looked at is told of where it is read.
+        // A file that cannot be looked at is reported where it is read.
         let Ok(metadata) = std::fs::metadata(file) else {
             return Self::default();
         };
@@ -42,14 +42,15 @@ impl Others {
 /// What a file is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Use {
-    /// It holds a secret.
+    /// It contains a secret.
     Secret,
-    /// Whoever writes it says who is believed.
+    /// It decides who is trusted.
     Trust,
 }
 
-/// The places in a configuration that are open to everybody: files that hold secrets, and what
-/// says who is believed. `others` is what everybody may do with its own file.
+/// Returns the places of a configuration that are open to everybody: files that contain
+/// secrets, and files that decide who is trusted. `others` is what everybody may do with the
+/// configuration file itself.
 pub(super) fn exposed(
     tls: Option<&Spanned<TlsFiles>>,
     tokens: &[Spanned<TokenSettings>],
@@ -72,7 +73,7 @@ pub(super) fn exposed(
         let why =
             format!("everybody on this machine can {may} the file of `{key}`; `chmod {mend}` it");
         let fault = Fault::new(span, why);
-        // `tls` is what the span is of.
+        // The span is that of `tls`.
         found.push(match key.split_once('.') {
             Some(("tls", _)) => fault,
             Some((table, _)) => fault.at(table),

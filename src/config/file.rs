@@ -121,7 +121,7 @@ impl Config {
         read(&text, path, Others::of(path))
     }
 
-    /// Reads a configuration from text; `path` is what errors name.
+    /// Reads a configuration from text. Errors name `path`.
     ///
     /// # Errors
     /// All that is wrong with it, each with its line.
@@ -188,7 +188,7 @@ fn read(text: &str, path: &Path, others: Others) -> Result<Config, ConfigError> 
     })
 }
 
-/// An answer that fits a share must find room in memory.
+/// Checks that an answer that fits into a caller's share finds room in memory.
 fn check_flight(limits: &limit::Settings, faults: &mut Vec<Fault>) {
     let budget = limits.answers();
     let most = budget.all - budget.for_small;
@@ -201,7 +201,7 @@ fn check_flight(limits: &limit::Settings, faults: &mut Vec<Fault>) {
     }
 }
 
-/// A body that may be sent must find room in memory.
+/// Checks that a body that may be sent finds room in memory.
 fn check_ingest(limits: &limit::Settings, bodies: &http::BodySettings, faults: &mut Vec<Fault>) {
     let most = limits.ingest().of_caller;
     if bodies.max_ingest_bytes as u64 > most {
@@ -213,7 +213,7 @@ fn check_ingest(limits: &limit::Settings, bodies: &http::BodySettings, faults: &
     }
 }
 
-/// A token can only be bound to a peer that there is.
+/// Checks that each token is bound to a peer that exists.
 fn check_bindings(
     tokens: &[Spanned<TokenSettings>],
     federation: &Settings,
@@ -228,7 +228,7 @@ fn check_bindings(
     }
 }
 
-/// Where there are peers, domains can come that no [[peer]] names.
+/// Checks the names of views. Where there are peers, domains may come that no `[[peer]]` names.
 fn check_views(access: &Spanned<AccessSettings>, federation: &Settings, faults: &mut Vec<Fault>) {
     let domain = &federation.own.domain;
     for (index, name) in access.get_ref().views.iter().enumerate() {

@@ -1,22 +1,22 @@
-//! The keys that there are, as `docs/configuration.md` tells them: what is wrong with a value
-//! is said by what it should have been, never by what it is.
+//! The keys of the configuration, as `docs/configuration.md` describes them. An error about a
+//! value says what it should be, never what it is.
 
-/// The documentation, of which a test holds that it has every key and no other.
+/// The documentation. A test checks that it describes every key and no other.
 const TEXT: &str = include_str!("../../docs/configuration.md");
 
-/// What stands in a path for a name that the operator chose.
+/// The place of a name that the operator chooses, in the path of a key.
 pub(super) const NAME: &str = "NAME";
 
-/// What a key takes.
+/// A key and what it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key {
-    /// Its name with all tables around it: `node.listen`, `domain.NAME.prefixes`.
+    /// Its name with all the tables around it: `node.listen`, `domain.NAME.prefixes`.
     name: &'static str,
     kind: &'static str,
     meaning: &'static str,
 }
 
-/// All keys.
+/// Iterates over all keys.
 fn keys() -> impl Iterator<Item = Key> {
     TEXT.lines().filter_map(|line| {
         let mut cells = line.strip_prefix("| `")?.splitn(5, " | ");
@@ -30,12 +30,12 @@ fn keys() -> impl Iterator<Item = Key> {
     })
 }
 
-/// The key of a name.
+/// Finds the key with a name.
 pub(super) fn find(name: &str) -> Option<Key> {
     keys().find(|key| key.name == name)
 }
 
-/// Whether there is a key, or a table, of this name.
+/// Whether a key or a table with this name exists.
 pub(super) fn is_known(name: &str) -> bool {
     keys().any(|key| {
         let rest = key.name.strip_prefix(name);
@@ -43,13 +43,13 @@ pub(super) fn is_known(name: &str) -> bool {
     })
 }
 
-/// Whether there may be many of a table: `[[token]]`.
+/// Whether a table may be repeated: `[[token]]`.
 pub(super) fn is_list(table: &str) -> bool {
     TEXT.contains(&format!("`[[{table}]]`"))
 }
 
 impl Key {
-    /// What it takes, for people: its type, and the first sentence of its meaning.
+    /// Describes for people what it takes: its type, and the first sentence of its meaning.
     pub(super) fn form(&self) -> String {
         let example = match self.kind {
             "duration" => " such as \"500ms\", \"10s\", \"5m\" or \"1h 30m\"",
@@ -69,7 +69,7 @@ impl Key {
     }
 }
 
-/// Markdown without the targets of its links.
+/// Removes the targets of links from Markdown.
 fn without_links(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;

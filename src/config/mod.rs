@@ -1,8 +1,8 @@
-//! The one configuration file, `peers.toml`.
+//! The configuration file, `peers.toml`.
 //!
-//! Every module owns its settings; this one joins them, reads them, resolves
-//! secrets, and reports what is wrong with its place and a mend, and never with a
-//! value of the file. Unknown keys are errors.
+//! Every module owns its settings. This one joins them, reads them, resolves secrets, and
+//! reports what is wrong with its place and a way to mend it, but never with a value of the
+//! file. Unknown keys are errors.
 
 mod configuration;
 mod exposure;

@@ -21,16 +21,16 @@ pub struct Node {
     pub name: String,
     /// The numbers of our autonomous systems.
     pub asns: Vec<u32>,
-    /// Where to listen; port 0 picks a free one.
+    /// The address to listen at; port 0 picks a free one.
     pub listen: SocketAddr,
-    /// The base of every URI that is handed out, without a slash at its end;
-    /// absent: made from the address we listen at.
+    /// The base of our URIs, without a slash at its end; absent: made from the address that we
+    /// listen at.
     pub public_url: Option<Url>,
-    /// Where the store is kept.
+    /// The directory of the store.
     pub data_dir: PathBuf,
     /// The files for TLS; absent: plain HTTP.
     pub tls: Option<TlsFiles>,
-    /// Threads for CPU work; 0: one per core.
+    /// The number of threads for CPU work; 0: one per core.
     pub threads: usize,
 }
 

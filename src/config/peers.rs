@@ -1,4 +1,4 @@
-//! The sections on other domains, as they are written.
+//! The sections about other domains, as they are written.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -28,7 +28,7 @@ use super::report::Fault;
 use super::secret;
 use super::tokens::{StatedToken, refused};
 
-/// `[federation]`: what we tell of ourselves.
+/// `[federation]`: what we say of ourselves, and what all peers together may take.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct FederationSection {
@@ -135,7 +135,7 @@ pub(super) struct MergeSection {
 #[derive(Deserialize, Clone, Copy)]
 struct Patience(#[serde(with = "duration")] Duration);
 
-/// How long the answer to a write waits for the merged view if nothing is said.
+/// How long the answer to a write waits for the merged view by default.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// `[merge.metric.NAME]`
@@ -145,7 +145,8 @@ struct MetricSection {
     compose: Rule,
 }
 
-/// What the sections say together, and who may call as a peer by certificate.
+/// Joins the sections, and returns also the principals of peers that are known by their
+/// certificates.
 pub(super) fn settings(
     node: &Node,
     own: FederationSection,
@@ -226,7 +227,10 @@ pub(super) fn settings(
     (settings, tokens)
 }
 
-/// A peer, or what is wrong with it.
+/// Reads the section of a peer.
+///
+/// # Errors
+/// What is wrong with it.
 fn peer(node: &Node, section: PeerSection, span: &Range<usize>) -> Result<PeerSettings, Fault> {
     let wrong = |key, reason: &str| Err(Fault::new(span.clone(), reason).at(key));
     let domain = section.domain;
@@ -337,13 +341,13 @@ fn peer(node: &Node, section: PeerSection, span: &Range<usize>) -> Result<PeerSe
     })
 }
 
-/// How long the answer to a write waits for the merged view.
+/// Returns how long the answer to a write waits for the merged view.
 pub(super) fn merge_patience(merge: Option<&Spanned<MergeSection>>) -> Duration {
     let stated = merge.and_then(|merge| merge.get_ref().patience);
     stated.map_or(PATIENCE, |stated| stated.0)
 }
 
-/// The policy of the merged view.
+/// Returns the policy of the merged view.
 pub(super) fn merge_policy(
     node: &Node,
     merge: Option<Spanned<MergeSection>>,

@@ -1,6 +1,6 @@
-//! Where in the file something stands: its line, its column and the path of its key.
+//! Finds where in the file something stands: its line, its column and the path of its key.
 //!
-//! A path has only words that the documentation has too. A key that there is not, and a name
+//! A path contains only words that the documentation contains too. An unknown key, or a name
 //! that the operator chose, may be a secret that got into the wrong place.
 
 use std::ops::Range;
@@ -47,7 +47,7 @@ impl KeyPath {
         &self.documented
     }
 
-    /// The path of a key in this table, if there is such a key.
+    /// Returns the path of a key in this table, if there is such a key.
     pub(super) fn key(&self, word: &str) -> Option<Self> {
         let name = |word: &str| match self.documented.as_str() {
             "" => word.to_owned(),
@@ -98,13 +98,13 @@ impl<'t> Source<'t> {
         }
     }
 
-    /// Whether it is TOML.
+    /// Whether the file is TOML.
     pub(super) fn is_sound(&self) -> bool {
         self.is_sound
     }
 
-    /// Where what begins at a byte stands, or what `steps` lead to from there as far as the
-    /// file has it.
+    /// Returns the place of what begins at a byte, or of what `steps` lead to from there as far
+    /// as the file has it.
     pub(super) fn place(&self, at: usize, steps: &[Step]) -> Place {
         let mut found = Found {
             width: usize::MAX,
@@ -136,8 +136,8 @@ impl<'t> Source<'t> {
         Place { line, column, path }
     }
 
-    /// The path of the key that the line of a byte begins with: where the syntax is wrong, what
-    /// there is may end before that byte.
+    /// Returns the path of the key that the line of a byte begins with. Where the syntax is
+    /// wrong, the part that can be parsed may end before that byte.
     pub(super) fn key_of_line(&self, at: usize) -> KeyPath {
         let before = self.text.get(..at.min(self.text.len())).unwrap_or_default();
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -146,7 +146,7 @@ impl<'t> Source<'t> {
         self.place(start + indent, &[]).path
     }
 
-    /// The line and column of a byte, from 1.
+    /// Returns the line and column of a byte, counted from 1.
     fn line(&self, at: usize) -> (usize, usize) {
         let before = self.text.get(..at.min(self.text.len())).unwrap_or_default();
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -161,8 +161,8 @@ fn member<'f, 't>(value: &'f DeValue<'t>, key: &str) -> Option<&'f Spanned<DeVal
     found.map(|(_, value)| value)
 }
 
-/// Finds the narrowest part around a byte, and of equal ones the innermost: the span of a
-/// table is that of its header.
+/// Finds the narrowest part around a byte, and of equal ones the innermost: the span of a table
+/// is that of its header.
 fn search<'f, 't>(table: &'f DeTable<'t>, at: usize, found: &mut Found<'f, 't>) {
     let around = found.path.clone();
     descend(table, &around, at, found);
@@ -171,7 +171,7 @@ fn search<'f, 't>(table: &'f DeTable<'t>, at: usize, found: &mut Found<'f, 't>) 
 fn descend<'f, 't>(table: &'f DeTable<'t>, path: &KeyPath, at: usize, found: &mut Found<'f, 't>) {
     for (key, value) in table {
         let below = path.key(key.get_ref());
-        // What there is not is told by the table that it is in.
+        // What does not exist is reported with the table that it would be in.
         let told = below.as_ref().unwrap_or(path);
         found.consider(key.span(), at, told, Some(value.get_ref()));
         found.consider(value.span(), at, told, Some(value.get_ref()));

@@ -1,8 +1,7 @@
-//! What is wrong with a configuration, for people.
+//! Reports what is wrong with a configuration, for people.
 //!
-//! No value of the file is ever told, nor a key that there is not: whatever stands there may
-//! be a secret. What is told is the file, the line, the column, the path of the key, and what
-//! should be there.
+//! No value of the file is ever shown, nor an unknown key: it may be a secret. A report has the
+//! file, the line, the column, the path of the key, and what should be there.
 
 use std::ops::Range;
 use std::path::Path;
@@ -30,12 +29,12 @@ impl ConfigError {
         }
     }
 
-    /// The text is no configuration.
+    /// The text is not a configuration.
     pub(super) fn parse(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let source = Source::new(text);
         let at = error.span().map_or(0, |span| span.start);
         let place = source.place(at, &[]);
-        // What is said of the syntax has only words of the parser's own.
+        // Messages about the syntax contain only words of the parser.
         let message = if source.is_sound() {
             mistake(error.message(), &place.path)
         } else if place.path.documented().is_empty() {
@@ -49,7 +48,7 @@ impl ConfigError {
         }
     }
 
-    /// These faults were found in the text.
+    /// Joins faults that were found in the text.
     pub(super) fn faults(path: &Path, text: &str, faults: &[Fault]) -> Self {
         Self {
             text: described(path, text, faults).join("\n"),
@@ -57,9 +56,9 @@ impl ConfigError {
     }
 }
 
-/// One thing that is wrong, and where. Its words have no value of the file.
+/// One thing that is wrong, and where. Its message contains no value of the file.
 pub(super) struct Fault {
-    /// None: of the whole file.
+    /// `None`: the whole file.
     span: Option<Range<usize>>,
     steps: Vec<Step>,
     beside: Option<Range<usize>>,
@@ -67,7 +66,7 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    /// A fault of the value at a span.
+    /// Makes a fault of the value at a span.
     pub(super) fn new(span: impl Into<Option<Range<usize>>>, message: impl Into<String>) -> Self {
         Self {
             span: span.into(),
@@ -77,26 +76,26 @@ impl Fault {
         }
     }
 
-    /// It is in this key of the value,
+    /// Says that it is in this key of the value.
     pub(super) fn at(mut self, key: &'static str) -> Self {
         self.steps.push(Step::Key(key));
         self
     }
 
-    /// and in this item of that, counted from 0.
+    /// Says that it is in this item of that, counted from 0.
     pub(super) fn item(mut self, index: usize) -> Self {
         self.steps.push(Step::Item(index));
         self
     }
 
-    /// It does not go together with what is there.
+    /// Says what else it does not go together with.
     pub(super) fn beside(mut self, other: Range<usize>) -> Self {
         self.beside = Some(other);
         self
     }
 }
 
-/// Each of these faults with its place: `file:line:column: key: message`.
+/// Describes each of these faults with its place: `file:line:column: key: message`.
 pub(super) fn described(path: &Path, text: &str, faults: &[Fault]) -> Vec<String> {
     let source = Source::new(text);
     let describe = |fault: &Fault| {
@@ -121,8 +120,8 @@ fn told(path: &KeyPath, message: &str) -> String {
     }
 }
 
-/// What there is to say of a mistake that serde found at a key. Its message may have any value
-/// of the file in it, so that only words of our own are taken out of it.
+/// Describes a mistake that serde found at a key. Its message may contain any value of the
+/// file, so that only known words are taken from it.
 fn mistake(message: &str, path: &KeyPath) -> String {
     if let Some(field) = message.strip_prefix("missing field `") {
         let field = field.trim_end_matches('`');
@@ -146,7 +145,7 @@ fn mistake(message: &str, path: &KeyPath) -> String {
     told(path, &format!("it cannot be {kind}; it takes {form}"))
 }
 
-/// What a key, or a table, takes.
+/// Describes what a key, or a table, takes.
 fn form(name: &str) -> String {
     match (keys::find(name), name) {
         (Some(key), _) => key.form(),
@@ -156,7 +155,8 @@ fn form(name: &str) -> String {
     }
 }
 
-/// Of serde's "invalid type: string \"…\", expected …" the kind of value that is there.
+/// Returns the kind of value that is there, from serde's "invalid type: string \"…\", expected
+/// …".
 fn kind(rest: &str) -> Option<&'static str> {
     const KINDS: [(&str, &str); 6] = [
         ("string", "string"),
@@ -170,8 +170,9 @@ fn kind(rest: &str) -> Option<&'static str> {
     known.map(|(_, kind)| kind)
 }
 
-/// Of "x`, expected one of `a`, `b`" what there is, and the one that was meant, if x is much
-/// like it. Only then x is told too: it differs from a word of ours by a slip of the hand.
+/// Describes, from "x`, expected one of `a`, `b`", which keys exist, and which one was meant if
+/// x is much like it. Only then x is shown too: it differs from a known word by a slip of the
+/// hand.
 fn unknown_field(rest: &str, path: &KeyPath) -> String {
     let (unknown, expected) = rest.rsplit_once("`, expected ").unwrap_or((rest, ""));
     let known = expected.split('`').skip(1).step_by(2);
@@ -194,7 +195,7 @@ fn unknown_field(rest: &str, path: &KeyPath) -> String {
     format!("unknown field{name}{table}, expected {expected}{meant}")
 }
 
-/// The characters by which a misspelt key may differ from what was meant to be told.
+/// By how many characters a misspelt key may differ from what was meant, to be shown.
 const MAX_SLIP: usize = 2;
 
 #[cfg(test)]

@@ -1,18 +1,18 @@
-//! Secrets, which stand in the file, in the environment or in a file of their own.
+//! Reads secrets, from the configuration, from the environment or from a file of their own.
 
 use std::path::Path;
 
 use crate::ident::Hidden;
 
-/// A secret as it may be given.
+/// The places where a secret may be given.
 pub(super) struct Stated<'a> {
     /// The keys of the next three: `secret`, `secret_env`, `secret_file`.
     pub(super) keys: [&'static str; 3],
-    /// The secret itself,
+    /// The secret itself.
     pub(super) value: Option<&'a Hidden>,
-    /// the environment variable that holds it,
+    /// The environment variable that contains it.
     pub(super) env: Option<&'a str>,
-    /// or the file.
+    /// The file that contains it.
     pub(super) file: Option<&'a Path>,
 }
 
@@ -20,7 +20,7 @@ pub(super) struct Stated<'a> {
 pub(super) type Wrong = (&'static str, String);
 
 impl Stated<'_> {
-    /// The secret itself, if one is given.
+    /// Returns the secret, if one is given.
     ///
     /// # Errors
     /// It is not where it should be, or in several places.

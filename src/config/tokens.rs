@@ -44,13 +44,13 @@ pub(super) fn read(stated: &[Spanned<TokenSettings>], faults: &mut Vec<Fault>) -
     tokens
 }
 
-/// The fault of a token, or of a peer that shows a certificate.
+/// Makes the fault of a token, or of a peer that shows a certificate.
 pub(super) fn refused(error: TokenError, span: Range<usize>) -> Fault {
     let fault = Fault::new(span, error.to_string());
     error.key().into_iter().fold(fault, Fault::at)
 }
 
-/// By what is shown one principal is known, and no other.
+/// Checks that no two principals have the same credential.
 pub(super) fn check_shown(tokens: &[StatedToken], faults: &mut Vec<Fault>) {
     for (at, StatedToken { token, span }) in tokens.iter().enumerate() {
         for earlier in &tokens[..at] {

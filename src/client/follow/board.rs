@@ -1,4 +1,4 @@
-//! What was received of each resource, and what of it may be handed out.
+//! What was received of each resource, and which of it may be handed out.
 
 use super::news::{How, Mode, Update};
 use super::version::Version;
@@ -10,21 +10,21 @@ pub(super) struct Board {
     places: Vec<Place>,
 }
 
-/// What there is of one resource.
+/// What is known of one resource.
 #[derive(Debug, Default)]
 pub(super) struct Place {
     pub(super) resource_id: String,
     pub(super) media_type: String,
-    /// The followed resources that it is to be read with.
+    /// The followed resources that it depends on.
     pub(super) bases: Vec<usize>,
     /// What was received last; the next change is of this.
     pub(super) latest: Option<Version>,
-    /// By what that is known which was handed out last, and how many bytes it has.
+    /// The digest and the size of what was handed out last.
     shown: Option<(Digest, usize)>,
 }
 
 impl Board {
-    /// A board for resources with these ids.
+    /// Makes a board for resources with these ids.
     pub(super) fn new(ids: impl Iterator<Item = String>) -> Self {
         let place = |resource_id| Place {
             resource_id,
@@ -35,18 +35,18 @@ impl Board {
         }
     }
 
-    /// The place of a resource.
+    /// Returns the place of a resource.
     pub(super) fn place(&self, index: usize) -> Option<&Place> {
         self.places.get(index)
     }
 
-    /// The place of a resource, to change it.
+    /// Returns the place of a resource, to change it.
     pub(super) fn place_mut(&mut self, index: usize) -> Option<&mut Place> {
         self.places.get_mut(index)
     }
 
-    /// How many bytes all that is kept has: what was received last, and what was handed out
-    /// where that is another.
+    /// Returns how many bytes are kept: what was received last, and what was handed out where
+    /// that differs.
     pub(super) fn bytes(&self) -> usize {
         let bytes = |place: &Place| {
             let latest = place.latest.as_ref();
@@ -56,7 +56,7 @@ impl Board {
         self.places.iter().map(bytes).sum()
     }
 
-    /// Drops what depends on others, so that it is had anew.
+    /// Drops what depends on other resources, so that it is fetched anew.
     pub(super) fn drop_dependents(&mut self) {
         let dependents = self
             .places
@@ -65,8 +65,8 @@ impl Board {
         dependents.for_each(|place| place.latest = None);
     }
 
-    /// What has changed and fits together, each batch for itself and in it bases
-    /// before what depends on them. It counts as handed out.
+    /// Returns what has changed and fits together, in batches, bases before what depends on
+    /// them. It counts as handed out.
     pub(super) fn release(&mut self, mode: Mode) -> Vec<Vec<Update>> {
         let mut batches = Vec::new();
         for group in self.groups() {
@@ -103,17 +103,17 @@ impl Board {
         batches
     }
 
-    /// Whether something is all there and does not fit together.
+    /// Whether something is complete and does not fit together.
     pub(super) fn has_apart(&self) -> bool {
         let mut groups = self.groups().into_iter();
         groups.any(|group| self.is_complete(&group) && self.is_apart(&group))
     }
 
-    /// The resources that depend on one another, bases first.
+    /// Returns the groups of resources that depend on one another, bases first.
     fn groups(&self) -> Vec<Vec<usize>> {
         let mut group: Vec<usize> = (0..self.places.len()).collect();
-        // Each takes the least number of all that it is joined with; as many rounds
-        // as there are resources are enough.
+        // Each takes the least number of all that it is joined with; as many rounds as there
+        // are resources are enough.
         for _ in 0..self.places.len() {
             for (index, place) in self.places.iter().enumerate() {
                 let joined = place.bases.iter().copied().chain([index]);
@@ -143,8 +143,7 @@ impl Board {
         places.all(|place| place.latest.is_some())
     }
 
-    /// Whether some resource names another version of a base than the one that is
-    /// there.
+    /// Whether some resource names another version of a base than the one that is here.
     fn is_apart(&self, group: &[usize]) -> bool {
         let versions = |index: &usize| {
             let place = self.places.get(*index)?;

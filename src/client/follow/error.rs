@@ -7,14 +7,14 @@ use crate::alto::patch::PatchError;
 use crate::client::{DirectoryError, PeerError, StreamError};
 use crate::runtime::PoolError;
 
-/// Why following stops. After a final one ([`FollowError::is_final`]) the follower
-/// is to be made anew with other wishes; after any other it goes on by itself.
+/// Why following stops. After a final error ([`FollowError::is_final`]) another follower has to
+/// be made; after any other it goes on by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum FollowError {
-    /// A request has no answer.
+    /// A request has no usable answer.
     #[error(transparent)]
     Request(#[from] PeerError),
-    /// An update stream broke or was none.
+    /// An update stream broke, or could not be opened.
     #[error(transparent)]
     Stream(#[from] StreamError),
     /// The directory cannot be used.
@@ -27,16 +27,15 @@ pub enum FollowError {
         url: String,
         /// What was wanted.
         resource_id: String,
-        /// What there is.
+        /// The resources that there are.
         known: String,
     },
-    /// A resource that is asked by POST was wanted without input, or the other way
-    /// round.
+    /// A resource that is asked by POST was wanted without input, or the other way round.
     #[error("{resource_id:?} {mend}")]
     Input {
         /// The resource.
         resource_id: String,
-        /// What it takes.
+        /// What to do.
         mend: &'static str,
     },
     /// The server sends what its media types do not promise.
@@ -47,7 +46,7 @@ pub enum FollowError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A document cannot be read; it is had anew.
+    /// A document cannot be read; it is fetched anew.
     #[error("{resource_id:?} cannot be read: {faults}")]
     Unreadable {
         /// Which.
@@ -55,7 +54,7 @@ pub enum FollowError {
         /// What is wrong with it.
         faults: Faults,
     },
-    /// A change does not fit the document that we have; it is had anew.
+    /// A change does not apply to the version that is here; the document is fetched anew.
     #[error("a change of {resource_id:?} does not apply: {error}")]
     Patch {
         /// Of which resource.
@@ -71,20 +70,20 @@ pub enum FollowError {
         /// Why, as it says.
         description: Option<String>,
     },
-    /// The server keeps no such versions any more; a new view is opened.
+    /// The server no longer has these versions; a new view is opened.
     #[error("{url}: the server has dropped the view, or the version we have")]
     Gone {
         /// What was asked for.
         url: String,
     },
-    /// A resource and the network map that it is over have not fitted together for
-    /// too long; it is had anew.
+    /// A resource has not fitted the network map it depends on for too long; it is fetched
+    /// anew.
     #[error("what depends on a network map has not fitted it for {0:?}")]
     Apart(Duration),
-    /// There was no room for an event; what it is of is had anew.
+    /// There was no room for an event; its resource is fetched anew.
     #[error("there is no room now for an event of {0} bytes")]
     NoRoom(usize),
-    /// All that is followed has more bytes than may be.
+    /// Everything that is followed has too many bytes together.
     #[error("what is followed has {bytes} bytes; at most {most} are kept")]
     TooMuch {
         /// How many it has.
@@ -92,8 +91,7 @@ pub enum FollowError {
         /// How many it may have.
         most: usize,
     },
-    /// The server pushes not at all, or not in a way that works, and is not to be
-    /// asked again and again.
+    /// The server does not push, or not in a way that works, and is not to be polled.
     #[error("the server offers no update stream and no TIPS that works")]
     NotPushed,
     /// The computation failed.
@@ -112,7 +110,7 @@ fn because(description: &Option<String>) -> String {
 }
 
 impl FollowError {
-    /// Whether the follower has ended: it was asked for what cannot be followed.
+    /// Whether the follower has ended, since what was wanted cannot be followed.
     pub fn is_final(&self) -> bool {
         matches!(
             self,
@@ -124,7 +122,7 @@ impl FollowError {
         )
     }
 
-    /// Whether the same way to follow would end like this again.
+    /// Whether following in the same way would end with this error again.
     pub(super) fn is_lasting(&self) -> bool {
         match self {
             FollowError::Request(error) => error.is_lasting(),
@@ -134,7 +132,7 @@ impl FollowError {
         }
     }
 
-    /// Whether the server said something that is wrong, rather than nothing.
+    /// Whether the server sent something wrong, rather than nothing.
     pub(super) fn is_fault(&self) -> bool {
         matches!(
             self,
@@ -142,7 +140,7 @@ impl FollowError {
         )
     }
 
-    /// When the server wants to be asked again.
+    /// Returns how long the server wants to be left alone.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             FollowError::Request(error) | FollowError::Stream(StreamError::Request(error)) => {

@@ -1,4 +1,4 @@
-//! The follower: which way it goes, and what it does when that ends.
+//! Follows resources in the best way that the server offers, and goes on when that ends.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use crate::client::connection::Connection;
 use crate::client::directory::Directory;
 use crate::runtime::{Moment, Pool, Sleep, Task, back_off};
 
-/// How following is done.
+/// How resources are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FollowSettings {
-    /// How often a server that cannot push is asked; `None` has the follower end
-    /// with [`FollowError::NotPushed`] instead.
+    /// How often a server that cannot push is polled; with `None` the follower ends with
+    /// [`FollowError::NotPushed`] instead.
     pub interval: Option<Duration>,
 }
 
@@ -34,16 +34,16 @@ impl Default for FollowSettings {
 /// What following may take.
 #[derive(Debug)]
 pub struct FollowBounds {
-    /// How many bytes all that is followed may have; above that following ends with
+    /// The most bytes of everything that is followed; above that following ends with
     /// [`FollowError::TooMuch`].
     pub max_bytes: usize,
-    /// Where the events that are being read have room.
+    /// The room for the events that are being read.
     pub rooms: Box<dyn Rooms>,
 }
 
-/// Where streams find room.
+/// Gives room to streams.
 pub trait Rooms: Send + Sync + std::fmt::Debug {
-    /// Room for the events of a stream.
+    /// Returns room for the events of one stream.
     fn room(&self) -> Box<dyn Room>;
 }
 
@@ -54,13 +54,12 @@ pub struct Follower {
     _task: Task<()>,
 }
 
-/// The news that may wait for who asks for them, each with whole documents; then
-/// the server waits.
+/// How much news may wait to be taken, each with whole documents. Beyond that the server waits.
 const WAITING: usize = 1;
 
 impl Follower {
-    /// Begins to follow resources of the directory at a URL. Large documents are
-    /// worked on in the pool.
+    /// Begins to follow resources of the directory at a URL. Large documents are worked on in
+    /// the pool.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -74,7 +73,7 @@ impl Follower {
         Self::within(connection, pool, directory, wanted, settings, None)
     }
 
-    /// The same within bounds.
+    /// Begins to follow resources within bounds.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -108,8 +107,8 @@ impl Follower {
         }
     }
 
-    /// Whether the server with this directory, whose root is at `root`, offers to push
-    /// these resources, by an update stream or TIPS.
+    /// Whether the server with this directory, whose root is at `root`, offers to push these
+    /// resources, by an update stream or TIPS.
     pub fn is_pushed(
         connection: &Connection,
         root: &Url,
@@ -120,19 +119,19 @@ impl Follower {
         offered.is_ok_and(|offered| offered.stream.is_some() || offered.tips.is_some())
     }
 
-    /// The next news. Nothing is lost when the future is dropped.
+    /// Returns the next news. Nothing is lost when the future is dropped.
     ///
     /// # Errors
-    /// There are none and will be none: what was wanted cannot be followed.
+    /// There is none and will be none: what was wanted cannot be followed.
     pub async fn next(&mut self) -> Result<News, FollowError> {
         self.news.recv().await.unwrap_or(Err(FollowError::Over))
     }
 }
 
-/// Nothing is.
+/// Has no value.
 pub(super) enum Never {}
 
-/// What a way to follow leads to: it has no good end.
+/// What a way to follow returns: it has no good end.
 pub(super) type End = Result<Never, FollowError>;
 
 /// The task behind a follower.
@@ -145,29 +144,29 @@ pub(super) struct Driver {
     pub(super) bounds: Option<FollowBounds>,
     pub(super) board: Board,
     tell: mpsc::Sender<Result<News, FollowError>>,
-    /// Since when something is there that does not fit together.
+    /// Since when something does not fit together.
     apart_since: Option<Moment>,
-    /// The ways that the server does not do.
+    /// The ways that do not work with this server.
     given_up: Vec<Mode>,
-    /// How often in the present way the server sent what could not be used.
+    /// How often the server sent something unusable in the present way.
     faults: u32,
     /// Whether a patch applied since.
     patched: bool,
 }
 
-/// What went well for this long is no failure when it ends.
+/// How long a way must last for its end not to count as a failure.
 const SETTLED: Duration = Duration::from_secs(60);
 
-/// When a way that was given up is tried again.
+/// After what time a way that was given up is tried again.
 const RECONSIDER: Duration = Duration::from_secs(60 * 60);
 
-/// How long a base and what depends on it may not fit together.
+/// How long a resource may not fit what it depends on.
 const APART: Duration = Duration::from_secs(5 * 60);
 
-/// How often a server may send what cannot be used before another way is taken.
+/// How often a server may send something unusable before another way is taken.
 const MAX_FAULTS: u32 = 3;
 
-/// What is larger is worked on in the pool.
+/// The size from which documents are worked on in the pool.
 const LARGE: usize = 64 * 1024;
 
 impl Driver {
@@ -177,7 +176,7 @@ impl Driver {
             let begun = self.connection.clock().now();
             let (mode, error) = self.follow().await;
             if error.is_final() {
-                // Nobody who listens is nobody who misses it.
+                // If nobody listens, nobody misses it.
                 let _ = self.tell.send(Err(error)).await;
                 return;
             }
@@ -204,7 +203,7 @@ impl Driver {
         }
     }
 
-    /// Gives a way up that ended for good, or went wrong too often.
+    /// Gives a way up that cannot work, or failed too often.
     fn judge(&mut self, mode: Mode, error: &FollowError) {
         if std::mem::take(&mut self.patched) {
             self.faults = 0;
@@ -269,22 +268,22 @@ impl Driver {
         }
     }
 
-    /// Tells what is new.
+    /// Sends news to whoever listens.
     pub(super) async fn news(&self, news: News) {
-        // Who listened is gone, and this task ends with it.
+        // If nobody listens any more, this task ends too.
         let _ = self.tell.send(Ok(news)).await;
     }
 
-    /// Forgets the version that the server is not told of: what comes next is not
-    /// a change of it.
+    /// Forgets the version of a resource, since the server is not told of it: what comes next
+    /// is not a change of it.
     pub(super) fn forget(&mut self, index: usize) {
         if let Some(place) = self.board.place_mut(index) {
             place.latest = None;
         }
     }
 
-    /// The tag to tell the server of: that of a resource without input, whose
-    /// versions have tags (RFC 8895 §6.5).
+    /// Returns the tag of a resource that the server is told. Only resources without input have
+    /// versions with tags (RFC 8895 §6.5).
     pub(super) fn tag(&self, index: usize) -> Option<String> {
         let latest = self.board.place(index)?.latest.as_ref()?;
         let tagged = self.wanted.get(index)?.input.is_none();
@@ -294,7 +293,7 @@ impl Driver {
     /// Takes what came of a resource, and hands out what fits together.
     ///
     /// # Errors
-    /// It cannot be used; then the resource is had anew.
+    /// It cannot be used; the resource is fetched anew.
     pub(super) async fn take(
         &mut self,
         mode: Mode,
@@ -339,20 +338,20 @@ impl Driver {
         Ok(())
     }
 
-    /// When what does not fit together has not for too long.
+    /// Returns a sleep until something has not fitted together for too long.
     pub(super) fn patience(&self) -> Option<Sleep> {
         self.apart_since
             .map(|since| self.connection.clock().sleep_until(since + APART))
     }
 
-    /// What to do then: have what depends on others anew (RFC 8895 §9.2).
+    /// Ends such a state: what depends on others is fetched anew (RFC 8895 §9.2).
     pub(super) fn part(&mut self) -> FollowError {
         self.board.drop_dependents();
         FollowError::Apart(APART)
     }
 }
 
-/// Awaits an end until a time, if there is one.
+/// Awaits `end`, until a time if there is one.
 async fn until(time: Option<Sleep>, end: impl Future<Output = End>) -> Option<End> {
     tokio::select! {
         biased;
@@ -361,7 +360,7 @@ async fn until(time: Option<Sleep>, end: impl Future<Output = End>) -> Option<En
     }
 }
 
-/// Sleeps, or for ever.
+/// Sleeps until a time, or for ever.
 pub(super) async fn sleep(time: Option<Sleep>) {
     match time {
         Some(time) => time.await,

@@ -1,10 +1,9 @@
-//! Following resources of a server: their content, kept up to date.
+//! Follows resources of a server: keeps their content up to date.
 //!
-//! A [`Follower`] is told of changes as fast as the server can tell: by an update
-//! stream (RFC 8895), else by TIPS (RFC 9569), else it asks again and again. It
-//! goes from one to the next when the server does not do the first, comes back after
-//! an hour, and takes up again what was only cut. Whatever the way, what it hands
-//! out belongs together: a cost map comes with the network map that it is over
+//! A [`Follower`] learns of changes as fast as the server can tell: by an update stream (RFC
+//! 8895), else by TIPS (RFC 9569), else by polling. It takes the next way when one does not
+//! work, tries the better ones again after an hour, and resumes a way that was only cut off.
+//! Whatever the way, what it hands out belongs together: a cost map comes with its network map
 //! (RFC 8895 §9.2).
 
 mod board;

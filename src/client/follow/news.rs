@@ -1,4 +1,4 @@
-//! What is followed, and what is told of it.
+//! What is followed, and the news of it.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::ident::Tag;
 pub struct Followed {
     /// Its id in the directory.
     pub resource_id: String,
-    /// What it is asked with, if it is asked by POST.
+    /// The input that it is asked with, if it is asked by POST.
     pub input: Option<Value>,
 }
 
@@ -24,12 +24,12 @@ pub enum Mode {
     Stream,
     /// TIPS, RFC 9569.
     Tips,
-    /// Asking again and again, with the entity tag of what there is.
+    /// Polling, with the entity tag of the version that is known.
     Poll,
 }
 
 impl Mode {
-    /// The mode in words.
+    /// Returns the mode in words.
     pub fn as_str(self) -> &'static str {
         match self {
             Mode::Stream => "update stream",
@@ -51,7 +51,7 @@ pub enum How {
 /// A resource has new content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Update {
-    /// Which, as an index into what the follower was made for.
+    /// Its index in the list that the follower was made for.
     pub index: usize,
     /// Its id.
     pub resource_id: String,
@@ -60,7 +60,7 @@ pub struct Update {
     /// Its content: JSON as the server wrote it, without white space between
     /// tokens.
     pub body: Bytes,
-    /// The tag of its `vtag`; without one, the digest of the body.
+    /// The tag of its `vtag`, or else the digest of the body.
     pub tag: Tag,
     /// How it came.
     pub how: How,
@@ -68,23 +68,21 @@ pub struct Update {
     pub mode: Mode,
 }
 
-/// What a follower tells.
+/// What a follower reports.
 #[derive(Debug)]
 pub enum News {
     /// Everything is followed in this way from now on.
     Following(Mode),
-    /// Resources have new content that belongs together; network maps stand before
-    /// what is over them.
+    /// Resources have new content that belongs together, network maps first.
     Changed(Vec<Update>),
-    /// Following stopped and goes on after a while, perhaps in another way. What was
+    /// Following was interrupted and goes on after a while, perhaps in another way. What was
     /// handed out is the last that is known.
     Interrupted {
-        /// The way that it was, or would have been, followed; `None` for the
-        /// directory.
+        /// The way that was, or would have been, taken; `None` if the directory cannot be read.
         mode: Option<Mode>,
         /// Why.
         error: FollowError,
-        /// When it goes on.
+        /// The time until it goes on.
         again_in: Duration,
     },
 }

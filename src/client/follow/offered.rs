@@ -16,15 +16,15 @@ const MAX_DIRECTORY_BYTES: usize = 16 * 1024 * 1024;
 /// What a directory offers for following some resources.
 #[derive(Debug)]
 pub(super) struct Offered {
-    /// The resources themselves, in the order in which they were wanted.
+    /// The resources, in the order in which they were wanted.
     pub(super) resources: Vec<Resource>,
-    /// An update stream that has them all.
+    /// An update stream of all of them.
     pub(super) stream: Option<Resource>,
-    /// A TIPS that has them all, in patches that we can apply.
+    /// A TIPS of all of them, in patches that can be applied.
     pub(super) tips: Option<Resource>,
 }
 
-/// The directories that a server delegates to, as far as it may be asked for them.
+/// The directories of a server, except those elsewhere that may not be asked for.
 struct Nearby<'a> {
     connection: &'a Connection,
     root: &'a Url,
@@ -40,7 +40,7 @@ impl Pages for Nearby<'_> {
         };
         match self.connection.fetch(call).await {
             Ok(received) => Ok(received.map(|Received { place, body, .. }| Page { place, body })),
-            // A directory elsewhere may delegate to what we do not ask.
+            // What a directory elsewhere delegates to is not asked for either.
             Err(PeerError::Elsewhere { .. }) if url != self.root => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -48,10 +48,10 @@ impl Pages for Nearby<'_> {
 }
 
 impl Offered {
-    /// Reads a directory and those it delegates to.
+    /// Reads a directory and those that it delegates to.
     ///
     /// # Errors
-    /// It cannot be read, or does not have what is wanted.
+    /// They cannot be read, or do not have what is wanted.
     pub(super) async fn read(
         connection: &Connection,
         root: &Url,
@@ -62,7 +62,7 @@ impl Offered {
         Self::of(&directory, connection, root, wanted)
     }
 
-    /// Finds what a directory offers for following these.
+    /// Finds what a directory offers for following these resources.
     ///
     /// # Errors
     /// It does not have what is wanted.
@@ -108,7 +108,7 @@ impl Offered {
         })
     }
 
-    /// For each resource, those others that it is to be read with.
+    /// Returns for each resource those others that it depends on.
     pub(super) fn bases(&self, wanted: &[Followed]) -> Vec<Vec<usize>> {
         let is_base = |resource: &Resource, base: usize| {
             let whole = wanted.get(base).is_some_and(|base| base.input.is_none());
@@ -127,8 +127,8 @@ impl Offered {
     }
 }
 
-/// Whether the server sends no patches of a resource that we cannot apply (RFC
-/// 8895 §6.5, RFC 9569 §5.2).
+/// Whether every patch of a resource that the server may send can be applied (RFC 8895 §6.5,
+/// RFC 9569 §5.2).
 pub(super) fn applies_all(service: &Resource, resource_id: &str) -> bool {
     let types = &service.entry.capabilities.incremental_change_media_types;
     let listed = types.get(resource_id).map_or("", String::as_str);
@@ -138,7 +138,7 @@ pub(super) fn applies_all(service: &Resource, resource_id: &str) -> bool {
         .all(|one| matches!(one.as_str(), "" | media::MERGE_PATCH | media::JSON_PATCH))
 }
 
-/// Whether a resource is one whose content can be followed, not a way to follow.
+/// Whether a resource has content that can be followed, rather than being a way to follow.
 fn is_followed(resource: &Resource) -> bool {
     !matches!(
         resource.entry.media_type.as_str(),

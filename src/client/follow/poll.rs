@@ -1,4 +1,4 @@
-//! Following by asking again and again.
+//! Follows by polling.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use super::offered::Offered;
 use super::version::Piece;
 use crate::client::connection::Call;
 
-/// When those are asked again that do not fit together: one changed between them.
+/// The pause before resources are asked for again that do not fit together: one changed between
+/// two requests.
 const SOON: Duration = Duration::from_secs(1);
 
 impl Driver {

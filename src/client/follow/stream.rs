@@ -1,4 +1,4 @@
-//! Following by an update stream, RFC 8895.
+//! Follows by an update stream (RFC 8895).
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,7 @@ use crate::client::directory::Resource;
 use crate::client::{DataEvent, StreamEvent, UpdateStream};
 
 impl Driver {
-    /// Follows all resources on one stream; a resource's index is its substream's
-    /// id.
+    /// Follows all resources on one stream. The id of a substream is the index of its resource.
     pub(super) async fn stream(&mut self, offered: &Offered, service: &Resource) -> End {
         let mut add = BTreeMap::new();
         for (index, resource) in offered.resources.iter().enumerate() {
@@ -62,7 +61,10 @@ impl Driver {
         }
     }
 
-    /// Whether none of our substreams ended.
+    /// Checks that none of our substreams stopped.
+    ///
+    /// # Errors
+    /// One did.
     fn is_going_on(&self, control: ControlUpdate) -> Result<(), FollowError> {
         let ended = |id: &String| Some(self.board.place(id.parse().ok()?)?.resource_id.clone());
         match control.stopped.iter().find_map(ended) {

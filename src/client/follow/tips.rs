@@ -1,4 +1,4 @@
-//! Following by TIPS, RFC 9569.
+//! Follows by TIPS (RFC 9569).
 
 use std::time::Duration;
 
@@ -19,14 +19,13 @@ use crate::client::connection::{Call, Connection, shown};
 use crate::client::directory::Resource;
 use crate::runtime::{Task, back_off};
 
-/// How long an edge that does not exist yet is waited for; then it is asked for
-/// again.
+/// How long to wait for an edge that does not exist yet, before it is asked for again.
 const LONG_POLL: Duration = Duration::from_secs(2 * 60);
 
-/// How often an edge is asked for on a broken way before the view is opened anew.
+/// How often an edge is asked for over a broken connection before the view is opened anew.
 const MAX_TRIES: u32 = 3;
 
-/// The largest answer that opens a view.
+/// The most bytes of an answer that opens a view.
 const MAX_VIEW_BYTES: usize = 64 * 1024;
 
 /// What comes of the view of one resource.
@@ -38,7 +37,7 @@ enum Step {
 }
 
 impl Driver {
-    /// Follows each resource on a view of its own.
+    /// Follows each resource in a view of its own.
     pub(super) async fn tips(&mut self, offered: &Offered, service: &Resource) -> End {
         let (tell, mut steps) = mpsc::channel(1);
         let mut views = Vec::new();
@@ -82,7 +81,7 @@ impl Driver {
                 }
                 Some((index, Ok(Step::Item(piece)))) => self.take(Mode::Tips, index, piece).await?,
                 Some((_, Err(error))) => return Err(error),
-                // They panicked, every one: that is told, and they are begun anew.
+                // All of them panicked: that is reported, and they are started anew.
                 None => {
                     return Err(FollowError::Gone {
                         url: shown(&service.url),
@@ -113,7 +112,7 @@ impl View {
     }
 
     async fn say(&self, step: Result<Step, FollowError>) {
-        // Who listened has ended, and this task ends with it.
+        // If nobody listens any more, this task ends too.
         let _ = self.tell.send((self.index, step)).await;
     }
 
@@ -122,7 +121,7 @@ impl View {
         self.say(Ok(Step::Opened)).await;
         loop {
             let piece = self.item(&root, edge).await?;
-            // Version 0 is nothing at all, of which there is no change.
+            // Version 0 is empty, so that there is no change of it.
             if edge.seq_i == 0 && piece.media_type != self.media_type {
                 return Err(self.malformed("a snapshot that is a patch"));
             }
@@ -134,7 +133,7 @@ impl View {
         }
     }
 
-    /// Opens the view: where it is, and the edge to begin with.
+    /// Opens the view; returns its root and the first edge.
     async fn open(&self) -> Result<(Url, Edge), FollowError> {
         let params = serde_json::to_value(&self.params).unwrap_or(Value::Null);
         let wanted = [media::TIPS];
@@ -165,7 +164,7 @@ impl View {
         }
     }
 
-    /// The item of an edge, when there is one (RFC 9569 §7.1).
+    /// Fetches the item of an edge as soon as there is one (RFC 9569 §7.1).
     async fn item(&self, root: &Url, edge: Edge) -> Result<Piece, FollowError> {
         let mut url = root.clone();
         let path = format!(

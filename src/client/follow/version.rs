@@ -19,15 +19,15 @@ use crate::ident::{Digest, Tag};
 pub(super) struct Version {
     pub(super) body: Bytes,
     pub(super) digest: Digest,
-    /// What it is called: by its own `vtag`, else by its digest, which is the tag
-    /// where the server is of our kind.
+    /// Its tag: that of its own `vtag`, or else its digest, which is the tag that our own
+    /// servers use.
     pub(super) tag: Tag,
-    /// The versions that it is to be read with.
+    /// The versions of other resources that it depends on.
     pub(super) depends: Vec<VersionTag>,
     pub(super) how: How,
 }
 
-/// What came of a resource.
+/// What came of a resource: all of it, or a patch.
 pub(super) struct Piece {
     /// The media type, without parameters.
     pub(super) media_type: String,
@@ -40,7 +40,7 @@ pub(super) struct Kind {
     pub(super) resource_id: String,
     /// The media type of the resource itself.
     pub(super) media_type: String,
-    /// The bytes that a version of it may have.
+    /// The most bytes of a version.
     pub(super) max_bytes: usize,
 }
 
@@ -48,10 +48,10 @@ pub(super) struct Kind {
 type Apply = fn(&[u8], &[u8]) -> Result<Vec<u8>, PatchError>;
 
 impl Version {
-    /// The version that a piece leads to from the one that is there.
+    /// Returns the version that a piece leads to from `base`.
     ///
     /// # Errors
-    /// The piece is of no type that can be used, cannot be read, or does not apply.
+    /// The piece is of a type that cannot be used, cannot be read, or does not apply.
     pub(super) fn after(
         base: Option<&Self>,
         piece: &Piece,
@@ -114,7 +114,7 @@ impl Version {
     }
 }
 
-/// Reads the `meta` of a response, and passes over the rest, which must be JSON.
+/// Reads the `meta` of a response, and skips the rest, which must be JSON.
 struct MetaOf;
 
 impl<'de> Read<'de> for MetaOf {
