@@ -1,4 +1,4 @@
-//! Admits what was judged: into the budgets, onto the disk and among the copies.
+//! Admits a copy that was judged: finds room in the budgets, writes it to the disk, and uses it.
 
 use std::sync::Arc;
 
@@ -12,18 +12,18 @@ use super::peer::Taken;
 use super::settings::PeerSettings;
 use super::shared::Shared;
 
-/// What becomes of what a peer says of a domain.
+/// What became of a peer's copy of a domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// It is what is used of this peer.
+    /// It is now the copy of this peer.
     Taken,
-    /// It changes too much at once; what was good before stays.
+    /// It is held, since it changes too much at once. The copy before it stays.
     Held,
 }
 
 impl Shared {
-    /// Admits a copy that a peer passes: it is kept on the disk, and then it is what is used of
-    /// this peer; or it is held. `room` is for its documents, until they are kept.
+    /// Admits a copy that a peer passes on: writes it to the disk and then makes it the copy of
+    /// this peer, or holds it. `room` is the room of its documents until they are on the disk.
     ///
     /// # Errors
     /// It is over a budget, or the store failed.
@@ -67,8 +67,8 @@ impl Shared {
         Ok(Outcome::Taken)
     }
 
-    /// Whether what a peer says of a domain may be used at once. If not, that is
-    /// kept and shown.
+    /// Judges whether a copy may be used at once. If not, the change is held, kept on the disk
+    /// and shown.
     async fn brake(
         &self,
         peer: &PeerSettings,
@@ -117,8 +117,8 @@ impl Shared {
         Ok(Outcome::Held)
     }
 
-    /// Whether a manifest says what is held, and that would be again. It may be
-    /// signed anew.
+    /// Whether a manifest states what is held already, and that would be held again. If it was
+    /// only signed again, its serial and end are taken over.
     ///
     /// # Errors
     /// The store failed.
@@ -153,7 +153,7 @@ impl Shared {
         Ok(true)
     }
 
-    /// Holds nothing any more of what a peer says of a domain.
+    /// Drops the held change of a domain that a peer passed on, if there is one.
     ///
     /// # Errors
     /// The store failed.

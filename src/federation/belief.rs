@@ -1,5 +1,4 @@
-//! What is known of the keys of domains and of the serials seen under them, and what is
-//! learned of both.
+//! Remembers the keys of domains and the serials that were seen under them, and learns both.
 
 use std::collections::BTreeSet;
 
@@ -16,12 +15,12 @@ use super::manifest::{
 use super::settings::{PeerSettings, Settings};
 use super::shared::{Shared, Trust};
 
-/// How many keys are remembered for each peer beyond two for each domain that it
-/// may pass: the share of one that passes few.
+/// How many keys are remembered for each peer beyond two for each domain that it may pass on.
+/// This is for a peer that may pass on few.
 const SHARE: usize = 16;
 
 impl Shared {
-    /// Whether the domain may only be read with signed manifests.
+    /// Whether the domain must be read by signed manifests.
     pub(super) async fn must_be_signed(&self, domain: &DomainLabel) -> bool {
         let settings = self.settings();
         let trust = self.trust.lock().await;
@@ -29,8 +28,7 @@ impl Shared {
         known.must_be_signed(settings.pins(domain))
     }
 
-    /// Whether a verified manifest still counts by the keys that are pinned
-    /// now.
+    /// Whether a copy still counts by the keys that are pinned now.
     pub(super) fn counts(&self, copy: &DomainCopy) -> bool {
         let settings = self.settings();
         let pins = settings.pins(&copy.domain);
@@ -41,7 +39,7 @@ impl Shared {
         }
     }
 
-    /// Takes what a peer passes, as far as that can be judged without a key.
+    /// Reads a manifest that a peer passes on, and checks all that can be checked without a key.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -64,11 +62,11 @@ impl Shared {
         read.await?
     }
 
-    /// Judges who signed a manifest, and remembers what is learned from it: that is on the
-    /// disk before anything is made of the manifest.
+    /// Judges who signed a manifest, and remembers what it teaches. That is on the disk before
+    /// the manifest is used.
     ///
     /// # Errors
-    /// Nobody who may signed it, or it does not count; or the store failed.
+    /// It is not signed by a key that may sign it, or it does not count; or the store failed.
     pub(super) async fn believe(
         &self,
         via: Via<'_>,
@@ -93,7 +91,7 @@ impl Shared {
         let before = trust.marks.get(&name).cloned();
         let sender = received.path.last().unwrap_or(domain);
         let by = match before.as_ref().and_then(|mark| mark.by.clone()) {
-            // The domain's own share is for what it passes itself.
+            // The share of the domain itself is for what it passes on itself.
             Some(by) if sender != domain => by,
             _ => sender.clone(),
         };
@@ -108,7 +106,7 @@ impl Shared {
             self.archive.keep_mark(&name, &mark).await?;
             trust.marks.insert(name, mark);
         }
-        // Some of it may have been forgotten for it.
+        // Making room may have made it forget keys of this domain.
         let kept = trust.keys.get(domain).cloned().unwrap_or_default();
         let mut learned = self.known(&trust, domain);
         let agreed = learned.learn(via, &signer, received);
@@ -122,15 +120,15 @@ impl Shared {
             trust.keys.insert(domain.clone(), learned);
             self.copies.reconsider(|_, other| other == domain);
             if is_shown || is_agreed {
-                // What relays pass of it is judged by other keys now.
+                // What relays pass on of it is now judged by other keys.
                 self.nudge_held(domain);
             }
         }
         agreed.map(|()| signer)
     }
 
-    /// Has held domains read again for which somebody vouched who does not pass them
-    /// any more.
+    /// Forgets the keys of held domains that peers vouched for which do not pass them on any
+    /// more, and has those domains read again.
     pub(super) async fn release_held(&self) -> Result<(), StoreError> {
         let held = self.copies.held().into_iter();
         let domains: BTreeSet<DomainLabel> = held.map(|held| held.domain).collect();
@@ -144,16 +142,16 @@ impl Shared {
         Ok(())
     }
 
-    /// What is known of the keys of a domain: a word holds for as long as the peer
-    /// passes what it was given for.
+    /// Returns the known keys of a domain, without those that peers vouched for which do not
+    /// pass it on any more.
     fn known(&self, trust: &Trust, domain: &DomainLabel) -> KnownKeys {
         let mut known = trust.keys.get(domain).cloned().unwrap_or_default();
         known.keep_vouched(|peer| self.copies.passes(peer, domain));
         known
     }
 
-    /// Has the peers read again of which a domain is held: they may be made to be, so
-    /// that it is paced.
+    /// Has the peers read again whose change of a domain is held. The readings are paced, since
+    /// a peer may be able to cause them.
     fn nudge_held(&self, domain: &DomainLabel) {
         let held = self.copies.held().into_iter();
         for held in held.filter(|held| held.domain == *domain) {
@@ -163,8 +161,8 @@ impl Shared {
         }
     }
 
-    /// Drops what relays vouched for under other keys than these, which the
-    /// domain itself showed: a later serial must not keep it in use.
+    /// Drops the copies of a domain that relays vouched for under other keys than these, which
+    /// the domain itself showed. Otherwise a copy with a later serial would stay in use.
     async fn drop_unvouched(
         &self,
         domain: &DomainLabel,
@@ -178,8 +176,7 @@ impl Shared {
         .await
     }
 
-    /// Sees to it that a peer may have one more key of a domain remembered: forgets
-    /// of its share what guards least.
+    /// Makes room for one more mark of a peer: forgets those of its share that guard least.
     async fn make_room(
         &self,
         trust: &mut Trust,
@@ -214,8 +211,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Forgets these marks, and the keys that their peers vouched for of domains
-    /// that they no longer pass.
+    /// Forgets these marks, and the keys that their peers vouched for of domains that they no
+    /// longer pass on.
     async fn forget(&self, trust: &mut Trust, names: &[MarkName]) -> Result<(), StoreError> {
         self.archive.drop_marks(names).await?;
         for name in names {
@@ -230,8 +227,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Forgets the keys of a domain that these peers vouched for; whether there were
-    /// any.
+    /// Forgets the keys of a domain that some peers vouched for; returns whether there were any.
     async fn unlearn(
         &self,
         trust: &mut Trust,
@@ -256,8 +252,8 @@ impl Shared {
         Ok(true)
     }
 
-    /// Forgets which keys a domain has, and which serials were seen under them;
-    /// whether any were known. Whoever comes next is believed.
+    /// Forgets which keys a domain has and which serials were seen under them; returns whether
+    /// any were known. The next key that comes is trusted.
     pub(super) async fn forget_key(&self, domain: &DomainLabel) -> Result<bool, StoreError> {
         let mut trust = self.trust.lock().await;
         let marks: Vec<_> = trust
@@ -279,9 +275,9 @@ impl Shared {
         Ok(true)
     }
 
-    /// Drops what is known of peers that are no longer configured: the keys that they vouched
-    /// for, and their marks. A mark of what another peer
-    /// passes too is of that one's share from now on.
+    /// Drops what was learned from peers that are no longer configured: the keys that they
+    /// vouched for, and their marks. The mark of a domain that another peer passes on too moves
+    /// to the share of that peer.
     pub(super) async fn drop_unconfigured(&self) -> Result<(), StoreError> {
         let settings = self.settings();
         let is_peer = |label: &DomainLabel| settings.peers.contains_key(label);

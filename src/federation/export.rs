@@ -1,11 +1,11 @@
-//! Who may see what.
+//! Decides who may see which domains.
 //!
-//! A caller that is bound to a configured peer gets the domains that its
-//! `export` names; any other gets ours alone. Nothing goes back to whom it came from or came
-//! through, and nothing to whom its origin's scope leaves out.
+//! A caller that is bound to a configured peer gets the domains that its `export` names; any
+//! other caller gets only ours. A domain is never passed back to a peer that it came from or
+//! through, nor to one that the scope of its origin leaves out.
 //!
-//! What each peer gets is a set, brought forward when the settings change or a
-//! domain does: whoever asks afterwards looks it up.
+//! What each peer gets is a set that is updated when the settings or a domain change; a request
+//! only looks it up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -25,20 +25,20 @@ use super::import_error::ImportError;
 use super::manifest::{Issued, IssuedManifests};
 use super::settings::{PeerSettings, Settings};
 
-/// The representation that a digest names.
+/// A representation, found by its digest.
 #[derive(Debug)]
 pub enum Blob {
     /// What a GET of this resource of this view returns.
     Resource(Arc<View>, Resource),
-    /// One of this media type that is on the disk. Whoever sends it sees first whether it is what
-    /// its digest says.
+    /// A representation of this media type that is on the disk. The sender must first check that
+    /// it matches its digest.
     Kept(String, BlobReader),
 }
 
-/// The domains that a caller gets: the same set, by `Arc`, until it is another.
+/// The domains that a caller gets. The `Arc` stays the same until the set changes.
 pub type Passed = Arc<BTreeSet<DomainLabel>>;
 
-/// What is passed on, from moment to moment.
+/// What is passed on, kept up to date.
 #[derive(Debug)]
 pub(super) struct Exports {
     settings: watch::Receiver<Arc<Settings>>,
@@ -48,7 +48,7 @@ pub(super) struct Exports {
 }
 
 impl Exports {
-    /// Of what is used, and of ours.
+    /// Watches the settings, our manifests and the copies that are used.
     pub(super) fn new(
         settings: watch::Receiver<Arc<Settings>>,
         issued: watch::Receiver<IssuedManifests>,
@@ -68,7 +68,7 @@ impl Exports {
         }
     }
 
-    /// What is passed on now.
+    /// Returns what is passed on now.
     pub(super) fn now(&self) -> Arc<Export> {
         let mut last = lock(&self.last);
         let settings = self.settings.borrow().clone();
@@ -83,7 +83,8 @@ impl Exports {
         last.clone()
     }
 
-    /// Publishes what peers may get, whenever that changes.
+    /// Publishes what peers may get, whenever that changes. Returns when the senders are
+    /// dropped.
     pub(super) async fn publish(self: Arc<Self>, publishing: watch::Sender<Edition>) {
         let (mut settings, mut issued, mut used) = (
             self.settings.clone(),
@@ -132,7 +133,7 @@ pub(super) struct Export {
     domains: BTreeMap<DomainLabel, Exported>,
     /// The domains that each peer gets.
     passed: BTreeMap<DomainLabel, Passed>,
-    /// Those that a caller gets that is bound to no peer.
+    /// The domains that a caller gets which is not bound to a peer.
     passed_to_others: Passed,
 }
 
@@ -141,22 +142,22 @@ pub(super) struct Export {
 struct Exported {
     origin: Origin,
     entry: Arc<ManifestEntry>,
-    /// The entry as it is written.
+    /// The entry as JSON.
     text: Bytes,
 }
 
 /// Where a domain is from.
 #[derive(Debug, Clone)]
 enum Origin {
-    /// It is our own.
+    /// It is our own domain.
     Own(Arc<Issued>),
-    /// A peer passed it, by a manifest.
+    /// A peer passed it on, by a manifest.
     Import(Arc<DomainCopy>),
 }
 
 impl Export {
-    /// What is passed on of this. Of `former` is taken what is the same, so that the
-    /// work is that of what changed.
+    /// Works out what is passed on. What has not changed is taken from `former`, so that the
+    /// work depends on what changed.
     fn of(
         settings: Arc<Settings>,
         issued: IssuedManifests,
@@ -209,14 +210,14 @@ impl Export {
         }
     }
 
-    /// The domains that a peer gets, if they were chosen by the same rules.
+    /// Returns the domains that a peer gets, if they were chosen by the same rules.
     fn passed_to(&self, peer: &DomainLabel, settings: &Settings) -> Option<Passed> {
         let (before, now) = (self.settings.peers.get(peer)?, settings.peers.get(peer)?);
         let same = before.export == now.export && self.settings.own.scope == settings.own.scope;
         self.passed.get(peer).filter(|_| same).cloned()
     }
 
-    /// Whether all peers get what they get by another.
+    /// Whether all peers get the same by both.
     fn is_same(&self, other: &Export) -> bool {
         let domains = self.domains.iter().zip(&other.domains);
         let passed = self.passed.iter().zip(&other.passed);
@@ -231,14 +232,14 @@ impl Export {
                 .all(|((a, before), (b, now))| a == b && Arc::ptr_eq(before, now))
     }
 
-    /// The domains that a caller gets: by the label of the peer that it is
-    /// bound to, if it is.
+    /// Returns the domains that a caller gets, given the label of the peer that it is bound to,
+    /// if any.
     pub(super) fn passed(&self, caller: Option<&DomainLabel>) -> &Passed {
         let peer = caller.and_then(|caller| self.passed.get(caller));
         peer.unwrap_or(&self.passed_to_others)
     }
 
-    /// Whether all is here that a caller gets.
+    /// Whether everything that a caller gets is here.
     pub(super) fn is_complete(&self, caller: Option<&DomainLabel>, restoring: &Restoring) -> bool {
         let own = &self.settings.own.domain;
         let is_signed = !self.issued.is_empty() || !self.passed(caller).contains(own);
@@ -249,7 +250,7 @@ impl Export {
         is_signed && !restoring.awaits(wanted)
     }
 
-    /// The manifests that a caller gets, ours first.
+    /// Returns the manifests that a caller gets, ours first.
     pub(super) fn entries(&self, caller: Option<&DomainLabel>) -> Vec<ManifestEntry> {
         let own = &self.settings.own.domain;
         let passed = self.passed(caller);
@@ -262,7 +263,7 @@ impl Export {
         entries.collect()
     }
 
-    /// All that any peer may follow.
+    /// Returns all that any peer may follow.
     fn edition(&self, generation: u64) -> Edition {
         let domains = || self.domains.iter();
         let views = domains().map(|(domain, exported)| {
@@ -277,8 +278,8 @@ impl Export {
         }
     }
 
-    /// The representation with a digest, if one of the last manifests of a
-    /// domain that the caller gets names it.
+    /// Returns the representation with a digest, if one of the last manifests of a domain that
+    /// the caller gets names it.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -329,9 +330,9 @@ impl Export {
         })
     }
 
-    /// The resource of a domain of others that its manifest has with a digest. We
-    /// may make another of it: ordinal costs are not fetched, and what we make of
-    /// the numerical ones is the same, or it is nothing.
+    /// Finds the resource of an imported domain that its manifest lists with a digest. What we
+    /// make of it may differ: ordinal costs are not fetched, and those that we make of the
+    /// numerical costs are either the same or not used.
     fn made(&self, domain: &DomainLabel, digest: &Digest) -> Option<(Arc<View>, Resource)> {
         let Origin::Import(copy) = &self.domains.get(domain)?.origin else {
             return None;
@@ -370,7 +371,7 @@ impl Exported {
         }
     }
 
-    /// Whether a peer gets it, if it is of others.
+    /// Whether a peer gets this imported domain; false for our own.
     fn is_for(&self, peer: &PeerSettings, own: &DomainLabel) -> bool {
         let Origin::Import(copy) = &self.origin else {
             return false;
@@ -418,8 +419,8 @@ fn shows_own(settings: &Settings, caller: Option<&PeerSettings>) -> bool {
     }
 }
 
-/// Those of the domains that a caller may have. If they were chosen before by the
-/// same rules, `known` has them, and only those that changed are looked at.
+/// Returns those of the domains that a caller may have. `known` is the set before, if it was
+/// chosen by the same rules; then only the changed domains are examined.
 fn set<'a>(
     known: Option<Passed>,
     all: impl Iterator<Item = &'a DomainLabel>,
@@ -439,7 +440,7 @@ fn set<'a>(
     passed
 }
 
-/// The digest of what a GET of a resource returns.
+/// Returns the digest of what a GET of a resource returns.
 fn digest_of(view: &Arc<View>, resource: &Resource) -> Option<Digest> {
     if let Some(version) = resource.marks.get() {
         return Some(version.digest);

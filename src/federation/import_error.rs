@@ -1,4 +1,4 @@
-//! Why something of a peer was not taken.
+//! Why something from a peer was refused.
 
 use std::time::Duration;
 
@@ -13,29 +13,28 @@ use crate::store::StoreError;
 
 use super::manifest::JwsError;
 
-/// How many characters of a reason are shown.
+/// The most characters of a reason that are shown.
 const MAX_DETAIL: usize = 1_000;
 
-/// Why something of a peer was not taken. What was had of it before stays in
-/// use.
+/// Why something from a peer was refused. The copy before it stays in use.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// Our own label is in the path: it comes back to us.
+    /// Our own label is in the path: our domain, or one that we passed on, comes back to us.
     #[error("our own domain {0} is in its path")]
     Loop(DomainLabel),
-    /// The path is not one that a peer can state.
+    /// The path is not one that the peer can state.
     #[error("{0}")]
     Path(String),
-    /// The manifest is no signed text.
+    /// The manifest is not a signed text, or not a manifest.
     #[error("the manifest cannot be read: {0}")]
     Form(String),
-    /// The manifest is of another domain or serial than was said.
+    /// The manifest has another domain or serial than the peer says.
     #[error("{0}")]
     Mismatch(String),
     /// The signature is wrong.
     #[error("the manifest was altered, or is not of the key that it names: {0}")]
     Signature(JwsError),
-    /// The key does not count.
+    /// The key does not count for the domain.
     #[error("{0}")]
     Key(String),
     /// The operator has to say which key counts.
@@ -49,7 +48,7 @@ pub enum ImportError {
     Clock {
         /// What is wrong.
         text: String,
-        /// When it will not be any more.
+        /// When it will not be wrong any more.
         until: Timestamp,
     },
     /// It has stopped counting.
@@ -57,57 +56,57 @@ pub enum ImportError {
     Expired {
         /// What is wrong.
         text: String,
-        /// When it did.
+        /// When it stopped counting.
         since: Timestamp,
     },
-    /// We are not among those who may have it.
+    /// Its scope does not include us.
     #[error("its scope does not include {0}")]
     Scope(DomainLabel),
     /// A newer one was seen already.
     #[error("its serial is {serial}, and {highest} was seen before under the same key")]
     OldSerial {
-        /// Its own.
+        /// Its serial.
         serial: u64,
-        /// The highest seen.
+        /// The highest serial that was seen.
         highest: u64,
     },
-    /// Another manifest with the same serial was seen.
+    /// Another manifest with the same serial was seen under the same key.
     #[error(
         "two manifests with serial {0} and different content were signed with the same key: the \
          origin, or who holds its key, tells different peers different things"
     )]
     Equivocation(u64),
-    /// It is more than we take.
+    /// It exceeds a limit.
     #[error("{0}")]
     Limit(String),
-    /// It is more than there is room for now.
+    /// There is no room for it now.
     #[error("{0}")]
     Full(String),
-    /// What a resource is, is not what the manifest says.
+    /// A resource is not what the manifest says.
     #[error("{0}")]
     Digest(String),
-    /// The documents do not fit together, or hold what no domain can state.
+    /// The documents do not fit together, or contain what no domain can state.
     #[error("{0}")]
     Content(String),
     /// Its maps are of different versions; they may fit together soon.
     #[error("the maps do not fit together yet: {0}")]
     Lagging(String),
-    /// The map is of several domains, joined by a node of ours.
+    /// The map joins several domains, as a node like ours makes it.
     #[error("{0}")]
     Merged(String),
-    /// The peer says that it is something else than is configured.
+    /// The peer says that it is something else than what is configured.
     #[error("{0}")]
     Peer(String),
     /// The peer gave no usable answer.
     #[error(transparent)]
     Client(#[from] PeerError),
-    /// It could not be kept.
+    /// The store failed, or has no room.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The program failed.
+    /// A computation failed: a defect of the program.
     #[error(transparent)]
     Pool(#[from] PoolError),
-    /// The program failed.
+    /// A defect of the program.
     #[error("{0}")]
     Defect(String),
 }
@@ -125,7 +124,7 @@ impl From<DirectoryError> for ImportError {
 }
 
 impl ImportError {
-    /// A document that cannot be read.
+    /// Makes the error about a document that cannot be read.
     pub(super) fn unsound(document: &str, faults: &Faults) -> Self {
         let document: String = document.chars().take(80).collect();
         let text = format!("{document:?}: {faults}");
@@ -136,7 +135,7 @@ impl ImportError {
         }
     }
 
-    /// The kind of reason: one word of a fixed set.
+    /// Returns the kind of reason: one of a fixed set of words.
     pub fn code(&self) -> &'static str {
         match self {
             ImportError::Loop(_) => "loop",
@@ -165,9 +164,9 @@ impl ImportError {
         }
     }
 
-    /// The reason under which it is counted, if it is of a document or manifest
-    /// that came and was refused. What stopped counting has the reason of a
-    /// wrong clock: which of the two it is cannot be told from here.
+    /// Returns the reason under which the error is counted, if it is about a document or
+    /// manifest that came and was refused. A manifest that has stopped counting is counted as a
+    /// wrong clock, since the two cannot be told apart from here.
     pub(super) fn rejection(&self) -> Option<&'static str> {
         match self {
             ImportError::Expired { .. } => Some("clock"),
@@ -175,7 +174,7 @@ impl ImportError {
                 Some(self.code())
             }
             ImportError::Store(StoreError::NoRoom { .. }) => Some("room"),
-            // Nothing came, or we failed ourselves.
+            // Nothing came, or the fault is ours.
             ImportError::Client(_)
             | ImportError::Store(_)
             | ImportError::Pool(_)
@@ -184,13 +183,13 @@ impl ImportError {
         }
     }
 
-    /// For how long the same manifest would be refused again.
+    /// Returns how long the same manifest would be refused again.
     pub(super) fn lasts(&self) -> Lasts {
         match self {
             ImportError::Clock { until, .. } => Lasts::Until(*until),
             ImportError::Expired { since, .. } => Lasts::Since(*since),
             ImportError::Full(_) => Lasts::Over,
-            // The document may come as it should be, or we may do better.
+            // The right document may come next time, or the fault is ours.
             ImportError::Digest(_)
             | ImportError::Lagging(_)
             | ImportError::Peer(_)
@@ -202,7 +201,7 @@ impl ImportError {
         }
     }
 
-    /// How long the peer wants to be left alone, if it says so.
+    /// Returns how long the peer asks us to wait, if it does.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             ImportError::Client(error) => error.retry_after(),
@@ -226,8 +225,8 @@ impl ImportError {
         }
     }
 
-    /// The reason as it is shown, at most `MAX_DETAIL` characters of it: a peer
-    /// may have written some.
+    /// Returns the reason as it is shown, at most `MAX_DETAIL` characters of it, because a peer
+    /// may have written parts of it.
     pub fn reason(&self) -> Reason {
         let mut detail = self.to_string();
         if let Some((end, _)) = detail.char_indices().nth(MAX_DETAIL) {
@@ -241,19 +240,19 @@ impl ImportError {
     }
 }
 
-/// For how long the same manifest is refused for the same reason, as long as
-/// settings and keys are what they are.
+/// How long the same manifest is refused for the same reason, while settings and keys stay the
+/// same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lasts {
     /// It may be taken at the next reading.
     Not,
-    /// For ever.
+    /// It is refused for ever.
     Always,
-    /// Until there is room for it, or it is another.
+    /// It is refused until there is room for it, or it is another.
     Over,
-    /// Until it is this late.
+    /// It is refused before this time.
     Until(Timestamp),
-    /// For as long as it is this late.
+    /// It is refused from this time on.
     Since(Timestamp),
 }
 

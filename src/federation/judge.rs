@@ -1,5 +1,5 @@
-//! Judges what was obtained of a domain: the manifest, the documents that it names, and how
-//! much they change. Nothing here does I/O, waits or remembers.
+//! Judges what was obtained of a domain: the manifest, the documents that it names, and how much
+//! they change. Nothing here does I/O, waits or remembers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use super::manifest::{
 use super::plain;
 use super::settings::{ImportSettings, Limits, PeerSettings};
 
-/// By what a manifest is judged.
+/// The keys, marks and date by which a manifest is judged.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Trusted<'a> {
     /// The keys that the operator pinned for the domain.
@@ -39,7 +39,8 @@ impl Trusted<'_> {
     /// Judges who signed a manifest, and whether it counts now.
     ///
     /// # Errors
-    /// Nobody who may signed it; or it is of another time, or older than one that was seen.
+    /// It is not signed by a key that may sign it; or its time is past or still to come; or it
+    /// is older than one that was seen.
     pub(super) fn judge(&self, via: Via<'_>, received: &Received) -> Result<Signer, ImportError> {
         let signer = self.keys.verify(self.pins, via, received, self.now)?;
         received.check_clock(self.now)?;
@@ -53,20 +54,20 @@ impl Trusted<'_> {
     }
 }
 
-/// A manifest of which it is known who signed it.
+/// A manifest whose signer is known.
 #[derive(Debug, Clone)]
 pub(super) struct Verified {
     pub(super) received: Received,
     pub(super) signer: Signer,
 }
 
-/// A copy of a domain that may be used, and what is kept of it.
+/// A copy of a domain that may be used, and what is to be kept of it on the disk.
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) copy: DomainCopy,
     /// The text of its manifest: as it was signed, or one that nobody signed.
     pub(super) manifest: Bytes,
-    /// The documents it names that are not kept yet.
+    /// The documents that it names and that are not kept yet.
     pub(super) documents: Vec<Bytes>,
 }
 
@@ -76,7 +77,8 @@ impl Verified {
         content_digest(&self.received.manifest)
     }
 
-    /// Whether a copy is of this very manifest, by this way, trusted for this reason.
+    /// Whether a copy is of this very manifest, that came by the same path and is trusted for
+    /// the same reason.
     pub(super) fn is_of(&self, copy: &DomainCopy) -> bool {
         // A pin that came or went changes why the same key is trusted.
         let is_same =
@@ -84,12 +86,11 @@ impl Verified {
         copy.signed.as_ref().is_some_and(is_same) && copy.path == self.received.path
     }
 
-    /// Judges the documents that the manifest names and that are not those of `former`.
+    /// Judges the documents that the manifest names, except those that `former` has already.
     /// Takes CPU time in proportion to the size of the maps.
     ///
     /// # Errors
-    /// They are not what was signed, cannot be read, do not fit together, or are more than
-    /// we take.
+    /// They are not what was signed, cannot be read, do not fit together, or exceed the limits.
     pub(super) fn judge(
         self,
         documents: &BTreeMap<Digest, Bytes>,
@@ -102,7 +103,8 @@ impl Verified {
         Ok(self.copy(import))
     }
 
-    /// Returns the copy that a manifest makes which states what `former` does, signed again.
+    /// Returns the copy for a manifest that states the same as `former` and was only signed
+    /// again.
     pub(super) fn again(self, former: &DomainCopy) -> DomainCopy {
         self.copy(Import {
             view: former.view.clone(),
@@ -137,11 +139,11 @@ impl Verified {
     }
 }
 
-/// A plain domain as it was kept: a manifest that nobody signed.
+/// A plain domain as it was kept on the disk: a manifest that nobody signed.
 #[derive(Debug)]
 pub(super) struct Unsigned {
     pub(super) manifest: Manifest,
-    /// How many bytes its text has.
+    /// The length of its text in bytes.
     pub(super) text: usize,
     pub(super) path: Vec<DomainLabel>,
 }
@@ -179,19 +181,19 @@ impl Unsigned {
     }
 }
 
-/// What becomes of a copy by how much it changes.
+/// What becomes of a copy, which depends on how much it changes.
 #[derive(Debug)]
 pub(super) enum Ruling {
-    /// It is used at once: it changes little.
+    /// It is used at once, as it changes little.
     Passes {
         /// Whether it only adds.
         grows: bool,
-        /// How many bytes of what was before it does not share.
+        /// How many bytes of the copy before it does not share.
         differs: u64,
     },
-    /// It is used though it changes much: what is held is over, or was accepted.
+    /// It is used although it changes much: its hold is over, or an operator accepted it.
     Due {
-        /// Whether it was accepted.
+        /// Whether an operator accepted it.
         accepted: bool,
     },
     /// It is held.
@@ -202,8 +204,8 @@ pub(super) enum Ruling {
     },
 }
 
-/// Judges how much a copy changes of what was before. Takes CPU time in proportion to the
-/// size of the maps.
+/// Judges how much a copy changes, compared to the copy before. Takes CPU time in proportion to
+/// the size of the maps.
 pub(super) fn change(
     copy: &DomainCopy,
     before: &Before,
@@ -216,7 +218,7 @@ pub(super) fn change(
     let new = said(copy);
     let to_new = |old| judge(&said(old), &new, &thresholds);
     let verdict = match (to_new(&before.used), &before.reference) {
-        // Small steps one after the other come to a large one.
+        // Many small steps can add up to a large one.
         (Verdict::Pass { .. }, Some(reference)) => to_new(reference),
         (verdict, _) => verdict,
     };
@@ -243,8 +245,8 @@ pub(super) fn change(
     }
 }
 
-/// What a domain says, as far as it is compared: the links of a plain domain are what our
-/// operator says.
+/// Returns the part of a copy that is compared. It leaves out the links of a plain domain, which
+/// our operator states.
 fn said<'a>(it: &'a DomainCopy, is_signed: bool, none: &'a Interconnects) -> Stated<'a> {
     let links = if is_signed { &it.interconnects } else { none };
     Stated::by(&it.view, links)

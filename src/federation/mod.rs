@@ -1,26 +1,25 @@
-//! The federation: the domains of others become views beside ours, and ours goes
-//! out to them.
+//! The federation: the domains of others become views beside ours, and ours is exported to them.
 //!
-//! [`Federation`] (`service`) runs all of it. A task for each peer (`peer`) reads that
-//! peer with suspicion, by signed manifests (`manifest`) where it has them and as a plain
-//! ALTO server (`plain`) where not. Of each domain that a peer passes there is a copy
-//! (`copies`); the best copy of a domain is used for as long as it counts.
+//! [`Federation`] (`service`) runs it. A task for each peer (`peer`) reads that peer and trusts
+//! nothing that it sends: by signed manifests (`manifest`) if it has them, and as a plain ALTO
+//! server (`plain`) if not. For each domain that a peer passes on there is a copy (`copies`);
+//! the best copy of a domain is used for as long as it counts.
 //!
-//! Whatever a peer states goes the same way, in three steps:
+//! Everything that a peer states passes through three steps:
 //!
-//! 1. **Obtain.** `peer/reader` polls the list of manifests and `peer/stream` gets them
-//!    pushed; `peer/documents` finds what a manifest names. `plain/fetch` asks a plain
+//! 1. **Obtain.** `peer/reader` polls the list of manifests and `peer/stream` gets them pushed;
+//!    `peer/documents` finds the documents that a manifest names. `plain/fetch` asks a plain
 //!    server, and `copies/restore` reads at a start what is on the disk.
-//! 2. **Judge.** `judge` decides without I/O: who signed a manifest and whether it counts,
-//!    what view its documents make, and how much that changes. A plain domain is made in
-//!    `plain/domain`. `belief` remembers what is learned of keys and serials before
-//!    anything is made of a manifest.
-//! 3. **Admit.** `admit` finds room in the budgets, holds what changes too much at once,
-//!    keeps the rest on the disk, and only then is it among the copies.
+//! 2. **Judge.** `judge` decides without I/O: who signed a manifest and whether it counts, which
+//!    view its documents make, and how much that changes. A plain domain is made in
+//!    `plain/domain`. `belief` remembers what a manifest teaches about keys and serials before
+//!    the manifest is used.
+//! 3. **Admit.** `admit` finds room in the budgets, holds what changes too much at once, and
+//!    keeps the rest on the disk before it becomes one of the copies.
 //!
-//! What a peer can cause is bounded: refusals are remembered, readings and changes are
-//! paced, and each peer has a share of keys and serials, of memory, of the disk and of
-//! the room for what is not used yet.
+//! The load that a peer can cause is bounded: refusals are remembered, readings and changes are
+//! paced, and each peer has a share of keys and serials, of memory, of the disk, and of the room
+//! for documents that are not used yet.
 //!
 //! In the other direction `manifest/publisher` signs what our domain states, and
 //! `export` decides who may see what.

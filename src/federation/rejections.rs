@@ -1,4 +1,4 @@
-//! How often something of a peer was refused, by reason.
+//! Counts what was refused of peers, by reason.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -7,7 +7,7 @@ use crate::runtime::lock;
 
 use super::import_error::ImportError;
 
-/// How often something of a peer was refused since the start, by reason.
+/// How often something from a peer was refused since the start, by reason.
 #[derive(Debug)]
 pub(super) struct Rejections(Mutex<BTreeMap<&'static str, u64>>);
 
@@ -38,7 +38,7 @@ impl Rejections {
         "signature",
     ];
 
-    /// Nothing was refused yet, for any reason.
+    /// Starts all counters at 0.
     pub(super) fn new() -> Self {
         let none = Self::REASONS.iter().map(|reason| (*reason, 0));
         Self(Mutex::new(none.collect()))

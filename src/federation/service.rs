@@ -1,4 +1,4 @@
-//! The federation as the node runs it.
+//! Runs the federation: its tasks, and the interface that the node uses.
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -23,23 +23,23 @@ use super::peer::{Nudge, Nudges, Pending, supervise};
 use super::settings::{PeerSettings, Settings};
 use super::shared::{Shared, Trust};
 
-/// The path below which the server-to-server API is.
+/// The path of the server-to-server API.
 const S2S: &str = "/s2s/v1/";
 
-/// What a node can do beyond what its descriptor says.
+/// The features that our descriptor lists.
 const FEATURES: [&str; 1] = [UPDATES];
 
-/// Our part in the federation: reads the peers, signs what we say, and knows
-/// who may see what.
+/// Our part in the federation: reads the peers, signs what our domain states, and decides who
+/// may see what.
 pub struct Federation {
     shared: Arc<Shared>,
     issued: watch::Receiver<IssuedManifests>,
     exports: Arc<Exports>,
     exported: watch::Receiver<Edition>,
     restoring: watch::Receiver<Restoring>,
-    /// The keys that counted at the start, shown until a manifest states them.
+    /// The keys that counted at the start, for the descriptor until there is a manifest.
     keys: Vec<KeyDocument>,
-    /// Reads the peers, until the node goes down.
+    /// The task that reads the peers, until the node shuts down.
     reading: Mutex<Option<Task<()>>>,
     _tasks: [Task<()>; 3],
 }
@@ -50,23 +50,23 @@ pub enum StartError {
     /// The signing key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// What is stored cannot be read.
+    /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The program failed.
+    /// A computation failed: a defect of the program.
     #[error(transparent)]
     Pool(#[from] PoolError),
 }
 
-/// The manifests that a caller gets are not all there yet.
+/// Error: some of the manifests that a caller gets are not there yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the node has just started and does not have all that it passes yet")]
 pub struct Incomplete;
 
 impl Federation {
-    /// Starts it: signs what `own` says our domain says, then restores what peers
-    /// passed last, and then reads them. It comes back before anything is
-    /// restored; `gate` is where a test holds that.
+    /// Starts the federation: signs what `own` states, restores what peers passed on last, and
+    /// then reads the peers. Returns before anything is restored; a test can hold the restoring
+    /// with `gate`.
     ///
     /// # Errors
     /// The signing key or the store cannot be read.
@@ -134,7 +134,7 @@ impl Federation {
             let shared = shared.clone();
             async move {
                 gate.pass().await;
-                // A peer that is read meanwhile would be given what it had.
+                // A peer that is read meanwhile would not find its last copies.
                 if let Err(error) = restore(&shared, &peers, &restoring).await {
                     tracing::error!(reason = %error, "what peers passed is not restored");
                 }
@@ -161,19 +161,19 @@ impl Federation {
         })
     }
 
-    /// Watches the domains of others that are used. The set changes also when a domain
-    /// was only signed again or came by another way: what is made of a domain changes
-    /// with its `digest`.
+    /// Watches the domains of others that are used. The set also changes when a domain was only
+    /// signed again or came by another path; the content of a domain changes with its `digest`.
     pub fn imported(&self) -> watch::Receiver<Arc<Imports>> {
         self.shared.copies.used()
     }
 
-    /// Our last manifests, the newest first, and each later set of them.
+    /// Watches our last manifests, the newest first.
     pub fn issued(&self) -> watch::Receiver<IssuedManifests> {
         self.issued.clone()
     }
 
-    /// What we are, for who asks at `base_url`, which has no slash at the end.
+    /// Returns our descriptor, for a caller that asks at `base_url`, which has no slash at its
+    /// end.
     pub fn descriptor(&self, base_url: &str) -> Descriptor {
         let own = &self.shared.settings().own;
         let issued = self.issued.borrow();
@@ -189,19 +189,19 @@ impl Federation {
         }
     }
 
-    /// How far what peers passed before the start is restored.
+    /// Watches how much of what peers passed on before the start is restored.
     pub fn restoring(&self) -> watch::Receiver<Restoring> {
         self.restoring.clone()
     }
 
-    /// The manifests that a caller gets: by the label of the peer that it is
-    /// bound to, if it is. All of them or none: a domain that is not on the list
-    /// is dropped by who reads it.
+    /// Returns the manifests that a caller gets, given the label of the peer that it is bound
+    /// to, if any. Returns all of them or none, because a reader drops the domains that are not
+    /// listed.
     ///
     /// # Errors
-    /// Some are still to come since the node has just started.
+    /// Some are still missing, because the node has just started.
     pub fn exports(&self, caller: Option<&DomainLabel>) -> Result<Vec<ManifestEntry>, Incomplete> {
-        // Before what is restored: what is over is all there then.
+        // Read before the exports: if the restoring is over by then, all of them are there.
         let restoring = self.restoring.borrow().clone();
         let export = self.exports.now();
         if export.is_complete(caller, &restoring) {
@@ -211,19 +211,18 @@ impl Federation {
         }
     }
 
-    /// The domains that a caller gets: by the label of the peer that it is bound
-    /// to, if it is.
+    /// Returns the domains that a caller gets, given the label of the peer that it is bound to,
+    /// if any.
     pub fn passed(&self, caller: Option<&DomainLabel>) -> Passed {
         self.exports.now().passed(caller).clone()
     }
 
-    /// What some peer may get, each domain as its manifest has it, and each later
-    /// set of that.
+    /// Watches all that any peer may get: each domain as its manifest describes it.
     pub fn exported(&self) -> watch::Receiver<Edition> {
         self.exported.clone()
     }
 
-    /// The representation with a digest, if the caller may see it.
+    /// Returns the representation with a digest, if the caller may see it.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -237,7 +236,7 @@ impl Federation {
         export.blob(caller, digest, archive, pool).await
     }
 
-    /// How things stand with the peers, and what we said last.
+    /// Returns the status of the peers, and of our last manifest.
     pub fn peers(&self) -> PeerList {
         let last = self.issued.borrow().first().cloned();
         PeerList {
@@ -250,45 +249,44 @@ impl Federation {
         }
     }
 
-    /// How often a document or manifest of a peer was refused since the start,
-    /// by reason: one of a fixed set, 0 for one that did not occur. What is
-    /// refused again at the next reading is counted again.
+    /// Returns how often a document or manifest of a peer was refused since the start, by
+    /// reason. The reasons are a fixed set; those that did not occur have 0. What is refused
+    /// again at the next reading is counted again.
     pub fn rejections(&self) -> BTreeMap<&'static str, u64> {
         self.shared.copies.rejections()
     }
 
-    /// How many documents the manifests that peers pushed named, and had not been
-    /// pushed as they were named: they were fetched.
+    /// Returns how many documents had to be fetched because a pushed manifest named them and
+    /// they had not been pushed in that form.
     pub fn unpushed(&self) -> u64 {
         self.shared.copies.unpushed()
     }
 
-    /// How many changes that peers pushed had to wait, since their domains change
-    /// all the time.
+    /// Returns how many changes that peers pushed were made to wait, because their domains
+    /// change all the time.
     pub fn damped(&self) -> u64 {
         self.shared.copies.damped()
     }
 
-    /// How many charges of domains were looked at to judge what is over a budget.
+    /// Returns how many charges of domains were examined to find what exceeds a budget.
     pub fn charges_seen(&self) -> u64 {
         self.shared.copies.charges_seen()
     }
 
-    /// Counts the changes of [`peers`](Self::peers), so that it can be
-    /// watched.
+    /// Watches a counter of the changes of [`peers`](Self::peers).
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.copies.changes()
     }
 
-    /// Reads no peer any more. What they passed stays as it is.
+    /// Stops reading peers. What they passed on stays as it is.
     pub async fn stop_reading(&self) {
         if let Some(reading) = self.reading.lock().await.take() {
             reading.cancel().await;
         }
     }
 
-    /// Reads a peer now, whatever was read or refused before; false if there is none
-    /// with this label.
+    /// Reads a peer now, whatever was read or refused before; returns false if no peer has this
+    /// label.
     pub fn refresh(&self, peer: &DomainLabel) -> bool {
         let is_peer = self.shared.settings().peers.contains_key(peer);
         if let Some(nudge) = self.shared.nudges.of(peer).filter(|_| is_peer) {
@@ -297,23 +295,23 @@ impl Federation {
         is_peer
     }
 
-    /// The same, and comes back when it was read, or `patience` is over, with how
-    /// things stand then; nothing if there is no such peer.
+    /// Reads a peer now, and returns its status when it was read or `patience` is over; returns
+    /// `None` if no peer has this label.
     pub async fn retry(&self, peer: &DomainLabel, patience: Duration) -> Option<PeerStatus> {
         let nudge = self.shared.nudges.of(peer);
         if let Some(nudge) = nudge {
             let number = nudge.read();
             let reading = nudge.until_done(number);
-            // Where it takes longer the status says what was before.
+            // If it takes longer, the status is that of before.
             let _over = self.shared.clock.timeout(patience, reading).await;
         }
         let peers = self.peers().peers.into_iter();
         peers.into_iter().find(|status| status.domain == *peer)
     }
 
-    /// Accepts the changes of a domain that are held, whoever passes it: they are
-    /// taken when their peers are read, which is now, unless they became much
-    /// larger meanwhile. Whether any are held.
+    /// Accepts the held changes of a domain, whoever passed them on, and reads those peers now.
+    /// A change is taken then, unless it has become much larger meanwhile. Returns whether any
+    /// changes were held.
     ///
     /// # Errors
     /// The store failed.
@@ -326,8 +324,9 @@ impl Federation {
         Ok(!accepted.is_empty())
     }
 
-    /// Forgets which keys a domain has, and what was seen under them: the next
-    /// ones that it or who relays it show are taken. Whether any were known.
+    /// Forgets which keys a domain has, and which serials were seen under them. The next keys
+    /// that the domain or a relay shows are trusted. Returns whether any keys or serials were
+    /// known.
     ///
     /// # Errors
     /// The store failed.
@@ -338,14 +337,14 @@ impl Federation {
     }
 }
 
-/// A peer that is being read.
+/// A peer with its task.
 struct Running {
     peer: Arc<PeerSettings>,
     nudge: Arc<Nudge>,
     _task: Task<()>,
 }
 
-/// Has a task for each peer that is configured, and for no other.
+/// Runs a task for each configured peer, and for no other.
 async fn follow(shared: Arc<Shared>) {
     let mut settings = shared.settings.clone();
     let mut running: BTreeMap<DomainLabel, Running> = BTreeMap::new();
@@ -353,19 +352,20 @@ async fn follow(shared: Arc<Shared>) {
         let now = settings.borrow_and_update().clone();
         let configured = configured(&now);
         running.retain(|label, it| configured.get(label).is_some_and(|peer| **peer == *it.peer));
-        // Before they are read: what is said of an unknown peer is lost.
+        // This comes before the peers are read, since the status of an unknown peer is lost.
         shared.copies.set_budget(now.budget);
         shared.pending.resize(now.max_pending, configured.len());
         shared.copies.set_peers(configured.values().cloned());
         shared.copies.enforce();
         // A pin may have come or gone.
         shared.copies.drop_where(|copy| !shared.counts(copy));
-        // What was not restored, or of peers that are none any more, is still on the disk.
+        // The disk may still have copies that were not restored, or of peers that are not
+        // configured any more.
         shared.copies.has_to_sweep();
         if let Err(error) = shared.drop_unconfigured().await {
             tracing::error!(reason = %error, "what former peers passed is not dropped");
         }
-        // What they have is judged by other settings now.
+        // The copies are judged by other settings now.
         running.values().for_each(|it| _ = it.nudge.read());
         for (label, peer) in configured {
             running.entry(label).or_insert_with(|| {
@@ -391,8 +391,8 @@ async fn follow(shared: Arc<Shared>) {
     }
 }
 
-/// Sees to it that nothing stays on the disk of what is not had any more, and that peers are read
-/// of which something may be taken now.
+/// Sweeps the disk of what the copies do not have any more, and has peers read again whose
+/// domains may find room now.
 async fn look_after(shared: Arc<Shared>) {
     let mut due = None;
     loop {
@@ -421,10 +421,10 @@ async fn look_after(shared: Arc<Shared>) {
     }
 }
 
-/// How long after it failed it is tried again to drop from the disk what is not had any more.
+/// How long after a sweep failed it is tried again.
 const SWEPT_AGAIN: Duration = Duration::from_secs(60);
 
-/// The peers that are read: a node is not its own.
+/// Returns the peers to read: all that are configured except ourselves.
 fn configured(settings: &Settings) -> BTreeMap<DomainLabel, Arc<PeerSettings>> {
     let others = settings
         .peers
@@ -435,8 +435,8 @@ fn configured(settings: &Settings) -> BTreeMap<DomainLabel, Arc<PeerSettings>> {
         .collect()
 }
 
-/// Sees to it that what grows old is seen as such, and tells when the date by
-/// which manifests count was set.
+/// Marks copies stale and expired as they age, and warns when the date, by which manifests
+/// count, was set.
 async fn age(shared: Arc<Shared>) {
     let mut date = DateWatch::new(shared.clock.clone());
     loop {
@@ -475,7 +475,7 @@ mod tests {
     use crate::runtime::ManualClock;
     use crate::runtime::testing::soon;
 
-    /// A federation of one, and what it stands on.
+    /// A federation without peers, and what it needs to run.
     struct Alone {
         federation: Federation,
         hand: ManualClock,

@@ -1,4 +1,4 @@
-//! What the operator says of the federation.
+//! The settings of the federation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::runtime::duration;
 use super::copies::Amount;
 use super::manifest::{KeySettings, PublicKey};
 
-/// All of it.
+/// All settings of the federation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Our own part.
@@ -26,14 +26,14 @@ pub struct Settings {
     pub peers: BTreeMap<DomainLabel, PeerSettings>,
     /// `[domain.NAME] keys`: the keys that are pinned.
     pub pins: BTreeMap<DomainLabel, Vec<PublicKey>>,
-    /// `[federation] max_memory`, `max_disk`: what is taken of all peers together.
+    /// `[federation] max_memory`, `max_disk`: what everything from all peers together may take.
     pub budget: Amount,
-    /// `[federation] max_pending`: how many bytes the documents of all peers may have of which
-    /// nothing is made yet.
+    /// `[federation] max_pending`: how many bytes of documents from all peers together may wait
+    /// until a view is made of them.
     pub max_pending: u64,
 }
 
-/// What we tell of ourselves.
+/// What we state about ourselves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OwnSettings {
     /// The label of our domain.
@@ -44,9 +44,9 @@ pub struct OwnSettings {
     pub asns: Vec<u32>,
     /// The keys that our manifests are signed with.
     pub keys: KeySettings,
-    /// Whether the key is made if its file is missing.
+    /// Whether to make the key if its file is missing.
     pub make_key: bool,
-    /// Who may have what we state.
+    /// Which domains may have what we state.
     pub scope: Scope,
 }
 
@@ -57,22 +57,22 @@ pub struct PeerSettings {
     pub domain: DomainLabel,
     /// The URI of its directory.
     pub directory: Url,
-    /// What is spoken with it.
+    /// The protocol that is spoken with it.
     pub protocol: Protocol,
-    /// The bearer token that it is shown.
+    /// The bearer token that we show it.
     pub token: Option<Hidden>,
-    /// The certificate that it is shown.
+    /// The certificate that we show it.
     pub identity: Option<Identity>,
     /// A PEM file of the certificate authorities that are trusted in place of
     /// the system's.
     pub cacert: Option<PathBuf>,
     /// Whether it may be in a private network, and be asked without TLS.
     pub allow_private_addresses: bool,
-    /// Which of a plain server's network maps is taken; its default if absent.
+    /// The network map that is taken from a plain server; absent: its default.
     pub network_map: Option<String>,
-    /// What we take.
+    /// What we import from it.
     pub import: ImportSettings,
-    /// What it gets.
+    /// What we export to it.
     pub export: ExportSettings,
     /// When it is read.
     pub refresh: RefreshSettings,
@@ -80,21 +80,21 @@ pub struct PeerSettings {
     pub interconnects: BTreeMap<InterconnectId, PlainInterconnect>,
 }
 
-/// What is spoken with a peer.
+/// The protocol that is spoken with a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
-    /// What it turns out to speak.
+    /// Signed manifests if it has them, else ALTO alone.
     #[default]
     Auto,
-    /// Signed manifests, and nothing less.
+    /// Signed manifests only.
     Altofed,
     /// ALTO alone (RFC 7285).
     Alto,
 }
 
-/// `[peer.import]`: what is taken from a peer. What is over a limit is refused
-/// whole; what changes too much at once is held.
+/// `[peer.import]`: what is taken from a peer. A domain that exceeds a limit is refused as a
+/// whole; a change that is too large at once is held.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImportSettings {
@@ -114,19 +114,18 @@ pub struct ImportSettings {
     pub max_interconnects: usize,
     /// How many bytes a document may have, after decompression.
     pub max_bytes: usize,
-    /// The share of a domain's prefixes, PIDs, interconnects or costs that may go
-    /// at once.
+    /// The share of a domain's prefixes, PIDs, interconnects or costs that may go at once.
     pub max_removed: Share,
-    /// How far how many of its costs may move at once.
+    /// How many of its costs may move at once, and how far.
     pub max_change: MaxChange,
-    /// How long a change is held that is over either.
+    /// How long a change is held that exceeds either of the two.
     pub hold: Hold,
-    /// How many bytes of memory everything that it passes may take.
+    /// How many bytes of memory everything may take that the peer passes on.
     pub max_memory: u64,
-    /// How many bytes of the disk everything that it passes may take.
+    /// How many bytes of the disk everything may take that the peer passes on.
     pub max_disk: u64,
-    /// How many bytes it may push, and how many the documents that it pushes may have,
-    /// before a manifest names them.
+    /// How many bytes the peer may push, and how many bytes the documents that it pushes may
+    /// have, before a manifest names them.
     pub max_pending: usize,
 }
 
@@ -156,7 +155,7 @@ impl Default for ImportSettings {
 }
 
 impl ImportSettings {
-    /// From where on a change of a domain is held.
+    /// Returns the thresholds above which a change of a domain is held.
     pub fn thresholds(&self) -> Thresholds {
         Thresholds {
             max_removed: self.max_removed,
@@ -164,7 +163,7 @@ impl ImportSettings {
         }
     }
 
-    /// What everything that it passes may take.
+    /// Returns what everything may take that the peer passes on.
     pub fn budget(&self) -> Amount {
         Amount {
             memory: self.max_memory,
@@ -172,7 +171,7 @@ impl ImportSettings {
         }
     }
 
-    /// How much is taken of one domain.
+    /// Returns the limits for one domain.
     pub fn limits(&self) -> Limits {
         Limits {
             max_pids: self.max_pids,
@@ -188,20 +187,20 @@ impl ImportSettings {
     }
 }
 
-/// How much is taken of one domain.
+/// The limits on what is taken of one domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// PIDs.
+    /// Number of PIDs.
     pub max_pids: usize,
-    /// Prefixes of all PIDs together.
+    /// Number of prefixes in all PIDs together.
     pub max_prefixes: usize,
-    /// Costs in all metrics together, 8 bytes each at least.
+    /// Number of costs in all metrics together, at least 8 bytes each.
     pub max_cells: usize,
     /// Bytes of memory of its costs in all metrics together.
     pub max_memory: u64,
-    /// Metrics.
+    /// Number of metrics.
     pub max_metrics: usize,
-    /// Interconnects.
+    /// Number of interconnects.
     pub max_interconnects: usize,
     /// Bytes of all its maps together, and of any other response, after
     /// decompression.
@@ -228,11 +227,11 @@ impl Default for Limits {
     }
 }
 
-/// `[peer.export]`: what a peer gets from us.
+/// `[peer.export]`: what is exported to a peer.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExportSettings {
-    /// The domains that it gets; `own` is ours.
+    /// The domains that it gets; `own` is our own.
     pub domains: Domains,
 }
 
@@ -244,7 +243,7 @@ impl Default for ExportSettings {
     }
 }
 
-/// `[peer.refresh]`: when a peer is read, and how long that holds.
+/// `[peer.refresh]`: when a peer is read, and how long a reading counts.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RefreshSettings {
@@ -282,7 +281,7 @@ pub struct Domains {
 }
 
 impl Domains {
-    /// The one that is spoken with.
+    /// Returns the choice of `own` alone: the domain of the server that speaks.
     pub fn own() -> Self {
         Self {
             own: true,
@@ -290,7 +289,7 @@ impl Domains {
         }
     }
 
-    /// Whether a domain is among them; `own` is the one that the word means.
+    /// Whether a domain is among them; `own` is the domain that the word `own` stands for.
     pub fn includes(&self, domain: &DomainLabel, own: &DomainLabel) -> bool {
         self.all || (self.own && domain == own) || self.labels.contains(domain)
     }
@@ -320,38 +319,38 @@ impl TryFrom<Vec<String>> for Domains {
 /// `[[peer.interconnect]]`: a link to a plain domain, both directions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlainInterconnect {
-    /// The PID of ours where it is.
+    /// Our PID at the link.
     pub border: PidName,
-    /// The PID of the peer where it is.
+    /// The peer's PID at the link.
     pub peer_border: PidName,
     /// What the peer is to us.
     pub relationship: Relationship,
     /// What we are to the peer.
     pub peer_relationship: Relationship,
-    /// What it costs from us to the peer.
+    /// The costs from us to the peer.
     pub costs: BTreeMap<MetricName, f64>,
-    /// What it costs from the peer to us.
+    /// The costs from the peer to us.
     pub reverse_costs: BTreeMap<MetricName, f64>,
 }
 
 impl Settings {
-    /// What is taken of all peers together if nothing is said.
+    /// The default of what everything from all peers together may take.
     pub const BUDGET: Amount = Amount {
         memory: 4 * 1024 * 1024 * 1024,
         disk: 8 * 1024 * 1024 * 1024,
     };
 
-    /// How many bytes may be pending of all peers if nothing is said.
+    /// The default of how many bytes may be pending, from all peers together.
     pub const MAX_PENDING: u64 = 512 * 1024 * 1024;
 
-    /// The keys that are pinned for a domain.
+    /// Returns the keys that are pinned for a domain.
     pub fn pins(&self, domain: &DomainLabel) -> &[PublicKey] {
         self.pins.get(domain).map_or(&[], Vec::as_slice)
     }
 }
 
 impl PeerSettings {
-    /// How it is asked.
+    /// Returns the options by which the peer is asked.
     pub fn options(&self) -> PeerOptions {
         PeerOptions {
             token: self.token.clone(),
@@ -391,7 +390,7 @@ mod tests {
         assert!(dense / 8 < import.limits().max_cells as u64);
         assert!(4 * import.max_bytes as u64 <= import.max_disk);
         assert!(import.max_memory <= Settings::BUDGET.memory);
-        // Three quarters of it are for who comes first.
+        // The first peer that asks may take three quarters of it.
         assert!(import.max_bytes as u64 <= Settings::MAX_PENDING / 4 * 3);
     }
 

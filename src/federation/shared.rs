@@ -15,7 +15,7 @@ use super::manifest::{KnownKeys, Marks, Received};
 use super::peer::{Nudges, Pending};
 use super::settings::Settings;
 
-/// What all peers' tasks share.
+/// The state that the tasks of all peers share.
 pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) pool: Pool,
@@ -27,7 +27,7 @@ pub(super) struct Shared {
     pub(super) nudges: Nudges,
 }
 
-/// What is known of keys and serials.
+/// The known keys and serials.
 #[derive(Debug, Default)]
 pub(super) struct Trust {
     pub(super) keys: BTreeMap<DomainLabel, KnownKeys>,
@@ -39,9 +39,9 @@ impl Shared {
         self.settings.borrow().clone()
     }
 
-    /// Drops the copies of a domain, whoever passed them, that are older than this
-    /// manifest of it and that it wants us not to have. Those who still pass them are refused
-    /// by their serial.
+    /// Drops the copies of a domain, whoever passed them on, that are older than this manifest
+    /// of it and that its scope denies us. A peer that still passes them on is refused, because
+    /// their serial is too low.
     pub(super) async fn withdraw_beyond_scope(&self, newer: &Received) -> Result<(), StoreError> {
         let own = &self.settings().own.domain;
         let Manifest {
@@ -59,8 +59,8 @@ impl Shared {
         .await
     }
 
-    /// Drops the copies, of any peer, that must not be used any more: they are not to come back
-    /// with a restart.
+    /// Drops the copies, of any peer, that must not be used any more, also from the disk, so
+    /// that they do not come back at a restart.
     pub(super) async fn drop_where(
         &self,
         is_due: impl Fn(&DomainCopy) -> bool,
@@ -72,7 +72,8 @@ impl Shared {
         }
     }
 
-    /// A peer passes these domains and no others.
+    /// Drops the copies of a peer except those of the domains to keep, which are all that it
+    /// passes on.
     pub(super) async fn retain(
         &self,
         peer: &DomainLabel,
@@ -85,7 +86,7 @@ impl Shared {
         }
     }
 
-    /// Drops what is over a budget by now.
+    /// Drops the copies that exceed a budget now.
     pub(super) async fn enforce(&self) -> Result<(), StoreError> {
         if self.copies.enforce() {
             self.sweep().await
@@ -94,8 +95,9 @@ impl Shared {
         }
     }
 
-    /// Drops from the disk what is not had any more. Who is stopped in the middle, or fails,
-    /// leaves the rest to the next one: it is worked out anew what that is.
+    /// Drops from the disk what the copies do not have any more. If this is stopped in the
+    /// middle or fails, the next call does the rest, because each call works out anew what that
+    /// is.
     pub(super) async fn sweep(&self) -> Result<(), StoreError> {
         let copies = &self.copies;
         let (has, has_held) = (

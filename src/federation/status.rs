@@ -1,4 +1,4 @@
-//! How the federation stands.
+//! The status of the federation.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::runtime::{MeasureKind, Measured, Measures, Sample, Value};
 
 use super::service::Federation;
 
-/// How the federation stands.
+/// The status of the federation at one moment.
 #[derive(Debug)]
 pub struct Status {
     /// Our manifests and the peers.
@@ -16,16 +16,16 @@ pub struct Status {
     pub rejections: BTreeMap<&'static str, u64>,
     /// Documents that pushed manifests named and that had to be fetched.
     pub unpushed: u64,
-    /// Changes that peers pushed and that waited.
+    /// Changes that peers pushed and that were made to wait.
     pub damped: u64,
-    /// Charges that were looked at to judge what is over a budget.
+    /// Charges that were examined to find what exceeds a budget.
     pub charges_seen: u64,
     /// Copies of domains that are still to be read from the disk after the start.
     pub restoring: usize,
 }
 
 impl Federation {
-    /// Returns how the federation stands now.
+    /// Returns the status of the federation now.
     pub fn status(&self) -> Status {
         let restoring = self.restoring().borrow().clone();
         let (read, kept) = restoring.read();
@@ -75,7 +75,7 @@ impl Measured for Status {
 }
 
 impl Status {
-    /// Peers are configured, so that their labels are few.
+    /// Measures the peers. They are configured, so their labels are few.
     fn measure_peers(&self, out: &mut Measures) {
         let peers = &self.peers.peers;
         let states = peers.iter().map(|peer| Sample {

@@ -1,4 +1,4 @@
-//! What the tests of the federation share.
+//! Helpers that the tests of the federation share.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -27,7 +27,7 @@ use super::settings::{
     ExportSettings, ImportSettings, OwnSettings, PeerSettings, Protocol, RefreshSettings, Settings,
 };
 
-/// A time, in hours after a beginning.
+/// Returns a time, in hours after a fixed one.
 pub(super) fn at(hours: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_hours(500_000 + hours)
 }
@@ -40,13 +40,13 @@ pub(super) fn pid(text: &str) -> PidName {
     PidName::new(text).expect("a name")
 }
 
-/// A domain of two PIDs, `east` and `west`, with costs between them in two
+/// Returns the view of a domain with two PIDs, `east` and `west`, and costs between them in two
 /// metrics.
 pub(super) fn domain_view(domain: &str) -> Arc<View> {
     domain_view_with(domain, 5.0)
 }
 
-/// The same with another cost from east to west.
+/// Returns the view of [`domain_view`] with another cost from east to west.
 pub(super) fn domain_view_with(domain: &str, cost: f64) -> Arc<View> {
     let prefixes = ["198.51.100.0/24", "2001:db8:1::/48", "203.0.113.0/24"];
     let prefixes = prefixes.map(|text| text.parse().expect("a prefix"));
@@ -88,7 +88,7 @@ pub(super) fn domain_view_with(domain: &str, cost: f64) -> Arc<View> {
     ))
 }
 
-/// One link from `east` to the PID `gate` of another domain.
+/// Returns one link, from `east` to the PID `gate` of another domain.
 pub(super) fn links(to: &str) -> Interconnects {
     let link = Interconnect {
         border: pid("east"),
@@ -100,7 +100,7 @@ pub(super) fn links(to: &str) -> Interconnects {
     Interconnects::from([(InterconnectId::new("x-1").expect("an id"), link)])
 }
 
-/// A new store that keeps little in memory, and its directory.
+/// Opens a new store that keeps little in memory; returns its directory too.
 pub(super) fn small_store() -> (tempfile::TempDir, Store) {
     let directory = tempfile::tempdir().expect("a directory");
     let settings = crate::store::Settings {
@@ -111,7 +111,7 @@ pub(super) fn small_store() -> (tempfile::TempDir, Store) {
     (directory, opened.store)
 }
 
-/// A peer with the defaults.
+/// Returns a peer with the default settings.
 pub(super) fn peer(domain: &str, directory: &str) -> PeerSettings {
     PeerSettings {
         domain: label(domain),
@@ -129,7 +129,7 @@ pub(super) fn peer(domain: &str, directory: &str) -> PeerSettings {
     }
 }
 
-/// What the domain `isp-a` says of itself, without peers.
+/// Returns the settings of the domain `isp-a`, without peers.
 pub(super) fn settings() -> Settings {
     Settings {
         budget: Settings::BUDGET,
@@ -150,7 +150,7 @@ pub(super) fn settings() -> Settings {
     }
 }
 
-/// What is logged.
+/// The log, as text.
 #[derive(Clone, Default)]
 pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -165,7 +165,7 @@ impl io::Write for Log {
 }
 
 impl Log {
-    /// What this thread logs from now on, until the guard is dropped.
+    /// Takes what this thread logs from now on, until the guard is dropped.
     pub(super) fn taken() -> (Self, DefaultGuard) {
         let log = Self::default();
         let writer = log.clone();
@@ -173,14 +173,14 @@ impl Log {
         (log, tracing::subscriber::set_default(subscriber.finish()))
     }
 
-    /// How often it has these words.
+    /// Counts how often the log contains these words.
     pub(super) fn count(&self, words: &str) -> usize {
         let bytes = self.0.lock().expect("no panic");
         String::from_utf8_lossy(&bytes).matches(words).count()
     }
 }
 
-/// The directory of a server that has but one, with this in it.
+/// Returns the crawled directory of a server that has a single one, with this content.
 pub(super) fn crawled(root: &Url, directory: &Value) -> Directory {
     struct One(Bytes);
 

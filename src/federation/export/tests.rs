@@ -1,4 +1,4 @@
-//! Who gets what, and what a change of that costs.
+//! Tests who gets what, and how much work a change makes.
 
 use proptest::prelude::*;
 
@@ -65,8 +65,8 @@ fn imported(path: &[&str], scope: Scope) -> (DomainLabel, Arc<DomainCopy>) {
     (label(path[0]), Arc::new(copy))
 }
 
-/// What `isp-a` has of `isp-b`, and through it of `isp-c` and `isp-d`; its
-/// peers are `isp-b`, `isp-e` and `isp-f`.
+/// Returns the exports of `isp-a`, which has copies of `isp-b`, and of `isp-c` and `isp-d`
+/// through it; its peers are `isp-b`, `isp-e` and `isp-f`.
 fn export(scope: Scope) -> Export {
     let mut settings = settings();
     for (name, export) in [("isp-b", "*"), ("isp-e", "*"), ("isp-f", "own")] {
@@ -84,7 +84,7 @@ fn export(scope: Scope) -> Export {
     Export::of(Arc::new(settings), issued.into(), imports, None)
 }
 
-/// The same where something is another.
+/// Returns the exports after a change.
 fn after(
     export: &Export,
     change: impl FnOnce(&mut Settings, &mut IssuedManifests, &mut Imports),
@@ -200,13 +200,13 @@ async fn a_blob_is_for_who_may_see_a_manifest_that_names_it() {
     assert_eq!(ask(&export, Some("isp-f"), version.digest).await, None);
     assert_eq!(ask(&export, Some("isp-b"), version.digest).await, None);
     assert_eq!(ask(&export, None, version.digest).await, None);
-    // Ordinal costs are made, and are what was signed.
+    // Ordinal costs are made from numerical ones, and match what was signed.
     let stated = signed.manifest.resources.iter();
     for resource in stated.filter(|r| r.resource_id.as_str().contains("ordinal")) {
         let body = ask(&export, e, resource.sha_256).await.expect("made");
         assert_eq!(Digest::of(&body), resource.sha_256);
     }
-    // Ours are seen by all who may, also those of the manifests before.
+    // Every caller that may see ours gets it, also by the manifests before the last.
     let before = resources(&export.issued[0].view)[0].clone();
     let newer = domain_view_with("isp-a", 9.0);
     let newer = statement(&newer, "isp-a", &Scope::Any).0;
@@ -220,7 +220,7 @@ async fn a_blob_is_for_who_may_see_a_manifest_that_names_it() {
     assert_eq!(ask(&export, e, Digest::ZERO).await, None);
 }
 
-/// The domains that were written anew, from one moment to the next.
+/// Returns the domains whose entries were written anew between two moments.
 fn written(before: &Export, now: &Export) -> Vec<String> {
     let is_new = |(domain, exported): &(&DomainLabel, &Exported)| {
         let known = before.domains.get(*domain);

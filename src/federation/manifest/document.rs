@@ -1,4 +1,4 @@
-//! What manifests state, read and compared.
+//! Reads and compares what manifests state.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use crate::ident::{DomainLabel, InterconnectId, MetricName, NameError, PidName, 
 
 use super::sign::Compact;
 
-/// A manifest that was verified when it was kept: a compact JWS, or the
-/// document itself where it is not signed.
+/// Reads a manifest that was verified when it was kept: a compact JWS, or the document itself if
+/// it is not signed.
 pub fn read_kept(text: &[u8]) -> Option<Manifest> {
     match Compact::parse(str::from_utf8(text).ok()?) {
         Ok(compact) => serde_json::from_slice(compact.unverified()).ok(),
@@ -19,8 +19,8 @@ pub fn read_kept(text: &[u8]) -> Option<Manifest> {
 }
 
 impl Scope {
-    /// Whether a domain may have what is in this scope; `direct` says whether
-    /// it comes from the origin itself.
+    /// Whether a domain may have what has this scope; `direct` says whether it comes from the
+    /// origin itself.
     pub fn admits(&self, domain: &DomainLabel, direct: bool) -> bool {
         match self {
             Scope::Any => true,
@@ -29,13 +29,13 @@ impl Scope {
         }
     }
 
-    /// Whether a caller of no known domain may have it from its origin.
+    /// Whether a caller that belongs to no known domain may have it from its origin.
     pub fn admits_anybody(&self) -> bool {
         matches!(self, Scope::Any | Scope::None)
     }
 }
 
-/// A hash of what a manifest states, the same for one that is only signed
+/// Returns a hash of what a manifest states. It stays the same if the manifest is only signed
 /// again.
 pub fn content_digest(manifest: &Manifest) -> Tag {
     let mut hasher = Sha256::new();
@@ -50,7 +50,7 @@ pub fn content_digest(manifest: &Manifest) -> Tag {
     hasher.finish().into()
 }
 
-/// The interconnects of a manifest; what cannot be used of them is left aside.
+/// Returns the interconnects of a manifest, and those that cannot be used, with the reason.
 pub fn interconnects(manifest: &Manifest) -> (Interconnects, Vec<Ignored>) {
     let mut links = Interconnects::new();
     let mut ignored = Vec::new();
@@ -69,7 +69,7 @@ pub fn interconnects(manifest: &Manifest) -> (Interconnects, Vec<Ignored>) {
     (links, ignored)
 }
 
-/// A metric that is not known here is no reason to do without the link.
+/// Reads one interconnect. A metric that is not known here is left out; the link stays.
 fn link(domain: &DomainLabel, document: &InterconnectDocument) -> Result<Interconnect, String> {
     let text = |error: NameError| error.to_string();
     let peer_domain = DomainLabel::new(&document.peer_domain).map_err(text)?;

@@ -20,14 +20,14 @@ use crate::runtime::pem;
 
 use super::validity::VALID_FOR;
 
-/// What stands before a public key's text.
+/// The prefix of a public key in text.
 const PREFIX: &str = "ed25519:";
 
 /// A public key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey([u8; 32]);
 
-/// The text is no public key.
+/// Error: a text is not a public key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is no key; write `ed25519:` and 43 characters of base64url, as `altofed keygen` does"
@@ -35,29 +35,29 @@ pub struct PublicKey([u8; 32]);
 pub struct InvalidKey(String);
 
 impl PublicKey {
-    /// The key of these bytes, RFC 8032 §5.1.5.
+    /// Makes a key from its 32 bytes (RFC 8032 §5.1.5).
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The key that a document states, if its thumbprint is right.
+    /// Returns the key that a document states, if the thumbprint in it is right.
     ///
     /// # Errors
-    /// It is no key, or the thumbprint is another's.
+    /// The document has no key, or the thumbprint of another key.
     pub fn from_document(document: &KeyDocument) -> Result<Self, InvalidKey> {
         let key = Self::decode(&document.ed25519);
         key.filter(|key| key.kid() == document.kid)
             .ok_or_else(|| InvalidKey(shorten(&document.ed25519)))
     }
 
-    /// The thumbprint of the key as a JSON Web Key (RFC 7638, RFC 8037 §2).
+    /// Returns the thumbprint of the key as a JSON Web Key (RFC 7638, RFC 8037 §2).
     pub fn kid(&self) -> String {
         let key = URL_SAFE_NO_PAD.encode(self.0);
         let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{key}"}}"#);
         URL_SAFE_NO_PAD.encode(crate::ident::Digest::of(canonical.as_bytes()).as_bytes())
     }
 
-    /// The key in base64url, as documents have it.
+    /// Returns the key in base64url, as documents state it.
     pub fn encoded(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }
@@ -109,13 +109,13 @@ impl<'de> Deserialize<'de> for PublicKey {
     }
 }
 
-/// A key that we sign with.
+/// A private key that we sign with.
 pub struct SigningKey {
     pair: Ed25519KeyPair,
     public: PublicKey,
 }
 
-/// Why there is no key.
+/// Why a key cannot be made, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The system gives no random numbers.
@@ -124,21 +124,21 @@ pub enum KeyError {
     /// The file cannot be read or written.
     #[error("{file}: {source}")]
     File {
-        /// Which: its path, or the key of the configuration that has it.
+        /// The path of the file, or the key of the configuration that names it.
         file: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// There is a file already.
+    /// The file exists already.
     #[error("{0} is there already; name another file, or move it away")]
     Exists(String),
-    /// The file holds no key.
+    /// The file contains no key.
     #[error(
         "{file} holds no Ed25519 key in PEM (PKCS #8): {fault}; write it again from its source, \
          or make one with `altofed keygen`"
     )]
     NoKey {
-        /// Which.
+        /// The path of the file, or the key of the configuration that names it.
         file: String,
         /// What is wrong with it.
         fault: String,
@@ -149,8 +149,8 @@ pub enum KeyError {
 }
 
 impl KeyError {
-    /// The same of a file that a configuration names: a path that is one may be something
-    /// secret that got into the wrong place, and is told by its key instead.
+    /// Returns the same error about a file that the configuration names, with that key in place
+    /// of the path: what is written there may be a secret that got into the wrong place.
     pub fn of_key(self, key: &str) -> Self {
         let file = format!("the file of {key}");
         match self {
@@ -164,7 +164,7 @@ impl KeyError {
 }
 
 impl SigningKey {
-    /// A new key.
+    /// Generates a key.
     ///
     /// # Errors
     /// [`KeyError::Random`].
@@ -176,7 +176,7 @@ impl SigningKey {
     /// Reads a key from a PEM file.
     ///
     /// # Errors
-    /// The file cannot be read, holds something else, or everybody can read it.
+    /// The file cannot be read, contains something else, or can be read by everybody.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
         let file = || path.display().to_string();
         let failed = |source| KeyError::File {
@@ -201,7 +201,7 @@ impl SigningKey {
     /// Writes the key to a new PEM file that only its owner can read.
     ///
     /// # Errors
-    /// The file is there, or cannot be written.
+    /// The file exists, or cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), KeyError> {
         let file = || path.display().to_string();
         let failed = |source: io::Error| match source.kind() {
@@ -221,7 +221,7 @@ impl SigningKey {
         file.sync_all().map_err(failed)
     }
 
-    /// Its public half.
+    /// Returns the public key.
     pub fn public(&self) -> &PublicKey {
         &self.public
     }
@@ -243,12 +243,12 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// Which keys a node signs with.
+/// The keys that a node signs with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeySettings {
     /// The file of the key.
     pub key: PathBuf,
-    /// The keys before it, as long as they count.
+    /// The keys before it that still count.
     pub old: Vec<OldKey>,
 }
 
@@ -263,31 +263,31 @@ pub struct OldKey {
 
 /// The keys of a node.
 ///
-/// While an old key counts, it signs, and what it signs names the new key
-/// beside it: receivers take a new key only from one they trust. So the two
-/// must overlap for longer than any peer is out of touch.
+/// While an old key counts, it signs, and its manifests name the new key beside it, since
+/// receivers accept a new key only from one that they trust. The two must overlap for longer
+/// than any peer is out of touch.
 #[derive(Debug)]
 pub struct Keyring {
     current: SigningKey,
-    /// Those that stop counting, the soonest first.
+    /// The old keys and when they stop counting, the soonest first.
     old: Vec<(SigningKey, Timestamp)>,
 }
 
 impl Keyring {
-    /// How long before its end an old key signs no more, so that nothing
-    /// outlives the key it is signed with.
+    /// How long before its end an old key stops signing, so that no manifest outlives the key
+    /// that signed it.
     pub const MARGIN: Duration = VALID_FOR;
 
-    /// A ring of these keys.
+    /// Makes a ring of these keys.
     pub fn new(current: SigningKey, mut old: Vec<(SigningKey, Timestamp)>) -> Self {
         old.sort_by_key(|(_, not_after)| *not_after);
         Self { current, old }
     }
 
-    /// Loads the keys.
+    /// Loads the keys from their files.
     ///
     /// # Errors
-    /// As [`SigningKey::load`], told by the keys of the configuration.
+    /// As for [`SigningKey::load`], but the error names the key of the configuration.
     pub fn load(settings: &KeySettings) -> Result<Self, KeyError> {
         let current = SigningKey::load(&settings.key);
         let old = settings.old.iter().enumerate().map(|(index, old)| {
@@ -303,13 +303,13 @@ impl Keyring {
         ))
     }
 
-    /// Whether these are the keys of another ring, with the same ends.
+    /// Whether another ring has the same keys, with the same ends.
     pub fn is_same(&self, other: &Keyring) -> bool {
         let all = Timestamp::MIN;
         self.documents(all) == other.documents(all)
     }
 
-    /// The key to sign with now.
+    /// Returns the key to sign with now.
     pub fn signer(&self, now: Timestamp) -> &SigningKey {
         let counts = |not_after: &Timestamp| {
             not_after.duration_since(now) > Self::MARGIN.try_into().unwrap_or_default()
@@ -318,7 +318,7 @@ impl Keyring {
         old.map_or(&self.current, |(key, _)| key)
     }
 
-    /// The keys that count now, the current one first, as documents state them.
+    /// Returns the keys that count now, the current one first, as documents state them.
     pub fn documents(&self, now: Timestamp) -> Vec<KeyDocument> {
         let document = |key: &SigningKey, not_after| KeyDocument {
             kid: key.public().kid(),

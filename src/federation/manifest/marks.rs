@@ -1,9 +1,9 @@
-//! The newest manifest that was seen under each key: what is older is a replay.
+//! Remembers the newest manifest that was seen under each key: an older one is a replay.
 //!
-//! Each peer has a share of what is remembered, and each domain a part of that, so
-//! that who shows keys without number spends nobody's room but its own. Of its own
-//! what guards against nothing any more is forgotten first: what has stopped
-//! counting, and what was signed by keys that count no longer.
+//! Each peer has a share of what is remembered, and each domain a part of that, so that a peer
+//! that shows keys without end uses up its own room only. Within a share, the marks that guard
+//! against nothing any more are forgotten first: those of manifests that have stopped counting,
+//! and those of keys that do not count any more.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -16,13 +16,13 @@ use crate::ident::DomainLabel;
 
 use super::received::Highest;
 
-/// How many keys of one domain are remembered that one peer passed.
+/// How many keys of one domain are remembered of those that one peer passed on.
 const OF_A_DOMAIN: usize = 16;
 
 /// How many marks are forgotten at a time, in one write.
 const AT_A_TIME: usize = 64;
 
-/// What a mark is of.
+/// The domain and the key that a mark is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::federation) struct MarkName {
     pub(in crate::federation) domain: DomainLabel,
@@ -30,13 +30,13 @@ pub(in crate::federation) struct MarkName {
     pub(in crate::federation) kid: String,
 }
 
-/// The newest manifest that was seen under a key, and who passed it.
+/// The newest manifest that was seen under a key, and who passed it on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     #[serde(flatten)]
     pub(in crate::federation) highest: Highest,
-    /// The peer whose share it is of: the domain itself if that passed it. None of
-    /// what an earlier altofed kept.
+    /// The peer whose share it counts in: the domain itself if it passed on the manifest. `None`
+    /// if an earlier altofed kept the mark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::federation) by: Option<DomainLabel>,
 }
@@ -44,11 +44,11 @@ pub struct Mark {
 /// What a mark is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::federation) enum Worth {
-    /// The key does not count: nothing that it signed is taken.
+    /// Nothing: the key does not count, so whatever it signed is refused.
     Nothing,
-    /// Nothing that the peer passes is of the domain, which it alone vouched for.
+    /// Little: the peer alone vouched for the domain, and does not pass it on now.
     Little,
-    /// It guards what is had.
+    /// All: it guards a copy that we have.
     All,
 }
 
@@ -56,7 +56,7 @@ pub(in crate::federation) enum Worth {
 #[derive(Debug, Default)]
 pub(in crate::federation) struct Marks {
     all: BTreeMap<MarkName, Mark>,
-    /// How many are of the share of each peer.
+    /// How many of them count in the share of each peer.
     counts: BTreeMap<DomainLabel, usize>,
 }
 
@@ -85,7 +85,7 @@ impl Marks {
         }
     }
 
-    /// The marks of a domain.
+    /// Returns the marks of a domain.
     pub(in crate::federation) fn of_domain(
         &self,
         domain: &DomainLabel,
@@ -98,7 +98,7 @@ impl Marks {
         rest.take_while(move |(name, _)| name.domain == *domain)
     }
 
-    /// The marks whose peer is none of these any more.
+    /// Returns the names of the marks whose peer is not configured any more.
     pub(in crate::federation) fn without(
         &self,
         is_peer: impl Fn(&DomainLabel) -> bool,
@@ -108,11 +108,11 @@ impl Marks {
         gone.map(|(name, _)| name.clone()).collect()
     }
 
-    /// What is to be forgotten so that a peer, whose share is this, may have one more
-    /// remembered of a domain.
+    /// Returns the marks to forget, so that one more mark of a domain can be remembered for the
+    /// peer `by`, which has room for `share` marks.
     ///
     /// # Errors
-    /// [`ImportError::Full`]: nothing of its share may be forgotten.
+    /// [`ImportError::Full`]: no mark of its share may be forgotten.
     pub(in crate::federation) fn room(
         &self,
         by: &DomainLabel,
@@ -145,7 +145,7 @@ impl Marks {
     }
 }
 
-/// So many marks at most that may be forgotten, of the least worth.
+/// Returns at most `most` of the marks that may be forgotten, those of the least worth.
 fn cheapest<'a>(
     marks: impl Iterator<Item = (&'a MarkName, &'a Mark)>,
     now: Timestamp,
@@ -202,7 +202,7 @@ mod tests {
         }
     }
 
-    /// Has a peer show a key of a domain; whether it is remembered.
+    /// Lets a peer show a key of a domain; returns whether it is remembered.
     fn show(
         marks: &mut Marks,
         by: &str,
@@ -224,7 +224,7 @@ mod tests {
     fn who_rolls_its_key_ten_thousand_times_takes_nothing_from_others() {
         let mut marks = Marks::default();
         for number in 0..10_000 {
-            // Its last key counts, and those before it do not.
+            // The key before counts, and those before that do not.
             let last = name("isp-b", number);
             let previous = name("isp-b", number.saturating_sub(1));
             let worth = |name: &MarkName, _: &Mark| {
@@ -255,7 +255,8 @@ mod tests {
         }
         assert!(!show(&mut marks, "isp-b", name("isp-x", 0), all));
         assert!(show(&mut marks, "isp-c", name("isp-x", 0), all));
-        // What it no longer passes goes when it is needed, and nobody else's.
+        // A mark of a domain that the peer no longer passes on goes when its room is needed, and
+        // no mark of another peer.
         let little = |MarkName { domain, .. }: &MarkName, _: &Mark| {
             if *domain == label("isp-7") {
                 Worth::Little
@@ -282,7 +283,7 @@ mod tests {
         let taken = (0..100).filter(|n| show(&mut marks, "isp-b", name("isp-x", *n), all));
         assert_eq!(taken.count(), OF_A_DOMAIN);
         assert!(show(&mut marks, "isp-b", name("isp-c", 0), all));
-        // Another relay's word of the same domain is of another share.
+        // What another relay says of the same domain counts in another share.
         assert!(show(&mut marks, "isp-d", name("isp-x", 500), all));
     }
 

@@ -1,9 +1,8 @@
-//! Manifests: what a domain's view is made of, signed by its origin.
+//! Manifests: what a domain's view consists of, signed by its origin.
 //!
-//! An origin signs its manifest (`sign`, `key`) and relays pass it on unchanged
-//! (`document`). `trust` decides whose key counts, `marks` remembers the newest serial
-//! under each key, `validity` says for how long a manifest counts, and `publisher` signs
-//! ours.
+//! An origin signs its manifest (`sign`, `key`) and relays pass it on unchanged (`document`).
+//! `trust` decides whose key counts, `marks` remembers the newest serial under each key,
+//! `validity` defines how long a manifest counts, and `publisher` signs ours.
 
 mod document;
 mod key;

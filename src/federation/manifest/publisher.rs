@@ -1,4 +1,4 @@
-//! Our own manifest, as it is signed anew.
+//! Signs our own manifest, whenever something changes and from time to time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,18 +18,17 @@ use crate::store::StoreError;
 use super::key::Keyring;
 use super::statement::{Signed, Statement, next_serial, resources};
 
-/// How long a manifest is passed on before it is signed again, changed or not.
+/// How long a manifest is passed on before it is signed again, even without a change.
 const RESIGNED_AFTER: Duration = Duration::from_secs(60 * 60);
 
-/// The least time between two manifests: what changes many times a second is
-/// not rendered and signed each time.
+/// The least time between two manifests, so that rapid changes are not each rendered and signed.
 const PACE: Duration = Duration::from_secs(1);
 
-/// How many manifests are kept in memory, so that who read one finds what it
-/// names.
+/// How many manifests are kept in memory, so that the documents that a reader's manifest names
+/// can still be found.
 const KEPT: usize = 4;
 
-/// What our domain has to say.
+/// What our domain states.
 #[derive(Debug, Clone)]
 pub struct OwnDomain {
     /// Its view.
@@ -47,25 +46,24 @@ impl OwnDomain {
 /// A manifest of ours.
 #[derive(Debug)]
 pub struct Issued {
-    /// What it says.
+    /// Its content.
     pub manifest: Manifest,
-    /// As it is signed.
+    /// The signed text, a compact JWS.
     pub text: String,
     /// The digest of its payload.
     pub fingerprint: Digest,
-    /// The view that it is of.
+    /// The view that it describes.
     pub view: Arc<View>,
 }
 
 /// Our last manifests, the newest first.
 pub type IssuedManifests = Arc<[Arc<Issued>]>;
 
-/// Signs our manifests: on every change of what our domain says, and every
-/// hour.
+/// Signs our manifests: on every change of what our domain states, and every hour.
 pub(in crate::federation) struct Publisher {
     pub(in crate::federation) archive: Arc<Archive>,
     pub(in crate::federation) keys: Keyring,
-    /// What was configured when they were loaded.
+    /// The settings that the keys were loaded from.
     pub(in crate::federation) keys_under: Arc<Settings>,
     pub(in crate::federation) pool: Pool,
     pub(in crate::federation) clock: Clock,
@@ -77,7 +75,7 @@ pub(in crate::federation) struct Publisher {
 }
 
 impl Publisher {
-    /// Runs for as long as somebody says what our domain says.
+    /// Runs until the sender of what our domain states, or of the settings, is dropped.
     pub(in crate::federation) async fn run(mut self) {
         let mut last: Option<(OwnDomain, Arc<Settings>, Moment)> = None;
         loop {
@@ -120,8 +118,8 @@ impl Publisher {
         }
     }
 
-    /// Takes the keys that are configured now; whether they are others. Those that were there
-    /// are kept if they cannot be read.
+    /// Loads the keys that are configured now; returns whether they differ from the present
+    /// ones, which are kept if the new ones cannot be read.
     async fn load_keys(&mut self, settings: &Arc<Settings>) -> bool {
         if Arc::ptr_eq(&self.keys_under, settings) {
             return false;
@@ -146,8 +144,9 @@ impl Publisher {
         let resources = self.pool.run(move || resources(&view)).await?;
         let now = self.clock.wall();
         let serial = next_serial(self.serial, now);
-        // Durable before anybody sees it: after a crash it is not used again. Where there is no
-        // room it is the date that sees to that, so that our domain does not expire at others.
+        // The serial is durable before anybody sees it, so that it is not used again after a
+        // crash. If the disk has no room, the date alone makes serials rise, so that our domain
+        // does not expire at others.
         match self.archive.keep_serial(serial).await {
             Err(StoreError::NoRoom { .. }) => {
                 tracing::warn!(serial, "the serial of our manifest is not kept: no room");
@@ -236,13 +235,13 @@ mod tests {
             }
         }
 
-        /// The next manifest.
+        /// Waits for the next manifest.
         async fn next(&mut self) -> Arc<Issued> {
             soon(self.issued.changed()).await.expect("it runs");
             self.issued.borrow_and_update()[0].clone()
         }
 
-        /// Lets the pace after a manifest pass.
+        /// Advances the clock by the pace after a manifest.
         async fn pass(&self) {
             soon(self.hand.sleeper(PACE)).await;
             self.hand.advance(PACE);

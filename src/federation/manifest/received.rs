@@ -1,4 +1,4 @@
-//! A manifest that came from a peer.
+//! Manifests that peers pass on, and the checks that they undergo.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -12,33 +12,33 @@ use super::key::PublicKey;
 use super::sign::Compact;
 use super::validity::TOLERANCE;
 
-/// A manifest that came from a peer.
+/// A manifest that a peer passed on.
 #[derive(Debug, Clone)]
 pub struct Received {
-    /// What it says.
+    /// Its content.
     pub manifest: Manifest,
-    /// The domains it came through: the origin first, the sender last.
+    /// The domains that it came through: the origin first, the sender last.
     pub path: Vec<DomainLabel>,
-    /// As it was signed.
+    /// The signed text.
     pub text: String,
     compact: Compact,
 }
 
-/// What a manifest is held against as it is received.
+/// What a manifest is checked against when it is received.
 #[derive(Debug, Clone, Copy)]
 pub struct Reception<'a> {
     /// Our domain.
     pub own: &'a DomainLabel,
-    /// The peer that passes it.
+    /// The peer that passes it on.
     pub sender: &'a DomainLabel,
-    /// How many domains it may have come through.
+    /// The most domains that it may have come through.
     pub max_path: usize,
-    /// How many bytes it may have.
+    /// The most bytes that its text may have.
     pub max_bytes: usize,
 }
 
 impl Reception<'_> {
-    /// Takes what a peer passes, as far as that can be judged without a key.
+    /// Reads what a peer passes on, and checks all that can be checked without a key.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -53,7 +53,7 @@ impl Reception<'_> {
         }
         let form = |error: &dyn std::fmt::Display| ImportError::Form(error.to_string());
         let compact = Compact::parse(&entry.manifest).map_err(|error| form(&error))?;
-        // A member that stands twice would be read differently elsewhere.
+        // Another reader might take the other one of two members with the same name.
         read(compact.unverified(), Tree).map_err(|faults| form(&faults))?;
         let manifest: Manifest =
             serde_json::from_slice(compact.unverified()).map_err(|error| form(&error))?;
@@ -112,16 +112,16 @@ pub struct Highest {
     pub serial: u64,
     /// The digest of its payload.
     pub payload: Digest,
-    /// Until when it counts: those before it count no longer.
+    /// Until when it counts. Those before it do not count any more.
     pub until: Timestamp,
 }
 
 impl Received {
-    /// The key that signed it, of those given.
+    /// Finds the key that signed the manifest, among those given.
     ///
     /// # Errors
-    /// None of them has the thumbprint that the manifest names; or the one
-    /// that has did not sign it; or the manifest itself does not state it.
+    /// None of them has the thumbprint that the manifest names; or the one that has it did not
+    /// sign the manifest; or the manifest does not state that key itself.
     pub fn verify(&self, keys: &[PublicKey]) -> Result<PublicKey, ImportError> {
         let kid = self.compact.kid();
         let Some(key) = keys.iter().find(|key| key.kid() == kid) else {
@@ -142,16 +142,16 @@ impl Received {
         }
     }
 
-    /// The keys that it states: an unknown kind of key, or one whose
-    /// thumbprint is another's, is none.
+    /// Returns the keys that the manifest states, without those of an unknown kind and those
+    /// with a wrong thumbprint.
     pub fn stated_keys(&self) -> Vec<PublicKey> {
         let keys = self.manifest.keys.iter();
         keys.filter_map(|key| PublicKey::from_document(key).ok())
             .collect()
     }
 
-    /// Whether `own` may have it by the way that it came. Asked once it is known who
-    /// signed it: what a domain leaves us out of is withdrawn.
+    /// Checks that `own` may have the manifest by the path that it came. To be called once it is
+    /// known who signed it: what the scope of a domain denies us is withdrawn.
     ///
     /// # Errors
     /// It may not.
@@ -163,10 +163,10 @@ impl Received {
         }
     }
 
-    /// Holds it against our clock.
+    /// Checks the manifest against our clock.
     ///
     /// # Errors
-    /// It is signed too far ahead, or stopped counting.
+    /// It is signed too far in the future, or has stopped counting.
     pub fn check_clock(&self, now: Timestamp) -> Result<(), ImportError> {
         let (issued, end) = (self.manifest.issued, self.manifest.end());
         let tolerance: SignedDuration = TOLERANCE.try_into().unwrap_or_default();
@@ -191,10 +191,10 @@ impl Received {
         Ok(())
     }
 
-    /// Holds it against the newest one seen under its key.
+    /// Checks the manifest against the newest one that was seen under its key.
     ///
     /// # Errors
-    /// It is older, or as new and another.
+    /// Its serial is lower, or it is the same and the content is not.
     pub fn check_serial(&self, highest: Option<&Highest>) -> Result<(), ImportError> {
         let Some(highest) = highest else {
             return Ok(());
@@ -212,7 +212,7 @@ impl Received {
         }
     }
 
-    /// What is remembered of it.
+    /// Returns what is remembered of the manifest.
     pub fn mark(&self) -> Highest {
         Highest {
             serial: self.manifest.serial,

@@ -1,9 +1,8 @@
 //! Compact JSON Web Signatures (RFC 7515) with Ed25519 (RFC 8037), as far as
 //! manifests need them: one algorithm, one form.
 //!
-//! What a general reader would let pass is refused: unknown header members, and
-//! with them `crit` and `b64`, another `alg`, base64url that another text could
-//! stand for.
+//! What a general reader would accept is refused: unknown header members, and with them `crit`
+//! and `b64`; any other `alg`; base64url that is not canonical.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,32 +10,32 @@ use serde::{Deserialize, Serialize};
 
 use super::key::{PublicKey, SigningKey};
 
-/// What a signed text is: a manifest and not some other thing that the same
-/// key once signed (RFC 8725 §3.11).
+/// The `typ` of the header. It tells a manifest from anything else that the same key signs (RFC
+/// 8725 §3.11).
 const TYPE: &str = "altofed-manifest";
 
 const ALGORITHM: &str = "EdDSA";
 
-/// A signed text, not verified yet.
+/// A signed text that is not verified yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compact {
     kid: String,
     payload: Vec<u8>,
-    /// What the signature is over: the header, a dot, the payload, as sent.
+    /// The signed part of the text: the header, a dot, and the payload, as sent.
     signed: String,
     signature: Vec<u8>,
 }
 
-/// Why a text is no signed manifest.
+/// Why a text is not a signed manifest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JwsError {
-    /// It has another form.
+    /// It does not have three parts.
     #[error("it is not of the form header.payload.signature")]
     Form,
-    /// A part is not base64url, or not as it would be written.
+    /// A part is not base64url, or not in canonical form.
     #[error("its {0} is not canonical base64url without padding")]
     Encoding(&'static str),
-    /// The header cannot be read, or has members that are not known here.
+    /// The header cannot be read or has unknown members.
     #[error("its header is not {{\"alg\",\"kid\",\"typ\"}}: {0}")]
     Header(String),
     /// The header names another algorithm.
@@ -45,10 +44,10 @@ pub enum JwsError {
     /// The header names another type.
     #[error("it is a {0:?}, not a manifest")]
     Type(String),
-    /// The signature is not the key's.
+    /// The signature is not by the key.
     #[error("its signature is not of the key {kid}")]
     Signature {
-        /// The key that it names.
+        /// The key that the header names.
         kid: String,
     },
 }
@@ -62,7 +61,7 @@ struct Header {
 }
 
 impl Compact {
-    /// Signs a payload; the text is returned.
+    /// Signs a payload and returns the text.
     pub fn sign(key: &SigningKey, payload: &[u8]) -> String {
         let header = Header {
             alg: ALGORITHM.to_owned(),
@@ -79,10 +78,10 @@ impl Compact {
         text
     }
 
-    /// Takes a text apart.
+    /// Takes a text apart without verifying it.
     ///
     /// # Errors
-    /// It is no signed manifest.
+    /// It is not a signed manifest.
     pub fn parse(text: &str) -> Result<Self, JwsError> {
         let (signed, signature) = text.rsplit_once('.').ok_or(JwsError::Form)?;
         let (header, payload) = signed.split_once('.').ok_or(JwsError::Form)?;
@@ -110,17 +109,17 @@ impl Compact {
         })
     }
 
-    /// The thumbprint of the key that it says it is signed with.
+    /// Returns the thumbprint of the key that the header names.
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    /// The payload, before anything is known of who wrote it.
+    /// Returns the payload, whoever wrote it: the signature is not verified.
     pub fn unverified(&self) -> &[u8] {
         &self.payload
     }
 
-    /// The payload, if the key signed it.
+    /// Returns the payload, if the key signed it.
     ///
     /// # Errors
     /// It did not.
@@ -143,7 +142,7 @@ mod tests {
         SigningKey::generate().expect("randomness")
     }
 
-    /// A signed text with this header.
+    /// Returns a signed text with this header.
     fn with_header(key: &SigningKey, header: &str) -> String {
         let header = URL_SAFE_NO_PAD.encode(header.replace("KID", &key.public().kid()));
         let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode("{}"));
@@ -222,7 +221,7 @@ mod tests {
         let [header, payload, signature] = parts[..] else {
             panic!("three parts")
         };
-        // A signature of 64 bytes leaves four bits over in its last character.
+        // A signature of 64 bytes leaves four bits unused in its last character.
         let mut loose = signature.to_owned();
         let last = loose.pop().expect("a character");
         loose.push((last as u8 + 1) as char);

@@ -1,4 +1,4 @@
-//! What our domain states, and its signature.
+//! States our domain in a manifest and signs it.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use super::key::SigningKey;
 use super::sign::Compact;
 use super::validity::VALID_FOR;
 
-/// The resources of a view that are read by GET, with their marks, which are
-/// worked out where they were not before: renders every map.
+/// Returns the resources of a view that are read by GET, with their marks. Renders every map
+/// whose marks are not known yet.
 pub fn resources(view: &Arc<View>) -> Vec<ManifestResource> {
     let mut resources = Vec::new();
     for resource in view.catalog().iter() {
@@ -36,8 +36,8 @@ pub fn resources(view: &Arc<View>) -> Vec<ManifestResource> {
     resources
 }
 
-/// The serial after `last`: no clock that was set back and no restored backup
-/// makes it fall.
+/// Returns the serial after `last`. It rises even if the clock was set back or an old backup was
+/// restored.
 pub fn next_serial(last: u64, now: Timestamp) -> u64 {
     let clock = u64::try_from(now.as_millisecond()).unwrap_or(0);
     clock.max(last.saturating_add(1))
@@ -53,22 +53,22 @@ pub struct Statement<'a> {
     pub interconnects: &'a Interconnects,
     /// Who may have it.
     pub scope: &'a Scope,
-    /// The keys that count.
+    /// The keys that count for the domain.
     pub keys: Vec<KeyDocument>,
 }
 
 /// A manifest as it was signed.
 pub struct Signed {
-    /// What it says.
+    /// Its content.
     pub manifest: Manifest,
-    /// The text with its signature.
+    /// The signed text, a compact JWS.
     pub text: String,
     /// The digest of its payload.
     pub fingerprint: Digest,
 }
 
 impl Statement<'_> {
-    /// The manifest of this, signed.
+    /// Makes the manifest and signs it.
     pub fn sign(self, serial: u64, now: Timestamp, key: &SigningKey) -> Signed {
         let manifest = Manifest {
             domain: self.domain.clone(),

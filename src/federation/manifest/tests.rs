@@ -1,4 +1,4 @@
-//! What is signed is received, and nothing else is.
+//! Tests that what is signed is received, and that nothing else is.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -21,7 +21,7 @@ fn ring() -> Keyring {
     Keyring::new(SigningKey::generate().expect("a key"), Vec::new())
 }
 
-/// A manifest of `isp-c` and the entry by which `path` passes it.
+/// Returns the entry by which `path` passes on a manifest of `isp-c`.
 fn entry(ring: &Keyring, scope: Scope, serial: u64, path: &[&str]) -> ManifestEntry {
     let now = at(0);
     let statement = Statement {

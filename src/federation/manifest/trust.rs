@@ -1,9 +1,9 @@
-//! Which key counts for a domain.
+//! Decides which keys count for a domain.
 //!
-//! A pinned key does; else the keys that the domain itself showed; else the
-//! keys that the relaying peer vouches for. Whatever set of keys a manifest
-//! states takes the place of every set that the key it is signed with is in,
-//! and of no other: trust goes from key to key, never from mouth to mouth.
+//! A pinned key counts; else the keys that the domain itself showed; else the keys that the
+//! relaying peer vouches for. The set of keys that a manifest states replaces every known set
+//! that contains the key that signed it, and no other: a new key is trusted only if a trusted
+//! key signed for it, never because a peer says so.
 
 use std::collections::BTreeMap;
 
@@ -17,13 +17,14 @@ use crate::ident::DomainLabel;
 use super::key::PublicKey;
 use super::received::Received;
 
-/// How many keys a domain may have at a time.
+/// The most keys that a domain may have at a time.
 const MAX_KEYS: usize = 8;
 
-/// What is known of the keys of a domain.
+/// The known keys of a domain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KnownKeys {
-    /// Those that the domain itself showed, or named under one that it showed.
+    /// Those that the domain itself showed, or that it named in a manifest signed by one of
+    /// them.
     pub direct: KeySet,
     /// Those that peers vouched for, by peer.
     pub vouched: BTreeMap<DomainLabel, KeySet>,
@@ -41,12 +42,12 @@ struct StatedKey {
     not_after: Option<Timestamp>,
 }
 
-/// By which way a manifest came.
+/// The way by which a manifest came.
 #[derive(Debug, Clone, Copy)]
 pub enum Via<'a> {
-    /// From its origin, whose descriptor shows these keys.
+    /// From its origin, whose descriptor states these keys.
     Origin(&'a [KeyDocument]),
-    /// From this peer, which had it from others.
+    /// From this peer, which relays it.
     Relay(&'a DomainLabel),
 }
 
@@ -55,12 +56,12 @@ pub enum Via<'a> {
 pub struct Signer {
     /// The key.
     pub key: PublicKey,
-    /// Why.
+    /// Why it is trusted.
     pub trust: KeyTrust,
 }
 
 impl KeySet {
-    /// The keys of these documents: an unknown kind of key is passed over.
+    /// Reads the keys of documents. Keys of an unknown kind are left out.
     ///
     /// # Errors
     /// There are too many.
@@ -79,13 +80,13 @@ impl KeySet {
         Ok(Self(documents.iter().filter_map(key).collect()))
     }
 
-    /// The keys that count now.
+    /// Returns the keys that count now.
     pub fn at(&self, now: Timestamp) -> Vec<PublicKey> {
         let counts = |key: &&StatedKey| key.not_after.is_none_or(|end| end > now);
         self.0.iter().filter(counts).map(|key| key.key).collect()
     }
 
-    /// Whether there is none.
+    /// Whether the set has no key.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -96,28 +97,27 @@ impl KeySet {
 }
 
 impl KnownKeys {
-    /// Whether the domain may only be read with signed manifests: its key is
-    /// pinned, or it signed before.
+    /// Whether the domain must be read by signed manifests: one of its keys is pinned, or it
+    /// signed before.
     pub fn must_be_signed(&self, pins: &[PublicKey]) -> bool {
         !pins.is_empty() || !self.direct.is_empty()
     }
 
-    /// Forgets what peers vouched for that do not pass the domain any more: a word
-    /// holds for as long as what it was given for.
+    /// Forgets the keys that peers vouched for which do not pass the domain on any more.
     pub fn keep_vouched(&mut self, passes: impl Fn(&DomainLabel) -> bool) {
         self.vouched.retain(|peer, _| passes(peer));
     }
 
-    /// Whether the key with this thumbprint may sign, by whatever way.
+    /// Whether the key with this thumbprint may sign for the domain, however a manifest comes.
     pub fn count(&self, kid: &str) -> bool {
         let mut sets = [&self.direct].into_iter().chain(self.vouched.values());
         sets.any(|set| set.0.iter().any(|known| known.key.kid() == kid))
     }
 
-    /// Who signed a manifest, if it is somebody who may.
+    /// Returns who signed a manifest, if that key may sign for the domain.
     ///
     /// # Errors
-    /// It is not; or the signature is wrong.
+    /// The key may not sign, or the signature is wrong.
     pub fn verify(
         &self,
         pins: &[PublicKey],
@@ -134,8 +134,8 @@ impl KnownKeys {
                 Via::Origin(shown) => (KeySet::of(shown)?.at(now), KeyTrust::Direct),
                 Via::Relay(peer) => {
                     let keys = if self.vouched.contains_key(peer) {
-                        // One that vouched for another key, and passes what others vouch
-                        // for now, has come to agree with them.
+                        // A peer that vouched for another key before, and now passes on what
+                        // others vouch for, has come to agree with them.
                         self.vouched.values().flat_map(|set| set.at(now)).collect()
                     } else {
                         KeySet::of(&received.manifest.keys)?.at(now)
@@ -148,12 +148,12 @@ impl KnownKeys {
         Ok(Signer { key, trust })
     }
 
-    /// Takes over the keys that a manifest states which `signer` signed. The
-    /// manifest must be new: an old one names old keys.
+    /// Learns the keys that a manifest states which `signer` signed. The manifest must be the
+    /// newest: an older one names old keys.
     ///
     /// # Errors
-    /// [`ImportError::Held`]: different peers vouch for different keys. What was
-    /// learned is to be remembered all the same.
+    /// [`ImportError::Held`]: different peers vouch for different keys. The caller must remember
+    /// what was learned all the same.
     pub fn learn(
         &mut self,
         via: Via<'_>,
@@ -203,7 +203,7 @@ mod tests {
     use crate::federation::testing::{at, label};
     use crate::federation::{Keyring, SigningKey};
 
-    /// A key pair by which a domain signs, named by a letter.
+    /// Generates a key pair by which a domain signs.
     fn key() -> SigningKey {
         SigningKey::generate().expect("a key")
     }
@@ -217,7 +217,7 @@ mod tests {
         keys.iter().map(document).collect()
     }
 
-    /// A manifest of `isp-c` that `signer` signed and that states `keys`.
+    /// Returns a manifest of `isp-c` that `signer` signed and that states `keys`.
     fn manifest(signer: &SigningKey, keys: &[&SigningKey]) -> Received {
         stating(signer, documents(keys))
     }
@@ -246,7 +246,7 @@ mod tests {
         reception.read(&entry).expect("sound")
     }
 
-    /// Verifies and learns, and says what came of it.
+    /// Verifies a manifest and learns from it; returns the trust or the code of the refusal.
     fn take(known: &mut KnownKeys, pins: &[PublicKey], via: Via<'_>, it: &Received) -> String {
         let taken = known.verify(pins, via, it, at(0)).and_then(|signer| {
             known.learn(via, &signer, it)?;
@@ -341,7 +341,7 @@ mod tests {
             assert_eq!(take(&mut known, &[], Via::Relay(&b), first), "Vouched");
             assert_eq!(take(&mut known, &[], Via::Relay(&x), second), "held");
             assert_eq!(take(&mut known, &[], Via::Relay(&b), first), "held");
-            // What nobody vouched for is not taken in place of either.
+            // A key that nobody vouched for does not replace either of them.
             let third = key();
             let third = manifest(&third, &[&third]);
             assert_eq!(take(&mut known, &[], Via::Relay(&x), &third), "key");

@@ -1,9 +1,8 @@
-//! Reading one peer for as long as the node runs.
+//! Reads one peer for as long as the node runs.
 //!
-//! A `session` reads its peer (`reader`), follows its update stream (`stream`) and
-//! decides when to read again (`pace`, `nudge`). `given` keeps the maps that a stream
-//! brought until a manifest names them; `pending` is the room for documents that nothing
-//! is made of yet.
+//! A `session` reads its peer (`reader`), follows its update stream (`stream`) and decides when
+//! to read again (`pace`, `nudge`). `given` keeps the maps that a stream brought until a
+//! manifest names them; `pending` is the room for documents of which no view is made yet.
 
 mod api;
 mod documents;
