@@ -1,4 +1,4 @@
-//! The server-to-server API of a peer: where it is, and what is fetched from it.
+//! The server-to-server API of a peer: finds it, and fetches from it.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::federation::import_error::ImportError;
 use crate::federation::settings::PeerSettings;
 use crate::ident::Digest;
 
-/// Where a node's descriptor is, on the origin of its directory.
+/// The path of a node's descriptor, on the origin of its directory.
 const WELL_KNOWN: &str = "/.well-known/alto-federation";
 
-/// How many bytes a descriptor may have.
+/// The most bytes that a descriptor may have.
 const MAX_DESCRIPTOR: usize = 64 * 1024;
 
 /// The server-to-server API of a peer.
@@ -25,15 +25,15 @@ pub(super) struct PeerApi {
     peer: Arc<PeerSettings>,
     client: PeerClient,
     descriptor: Option<Descriptor>,
-    /// Where the descriptor was found, if not at the well-known place.
+    /// The URL of the descriptor, if it was not found at the well-known path.
     announced: Option<Url>,
 }
 
-/// The manifests that a peer passes, and their entity tag.
+/// The manifests that a peer passes on, and their entity tag.
 pub(super) type Manifests = (Vec<Box<RawValue>>, Option<String>);
 
 impl PeerApi {
-    /// The API of the peer that this client asks.
+    /// Makes the API of the peer that this client asks.
     pub(super) fn new(peer: Arc<PeerSettings>, client: PeerClient) -> Self {
         Self {
             peer,
@@ -43,15 +43,15 @@ impl PeerApi {
         }
     }
 
-    /// Reads the descriptor: where the rest is, and which keys there are; whether it shows
-    /// other keys than before. It is never asked for by an entity tag: nothing signs it,
-    /// and one that came damaged would be confirmed for ever. It is short.
+    /// Reads the descriptor, which says where the rest of the API is and which keys there are;
+    /// returns whether it shows other keys than before. It is never requested by an entity tag:
+    /// nothing signs it, so a damaged one would be confirmed for ever. It is short.
     ///
-    /// It is at the well-known place of the origin, or where the directory announces it: the
-    /// origin of a node below a path may be another's.
+    /// The descriptor is at the well-known path of the origin, or where the directory announces
+    /// it, since the origin of a node below a path may belong to another server.
     ///
     /// # Errors
-    /// There is none, or it is another domain's.
+    /// There is none, or it is of another domain.
     pub(super) async fn describe(&mut self) -> Result<bool, ImportError> {
         let well_known = self.join(&self.peer.directory, WELL_KNOWN)?;
         let known = self.announced.take();
@@ -64,7 +64,7 @@ impl PeerApi {
             }
         };
         let most = self.peer.import.max_bytes;
-        // Whoever has no directory for us has no announcement either.
+        // A server that gives us no directory announces nothing either.
         let announced = self.client.announced(&self.peer.directory, most).await;
         let Some(url) = announced.ok().flatten().filter(|url| *url != place) else {
             return Err(refusal);
@@ -111,10 +111,10 @@ impl PeerApi {
         features.any(|feature| feature == UPDATES)
     }
 
-    /// Returns where the update stream of the peer is.
+    /// Returns the URL of the peer's update stream.
     ///
     /// # Errors
-    /// The peer says it is where it may not be asked.
+    /// The URL that the peer states may not be asked.
     pub(super) fn updates(&self) -> Result<Url, ImportError> {
         self.url("updates")
     }
@@ -124,10 +124,11 @@ impl PeerApi {
         self.client.connection()
     }
 
-    /// Fetches the manifests that the peer passes, unless they have the entity tag `known`.
+    /// Fetches the manifests that the peer passes on; returns `None` if they still have the
+    /// entity tag `known`.
     ///
     /// # Errors
-    /// The peer gave no usable answer, or passes too many domains.
+    /// The peer gave no usable answer, or passes on too many domains.
     pub(super) async fn manifests(
         &self,
         known: Option<&str>,
@@ -182,7 +183,7 @@ impl PeerApi {
         }
     }
 
-    /// A URL of the API.
+    /// Returns a URL of the API.
     fn url(&self, path: &str) -> Result<Url, ImportError> {
         let base = self.descriptor.as_ref().map(|known| &known.s2s);
         let base = base
@@ -200,11 +201,10 @@ impl PeerApi {
     }
 }
 
-/// Whether the answer tells only of the place that was asked: nothing or something else
-/// is there.
+/// Whether the refusal is about the asked URL only: there is nothing, or something else.
 fn may_be_elsewhere(refusal: &ImportError) -> bool {
     match refusal {
-        // Who wants to be left alone for a while is the right one.
+        // A server that asks us to wait is the right one.
         ImportError::Client(PeerError::Status { retry_after, .. }) => retry_after.is_none(),
         ImportError::Client(error) => matches!(
             error,
@@ -215,8 +215,7 @@ fn may_be_elsewhere(refusal: &ImportError) -> bool {
     }
 }
 
-/// Reads a document of the peer. One that cannot be read is no document of
-/// the kind that was asked for.
+/// Reads a document of the peer. One that cannot be read is not of the kind that was asked for.
 fn read<T: DeserializeOwned>(url: &Url, body: &[u8]) -> Result<T, ImportError> {
     serde_json::from_slice(body)
         .map_err(|error| ImportError::Form(format!("{url} cannot be read: {error}")))

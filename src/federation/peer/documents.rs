@@ -18,15 +18,15 @@ use super::api::PeerApi;
 use super::given::Given;
 use super::pending::Taken;
 
-/// How long the documents of one domain may take together: others wait for the room.
+/// How long obtaining all documents of one domain may take, since others wait for the room.
 const PENDING_FOR: Duration = Duration::from_secs(15 * 60);
 
 /// The documents of a domain that its last copy does not have.
 pub(super) struct Obtained {
     pub(super) documents: BTreeMap<Digest, Bytes>,
-    /// Those of them that are not on the disk.
+    /// Those of the documents that are not on the disk.
     pub(super) new: Vec<Bytes>,
-    /// The room that they take until then.
+    /// The room that they take until they are on the disk.
     pub(super) room: Taken,
 }
 
@@ -35,19 +35,19 @@ pub(super) struct Obtained {
 pub(super) struct Sources<'a> {
     pub(super) shared: &'a Shared,
     pub(super) peer: &'a PeerSettings,
-    /// What came on the update stream.
+    /// The maps that came on the update stream.
     pub(super) given: &'a Given,
-    /// The peer itself.
+    /// The peer.
     pub(super) api: &'a PeerApi,
 }
 
 impl Sources<'_> {
-    /// Obtains the documents that a manifest names and that `former` was not made of. They
-    /// should be here if the manifest was `pushed`.
+    /// Obtains the documents that a manifest names, except those that `former` was made of. If
+    /// the manifest was `pushed`, they should be here already.
     ///
     /// # Errors
-    /// The manifest names more than we take, there is no room for the documents, or the peer
-    /// does not give them in time.
+    /// The manifest names more than the limits allow, there is no room for the documents, or the
+    /// peer does not deliver them in time.
     pub(super) async fn obtain(
         &self,
         manifest: &Manifest,
@@ -64,7 +64,7 @@ impl Sources<'_> {
         let missing = wanted.iter();
         let missing = missing.filter(|resource| self.given.find(&resource.sha_256).is_none());
         let missing = missing.fold(0_u64, |sum, resource| sum.saturating_add(resource.length));
-        // Until they are kept.
+        // The room is taken until the documents are kept.
         let room = self.shared.pending.take(&self.peer.domain, missing).await?;
         let found = self.find_all(&wanted, pushed);
         let found = self.shared.clock.timeout(PENDING_FOR, found).await;
@@ -76,7 +76,8 @@ impl Sources<'_> {
         })
     }
 
-    /// Finds the documents of these resources, and those of them that are not on the disk.
+    /// Finds the documents of these resources; returns all of them, and again those that are not
+    /// on the disk.
     async fn find_all(
         &self,
         wanted: &[&ManifestResource],

@@ -1,4 +1,4 @@
-//! What came on the update stream of a peer, until a manifest names it.
+//! Keeps the maps that came on the update stream of a peer until a manifest names them.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use crate::ident::{Digest, DomainLabel};
 
 use super::pending::Taken;
 
-/// Maps that came on the update stream, until the manifest of their domain does: of each
-/// resource the last that came.
+/// Maps that came on the update stream and wait for the manifest of their domain: the last map
+/// of each resource.
 #[derive(Default)]
 pub(super) struct Given(BTreeMap<DomainLabel, BTreeMap<String, Map>>);
 
-/// A map that came on the update stream, and its room.
+/// A map that came on the update stream, with the room that it takes.
 pub(super) struct Map {
     pub(super) digest: Digest,
     pub(super) body: Bytes,

@@ -1,4 +1,4 @@
-//! How the task that reads a peer is told to read it now.
+//! Tells the task that reads a peer to read it now.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 use crate::ident::DomainLabel;
 use crate::runtime::lock;
 
-/// Asks for readings, and tells when they are over.
+/// Asks for readings of a peer, and tells when they are over.
 #[derive(Debug, Default)]
 pub(in crate::federation) struct Nudge {
     wanted: AtomicU64,
@@ -19,53 +19,54 @@ pub(in crate::federation) struct Nudge {
 }
 
 impl Nudge {
-    /// Asks for a reading, which is the one that this number tells of.
+    /// Asks for a reading now; returns its number.
     pub(in crate::federation) fn read(&self) -> u64 {
         let number = self.wanted.fetch_add(1, Ordering::SeqCst) + 1;
         self.notify.notify_one();
         number
     }
 
-    /// Asks for a reading when it is due, since what others say of a domain may have
-    /// it taken now.
+    /// Asks for a reading when the pace allows it, since a domain may now be taken because of
+    /// what others say of it.
     pub(in crate::federation) fn again(&self) {
         self.again.notify_one();
     }
 
-    /// Comes back when such a reading is asked for.
+    /// Waits until a reading is asked for by [`again`](Self::again).
     pub(in crate::federation) async fn asked_again(&self) {
         self.again.notified().await;
     }
 
-    /// Comes back when a reading is asked for.
+    /// Waits until a reading is asked for by [`read`](Self::read).
     pub(in crate::federation) async fn asked(&self) {
         self.notify.notified().await;
     }
 
-    /// The last reading that was asked for: a reading that begins now is that.
+    /// Returns the number of the last reading that was asked for, which is that of a reading
+    /// that begins now.
     pub(in crate::federation) fn wanted(&self) -> u64 {
         self.wanted.load(Ordering::SeqCst)
     }
 
-    /// A reading is over, whatever came of it.
+    /// Notes that a reading is over, whether it failed or not.
     pub(in crate::federation) fn is_done(&self, number: u64) {
         self.done.send_modify(|done| *done = (*done).max(number));
     }
 
-    /// Comes back when that reading, or one that began later, is over.
+    /// Waits until this reading, or one that began later, is over.
     pub(in crate::federation) async fn until_done(&self, number: u64) {
-        // We hold the sender, so that it is not gone.
+        // The channel cannot close, since `self` owns its sender.
         let mut done = self.done.subscribe();
         let _done = done.wait_for(|done| *done >= number).await;
     }
 }
 
-/// How each peer's task is told to read it now.
+/// The nudges of all peers that have a task.
 #[derive(Debug, Default)]
 pub(in crate::federation) struct Nudges(Mutex<BTreeMap<DomainLabel, Arc<Nudge>>>);
 
 impl Nudges {
-    /// Has these tasks, and no others, told from now on.
+    /// Replaces the tasks that are told.
     pub(in crate::federation) fn set(
         &self,
         tasks: impl IntoIterator<Item = (DomainLabel, Arc<Nudge>)>,
@@ -73,7 +74,8 @@ impl Nudges {
         *self.lock() = tasks.into_iter().collect();
     }
 
-    /// Those of a peer, if it has a task; one without is read as soon as it has one.
+    /// Returns the nudge of a peer, if it has a task. A peer without one is read as soon as it
+    /// has one.
     pub(in crate::federation) fn of(&self, peer: &DomainLabel) -> Option<Arc<Nudge>> {
         self.lock().get(peer).cloned()
     }

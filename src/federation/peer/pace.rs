@@ -1,27 +1,27 @@
-//! How soon what others cause is done again.
+//! Paces the work that others can cause.
 
 use std::time::Duration;
 
 use crate::runtime::Moment;
 
-/// What it is that others cause, and how often: the first time at once, and then,
-/// as long as it is wanted again at once, after waits that double each time.
-/// Calm takes them back: as long again as a wait was.
+/// Paces one kind of work: the first time it is done at once. As long as it is wanted again at
+/// once, it is then done after waits that double each time. Each calm period as long as a wait
+/// takes that wait back.
 ///
-/// What comes at least twice the shortest wait apart is never delayed. What comes
-/// faster is done as often as that at the most in the long run, and once in the
-/// longest wait if it does not pause.
+/// Work that is wanted at intervals of at least twice the shortest wait is never delayed. Work
+/// that is wanted more often is done at that rate at most in the long run, and once per longest
+/// wait if the demand never pauses.
 #[derive(Debug, Clone)]
 pub(in crate::federation) struct Pace {
     shortest: Duration,
     longest: Duration,
-    /// How many waits are to be taken back.
+    /// How many waits are not taken back yet.
     steps: u32,
     last: Option<Moment>,
 }
 
 impl Pace {
-    /// Nothing was done yet.
+    /// Makes a pace of which nothing was done yet.
     pub(in crate::federation) fn new(shortest: Duration, longest: Duration) -> Self {
         Self {
             shortest,
@@ -31,12 +31,13 @@ impl Pace {
         }
     }
 
-    /// From when on it may be done; at any time if it was never done.
+    /// Returns when the work may be done next; `None` if it was never done, so that it may be
+    /// done at once.
     pub(in crate::federation) fn due(&self) -> Option<Moment> {
         self.last.map(|last| last + self.wait())
     }
 
-    /// It is done.
+    /// Notes that the work is done.
     pub(in crate::federation) fn done(&mut self, now: Moment) {
         if let Some(last) = self.last {
             let mut calm = now.since(last).saturating_sub(self.wait());
@@ -51,7 +52,7 @@ impl Pace {
         }
     }
 
-    /// The wait after what was done last.
+    /// Returns the wait after the last time.
     fn wait(&self) -> Duration {
         match self.steps {
             0 => Duration::ZERO,
@@ -63,17 +64,17 @@ impl Pace {
     }
 }
 
-/// So many at once, and then one after the other, each so long after the one before.
+/// Allows a number of actions at once, and beyond that one each time that `each` has passed.
 #[derive(Debug, Clone)]
 pub(in crate::federation) struct Allowance {
     at_once: u32,
     each: Duration,
-    /// When all that was done is made up for.
+    /// When the allowance is full again.
     until: Option<Moment>,
 }
 
 impl Allowance {
-    /// Nothing was done yet.
+    /// Makes a full allowance.
     pub(in crate::federation) fn new(at_once: u32, each: Duration) -> Self {
         Self {
             at_once,
@@ -82,7 +83,7 @@ impl Allowance {
         }
     }
 
-    /// From when on the next may be done, if not at once.
+    /// Returns when the next action is allowed; `None` if it is allowed now.
     pub(in crate::federation) fn due(&self, now: Moment) -> Option<Moment> {
         let owed = self.until?.since(now);
         let free = self.each.saturating_mul(self.at_once.saturating_sub(1));
@@ -90,7 +91,7 @@ impl Allowance {
         (!wait.is_zero()).then(|| now + wait)
     }
 
-    /// One is done.
+    /// Notes that one action is done.
     pub(in crate::federation) fn done(&mut self, now: Moment) {
         let from = self.until.map_or(now, |until| until.max(now));
         self.until = Some(from + self.each);
@@ -112,8 +113,8 @@ mod tests {
         Pace::new(SHORTEST, LONGEST)
     }
 
-    /// When it is done what is wanted after each of these gaps, as times since the
-    /// beginning. What is wanted while something waits is done with it.
+    /// Returns when work is done that is wanted after each of these gaps, as times since the
+    /// beginning. What is wanted during a wait is done with it.
     fn done(pace: &mut Pace, gaps: impl IntoIterator<Item = Duration>) -> Vec<Duration> {
         let beginning = Clock::manual(at(0)).0.now();
         let mut done: Vec<Duration> = Vec::new();
@@ -155,7 +156,8 @@ mod tests {
     }
 
     proptest! {
-        /// However it is wanted, in no time is more done than at once and one for each wait.
+        /// However the actions are wanted, within any time no more are done than those at once
+        /// and one for each wait.
         #[test]
         fn an_allowance_is_never_exceeded_and_never_idle(
             gaps in prop::collection::vec(0_u64..2_500, 1..300), at_once in 1_u32..20,
@@ -168,7 +170,7 @@ mod tests {
                 now = now + Duration::from_millis(gap);
                 if let Some(due) = allowance.due(now) {
                     prop_assert!(due > now && due <= now + each);
-                    // Those before it are the reason.
+                    // It waits because of those before it.
                     let spent = done.iter().filter(|then| now.since(**then) < each * at_once);
                     prop_assert!(spent.count() >= at_once as usize);
                     now = due;
@@ -203,8 +205,8 @@ mod tests {
             let done = done(&mut pace(), gaps);
             let last = *done.last().expect("some");
             prop_assert!(last >= end && last <= end + LONGEST);
-            // Each is a step up, which a wait and as much calm take back; ten
-            // steps are to the longest.
+            // Each time is a step up, which a wait and as much calm take back; the longest wait
+            // is ten steps away.
             let most = 10 + last.as_millis() / (2 * SHORTEST.as_millis());
             prop_assert!((done.len() as u128) <= most, "{} in {last:?}", done.len());
         }

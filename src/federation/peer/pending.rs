@@ -1,9 +1,10 @@
-//! Room for documents of peers that nothing is made of yet: events that are being read, maps
-//! that wait for a manifest, and what a manifest names until all of it is there and read.
+//! Room for the documents of peers of which no view is made yet: events that are being read,
+//! maps that wait for a manifest, and the documents that a manifest names until all of them are
+//! there and read.
 //!
-//! Each peer has a share of its own, so that what others leave unfinished never stops it; what
-//! is larger than that comes from what all share. What is pushed takes room or is let go of.
-//! What is fetched waits its turn for all of a domain at once, so that nobody holds a part and
+//! Each peer has a share of its own, so that what others leave unfinished never stops it; larger
+//! amounts come from a shared part. Pushed data takes room at once or is dropped. Fetched
+//! documents wait until there is room for all of a domain, so that nobody holds a part while it
 //! waits for the rest.
 
 use std::collections::BTreeMap;
@@ -17,25 +18,25 @@ use crate::federation::settings::PeerSettings;
 use crate::ident::DomainLabel;
 use crate::runtime::lock;
 
-/// What part of it all is for the peers' own shares.
+/// One part in this many is for the peers' own shares.
 const OWN: u64 = 4;
 
-/// The unit that is counted in.
+/// The bytes of a unit, in which the shared part is counted.
 const UNIT: u64 = 1024;
 
-/// As many bytes of an event are read in any case.
+/// An event of at most this many bytes needs no room.
 const SMALL: usize = 64 * 1024;
 
 /// The room of all peers.
 #[derive(Debug)]
 pub(in crate::federation) struct Pending(Mutex<Arc<Hall>>);
 
-/// The room as it is configured.
+/// The room in its configured size.
 #[derive(Debug)]
 struct Hall {
     bytes: u64,
     peers: usize,
-    /// What is taken of each peer's own share.
+    /// How many bytes of its own share each peer has taken.
     own: Mutex<BTreeMap<DomainLabel, u64>>,
     shared: Arc<Semaphore>,
 }
@@ -43,13 +44,13 @@ struct Hall {
 /// Room that is taken, until it is dropped.
 #[derive(Debug)]
 pub(in crate::federation) enum Taken {
-    /// Of the peer's own share.
+    /// Room of the peer's own share.
     Own { _share: OwnShare },
-    /// Of what all share.
+    /// Room of the shared part.
     Shared { _permit: OwnedSemaphorePermit },
 }
 
-/// Room of a peer's own share.
+/// Room that is taken of a peer's own share, until it is dropped.
 #[derive(Debug)]
 pub(in crate::federation) struct OwnShare {
     hall: Arc<Hall>,
@@ -58,12 +59,12 @@ pub(in crate::federation) struct OwnShare {
 }
 
 impl Pending {
-    /// Room for so many bytes of so many peers.
+    /// Makes room for this many bytes of this many peers.
     pub(in crate::federation) fn new(bytes: u64, peers: usize) -> Self {
         Self(Mutex::new(Arc::new(Hall::new(bytes, peers))))
     }
 
-    /// Has another size from now on; what is taken is so until it is given back.
+    /// Changes the size. Room that is taken counts in the old size until it is given back.
     pub(in crate::federation) fn resize(&self, bytes: u64, peers: usize) {
         let mut hall = lock(&self.0);
         if (hall.bytes, hall.peers) != (bytes, peers) {
@@ -71,7 +72,7 @@ impl Pending {
         }
     }
 
-    /// Room for so many bytes of a peer, if there is now.
+    /// Takes room for the bytes of a peer; returns `None` if there is none now.
     pub(in crate::federation) fn try_take(&self, peer: &DomainLabel, bytes: u64) -> Option<Taken> {
         let hall = lock(&self.0).clone();
         if let Some(own) = hall.take_own(peer, bytes) {
@@ -81,10 +82,10 @@ impl Pending {
         permit.ok().map(|permit| Taken::Shared { _permit: permit })
     }
 
-    /// Room for so many bytes of a peer, as soon as there is.
+    /// Waits for room for the bytes of a peer, and takes it.
     ///
     /// # Errors
-    /// There is never so much.
+    /// There is never that much room.
     pub(in crate::federation) async fn take(
         &self,
         peer: &DomainLabel,
@@ -124,7 +125,7 @@ impl Hall {
         }
     }
 
-    /// What is shared, all of it.
+    /// Returns the bytes of the shared part.
     fn shared_bytes(&self) -> u64 {
         (self.bytes - self.bytes / OWN) / UNIT * UNIT
     }
@@ -153,17 +154,17 @@ impl Drop for OwnShare {
     }
 }
 
-/// In units, rounded up.
+/// Returns the bytes in units, rounded up; `None` if they are too many.
 fn units(bytes: u64) -> Option<u32> {
     u32::try_from(bytes.div_ceil(UNIT)).ok()
 }
 
-/// Room for the streams of a peer.
+/// Makes room for the events of a peer's streams.
 #[derive(Debug, Clone)]
 pub(in crate::federation) struct Readings {
     pending: Arc<Pending>,
     peer: DomainLabel,
-    /// How many bytes an event may have.
+    /// The most bytes that an event may have.
     most: usize,
 }
 
@@ -190,7 +191,7 @@ impl Rooms for Readings {
 #[derive(Debug)]
 struct Reading {
     of: Readings,
-    /// Room for as many as this.
+    /// For how many bytes room is taken, and the room.
     taken: Option<(usize, Taken)>,
 }
 
@@ -213,9 +214,9 @@ impl Room for Reading {
         if bytes <= has && has < 4 * bytes {
             return true;
         }
-        // What was taken is counted with it.
+        // The room so far is given back, since the new room includes it.
         self.taken = None;
-        // By half more each time, so that an event takes few steps.
+        // Half more than needed is taken, so that an event grows in few steps.
         let wanted = bytes.saturating_add(bytes / 2).min(*most);
         let taken = pending.try_take(peer, wanted as u64);
         self.taken = taken.map(|taken| (wanted, taken));

@@ -23,49 +23,49 @@ use super::documents::{Obtained, Sources};
 use super::given::{Given, Map};
 use super::pending::Readings;
 
-/// How often the manifests are read in a row when what they name is gone.
+/// How often the manifests are read in a row if a document that they name is gone.
 const ATTEMPTS: usize = 3;
 
-/// Reads one peer, again and again.
+/// Reads one peer repeatedly.
 pub(in crate::federation) struct Reader {
     shared: Arc<Shared>,
     peer: Arc<PeerSettings>,
     api: PeerApi,
-    /// The entity tag of the manifests that were all judged, and the grounds of
+    /// The entity tag of the manifests if all of them were judged for good, and the grounds of
     /// that.
     manifests: Option<(String, u64)>,
     given: Given,
 }
 
-/// An entry of the manifests, of a domain that we want.
+/// An entry of the list of manifests whose domain we want.
 struct Wanted {
     domain: DomainLabel,
-    /// As it came.
+    /// The entry as it came.
     text: Bytes,
     entry: Result<ManifestEntry, ImportError>,
 }
 
-/// What came of an entry.
+/// What became of an entry.
 enum Became {
     /// What it says is had.
     Had,
     /// It changes too much at once, and is held.
     Held,
-    /// It was refused before: the next reading looks at it again.
+    /// It was refused before; the next reading examines it again.
     Known,
     /// It is refused, for this long.
     Refused(Lasts),
-    /// It names what is gone, and the peer is to be asked again at once.
+    /// It names a document that is gone, and the peer is to be asked again at once.
     Gone,
 }
 
-/// What came of an entry that was pushed.
+/// What became of an entry that was pushed.
 pub(in crate::federation) enum Told {
-    /// Nothing: it is refused or held, and will be.
+    /// It is refused or held, and would be again.
     Known,
     /// What it says is had.
     Taken,
-    /// It is refused, and may be taken later.
+    /// It is refused, but may be taken later.
     Again,
 }
 
@@ -84,13 +84,13 @@ impl Reader {
         }
     }
 
-    /// Reads what the peer says of itself.
+    /// Reads the descriptor of the peer.
     ///
     /// # Errors
-    /// It says nothing, or is another domain.
+    /// There is none, or it is of another domain.
     pub(in crate::federation) async fn describe(&mut self) -> Result<(), ImportError> {
         if self.api.describe().await? {
-            // What was refused may be signed by a key that was not shown before.
+            // A refused manifest may be signed by a key that was not shown before.
             let own = &self.peer.domain;
             let is_own = |peer: &DomainLabel, domain: &DomainLabel| peer == own && domain == own;
             self.shared.copies.reconsider(is_own);
@@ -98,25 +98,25 @@ impl Reader {
         Ok(())
     }
 
-    /// The server-to-server API of the peer.
+    /// Returns the server-to-server API of the peer.
     pub(super) fn api(&self) -> &PeerApi {
         &self.api
     }
 
-    /// What is had of the peer by manifests.
+    /// Returns the signed copies from this peer.
     pub(in crate::federation) fn copies(&self) -> Vec<Arc<DomainCopy>> {
         let mut copies = self.shared.copies.copies(&self.peer.domain);
         copies.retain(|copy| copy.signed.is_some());
         copies
     }
 
-    /// Whether what the peer says of a domain is refused, or held.
+    /// Whether what the peer says of a domain is refused or held.
     pub(in crate::federation) fn is_refused(&self, domain: &DomainLabel) -> bool {
         let copies = &self.shared.copies;
         copies.refused(&self.peer.domain, domain).is_some()
     }
 
-    /// Whether what the stream of a domain brings is had, or was refused already.
+    /// Whether we have what an entry from the stream states, or refused it already.
     pub(in crate::federation) fn is_known(&self, domain: &DomainLabel, entry: &Bytes) -> bool {
         let refused = self.shared.copies.refused(&self.peer.domain, domain);
         let Some(refused) = refused.filter(|it| it.entry.is_some()) else {
@@ -129,18 +129,17 @@ impl Reader {
         refused.is_known(&digest, self.shared.clock.wall()) || self.is_had(domain, entry)
     }
 
-    /// What is had of a domain by a manifest that the peer passed.
+    /// Returns the copy of a domain that the peer passed on.
     pub(in crate::federation) fn copy(&self, domain: &DomainLabel) -> Option<Arc<DomainCopy>> {
         self.shared.copies.copy(&self.peer.domain, domain)
     }
 
-    /// The domains that the peer passes and that are refused, nothing being had of
-    /// them.
+    /// Returns the refused domains of the peer of which there is no copy.
     pub(in crate::federation) fn only_refused(&self) -> Vec<DomainLabel> {
         self.shared.copies.only_refused(&self.peer.domain)
     }
 
-    /// The documents that a domain is made of; none that would not be taken by now.
+    /// Returns the documents that a copy was made of; none if they exceed the present limits.
     pub(in crate::federation) fn needed(&self, copy: &DomainCopy) -> Vec<ManifestResource> {
         let signed = copy.signed.iter();
         let limits = self.peer.import.limits();
@@ -155,8 +154,8 @@ impl Reader {
         self.peer.import.domains.includes(domain, &self.peer.domain)
     }
 
-    /// Whether what the stream of a domain brings is what is had of it, or older: a
-    /// reading may have been faster.
+    /// Whether an entry from the stream states what we have, or something older, as a reading
+    /// may have been faster.
     pub(in crate::federation) fn is_had(&self, domain: &DomainLabel, entry: &[u8]) -> bool {
         let Some(copy) = self.copy(domain) else {
             return false;
@@ -169,7 +168,7 @@ impl Reader {
         entry.domain == *domain && (is_same || entry.serial < copy.serial)
     }
 
-    /// The document with a digest, if it is here.
+    /// Returns the document with a digest, if it is here.
     pub(in crate::federation) async fn body(
         &self,
         digest: &Digest,
@@ -180,13 +179,13 @@ impl Reader {
         }
     }
 
-    /// Room for the events of the update stream.
+    /// Makes room for the events of the update stream.
     pub(in crate::federation) fn room(&self) -> Box<dyn Room> {
         Readings::of(&self.shared.pending, &self.peer).room()
     }
 
-    /// Keeps a map of a domain that came on the stream until a manifest names it; whether
-    /// there is room for it.
+    /// Keeps a map that came on the stream until a manifest names it; returns whether there is
+    /// room for it.
     pub(in crate::federation) fn give(
         &mut self,
         domain: &DomainLabel,
@@ -194,7 +193,7 @@ impl Reader {
         digest: Digest,
         body: Bytes,
     ) -> bool {
-        // What it replaces makes room for it.
+        // The map that it replaces makes room for it.
         self.given.remove(domain, &id);
         let pending = self.given.bytes();
         if pending.saturating_add(body.len()) > self.peer.import.max_pending {
@@ -218,20 +217,20 @@ impl Reader {
         self.given.has(domain)
     }
 
-    /// Keeps nothing any longer that came of a domain.
+    /// Drops the maps of a domain that wait for its manifest.
     pub(in crate::federation) fn give_up(&mut self, domain: &DomainLabel) {
         self.given.clear_domain(domain);
     }
 
-    /// Keeps nothing any longer that came on the stream: it is no more.
+    /// Drops all maps that came on the stream, since the stream has ended.
     pub(in crate::federation) fn give_up_all(&mut self) {
         self.given.clear();
     }
 
     /// # Errors
-    /// So many bytes came on the stream since it told something new. All maps of all domains
-    /// that are within the budgets of a peer may come before the first manifest does, and have
-    /// twice as many as may wait.
+    /// More bytes came on the stream than may come before something new. All maps of all domains
+    /// that are within the budgets of a peer may come before the first manifest does, and may
+    /// have twice as many bytes as may wait.
     pub(in crate::federation) fn check_flood(&self, bytes: usize) -> Result<(), ImportError> {
         let most = self.peer.import.max_pending.saturating_mul(2);
         if bytes > most {
@@ -243,12 +242,12 @@ impl Reader {
         Ok(())
     }
 
-    /// How many bytes a document may have.
+    /// Returns the most bytes that a document may have.
     pub(in crate::federation) fn max_bytes(&self) -> usize {
         self.peer.import.max_bytes
     }
 
-    /// Does work that takes long.
+    /// Runs CPU-bound work on the pool.
     pub(in crate::federation) async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -256,8 +255,8 @@ impl Reader {
         Ok(self.shared.pool.run(work).await?)
     }
 
-    /// Takes an entry of the manifests that came on the stream of a domain. What it
-    /// names and did not come is fetched, and counted.
+    /// Takes an entry that came on the manifest stream of a domain. The documents that it names
+    /// and that were not pushed are fetched, and counted.
     pub(in crate::federation) async fn take_pushed(
         &mut self,
         followed: &DomainLabel,
@@ -283,9 +282,8 @@ impl Reader {
         })
     }
 
-    /// Takes what the peer passes of a domain, unless it is known to be refused.
-    /// Nothing is noted of what names a document that is gone if the peer is asked
-    /// again at once.
+    /// Takes an entry, unless it is known to be refused. If it names a document that is gone and
+    /// the peer is asked again at once, nothing is noted of it.
     ///
     /// # Errors
     /// The peer gave no answer.
@@ -342,7 +340,7 @@ impl Reader {
         Ok(Became::Refused(lasts))
     }
 
-    /// Notes what was refused, and tells of it if it is news.
+    /// Notes a refusal, and logs it as a warning if it is new.
     fn refuse(&self, domain: &DomainLabel, refused: Refused, grounds: u64, refusal: &ImportError) {
         let (peer, code) = (&self.peer.domain, refusal.code());
         let copies = &self.shared.copies;
@@ -354,8 +352,9 @@ impl Reader {
         }
     }
 
-    /// Reads the manifests that the peer passes, and what they name that is
-    /// new; its descriptor must have been read. A domain whose manifest is refused keeps what was had of it.
+    /// Reads the manifests that the peer passes on, and the new documents that they name. The
+    /// descriptor must have been read before. If the manifest of a domain is refused, its copy
+    /// is kept.
     pub(in crate::federation) async fn read(&mut self) -> Result<(), ImportError> {
         for attempt in 1..=ATTEMPTS {
             let grounds = self.shared.copies.grounds();
@@ -373,10 +372,11 @@ impl Reader {
         Ok(())
     }
 
-    /// The manifests that the peer passes and their entity tag; none if they are
+    /// Returns the manifests that the peer passes on and their entity tag; `None` if they are
     /// those that were judged.
     async fn manifests(&self) -> Result<Option<Manifests>, ImportError> {
-        // What was held or over is to be taken now, though nothing is another.
+        // A domain that was held or over a budget is to be taken now, even if nothing has
+        // changed.
         let is_due = self.shared.copies.has_due(&self.peer.domain);
         let known = self.manifests.as_ref().filter(|_| !is_due);
         self.api
@@ -384,8 +384,7 @@ impl Reader {
             .await
     }
 
-    /// Takes every manifest that is wanted; whether a body was missing that
-    /// one names.
+    /// Takes every manifest that is wanted; returns whether a document that one names was gone.
     async fn take_all(
         &mut self,
         entries: Vec<Box<RawValue>>,
@@ -393,7 +392,7 @@ impl Reader {
     ) -> Result<bool, ImportError> {
         let peer = self.peer.domain.clone();
         let mut passed = BTreeSet::new();
-        // Whether the same manifests would be judged the same.
+        // Whether the same manifests would be judged the same again.
         let mut lasts = true;
         for entry in entries {
             let Some(entry) = self.wanted(entry) else {
@@ -414,7 +413,7 @@ impl Reader {
                 }
             }
         }
-        // What is not on the list is not for us any more, the peer's own domain too.
+        // A domain that is not on the list is not for us any more, not even the peer's own.
         let keep = |domain: &DomainLabel| passed.contains(domain);
         self.shared.retain(&peer, keep).await?;
         self.shared.release_held().await?;
@@ -426,14 +425,14 @@ impl Reader {
             self.refuse(&peer, Refused::of(&refusal, &[], None), grounds, &refusal);
         }
         if !lasts {
-            // What is refused now may be taken later, though it did not change.
+            // What is refused now may be taken later without a change.
             self.manifests = None;
         }
         Ok(false)
     }
 
-    /// An entry, if we want its domain from this peer. One whose domain cannot be
-    /// read is passed over.
+    /// Reads an entry, if we want its domain from this peer. An entry whose domain cannot be
+    /// read is skipped.
     fn wanted(&self, text: Box<RawValue>) -> Option<Wanted> {
         #[derive(Deserialize)]
         struct Name {
@@ -453,8 +452,8 @@ impl Reader {
         })
     }
 
-    /// Takes what the peer passes of a domain. What it names should be here if
-    /// it was `pushed`.
+    /// Takes what the peer passes on of a domain. If it was `pushed`, the documents that it
+    /// names should be here already.
     async fn take(&self, entry: ManifestEntry, pushed: bool) -> Result<Outcome, ImportError> {
         let (shared, peer) = (&self.shared, &self.peer.domain);
         let current = shared.copies.copy(peer, &entry.domain);

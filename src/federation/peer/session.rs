@@ -25,22 +25,22 @@ use super::pending::Readings;
 use super::reader::Reader;
 use super::stream::{Broken, Heard, Pushed};
 
-/// The wait after the first change of a domain that is pushed, and the longest: a
-/// domain that changes all the time is taken once a minute. Ours signs once a second
-/// at the most.
+/// The wait after the first pushed change of a domain, and the longest wait: a domain that
+/// changes all the time is taken once a minute. A node like ours signs at most once a second.
 const SHORTEST_CALM: Duration = Duration::from_millis(250);
 const LONGEST_CALM: Duration = Duration::from_secs(60);
 
-/// How many changes are taken at once of all domains that a peer passes, and how long after
-/// one the next is beyond that: who passes many domains has each of them change in turn.
+/// How many changes of all the domains that a peer passes on are taken at once, and the interval
+/// between those beyond that. This bounds a peer that passes on many domains and has each of
+/// them change in turn.
 const CHANGES_AT_ONCE: u32 = 50;
 const CHANGE_EACH: Duration = Duration::from_secs(1);
 
-/// How often a plain peer is asked whether it is one still.
+/// How often a plain peer is probed for a descriptor.
 const PROBED_EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// Reads a peer until the future is dropped. A panic is the end of one
-/// reading, not of the peer.
+/// Reads a peer until the future is dropped. A panic ends one reading, not the reading of the
+/// peer.
 pub(in crate::federation) async fn supervise(
     shared: Arc<Shared>,
     peer: Arc<PeerSettings>,
@@ -69,8 +69,8 @@ async fn live(shared: Arc<Shared>, peer: Arc<PeerSettings>, nudge: Arc<Nudge>) -
         let read = session.read().await;
         session.may_listen = read.is_ok();
         if read.is_err() || std::mem::take(&mut session.is_due) {
-            // What a connection from before still brings tells nothing of now, or
-            // not of all that is passed.
+            // What a connection from before still brings is out of date, or is not all that is
+            // passed on.
             session.open = None;
         }
         let now = shared.clock.now();
@@ -83,7 +83,7 @@ async fn live(shared: Arc<Shared>, peer: Arc<PeerSettings>, nudge: Arc<Nudge>) -
                     protocol: spoken,
                 };
                 let kept = shared.archive.keep_peer(&label, &row).await;
-                // That there is no room is said where room is judged.
+                // A full disk is reported where room is judged.
                 if let Err(error) = kept
                     && !matches!(error, StoreError::NoRoom { .. })
                 {
@@ -134,21 +134,21 @@ async fn live(shared: Arc<Shared>, peer: Arc<PeerSettings>, nudge: Arc<Nudge>) -
     }
 }
 
-/// What a peer pushes.
+/// The open connection on which a peer pushes.
 enum Open {
     /// The update stream of a peer of our kind.
     Signed(Box<Pushed>),
-    /// The maps of a plain peer.
+    /// The updates of a plain peer's maps.
     Plain(Following),
 }
 
-/// What came of it.
+/// What came from it.
 enum Event {
     Signed(Result<StreamEvent, StreamError>),
     Plain(Result<News, FollowError>),
-    /// The maps of a plain peer that were held are to be taken now.
+    /// The held maps of a plain peer are to be taken now.
     Ripe,
-    /// It could not be opened.
+    /// The connection could not be opened.
     Unopened(Broken),
 }
 
@@ -158,36 +158,36 @@ struct Session {
     peer: Arc<PeerSettings>,
     client: Option<PeerClient>,
     reader: Option<Reader>,
-    /// The plain domain that is had of it.
+    /// The plain domain that we have from it.
     plain: Option<Box<Plain>>,
-    /// What a plain server says that is not used.
+    /// What a plain server states and we do not use.
     aside: Option<Seen>,
-    /// When it was last found to be plain.
+    /// When the peer was last found to be plain.
     probed: Option<Moment>,
-    /// What it pushes, if it is listened to.
+    /// The connection on which it pushes, if that is open.
     open: Option<Open>,
-    /// Whether it was just read, so that its update stream can be opened.
+    /// Whether the peer was just read, so that its update stream can be opened.
     may_listen: bool,
-    /// Whether what it pushes asks for a reading, and for another stream after it.
+    /// Whether what it pushed asks for a reading, and for another stream after it.
     is_due: bool,
-    /// How soon that is done.
+    /// The pace of those readings.
     rereads: Pace,
-    /// How soon a change of each domain that is pushed is taken.
+    /// The pace of the pushed changes of each domain.
     changes: BTreeMap<DomainLabel, Pace>,
-    /// How soon one of any domain is.
+    /// The allowance of the pushed changes of all domains.
     all_changes: Allowance,
     /// What was pushed too soon, and when it will be taken.
     held: Option<(Moment, Held)>,
-    /// How soon another update stream is opened after one that brought too much.
+    /// The pace of opening update streams after one that brought too much.
     streams: Pace,
 }
 
 /// What was pushed too soon.
 enum Held {
-    /// A manifest. Nothing more is read of the stream meanwhile, so that who sends it
-    /// waits, and sends what is newest by then.
+    /// A manifest. Nothing more is read from the stream meanwhile, so that the sender waits and
+    /// then sends the newest.
     Manifest(StreamEvent),
-    /// The maps of a plain peer. What comes meanwhile takes their place.
+    /// The maps of a plain peer. Those that come meanwhile replace them.
     Maps,
 }
 
@@ -212,7 +212,7 @@ impl Session {
         }
     }
 
-    /// Forgets when domains changed last that have been calm for long.
+    /// Forgets the paces of domains that have been calm for long.
     fn forget_the_calm(&mut self) {
         let now = self.shared.clock.now();
         let is_calm = |due: Moment| due + 2 * LONGEST_CALM < now;
@@ -220,26 +220,26 @@ impl Session {
             .retain(|_, pace| !pace.due().is_some_and(is_calm));
     }
 
-    /// When the peer is to be read again, since what it pushes asks for it: not
-    /// before this wait is over, and more seldom the oftener it does.
+    /// Notes that what the peer pushed asks for a reading, and returns when that is due: not
+    /// before this wait is over, and later the more often it is asked for.
     fn again(&mut self, wait: Duration) -> Moment {
         self.is_due = true;
         let soonest = self.shared.clock.now() + wait;
         self.rereads.due().map_or(soonest, |due| due.max(soonest))
     }
 
-    /// The next event of what the peer pushes, which is opened if it is not open;
-    /// never if there is none. Nothing is lost when the future is dropped.
+    /// Waits for the next event that the peer pushes. Opens the connection if it may; waits for
+    /// ever if there is none. Nothing is lost when the future is dropped.
     async fn event(&mut self) -> Event {
         if self.open.is_none() {
             self.held = None;
             self.reader.iter_mut().for_each(Reader::give_up_all);
-            // Less is never too much.
+            // An amount of 0 is never refused.
             let _kept = self.shared.copies.follows(&self.peer.domain, 0);
         }
         if self.may_listen && self.open.is_none() && self.peer.refresh.push {
             if let Some(due) = self.streams.due() {
-                // Readings in between, however often, open none.
+                // Readings meanwhile, however many, open no stream.
                 self.shared.clock.sleep_until(due).await;
             }
             self.may_listen = false;
@@ -268,12 +268,12 @@ impl Session {
         }
     }
 
-    /// Opens what the peer offers, as it was just read.
+    /// Opens the update stream or the updates that the peer offers, as it was just read.
     async fn listen(&self) -> Result<Option<Open>, Broken> {
         if let Some(plain) = &self.plain {
             let own = &self.peer.domain;
             if self.shared.copies.copy(own, own).is_none() {
-                // Nor is there what changes of it could be made of.
+                // Without a copy there is nothing to apply changes to.
                 return Ok(None);
             }
             let open = |(client, pushed)| {
@@ -296,8 +296,8 @@ impl Session {
         }
     }
 
-    /// The domain whose manifest an event of the stream is, if it is another than we know,
-    /// or comes after maps.
+    /// Returns the domain of an event that is a manifest, if the manifest is new or comes after
+    /// maps.
     fn changed(&self, event: &StreamEvent) -> Option<DomainLabel> {
         let (Some(Open::Signed(pushed)), Some(reader)) = (&self.open, &self.reader) else {
             return None;
@@ -307,8 +307,8 @@ impl Session {
         is_news.then(|| domain.clone())
     }
 
-    /// Until when a change of a domain is to wait, since it, or one or the other of those
-    /// that the peer passes, changes all the time.
+    /// Returns until when a change of a domain must wait, if it must: it, or other domains of
+    /// the peer, change all the time.
     fn is_early(&self, domain: &DomainLabel) -> Option<Moment> {
         let now = self.shared.clock.now();
         let due = self.changes.get(domain).and_then(Pace::due);
@@ -320,7 +320,7 @@ impl Session {
         })
     }
 
-    /// A change of a domain is taken now.
+    /// Notes that a change of a domain is taken now.
     fn takes_change(&mut self, domain: DomainLabel) {
         let calm = Pace::new(SHORTEST_CALM, LONGEST_CALM);
         let pace = self.changes.entry(domain).or_insert(calm);
@@ -329,7 +329,7 @@ impl Session {
         self.all_changes.done(now);
     }
 
-    /// Takes an event in. A stream that broke is no more.
+    /// Handles an event. Drops the connection if it broke.
     async fn take(&mut self, event: Event) -> Heard {
         let heard = match event {
             Event::Unopened(error) => Err(error),
@@ -392,7 +392,7 @@ impl Session {
         }
     }
 
-    /// Makes a plain domain anew of what was pushed, or holds it for a while.
+    /// Makes a plain domain anew from what was pushed, or holds that for a while.
     async fn take_updates(&mut self, updates: Vec<Update>) -> Result<Heard, Broken> {
         let mut is_whole = false;
         if let Some(Open::Plain(following)) = &mut self.open {
@@ -420,7 +420,7 @@ impl Session {
         };
         let pool = &self.shared.pool;
         let fetched = plain::fetch_pushed(client, pool, plain, pushed).await;
-        // What waits for the maps that it goes with makes no difference yet.
+        // A map that waits for the others that it belongs to changes nothing yet.
         let is_change = match &fetched {
             Ok(Fetched::Unchanged) => false,
             Ok(Fetched::Changed(now)) => !Arc::ptr_eq(&now.view, &plain.view),
@@ -432,8 +432,8 @@ impl Session {
         Ok(self.take_plain(fetched?).await?)
     }
 
-    /// Has the next reading look at everything again, the files of
-    /// certificates too.
+    /// Forgets everything, so that the next reading examines it all again, including the
+    /// certificate files.
     fn forget(&mut self) {
         self.client = None;
         self.open = None;
@@ -449,10 +449,10 @@ impl Session {
         self.shared.copies.reconsider(|peer, _| peer == own);
     }
 
-    /// Reads the peer by what it speaks.
+    /// Reads the peer by the protocol that it speaks.
     async fn read(&mut self) -> Result<SpokenProtocol, ImportError> {
         if self.open.is_some() {
-            // One that has lasted since the reading before is sound.
+            // A stream that has lasted since the reading before is sound.
             self.shared.copies.push_failed(&self.peer.domain, None);
         }
         let client = match &self.client {
@@ -473,7 +473,7 @@ impl Session {
                 let now = self.shared.clock.now();
                 if self.probed.is_some_and(|at| now.since(at) < PROBED_EVERY) {
                     let outcome = self.read_plain(&client).await;
-                    // It may be none any more.
+                    // The peer may not be plain any more.
                     self.probed.take_if(|_| outcome.is_err());
                     return outcome;
                 }
@@ -533,7 +533,7 @@ impl Session {
         let former = self.plain.as_deref();
         let fetched = plain::fetch(client, &shared.pool, &settings, former).await;
         if let Err(ImportError::Merged(_)) = fetched {
-            // What was had of it before was never one domain's.
+            // The copy from before was not of a single domain either.
             (self.plain, self.aside) = (None, None);
             let is_it = |copy: &DomainCopy| copy.signed.is_none() && *copy.sender() == peer.domain;
             shared.drop_where(is_it).await?;
@@ -552,14 +552,13 @@ impl Session {
         Ok(SpokenProtocol::Alto)
     }
 
-    /// Whether the peer's own domain is wanted of it.
+    /// Whether we want the peer's own domain from it.
     fn wants_own(&self) -> bool {
         let domain = &self.peer.domain;
         self.peer.import.domains.includes(domain, domain)
     }
 
-    /// Lets go of the plain domain that was had, if it is not any more: a budget or a pin may have
-    /// taken it away.
+    /// Drops the plain domain if its copy is gone: a budget or a pin may have removed it.
     fn let_go(&mut self) {
         let (copies, domain) = (&self.shared.copies, &self.peer.domain);
         let is_had = |plain: &Plain| {
@@ -572,8 +571,8 @@ impl Session {
         }
     }
 
-    /// What comes of what was set aside if the server still says it; nothing if that is to be
-    /// found out anew.
+    /// Returns the outcome of a reading if the server still states what was set aside; `None` if
+    /// that must be judged anew.
     fn known_aside(&self) -> Option<Result<(), ImportError>> {
         let (copies, domain) = (&self.shared.copies, &self.peer.domain);
         let aside = self.aside.as_ref().filter(|_| !copies.has_due(domain))?;
@@ -584,13 +583,13 @@ impl Session {
         (held.content == aside.digest).then_some(Ok(()))
     }
 
-    /// Takes what came of a plain domain.
+    /// Takes what was fetched of a plain domain.
     async fn take_plain(&mut self, fetched: Fetched) -> Result<Heard, ImportError> {
         let (shared, domain) = (self.shared.clone(), self.peer.domain.clone());
         let copies = &shared.copies;
         self.aside = None;
         let Fetched::Changed(plain) = fetched else {
-            // What was held, or over, is not what the server says any more.
+            // The server does not state any more what was held or over a budget.
             shared.release(&domain, &domain).await?;
             copies.confirm(&domain, &domain);
             return Ok(Heard::Nothing);
@@ -600,7 +599,8 @@ impl Session {
             return Ok(Heard::Taken);
         }
         let copy = plain::copy(&domain, &plain);
-        // Before it is written down, which may take more than itself.
+        // The memory is reserved before the copy is written as text, which may take more than
+        // the copy itself.
         let in_memory = copies.offer(&domain, &domain, &copy.digest, copy.amount);
         let in_memory = in_memory.inspect_err(|_| self.aside = Some(plain.seen()))?;
         let candidate = shared.pool.run(move || plain::written(copy)).await?;
@@ -624,7 +624,7 @@ impl Session {
     }
 }
 
-/// Whether a descriptor that cannot be had says that there is none.
+/// Whether the refusal of a descriptor means that there is none.
 fn is_plain(refusal: &ImportError) -> bool {
     match refusal {
         ImportError::Client(PeerError::Status { status, .. }) => matches!(status, 404 | 405 | 410),

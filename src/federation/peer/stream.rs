@@ -1,9 +1,9 @@
-//! A peer's update stream: what it changes comes by itself, and only what
-//! changed.
+//! Follows a peer's update stream, which brings the changes of what the peer passes on, and
+//! nothing else.
 //!
-//! What comes is treated as if it had been fetched. A map that is rebuilt from
-//! patches waits until the manifest that names its digest has come; a manifest
-//! is taken as any is, except that what it names may be here already.
+//! What comes is treated as if it had been fetched. A map that is rebuilt from patches waits
+//! until the manifest that names its digest has come; a manifest is taken as any other, except
+//! that the documents it names may be here already.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::ident::{Digest, DomainLabel};
 
 use super::reader::{Reader, Told};
 
-/// The resources of the stream that are no maps.
+/// The resources of the stream that are not maps.
 const DOMAINS: &str = "domains";
 const MANIFEST: &str = "manifest";
 
@@ -28,19 +28,20 @@ const MANIFEST: &str = "manifest";
 pub(in crate::federation) struct Pushed {
     stream: UpdateStream,
     substreams: BTreeMap<String, Substream>,
-    /// The domains of which only the manifests are followed.
+    /// The domains of which only the manifest is followed.
     left: BTreeMap<DomainLabel, Left>,
-    /// How many bytes came since a manifest told something new.
+    /// How many bytes came since a manifest said something new.
     came: usize,
 }
 
-/// What a substream is of.
+/// The resource of a substream.
 enum Substream {
-    /// The list of the domains that the peer passes.
+    /// The list of the domains that the peer passes on.
     Domains,
-    /// The manifest of a domain; whether it has come, as it does once at the beginning.
+    /// The manifest of a domain. `begun` says whether it has come, as it does once at the
+    /// beginning.
     Manifest { domain: DomainLabel, begun: bool },
-    /// A map of a domain, and the digest of what we have of it.
+    /// A map of a domain, and the digest of the map that we have.
     Map {
         domain: DomainLabel,
         id: String,
@@ -51,28 +52,28 @@ enum Substream {
 /// Why the maps of a domain are not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Left {
-    /// What they make is not taken, so that it is not here to be patched again.
+    /// They are not taken, so that the next patch finds nothing here to patch.
     Refused,
-    /// They are more than may wait for a manifest: what that names is fetched.
+    /// They are more than may wait for a manifest. The documents that the manifest names are
+    /// fetched instead.
     Large,
 }
 
-/// What came of an event.
+/// What became of an event.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::federation) enum Heard {
-    /// Nothing that others see.
+    /// Nothing changes for others.
     Nothing,
-    /// A domain says something else, or was signed again.
+    /// A copy was replaced: the domain changed, or was signed again.
     Taken,
-    /// What is followed is not what is passed any more: read the peer when it is due,
-    /// and open another stream; go on with this one until then.
+    /// The substreams are not those of what is passed on any more. Read the peer when the pace
+    /// allows it, and then open another stream; go on with this one until then.
     Reread,
-    /// The stream is no more: read the peer after a while, and not before it wants
-    /// to be.
+    /// The stream has ended. Read the peer after a while, and not before it allows that.
     Broken(Option<Duration>),
 }
 
-/// Why a stream cannot be gone on with.
+/// Why a stream cannot be continued.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::federation) enum Broken {
     /// It ended, or its events make no sense.
@@ -84,7 +85,7 @@ pub(in crate::federation) enum Broken {
 }
 
 impl Broken {
-    /// That it is more than may be.
+    /// Returns the exceeded limit, if that is the reason.
     pub(in crate::federation) fn limit(&self) -> Option<&ImportError> {
         match self {
             Broken::Refused(refusal @ ImportError::Limit(_)) => Some(refusal),
@@ -92,7 +93,7 @@ impl Broken {
         }
     }
 
-    /// How long the peer wants to be left alone, if it says so.
+    /// Returns how long the peer asks us to wait, if it does.
     pub(in crate::federation) fn retry_after(&self) -> Option<Duration> {
         match self {
             Broken::Stream(StreamError::Request(error)) => error.retry_after(),
@@ -103,7 +104,7 @@ impl Broken {
 }
 
 impl Pushed {
-    /// Opens the stream for everything that the peer was just read to pass.
+    /// Opens the stream for everything that the peer passes on, as it was just read.
     pub(in crate::federation) async fn open(reader: &Reader) -> Result<Self, Broken> {
         let mut substreams = BTreeMap::from([("d".to_owned(), Substream::Domains)]);
         let mut params = UpdateStreamParams::default();
@@ -155,19 +156,19 @@ impl Pushed {
         })
     }
 
-    /// Whether the maps of a domain are not followed since what it said was refused or
-    /// held, and nothing is any more.
+    /// Whether the maps of some domain are not followed because it was refused or held, and it
+    /// is not any more.
     pub(in crate::federation) fn is_behind(&self, reader: &Reader) -> bool {
         let mut left = self.left.iter();
         left.any(|(domain, why)| *why == Left::Refused && !reader.is_refused(domain))
     }
 
-    /// The next event. Nothing is lost when the future is dropped.
+    /// Waits for the next event. Nothing is lost when the future is dropped.
     pub(in crate::federation) async fn next(&mut self) -> Result<StreamEvent, StreamError> {
         self.stream.next().await
     }
 
-    /// The domain whose manifest an event is, and the entry that it has.
+    /// Returns the domain and the entry of an event that is a manifest.
     pub(in crate::federation) fn manifest<'a>(
         &'a self,
         event: &'a StreamEvent,
@@ -181,7 +182,7 @@ impl Pushed {
         }
     }
 
-    /// Takes an event in.
+    /// Handles an event.
     pub(in crate::federation) async fn take(
         &mut self,
         event: StreamEvent,
@@ -235,7 +236,7 @@ impl Pushed {
         }
     }
 
-    /// There was no room for an event.
+    /// Handles an event for which there was no room.
     fn lost(
         &mut self,
         substream: &str,
@@ -254,7 +255,7 @@ impl Pushed {
         })
     }
 
-    /// Takes the manifest of a domain. Others on the stream go on, whatever becomes of it.
+    /// Takes the manifest of a domain. The rest of the stream goes on, whatever becomes of it.
     async fn manifest_came(
         &mut self,
         domain: DomainLabel,
@@ -273,7 +274,8 @@ impl Pushed {
                 Heard::Reread
             });
         }
-        // How soon the next one is judged is paced, whatever becomes of this one.
+        // This need not count as a flood: when the next manifest is judged is paced, whatever
+        // becomes of this one.
         self.came = 0;
         let told = reader.take_pushed(&domain, entry).await?;
         Ok(match told {
@@ -290,7 +292,7 @@ impl Pushed {
         })
     }
 
-    /// Follows the maps of a domain no more. Its next manifest is judged all the same.
+    /// Stops following the maps of a domain. Its next manifest is judged all the same.
     fn leave_maps(&mut self, domain: DomainLabel, why: Left, reader: &mut Reader) {
         self.substreams
             .retain(|_, one| !matches!(one, Substream::Map { domain: of, .. } if *of == domain));
@@ -298,7 +300,7 @@ impl Pushed {
         self.left.insert(domain, why);
     }
 
-    /// Whether the domains that are passed are those that are followed.
+    /// Checks whether all domains that are passed on and wanted are followed.
     fn domains(&self, event: &DataEvent, reader: &Reader) -> Result<Heard, Broken> {
         #[derive(Deserialize)]
         struct Passed {
@@ -318,8 +320,8 @@ impl Pushed {
         })
     }
 
-    /// Whether the maps that a domain's manifest names are followed, and as it
-    /// has them; or are not to be.
+    /// Whether the maps that the manifest of a domain names are followed, and have the digests
+    /// that it names. Also true if they are too large to be followed.
     fn covers(&self, domain: &DomainLabel, reader: &Reader) -> bool {
         if self.left.get(domain) == Some(&Left::Large) {
             return true;
@@ -340,17 +342,17 @@ impl Pushed {
     }
 }
 
-/// What an event makes of a map.
+/// A map after an event.
 enum Rebuilt {
-    /// This, with its digest.
+    /// The map and its digest.
     Map(Digest, Bytes),
-    /// More than a document may be.
+    /// It is larger than a document may be.
     Large,
-    /// Nothing: it is a change of what is not here.
+    /// The event is a patch of a map that is not here.
     Unfit,
 }
 
-/// A map after an event.
+/// Rebuilds a map from an event.
 async fn rebuild(
     id: &str,
     digest: &Digest,
@@ -372,7 +374,7 @@ async fn rebuild(
     let most = reader.max_bytes();
     let rebuilt = reader.work(move || {
         let body = match before {
-            // Lines that it was broken into are no part of it.
+            // Line breaks that were inserted are not part of the map.
             None => crate::alto::patch::compact(&text).into_owned(),
             Some(before) => match merge_patch(&before, &text) {
                 Ok(patched) => patched,
