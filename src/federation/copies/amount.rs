@@ -1,8 +1,8 @@
-//! How much memory, and how much of the disk.
+//! Amounts of memory and of the disk.
 
 use serde::{Deserialize, Serialize};
 
-/// What something takes, or may take.
+/// How much something takes, or may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Amount {
     /// Bytes of memory.
@@ -33,7 +33,7 @@ impl Amount {
         }
     }
 
-    /// Of each the more.
+    /// Returns the greater amount of memory, and the greater amount of the disk.
     pub(in crate::federation) fn most(self, other: Self) -> Self {
         Self {
             memory: self.memory.max(other.memory),

@@ -1,8 +1,8 @@
-//! What of the federation survives a restart.
+//! Keeps what of the federation survives a restart.
 //!
-//! Small facts are rows of the store's side tables; manifests and maps are
-//! blobs. Of each domain that a peer passes, those of the last manifests are
-//! kept, so that who read a manifest finds what it names.
+//! Small facts are rows of the store's side tables; manifests and maps are blobs. Of each domain
+//! that a peer passes on, the documents of the last manifests are kept, so that whoever read one
+//! of those manifests can get what it names.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -22,50 +22,51 @@ use super::copy::CopyName;
 use super::held::HeldRow;
 use super::holdings::{Holding, Holdings, KEPT_MANIFESTS};
 
-/// How many rows are dropped in one write.
+/// The most rows that are dropped in one write.
 const ROWS_AT_A_TIME: usize = 64;
 
 /// The serial of our last manifest.
 const OWN: Table = Table::new("federation-own");
 /// The newest manifests seen: `domain/kid`.
 const SERIALS: Table = Table::new("federation-serials");
-/// Keys: `domain` for those seen directly, `domain/peer` for vouched ones.
+/// Keys: `domain` for those that the domain showed, `domain/peer` for those that a peer vouched
+/// for.
 const KEYS: Table = Table::new("federation-keys");
 /// Peers: `peer`.
 const PEERS: Table = Table::new("federation-peers");
-/// What peers passed: `peer/domain`.
+/// Copies: `peer/domain`.
 const COPIES: Table = Table::new("federation-copies");
-/// Changes that are held: `peer/domain`.
+/// Held changes: `peer/domain`.
 const HELD: Table = Table::new("federation-held");
 
-/// What is kept between two runs.
+/// The federation's part of the store, which lasts from one run to the next.
 pub struct Archive {
     store: Store,
     blobs: Blobs,
     copies: Mutex<CopyRows>,
 }
 
-/// What is kept of copies.
+/// What is kept of all copies.
 struct CopyRows {
     rows: BTreeMap<CopyName, CopyRow>,
-    /// The copies of which a change is held.
+    /// The copies with a held change.
     held: BTreeSet<CopyName>,
-    /// What the manifests name; read when it is first needed.
+    /// What the manifests name. It is read when it is first needed.
     holdings: Option<Holdings>,
-    /// Blobs that were written, or are to be dropped, and that nothing may need.
+    /// Blobs that were written or are to be dropped, and that perhaps nothing needs.
     loose: Vec<Digest>,
 }
 
-/// What is kept of a domain that a peer passes.
+/// What is kept of a domain that a peer passes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct CopyRow {
-    /// The domains it came through.
+    /// The domains that it came through.
     path: Vec<DomainLabel>,
     /// The last manifests, the newest first.
     manifests: Vec<Digest>,
-    /// Whether they are signed; a plain domain's are ours.
+    /// Whether they are signed. We write those of plain domains ourselves.
     signed: bool,
-    /// What it takes.
+    /// How much it takes.
     #[serde(default)]
     takes: Amount,
 }
@@ -75,11 +76,11 @@ struct CopyRow {
 pub struct PeerRow {
     /// When it was last read.
     pub synced: Timestamp,
-    /// What was spoken.
+    /// The protocol that was spoken.
     pub protocol: SpokenProtocol,
 }
 
-/// What was kept of an earlier run, besides copies.
+/// What an earlier run kept, besides copies.
 #[derive(Debug, Default)]
 pub struct Kept {
     /// The serial of our last manifest, 0 before the first.
@@ -90,30 +91,29 @@ pub struct Kept {
     pub keys: BTreeMap<DomainLabel, KnownKeys>,
     /// The peers.
     pub peers: BTreeMap<DomainLabel, PeerRow>,
-    /// The changes that are held.
+    /// The held changes.
     pub held: BTreeMap<CopyName, HeldRow>,
 }
 
-/// A domain as a peer passed it last.
+/// A domain as a peer passed it on last.
 #[derive(Debug)]
 pub struct KeptCopy {
-    /// Which.
+    /// Its name.
     pub name: CopyName,
-    /// The domains it came through.
+    /// The domains that it came through.
     pub path: Vec<DomainLabel>,
-    /// The newest manifest: a compact JWS, or the document itself where it is
-    /// not signed.
+    /// The newest manifest: a compact JWS, or the document itself if it is not signed.
     pub manifest: Bytes,
     /// Whether it is signed.
     pub signed: bool,
 }
 
-/// A domain as a peer passes it now, to be kept.
+/// A domain as a peer passes it on now, to be kept.
 #[derive(Debug)]
 pub struct NewCopy {
-    /// The domains it came through.
+    /// The domains that it came through.
     pub path: Vec<DomainLabel>,
-    /// Its manifest: a compact JWS, or the document itself where it is not signed.
+    /// Its manifest: a compact JWS, or the document itself if it is not signed.
     pub manifest: Bytes,
     /// Whether it is signed.
     pub signed: bool,
@@ -124,8 +124,8 @@ pub struct NewCopy {
 }
 
 impl Archive {
-    /// What the store has, and what is kept in it. What cannot be read is passed
-    /// over with a warning: peers have it, or it is learned again.
+    /// Opens the federation's part of the store and returns what is kept in it. A row that
+    /// cannot be read is skipped with a warning: peers have it, or it is learned again.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -181,7 +181,8 @@ impl Archive {
         Ok((archive, kept))
     }
 
-    /// What a peer passed last, as far as it is wanted. A copy whose manifest is gone is dropped.
+    /// Returns the wanted ones of the domains that a peer passed on last. A copy whose manifest
+    /// is gone is left out.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -244,7 +245,7 @@ impl Archive {
         Ok(())
     }
 
-    /// Keeps what changed of the keys of a domain.
+    /// Keeps the keys of a domain: writes the sets that changed.
     ///
     /// # Errors
     /// The store failed.
@@ -271,14 +272,14 @@ impl Archive {
                 changes.push(row(format!("{domain}/{peer}"), set));
             }
         }
-        // One at a time: a set of rows without a revision is small.
+        // One at a time, since a set of rows without a revision is small.
         for change in changes {
             self.store.put(vec![change]).await?;
         }
         Ok(())
     }
 
-    /// Keeps when a peer was read.
+    /// Keeps when a peer was read, and by which protocol.
     ///
     /// # Errors
     /// The store failed.
@@ -287,17 +288,17 @@ impl Archive {
         self.store.put(vec![(PEERS, key, Some(json(row)))]).await
     }
 
-    /// Whether there is room to keep bodies of so many bytes in all.
+    /// Checks that the disk has room for bodies of this many bytes in all.
     ///
     /// # Errors
-    /// There is none.
+    /// There is no room.
     pub fn check_room(&self, bytes: u64) -> Result<(), StoreError> {
         self.store.room().check_blobs(bytes)
     }
 
-    /// Keeps a manifest and the bodies it names that are new; those of the
-    /// manifests before the last few are dropped, and before the newest all that would be more
-    /// than a peer is charged for.
+    /// Keeps a manifest, and those of the bodies that it names that are new. Drops the bodies of
+    /// the manifests before the last few, and before that those of earlier manifests that would
+    /// exceed what the peer is charged for.
     ///
     /// # Errors
     /// The store failed.
@@ -309,7 +310,7 @@ impl Archive {
             takes,
             documents,
         } = copy;
-        // Held until the row is there: what no row names is swept away.
+        // The lock is held until the row is written, since what no row names is swept away.
         let mut copies = self.copies.lock().await;
         let CopyRows {
             rows,
@@ -347,7 +348,7 @@ impl Archive {
         self.drop_loose(holdings, loose).await
     }
 
-    /// Keeps only what is had: the copies, and the changes that are held.
+    /// Drops all copies and held changes that are not had any more.
     ///
     /// # Errors
     /// The store failed.
@@ -363,7 +364,8 @@ impl Archive {
             holdings,
             loose,
         } = &mut *copies;
-        // Asked for each when it is dropped: it may have been taken again meanwhile.
+        // This is asked again for each one when it is dropped, since it may have been taken
+        // again meanwhile.
         for name in held.iter().cloned().collect::<Vec<_>>() {
             if !has_held(&name) {
                 self.store.put(vec![(HELD, name.key(), None)]).await?;
@@ -388,8 +390,8 @@ impl Archive {
         self.drop_loose(holdings, loose).await
     }
 
-    /// Drops those of the loose blobs that nothing needs. They are that until they are gone:
-    /// whoever is stopped in the middle leaves them to the next.
+    /// Drops those of the loose blobs that nothing needs. They stay in the list until they are
+    /// gone: a call that is stopped in the middle leaves them to the next.
     async fn drop_loose(
         &self,
         holdings: &Holdings,
@@ -401,14 +403,14 @@ impl Archive {
         Ok(())
     }
 
-    /// The copies that are kept, and what each takes: nothing where that is not known.
+    /// Returns the kept copies and how much each takes; 0 if that is not known.
     pub async fn takes(&self) -> BTreeMap<CopyName, Amount> {
         let copies = self.copies.lock().await;
         let rows = copies.rows.iter();
         rows.map(|(name, row)| (name.clone(), row.takes)).collect()
     }
 
-    /// Keeps that a change is held.
+    /// Keeps a held change.
     ///
     /// # Errors
     /// The store failed.
@@ -420,7 +422,7 @@ impl Archive {
         Ok(())
     }
 
-    /// Keeps that no change is held any more.
+    /// Drops the held change of a copy, if there is one.
     ///
     /// # Errors
     /// The store failed.
@@ -433,7 +435,7 @@ impl Archive {
         Ok(())
     }
 
-    /// A blob.
+    /// Returns a blob.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -441,7 +443,7 @@ impl Archive {
         self.blobs.get(digest).await
     }
 
-    /// A blob that is to be sent.
+    /// Returns a reader of a blob that is to be sent.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -449,8 +451,8 @@ impl Archive {
         self.blobs.reader(digest).await
     }
 
-    /// The copies one of whose last manifests names the representation with a
-    /// digest, and its media type.
+    /// Returns the copies that name a digest in one of their last manifests, each with the media
+    /// type that it states.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -461,8 +463,8 @@ impl Archive {
         Ok(holdings.holders(digest))
     }
 
-    /// What the manifests of these rows name. Blobs that nothing names are what a
-    /// crash left.
+    /// Returns what the manifests of these rows name; reads it the first time. Blobs that
+    /// nothing names are left from a crash, and dropped then.
     async fn read<'k>(
         &self,
         rows: &BTreeMap<CopyName, CopyRow>,
@@ -493,7 +495,8 @@ impl Archive {
     }
 }
 
-/// The rows of a table whose values can be read, by name.
+/// Reads the rows of a table, with their names. Rows that cannot be read are skipped with a
+/// warning.
 async fn rows<T: DeserializeOwned>(
     store: &Store,
     table: Table,
@@ -509,7 +512,7 @@ async fn rows<T: DeserializeOwned>(
     Ok(read)
 }
 
-/// The labels in the name of a row: one, or two with a slash between.
+/// Returns the labels in the name of a row: one, or two with a slash between them.
 fn labels(name: &str) -> (Option<DomainLabel>, Option<DomainLabel>) {
     match name.split_once('/') {
         Some((first, second)) => match (DomainLabel::new(first), DomainLabel::new(second)) {
@@ -543,7 +546,7 @@ mod tests {
         }
     }
 
-    /// An unsigned manifest that names one body.
+    /// Returns an unsigned manifest that names one body.
     fn manifest(serial: u64, body: &[u8]) -> Bytes {
         let text = serde_json::json!({
             "domain": "isp-c", "serial": serial, "scope": "any", "keys": [],
@@ -626,7 +629,7 @@ mod tests {
         for serial in 1..=6 {
             keep(&archive, serial).await;
         }
-        // A manifest that is kept again is no further one.
+        // A manifest that is kept again does not count twice.
         keep(&archive, 6).await;
         let (archive, _) = Archive::open(&store).await.expect("opened");
         let mut found = Vec::new();
@@ -675,7 +678,7 @@ mod tests {
         let (_directory, store) = small_store();
         let (archive, _) = Archive::open(&store).await.expect("opened");
         keep(&archive, 1).await;
-        // It was dropped when the sweep began, and is there again when it comes to it.
+        // The copy is gone when the sweep begins, and is here again when the sweep reaches it.
         let asked = std::cell::Cell::new(0);
         let has = |_: &CopyName| asked.replace(asked.get() + 1) > 0;
         archive.retain(has, |_| true).await.expect("kept");
@@ -691,7 +694,7 @@ mod tests {
         let (_directory, store) = small_store();
         let (archive, _) = Archive::open(&store).await.expect("opened");
         keep(&archive, 1).await;
-        // Written by somebody who went no further, and by somebody who did.
+        // One was written by a call that went no further, and one by a call that did.
         let left = archive.blobs.put("left".into()).await.expect("put");
         let kept = Digest::of(b"1");
         archive.copies.lock().await.loose = vec![left, kept];

@@ -1,4 +1,4 @@
-//! Which copy of a domain is used.
+//! Chooses which copy of a domain is used.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::runtime::Moment;
 use super::copy::{DomainCopy, Imports};
 use super::peer::Peers;
 
-/// The best copy of each domain.
+/// Chooses the best copy of each domain. A domain whose copies are all expired has none.
 pub(super) fn choose(peers: &Peers, now: Moment, wall: Timestamp) -> Imports {
     let domains = peers.values().flat_map(|peer| peer.copies.keys());
     let domains: BTreeSet<&DomainLabel> = domains.collect();
@@ -23,7 +23,7 @@ pub(super) fn choose(peers: &Peers, now: Moment, wall: Timestamp) -> Imports {
     best.collect()
 }
 
-/// The best copy of a domain.
+/// Chooses the best copy of a domain that is not expired.
 pub(super) fn best(
     peers: &Peers,
     domain: &DomainLabel,
@@ -38,7 +38,7 @@ pub(super) fn best(
     copies.max_by(|a, b| a.rank().cmp(&b.rank())).cloned()
 }
 
-/// Has this copy of a domain used; whether it is another than was.
+/// Replaces the copy of a domain that is used; returns whether it changed.
 pub(super) fn replace(
     used: &mut Arc<Imports>,
     domain: &DomainLabel,

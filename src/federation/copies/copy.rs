@@ -13,7 +13,7 @@ use crate::publish::View;
 
 use super::amount::Amount;
 
-/// Which peer passes which domain.
+/// The name of a copy: which peer passes on which domain.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CopyName {
     /// The peer.
@@ -23,21 +23,21 @@ pub struct CopyName {
 }
 
 impl CopyName {
-    /// The name of its rows.
+    /// Returns the key of its rows in the store.
     pub(in crate::federation) fn key(&self) -> Vec<u8> {
         format!("{}/{}", self.sender, self.domain).into_bytes()
     }
 }
 
-/// A domain as one peer passes it.
+/// A domain as one peer passes it on.
 #[derive(Debug, Clone)]
 pub struct DomainCopy {
     /// The domain.
     pub domain: DomainLabel,
-    /// The domains it came through: the origin first, the sender last.
+    /// The domains that it came through: the origin first, the sender last.
     pub path: Vec<DomainLabel>,
-    /// The number of its content: of its manifest; of a plain domain, the time
-    /// when it was read, in milliseconds.
+    /// The number of its content: the serial of its manifest; for a plain domain, the time when
+    /// it was read, in milliseconds.
     pub serial: u64,
     /// Its manifest; plain domains have none.
     pub signed: Option<SignedManifest>,
@@ -45,52 +45,52 @@ pub struct DomainCopy {
     pub view: Arc<View>,
     /// Its links to other domains.
     pub interconnects: Arc<Interconnects>,
-    /// Our links to it, where it cannot state its own: of plain domains.
+    /// Our links to it, if it is a plain domain, which cannot state its own.
     pub ours: Arc<Interconnects>,
-    /// The hash of what it says: two copies with the same one say the same.
+    /// The hash of its content: two copies with the same hash state the same.
     pub digest: Tag,
-    /// What of it was left aside.
+    /// What was left out of it, and why.
     pub ignored: Vec<Ignored>,
-    /// The resources that we write otherwise than they were received.
+    /// The resources that we render differently from what we received.
     pub rewritten: Vec<ResourceId>,
-    /// What it takes of the budgets of its peer.
+    /// How much of its peer's budgets it takes.
     pub amount: Amount,
 }
 
 /// A manifest that was verified.
 #[derive(Debug, Clone)]
 pub struct SignedManifest {
-    /// What it says.
+    /// Its content.
     pub manifest: Arc<Manifest>,
-    /// As it was signed.
+    /// The signed text, a compact JWS.
     pub text: Arc<str>,
     /// The digest of its payload.
     pub fingerprint: Digest,
-    /// By whom.
+    /// Who signed it.
     pub signer: Signer,
 }
 
-/// The domains that are used: of each the best copy.
+/// The domains that are used, each with its best copy.
 pub type Imports = BTreeMap<DomainLabel, Arc<DomainCopy>>;
 
 impl DomainCopy {
-    /// The peer that passes it.
+    /// Returns the peer that passes it on.
     pub fn sender(&self) -> &DomainLabel {
         self.path.last().unwrap_or(&self.domain)
     }
 
-    /// When it stops counting.
+    /// Returns when it stops counting; `None` for a plain domain.
     pub fn end(&self) -> Option<Timestamp> {
         let signed = self.signed.as_ref()?;
         Some(signed.manifest.end())
     }
 
-    /// The digest of its manifest's payload.
+    /// Returns the digest of its manifest's payload.
     pub fn fingerprint(&self) -> Option<Digest> {
         self.signed.as_ref().map(|signed| signed.fingerprint)
     }
 
-    /// The key that it is signed with.
+    /// Returns the key that it is signed with.
     pub fn key(&self) -> Option<KeyStatus> {
         let signer = self.signed.as_ref()?.signer;
         Some(KeyStatus {
@@ -99,9 +99,10 @@ impl DomainCopy {
         })
     }
 
-    /// Of two copies the greater one is used: signed by a key that is pinned or that
-    /// the domain showed itself; then what a plain domain says itself; then what only a
-    /// relay vouches for. Then the higher serial, the shorter path, the smaller label.
+    /// Returns the rank of the copy: of two copies, the one with the higher rank is used. A copy
+    /// signed by a pinned key or one that the domain itself showed comes first, then a plain
+    /// domain, then a copy that only a relay vouches for. After that the higher serial, the
+    /// shorter path and the smaller label win.
     pub(in crate::federation) fn rank(&self) -> impl Ord + '_ {
         use std::cmp::Reverse;
         let trust = match self.signed.as_ref().map(|signed| signed.signer.trust) {

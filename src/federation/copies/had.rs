@@ -1,4 +1,5 @@
-//! What is had of a peer, what of it is over a budget, and the room for what is being taken.
+//! The copies from one peer, the versions that are over a budget, and the room for what is being
+//! taken.
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -9,13 +10,13 @@ use crate::ident::{DomainLabel, Tag};
 use super::amount::Amount;
 use super::copy::DomainCopy;
 
-/// What is had of each domain of a peer, and what all of it takes: known without a look at each,
-/// since a change of one domain must not cost all of them.
+/// The copies from one peer, and the sum of what they take. The sum is kept up to date, so that
+/// a change of one domain does not cost a look at all of them.
 #[derive(Debug, Default)]
 pub(super) struct Had {
     pub(super) by_domain: BTreeMap<DomainLabel, Arc<DomainCopy>>,
-    /// What is kept of what they were before, to compare changes with: the bytes of it that they
-    /// do not share.
+    /// The earlier versions that changes are compared with: how many bytes each has that it does
+    /// not share with the present copy.
     pub(super) before: BTreeMap<DomainLabel, u64>,
     pub(super) takes: Amount,
 }
@@ -43,7 +44,7 @@ impl Had {
         Some(gone)
     }
 
-    /// So many bytes are kept of what a domain was before.
+    /// Notes how many bytes are kept of the earlier version of a domain.
     pub(super) fn compare(&mut self, domain: &DomainLabel, bytes: u64) {
         let amount = |memory| Amount { memory, disk: 0 };
         if let Some(bytes) = self.before.remove(domain) {
@@ -55,14 +56,14 @@ impl Had {
         }
     }
 
-    /// What a domain takes.
+    /// Returns what a domain takes, with its earlier version.
     pub(super) fn charge(&self, domain: &DomainLabel) -> Amount {
         let copy = self.by_domain.get(domain).map(|copy| copy.amount);
         let memory = self.before.get(domain).copied().unwrap_or_default();
         copy.unwrap_or_default().plus(Amount { memory, disk: 0 })
     }
 
-    /// Takes out those that are due.
+    /// Removes the copies that are due, and returns them.
     pub(super) fn extract(
         &mut self,
         mut is_due: impl FnMut(&DomainCopy) -> bool,
@@ -81,10 +82,10 @@ impl Had {
     }
 }
 
-/// A version of a domain that was over a budget. It is charged to nobody: it is not there.
+/// A version of a domain that was over a budget. It is charged to nobody, since it is not here.
 #[derive(Debug, Clone)]
 pub(super) struct TooMuch {
-    /// What it says.
+    /// The hash of its content.
     pub(super) digest: Tag,
     pub(super) takes: Amount,
     /// Whether there has been room for it since, so that it is to be offered again.
@@ -97,7 +98,7 @@ impl TooMuch {
     }
 }
 
-/// The room that is reserved, by domain: at most for one version that is being taken.
+/// The room that is reserved, by domain: for at most one version that is being taken.
 #[derive(Debug, Default)]
 pub(super) struct Room(pub(super) BTreeMap<DomainLabel, Arc<Amount>>);
 

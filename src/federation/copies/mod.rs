@@ -1,9 +1,10 @@
-//! What peers pass to us: of each domain a copy by each peer that passes it.
+//! The copies of domains that peers pass on to us: one for each domain and each peer that passes
+//! it on.
 //!
-//! The documents that a manifest names become a domain's view (`import`). [`Copies`]
-//! has all copies and says which is used (`choice`) and for how long, and what is refused
-//! or held (`refused`, `held`); each copy is charged to its peer (`budget`). `archive`
-//! keeps them on the disk, from where they are restored at a start (`restore`).
+//! The documents that a manifest names become the view of a domain (`import`). [`Copies`] has
+//! all copies, and decides which is used (`choice`) and for how long. It also has what is
+//! refused (`refused`) or held (`held`). Each copy is charged to its peer (`budget`). `archive`
+//! keeps the copies on the disk, from where a start restores them (`restore`).
 
 mod amount;
 mod archive;

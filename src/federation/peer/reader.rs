@@ -47,7 +47,7 @@ struct Wanted {
 
 /// What became of an entry.
 enum Became {
-    /// What it says is had.
+    /// We have what it states.
     Had,
     /// It changes too much at once, and is held.
     Held,
@@ -63,7 +63,7 @@ enum Became {
 pub(in crate::federation) enum Told {
     /// It is refused or held, and would be again.
     Known,
-    /// What it says is had.
+    /// We have what it states.
     Taken,
     /// It is refused, but may be taken later.
     Again,

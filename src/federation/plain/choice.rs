@@ -1,4 +1,4 @@
-//! Which resources of a server its costs are taken from.
+//! Chooses the resources of a server that its costs are taken from.
 
 use std::collections::BTreeMap;
 
@@ -11,19 +11,19 @@ use crate::api::s2s::Ignored;
 use crate::client::{Directory, Resource};
 use crate::ident::MetricName;
 
-/// The numerical costs in one metric, and where they are.
+/// The resource with the numerical costs in one metric.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Source {
     pub(super) metric: MetricName,
     /// The id of the resource.
     pub(super) id: String,
     pub(super) url: Url,
-    /// Whether it is a filtered cost map, to be asked for all PIDs.
+    /// Whether it is a filtered cost map, which is requested for all PIDs.
     pub(super) filtered: bool,
 }
 
 impl Source {
-    /// What it is asked with, if it is asked by POST.
+    /// Returns the body of the request, if it is a POST.
     pub(super) fn input(&self) -> Option<Value> {
         let all = json!({
             "cost-type": {"cost-metric": self.metric, "cost-mode": "numerical"},
@@ -37,16 +37,16 @@ impl Source {
 #[derive(Debug, Default)]
 pub(super) struct Choice {
     pub(super) sources: BTreeMap<MetricName, Source>,
-    /// The cost maps, and metrics, that are not taken.
+    /// The cost maps and metrics that are left out, and why.
     pub(super) ignored: Vec<Ignored>,
 }
 
-/// How many things are listed as left aside.
+/// The most things that are listed as left out.
 const MAX_IGNORED: usize = 100;
 
 impl Choice {
-    /// Chooses among the cost maps over the network map with this id: the full
-    /// one before a filtered one, then the first by id.
+    /// Chooses among the cost maps over the network map with this id: a full one before a
+    /// filtered one, then the first by id.
     pub(super) fn of(directory: &Directory, network: &str, may_ask: impl Fn(&Url) -> bool) -> Self {
         let mut choice = Self::default();
         let mut unusable: BTreeMap<&str, String> = BTreeMap::new();
@@ -102,7 +102,8 @@ impl Choice {
         }
     }
 
-    /// Lists something of the server's as left aside; its names may be long.
+    /// Lists something of the server as left out. The texts are cut, since a server may have
+    /// long names.
     pub(super) fn ignore(&mut self, what: &str, reason: impl Into<String>) {
         if self.ignored.len() < MAX_IGNORED {
             self.ignored.push(Ignored {
@@ -113,7 +114,7 @@ impl Choice {
     }
 }
 
-/// Why a cost map is not one that costs can be taken from.
+/// Returns why costs cannot be taken from a cost map, or `None` if they can.
 fn unfit(
     resource: &Resource,
     network: &str,

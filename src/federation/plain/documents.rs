@@ -1,4 +1,4 @@
-//! The documents of a plain domain, and by what each is known again.
+//! The documents of a plain domain, and the marks by which each is recognised.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,20 +16,20 @@ use super::read::Network;
 #[derive(Debug, Clone)]
 pub(super) struct Documents {
     pub(super) directories: BTreeMap<Url, Had<Page>>,
-    /// The id and place of the network map.
+    /// The id and URL of the network map.
     pub(super) map: (String, Url),
     pub(super) network: Had<Arc<Network>>,
     pub(super) costs: BTreeMap<Source, Had<Costs>>,
 }
 
-/// What was made of a document, and by what it is known again.
+/// What was made of a document, and the mark of the document.
 #[derive(Debug, Clone)]
 pub(super) struct Had<T> {
     pub(super) mark: Mark,
     pub(super) content: T,
 }
 
-/// A document's entity tag, and what tells it apart where it has none.
+/// A document's entity tag, and its digest for servers without entity tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mark {
     pub(super) etag: Option<String>,
@@ -37,7 +37,7 @@ pub(super) struct Mark {
 }
 
 impl Documents {
-    /// Whether every document is the one it was.
+    /// Whether all documents are the same.
     pub(super) fn same(&self, other: &Documents) -> bool {
         let directories = |documents: &Documents| -> Vec<(Url, Url, Mark)> {
             let all = documents.directories.iter();

@@ -1,5 +1,4 @@
-//! Judges what was obtained of a plain server: the domain that its documents make. Nothing here
-//! does I/O.
+//! Makes a domain of what was obtained of a plain server. Nothing here does I/O.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use super::choice::{Choice, Source};
 use super::documents::{Documents, Mark};
 use super::links::{Links, digest, links};
 
-/// What the operator says of a plain server.
+/// The settings of a plain server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlainSettings {
     /// Our own domain.
@@ -28,11 +27,11 @@ pub struct PlainSettings {
     pub domain: DomainLabel,
     /// The URI of its directory.
     pub directory: Url,
-    /// Which of its network maps is taken; its default if absent.
+    /// The id of the network map to take; absent: its default.
     pub network_map: Option<String>,
     /// The links between it and us, which it cannot state itself.
     pub interconnects: BTreeMap<InterconnectId, PlainInterconnect>,
-    /// How much of it is taken.
+    /// The limits on what is taken.
     pub limits: Limits,
 }
 
@@ -45,18 +44,18 @@ pub struct Plain {
     pub interconnects: Arc<Interconnects>,
     /// The same links as we state them.
     pub ours: Arc<Interconnects>,
-    /// The digest of view and links: equal wherever the content is.
+    /// The digest of view and links, which is equal whenever the content is.
     pub digest: Tag,
-    /// What was left aside.
+    /// What was left out, and why.
     pub ignored: Vec<Ignored>,
-    /// How many PIDs are called otherwise than the server calls them.
+    /// How many PIDs have other names than at the server.
     pub renamed: usize,
     pub(super) settings: PlainSettings,
     pub(super) documents: Documents,
     pub(super) pushed: Vec<Followed>,
 }
 
-/// By what a domain that is not used is known again: nothing is kept of its maps.
+/// The marks by which a domain that is not used is recognised. None of its maps is kept.
 #[derive(Debug)]
 pub(in crate::federation) struct Seen {
     /// The digest of view and links.
@@ -67,13 +66,13 @@ pub(in crate::federation) struct Seen {
     pub(super) costs: BTreeMap<Source, Mark>,
 }
 
-/// The documents of a domain that fit together, and what was chosen among all.
+/// The documents of a domain, which fit together, and the choice of their sources.
 #[derive(Debug)]
 pub(super) struct Obtained {
     pub(super) settings: PlainSettings,
     pub(super) documents: Documents,
     pub(super) choice: Choice,
-    /// What is followed of it, if the server offers to push all of that.
+    /// The resources to follow; empty if the server does not offer to push all of them.
     pub(super) pushed: Vec<Followed>,
 }
 
@@ -97,7 +96,7 @@ impl Former {
 }
 
 impl Obtained {
-    /// Makes the domain of its documents. `serial` is the least that it may have. Takes CPU
+    /// Makes the domain from its documents. `serial` is the least that it may have. Takes CPU
     /// time in proportion to the size of the maps.
     pub(super) fn judge(self, former: Option<Former>, serial: u64, now: Timestamp) -> Plain {
         let Self {
@@ -171,13 +170,13 @@ impl Obtained {
 }
 
 impl Plain {
-    /// What it was made of but for directories, if the server offers to push all of
-    /// that.
+    /// Returns the resources that it was made of, without directories, if the server offers to
+    /// push all of them.
     pub(in crate::federation) fn pushed(&self) -> Option<&[Followed]> {
         Some(&*self.pushed).filter(|pushed| !pushed.is_empty())
     }
 
-    /// By what it is known again.
+    /// Returns the marks by which the domain is recognised.
     pub(in crate::federation) fn seen(&self) -> Seen {
         let documents = &self.documents;
         let costs = documents.costs.iter();

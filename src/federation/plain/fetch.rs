@@ -1,4 +1,4 @@
-//! Fetching a plain domain, and again only what changed of it.
+//! Fetches a plain domain, and after that only what changed of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,29 +24,28 @@ use super::follow::{Pushed, followed};
 use super::kind::one_domain;
 use super::read::{self, Network, Read};
 
-/// What came of a fetch.
+/// The outcome of a fetch.
 #[derive(Debug)]
 pub enum Fetched {
-    /// Everything is as it was.
+    /// Every document is the same as before.
     Unchanged,
-    /// Some document is another. The view is still the former one, by `Arc`,
-    /// where that made no difference to it.
+    /// Some document has changed. The view is the former one, by `Arc`, if the change makes no
+    /// difference to it.
     Changed(Box<Plain>),
 }
 
-/// How many directories a server may have, and how large they may be together.
+/// The most directories that a server may have, and the most bytes of all of them together.
 const MAX_DIRECTORIES: usize = 64;
 const MAX_DIRECTORY_BYTES: usize = 16 * 1024 * 1024;
 
-/// How often maps are asked for that do not fit together, before it is given
-/// up for this time.
+/// How often maps are requested that do not fit together, before this fetch is given up.
 const ROUNDS: usize = 3;
 
 /// Fetches the domain of a plain server. `former` is what was fetched before.
 ///
 /// # Errors
-/// It cannot be fetched, is not sound, or its maps do not fit together yet.
-/// Nothing of it is taken then; the former stays as it is.
+/// It cannot be fetched, is not valid, or its maps do not fit together yet. Nothing of it is
+/// taken; the former domain stays as it is.
 pub async fn fetch(
     client: &PeerClient,
     pool: &Pool,
@@ -56,8 +55,8 @@ pub async fn fetch(
     take(client, pool, settings, former, None).await
 }
 
-/// Makes the domain anew of what the server pushed, which is everything that
-/// `former` was made of but for its directories: nothing is asked for.
+/// Makes the domain anew from what the server pushed, which is everything that `former` was made
+/// of except its directories. Nothing is requested.
 ///
 /// # Errors
 /// As for [`fetch`].
@@ -70,11 +69,11 @@ pub(in crate::federation) async fn fetch_pushed(
     take(client, pool, &former.settings, Some(former), Some(pushed)).await
 }
 
-/// Whether a server still says what was seen. Its directories are read; its maps are asked for
-/// with their entity tags, and nothing is made of them.
+/// Whether a server still states what was seen. Reads its directories, and requests its maps by
+/// their entity tags without making anything of them.
 ///
 /// # Errors
-/// They cannot be fetched.
+/// The documents cannot be fetched.
 pub(in crate::federation) async fn says(
     client: &PeerClient,
     pool: &Pool,
@@ -188,28 +187,28 @@ struct Server<'a> {
     client: &'a PeerClient,
     pool: &'a Pool,
     settings: &'a PlainSettings,
-    /// What is taken in place of an answer.
+    /// Pushed bodies, which take the place of answers.
     pushed: Option<&'a Pushed>,
 }
 
-/// What the directories of a server say.
+/// The directories of a server, as they were crawled.
 struct Crawled {
     directories: BTreeMap<Url, Had<Page>>,
     directory: Directory,
     ignored: Vec<(String, String)>,
 }
 
-/// What became of a document since it was had.
+/// A document compared to the one before: the same, or another.
 enum Found<T> {
     Same(Had<T>),
     Other(Mark, Document),
 }
 
-/// The directories at the origin of a server, and what was fetched of them so far.
+/// Fetches the directories at the origin of a server, and collects them.
 struct OwnPages<'a> {
     server: &'a Server<'a>,
     known: Option<&'a Documents>,
-    /// How many bytes the rest may have.
+    /// How many bytes the remaining directories may have.
     left: usize,
     directories: BTreeMap<Url, Had<Page>>,
     ignored: Vec<(String, String)>,
@@ -250,7 +249,7 @@ impl Pages for &mut OwnPages<'_> {
 }
 
 impl Server<'_> {
-    /// Reads the directory and those it delegates to at the same origin.
+    /// Reads the directory, and those that it delegates to at the same origin.
     async fn crawl(&self, known: Option<&Documents>) -> Result<Crawled, ImportError> {
         let mut pages = OwnPages {
             server: self,
@@ -268,21 +267,21 @@ impl Server<'_> {
         })
     }
 
-    /// The network map that is taken.
+    /// Returns the network map to take.
     fn resource<'c>(&self, directory: &'c Directory) -> Result<&'c Resource, ImportError> {
         let resource = directory.network_map(self.settings.network_map.as_deref())?;
         self.client.check_url(&resource.url)?;
         Ok(resource)
     }
 
-    /// The cost maps over it.
+    /// Chooses the cost maps over a network map.
     fn choose(&self, crawled: &Crawled, resource: &Resource) -> Choice {
         let may_ask = |url: &Url| self.client.check_url(url).is_ok();
         Choice::of(&crawled.directory, &resource.id, may_ask)
     }
 
-    /// The network map and the costs over it. A cost map may be ahead of the
-    /// network map, or behind: then they are asked for again.
+    /// Obtains the network map and the costs over it. A cost map may be ahead of the network map
+    /// or behind it; then they are requested again.
     async fn maps(
         &self,
         resource: &Resource,
@@ -358,8 +357,8 @@ impl Server<'_> {
         }
     }
 
-    /// The costs of a source beside so many of others, or which version of the network map they
-    /// wait for.
+    /// Obtains the costs of a source, of which there are `others` in other metrics already. The
+    /// inner error says which version of the network map they are for.
     async fn costs(
         &self,
         source: &Source,
@@ -429,7 +428,7 @@ impl Server<'_> {
         }
     }
 
-    /// What the server pushed of a resource, as an answer.
+    /// Returns what the server pushed of a resource, as an answer.
     fn pushed(
         &self,
         id: &str,
@@ -451,8 +450,8 @@ impl Server<'_> {
         })
     }
 
-    /// Tells a document that came from one that came before. White space between
-    /// tokens makes no difference: what is pushed has none.
+    /// Compares a document to the one before. White space between tokens makes no difference,
+    /// since pushed documents have none.
     async fn found<T: Clone>(
         &self,
         document: Document,
@@ -462,7 +461,7 @@ impl Server<'_> {
         let digest = self.pool.run(move || Digest::of(&compact(&body))).await?;
         let etag = document.etag.clone();
         Ok(match had {
-            // What is pushed has no entity tag; that of the same content is true of it.
+            // A pushed document has no entity tag; the tag of the same content still applies.
             Some(had) if had.mark.digest == digest => Found::Same(Had {
                 mark: Mark {
                     etag: etag.or_else(|| had.mark.etag.clone().filter(|_| self.pushed.is_some())),

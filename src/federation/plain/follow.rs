@@ -1,4 +1,4 @@
-//! Following a plain server that offers to push: what changes comes by itself.
+//! Follows the maps of a plain server that offers to push their changes.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -11,17 +11,17 @@ use crate::runtime::Pool;
 
 use super::choice::Source;
 
-/// The maps of a plain domain, followed.
+/// The maps of a plain domain that are followed.
 ///
-/// A cut stream is taken up again by the follower, with what it has by then; it
-/// ends where nothing can be pushed, rather than ask again and again.
+/// If the stream is cut, the follower opens it again with what it has by then. It ends if
+/// nothing can be pushed, instead of polling.
 #[derive(Debug)]
 pub(in crate::federation) struct Following {
     follower: Follower,
     pushed: Pushed,
 }
 
-/// What was pushed last of each map.
+/// The last pushed body of each map.
 #[derive(Debug)]
 pub(in crate::federation) struct Pushed {
     wanted: Vec<Followed>,
@@ -29,7 +29,7 @@ pub(in crate::federation) struct Pushed {
 }
 
 impl Following {
-    /// Begins to follow these maps of the server whose directory this is.
+    /// Begins to follow these maps of the server with this directory.
     pub(in crate::federation) fn new(
         client: &PeerClient,
         pool: &Pool,
@@ -54,21 +54,21 @@ impl Following {
         wanted == Some(&*self.pushed.wanted)
     }
 
-    /// How many bytes there are of all maps.
+    /// Returns how many bytes all bodies have.
     pub(in crate::federation) fn bytes(&self) -> u64 {
         let bodies = self.pushed.bodies.iter().flatten();
         bodies.map(|body| body.len() as u64).sum()
     }
 
-    /// The next news. Nothing is lost when the future is dropped.
+    /// Waits for the next news. Nothing is lost when the future is dropped.
     ///
     /// # Errors
-    /// There will be none: the server does not push.
+    /// There will be none, because the server does not push.
     pub(in crate::federation) async fn next(&mut self) -> Result<News, FollowError> {
         self.follower.next().await
     }
 
-    /// Takes in what changed, and gives all there is of every map once there is.
+    /// Takes updates; returns all bodies once there is one of every map.
     pub(in crate::federation) fn take(&mut self, updates: Vec<Update>) -> Option<&Pushed> {
         for update in updates {
             if let Some(body) = self.pushed.bodies.get_mut(update.index) {
@@ -81,7 +81,7 @@ impl Following {
 }
 
 impl Pushed {
-    /// What was pushed of a resource, asked with this input.
+    /// Returns the last body of a resource that is requested with this input.
     pub(super) fn body(&self, id: &str, input: Option<&Value>) -> Option<&Bytes> {
         let mut all = self.wanted.iter().zip(&self.bodies);
         let is_it =
@@ -90,7 +90,7 @@ impl Pushed {
     }
 }
 
-/// What is followed of a domain: its network map, and the sources of its costs.
+/// Returns the resources to follow for a domain: its network map, and the sources of its costs.
 pub(super) fn followed<'a>(map: &str, sources: impl Iterator<Item = &'a Source>) -> Vec<Followed> {
     let map = Followed {
         resource_id: map.to_owned(),

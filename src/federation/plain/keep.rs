@@ -1,4 +1,4 @@
-//! What is kept of a plain domain.
+//! Makes the copy of a plain domain, and writes it as it is kept on the disk.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::publish::View;
 
 use super::domain::Plain;
 
-/// Returns the copy that a plain domain is, as far as it is charged before it is written down.
+/// Returns the copy of a plain domain, with the amount that is known before it is written.
 pub(in crate::federation) fn copy(domain: &DomainLabel, plain: &Plain) -> DomainCopy {
     DomainCopy {
         amount: Holding::default().of_domain(&plain.view, &plain.interconnects),
@@ -30,7 +30,7 @@ pub(in crate::federation) fn copy(domain: &DomainLabel, plain: &Plain) -> Domain
     }
 }
 
-/// Writes a plain domain down, as it is read again after a restart: its maps as we write them,
+/// Writes a plain domain in the form in which a restart reads it: its maps as we render them,
 /// named by a manifest that nobody signed. Takes CPU time in proportion to the size of the maps.
 pub(in crate::federation) fn written(mut copy: DomainCopy) -> Candidate {
     let (manifest, documents) = unsigned(&copy.domain, &copy.view);
@@ -42,8 +42,8 @@ pub(in crate::federation) fn written(mut copy: DomainCopy) -> Candidate {
     }
 }
 
-/// A manifest of a view that nobody signed, as a document, and the bodies that
-/// it names. Ordinal costs are left out: they are made of the others.
+/// Returns the unsigned manifest of a view as a document, and the bodies that it names. Ordinal
+/// costs are left out, since they are made from the numerical ones.
 fn unsigned(domain: &DomainLabel, view: &Arc<View>) -> (Bytes, Vec<Bytes>) {
     let ordinal = format!("{domain}:ordinal-");
     let mut stated = resources(view);

@@ -1,7 +1,7 @@
-//! Whether a network map is one domain's.
+//! Checks that a network map is that of a single domain.
 //!
-//! A node of our kind serves a view that joins all domains it has. Read as one plain
-//! domain, that would give it the addresses of all others.
+//! A node of our kind serves a view that joins all domains it has. If it were read as one plain
+//! domain, that domain would be given the addresses of all others.
 
 use std::collections::BTreeSet;
 
@@ -11,14 +11,14 @@ use crate::federation::import_error::ImportError;
 use crate::ident::DomainLabel;
 use crate::net::PidIndex;
 
-/// What the network map of a domain's view is called after its label.
+/// The id of the network map in the view of a domain, after the label and a colon.
 const MAP: &str = "networkmap";
 
-/// Whether the network map with this id, which has these PIDs, can be that of `domain`.
+/// Checks that the network map with this id, which has these PIDs, can be that of `domain`.
 ///
 /// # Errors
-/// [`ImportError::Merged`]: a node of our kind serves it as the view of several domains, or
-/// as that of another one.
+/// [`ImportError::Merged`]: a node of our kind serves it as a view of several domains, or of
+/// another domain.
 pub(super) fn one_domain(
     domain: &DomainLabel,
     directory: &Directory,
@@ -33,7 +33,8 @@ pub(super) fn one_domain(
     if of_our_kind && other.is_some() {
         return Err(merged(domain, &format!("{id:?} is of another domain")));
     }
-    // A node that does not announce itself is known by the views that its map is of.
+    // A node that does not announce itself is recognised by its views of the domains that the
+    // map's PIDs belong to.
     let labels = pids
         .names()
         .iter()
@@ -99,7 +100,7 @@ mod tests {
         assert_eq!(code(true, &all, "networkmap", &joined), "merged");
         assert_eq!(code(true, &all, "networkmap", &["isp-b:east"]), "merged");
         assert_eq!(code(true, &["networkmap"], "networkmap", &[]), "merged");
-        // Nor where what announces it was lost on the way.
+        // The same holds if the announcement was lost on the way.
         assert_eq!(code(false, &all, "networkmap", &joined), "merged");
         assert_eq!(code(false, &all, "renamed", &joined), "merged");
     }

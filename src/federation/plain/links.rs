@@ -1,4 +1,4 @@
-//! What a plain domain says with the links that are configured for it.
+//! Makes the links that are configured for a plain domain, and its digest.
 
 use std::collections::BTreeMap;
 
@@ -13,16 +13,16 @@ use super::read::pid_under;
 /// The links between a plain domain and ours, as either would state them.
 #[derive(Debug, Default)]
 pub struct Links {
-    /// As it would.
+    /// The links as the plain domain would state them.
     pub theirs: Interconnects,
-    /// As we would.
+    /// The links as we would state them.
     pub ours: Interconnects,
-    /// Those that are at none of its PIDs.
+    /// The links whose PID the plain domain does not have.
     pub ignored: Vec<Ignored>,
 }
 
-/// The links that are configured between `own` and the plain `domain` with
-/// this network map.
+/// Makes the links that are configured between `own` and the plain `domain` with this network
+/// map.
 pub fn links(
     own: &DomainLabel,
     domain: &DomainLabel,
@@ -59,7 +59,7 @@ pub fn links(
     links
 }
 
-/// The digest of all that others are computed from.
+/// Returns the digest of a plain domain: of its network map's tag, its costs and its links.
 pub fn digest(view: &View, links: &Interconnects) -> Tag {
     let mut hasher = Sha256::new();
     hasher.update(view.network().tag().as_str().as_bytes());
@@ -67,7 +67,7 @@ pub fn digest(view: &View, links: &Interconnects) -> Tag {
     for (metric, costs) in view.costs() {
         hasher.update(metric.as_str().as_bytes());
         hasher.update(b"\n");
-        // A plain domain's costs are its own.
+        // The costs of a plain domain are always dense.
         let Costs::Dense(matrix) = costs else {
             continue;
         };

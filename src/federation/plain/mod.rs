@@ -1,11 +1,10 @@
 //! Plain peers: ALTO servers that know nothing of federations (RFC 7285).
 //!
-//! [`fetch`] reads a server's directory, chooses a network map and the
-//! numerical cost maps over it (`choice`), and reads those with suspicion (`read`);
-//! a domain's view is made of them (`domain`). What did not change costs a `304`, or the
-//! same bytes again where the server has no entity tags. Where the server offers
-//! to push all of that, `follow` has what changes come by itself. What joins several
-//! domains is no domain (`kind`).
+//! [`fetch`] reads a server's directory, chooses a network map and the numerical cost maps over
+//! it (`choice`), and reads those without trusting them (`read`); they make the view of a domain
+//! (`domain`). What did not change costs a `304`, or the same bytes again if the server has no
+//! entity tags. If the server offers to push all of these maps, `follow` receives their changes.
+//! A map that joins several domains is refused (`kind`).
 
 mod choice;
 mod documents;

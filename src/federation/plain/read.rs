@@ -1,4 +1,4 @@
-//! Reading a plain server's maps.
+//! Reads the maps of a plain server.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,26 +16,25 @@ use crate::publish::{Costs, NetworkMap};
 
 use super::choice::Source;
 
-/// A server's network map under the names that its domain's view has.
+/// A server's network map, with the PID names that its domain's view has.
 #[derive(Debug)]
 pub(super) struct Network {
     /// Its version, as the server states it.
     pub(super) vtag: VersionTag,
     pub(super) map: Arc<NetworkMap>,
-    /// How many PIDs are called otherwise than the server calls them.
+    /// How many PIDs have other names than at the server.
     pub(super) renamed: usize,
 }
 
-/// The costs of a cost map, or the version of the network map it waits for.
+/// The costs of a cost map, or the version of the network map that they are for.
 pub(super) enum Read {
     Costs(Costs),
     Waits(VersionTag),
 }
 
-/// The name of a plain server's PID in its domain: its own, unless
-/// `<domain>:<pid>` would be longer than a PID name may be (RFC 7285 §10.1).
-/// Then it is cut, and ends in `-` and the first 10 hexadecimal digits of the
-/// SHA-256 of all of it.
+/// Returns the name of a plain server's PID in its domain: its own, unless `<domain>:<pid>`
+/// would be longer than a PID name may be (RFC 7285 §10.1). In that case it is cut, and ends in
+/// `-` and the first 10 hexadecimal digits of the SHA-256 of the whole name.
 pub fn pid_under(domain: &DomainLabel, name: &PidName) -> PidName {
     const MARK: usize = "-0123456789".len();
     let text = name.as_str();
@@ -50,10 +49,10 @@ pub fn pid_under(domain: &DomainLabel, name: &PidName) -> PidName {
     cut.unwrap_or_else(|| name.clone())
 }
 
-/// Reads the network map with this id.
+/// Reads a network map; `id` is that of its resource.
 ///
 /// # Errors
-/// It is not sound, or more than is taken.
+/// It is not valid, or exceeds the limits.
 pub(super) fn network(
     domain: &DomainLabel,
     id: &str,
@@ -95,7 +94,7 @@ pub(super) fn network(
 /// Reads the numerical costs in a metric over a network map.
 ///
 /// # Errors
-/// They are not sound, more than is taken, or of PIDs that the map has not.
+/// They are not valid, exceed the limits, or are of PIDs that the network map does not have.
 pub(super) fn costs(
     domain: &DomainLabel,
     source: &Source,
@@ -136,7 +135,7 @@ pub(super) fn costs(
     Ok(Read::Costs(square(id, &table, network.map.pids())?))
 }
 
-/// A table under the names of its domain's PIDs.
+/// Returns the table with the names that the PIDs have in the domain.
 fn under(domain: &DomainLabel, table: &CostTable) -> Result<CostTable, ImportError> {
     let named = |index: &PidIndex| -> (PidIndex, Vec<u32>) {
         let named = (0..).zip(index.names());
