@@ -117,7 +117,7 @@ pub struct NewCopy {
     pub manifest: Bytes,
     /// Whether it is signed.
     pub signed: bool,
-    /// What it takes.
+    /// How much it takes.
     pub takes: Amount,
     /// The documents that the manifest names and that are not kept yet.
     pub documents: Vec<Bytes>,

@@ -1,9 +1,9 @@
-//! How much of other domains is kept: a budget for each peer, and one for all together.
+//! Budgets for the domains of others: one for each peer, and one for all of them together.
 //!
-//! A peer is charged for everything that it passes, its own domain first and then those that it
-//! relays, by label. What does not fit beside what goes before it is over. So the same domains
-//! are refused in whatever order they come, and a peer's own domain is not the one that has to
-//! go for what the peer relays. Charged is what is there; what is over is not.
+//! A peer is charged for everything that it passes on: its own domain first, then those that it
+//! relays, by label. What does not fit beside what goes before it is over the budget. So the
+//! same domains are refused in whatever order they come, and a peer's own domain is never
+//! refused because of what it relays. Only what is here is charged, not what is over the budget.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::ident::DomainLabel;
 
 use super::amount::Amount;
 
-/// What is charged of a domain that a peer passes.
+/// What a peer is charged for a domain that it passes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::federation) struct Claim<'a> {
     pub(in crate::federation) sender: &'a DomainLabel,
@@ -22,21 +22,22 @@ pub(in crate::federation) struct Claim<'a> {
 }
 
 impl Claim<'_> {
-    /// The lesser goes first: own domains, then those that are relayed, by label.
+    /// Returns the rank of the claim; the lower one goes first: own domains, then those that are
+    /// relayed, by label.
     fn rank(&self) -> impl Ord + '_ {
         (self.domain != self.sender, self.domain, self.sender)
     }
 }
 
-/// Why something is over.
+/// Why something is over a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::federation) struct Over {
     budget: Budget,
-    /// What it takes of it,
+    /// How many bytes it would take.
     takes: u64,
-    /// what is left of it,
+    /// How many bytes of the budget are left.
     left: u64,
-    /// and how much it is.
+    /// How many bytes the budget has.
     limit: u64,
 }
 
@@ -49,7 +50,7 @@ enum Budget {
 }
 
 impl Over {
-    /// Whether it is over what all peers together may have.
+    /// Whether it is over the budget of all peers together.
     pub(in crate::federation) fn is_of_all(&self) -> bool {
         matches!(self.budget, Budget::MemoryOfAll | Budget::DiskOfAll)
     }
@@ -81,7 +82,7 @@ impl fmt::Display for Over {
     }
 }
 
-/// What has been given out so far.
+/// What has been charged so far.
 #[derive(Default)]
 struct Spent<'a> {
     of: BTreeMap<&'a DomainLabel, Amount>,
@@ -124,8 +125,8 @@ impl<'a> Spent<'a> {
     }
 }
 
-/// Which of the claims are over, by what each peer may have and what all may together. None of
-/// what is over is charged.
+/// Returns the claims that are over a budget, given those of each peer and of all together.
+/// Claims that are over are not charged.
 pub(in crate::federation) fn over<'a>(
     claims: impl IntoIterator<Item = Claim<'a>>,
     each: impl Fn(&DomainLabel) -> Amount,
@@ -144,8 +145,8 @@ pub(in crate::federation) fn over<'a>(
     over
 }
 
-/// Which of the offers would fit now beside those of the claims that go before them. None of them
-/// is charged, since it is not there.
+/// Returns the offers that would fit now beside the claims that go before them. Offers are not
+/// charged, since they are not here yet.
 pub(in crate::federation) fn fitting<'a>(
     offers: impl IntoIterator<Item = Claim<'a>>,
     claims: impl IntoIterator<Item = Claim<'a>>,
@@ -153,7 +154,7 @@ pub(in crate::federation) fn fitting<'a>(
     all: Amount,
 ) -> Vec<Claim<'a>> {
     let offers = offers.into_iter().map(|claim| (claim, false));
-    // What is there of the same domain makes room for the offer.
+    // What is here of the same domain makes room for the offer.
     let mut both: Vec<_> = offers
         .chain(claims.into_iter().map(|claim| (claim, true)))
         .collect();
@@ -170,7 +171,7 @@ pub(in crate::federation) fn fitting<'a>(
     fitting
 }
 
-/// Whether one offer fits beside those of the claims that go before it. Looks at each once.
+/// Checks that one offer fits beside the claims that go before it. Looks at each claim once.
 ///
 /// # Errors
 /// It does not.
@@ -196,14 +197,14 @@ mod tests {
     use super::*;
     use crate::federation::testing::label;
 
-    /// Who passes which domain, and what it takes.
+    /// Which peer passes on which domain, and what it takes.
     type Pass = ((u8, u8), (u64, u64));
 
     fn amount((memory, disk): (u64, u64)) -> Amount {
         Amount { memory, disk }
     }
 
-    /// The claims that these passes are.
+    /// Claims, each with the numbers of its peer and domain.
     struct Claims(Vec<((u8, u8), DomainLabel, DomainLabel, Amount)>);
 
     impl Claims {
@@ -223,7 +224,7 @@ mod tests {
             })
         }
 
-        /// The passes that claims are of.
+        /// Returns the numbers of claims.
         fn names<'a>(&self, claims: impl IntoIterator<Item = Claim<'a>>) -> Vec<(u8, u8)> {
             let name = |claim: Claim<'_>| {
                 let mut all = self.0.iter();
@@ -247,7 +248,7 @@ mod tests {
         let each = amount((10, 100));
         let all = amount((100, 100));
         assert!(judged(&[], each, all).is_empty());
-        // Its own comes last here, and its label is the last one too.
+        // Its own domain comes last here, and its label is the last one too.
         let passes: Vec<Pass> = vec![
             ((9, 3), (5, 1)),
             ((9, 1), (5, 1)),
@@ -279,7 +280,7 @@ mod tests {
         passes.prop_map(|passes| passes.into_iter().collect())
     }
 
-    /// The sum of some passes.
+    /// Returns the sum of what these domains take.
     fn sum<'a>(passes: impl Iterator<Item = &'a Pass>) -> Amount {
         passes.fold(Amount::default(), |sum, (_, takes)| {
             sum.plus(amount(*takes))
@@ -287,7 +288,7 @@ mod tests {
     }
 
     proptest! {
-        /// In whatever order they are looked at, the same are over.
+        /// The same claims are over, whatever their order.
         #[test]
         fn what_is_over_does_not_depend_on_the_order(
             passes in passes(), seed in any::<u64>(),
@@ -304,8 +305,8 @@ mod tests {
             prop_assert_eq!(judged(&shuffled, each, all), expected);
         }
 
-        /// What stays is within every budget, and is all there is if that is; and nothing is over
-        /// that fits beside what goes before it.
+        /// What stays is within every budget, and is everything if that is; nothing is over that
+        /// would fit beside what goes before it.
         #[test]
         fn what_stays_is_within_every_budget_and_what_is_over_does_not_fit(
             passes in passes(),
@@ -327,7 +328,7 @@ mod tests {
             }
         }
 
-        /// Many offers are judged as one is.
+        /// Each of many offers is judged as if it were the only one.
         #[test]
         fn what_fits_of_many_is_what_fits_of_each(
             there in passes(), offers in passes(),
@@ -341,7 +342,8 @@ mod tests {
             prop_assert_eq!(offers.names(found), alone);
         }
 
-        /// A domain is not over, nor otherwise, since one comes or grows that goes after it.
+        /// What becomes of a domain does not depend on one that comes or grows and goes after
+        /// it.
         #[test]
         fn what_goes_after_a_domain_does_not_change_what_becomes_of_it(
             passes in passes(), grown in (0..40_u64, 0..40_u64),

@@ -1,4 +1,4 @@
-//! A change of a domain that is held: what it comes to, and since when.
+//! Held changes of domains: how large each is, and since when it is held.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,15 +12,15 @@ use crate::runtime::Moment;
 
 use super::copy::DomainCopy;
 
-/// A moment, and the date of it.
+/// A moment and its date.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::federation) struct Now {
     pub(in crate::federation) moment: Moment,
     pub(in crate::federation) date: Timestamp,
 }
 
-/// What of a held change is kept over a restart. What the change says is not: its
-/// peer is asked again.
+/// What is kept of a held change over a restart. The content of the change is not kept, since
+/// its peer is asked again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HeldRow {
     path: Vec<DomainLabel>,
@@ -36,33 +36,33 @@ pub struct HeldRow {
 /// A change that is held.
 #[derive(Debug, Clone)]
 pub(in crate::federation) struct HeldChange {
-    /// The domains it came through.
+    /// The domains that it came through: the origin first, the sender last.
     pub(in crate::federation) path: Vec<DomainLabel>,
     /// Its serial.
     pub(in crate::federation) serial: u64,
-    /// The hash of what it says.
+    /// The hash of its content.
     pub(in crate::federation) content: Tag,
-    /// When it stops counting by its own word.
+    /// When its manifest stops counting; `None` for a plain domain.
     pub(in crate::federation) next_update: Option<Timestamp>,
-    /// Since when it is held, by the date.
+    /// The date since which it is held.
     since: Timestamp,
-    /// What it comes to, and since when.
+    /// How large it is, and since when it is held.
     pub(in crate::federation) held: Held,
-    /// By what it was judged; unknown after a restart.
+    /// What it was judged by; `None` after a restart.
     pub(in crate::federation) judged: Option<Grounds>,
 }
 
-/// By what a change was judged.
+/// What a change was judged by.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::federation) struct Grounds {
     pub(in crate::federation) thresholds: Thresholds,
-    /// What is in use, and what was before the changes of the last while.
+    /// The digest of the copy in use, and of the one before the recent changes.
     pub(in crate::federation) used: Tag,
     pub(in crate::federation) reference: Option<Tag>,
 }
 
 impl HeldChange {
-    /// What a copy says is held from now on, or goes on to be.
+    /// Holds a copy's change from now on, or still, if `former` is the same change.
     pub(in crate::federation) fn new(
         copy: &DomainCopy,
         difference: Difference,
@@ -83,7 +83,7 @@ impl HeldChange {
         }
     }
 
-    /// What was held before the node started.
+    /// Restores a change that was held before the node started.
     pub(in crate::federation) fn restored(row: HeldRow, now: Now) -> Self {
         let before = now.date.duration_since(row.since);
         Self {
@@ -103,7 +103,7 @@ impl HeldChange {
         }
     }
 
-    /// What is kept of it.
+    /// Returns what is kept of it.
     pub(in crate::federation) fn row(&self) -> HeldRow {
         HeldRow {
             path: self.path.clone(),
@@ -128,7 +128,7 @@ impl HeldChange {
         }
     }
 
-    /// Why it is not used.
+    /// Returns the reason why it is not used.
     pub(in crate::federation) fn refusal(
         &self,
         domain: &DomainLabel,

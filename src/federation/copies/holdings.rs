@@ -1,5 +1,5 @@
-//! Which manifests are kept, and which documents they name: a document is found,
-//! and dropped with the last manifest that names it, without reading the others.
+//! Knows which manifests are kept and which documents they name, so that a document can be
+//! found, or dropped with the last manifest that names it, without reading the other manifests.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use super::amount::Amount;
 use super::copy::CopyName;
 use super::import::is_part;
 
-/// Of how many manifests of a domain the blobs are kept.
+/// For how many manifests of a domain the blobs are kept.
 pub(in crate::federation) const KEPT_MANIFESTS: usize = 4;
 
-/// How many documents of one manifest can be kept. No domain has as many maps.
+/// The most documents of one manifest that are kept. No domain has as many maps.
 const MAX_NAMED: usize = 1000;
 
-/// The bytes of memory that a document takes which a manifest names, to be found by.
+/// The bytes of memory that the index takes for each document that a manifest names.
 const FOUND_BY: u64 = 512;
 
 /// The manifests that are kept, by digest.
@@ -44,22 +44,23 @@ struct Held {
 pub(in crate::federation) struct Named {
     pub(in crate::federation) digest: Digest,
     pub(in crate::federation) media_type: Arc<str>,
-    /// How many bytes it has.
+    /// Its length in bytes.
     pub(in crate::federation) length: u64,
 }
 
-/// What a manifest comes to.
+/// What keeping a manifest takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::federation) struct Holding {
-    /// How many bytes its text has.
+    /// The length of its text in bytes.
     pub(in crate::federation) text: u64,
-    /// The documents that are kept of what it names.
+    /// Those of the documents it names that are kept.
     pub(in crate::federation) named: Vec<Named>,
 }
 
 impl Holding {
-    /// What of a manifest is kept, and how many bytes its text has: its network map and its
-    /// numerical costs, as far as it can be made of them.
+    /// Returns what is kept of a manifest whose text has `text` bytes: the documents of its
+    /// network map and its numerical costs. Other documents are made from these, or not
+    /// imported.
     pub(in crate::federation) fn by(manifest: &Manifest, text: usize) -> Self {
         let domain = format!("{}:", manifest.domain);
         let parts = manifest.resources.iter().filter(|it| is_part(it, &domain));
@@ -74,19 +75,19 @@ impl Holding {
         }
     }
 
-    /// The same of a manifest as it is kept.
+    /// Returns what is kept of a manifest, given its text as it is kept.
     pub(in crate::federation) fn read(text: &[u8]) -> Self {
         let manifest = read_kept(text);
         manifest.map_or_else(Self::default, |manifest| Self::by(&manifest, text.len()))
     }
 
-    /// About what a domain takes of which this is the newest manifest: its view, links and manifest in memory; the texts of its last
-    /// manifests and what they name (see `archive`), each as much as those
-    /// of the newest.
+    /// Estimates what a domain takes of which this is the newest manifest: in memory its view,
+    /// links and manifest; on the disk the texts of its last manifests and the documents that
+    /// they name (see `archive`), each manifest as much as the newest.
     pub(in crate::federation) fn of_domain(&self, view: &View, links: &Interconnects) -> Amount {
-        /// What a link takes, its costs included.
+        /// The bytes that a link takes, including its costs.
         const LINK: usize = 1024;
-        /// A manifest is kept as text and as what it says.
+        /// A manifest is kept as text and in parsed form.
         const FORMS: u64 = 4;
         let beside = view.bytes_beside(None) + LINK * links.len();
         let newest_alone = Amount {
@@ -96,12 +97,12 @@ impl Holding {
         newest_alone.plus(self.takes().times(KEPT_MANIFESTS as u64))
     }
 
-    /// What the text and the documents take.
+    /// Returns what the text and the documents take.
     pub(in crate::federation) fn takes(&self) -> Amount {
         self.takes_beside(&mut HashSet::new())
     }
 
-    /// The same beside documents that are counted already.
+    /// Returns what the text and the documents take, except documents that are counted already.
     fn takes_beside(&self, counted: &mut HashSet<Digest>) -> Amount {
         let new = self
             .named
@@ -121,7 +122,7 @@ impl Holdings {
         self.manifests.contains_key(manifest)
     }
 
-    /// A manifest is kept for a copy.
+    /// Notes that a manifest is kept for a copy.
     pub(in crate::federation) fn add(
         &mut self,
         copy: &CopyName,
@@ -141,8 +142,8 @@ impl Holdings {
         held.copies.insert(copy.clone());
     }
 
-    /// A manifest is not kept for a copy any more; the blobs that nothing needs now
-    /// are returned.
+    /// Notes that a manifest is not kept for a copy any more; returns the blobs that nothing
+    /// needs now.
     pub(in crate::federation) fn remove(
         &mut self,
         copy: &CopyName,
@@ -175,8 +176,9 @@ impl Holdings {
         loose
     }
 
-    /// How many of the manifests before the newest can be kept, so that all of them and what they
-    /// name take at most four times what the newest does, which is what a peer is charged.
+    /// Returns how many of the manifests before the newest can be kept, so that all of them and
+    /// what they name take at most four times what the newest takes, which is what the peer is
+    /// charged.
     pub(in crate::federation) fn fitting(&self, newest: &Holding, before: &[Digest]) -> usize {
         let mut counted = HashSet::new();
         let room = newest
@@ -192,12 +194,13 @@ impl Holdings {
         before.iter().take_while(fits).count()
     }
 
-    /// What a kept manifest comes to.
+    /// Returns what keeping a manifest takes, if it is kept.
     pub(in crate::federation) fn holding(&self, manifest: &Digest) -> Option<&Holding> {
         Some(&self.manifests.get(manifest)?.holding)
     }
 
-    /// The copies whose manifests name a document, and its media type.
+    /// Returns the copies whose manifests name a document, each with the media type that the
+    /// manifest states.
     pub(in crate::federation) fn holders(&self, document: &Digest) -> Vec<(CopyName, String)> {
         let naming = self.documents.get(document).into_iter().flatten();
         let held = naming.filter_map(|manifest| self.manifests.get(manifest));
@@ -216,7 +219,7 @@ impl Holdings {
         self.has(blob) || self.documents.contains_key(blob)
     }
 
-    /// Every blob that is needed.
+    /// Returns every blob that is needed.
     pub(in crate::federation) fn blobs(&self) -> HashSet<Digest> {
         let manifests = self.manifests.keys();
         manifests.chain(self.documents.keys()).copied().collect()
@@ -237,12 +240,12 @@ mod tests {
         }
     }
 
-    /// The digest of a blob: a manifest and a document may be the same one.
+    /// Returns the digest of a blob. A manifest and a document may be the same blob.
     fn blob(number: u8) -> Digest {
         Digest::of(&[number])
     }
 
-    /// What a manifest names.
+    /// Returns the documents that a manifest names.
     fn documents(manifest: u8) -> Holding {
         let media_type: Arc<str> = media::COST_MAP.into();
         let numbers = [manifest + 1, manifest + 2, 9];
@@ -270,7 +273,7 @@ mod tests {
         assert_eq!(holders(&holdings, 22).len(), 3);
         assert_eq!(holders(&holdings, 23), [copy(1)]);
         assert_eq!(holdings.remove(&copy(1), &blob(20)), []);
-        // It names the other manifest, and what both name is needed by that.
+        // It names the other manifest, which also needs what both of them name.
         assert_eq!(holdings.remove(&copy(2), &blob(20)), [blob(20)]);
         assert_eq!(holdings.remove(&copy(2), &blob(20)), []);
         let mut loose = holdings.remove(&copy(1), &blob(21));
@@ -317,7 +320,7 @@ mod tests {
         assert_eq!(holdings.fitting(&holding(100, &[9]), &before), 3);
         assert_eq!(holdings.fitting(&holding(99, &[9]), &before), 2);
         assert_eq!(holdings.fitting(&holding(10, &[9]), &before), 0);
-        // Many documents, each said to have no bytes.
+        // Many documents, each of which is stated to have no bytes.
         let many: Vec<u8> = (10..100).collect();
         holdings.add(&copy(1), blob(4), holding(100, &many));
         assert_eq!(holdings.fitting(&holding(100, &[9]), &[blob(4)]), 0);

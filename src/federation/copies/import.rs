@@ -1,4 +1,4 @@
-//! From the documents of a domain to its view.
+//! Makes the view of a domain from its documents.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,10 +29,10 @@ pub struct Import {
     pub view: Arc<View>,
     /// Its links to other domains.
     pub interconnects: Arc<Interconnects>,
-    /// What was left aside.
+    /// What was left out, and why.
     pub ignored: Vec<Ignored>,
-    /// The resources that we would write otherwise than they were received.
-    /// The received bytes are what is passed on.
+    /// The resources that we would render differently from what we received. The received bytes
+    /// are passed on.
     pub rewritten: Vec<ResourceId>,
 }
 
@@ -45,12 +45,12 @@ pub struct Parts<'m> {
 }
 
 impl<'m> Parts<'m> {
-    /// Finds them. Ordinal costs are made from the numerical ones, and what is
-    /// of a kind not known here is left aside.
+    /// Finds the resources that a view is made of. Ordinal costs are made from the numerical
+    /// ones, and resources of an unknown kind are left out.
     ///
     /// # Errors
-    /// There is no network map; a resource is another domain's, stands twice or
-    /// is too large; there are too many.
+    /// There is no network map; a resource belongs to another domain, is listed twice or is too
+    /// large; or there are too many.
     pub fn of(manifest: &'m Manifest, limits: &Limits) -> Result<Self, ImportError> {
         let prefix = format!("{}:", manifest.domain);
         let mut network = None;
@@ -115,7 +115,7 @@ impl<'m> Parts<'m> {
         }
     }
 
-    /// The resources whose representations are needed.
+    /// Iterates over the resources whose representations are needed.
     pub fn resources(&self) -> impl Iterator<Item = &'m ManifestResource> {
         [self.network]
             .into_iter()
@@ -123,15 +123,15 @@ impl<'m> Parts<'m> {
     }
 }
 
-/// Whether a domain is made of a resource of its manifest, if of any: `prefix` is what the ids of
-/// its resources begin with.
+/// Whether a resource is one that the view of a domain is made of. `prefix` is what the ids of
+/// the domain's resources begin with.
 pub(in crate::federation) fn is_part(resource: &ManifestResource, prefix: &str) -> bool {
     let path = resource.resource_id.as_str().strip_prefix(prefix);
     let copied = path.and_then(|path| copied(&resource.media_type, path));
     matches!(copied, Some(Copied::Network | Copied::Costs(_)))
 }
 
-/// What a view was imported from before.
+/// The previous import of a domain.
 #[derive(Debug, Clone, Copy)]
 pub struct Former<'a> {
     /// The manifest.
@@ -141,7 +141,7 @@ pub struct Former<'a> {
 }
 
 impl<'a> Former<'a> {
-    /// What a signed copy was imported from.
+    /// Returns the import of a signed copy; `None` for a plain domain.
     pub fn of(copy: &'a DomainCopy) -> Option<Self> {
         let signed = copy.signed.as_ref()?;
         Some(Self {
@@ -150,11 +150,10 @@ impl<'a> Former<'a> {
         })
     }
 
-    /// Whether this resource is as it was then, so that its representation is
-    /// not needed again.
+    /// Whether a resource is the same as then, so that its representation is not needed again.
     pub fn has(&self, resource: &ManifestResource) -> bool {
         let same = |other: &ManifestResource| {
-            // What it says of its length is what is charged.
+            // The stated length is compared too, since it is what is charged.
             other.resource_id == resource.resource_id
                 && other.sha_256 == resource.sha_256
                 && other.length == resource.length
@@ -168,8 +167,8 @@ impl<'a> Former<'a> {
 /// proportion to the size of the maps.
 ///
 /// # Errors
-/// A representation is not what the manifest says, cannot be read, does not fit
-/// the others, or is more than we take. Nothing of it is taken then.
+/// A representation is not what the manifest says, cannot be read, does not fit the others, or
+/// exceeds a limit. Nothing of the domain is taken then.
 pub fn import(
     manifest: &Manifest,
     bodies: &BTreeMap<Digest, Bytes>,
@@ -237,7 +236,7 @@ pub fn import(
     })
 }
 
-/// How many costs there are.
+/// Counts the costs of a domain's own; composed costs count 0.
 pub(in crate::federation) fn count(costs: &Costs) -> usize {
     match costs {
         Costs::Dense(matrix) => matrix.count(),
@@ -245,10 +244,11 @@ pub(in crate::federation) fn count(costs: &Costs) -> usize {
     }
 }
 
-/// Whether the costs of a domain, in as many metrics as were read, are not too many.
+/// Checks that the costs of a domain, in all metrics that were read so far, are within the
+/// limits.
 ///
 /// # Errors
-/// They are.
+/// There are too many, or they take too much memory.
 pub fn check_costs<'c>(
     costs: impl Iterator<Item = &'c Costs>,
     limits: &Limits,
@@ -274,8 +274,8 @@ pub fn check_costs<'c>(
     Ok(())
 }
 
-/// A view of a domain of these parts. Every ALTO server has `routingcost` (RFC
-/// 7285 §6.1.1.1): a domain that states none has one without any cost.
+/// Makes the view of a domain from its parts. Every ALTO server has `routingcost` (RFC 7285
+/// §6.1.1.1), so a domain that states none gets one without any cost.
 pub fn assemble(
     domain: &DomainLabel,
     origin: Origin,
@@ -297,10 +297,10 @@ pub fn assemble(
     ))
 }
 
-/// A network map of these PIDs.
+/// Makes a network map of these PIDs.
 ///
 /// # Errors
-/// There are too many, or a prefix stands twice.
+/// There are too many PIDs or prefixes, or a prefix occurs twice.
 pub fn network_of(groups: Groups, limits: &Limits) -> Result<NetworkMap, ImportError> {
     if groups.len() > limits.max_pids {
         return Err(ImportError::Limit(format!(
@@ -332,10 +332,11 @@ pub fn network_of(groups: Groups, limits: &Limits) -> Result<NetworkMap, ImportE
     ))
 }
 
-/// The costs of a table between all PIDs of a domain.
+/// Brings the costs of a table into the order of all PIDs of a domain. `what` names the table in
+/// errors.
 ///
 /// # Errors
-/// It has a PID that the domain has not.
+/// The table has a PID that the domain does not have.
 pub fn square(what: &str, table: &CostTable, pids: &PidIndex) -> Result<Costs, ImportError> {
     if *table.srcs == *pids && *table.dsts == *pids {
         return Ok(Costs::Dense(table.cells.clone()));
@@ -415,7 +416,7 @@ fn read_costs(
     }
 }
 
-/// Reads a representation.
+/// Reads the representation of a resource.
 fn response<'de, R: Read<'de>>(
     resource: &ManifestResource,
     body: &'de Bytes,
@@ -427,7 +428,7 @@ fn response<'de, R: Read<'de>>(
         .map_err(|faults| ImportError::unsound(resource.resource_id.as_str(), &faults))
 }
 
-/// The representation of a resource, if it is what the manifest says.
+/// Returns the representation of a resource, if it is what the manifest says.
 fn body<'b>(
     bodies: &'b BTreeMap<Digest, Bytes>,
     resource: &ManifestResource,
@@ -440,8 +441,8 @@ fn body<'b>(
     })
 }
 
-/// The resources that we write otherwise than the manifest says. Ours have
-/// their marks afterwards.
+/// Returns the resources that we render differently from what the manifest says. Sets their
+/// marks in the view.
 fn rewritten(view: &Arc<View>, manifest: &Manifest) -> Vec<ResourceId> {
     let prefix = format!("{}:", manifest.domain);
     let mut rewritten = Vec::new();

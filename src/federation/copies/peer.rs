@@ -1,4 +1,4 @@
-//! A peer and what it passes.
+//! A peer and what it passes on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,11 +21,11 @@ use super::refused::{Failure, FailureKind, Refused};
 /// When a peer was last read.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::federation) struct Synced {
-    /// When that was, or when we started if it was before.
+    /// The moment of it, or of our start if it was before that.
     pub(super) at: Moment,
-    /// How long ago it was then.
+    /// How long before that moment it was.
     pub(super) before: Duration,
-    /// The date of it.
+    /// Its date.
     pub(super) wall: Timestamp,
 }
 
@@ -35,7 +35,7 @@ impl Synced {
     }
 }
 
-/// A peer and what it passes.
+/// A peer and what it passes on.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) settings: Arc<PeerSettings>,
@@ -47,17 +47,17 @@ pub(super) struct Peer {
     /// The state that is shown, and since when.
     pub(super) shown: (PeerState, Timestamp),
     pub(super) copies: Had,
-    /// The domains of which something was refused, and why.
+    /// The refusals, by domain.
     pub(super) refused: BTreeMap<DomainLabel, Refused>,
-    /// The changes that are held, by domain.
+    /// The held changes, by domain.
     pub(super) held: BTreeMap<DomainLabel, HeldChange>,
-    /// The versions of domains that are over a budget.
+    /// The versions that are over a budget, by domain.
     pub(super) over: BTreeMap<DomainLabel, TooMuch>,
     /// The room that is reserved for what is being taken.
     pub(super) reserved: Room,
-    /// Why its update stream was ended, until something came on one.
+    /// Why its update stream was ended, until something came on a new one.
     pub(super) stream: Option<Failure>,
-    /// How many bytes are kept of what a plain peer pushes, to be patched.
+    /// How many bytes of a plain peer's maps are kept, to apply pushed changes to.
     pub(super) follows: u64,
 }
 
@@ -81,7 +81,7 @@ impl Peer {
         }
     }
 
-    /// The failure of the peer itself: of the last attempt, of its own domain, or of
+    /// Returns the failure of the peer itself: of the last attempt, of its own domain, or of
     /// what it pushes.
     pub(super) fn failure(&self) -> Option<&Failure> {
         let own = self.refused.get(&self.settings.domain);
@@ -105,7 +105,7 @@ impl Peer {
         }
     }
 
-    /// Synced, stale or expired.
+    /// Returns synced, stale or expired, by the age of the last reading.
     pub(super) fn freshness(&self, synced: &Synced, now: Moment) -> PeerState {
         let (age, refresh) = (synced.age(now), &self.settings.refresh);
         match age {
@@ -115,7 +115,7 @@ impl Peer {
         }
     }
 
-    /// Shows where it stands; whether that is elsewhere than before.
+    /// Updates the state that is shown; returns whether it changed.
     pub(super) fn show(&mut self, now: Moment, wall: Timestamp) -> bool {
         let state = self.state(now);
         if state == self.shown.0 {
@@ -128,7 +128,8 @@ impl Peer {
         true
     }
 
-    /// The time until it, or what it passes, becomes stale or expired, if it will.
+    /// Returns the time until the peer or one of its copies becomes stale or expired, if it
+    /// will.
     pub(super) fn next_change(&self, now: Moment, wall: Timestamp) -> Option<Duration> {
         let synced = self.synced.as_ref()?;
         let (age, refresh) = (synced.age(now), &self.settings.refresh);
@@ -140,8 +141,8 @@ impl Peer {
         left.filter(|left: &Duration| !left.is_zero()).min()
     }
 
-    /// The state that is shown of a domain that it passes: what it has is not known
-    /// to be what we have while it cannot be read.
+    /// Returns the state that is shown of a copy. While the peer cannot be read, it is not known
+    /// whether the copy is what the peer has.
     pub(super) fn shown_state(&self, copy: &DomainCopy, now: Moment, wall: Timestamp) -> PeerState {
         match self.copy_state(copy, now, wall) {
             PeerState::Synced if self.failure.is_some() => PeerState::Failed,
@@ -149,7 +150,7 @@ impl Peer {
         }
     }
 
-    /// Synced, stale or expired, of a domain that it passes.
+    /// Returns whether a copy is synced, stale or expired.
     pub(super) fn copy_state(&self, copy: &DomainCopy, now: Moment, wall: Timestamp) -> PeerState {
         let over = self.end(copy).is_some_and(|end| end <= wall);
         match &self.synced {
@@ -163,8 +164,8 @@ impl Peer {
 pub(super) type Peers = BTreeMap<DomainLabel, Peer>;
 
 impl Peer {
-    /// When what is had of a domain stops counting: a domain that goes on to sign
-    /// is there, also if what it signs is held.
+    /// Returns when a copy stops counting. A domain that still signs new manifests is alive,
+    /// even if what they state is held.
     pub(super) fn end(&self, copy: &DomainCopy) -> Option<Timestamp> {
         let held = self.held.get(&copy.domain);
         let held = held.and_then(|held| held.next_update);
@@ -174,7 +175,7 @@ impl Peer {
     pub(super) fn show_held(&mut self, domain: &DomainLabel, held: HeldChange) {
         let import = &self.settings.import;
         let refusal = held.refusal(domain, &import.thresholds(), import.hold);
-        // It is known by what it says, not by its entry: it may be signed anew.
+        // It is recognised by its content and not by its entry, since it may be signed anew.
         let refused = Refused::of(&refusal, &held.path, None);
         self.refused.insert(domain.clone(), refused);
         self.held.insert(domain.clone(), held);
@@ -190,7 +191,7 @@ impl Peer {
         self.takes().is_within(self.budget())
     }
 
-    /// What is there of it.
+    /// Iterates over what the peer is charged for its copies.
     pub(super) fn had(&self) -> impl Iterator<Item = Claim<'_>> {
         self.copies.keys().map(|domain| Claim {
             sender: &self.settings.domain,
@@ -199,7 +200,8 @@ impl Peer {
         })
     }
 
-    /// What is kept of what it pushes: of its own domain, since none but a plain peer's is.
+    /// Returns what its kept pushed maps take. Only a plain peer has them, so that they count
+    /// for its own domain.
     pub(super) fn pushed(&self, domain: &DomainLabel) -> Amount {
         if *domain == self.settings.domain {
             Amount {
@@ -211,12 +213,13 @@ impl Peer {
         }
     }
 
-    /// What it takes.
+    /// Returns what its copies and its pushed maps take.
     pub(super) fn takes(&self) -> Amount {
         self.copies.takes().plus(self.pushed(&self.settings.domain))
     }
 
-    /// What is there of it, and what is being taken: of a domain the more of both.
+    /// Iterates over what the peer is charged for its copies and for what is being taken: for
+    /// each domain the greater of both.
     pub(super) fn claims(&self) -> impl Iterator<Item = Claim<'_>> {
         let there = self.had().map(|claim| Claim {
             takes: self.charge(claim.domain),
@@ -231,7 +234,8 @@ impl Peer {
         }))
     }
 
-    /// What was over, as far as there has been no room for it since.
+    /// Iterates over the versions that were over a budget and for which there has been no room
+    /// since.
     pub(super) fn offers(&self) -> impl Iterator<Item = Claim<'_>> {
         let over = self.over.iter().filter(|(_, over)| !over.fits);
         over.map(|(domain, over)| Claim {
@@ -241,7 +245,7 @@ impl Peer {
         })
     }
 
-    /// What it is charged for a domain.
+    /// Returns what it is charged for a domain.
     pub(super) fn charge(&self, domain: &DomainLabel) -> Amount {
         let reserved = self.reserved.0.get(domain).map(|takes| **takes);
         let charge = self.copies.charge(domain);
@@ -249,12 +253,12 @@ impl Peer {
         either.plus(self.pushed(domain))
     }
 
-    /// At most what it is charged for everything.
+    /// Returns an upper bound of what it is charged for everything.
     pub(super) fn charged(&self) -> Amount {
         self.takes().plus(self.reserved.takes())
     }
 
-    /// Whether there is room for something that was over.
+    /// Whether there has been room for something that was over a budget.
     pub(super) fn has_room(&self) -> bool {
         self.over.values().any(|over| over.fits)
     }

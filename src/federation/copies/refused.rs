@@ -1,4 +1,4 @@
-//! What of a peer is refused, and for how long the same is refused again.
+//! What is refused of a peer, and how long the same is refused again.
 
 use jiff::Timestamp;
 
@@ -6,7 +6,7 @@ use crate::api::s2s::Reason;
 use crate::federation::import_error::{ImportError, Lasts};
 use crate::ident::{Digest, DomainLabel};
 
-/// What the last attempt came to.
+/// A failed attempt: why it failed.
 #[derive(Debug, Clone)]
 pub(in crate::federation) struct Failure {
     pub(in crate::federation) reason: Reason,
@@ -15,26 +15,27 @@ pub(in crate::federation) struct Failure {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::federation) enum FailureKind {
-    /// The peer could not be reached: what we have ages.
+    /// The peer could not be reached, so that our copies age.
     Away,
-    /// It answered, with something that is not taken.
+    /// The peer answered with something that is refused.
     Wrong,
     /// The operator has to decide.
     Held,
 }
 
-/// What of a domain was refused.
+/// The refusal of a peer's version of a domain.
 #[derive(Debug, Clone)]
 pub(in crate::federation) struct Refused {
     pub(in crate::federation) path: Vec<DomainLabel>,
     pub(in crate::federation) failure: Failure,
-    /// The digest of what the peer passes of it; none if it passes nothing.
+    /// The digest of the entry that the peer passes on; `None` if the refusal is not about an
+    /// entry.
     pub(in crate::federation) entry: Option<Digest>,
     pub(in crate::federation) lasts: Lasts,
 }
 
-/// How many domains of a path are remembered of what is refused: one that is too
-/// long can have any number.
+/// How many domains of a refused path are remembered, since a path that is too long can have any
+/// number.
 const MAX_PATH: usize = 16;
 
 impl Failure {
@@ -65,13 +66,13 @@ impl Refused {
         }
     }
 
-    /// Whether this, which the peer passes, is known to be refused.
+    /// Whether this entry is known to be refused still.
     pub(in crate::federation) fn covers(&self, entry: &Digest, now: Timestamp) -> bool {
         self.entry.as_ref() == Some(entry) && self.lasts.holds(now)
     }
 
-    /// Whether this is what was refused, and its time has not come: it is no news, though
-    /// another look may have it taken.
+    /// Whether this entry was refused and there is no reason to expect another outcome yet: it
+    /// is not news, although another look may take it.
     pub(in crate::federation) fn is_known(&self, entry: &Digest, now: Timestamp) -> bool {
         let is_due = self.lasts != Lasts::Not && !self.lasts.holds(now);
         self.entry.as_ref() == Some(entry) && !is_due

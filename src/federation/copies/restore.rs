@@ -1,4 +1,4 @@
-//! What peers passed last, restored after a start.
+//! Restores what peers passed on last, after a start.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,19 +22,19 @@ use super::budget::{Claim, over};
 use super::copy::{CopyName, DomainCopy};
 use super::import::Parts;
 
-/// How far what peers passed before the node started is restored.
+/// How much of what peers passed on before the node started is restored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Restoring {
-    /// The copies of domains that are not used yet.
+    /// The copies that are not restored yet.
     left: BTreeSet<CopyName>,
-    /// How many were kept, and how many of them were read.
+    /// How many copies were kept, and how many of them were read.
     kept: usize,
     read: usize,
     is_over: bool,
 }
 
 impl Restoring {
-    /// Nothing of this is restored yet.
+    /// Begins with all of these copies still to be restored.
     pub(in crate::federation) fn new(left: BTreeSet<CopyName>) -> Self {
         Self {
             kept: left.len(),
@@ -44,32 +44,31 @@ impl Restoring {
         }
     }
 
-    /// Says that nothing more is restored.
+    /// Notes that nothing more will be restored.
     pub(in crate::federation) fn end(&mut self) {
         self.left.clear();
         self.is_over = true;
     }
 
-    /// Whether all is restored that could be.
+    /// Whether everything that could be restored is restored.
     pub fn is_over(&self) -> bool {
         self.is_over
     }
 
-    /// How many copies of domains were read from the disk, and how many there are.
+    /// Returns how many copies were read from the disk, and how many there are.
     pub fn read(&self) -> (usize, usize) {
         (self.read, self.kept)
     }
 
-    /// Whether a copy of a domain may still come that is wanted.
+    /// Whether a wanted copy may still come.
     pub(in crate::federation) fn awaits(&self, wanted: impl Fn(&DomainLabel) -> bool) -> bool {
         self.left.iter().any(|name| wanted(&name.domain))
     }
 }
 
-/// Restores what the configured peers passed last, those of one peer together.
-/// It is as old as it is, and counts only by the keys that count now; what
-/// cannot be restored is read from the peer, and what is over a budget is not
-/// read from the disk. `told` says how far it is.
+/// Restores what the configured peers passed on last, all copies of one peer at once. A copy
+/// keeps its age, and counts only by the keys that count now. What cannot be restored is read
+/// from the peer; what is over a budget is not read from the disk. `told` reports the progress.
 ///
 /// # Errors
 /// The store cannot be read.
@@ -114,8 +113,8 @@ pub(in crate::federation) async fn restore(
     Ok(())
 }
 
-/// What of the configured peers is over a budget by now: of all together, since which it is must
-/// not depend on who is restored first.
+/// Returns which kept copies of the configured peers are over a budget now. All are judged
+/// together, since the result must not depend on which peer is restored first.
 fn beyond(
     kept: &BTreeMap<CopyName, Amount>,
     settings: &Settings,

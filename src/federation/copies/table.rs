@@ -1,4 +1,4 @@
-//! What peers pass to us, which copy of a domain is used, and for how long.
+//! The copies from all peers, which copy of a domain is used, and for how long.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,35 +29,35 @@ mod status;
 
 pub(in crate::federation) use compared::Before;
 
-/// All peers.
+/// All peers with their copies.
 #[derive(Debug)]
 pub(in crate::federation) struct Copies {
     clock: Clock,
     peers: Mutex<Peers>,
-    /// What all of them may take together.
+    /// What all peers together may take.
     budget: Mutex<Amount>,
     used: watch::Sender<Arc<Imports>>,
-    /// When it is looked next which copies became stale or expired.
+    /// When the copies are next examined for those that became stale or expired.
     look: Mutex<Moment>,
-    /// Something does so sooner.
+    /// Notified when a copy does so before that.
     sooner: Notify,
     rejections: Rejections,
-    /// Counts the changes of what it rests on that something is refused.
+    /// Counts the changes of the grounds on which something is refused.
     grounds: AtomicU64,
-    /// What was in use before the changes of the last while.
+    /// The copies that were in use before the recent changes.
     references: Mutex<References<DomainLabel, Arc<DomainCopy>>>,
-    /// How many documents a pushed manifest named that had not come.
+    /// How many documents a pushed manifest named that had not been pushed.
     unpushed: AtomicU64,
-    /// How many changes that were pushed had to wait.
+    /// How many pushed changes were made to wait.
     damped: AtomicU64,
-    /// How many charges were looked at to judge what is over a budget.
+    /// How many charges were examined to find what exceeds a budget.
     charges_seen: AtomicU64,
-    /// The peers that are to be read again, and that there is one.
+    /// The peers that are to be read again, and the notification of them.
     again: Mutex<BTreeSet<DomainLabel>>,
     asked: Notify,
-    /// Something is not had any more that may be on the disk.
+    /// Notified when the disk may have something that is not needed any more.
     unswept: Notify,
-    /// Counts the changes.
+    /// Counts the changes of the status.
     changes: watch::Sender<u64>,
 }
 
@@ -83,13 +83,13 @@ impl Copies {
         }
     }
 
-    /// The domains that are used, and each later set of them.
+    /// Watches the domains that are used.
     pub(in crate::federation) fn used(&self) -> watch::Receiver<Arc<Imports>> {
         self.used.subscribe()
     }
 
-    /// Has these peers and no others; what was had of those that stay is kept. What
-    /// was refused may be taken under other settings.
+    /// Replaces the peers; those that stay keep their copies. What was refused is examined
+    /// again, since it may be taken under other settings.
     pub(in crate::federation) fn set_peers(
         &self,
         settings: impl IntoIterator<Item = Arc<PeerSettings>>,
@@ -109,7 +109,7 @@ impl Copies {
         });
     }
 
-    /// A peer was read before the node started.
+    /// Restores when a peer was last read before the node started.
     pub(in crate::federation) fn restore(
         &self,
         peer: &DomainLabel,
@@ -128,7 +128,7 @@ impl Copies {
         });
     }
 
-    /// A peer was read.
+    /// Notes that a peer was read.
     pub(in crate::federation) fn synced(&self, peer: &DomainLabel, spoken: SpokenProtocol) {
         let synced = Synced {
             at: self.clock.now(),
@@ -143,8 +143,8 @@ impl Copies {
         });
     }
 
-    /// A peer could not be read; how many times in a row that was so, and whether
-    /// the reason is another than it was.
+    /// Notes that a peer could not be read; returns how many times in a row that happened, and
+    /// whether the reason is a new one.
     pub(in crate::federation) fn failed(
         &self,
         peer: &DomainLabel,
@@ -162,7 +162,7 @@ impl Copies {
         failed.unwrap_or((1, true))
     }
 
-    /// When a peer will be read next.
+    /// Notes when a peer will be read next.
     pub(in crate::federation) fn next_attempt(&self, peer: &DomainLabel, after: Duration) {
         let at = self.clock.wall().saturating_add(after).ok();
         if let Some(peer) = self.lock().get_mut(peer) {
@@ -170,7 +170,8 @@ impl Copies {
         }
     }
 
-    /// What a peer pushed was more than may be; none once something of it was taken.
+    /// Notes that what a peer pushed was too much; `None` once something that it pushed was
+    /// taken.
     pub(in crate::federation) fn push_failed(
         &self,
         peer: &DomainLabel,
@@ -198,7 +199,7 @@ impl Copies {
         }
     }
 
-    /// A peer passes a domain.
+    /// Takes a copy: its peer passes it on now.
     pub(in crate::federation) fn take(&self, copy: impl Into<Arc<DomainCopy>>) {
         let copy = copy.into();
         let domain = copy.domain.clone();
@@ -211,7 +212,7 @@ impl Copies {
         });
     }
 
-    /// A peer passed these domains before the node started.
+    /// Takes the copies that a peer passed on before the node started.
     pub(in crate::federation) fn take_all(&self, peer: &DomainLabel, copies: Vec<DomainCopy>) {
         if copies.is_empty() {
             return;
@@ -228,8 +229,8 @@ impl Copies {
         });
     }
 
-    /// A peer passes these domains and no others; whether others were had, or a change of them
-    /// held.
+    /// Drops all domains of a peer except those to keep; returns whether there was a copy or a
+    /// held change of any of them.
     pub(in crate::federation) fn retain(
         &self,
         peer: &DomainLabel,
@@ -251,10 +252,11 @@ impl Copies {
         is_less
     }
 
-    /// Drops the copies, of any peer, that must not be used any more; whether there were any.
+    /// Drops the copies, of any peer, that must not be used any more; returns whether there were
+    /// any.
     pub(in crate::federation) fn drop_where(&self, is_due: impl Fn(&DomainCopy) -> bool) -> bool {
         let any = |peer: &Peer| peer.copies.values().any(|copy| is_due(copy));
-        // Nobody is told of what does not change.
+        // Watchers are not notified if nothing changes.
         if !self.lock().values().any(any) {
             return false;
         }
@@ -268,7 +270,7 @@ impl Copies {
         true
     }
 
-    /// Whether a copy is had, or is being taken.
+    /// Whether there is a copy, or one is being taken.
     pub(in crate::federation) fn has(&self, name: &CopyName) -> bool {
         let peers = self.lock();
         let of = |peer: &Peer| {
@@ -278,7 +280,7 @@ impl Copies {
         peers.get(&name.sender).is_some_and(of)
     }
 
-    /// Whether a change of a copy is held, or may be by and by.
+    /// Whether a change is held, or may be once what is being taken is judged.
     pub(in crate::federation) fn has_held(&self, name: &CopyName) -> bool {
         let peers = self.lock();
         let of =
@@ -286,37 +288,37 @@ impl Copies {
         peers.get(&name.sender).is_some_and(of)
     }
 
-    /// There may be something on the disk that is not had.
+    /// Notes that the disk may have something that is not needed.
     pub(in crate::federation) fn has_to_sweep(&self) {
         self.unswept.notify_one();
     }
 
-    /// Comes back when something is not had any more that may be on the disk.
+    /// Waits until the disk may have something that is not needed any more.
     pub(in crate::federation) async fn unswept(&self) {
         self.unswept.notified().await;
     }
 
-    /// Counts a document that a pushed manifest named and that had not come.
+    /// Counts a document that a pushed manifest named and that had not been pushed.
     pub(in crate::federation) fn count_unpushed(&self) {
         self.unpushed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many there were.
+    /// Returns how many such documents there were.
     pub(in crate::federation) fn unpushed(&self) -> u64 {
         self.unpushed.load(Ordering::Relaxed)
     }
 
-    /// Counts a change that was pushed and had to wait.
+    /// Counts a pushed change that was made to wait.
     pub(in crate::federation) fn count_damped(&self) {
         self.damped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many there were.
+    /// Returns how many such changes there were.
     pub(in crate::federation) fn damped(&self) -> u64 {
         self.damped.load(Ordering::Relaxed)
     }
 
-    /// All that is had of a peer.
+    /// Returns all copies from a peer.
     pub(in crate::federation) fn copies(&self, peer: &DomainLabel) -> Vec<Arc<DomainCopy>> {
         let peers = self.lock();
         let peer = peers.get(peer).into_iter();
@@ -324,7 +326,7 @@ impl Copies {
             .collect()
     }
 
-    /// What is had of a domain from a peer.
+    /// Returns the copy of a domain from a peer.
     pub(in crate::federation) fn copy(
         &self,
         peer: &DomainLabel,
@@ -333,8 +335,8 @@ impl Copies {
         self.lock().get(peer)?.copies.get(domain).cloned()
     }
 
-    /// Looks which copies became stale or expired, and returns when the next
-    /// one will.
+    /// Updates the states of copies that became stale or expired; returns the time until the
+    /// next one will.
     pub(in crate::federation) fn age(&self) -> Duration {
         let (now, wall) = (self.clock.now(), self.clock.wall());
         self.age_comparisons();
@@ -350,24 +352,24 @@ impl Copies {
         next
     }
 
-    /// Comes back when a copy becomes stale or expired before it was to be looked.
+    /// Waits until a copy will become stale or expired before the next planned examination.
     pub(in crate::federation) async fn sooner(&self) {
         self.sooner.notified().await;
     }
 
-    /// Counts the changes of what stands in the status.
+    /// Watches a counter of the changes of the status.
     pub(in crate::federation) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
-    /// How often something was refused since the start, by reason: 0 for one
-    /// that did not occur.
+    /// Returns how often something was refused since the start, by reason: 0 for one that did
+    /// not occur.
     pub(in crate::federation) fn rejections(&self) -> BTreeMap<&'static str, u64> {
         self.rejections.now()
     }
 
-    /// Whether a peer passes a domain, as far as is known: until it was read without
-    /// it, is no peer any more, or what it passed has expired.
+    /// Whether a peer passes on a domain, as far as is known: until it is read without that
+    /// domain, is not configured any more, or what it passed on has expired.
     pub(in crate::federation) fn passes(&self, peer: &DomainLabel, domain: &DomainLabel) -> bool {
         let (now, wall) = (self.clock.now(), self.clock.wall());
         let peers = self.lock();
@@ -378,13 +380,13 @@ impl Copies {
         match (peer.copies.get(domain), &peer.synced) {
             (Some(copy), _) => peer.copy_state(copy, now, wall) != PeerState::Expired,
             (None, Some(synced)) if peer.refused.contains_key(domain) => is_fresh(synced),
-            // What it passed before the start may not be restored yet.
+            // What it passed on before the start may not be restored yet.
             (None, Some(synced)) => !synced.before.is_zero() && is_fresh(synced),
             (None, None) => true,
         }
     }
 
-    /// The domains that are held, and the peers that pass them.
+    /// Returns the domains that are held, with the peers that pass them on.
     pub(in crate::federation) fn held(&self) -> Vec<CopyName> {
         let peers = self.lock();
         let held = peers.iter().flat_map(|(sender, peer)| {
@@ -398,7 +400,7 @@ impl Copies {
         held.collect()
     }
 
-    /// A peer that passes this domain, signed by the key with this thumbprint.
+    /// Returns a peer that passes on this domain, signed by the key with this thumbprint.
     pub(in crate::federation) fn passed_by(
         &self,
         domain: &DomainLabel,
@@ -413,11 +415,11 @@ impl Copies {
         found.next().map(|(label, _)| label.clone())
     }
 
-    /// Changes something of a peer that its copies do not depend on.
+    /// Changes something of a peer on which the choice of copies does not depend.
     fn change_peer<T>(&self, label: &DomainLabel, work: impl FnOnce(&mut Peer) -> T) -> Option<T> {
         let done = {
             let mut peers = self.lock();
-            // A peer that is no longer configured may still be finishing.
+            // The task of a peer that is no longer configured may still be finishing.
             let peer = peers.get_mut(label)?;
             let done = work(peer);
             peer.show(self.clock.now(), self.clock.wall());
@@ -427,7 +429,7 @@ impl Copies {
         Some(done)
     }
 
-    /// Changes what is had of a peer: of the domains that are returned.
+    /// Changes the copies of a peer. `work` returns the domains that it changed.
     fn change_copies(&self, label: &DomainLabel, work: impl FnOnce(&mut Peer) -> Vec<DomainLabel>) {
         {
             let mut peers = self.lock();
@@ -465,7 +467,7 @@ impl Copies {
         self.changes.send_modify(|count| *count += 1);
     }
 
-    /// Chooses anew of these domains, since a peer or what is had of it changed.
+    /// Chooses the best copies of these domains anew, since the peer or its copies changed.
     fn choose(&self, peers: &mut Peers, label: &DomainLabel, domains: &[DomainLabel]) {
         let (now, wall) = (self.clock.now(), self.clock.wall());
         if let Some(peer) = peers.get_mut(label) {
@@ -475,7 +477,7 @@ impl Copies {
                 self.sooner.notify_one();
             }
         }
-        // Sent before the lock is given up, so that no older choice follows.
+        // This is sent while the lock is held, so that no older choice follows.
         let mut gone = Vec::new();
         self.used.send_if_modified(|used| {
             let mut is_other = false;
@@ -491,7 +493,7 @@ impl Copies {
         self.remember_gone(peers, &gone);
     }
 
-    /// Changes something, and tells who watches.
+    /// Changes something, and notifies those who watch.
     fn change<T>(&self, work: impl FnOnce(&mut Peers) -> T) -> T {
         let (done, _) = self.settle(work);
         self.sooner.notify_one();
@@ -499,8 +501,8 @@ impl Copies {
         done
     }
 
-    /// Changes something and works out anew where all peers stand and what is
-    /// used; whether either is another now.
+    /// Changes something, and works out anew the states of all peers and what is used; returns
+    /// whether any of these changed.
     fn settle<T>(&self, work: impl FnOnce(&mut Peers) -> T) -> (T, bool) {
         let (now, wall) = (self.clock.now(), self.clock.wall());
         let mut peers = self.lock();
@@ -543,7 +545,7 @@ impl Copies {
     }
 }
 
-/// How long at most until the copies are looked at again: the date may jump.
+/// The longest time until the copies are examined again, since the date may jump.
 pub(in crate::federation) const LONGEST_LOOK: Duration = Duration::from_secs(30);
 
 #[cfg(test)]

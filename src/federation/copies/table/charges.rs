@@ -1,4 +1,4 @@
-//! What peers are charged for what they pass.
+//! Charges peers for what they pass on.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -31,12 +31,12 @@ impl Drop for Reserved<'_> {
         let Some(peer) = peers.get_mut(&self.sender) else {
             return;
         };
-        // There may be a later one.
+        // There may be a later reservation.
         let is_this = |it: &mut Arc<Amount>| Arc::ptr_eq(it, &self.takes);
         if let Some(takes) = peer.reserved.remove_if(&self.domain, is_this) {
             let stays = peer.copies.charge(&self.domain);
             if !peer.copies.contains_key(&self.domain) {
-                // It may have been kept.
+                // It may have been kept on the disk.
                 self.copies.unswept.notify_one();
             }
             if !takes.is_within(stays) {
@@ -47,16 +47,17 @@ impl Drop for Reserved<'_> {
 }
 
 impl Copies {
-    /// Has all peers take at most this together.
+    /// Sets what all peers together may take.
     pub(in crate::federation) fn set_budget(&self, all: Amount) {
         *lock(&self.budget) = all;
         self.look_for_room(&mut self.lock());
     }
 
-    /// Reserves room for a version of a domain. The last one stays until it is taken.
+    /// Reserves room for a version of a domain. The present copy stays until the new one is
+    /// taken.
     ///
     /// # Errors
-    /// It is over a budget, which is remembered.
+    /// It is over a budget, and is remembered as such.
     pub(in crate::federation) fn offer(
         &self,
         sender: &DomainLabel,
@@ -101,10 +102,10 @@ impl Copies {
         })
     }
 
-    /// Whether a version of a domain is one that was over a budget, and is still.
+    /// Checks whether a version of a domain was over a budget, and still is.
     ///
     /// # Errors
-    /// It is.
+    /// It is over a budget.
     pub(in crate::federation) fn check_over(
         &self,
         sender: &DomainLabel,
@@ -119,8 +120,8 @@ impl Copies {
         }
     }
 
-    /// Drops what is over a budget by now, since something else was taken or a budget is smaller;
-    /// whether anything is.
+    /// Drops what is over a budget now, since something else was taken or a budget became
+    /// smaller; returns whether anything was dropped.
     pub(in crate::federation) fn enforce(&self) -> bool {
         {
             let mut peers = self.lock();
@@ -169,7 +170,7 @@ impl Copies {
             let reason = refusal.code();
             tracing::warn!(peer = %sender, %domain, reason, "dropped: {refusal}");
             self.rejections.count(refusal);
-            // What follows its maps has nothing to go on from.
+            // A stream of its maps has nothing to apply changes to any more.
             self.ask_again(sender);
         }
         if !dropped.is_empty() {
@@ -178,9 +179,9 @@ impl Copies {
         !dropped.is_empty()
     }
 
-    /// Remembers what a domain was before it changes to a copy, which does not share so many bytes
-    /// of what is remembered. That is charged to whoever passes the copy, and given up before
-    /// anything is refused for it.
+    /// Remembers the copy of a domain that is replaced by `copy`, to compare later changes with.
+    /// `bytes` of it are not shared with the new copy. They are charged to the peer that passes
+    /// on the new copy, and are given up before anything is refused for them.
     pub(in crate::federation) fn changes_from(
         &self,
         used: Arc<DomainCopy>,
@@ -198,21 +199,21 @@ impl Copies {
         }
     }
 
-    /// Compares a domain from now on with what it becomes now.
+    /// Compares later changes of a domain with what it becomes now.
     pub(in crate::federation) fn accept_as_it_is(&self, domain: &DomainLabel) {
         let mut peers = self.lock();
         lock(&self.references).forget(domain);
         self.charge_comparisons(&mut peers);
     }
 
-    /// Forgets what domains were before the changes of the last while that was too long ago.
+    /// Forgets the earlier copies of domains that changed too long ago.
     pub(super) fn age_comparisons(&self) {
         let mut peers = self.lock();
         lock(&self.references).age(self.clock.now());
         self.charge_comparisons(&mut peers);
     }
 
-    /// Has charged only what is still there to compare with.
+    /// Charges only those earlier copies that are still remembered.
     fn charge_comparisons(&self, peers: &mut Peers) {
         let references = lock(&self.references);
         let mut is_less = false;
@@ -230,7 +231,8 @@ impl Copies {
         }
     }
 
-    /// Forgets what the domains were before that these peers pass; whether anything was kept.
+    /// Forgets the earlier copies of the domains that these peers pass on; returns whether there
+    /// were any.
     fn compare_with_less(&self, peers: &mut Peers, is_of: impl Fn(&DomainLabel) -> bool) -> bool {
         let mut references = lock(&self.references);
         let mut is_less = false;
@@ -250,10 +252,11 @@ impl Copies {
         is_less
     }
 
-    /// So many bytes are kept of what a plain peer pushes, which is charged with its domain.
+    /// Notes how many bytes of a plain peer's pushed maps are kept, which are charged with its
+    /// domain.
     ///
     /// # Errors
-    /// There is no room for them: none are kept.
+    /// There is no room for them; the charge is then 0.
     pub(in crate::federation) fn follows(
         &self,
         sender: &DomainLabel,
@@ -284,14 +287,14 @@ impl Copies {
         }
     }
 
-    /// How many charges were looked at so far to judge what is over: none while there is room for
-    /// everything.
+    /// Returns how many charges were examined so far to find what exceeds a budget: none while
+    /// there is room for everything.
     pub(in crate::federation) fn charges_seen(&self) -> u64 {
         self.charges_seen.load(Ordering::Relaxed)
     }
 
-    /// The peers that are to be read again when that is due: there may be room for what was over,
-    /// or what was had of them is no more. Comes back when there is one.
+    /// Waits for peers that are to be read again when their pace allows it: there may be room
+    /// for what was over a budget, or copies of theirs were dropped.
     pub(in crate::federation) async fn asked_again(&self) -> BTreeSet<DomainLabel> {
         loop {
             let peers = std::mem::take(&mut *lock(&self.again));
@@ -307,7 +310,7 @@ impl Copies {
         self.asked.notify_one();
     }
 
-    /// Has everything offered again that was over and fits now.
+    /// Has everything offered again that was over a budget and fits now.
     pub(super) fn look_for_room(&self, peers: &mut Peers) {
         if peers.values().all(|peer| peer.over.is_empty()) {
             return;
@@ -336,7 +339,7 @@ impl Copies {
         }
     }
 
-    /// Whether what is there is within every budget: looks at each peer, and at no domain.
+    /// Whether what is here is within every budget. Looks at each peer, but at no domain.
     fn is_within(&self, peers: &Peers) -> bool {
         self.is_within_all(peers) && peers.values().all(Peer::is_within)
     }
@@ -347,7 +350,7 @@ impl Copies {
         all.is_within(*lock(&self.budget))
     }
 
-    /// Whether a version of a domain fits beside what goes before it.
+    /// Checks that a version of a domain fits beside what goes before it.
     fn check(
         &self,
         peers: &Peers,
@@ -384,7 +387,7 @@ impl Copies {
     }
 }
 
-/// What each peer may have.
+/// Returns the budget of each peer.
 fn limits(peers: &Peers) -> impl Fn(&DomainLabel) -> Amount {
     |label| peers.get(label).map_or(Amount::default(), Peer::budget)
 }

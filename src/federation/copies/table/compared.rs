@@ -1,4 +1,4 @@
-//! The changes that are held, and what is compared.
+//! Held changes, and the copies that changes are compared with.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,25 +14,25 @@ use crate::runtime::lock;
 
 use super::Copies;
 
-/// How many bytes of memory is remembered of what one peer passed and nothing is used
-/// any more.
+/// How many bytes of memory may be remembered of what one peer passed on and is not used any
+/// more.
 pub(in crate::federation) const GONE: u64 = 16 * 1024 * 1024;
 
 /// What a change is compared with.
 #[derive(Debug)]
 pub(in crate::federation) struct Before {
-    /// What is in use, or was until a while ago.
+    /// The copy that is in use, or was until recently.
     pub(in crate::federation) used: Arc<DomainCopy>,
-    /// Whether it is.
+    /// Whether it is in use now.
     pub(in crate::federation) in_use: bool,
-    /// What was before the changes of the last while.
+    /// The copy before the recent changes.
     pub(in crate::federation) reference: Option<Arc<DomainCopy>>,
     /// The change that is held already.
     pub(in crate::federation) held: Option<HeldChange>,
 }
 
 impl Before {
-    /// By what a change is judged against these thresholds.
+    /// Returns what a change is judged by, with these thresholds.
     pub(in crate::federation) fn grounds(&self, thresholds: Thresholds) -> Grounds {
         Grounds {
             thresholds,
@@ -43,7 +43,7 @@ impl Before {
 }
 
 impl Copies {
-    /// Returns the moment that it is, and its date.
+    /// Returns the present moment and date.
     pub(in crate::federation) fn now(&self) -> Now {
         Now {
             moment: self.clock.now(),
@@ -51,8 +51,8 @@ impl Copies {
         }
     }
 
-    /// What is compared with what a peer says now; nothing if nothing of the domain
-    /// was in use for a while, or what it says would not be.
+    /// Returns what a new copy is compared with; `None` if nothing of the domain was in use
+    /// recently, or the new copy would not be used.
     pub(in crate::federation) fn before(&self, copy: &DomainCopy) -> Option<Before> {
         let before = self.compared(copy.sender(), &copy.domain)?;
         let used = &before.used;
@@ -61,7 +61,7 @@ impl Copies {
         (!is_idle).then_some(before)
     }
 
-    /// What anything that a peer says of a domain is compared with.
+    /// Returns what any copy of a domain from a peer is compared with.
     pub(in crate::federation) fn compared(
         &self,
         peer: &DomainLabel,
@@ -80,9 +80,10 @@ impl Copies {
         })
     }
 
-    /// Remembers what was in use of domains of which nothing is any more: what they say when
-    /// they come back is compared with it. As much is remembered for each peer as there is room
-    /// for, with its costs or without; nothing of a peer that is none any more.
+    /// Remembers the last copies of domains that are not in use any more, since they are
+    /// compared with what comes when the domain returns. For each peer as much is remembered as
+    /// there is room for, with costs or without; nothing is remembered of a peer that is not
+    /// configured any more.
     pub(super) fn remember_gone(&self, peers: &Peers, gone: &[Arc<DomainCopy>]) {
         if gone.is_empty() {
             return;
@@ -99,7 +100,7 @@ impl Copies {
         }
         for copy in gone {
             let domain = &copy.domain;
-            // What was before the changes of the last while, if it changed.
+            // If the domain changed recently, the copy before that is remembered.
             let copy = references.get(domain).unwrap_or(copy).clone();
             let spent = spent.entry(copy.sender().clone()).or_default();
             let fits = |copy: &Arc<DomainCopy>| *spent + copy.amount.memory <= GONE;
@@ -121,7 +122,8 @@ impl Copies {
         }
     }
 
-    /// Forgets what was in use of these, of which nothing is to be believed any more.
+    /// Forgets the last copies of these domains, if they are not in use any more: they are not
+    /// to be trusted.
     pub(super) fn disown(&self, gone: &[Arc<DomainCopy>]) {
         let used = self.used.borrow().clone();
         let mut references = lock(&self.references);
@@ -132,7 +134,7 @@ impl Copies {
         }
     }
 
-    /// The change of a domain by a peer that is held.
+    /// Returns the held change of a domain from a peer.
     pub(in crate::federation) fn held_change(
         &self,
         peer: &DomainLabel,
@@ -141,8 +143,9 @@ impl Copies {
         self.lock().get(peer)?.held.get(domain).cloned()
     }
 
-    /// Whether something that a peer passes may be taken now, though it is what was not: the time
-    /// of a change is over, the operator accepts it, or there is room for what was over.
+    /// Whether something that a peer passes on may be taken now although it was not before: the
+    /// time of a held change is over, the operator accepted it, or there is room for what was
+    /// over a budget.
     pub(in crate::federation) fn has_due(&self, peer: &DomainLabel) -> bool {
         let (now, peers) = (self.clock.now(), self.lock());
         peers.get(peer).is_some_and(|peer| {
@@ -152,7 +155,7 @@ impl Copies {
         })
     }
 
-    /// A change is held.
+    /// Holds a change of a domain from a peer.
     pub(in crate::federation) fn hold(
         &self,
         peer: &DomainLabel,
@@ -162,18 +165,18 @@ impl Copies {
         self.change_copies(peer, |peer| {
             peer.show_held(domain, held);
             peer.over.remove(domain);
-            // It may count for longer.
+            // The copy in use may count for longer.
             vec![domain.clone()]
         });
     }
 
-    /// A change was held before the node started.
+    /// Restores a change that was held before the node started.
     pub(in crate::federation) fn restore_held(&self, name: &CopyName, row: HeldRow) {
         let held = HeldChange::restored(row, self.now());
         self.hold(&name.sender, &name.domain, held);
     }
 
-    /// No change of a domain by a peer is held any more; whether one was.
+    /// Releases the held change of a domain from a peer; returns whether there was one.
     pub(in crate::federation) fn release(&self, peer: &DomainLabel, domain: &DomainLabel) -> bool {
         let released = self.change_peer(peer, |peer| {
             let was = peer.held.remove(domain).is_some();
@@ -185,8 +188,8 @@ impl Copies {
         released.unwrap_or_default()
     }
 
-    /// The operator accepts what is held of a domain, whoever passes it: what is to
-    /// be kept of that.
+    /// Accepts the held changes of a domain, whoever passes it on; returns what is to be kept of
+    /// them.
     pub(in crate::federation) fn accept(&self, domain: &DomainLabel) -> Vec<(CopyName, HeldRow)> {
         self.change(|peers| {
             let held = peers.iter_mut().filter_map(|(sender, peer)| {
@@ -203,7 +206,7 @@ impl Copies {
     }
 }
 
-/// A domain without its costs.
+/// Returns a copy without its costs.
 fn outline(copy: &DomainCopy) -> DomainCopy {
     let (network, origin) = (copy.view.network().clone(), copy.view.origin().clone());
     let view = assemble(&copy.domain, origin, network, BTreeMap::new(), None);

@@ -1,4 +1,4 @@
-//! What of peers is refused, and what was refused and is to be looked at again.
+//! Remembers what is refused of peers, and what of that must be examined again.
 
 use std::sync::atomic::Ordering;
 
@@ -9,13 +9,13 @@ use crate::ident::DomainLabel;
 use super::Copies;
 
 impl Copies {
-    /// What it rests on that something is refused: another number after it changed.
+    /// Returns a number that changes whenever the grounds of refusals change.
     pub(in crate::federation) fn grounds(&self) -> u64 {
         self.grounds.load(Ordering::SeqCst)
     }
 
-    /// What was refused of these domains of these peers is to be looked at again,
-    /// since what that rested on changed.
+    /// Has refused domains examined again, those that `is_of` picks by peer and domain, since
+    /// the grounds of their refusal changed.
     pub(in crate::federation) fn reconsider(
         &self,
         is_of: impl Fn(&DomainLabel, &DomainLabel) -> bool,
@@ -31,8 +31,8 @@ impl Copies {
         }
     }
 
-    /// Something of a domain was refused on these grounds; what was had of it before
-    /// stays. Whether the reason is another than it was.
+    /// Notes that something of a domain was refused on these grounds; the copy before it stays.
+    /// Returns whether the reason is a new one.
     pub(in crate::federation) fn refuse(
         &self,
         peer: &DomainLabel,
@@ -43,7 +43,7 @@ impl Copies {
         let is_news = self.change_peer(peer, |peer| {
             match peer.over.get(domain) {
                 Some(over) if refused.lasts == Lasts::Over && !over.fits() => {}
-                // There has been room for it since, or it is refused as something else.
+                // There has been room for it since, or it was refused for another reason too.
                 _ if refused.lasts == Lasts::Over => refused.lasts = Lasts::Not,
                 _ => drop(peer.over.remove(domain)),
             }
@@ -57,12 +57,12 @@ impl Copies {
         is_news.unwrap_or(false)
     }
 
-    /// Counts what came and was refused.
+    /// Counts a refusal.
     pub(in crate::federation) fn count(&self, refusal: &ImportError) {
         self.rejections.count(refusal);
     }
 
-    /// What of a domain is refused of a peer, if anything.
+    /// Returns the refusal of a peer's version of a domain, if there is one.
     pub(in crate::federation) fn refused(
         &self,
         peer: &DomainLabel,
@@ -71,8 +71,8 @@ impl Copies {
         self.lock().get(peer)?.refused.get(domain).cloned()
     }
 
-    /// The domains that a peer passes and of which nothing is had, since what it
-    /// passes is refused.
+    /// Returns the domains that a peer passes on and of which there is no copy, because they are
+    /// refused.
     pub(in crate::federation) fn only_refused(&self, peer: &DomainLabel) -> Vec<DomainLabel> {
         let peers = self.lock();
         let Some(peer) = peers.get(peer) else {
@@ -88,10 +88,10 @@ impl Copies {
         domains.cloned().collect()
     }
 
-    /// What a peer passes of a domain is what we have.
+    /// Notes that a peer still passes on the copy of a domain that we have.
     pub(in crate::federation) fn confirm(&self, peer: &DomainLabel, domain: &DomainLabel) {
         self.change_peer(peer, |peer| {
-            // Something else may have been taken since, and this dropped.
+            // Something else may have been taken since, and this copy been dropped.
             if peer.copies.contains_key(domain) {
                 peer.refused.remove(domain);
                 peer.over.remove(domain);

@@ -1,4 +1,4 @@
-//! How things stand with the peers, as it is shown.
+//! Returns the status of the peers, as it is shown.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use crate::federation::copies::refused::FailureKind;
 use super::Copies;
 
 impl Copies {
-    /// How things stand, by the label of the peer.
+    /// Returns the status of all peers, ordered by label.
     pub(in crate::federation) fn status(&self) -> Vec<PeerStatus> {
         let (now, wall) = (self.clock.now(), self.clock.wall());
         let peers = self.lock();
-        // By the same time as the states: none is expired and used.
+        // The same moment is used as for the states, so that no copy is expired and used.
         let used = choose(&peers, now, wall);
         let is_used = |copy: &Arc<DomainCopy>| {
             let used = used.get(&copy.domain);
@@ -80,8 +80,8 @@ impl Copies {
     }
 }
 
-/// How many things that were left aside of a domain are listed, and how many
-/// characters of each: a peer can name any number.
+/// How many of the things that were left out of a domain are listed, and how many characters of
+/// each, since a peer can name any number.
 const LISTED: usize = 20;
 const MAX_LISTED: usize = 200;
 

@@ -1,4 +1,4 @@
-//! What is chosen step by step is what would be chosen of all.
+//! Tests that choosing step by step gives the same as choosing among all copies.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ use super::*;
 
 const PEERS: [&str; 3] = ["isp-b", "isp-c", "isp-d"];
 
-/// Something that happens.
+/// A step of the test.
 #[derive(Debug, Clone)]
 enum Event {
     Take {
@@ -63,7 +63,7 @@ impl Event {
             Event::Drop(domain) => drop(copies.drop_where(|copy| copy.domain == name(domain))),
             Event::Pass(minutes) => {
                 hand.advance(Duration::from_secs(60 * minutes));
-                // The task that sees to what grows old comes when it is due.
+                // The task that marks old copies runs when it is due.
                 if copies.clock.now() >= *lock(&copies.look) {
                     copies.age();
                 }

@@ -1,4 +1,5 @@
-//! What is charged is what is there, and what is over is taken as soon as there is room.
+//! Tests that what is here is charged, and that what is over a budget is taken as soon as there
+//! is room.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +19,7 @@ fn amount((memory, disk): (u64, u64)) -> Amount {
     Amount { memory, disk }
 }
 
-/// A domain that one peer passes, in a version that takes so much.
+/// A version of a domain that one peer passes on, and what it takes.
 #[derive(Debug, Clone, Copy)]
 struct Version {
     peer: usize,
@@ -57,14 +58,14 @@ fn version() -> impl Strategy<Value = Version> {
     })
 }
 
-/// Something that happens.
+/// A step of the test.
 #[derive(Debug, Clone)]
 enum Event {
     /// A version is offered, and taken or given up at some later time.
     Offer(Version),
     Take(usize),
     GiveUp(usize),
-    /// A version is refused as something else.
+    /// A version is refused for another reason.
     Refuse(usize, usize),
     Retain(usize, usize),
     Drop(usize),
@@ -84,7 +85,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Peers that may each have so much.
+/// Returns the copies of peers that have these budgets.
 fn copies(each: (u64, u64), all: (u64, u64)) -> Copies {
     let (clock, _) = Clock::manual(at(0));
     let copies = Copies::new(clock);
@@ -97,7 +98,7 @@ fn copies(each: (u64, u64), all: (u64, u64)) -> Copies {
     copies
 }
 
-/// Which versions are had.
+/// Returns the versions that are here.
 fn had(copies: &Copies) -> BTreeMap<(DomainLabel, DomainLabel), u64> {
     let peers = copies.lock();
     let of = |(sender, peer): (&DomainLabel, &Peer)| {
@@ -108,7 +109,8 @@ fn had(copies: &Copies) -> BTreeMap<(DomainLabel, DomainLabel), u64> {
     peers.iter().flat_map(of).collect()
 }
 
-/// What is there takes what is said, and nothing that was over waits for room that is there.
+/// Checks that the sums are those of what is here, and that nothing that was over a budget waits
+/// while there is room for it.
 fn check_all(copies: &Copies) -> Result<(), TestCaseError> {
     let peers = copies.lock();
     let asked = lock(&copies.again);
@@ -187,8 +189,8 @@ proptest! {
         }
     }
 
-    /// In whatever order they come, the same domains are had in the end: those that fit beside
-    /// what goes before them.
+    /// The same domains are here in the end, whatever their order: those that fit beside what
+    /// goes before them.
     #[test]
     fn what_is_had_does_not_depend_on_what_came_first(
         versions in proptest::collection::btree_map(
@@ -223,7 +225,7 @@ proptest! {
         let wanted: BTreeMap<_, _> = wanted
             .map(|copy| ((copy.sender().clone(), copy.domain.clone()), 1))
             .collect();
-        // At first each, then those of whom it is asked again.
+        // First each of them, then those of the peers that are asked again.
         let mut due: Vec<(Version, DomainCopy)> = versions.into_iter().zip(all_copies.clone()).collect();
         let mut rounds = 0;
         while !due.is_empty() {
@@ -310,7 +312,7 @@ fn what_is_over_is_asked_for_again_when_the_room_is_given_up_that_it_lacked() {
         Err("limit")
     );
     assert!(!copies.has_due(copy.sender()));
-    // What is noted of it only afterwards is known to be out of date.
+    // A refusal that is noted only afterwards is known to be out of date.
     drop(room);
     assert!(copies.has_due(copy.sender()));
     assert_eq!(
@@ -350,17 +352,17 @@ fn what_is_kept_to_compare_with_is_charged_and_given_up_before_anything_is_refus
     };
     change(2);
     assert_eq!(takes(&copies), 9);
-    // It is given up for what would not fit beside it, and only for that.
+    // The earlier copy is given up for what would not fit beside it, and only for that.
     take(version(2, 1, 11)).expect("room");
     assert_eq!(takes(&copies), 20);
     take(version(3, 1, 4)).expect("room");
     assert_eq!(takes(&copies), 20);
     let is_kept = || lock(&copies.references).get(&label("isp-b")).is_some();
     assert!(!is_kept());
-    // There is no room for it from the start.
+    // There is no room for the earlier copy from the start.
     change(3);
     assert!(!is_kept() && takes(&copies) == 20);
-    // It goes with its domain, and with its time.
+    // The earlier copy goes with its domain, and when its time is over.
     copies.retain(&label("isp-b"), |domain| *domain == label("isp-b"));
     change(4);
     assert!(is_kept() && takes(&copies) == 9);
