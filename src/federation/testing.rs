@@ -150,7 +150,7 @@ pub(super) fn settings() -> Settings {
     }
 }
 
-/// The log, as text.
+/// A log that is kept in memory.
 #[derive(Clone, Default)]
 pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! Which copy of a domain is used, and for how long.
+//! Tests which copy of a domain is used, and for how long.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ fn copies(peers: &[&str]) -> (Copies, ManualClock) {
     (copies, hand)
 }
 
-/// A copy that came along a path; it counts for six hours from `issued`.
+/// Returns a copy that came along a path. It counts for six hours from `issued`.
 pub(in crate::federation) fn copy(path: &[&str], serial: u64, issued: Timestamp) -> DomainCopy {
     let domain = label(path[0]);
     let key = SigningKey::generate().expect("a key");
@@ -78,7 +78,7 @@ fn sync(copies: &Copies, peer: &str) {
     copies.synced(&label(peer), SpokenProtocol::Altofed);
 }
 
-/// The sender of the copy of `isp-c` that is used.
+/// Returns the sender of the copy of `isp-c` that is used.
 fn used(copies: &Copies) -> Option<String> {
     let used = copies.used().borrow().clone();
     let imported = used.get(&label("isp-c"))?;
@@ -201,7 +201,7 @@ fn a_peer_that_answers_wrongly_has_failed_and_one_that_is_held_says_so() {
     assert_eq!(state(&copies, "isp-c").0, PeerState::Held);
     copies.confirm(&c, &c);
     assert_eq!(state(&copies, "isp-c"), (PeerState::Synced, None));
-    // A domain that a peer only relays says nothing of the peer.
+    // The refusal of a domain that a peer only relays does not make the peer fail.
     sync(&copies, "isp-b");
     refuse(&copies, &label("isp-b"), &c, &ImportError::Equivocation(1));
     assert_eq!(state(&copies, "isp-b"), (PeerState::Synced, None));
@@ -302,7 +302,7 @@ fn a_domain_that_is_shown_as_expired_is_never_shown_as_used() {
         (domain.state, domain.used)
     };
     assert_eq!(shown(), (PeerState::Synced, true));
-    // Nothing looked at the ages since.
+    // Nothing has examined the ages since.
     hand.advance(HOUR * 6);
     assert_eq!(shown(), (PeerState::Expired, false));
 }

@@ -1,5 +1,5 @@
-//! What peers do wrong, and what comes of it: the last good is kept, the
-//! reason is shown.
+//! Tests what happens when peers do something wrong: the last good copy is kept, and the reason
+//! is shown.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ use super::node::{
     state,
 };
 
-/// Replaces the body of an answer at a path.
+/// Replaces the body of the answer at a path.
 fn replace(at: &'static str, body: impl Into<bytes::Bytes>) -> impl FnMut(&str, Reply) -> Reply {
     let body = body.into();
     move |path, reply| {
@@ -31,7 +31,7 @@ fn replace(at: &'static str, body: impl Into<bytes::Bytes>) -> impl FnMut(&str, 
     }
 }
 
-/// Answers with another status at paths that begin so.
+/// Answers with another status at paths that begin with `at`.
 fn status(at: &'static str, status: u16) -> impl FnMut(&str, Reply) -> Reply {
     move |path, reply| {
         if path.starts_with(at) {
@@ -46,7 +46,7 @@ const DESCRIPTOR: &str = "/.well-known/alto-federation";
 const MANIFESTS: &str = "/s2s/v1/manifests";
 const BLOBS: &str = "/s2s/v1/blobs/";
 
-/// The body of the manifests that a node passes to anybody.
+/// Returns the list of manifests that a node passes on to anybody, as a body.
 fn passed(node: &Node) -> Vec<u8> {
     serde_json::to_vec(&node.federation.exports(None).expect("all")).expect("JSON")
 }
@@ -73,7 +73,7 @@ async fn one_byte_of_a_relayed_map_altered_is_seen() {
     assert_eq!(cost(&a.federation, "isp-c"), Some(5.0), "the last good");
     assert_eq!(state(&a.federation, "isp-b").0, PeerState::Synced);
     b.mend();
-    // What was refused is looked at again, though the manifests are the same.
+    // What was refused is examined again, although the manifests are the same.
     a.until(|it| is_synced(it, "isp-b")).await;
     time.hand.advance(Duration::from_secs(60));
     a.until(|it| cost(it, "isp-c") == Some(6.0)).await;
@@ -95,7 +95,7 @@ async fn a_manifest_that_was_replayed_is_refused() {
     assert_eq!(cost(&a.federation, "isp-b"), Some(6.0));
 }
 
-/// What `isp-b` passes, signed with its key but stating something else.
+/// Returns the manifests of `isp-b`, signed with its key but with another content.
 fn forged(b: &Node, change: impl FnOnce(&mut Value)) -> Vec<u8> {
     let ring = b.keyring();
     let issued = b.federation.issued().borrow()[0].clone();
@@ -246,7 +246,7 @@ async fn a_key_squatted_through_a_relay_is_held_until_one_is_pinned() {
     let time = Time::new();
     let (a, b, c) = chain(&time).await;
     let x = Node::start(&time, "isp-x").await;
-    // Somebody else who says that it is isp-c, and a relay that believes it.
+    // Another node claims to be isp-c, and a relay believes it.
     let squatter = Node::start(&time, "isp-c").await;
     squatter.say(&time, 99.0).await;
     x.reads(&squatter, "own", "own");
@@ -276,7 +276,7 @@ async fn a_peer_that_signed_once_is_not_read_without_signatures() {
     b.tamper(status(DESCRIPTOR, 404));
     a.read_until("isp-b", |it| has_reason(it, "isp-b", "key"))
         .await;
-    // Its directory is asked where the descriptor is, and not for what it offers.
+    // Its directory is requested to find the descriptor, but not for what it offers.
     let mut asked = b.asked();
     asked.retain(|path| {
         ![DESCRIPTOR, "/directory", MANIFESTS, "/s2s/v1/updates"].contains(&&**path)
@@ -323,7 +323,7 @@ async fn a_map_that_is_gone_has_the_manifests_read_again_three_times_at_most() {
         asked.filter(|path| path == MANIFESTS).count()
     };
     assert_eq!(manifests(&b), 3);
-    // Once it is there again, the next attempt within the same reading finds it.
+    // Once the document is there again, the next attempt within the same reading finds it.
     let left = Arc::new(AtomicUsize::new(1));
     b.tamper(move |path, reply| {
         let gone = path.starts_with(BLOBS)
@@ -379,7 +379,7 @@ async fn answers_that_are_no_documents_are_refused() {
     b.tamper(replace(MANIFESTS, deep));
     a.read_until("isp-b", |it| has_reason(it, "isp-b", "limit-exceeded"))
         .await;
-    // One entry that cannot be read does not spoil the others.
+    // An entry that cannot be read does not affect the others.
     let good = String::from_utf8(passed(&b)).expect("text");
     let mixed = good.replacen('[', r#"[{"domain":"no label"},{"domain":"isp-q"},"#, 1);
     b.tamper(replace(MANIFESTS, mixed));

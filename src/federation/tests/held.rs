@@ -1,4 +1,4 @@
-//! What changes too much at once, and what comes of it.
+//! Tests what happens when a domain changes too much at once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use super::node::{Node, Time, chain, domain, is_synced, pair, refused, state};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A domain of so many PIDs with a prefix each, all as far from each other, and one
-/// link of this cost.
+/// Returns a domain of this many PIDs with one prefix each, the same cost between any two of
+/// them, and one link with the cost `link`.
 pub(super) fn wide(name: &str, pids: u8, cost: f64, link: f64) -> OwnDomain {
     let group = |n: u8| {
         let mut group = AddressGroup::default();
@@ -50,19 +50,19 @@ pub(super) fn wide(name: &str, pids: u8, cost: f64, link: f64) -> OwnDomain {
     }
 }
 
-/// How many prefixes are used of a domain.
+/// Returns how many prefixes the copy of a domain in use has.
 fn prefixes(federation: &Federation, domain: &str) -> Option<usize> {
     let imports = federation.imported().borrow().clone();
     let used = imports.get(&label(domain))?;
     Some(used.view.network().prefix_count())
 }
 
-/// The change of a domain by a peer that is held.
+/// Returns the held change of a domain from a peer.
 fn held(federation: &Federation, peer: &str, name: &str) -> Option<HeldStatus> {
     domain(federation, peer, name)?.held
 }
 
-/// `isp-a` that uses sixteen prefixes of `isp-b`.
+/// Returns `isp-a`, which uses sixteen prefixes of `isp-b`, and `isp-b`.
 async fn joined(time: &Time) -> (Node, Node) {
     let (a, b) = pair(time).await;
     b.state(time, wide("isp-b", 16, 5.0, 2.0)).await;
@@ -95,7 +95,7 @@ async fn a_peer_that_shrinks_is_held_with_the_difference_until_the_operator_acce
     for words in ["15 of 16 prefixes go", "`altofed peer isp-b --accept`"] {
         assert!(reason.contains(words), "{reason}");
     }
-    // Each reading finds it again, and it is counted once.
+    // Each reading finds the change again, but it is counted once.
     for _ in 0..3 {
         let before = a.peer("isp-b").last_sync;
         time.hand.advance(MINUTE);
@@ -136,7 +136,7 @@ async fn what_is_held_is_taken_when_its_time_is_over_however_often_it_is_said() 
     a.read_until("isp-b", |it| held(it, "isp-b", "isp-b").is_some())
         .await;
     let since = held(&a.federation, "isp-b", "isp-b").map(|it| it.since);
-    // It says something else each time, and none of it takes much more.
+    // It states something else each time, but removes not much more.
     for n in 0_u8..5 {
         time.hand.advance(10 * MINUTE);
         b.state(&time, wide("isp-b", 1 + n % 2, 5.0 + f64::from(n), 2.0))
@@ -162,7 +162,8 @@ async fn what_takes_much_more_at_the_last_moment_is_held_anew_but_not_for_ever()
     let time = Time::new();
     let (a, b) = joined(&time).await;
     let mut since = None;
-    // From 9 of 16 to all of them: three times at most it is a tenth more.
+    // Going from 9 of 16 removed to all of them, at most three steps are worse by a tenth or
+    // more.
     for (left, anew) in [
         (7, true),
         (5, true),
@@ -214,14 +215,14 @@ async fn small_steps_within_an_hour_count_together() {
     let status = held(&a.federation, "isp-b", "isp-b").expect("held");
     assert_eq!(status.difference.prefixes, Lost { of: 16, removed: 9 });
     assert_eq!(prefixes(&a.federation, "isp-b"), Some(8));
-    // An hour later it is a small step from what is used then.
+    // An hour later it is a small step from what is in use then.
     a.until(|it| held(it, "isp-b", "isp-b").is_some()).await;
     time.hand.advance(60 * MINUTE);
     a.until(|it| prefixes(it, "isp-b") == Some(7)).await;
 }
 
-/// A domain that is away for a moment is compared with what it was when it comes back,
-/// whatever took it away: its peer, who left it out, or a budget of ours.
+/// A domain that returns after a short absence is compared with what it was before, whether its
+/// peer left it out or a budget of ours removed it.
 #[tokio::test]
 async fn what_was_away_for_a_moment_is_compared_with_what_it_was() {
     let time = Time::new();
@@ -231,12 +232,15 @@ async fn what_was_away_for_a_moment_is_compared_with_what_it_was() {
         if by_budget {
             budget(100)
         } else {
-            b.tamper(|path, reply| match path.ends_with("/manifests") {
-                true => super::node::Reply {
-                    body: b"[]".to_vec().into(),
-                    ..reply
-                },
-                false => reply,
+            b.tamper(|path, reply| {
+                if path.ends_with("/manifests") {
+                    super::node::Reply {
+                        body: b"[]".to_vec().into(),
+                        ..reply
+                    }
+                } else {
+                    reply
+                }
             })
         }
         a.read_until("isp-b", |it| prefixes(it, "isp-b").is_none())
@@ -254,9 +258,10 @@ async fn what_was_away_for_a_moment_is_compared_with_what_it_was() {
                 removed: 15
             }
         );
-        // A reading that was under way may have brought back what it was, never what is held.
+        // A reading that was under way may have restored the old copy, but never the held
+        // change.
         assert_ne!(prefixes(&a.federation, "isp-b"), Some(1));
-        // Its costs too.
+        // The costs are compared too.
         b.state(&time, wide("isp-b", 16, 5000.0, 2.0)).await;
         a.read_until("isp-b", |it| {
             let held = held(it, "isp-b", "isp-b");
@@ -266,11 +271,11 @@ async fn what_was_away_for_a_moment_is_compared_with_what_it_was() {
         b.state(&time, wide("isp-b", 16, 5.0, 2.0)).await;
         a.read_until("isp-b", |it| prefixes(it, "isp-b") == Some(16))
             .await;
-        // An hour later nobody knows what it was.
+        // An hour later, what it was before is forgotten.
         budget(100);
         a.until(|it| prefixes(it, "isp-b").is_none()).await;
         b.state(&time, wide("isp-b", 1, 5.0, 2.0)).await;
-        // No reading of what it said before is under way then.
+        // This makes sure that no reading of its former content is under way.
         a.federation.retry(&label("isp-b"), MINUTE).await;
         time.hand.advance(60 * MINUTE);
         budget(1 << 30);
@@ -279,7 +284,8 @@ async fn what_was_away_for_a_moment_is_compared_with_what_it_was() {
     }
 }
 
-/// What is dropped for a budget is held no more, on the disk nor in memory.
+/// A domain that is dropped for a budget is not held any more, neither on the disk nor in
+/// memory.
 #[tokio::test]
 async fn what_is_held_goes_with_what_was_good_before_it() {
     let time = Time::new();
@@ -297,7 +303,7 @@ async fn what_is_held_goes_with_what_was_good_before_it() {
     assert_eq!(refused(&a.federation, "isp-b", "isp-b"), "limit");
 }
 
-/// A step of nine is no tenfold, and two of them are more.
+/// A step by a factor of nine is less than tenfold, but two such steps are more.
 #[tokio::test]
 async fn small_steps_of_costs_within_an_hour_count_together() {
     let time = Time::new();
@@ -315,7 +321,7 @@ async fn small_steps_of_costs_within_an_hour_count_together() {
     let status = held(&a.federation, "isp-b", "isp-b").expect("held");
     let moved = status.difference.interconnect_costs[&MetricName::routingcost()];
     assert_eq!((moved.of, moved.changed), (1, 1));
-    // Inside as across.
+    // The same holds for costs inside the domain as for those across a link.
     b.state(&time, wide("isp-b", 16, 45.0, 18.0)).await;
     a.read_until("isp-b", |it| held(it, "isp-b", "isp-b").is_none())
         .await;
@@ -339,7 +345,7 @@ async fn what_is_held_for_ever_is_held_on_while_the_peer_signs_on() {
         .await;
     let until = held(&a.federation, "isp-b", "isp-b").and_then(|it| it.until);
     assert_eq!(until, None);
-    // Longer than what is used was signed for: its domain goes on to sign.
+    // This takes longer than the copy in use counts, but the domain still signs manifests.
     for _ in 0..12 {
         let before = b.federation.issued().borrow()[0].manifest.serial;
         time.hand.advance(61 * MINUTE);
@@ -382,7 +388,7 @@ async fn a_restart_forgets_neither_the_last_good_nor_how_long_it_has_been_held()
     assert_eq!(a.federation.rejections()["change"], 0, "it is no news");
     time.hand.advance(20 * MINUTE);
     a.until(|it| prefixes(it, "isp-b") == Some(1)).await;
-    // Nothing of it is left for the next start.
+    // Nothing of the held change is left for the next start.
     a.until(|it| is_synced(it, "isp-b")).await;
     let a = a.restart(&time.clock).await;
     assert_eq!(held(&a.federation, "isp-b", "isp-b"), None);
@@ -397,7 +403,7 @@ async fn a_relayed_domain_is_held_by_itself_by_whatever_way_it_comes() {
     b.read_until("isp-c", |it| prefixes(it, "isp-c") == Some(16))
         .await;
     b.configure(|settings| {
-        // It passes on whatever comes.
+        // This relay holds nothing.
         let peer = settings.peers.get_mut(&label("isp-c")).expect("a peer");
         peer.import.max_removed = crate::brake::Share::new(1.0).expect("a share");
     });
@@ -411,11 +417,11 @@ async fn a_relayed_domain_is_held_by_itself_by_whatever_way_it_comes() {
         .await;
     assert_eq!(refused(&a.federation, "isp-b", "isp-c"), "change");
     assert_eq!(state(&a.federation, "isp-b").0, PeerState::Synced);
-    // The domain itself says so too: that is no way around.
+    // Reading it from the domain itself is no way around the hold.
     a.reads(&c, "own", "own");
     a.until(|it| held(it, "isp-c", "isp-c").is_some()).await;
     assert_eq!(prefixes(&a.federation, "isp-c"), Some(16));
-    // And what the healthy relay says of itself is not held up.
+    // The relay's own domain is not held up.
     b.say(&time, 6.0).await;
     a.read_until("isp-b", |it| super::node::cost(it, "isp-b") == Some(6.0))
         .await;
@@ -432,7 +438,7 @@ async fn what_is_accepted_is_no_more_than_what_was_shown() {
     b.state(&time, wide("isp-b", 7, 5.0, 2.0)).await;
     a.read_until("isp-b", |it| held(it, "isp-b", "isp-b").is_some())
         .await;
-    // It says something much worse before it is read again.
+    // It states something much worse before it is read again.
     b.tamper(|_, reply| super::node::Reply {
         status: 500,
         ..reply
@@ -460,7 +466,7 @@ async fn what_comes_after_something_was_accepted_is_compared_with_that() {
     b.state(&time, wide("isp-b", 13, 5.0, 2.0)).await;
     a.read_until("isp-b", |it| prefixes(it, "isp-b") == Some(13))
         .await;
-    // A small step from what is used, and a large one from what was an hour ago.
+    // This is a small step from what is in use, but a large one from what was an hour ago.
     b.state(&time, wide("isp-b", 7, 5.0, 2.0)).await;
     a.read_until("isp-b", |it| held(it, "isp-b", "isp-b").is_some())
         .await;

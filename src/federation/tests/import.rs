@@ -1,4 +1,4 @@
-//! From documents to views: what is taken and what is not.
+//! Tests how documents become views: what is taken and what is not.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl Wire {
         import(&self.manifest, &self.bodies, former, limits, at(1))
     }
 
-    /// Replaces text in the body of a resource; the manifest says so.
+    /// Replaces text in the body of a resource, and adapts the manifest.
     fn edit(mut self, id: &str, from: &str, to: &str) -> Self {
         let resource = self.resource(id).clone();
         let body = self.bodies[&resource.sha_256].to_vec();

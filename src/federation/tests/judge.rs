@@ -1,4 +1,5 @@
-//! What is obtained is judged without I/O: the manifest, its documents, and how much they change.
+//! Tests that what is obtained is judged without I/O: the manifest, its documents, and how much
+//! they change.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::runtime::{Clock, ManualClock};
 
 use super::held::wide;
 
-/// A domain that signs, `isp-b`.
+/// The domain `isp-b`, which signs.
 struct Origin(Keyring);
 
 impl Origin {
@@ -32,7 +33,7 @@ impl Origin {
         Self(Keyring::new(key, Vec::new()))
     }
 
-    /// A manifest of it that `isp-b` itself passes.
+    /// Returns a manifest of it, as `isp-b` itself passes it on.
     fn says(&self, view: &Arc<View>, serial: u64, now: Timestamp) -> Verified {
         let statement = Statement {
             domain: &label("isp-b"),
@@ -163,7 +164,7 @@ fn only_documents_that_changed_are_needed_beside_a_former_copy() {
     );
 }
 
-/// A copy of a domain with so many PIDs.
+/// Returns a copy of a domain with this many PIDs.
 fn of_size(pids: u8) -> DomainCopy {
     let said = wide("isp-b", pids, 1.0, 2.0);
     let verified = Origin::new().says(&said.view, u64::from(pids), at(0));
@@ -186,7 +187,7 @@ fn now(clock: &Clock) -> Now {
     }
 }
 
-/// The change of a copy of twenty PIDs to one of four.
+/// Judges the change from a copy of twenty PIDs to one of four.
 fn shrunk(clock: &Clock, held: Option<HeldChange>) -> Ruling {
     let before = Before {
         held,
@@ -217,7 +218,7 @@ fn a_domain_that_grows_passes_and_one_that_loses_most_of_it_is_held() {
     );
     let (held, is_news) = holds(shrunk(&clock, None));
     assert!(is_news && held.serial == 4);
-    // It is the same hold that goes on.
+    // The same hold goes on.
     let (_, is_news) = holds(shrunk(&clock, Some(held)));
     assert!(!is_news);
 }

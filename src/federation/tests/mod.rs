@@ -1,5 +1,5 @@
-//! The federation as a whole: nodes that read each other over real sockets, and
-//! what is in them.
+//! Tests the federation as a whole, with nodes that read each other over real sockets, and its
+//! parts.
 
 pub(super) mod copies;
 mod faults;

@@ -1,5 +1,5 @@
-//! A node of the federation for tests: a [`Federation`] and a minimal HTTP
-//! server, written for these tests alone, that hands out what it passes on.
+//! A node of the federation for tests: a [`Federation`] and a minimal HTTP server, written for
+//! these tests only, that serves what the node passes on.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -29,10 +29,10 @@ pub(super) struct Reply {
     pub(super) body: Bytes,
 }
 
-/// What is done to an answer on its way; by the path that was asked for.
+/// What is done to an answer on its way, given the requested path.
 type Tamper = Box<dyn FnMut(&str, Reply) -> Reply + Send>;
 
-/// What the server knows.
+/// What the server has.
 #[derive(Default)]
 struct Desk {
     federation: OnceLock<Arc<Federation>>,
@@ -40,7 +40,7 @@ struct Desk {
     asked: Mutex<Vec<String>>,
 }
 
-/// A node.
+/// A node under test.
 pub(super) struct Node {
     pub(super) name: &'static str,
     pub(super) url: String,
@@ -53,7 +53,7 @@ pub(super) struct Node {
     _server: Task<()>,
 }
 
-/// The time of all nodes of a test.
+/// The clock of all nodes of a test.
 pub(super) struct Time {
     pub(super) clock: Clock,
     pub(super) hand: ManualClock,
@@ -66,7 +66,7 @@ impl Time {
     }
 }
 
-/// What a domain says when its cost from east to west is this.
+/// Returns what a domain states, with this cost from east to west.
 pub(super) fn says(name: &str, cost: f64) -> OwnDomain {
     OwnDomain {
         view: domain_view_with(name, cost),
@@ -74,7 +74,7 @@ pub(super) fn says(name: &str, cost: f64) -> OwnDomain {
     }
 }
 
-/// `isp-a` and `isp-b`, neither of which reads the other.
+/// Starts `isp-a` and `isp-b`, neither of which reads the other.
 pub(super) async fn pair(time: &Time) -> (Node, Node) {
     (
         Node::start(time, "isp-a").await,
@@ -82,7 +82,7 @@ pub(super) async fn pair(time: &Time) -> (Node, Node) {
     )
 }
 
-/// `isp-a`, and `isp-b` that it reads and has.
+/// Starts `isp-a` and `isp-b`; `isp-a` reads `isp-b` and uses its domain.
 pub(super) async fn joined(time: &Time) -> (Node, Node) {
     let (a, b) = pair(time).await;
     a.reads(&b, "own", "own");
@@ -91,8 +91,8 @@ pub(super) async fn joined(time: &Time) -> (Node, Node) {
     (a, b)
 }
 
-/// `isp-a`, `isp-b` that relays everything to it, and `isp-c` that `isp-b`
-/// reads; `isp-a` reads nobody yet.
+/// Starts `isp-a`, `isp-b` that relays everything to it, and `isp-c` that `isp-b` reads; `isp-a`
+/// reads nobody yet.
 pub(super) async fn chain(time: &Time) -> (Node, Node, Node) {
     let (a, b) = pair(time).await;
     let c = Node::start(time, "isp-c").await;
@@ -103,7 +103,7 @@ pub(super) async fn chain(time: &Time) -> (Node, Node, Node) {
 }
 
 impl Node {
-    /// A node without peers.
+    /// Starts a node without peers.
     pub(super) async fn start(time: &Time, name: &'static str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let mut settings = settings();
@@ -152,14 +152,14 @@ impl Node {
         node
     }
 
-    /// Ends it and starts it again on the same data, at another port.
+    /// Stops the node and starts it again on the same data, at another port.
     pub(super) async fn restart(self, clock: &Clock) -> Self {
         let settings = Settings::clone(&self.settings.borrow());
         let (name, directory) = self.stop().await;
         Self::start_with(clock, name, directory, settings).await
     }
 
-    /// Ends it: its port answers no more. Its name and data are left.
+    /// Stops the node, so that its port does not answer any more; returns its name and data.
     pub(super) async fn stop(self) -> (&'static str, Arc<tempfile::TempDir>) {
         let Self {
             name,
@@ -176,14 +176,14 @@ impl Node {
         (name, directory)
     }
 
-    /// Changes its configuration.
+    /// Changes the node's settings.
     pub(super) fn configure(&self, change: impl FnOnce(&mut Settings)) {
         let mut settings = Settings::clone(&self.settings.borrow());
         change(&mut settings);
         self.settings.send_replace(Arc::new(settings));
     }
 
-    /// Has it read `other`, taking and giving these domains.
+    /// Has the node read `other`, importing and exporting these domains.
     pub(super) fn reads(&self, other: &Node, import: &str, export: &str) {
         self.configure(|settings| {
             let mut peer = peer(other.name, &format!("{}/directory", other.url));
@@ -194,27 +194,27 @@ impl Node {
         });
     }
 
-    /// Does something to each answer from now on.
+    /// Applies `tamper` to each answer from now on.
     pub(super) fn tamper(&self, tamper: impl FnMut(&str, Reply) -> Reply + Send + 'static) {
         *self.desk.tamper.lock().expect("no panic") = Some(Box::new(tamper));
     }
 
-    /// Answers truly again.
+    /// Stops tampering with answers.
     pub(super) fn mend(&self) {
         *self.desk.tamper.lock().expect("no panic") = None;
     }
 
-    /// Takes the paths that were asked for since they were last taken.
+    /// Takes the paths that were requested since they were last taken.
     pub(super) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.desk.asked.lock().expect("no panic"))
     }
 
-    /// Says something else, and waits until it is signed.
+    /// States another cost, and waits until that is signed.
     pub(super) async fn say(&self, time: &Time, cost: f64) {
         self.state(time, says(self.name, cost)).await;
     }
 
-    /// States this, and waits until it is signed.
+    /// States this domain, and waits until that is signed.
     pub(super) async fn state(&self, time: &Time, said: OwnDomain) {
         const SECOND: Duration = Duration::from_secs(1);
         let mut issued = self.federation.issued();
@@ -227,13 +227,13 @@ impl Node {
                     drop(signed.expect("it signs"));
                     return;
                 }
-                // It may have to wait, since it just signed.
+                // The publisher may have to wait, because it just signed.
                 () = time.hand.sleeper(SECOND) => time.hand.advance(SECOND),
             }
         }
     }
 
-    /// Waits until something holds of it.
+    /// Waits until a condition holds for the federation.
     pub(super) async fn until(&self, holds: impl Fn(&Federation) -> bool) {
         let mut changes = self.federation.changes();
         let waiting = async {
@@ -248,42 +248,41 @@ impl Node {
         }
     }
 
-    /// Has it read a peer until something holds.
+    /// Has the node read a peer, and waits until a condition holds.
     pub(super) async fn read_until(&self, peer: &str, holds: impl Fn(&Federation) -> bool) {
         assert!(self.federation.refresh(&label(peer)), "{peer} is a peer");
         self.until(holds).await;
     }
 
-    /// Waits until it uses the domain, and gives the cost from east to west
-    /// that it has of it.
+    /// Waits until the node uses the domain; returns its cost from east to west.
     pub(super) async fn has(&self, domain: &str) -> f64 {
         self.until(|it| cost(it, domain).is_some()).await;
         cost(&self.federation, domain).expect("it was there")
     }
 
-    /// The copy of a domain that it uses.
+    /// Returns the copy of a domain that the node uses.
     pub(super) fn copy(&self, domain: &str) -> Arc<DomainCopy> {
         self.federation.imported().borrow()[&label(domain)].clone()
     }
 
-    /// The keys that it is configured to sign with.
+    /// Returns the keys that the node is configured to sign with.
     pub(super) fn keyring(&self) -> Keyring {
         Keyring::load(&self.settings.borrow().own.keys).expect("loaded")
     }
 
-    /// Has it take nothing of a domain but what this node signs.
+    /// Pins the key of `signer` for a domain.
     pub(super) fn pins(&self, domain: &str, signer: &Node) {
         let key = *signer.keyring().signer(at(0)).public();
         self.configure(|settings| drop(settings.pins.insert(label(domain), vec![key])));
     }
 
-    /// How things stand with a peer.
+    /// Returns the status of a peer.
     pub(super) fn peer(&self, name: &str) -> PeerStatus {
         status(&self.federation, name).expect("a peer")
     }
 }
 
-/// How things stand with a peer, if it is one.
+/// Returns the status of a peer, if it is one.
 pub(super) fn status(federation: &Federation, peer: &str) -> Option<PeerStatus> {
     let peers = federation.peers().peers.into_iter();
     peers
@@ -291,44 +290,44 @@ pub(super) fn status(federation: &Federation, peer: &str) -> Option<PeerStatus> 
         .find(|status| status.domain == label(peer))
 }
 
-/// The state of a peer, and the code of the reason for it.
+/// Returns the state of a peer, and the code of the reason for it.
 pub(super) fn state(federation: &Federation, peer: &str) -> (PeerState, String) {
     let status = status(federation, peer).expect("a peer");
     let reason = status.reason.map(|reason| reason.code);
     (status.state, reason.unwrap_or_default())
 }
 
-/// Whether a peer stands where it stands for this reason.
+/// Whether the state of a peer has this reason.
 pub(super) fn has_reason(federation: &Federation, peer: &str, code: &str) -> bool {
     let reason = status(federation, peer).and_then(|status| status.reason);
     reason.is_some_and(|reason| reason.code == code)
 }
 
-/// How often in a row `isp-b` could not be read.
+/// Returns how often in a row `isp-b` could not be read.
 pub(super) fn failures(federation: &Federation) -> u32 {
     status(federation, "isp-b").map_or(0, |status| status.failures)
 }
 
-/// Whether a peer was read, and what it gives is taken.
+/// Whether a peer was read and what it gave was taken.
 pub(super) fn is_synced(federation: &Federation, peer: &str) -> bool {
     let status = status(federation, peer);
     status.is_some_and(|status| status.state == PeerState::Synced && status.reason.is_none())
 }
 
-/// How things stand with a domain that a peer passes.
+/// Returns the status of a domain that a peer passes on.
 pub(super) fn domain(federation: &Federation, peer: &str, domain: &str) -> Option<ImportStatus> {
     let domains = status(federation, peer)?.domains.into_iter();
     domains.into_iter().find(|it| it.domain == label(domain))
 }
 
-/// The code of the reason why something of a domain was refused.
+/// Returns the code of the reason why a domain was refused, or an empty text.
 pub(super) fn refused(federation: &Federation, peer: &str, name: &str) -> String {
     let domain = domain(federation, peer, name);
     let reason = domain.and_then(|domain| domain.reason);
     reason.map(|reason| reason.code).unwrap_or_default()
 }
 
-/// The cost from east to west that is used of a domain.
+/// Returns the cost from east to west of a domain, if it is used.
 pub(super) fn cost(federation: &Federation, domain: &str) -> Option<f64> {
     let imports = federation.imported().borrow().clone();
     let view = &imports.get(&label(domain))?.view;
@@ -337,7 +336,7 @@ pub(super) fn cost(federation: &Federation, domain: &str) -> Option<f64> {
     row.get(1).copied()
 }
 
-/// A key file.
+/// Makes a key and saves it to a file.
 pub(super) fn new_key(path: &std::path::Path) -> PathBuf {
     let key = SigningKey::generate().expect("a key");
     key.save(path).expect("saved");
@@ -363,7 +362,7 @@ async fn serve(listener: TcpListener, desk: Arc<Desk>, base: String) {
     while let Ok((stream, _)) = listener.accept().await {
         let (desk, base) = (desk.clone(), base.clone());
         let connection = async move {
-            // A peer may leave at any time.
+            // A peer may close the connection at any time.
             let _left = answer(stream, &desk, &base).await;
         };
         connections.push(Task::spawn("connection", connection));

@@ -1,4 +1,4 @@
-//! What domains pass to each other when all goes well.
+//! Tests what domains pass on to each other when all goes well.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,7 +51,7 @@ async fn what_did_not_change_costs_two_requests_and_no_news() {
     };
     a.until(synced).await;
     let mut asked = b.asked();
-    // Opened after the first reading, which need not be before it was asked for.
+    // The stream is opened after the first reading, perhaps only after the paths were taken.
     asked.retain(|path| path != "/s2s/v1/updates");
     assert_eq!(asked, ["/.well-known/alto-federation", "/s2s/v1/manifests"]);
     assert!(!imported.has_changed().expect("it runs"));
@@ -97,7 +97,7 @@ async fn a_relay_passes_on_what_was_signed_and_keeps_its_bytes() {
     );
     let key = copy.key().expect("signed");
     assert_eq!(key.trust, KeyTrust::Vouched);
-    // The origin reads the relay, and gets nothing of its own back.
+    // The origin reads the relay, and does not get its own domain back.
     c.reads(&b, "*", "own");
     c.has("isp-b").await;
     c.until(|it| is_synced(it, "isp-b")).await;

@@ -1,4 +1,4 @@
-//! Peers that are ALTO servers and nothing more.
+//! Tests peers that are plain ALTO servers.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use crate::ident::{InterconnectId, MetricName};
 
 use super::node::{Node, Reply, Time, cost, failures, has_reason, is_synced, pair};
 
-/// Answers as a server that knows nothing of federations, of the domain with
-/// this cost from east to west.
+/// Answers as a server that knows nothing of federations, for a domain with this cost from east
+/// to west.
 fn plain(cost: f64) -> impl FnMut(&str, Reply) -> Reply {
     let cost_type = json!({"cost-metric": "routingcost", "cost-mode": "numerical"});
     let directory = json!({
@@ -58,7 +58,7 @@ fn plain(cost: f64) -> impl FnMut(&str, Reply) -> Reply {
     }
 }
 
-/// Has `isp-a` read `isp-b` with a link between them.
+/// Has `isp-a` read `isp-b`, with a link between them.
 fn linked(a: &Node, b: &Node) {
     a.reads(b, "own", "*");
     let costs = |cost| BTreeMap::from([(MetricName::routingcost(), cost)]);
@@ -170,7 +170,7 @@ async fn a_peer_that_has_to_sign_is_never_read_as_a_plain_one() {
         peer.protocol = Protocol::Altofed;
     });
     a.until(|it| has_reason(it, "isp-b", "status")).await;
-    // It may have been read once before it had to sign.
+    // The peer may have been read once before it had to sign.
     a.until(|it| failures(it) > 0).await;
     b.asked();
     let before = failures(&a.federation);
@@ -180,7 +180,7 @@ async fn a_peer_that_has_to_sign_is_never_read_as_a_plain_one() {
     assert!(!asked.iter().any(maps), "{asked:?}");
 }
 
-/// Answers as a plain server with so many prefixes.
+/// Answers as a plain server with this many prefixes.
 fn plain_of(count: u8) -> impl FnMut(&str, Reply) -> Reply {
     let prefixes: Vec<String> = (0..count).map(|n| format!("10.{n}.0.0/16")).collect();
     let tag = count.to_string();
@@ -230,7 +230,7 @@ async fn a_plain_peer_that_loses_most_of_its_prefixes_is_held_and_accepted() {
     a.read_until("isp-b", is_held).await;
     assert!(has_reason(&a.federation, "isp-b", "change"));
     assert_eq!(prefixes(&a.federation), Some(21));
-    // What the operator says of the link is the operator's word.
+    // A change of the link by the operator is not held.
     a.configure(|settings| {
         let peer = settings.peers.get_mut(&label("isp-b")).expect("a peer");
         for link in peer.interconnects.values_mut() {
@@ -244,7 +244,7 @@ async fn a_plain_peer_that_loses_most_of_its_prefixes_is_held_and_accepted() {
         a.copy("isp-b").interconnects["x-1"].costs["routingcost"],
         1e9
     );
-    // By the time alone.
+    // A change is also released when its time is over.
     b.tamper(plain_of(40));
     a.read_until("isp-b", |it| prefixes(it) == Some(41)).await;
     time.hand.advance(std::time::Duration::from_secs(3601));

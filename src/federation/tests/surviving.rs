@@ -1,4 +1,4 @@
-//! What is left after a restart, and for how long.
+//! Tests what survives a restart, and for how long.
 
 use std::time::Duration;
 
