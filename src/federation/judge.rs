@@ -31,7 +31,7 @@ pub(super) struct Trusted<'a> {
     pub(super) keys: &'a KnownKeys,
     /// The newest manifest that was seen under each key.
     pub(super) marks: &'a Marks,
-    /// The date.
+    /// The date by which manifests count.
     pub(super) now: Timestamp,
 }
 
@@ -188,7 +188,7 @@ pub(super) enum Ruling {
     Passes {
         /// Whether it only adds.
         grows: bool,
-        /// How many bytes of the copy before it does not share.
+        /// How many bytes of the copy before are not shared with it.
         differs: u64,
     },
     /// It is used although it changes much: its hold is over, or an operator accepted it.

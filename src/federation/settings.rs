@@ -207,7 +207,7 @@ pub struct Limits {
     pub max_bytes: usize,
     /// Bytes of one signed manifest.
     pub max_manifest_bytes: usize,
-    /// Domains that one peer passes to us.
+    /// Number of domains that one peer passes on to us.
     pub max_domains: usize,
 }
 
@@ -256,7 +256,7 @@ pub struct RefreshSettings {
     /// The age at which what was read leaves the merged view.
     #[serde(with = "duration::positive")]
     pub expire_after: Duration,
-    /// Whether its update stream is followed, where it has one.
+    /// Whether its update stream is followed, if it has one.
     pub push: bool,
 }
 
@@ -323,9 +323,9 @@ pub struct PlainInterconnect {
     pub border: PidName,
     /// The peer's PID at the link.
     pub peer_border: PidName,
-    /// What the peer is to us.
+    /// The relationship of the peer to us.
     pub relationship: Relationship,
-    /// What we are to the peer.
+    /// Our relationship to the peer.
     pub peer_relationship: Relationship,
     /// The costs from us to the peer.
     pub costs: BTreeMap<MetricName, f64>,

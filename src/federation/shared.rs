@@ -1,4 +1,4 @@
-//! What the tasks of all peers share.
+//! The state that the tasks of all peers share, in memory and on the disk.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -348,7 +348,8 @@ impl Archive {
         self.drop_loose(holdings, loose).await
     }
 
-    /// Drops all copies and held changes that are not had any more.
+    /// Drops all copies that `has` does not know any more, and all held changes that `has_held`
+    /// does not.
     ///
     /// # Errors
     /// The store failed.

@@ -174,7 +174,7 @@ pub(in crate::federation) fn fitting<'a>(
 /// Checks that one offer fits beside the claims that go before it. Looks at each claim once.
 ///
 /// # Errors
-/// It does not.
+/// It does not fit.
 pub(in crate::federation) fn check<'a>(
     offer: &Claim<'a>,
     claims: impl IntoIterator<Item = Claim<'a>>,

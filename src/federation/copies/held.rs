@@ -33,7 +33,7 @@ pub struct HeldRow {
     accepted: Option<Gravity>,
 }
 
-/// A change that is held.
+/// A held change.
 #[derive(Debug, Clone)]
 pub(in crate::federation) struct HeldChange {
     /// The domains that it came through: the origin first, the sender last.

@@ -150,8 +150,8 @@ impl Received {
             .collect()
     }
 
-    /// Checks that `own` may have the manifest by the path that it came. To be called once it is
-    /// known who signed it: what the scope of a domain denies us is withdrawn.
+    /// Checks that `own` may have the manifest by the path that it came. Call this once it is
+    /// known who signed it, since a copy whose new scope leaves us out is withdrawn first.
     ///
     /// # Errors
     /// It may not.

@@ -30,7 +30,7 @@ pub(super) struct Obtained {
     pub(super) room: Taken,
 }
 
-/// Where the documents of the domains that a peer passes are looked for.
+/// The places where the documents of a peer's domains are looked for.
 #[derive(Clone, Copy)]
 pub(super) struct Sources<'a> {
     pub(super) shared: &'a Shared,

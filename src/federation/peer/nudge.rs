@@ -80,7 +80,7 @@ impl Nudges {
         self.lock().get(peer).cloned()
     }
 
-    /// Has all peers read now, whatever was read before.
+    /// Asks for a reading of every peer now, whatever was read before.
     pub(in crate::federation) fn nudge_all(&self) {
         self.lock().values().for_each(|nudge| _ = nudge.read());
     }

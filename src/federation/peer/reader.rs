@@ -1,4 +1,4 @@
-//! One reading of a peer that signs manifests.
+//! Reads a peer that signs manifests.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -142,7 +142,7 @@ enum Open {
     Plain(Following),
 }
 
-/// What came from it.
+/// An event from that connection.
 enum Event {
     Signed(Result<StreamEvent, StreamError>),
     Plain(Result<News, FollowError>),

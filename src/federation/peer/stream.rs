@@ -1,5 +1,4 @@
-//! Follows a peer's update stream, which brings the changes of what the peer passes on, and
-//! nothing else.
+//! Follows a peer's update stream, which brings only the changes of what the peer passes on.
 //!
 //! What comes is treated as if it had been fetched. A map that is rebuilt from patches waits
 //! until the manifest that names its digest has come; a manifest is taken as any other, except
@@ -52,7 +51,7 @@ enum Substream {
 /// Why the maps of a domain are not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Left {
-    /// They are not taken, so that the next patch finds nothing here to patch.
+    /// The domain made of them is not taken, so the next patch finds nothing here to patch.
     Refused,
     /// They are more than may wait for a manifest. The documents that the manifest names are
     /// fetched instead.
@@ -66,8 +65,8 @@ pub(in crate::federation) enum Heard {
     Nothing,
     /// A copy was replaced: the domain changed, or was signed again.
     Taken,
-    /// The substreams are not those of what is passed on any more. Read the peer when the pace
-    /// allows it, and then open another stream; go on with this one until then.
+    /// The peer passes on something else than what is followed. Read it when the pace allows
+    /// that, and then open another stream; go on with this one until then.
     Reread,
     /// The stream has ended. Read the peer after a while, and not before it allows that.
     Broken(Option<Duration>),
@@ -274,8 +273,8 @@ impl Pushed {
                 Heard::Reread
             });
         }
-        // This need not count as a flood: when the next manifest is judged is paced, whatever
-        // becomes of this one.
+        // The count starts anew even if this manifest is refused, since the judging of manifests
+        // is paced.
         self.came = 0;
         let told = reader.take_pushed(&domain, entry).await?;
         Ok(match told {
