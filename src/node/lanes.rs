@@ -1,23 +1,23 @@
-//! The lanes of CPU work: what is in one never waits for what is in another.
+//! The lanes of CPU work: work in one never waits for work in another.
 
 use crate::runtime::{Pool, PoolError};
 
-/// A pool for each kind of work. The threads share the machine's cores, so that each kind goes on,
-/// however much of the others there is.
+/// A pool for each kind of work. The pools share the machine's cores, so that each kind of work
+/// proceeds, however much there is of the others.
 pub(super) struct Lanes {
-    /// Reads what is written to us, and compiles and publishes it.
+    /// Reads what is written to this node, compiles it and publishes it.
     pub(super) facts: Pool,
     /// Joins all domains into the merged view.
     pub(super) joins: Pool,
-    /// Reads and checks what peers pass, and what they are sent.
+    /// Reads and checks what peers pass, and prepares what they are sent.
     pub(super) peers: Pool,
-    /// Answers of our own domain's view.
+    /// Makes answers of our own domain's view.
     pub(super) ours: Pool,
-    /// Answers of all other views.
+    /// Makes answers of all other views.
     pub(super) others: Pool,
-    /// Sends documents as they were stated: to sources theirs, to peers those of others.
+    /// Sends documents as they were stated: sources get their own, peers get those of others.
     pub(super) documents: Pool,
-    /// Brings forward what clients follow.
+    /// Updates what clients follow.
     pub(super) followed: Pool,
 }
 

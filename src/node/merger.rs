@@ -1,5 +1,4 @@
-//! The merger: joins what all domains state into the merged view, one time after
-//! the other.
+//! The merger: joins what all domains state into the merged view, one merge at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,28 +12,28 @@ use crate::runtime::{Clock, Gate, Moment, Pool};
 
 use super::own::OwnCompiled;
 
-/// What there is to be joined at one moment.
+/// The inputs of a merge at one moment.
 pub(super) struct Present {
     pub(super) own: Arc<OwnCompiled>,
     pub(super) imports: Arc<Imports>,
     pub(super) policy: Arc<MergePolicy>,
-    /// Whether what peers passed before the start is among the imports, or is not
-    /// to come.
+    /// Whether what peers passed before the start is among the imports, or will not come.
     pub(super) is_complete: bool,
 }
 
-/// The merged view, and what it was made of.
+/// The merged view, and what it was made from.
 pub(super) struct Made {
     pub(super) of: Arc<Present>,
     pub(super) merged: Arc<Merged>,
-    /// When it was begun, and how long it took.
+    /// When the merge began.
     pub(super) begun: Moment,
+    /// How long the merge took.
     pub(super) took: Duration,
 }
 
-/// Joins what is there once all that was there before the start is, and then
-/// whatever is another. One merge is brought to its end before the next begins;
-/// what comes meanwhile is taken together then.
+/// Waits until all that was there before the start is restored, then merges whenever an input
+/// changes. One merge ends before the next begins; the changes that come meanwhile are merged
+/// together then.
 pub(super) async fn run(
     mut presents: watch::Receiver<Arc<Present>>,
     made: watch::Sender<Option<Arc<Made>>>,
@@ -63,7 +62,7 @@ pub(super) async fn run(
                     took,
                 })));
             }
-            // What was published stays.
+            // What was published remains in force.
             Err(error) => tracing::error!(%error, "the domains could not be joined"),
         }
         if presents.changed().await.is_err() {
@@ -73,7 +72,7 @@ pub(super) async fn run(
 }
 
 impl Present {
-    /// Whether it would be joined to the same.
+    /// Whether a merge would give the same result.
     pub(super) fn is_same(&self, other: &Present) -> bool {
         Arc::ptr_eq(&self.own, &other.own)
             && Arc::ptr_eq(&self.imports, &other.imports)
@@ -92,8 +91,8 @@ impl Present {
         merged_view(&domains, &self.policy, former)
     }
 
-    /// Our domain as the merged view has it: with our links to plain domains,
-    /// which are configured with the peers and not stated as facts.
+    /// Returns our domain as the merged view has it: with our links to plain domains, which are
+    /// configured with the peers and not stated as facts.
     fn our_domain(&self) -> Domain {
         let compiled = &self.own.compiled;
         let mut interconnects = compiled.interconnects.clone();

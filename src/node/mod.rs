@@ -1,4 +1,4 @@
-//! A node: everything joined.
+//! A node: joins all modules.
 //!
 //! ```text
 //! http (n2s) → ingest::Ledger → store      durable, then
@@ -10,8 +10,8 @@
 //!            http (alto, ops)        http (s2s)        answers
 //! ```
 //!
-//! Our domain is compiled and published by itself. The merger joins it with the
-//! others beside that, and nothing of ours waits for it.
+//! Our domain is compiled and published on its own. The merger joins it with the others
+//! concurrently; nothing of our domain waits for it.
 
 mod lanes;
 mod merger;
@@ -40,7 +40,7 @@ use crate::store::{Durability, FreeSpace, Quarantine, Store, StoreError};
 use lanes::Lanes;
 use status::Modules;
 
-/// A running node. Dropped, it stops at once; [`Node::shutdown`] lets requests end.
+/// A running node. If it is dropped it stops at once; [`Node::shutdown`] lets requests end.
 pub struct Node {
     config: Live<Config>,
     address: SocketAddr,
@@ -59,22 +59,22 @@ pub struct Node {
     _server: Task<()>,
 }
 
-/// What a node stands on beside its configuration: other than by default in tests.
+/// What a node needs besides its configuration. Tests replace its defaults.
 pub struct Ground {
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// How the store keeps what it is told.
+    /// How the store makes its writes durable.
     pub durability: Durability,
     /// How much of its disk is free.
     pub free: FreeSpace,
-    /// What is restored of peers waits here,
+    /// Restoring what peers passed waits here.
     pub restoring: Gate,
-    /// and here each merge.
+    /// Each merge waits here.
     pub merging: Gate,
 }
 
 impl Ground {
-    /// The ground that nodes stand on, at a time.
+    /// Returns the defaults, with this clock.
     pub fn at(clock: Clock) -> Self {
         Self {
             clock,
@@ -101,10 +101,10 @@ pub enum StartError {
     /// The keys that manifests are signed with cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// What is kept of peers cannot be used.
+    /// What is stored of peers cannot be used.
     #[error(transparent)]
     Federation(#[from] federation::StartError),
-    /// The address cannot be listened at.
+    /// The node cannot listen at the address.
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// The program failed.
@@ -112,20 +112,20 @@ pub enum StartError {
     Pool(#[from] PoolError),
 }
 
-/// Why a reload was refused; what ran before runs on.
+/// Why a reload was refused; the former configuration stays in force.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
-    /// A key changed that is read only at the start.
+    /// A key changed that is only read at the start.
     #[error("{} cannot change while the node runs; restart it, or change that back", .0.join(", "))]
     NeedsRestart(Vec<&'static str>),
-    /// A file that it names cannot be used.
+    /// A file that the configuration names cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
 }
 
 impl Node {
-    /// Starts a node: opens its store, publishes our own view, listens. What peers
-    /// passed is restored after that, and the merged view is made then.
+    /// Starts a node: opens its store, publishes our own view and listens. What peers passed is
+    /// restored after that, and then the merged view is made.
     ///
     /// # Errors
     /// It cannot start; nothing runs then.
@@ -133,7 +133,7 @@ impl Node {
         Self::start_on(config, Ground::at(clock)).await
     }
 
-    /// As [`Node::start`], on other ground.
+    /// As [`Node::start`], with a replaced clock, store or gates.
     ///
     /// # Errors
     /// It cannot start; nothing runs then.
@@ -148,7 +148,7 @@ impl Node {
         let live = Live::new(config);
         let config = live.now();
         let tls = config.node.tls.as_ref().map(Tls::load).transpose()?;
-        // Before the store: whoever cannot listen has not touched it.
+        // Before the store: a node that cannot listen must not touch it.
         let place = Reserved::new(config.node.listen)?;
         let lanes = Lanes::start(config.node.threads)?;
         let pool = lanes.facts.clone();
@@ -291,32 +291,32 @@ impl Node {
         })
     }
 
-    /// The address it listens at, with the port that was chosen.
+    /// Returns the address it listens at, with the port that was chosen.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where its configuration may say that it listens, to mean the same.
+    /// Returns the address it listens at as it is configured: a reload must have the same one.
     pub fn listens_at(&self) -> SocketAddr {
         self.config.now().node.listen
     }
 
-    /// The base of its URIs, without a slash at the end.
+    /// Returns the base of its URIs, without a slash at the end.
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
 
-    /// What of the store was damaged and set aside at the start.
+    /// Returns what was damaged in the store and set aside at the start.
     pub fn quarantine(&self) -> Option<&Quarantine> {
         self.quarantine.as_ref()
     }
 
-    /// The views in force, and each later set of them.
+    /// Returns a channel with the views in force.
     pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.snapshots.clone()
     }
 
-    /// Puts another configuration in force: all of it or nothing.
+    /// Puts another configuration in force, completely or not at all.
     ///
     /// # Errors
     /// The configuration needs a restart, or a file that it names cannot be used.
@@ -333,8 +333,7 @@ impl Node {
         Ok(())
     }
 
-    /// Comes back when the store has failed: nothing more can be kept, and the
-    /// node must end.
+    /// Returns when the store has failed: nothing more can be stored, and the node must end.
     pub async fn failed(&self) -> StoreError {
         tokio::select! {
             error = self.store.failed() => error,
@@ -344,13 +343,14 @@ impl Node {
         }
     }
 
-    /// Stops accepting, lets the requests under way end within a time, and
-    /// closes the store.
+    /// Stops accepting, lets the requests under way end for at most `within`, and closes the
+    /// store.
     ///
     /// # Errors
-    /// The store failed at the last.
+    /// The store failed when it was closed.
     pub async fn shutdown(self, within: Duration) -> Result<(), StoreError> {
-        // Peers that go down with this node are not missed.
+        // Stops first, so that peers that go down together with this node are not reported
+        // missing.
         self.federation.stop_reading().await;
         if let Err(Overrun { .. }) = self.signal.drain(&self.clock, within).await {
             tracing::warn!("some requests did not end in time and were cut");
@@ -359,10 +359,10 @@ impl Node {
     }
 }
 
-/// How often it is looked how much of the disk is free while nothing is written.
+/// How often the free space of the disk is checked while nothing is written.
 const LOOKED_EVERY: Duration = Duration::from_secs(5);
 
-/// Looks how much room the store has, until it is closed.
+/// Checks how much room the store has, until it is closed.
 async fn look(store: Store, clock: Clock) {
     loop {
         clock.sleep(LOOKED_EVERY).await;

@@ -7,7 +7,7 @@ use crate::federation::OwnDomain;
 use crate::ingest::FactsAtRevision;
 use crate::runtime::Clock;
 
-/// Our domain as it was compiled last, for the next time to share.
+/// Our domain as it was compiled last; the next compilation shares what did not change.
 pub(super) struct OwnCompiled {
     pub(super) compiled: Compiled,
     /// What it was compiled from.
@@ -15,14 +15,14 @@ pub(super) struct OwnCompiled {
 }
 
 impl OwnCompiled {
-    /// Compiles our domain; what did not change is shared with the former result.
+    /// Compiles our domain. Shares what did not change with the former result.
     pub(super) fn compile(current: FactsAtRevision, clock: &Clock, former: Option<&Self>) -> Self {
         let FactsAtRevision {
             facts,
             union,
             policy,
         } = &current;
-        // A restart and a change of policy make the facts no newer.
+        // Neither a restart nor a change of policy makes the facts newer.
         let received = facts.accepted.unwrap_or_else(|| clock.wall());
         let former = former.map(|former| &former.compiled);
         let compiled = domain_view(facts, union, policy, received, former);
@@ -32,7 +32,7 @@ impl OwnCompiled {
         }
     }
 
-    /// What our domain says.
+    /// Returns what our domain states.
     pub(super) fn own(&self) -> OwnDomain {
         OwnDomain {
             view: self.compiled.view.clone(),
@@ -40,7 +40,7 @@ impl OwnCompiled {
         }
     }
 
-    /// Whether it would be the same if it were compiled from this.
+    /// Whether compiling `current` would give the same result.
     pub(super) fn is_of(&self, current: &FactsAtRevision) -> bool {
         Arc::ptr_eq(&self.made_of.facts, &current.facts) && self.made_of.policy == current.policy
     }

@@ -1,8 +1,8 @@
 //! The pipeline: the only task that publishes.
 //!
-//! It compiles our domain and publishes its view at once. What our domain and the
-//! others state then goes to the merger, which takes as long as it takes; its
-//! result is published when it comes. Nothing of ours waits for it.
+//! It compiles our domain and publishes its view at once. The merger then gets what our domain
+//! and the others state; its result is published whenever it comes. Nothing of our domain waits
+//! for it.
 //!
 //! ```text
 //! durable facts ─► compile ─► publish our view ─► sign
@@ -52,11 +52,11 @@ pub(super) struct Others {
 pub(super) struct Published {
     /// The views in force.
     pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
-    /// The facts that are not used.
+    /// The facts that are kept but not used.
     pub(super) conflicts: watch::Receiver<Arc<Conflicts>>,
-    /// How the merged view was made; none before it was made once.
+    /// How the merged view was made; none before the first merge.
     pub(super) merged: watch::Receiver<Option<Arc<Merged>>>,
-    /// How it follows what the domains state.
+    /// How far the merged view is behind what the domains state.
     pub(super) merging: watch::Receiver<Merging>,
 }
 
@@ -82,9 +82,9 @@ pub(super) async fn domain(
     Ok(Arc::new(compiled.await?))
 }
 
-/// Publishes our domain's view before it comes back, and then whatever becomes
-/// durable, arrives from peers or changes by policy. `own` is told what our
-/// domain says; `gate` is where a test holds the merger.
+/// Publishes our domain's view before it returns, and afterwards whatever becomes durable,
+/// arrives from peers or changes by policy. `own` is sent what our domain states; a test can
+/// hold the merger at `gate`.
 pub(super) fn start(
     domain: Arc<OwnCompiled>,
     inputs: Inputs,
@@ -148,13 +148,13 @@ struct Pipeline {
     inputs: Inputs,
     others: Others,
     own: Arc<OwnCompiled>,
-    /// The domains of others as they are published.
+    /// The domains of others, as published.
     imports: Arc<Imports>,
     /// Whether those from before the start are among them.
     is_restored: bool,
     /// Counts the snapshots.
     generation: u64,
-    /// What the merger made last, and what it makes next.
+    /// The result of the merger, and what it is to merge next.
     made: watch::Receiver<Option<Arc<Made>>>,
     to_merge: watch::Sender<Arc<Present>>,
     outlets: Outlets,
@@ -162,7 +162,7 @@ struct Pipeline {
     clock: Clock,
 }
 
-/// Where things are published.
+/// Where results are published.
 struct Outlets {
     snapshots: watch::Sender<Arc<Snapshot>>,
     conflicts: watch::Sender<Arc<Conflicts>>,
@@ -176,7 +176,8 @@ impl Pipeline {
     async fn run(mut self) {
         loop {
             let is_new = [self.take_own().await, self.take_imports(), self.take_made()];
-            // Before: who sees what is new can ask whether it is joined.
+            // Before publishing: a reader of the new views can then see that a merge is still
+            // due.
             self.hand_on();
             if is_new != [false; 3] {
                 self.publish();
@@ -187,7 +188,7 @@ impl Pipeline {
         }
     }
 
-    /// Comes back when something changed; an error if nothing can any more.
+    /// Waits for a change. Returns an error when nothing can change any more.
     async fn changed(&mut self) -> Result<(), RecvError> {
         tokio::select! {
             changed = self.inputs.durable.changed() => changed,
@@ -199,7 +200,7 @@ impl Pipeline {
         }
     }
 
-    /// Compiles our domain if its facts or their policy are others.
+    /// Compiles our domain if its facts or their policy have changed.
     async fn take_own(&mut self) -> bool {
         let current = self.inputs.now();
         if self.own.is_of(&current) {
@@ -222,7 +223,7 @@ impl Pipeline {
                 self.publish_own();
                 true
             }
-            // What was published stays; the facts are safe in the store.
+            // What was published remains in force; the facts are safe in the store.
             Err(error) => {
                 tracing::error!(%error, "the facts could not be compiled");
                 false
@@ -230,10 +231,10 @@ impl Pipeline {
         }
     }
 
-    /// Takes the domains of others if one of them says something else. Signed
-    /// again or grown stale, they say what they said.
+    /// Takes the domains of others if one of them states something else. A copy that was signed
+    /// again or became stale states what it stated before.
     fn take_imports(&mut self) -> bool {
-        // Looked at first: what is restored by then is among the imports.
+        // Read first: what is restored by now is among the imports that are read next.
         self.is_restored = self.others.restoring.borrow_and_update().is_over();
         let imports = self.others.imports.borrow_and_update().clone();
         if say_the_same(&imports, &self.imports) {
@@ -243,7 +244,7 @@ impl Pipeline {
         true
     }
 
-    /// Takes what the merger made.
+    /// Takes the result of the merger.
     fn take_made(&mut self) -> bool {
         let Some(made) = self.made.borrow_and_update().clone() else {
             return false;
@@ -263,13 +264,13 @@ impl Pipeline {
         self.outlets.merged.send_replace(Some(made.merged.clone()));
         self.outlets.merging.send_modify(|merging| {
             merging.took = Some(made.took);
-            // What came since then was not taken.
+            // What has arrived since the merge began is not in it.
             merging.behind_since = (!is_last).then_some(made.begun);
         });
         true
     }
 
-    /// Hands the merger what there is now, if it is not what it has.
+    /// Sends the merger the present inputs if they differ from those it has.
     fn hand_on(&mut self) {
         let present = Present {
             own: self.own.clone(),
@@ -287,14 +288,14 @@ impl Pipeline {
         });
     }
 
-    /// Tells what our domain says, and which facts it does not use.
+    /// Publishes what our domain states, and which facts it does not use.
     fn publish_own(&self) {
         let conflicts = self.own.compiled.conflicts.clone();
         self.outlets.conflicts.send_replace(Arc::new(conflicts));
         self.outlets.own.send_replace(self.own.own());
     }
 
-    /// Publishes the views as they are now.
+    /// Publishes the present views.
     fn publish(&mut self) {
         self.generation += 1;
         let others = self
@@ -318,12 +319,12 @@ impl Pipeline {
     }
 }
 
-/// Whether domains say the same, however they came by it.
+/// Whether domains state the same, whatever their signatures and age.
 fn say_the_same(some: &Imports, others: &Imports) -> bool {
     let mut pairs = some.values().zip(others.values());
     some.len() == others.len()
         && pairs.all(|(a, b)| {
-            // Our links to a plain domain are no part of its digest.
+            // Our links to a plain domain are not part of its digest.
             a.domain == b.domain && a.digest == b.digest && a.ours == b.ours
         })
 }

@@ -1,4 +1,4 @@
-//! How the node stands: the status of each module, and what was published.
+//! The status of the node: that of each module, and what was published.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::store::{self, Store};
 
 use super::pipeline::Published;
 
-/// What the status of a node is read from.
+/// The modules that the status of a node is read from.
 pub(super) struct Modules {
     pub(super) published: Published,
     pub(super) clock: Clock,
@@ -31,7 +31,7 @@ pub(super) struct Modules {
     pub(super) listener: ListenerStats,
 }
 
-/// How a node stands.
+/// The status of a node.
 pub(super) struct Status {
     connections: Counts,
     push: http::PushStatus,
@@ -47,14 +47,14 @@ struct Publication {
     snapshot: Arc<Snapshot>,
     conflicts: Arc<Conflicts>,
     merged: Option<Arc<Merged>>,
-    /// Since when something is stated that the merged view does not have.
+    /// How long the merged view has been behind what is stated; zero if it is not.
     lag: Duration,
-    /// How long the merged view took to be made the last time.
+    /// How long the last merge took.
     merging_took: Duration,
 }
 
 impl Modules {
-    /// Returns how the node stands now.
+    /// Returns the present status.
     pub(super) fn status(&self) -> Status {
         Status {
             connections: self.listener.now(),

@@ -10,9 +10,10 @@ pub const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait after a failure, also if the server asks for more.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 
-/// Returns how long to wait after so many failures in a row: twice as long each time,
-/// and by chance up to half of that less, so that those who failed together do not come
-/// back together. `asked` is what the server asks for, which is waited at least.
+/// Returns how long to wait after `failures` failures in a row. The wait doubles with each
+/// failure, and a random part of up to half of it is left off, so that clients that failed
+/// together do not return together. `asked` is the wait that the server asks for; the result is
+/// at least that, up to [`LONGEST_WAIT`].
 pub fn back_off(failures: u32, asked: Option<Duration>) -> Duration {
     let doubled = 1_u32
         .checked_shl(failures.saturating_sub(1))
@@ -22,16 +23,16 @@ pub fn back_off(failures: u32, asked: Option<Duration>) -> Duration {
     longest.mul_f64(0.5 + chance() / 2.0).max(asked)
 }
 
-/// Returns a time by chance up to a tenth shorter than `interval`, so that what is done
-/// at intervals does not happen all at once.
+/// Returns `interval` shortened at random by up to a tenth, so that periodic work does not
+/// happen all at once.
 pub fn jittered(interval: Duration) -> Duration {
     interval.mul_f64(0.9 + chance() / 10.0)
 }
 
-/// A number from 0 to 1, by chance.
+/// Returns a random number from 0 to 1.
 fn chance() -> f64 {
     let mut bytes = [0; 4];
-    // Without randomness nothing is wrong but that all come at once.
+    // Without randomness nothing breaks, but all wait equally long.
     let _none = rand::fill(&mut bytes);
     f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
 }

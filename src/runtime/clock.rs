@@ -34,7 +34,7 @@ enum Kind {
     Manual(Arc<Manual>),
 }
 
-/// The hand that moves a manual [`Clock`]; made together with it by [`Clock::manual`].
+/// The handle that moves a manual [`Clock`]; [`Clock::manual`] makes both together.
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<Manual>);
 
@@ -75,12 +75,13 @@ struct State {
 }
 
 impl Clock {
-    /// The operating system's clocks. Sleeping on it needs a tokio runtime with its time driver.
+    /// Returns the operating system's clocks. Sleeping on it needs a tokio runtime with its time
+    /// driver.
     pub fn system() -> Clock {
         Clock(Kind::System)
     }
 
-    /// A clock that stands still at `wall` until the returned hand moves it.
+    /// Returns a clock that stands still at `wall`, and the handle that moves it.
     pub fn manual(wall: Timestamp) -> (Clock, ManualClock) {
         let manual = Arc::new(Manual {
             state: Mutex::new(State {
@@ -94,7 +95,7 @@ impl Clock {
         (Clock(Kind::Manual(manual.clone())), ManualClock(manual))
     }
 
-    /// The present moment: never goes back, unrelated to the date.
+    /// Returns the present moment, which never goes back and is unrelated to the date.
     pub fn now(&self) -> Moment {
         match &self.0 {
             Kind::System => Moment::present(),
@@ -102,7 +103,8 @@ impl Clock {
         }
     }
 
-    /// The present date and time; may jump either way when the system's clock is set.
+    /// Returns the present date and time, which may jump either way when the system's clock is
+    /// set.
     pub fn wall(&self) -> Timestamp {
         match &self.0 {
             Kind::System => Timestamp::now(),
@@ -150,7 +152,8 @@ impl Clock {
 
 impl ManualClock {
     /// Moves both clocks ahead by `duration` and wakes every sleeper whose deadline has come,
-    /// the earliest deadline first, equal ones in the order in which they went to sleep.
+    /// the earliest deadline first, and those with equal deadlines in the order in which they
+    /// went to sleep.
     pub fn advance(&self, duration: Duration) {
         let due = {
             let mut state = self.0.lock();
@@ -166,7 +169,7 @@ impl ManualClock {
         due.into_values().for_each(Waker::wake);
     }
 
-    /// Sets the date alone, as who sets the clock of a machine does.
+    /// Sets the date alone, as an operator who sets a machine's clock does.
     pub fn set_date(&self, wall: Timestamp) {
         self.0.lock().wall = wall;
     }
@@ -177,7 +180,7 @@ impl ManualClock {
         self.sleeper_within(ahead..=ahead).await;
     }
 
-    /// The same for as many tasks.
+    /// Waits until at least `count` tasks sleep until exactly `ahead` from now.
     pub async fn sleepers(&self, ahead: Duration, count: usize) {
         loop {
             let mut registration = std::pin::pin!(self.0.registrations.notified());
@@ -194,8 +197,8 @@ impl ManualClock {
         }
     }
 
-    /// The same for a deadline that is set partly by chance: waits until some task sleeps until
-    /// a time in this range from now, and gives how far ahead the first such is.
+    /// Waits until some task sleeps until a time in the range `ahead` from now, and returns how
+    /// far ahead the first such deadline is. For deadlines that are partly random.
     pub async fn sleeper_within(&self, ahead: RangeInclusive<Duration>) -> Duration {
         loop {
             let mut registration = std::pin::pin!(self.0.registrations.notified());
@@ -231,12 +234,12 @@ impl Moment {
         Moment(Instant::now())
     }
 
-    /// The time from `earlier` to this moment, zero if it is not earlier.
+    /// Returns the time from `earlier` to this moment; zero if it is not earlier.
     pub fn since(self, earlier: Moment) -> Duration {
         self.0.saturating_duration_since(earlier.0)
     }
 
-    /// The same point as an [`Instant`], for libraries that speak it.
+    /// Returns the same point as an [`Instant`], for libraries that use it.
     pub fn instant(self) -> Instant {
         self.0
     }
@@ -265,7 +268,7 @@ impl Sub<Moment> for Moment {
 }
 
 impl Sleep {
-    /// The moment at which this sleep ends.
+    /// Returns the moment at which this sleep ends.
     pub fn deadline(&self) -> Moment {
         self.deadline
     }

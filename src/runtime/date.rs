@@ -1,4 +1,4 @@
-//! The date, watched for jumps.
+//! Detects jumps of the date.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::clock::{Clock, Moment};
 
-/// More than a leap second or a pause between reading two clocks; less than
-/// what anything that is signed with a date is wrong by.
+/// More than a leap second or a pause between reading two clocks; less than the error of the
+/// date that would matter to anything signed with it.
 const TOLERANCE: Duration = Duration::from_secs(5);
 
-/// Holds the date against the monotonic time that passed.
+/// Compares the date with the monotonic time that passed.
 #[derive(Debug)]
 pub struct DateWatch {
     clock: Clock,
@@ -19,16 +19,16 @@ pub struct DateWatch {
 }
 
 impl DateWatch {
-    /// Watches from now on.
+    /// Starts watching.
     pub fn new(clock: Clock) -> Self {
         let (now, wall) = (clock.now(), clock.wall());
         Self { clock, now, wall }
     }
 
-    /// By how much the date jumped since the last call, if by more than five
-    /// seconds: ahead, or back if negative. A clock that runs a little fast or
-    /// slow is none. Time for which the machine was suspended is a jump, since
-    /// the monotonic clock stands still meanwhile.
+    /// Returns by how much the date jumped since the last call, if by more than five seconds:
+    /// ahead, or back if negative. A clock that runs a little fast or slow does not jump. Time
+    /// for which the machine was suspended counts as a jump, since the monotonic clock stands
+    /// still meanwhile.
     pub fn jump(&mut self) -> Option<SignedDuration> {
         let (now, wall) = (self.clock.now(), self.clock.wall());
         let passed = SignedDuration::try_from(now.since(self.now)).unwrap_or(SignedDuration::MAX);

@@ -9,7 +9,8 @@ use super::{Clock, Moment};
 
 /// The sending side: whoever holds it decides when the node stops.
 ///
-/// Dropped without [`Signal::drain`] it never signals: the servers then end with their tasks.
+/// If it is dropped without [`Signal::drain`] it never signals: the servers then end with their
+/// tasks.
 #[derive(Debug)]
 pub struct Signal {
     cut: watch::Sender<Option<Moment>>,
@@ -38,7 +39,7 @@ pub struct Overrun {
 }
 
 impl Drain {
-    /// A signal and its drain.
+    /// Creates a signal and its drain.
     pub fn new() -> (Signal, Drain) {
         let (cut, cut_at) = watch::channel(None);
         let guards = Arc::new(watch::Sender::new(0));
@@ -53,8 +54,8 @@ impl Drain {
         (signal, drain)
     }
 
-    /// Waits for the signal, and gives the moment at which work still under way is cut. From
-    /// now to then: take nothing new, finish what was begun.
+    /// Waits for the signal, and returns the moment at which unfinished work is cut off. From
+    /// now to then a server takes no new work and finishes what it has begun.
     pub async fn draining(&self) -> Moment {
         let mut cut = self.cut.clone();
         let signalled = cut.wait_for(Option::is_some).await.ok().and_then(|at| *at);
@@ -69,7 +70,7 @@ impl Drain {
         self.cut.borrow().is_some()
     }
 
-    /// Has the drain wait for a piece of work until the guard is dropped.
+    /// Makes the drain wait for a piece of work until the guard is dropped.
     pub fn guard(&self) -> Guard {
         self.guards.send_modify(|guards| *guards += 1);
         Guard {
@@ -82,7 +83,7 @@ impl Signal {
     /// Signals all drains, then waits until every guard is gone, for at most `within`.
     ///
     /// # Errors
-    /// [`Overrun`] when guards are left after `within`: what they stand for will be cut.
+    /// [`Overrun`] when guards are left after `within`: their work will be cut off.
     pub async fn drain(self, clock: &Clock, within: Duration) -> Result<(), Overrun> {
         let cut = clock.now() + within;
         self.cut.send_replace(Some(cut));

@@ -14,7 +14,7 @@ static PRINTER: SpanPrinter = SpanPrinter::new()
     .designator(Designator::Compact)
     .spacing(Spacing::BetweenUnits);
 
-/// What is said of a duration of zero where it must be longer.
+/// The message about a duration of zero where it must be longer.
 pub const ZERO: &str = "a duration of zero would always have passed; write one longer than that";
 
 /// Reads a duration.
@@ -48,7 +48,7 @@ pub mod positive {
     /// Reads a duration longer than zero.
     ///
     /// # Errors
-    /// As [`super::deserialize`], and for zero.
+    /// Those of [`super::deserialize`], and zero.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let duration = super::deserialize(deserializer)?;
         if duration.is_zero() {

@@ -4,28 +4,28 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// A gate in the way of some work. It is open, and costs nothing, unless a test closes it: then
-/// what comes to it waits until it is opened again, so that a test says by an event how long the
-/// work takes.
+/// A gate that some work passes. It is open, and costs nothing, unless a test closes it: then
+/// the work waits there until the gate is opened again, so that a test decides by an event how
+/// long the work takes.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<Sides>);
 
 #[derive(Debug)]
 struct Sides {
     state: watch::Sender<State>,
-    /// How much waits before it now.
+    /// How many wait before it now.
     waiting: watch::Sender<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
-    /// So much is let through all the same.
+    /// Closed, but so many may still pass.
     Closed(usize),
 }
 
 impl Default for Gate {
-    /// An open gate.
+    /// Makes an open gate.
     fn default() -> Self {
         Self(Arc::new(Sides {
             state: watch::Sender::new(State::Open),
@@ -40,12 +40,12 @@ impl Gate {
         self.0.state.send_replace(State::Closed(0));
     }
 
-    /// Lets pass what waits, and all that comes.
+    /// Lets pass all that wait, and all that come.
     pub fn open(&self) {
         self.0.state.send_replace(State::Open);
     }
 
-    /// Lets one pass, what waits or what comes next, and stays closed.
+    /// Lets one pass, which waits or comes next; the gate stays closed.
     pub fn let_one_pass(&self) {
         self.0.state.send_modify(|state| {
             if let State::Closed(passing) = state {
@@ -54,8 +54,8 @@ impl Gate {
         });
     }
 
-    /// Comes back when something waits before the gate: the event by which a test knows that
-    /// the work has begun.
+    /// Returns when something waits before the gate: the event by which a test knows that the
+    /// work has begun.
     pub async fn reached(&self) {
         // The sender lives as long as the gate, so that the wait does not fail.
         let _ = self.0.waiting.subscribe().wait_for(|n| *n > 0).await;
@@ -79,7 +79,7 @@ impl Gate {
 }
 
 impl Sides {
-    /// Whether one more may pass, which then counts as passed.
+    /// Whether one more may pass. If so, it counts as passed.
     fn let_through(&self) -> bool {
         let mut passes = false;
         self.state.send_if_modified(|state| {

@@ -1,11 +1,11 @@
-//! Numbers of the configuration that have a least one.
+//! Numbers of the configuration that have a minimum.
 
 use serde::{Deserialize, Deserializer, de};
 
 /// Reads a whole number of `MIN` or more.
 ///
 /// # Errors
-/// It is less, or no number.
+/// It is less, or not a number.
 pub fn at_least<'de, const MIN: u64, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: TryFrom<u64>,

@@ -1,4 +1,4 @@
-//! A value that may be replaced while the node runs, of which each reader has its part.
+//! A value that may be replaced while the node runs, and whose parts are read separately.
 
 use std::sync::Mutex;
 
@@ -8,13 +8,13 @@ use super::lock;
 
 /// A value in force, such as a configuration, and the parts of it that are read elsewhere.
 ///
-/// Each part is a channel of its own: who reads one is told only when that part is another.
+/// Each part has a channel of its own: its readers are notified only when that part changes.
 pub struct Live<C> {
     now: C,
     parts: Mutex<Vec<Tell<C>>>,
 }
 
-/// Tells the readers of a part what it is in this value.
+/// Sends the readers of a part that part of the given value.
 type Tell<C> = Box<dyn Fn(&C) + Send + Sync>;
 
 impl<C> Live<C> {
@@ -31,7 +31,8 @@ impl<C> Live<C> {
         &self.now
     }
 
-    /// Returns a part of the value, and each later one that differs from the one before.
+    /// Returns a channel with a part of the value; it changes when a later value differs in that
+    /// part.
     pub fn part<T>(&self, of: impl Fn(&C) -> T + Send + Sync + 'static) -> watch::Receiver<T>
     where
         T: PartialEq + Send + Sync + 'static,
@@ -50,8 +51,8 @@ impl<C> Live<C> {
         receiver
     }
 
-    /// Returns a part of the value, and that part again each time that a value is put in force,
-    /// also if the part is no other: the files that it names may be.
+    /// Returns a channel with a part of the value that is notified each time a value is put in
+    /// force, even if the part is the same: the files that it names may have changed.
     pub fn every<T>(&self, of: impl Fn(&C) -> T + Send + Sync + 'static) -> watch::Receiver<T>
     where
         T: Send + Sync + 'static,
@@ -63,7 +64,7 @@ impl<C> Live<C> {
         receiver
     }
 
-    /// Puts another value in force, and tells the readers of the parts that differ.
+    /// Puts another value in force, and notifies the readers of the parts that differ.
     pub fn replace(&mut self, now: C) {
         self.now = now;
         for part in lock(&self.parts).iter() {

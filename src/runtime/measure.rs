@@ -1,8 +1,8 @@
-//! What is measured of the node: numbers with names, whoever shows them.
+//! What is measured of the node: numbers with names, independent of who shows them.
 
-/// What is measured of a part of the node, at one moment.
+/// A part of the node that can be measured.
 pub trait Measured {
-    /// Adds it.
+    /// Adds its measures, as they are now.
     fn measure(&self, out: &mut Measures);
 }
 
@@ -15,7 +15,7 @@ pub struct Measures(Vec<Measure>);
 pub struct Measure {
     /// Its name: `altofed_<module>_<noun>_<unit>`.
     pub name: &'static str,
-    /// What it says, for people.
+    /// What it means, for people.
     pub help: &'static str,
     /// How it changes.
     pub kind: MeasureKind,
@@ -35,7 +35,7 @@ pub enum MeasureKind {
 /// A number of a measure.
 #[derive(Debug)]
 pub struct Sample {
-    /// The names and values of its labels. Values are of a bounded set.
+    /// The names and values of its labels. Values come from a bounded set.
     pub labels: Vec<(&'static str, String)>,
     /// The number.
     pub value: Value,
@@ -69,7 +69,7 @@ impl From<std::time::Duration> for Value {
 }
 
 impl Measures {
-    /// The measures.
+    /// Iterates over the measures.
     pub fn iter(&self) -> impl Iterator<Item = &Measure> {
         self.0.iter()
     }

@@ -1,20 +1,20 @@
-//! What every task of the node stands on: time, tasks, shutdown and CPU work.
+//! The foundation of all tasks of the node: time, tasks, shutdown and CPU work.
 //!
 //! * [`Clock`] is the only source of time. Every deadline of the node is a [`Moment`] read from
 //!   it, so that a test moves time with [`ManualClock::advance`] and never sleeps.
 //! * [`back_off`] says how long to wait after failures.
-//! * [`DateWatch`] tells when the date was set against the monotonic time.
+//! * [`DateWatch`] detects that the date was set, by the monotonic time.
 //! * [`Task`] is a spawned future that ends with its owner.
 //! * [`Drain`] carries one shutdown signal to all servers; [`Signal`] waits for them.
-//! * [`Gate`] holds work where a test wants it, so that slowness is an event and no sleep.
+//! * [`Gate`] holds work where a test wants it, so that slowness is an event and not a sleep.
 //! * [`Pool`] runs CPU work over a millisecond away from the threads that answer sockets.
-//! * [`Threshold`] decides between doing a request to its end and giving it up.
-//! * [`Turns`] has the owners of such work take turns.
-//! * [`at_least`] reads numbers of the configuration that have a least one, and
-//!   [`pem`] tells what is wrong with a file that it names.
+//! * [`Threshold`] decides whether a request is finished or given up.
+//! * [`Turns`] makes the owners of CPU work take turns.
+//! * [`at_least`] reads numbers of the configuration that have a minimum, and [`pem`] says what
+//!   is wrong with a PEM file that it names.
 //! * [`duration`] reads and writes durations in the configuration (`"10s"`).
 //!
-//! This module imports nothing of the crate.
+//! This module imports nothing from the crate.
 
 mod back_off;
 mod clock;

@@ -1,9 +1,9 @@
-//! What is wrong with a PEM file.
+//! Says what is wrong with a PEM file.
 
 use rustls_pki_types::pem::Error;
 
-/// Tells what is wrong with a PEM file, for people. Never tells what the file holds, as the
-/// library's own words do: that may be a private key.
+/// Describes what is wrong with a PEM file, for people. Unlike the library's own messages it
+/// never shows content of the file, which may be a private key.
 pub fn fault(error: &Error) -> String {
     let words = match error {
         Error::MissingSectionEnd { .. } => {
@@ -16,7 +16,7 @@ pub fn fault(error: &Error) -> String {
         Error::Io(error) => return error.to_string(),
         Error::NoItemsFound => "it has no section of the kind that is wanted",
         Error::SectionTooLarge => "a section is too long",
-        // The library may come to tell more.
+        // The library may add more errors.
         _ => "it cannot be read as PEM",
     };
     words.to_owned()

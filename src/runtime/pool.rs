@@ -28,13 +28,13 @@ pub enum PoolError {
     Threads {
         /// How many were asked for; 0 stands for one per core.
         threads: usize,
-        /// What the system said.
+        /// The system's error.
         source: rayon::ThreadPoolBuildError,
     },
     /// The work panicked: a defect of the program. The pool goes on.
     #[error("a computation panicked: {message}; this is a defect, please report it")]
     Panicked {
-        /// What the panic said.
+        /// The message of the panic.
         message: String,
     },
 }
@@ -55,13 +55,14 @@ impl Pool {
             .map_err(|source| PoolError::Threads { threads, source })
     }
 
-    /// The number of threads.
+    /// Returns the number of threads.
     pub fn threads(&self) -> usize {
         self.threads.current_num_threads()
     }
 
     /// Runs `work` on the pool and waits for its value. When the returned future is dropped,
-    /// work that has not begun never does, and work that has runs on for nobody.
+    /// work that has not begun never does, and work that has begun is finished and its value
+    /// dropped.
     ///
     /// # Errors
     /// [`PoolError::Panicked`] when the work panicked.
@@ -80,14 +81,14 @@ impl Pool {
         value.await.unwrap_or_else(|_| Err(PoolError::gone()))
     }
 
-    /// Has `work`, which does not panic, done by one of the threads.
+    /// Has one of the threads do `work`, which must not panic.
     pub(super) fn spawn(&self, work: impl FnOnce() + Send + 'static) {
         self.threads.spawn(work);
     }
 }
 
 impl PoolError {
-    /// Work whose thread did not come back.
+    /// Makes the error of work whose thread did not return a value.
     pub(super) fn gone() -> Self {
         PoolError::Panicked {
             message: "its thread ended without an answer".to_owned(),
@@ -95,8 +96,8 @@ impl PoolError {
     }
 }
 
-/// The value of `work`. Left alone, a panic in spawned work aborts the process; `work` is consumed
-/// by the call, so nothing of it is seen again half changed.
+/// Runs `work` and catches its panic, which would otherwise abort the process. `work` is
+/// consumed by the call, so that nothing of it is seen again half changed.
 pub(super) fn attempt<T>(work: impl FnOnce() -> T) -> Result<T, PoolError> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
         let message = panic_message(panic.as_ref());

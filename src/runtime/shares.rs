@@ -1,4 +1,4 @@
-//! Places of which each holder has a share.
+//! Limits how many places each holder has.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::lock;
 
-/// How many places each holder has. A holder that has none takes no memory.
+/// How many places each holder has. A holder without one takes no memory.
 #[derive(Debug)]
 pub struct Shares<K: Eq + Hash>(Mutex<HashMap<K, usize>>);
 
@@ -24,7 +24,7 @@ impl<K: Eq + Hash> Default for Shares<K> {
 }
 
 impl<K: Clone + Eq + Hash> Shares<K> {
-    /// Takes a place for a holder, unless it has `max`.
+    /// Takes a place for a holder, unless it already has `max`.
     pub fn take(self: &Arc<Self>, holder: K, max: usize) -> Option<Place<K>> {
         let mut held = lock(&self.0);
         let of_holder = held.get(&holder).copied().unwrap_or(0);

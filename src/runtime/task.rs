@@ -17,7 +17,7 @@ pub struct Task<T> {
     handle: JoinHandle<Result<T, TaskError>>,
 }
 
-/// Why a task gave no value.
+/// Why a task returned no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TaskError {
     /// Its code panicked: a defect of the program.
@@ -25,10 +25,10 @@ pub enum TaskError {
     Panicked {
         /// The task's name.
         name: &'static str,
-        /// What the panic said.
+        /// The message of the panic.
         message: String,
     },
-    /// The runtime was shut down under it.
+    /// The runtime was shut down while it ran.
     #[error("task {name} was cancelled because its runtime is shutting down")]
     Cancelled {
         /// The task's name.
@@ -45,8 +45,8 @@ impl<T: Send + 'static> Task<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        // What the future shared with others may be left half changed by a panic. Those others
-        // see it as they would after any panic of a task; the std locks in it are poisoned.
+        // A panic may leave what the future shares with others half changed, as after any panic
+        // of a task; the std locks in it are poisoned.
         let observed = AssertUnwindSafe(future).catch_unwind().map(move |end| {
             end.map_err(|panic| {
                 let message = panic_message(panic.as_ref());
@@ -60,7 +60,7 @@ impl<T: Send + 'static> Task<T> {
         }
     }
 
-    /// The name given at [`Task::spawn`].
+    /// Returns the name given at [`Task::spawn`].
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -96,7 +96,7 @@ impl<T> Drop for Task<T> {
     }
 }
 
-/// What a panic said, as far as it said it in text.
+/// Returns the message of a panic, if it is text.
 pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
     match panic.downcast_ref::<&'static str>() {
         Some(text) => (*text).to_owned(),

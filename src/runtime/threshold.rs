@@ -1,4 +1,4 @@
-//! The step of a request from where it can be given up to where it is done to its end.
+//! The point of a request up to which it can be given up, and after which it is finished.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -7,25 +7,25 @@ const BEFORE: u8 = 0;
 const CROSSED: u8 = 1;
 const GIVEN_UP: u8 = 2;
 
-/// The threshold of one request: who does the work crosses it before anything changes, who
-/// waits for it gives it up, and whichever comes first has decided. So it is always known
-/// whether a request that was given up has changed nothing. Clones are of one request.
+/// The threshold of one request. The worker crosses it before anything changes; the waiting side
+/// gives the request up. Whichever comes first decides, so that it is always known whether a
+/// request that was given up has changed nothing. Clones belong to the same request.
 #[derive(Clone, Debug, Default)]
 pub struct Threshold(Arc<AtomicU8>);
 
 impl Threshold {
-    /// Goes on to what is done to its end; false if the request was given up, and then
-    /// nothing may be done.
+    /// Crosses the threshold, after which the request is finished. Returns false if it was given
+    /// up; then nothing may be done.
     pub fn cross(&self) -> bool {
         self.decide(CROSSED) != GIVEN_UP
     }
 
-    /// Gives the request up; false if it has crossed, and then it is done to its end.
+    /// Gives the request up. Returns false if it has crossed the threshold; then it is finished.
     pub fn give_up(&self) -> bool {
         self.decide(GIVEN_UP) != CROSSED
     }
 
-    /// Has it decided so unless it is, and says how it is decided.
+    /// Decides it as wanted unless it is decided already; returns how it is decided.
     fn decide(&self, wanted: u8) -> u8 {
         let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
         let decided = self.0.compare_exchange(BEFORE, wanted, success, failure);

@@ -8,9 +8,9 @@ use tokio::sync::oneshot;
 
 use super::pool::{Pool, PoolError, attempt};
 
-/// A [`Pool`] whose owners take turns: of many who wait, each has one piece of work done before
-/// any has a second, however much it has asked for. Work is cut into pieces of a few
-/// milliseconds by who asks for it, so that nobody waits long for a turn.
+/// A [`Pool`] whose owners take turns: each of the owners that wait has one piece of work done
+/// before any has a second, however much it has asked for. Callers cut their work into pieces of
+/// a few milliseconds, so that nobody waits long for a turn.
 #[derive(Debug)]
 pub struct Turns<K> {
     pool: Pool,
@@ -19,16 +19,16 @@ pub struct Turns<K> {
 
 struct Queue<K> {
     waiting: HashMap<K, VecDeque<Job>>,
-    /// Every owner that waits, the next first.
+    /// Every owner that waits, in the order of their turns.
     order: VecDeque<K>,
-    /// The threads at work.
+    /// The number of threads at work.
     running: usize,
 }
 
 type Job = Box<dyn FnOnce() + Send>;
 
 impl<K: Eq + Hash + Clone + Send + 'static> Turns<K> {
-    /// Turns on the threads of a pool.
+    /// Makes turns on the threads of a pool.
     pub fn new(pool: Pool) -> Self {
         let queue = Queue {
             waiting: HashMap::new(),
@@ -66,14 +66,14 @@ impl<K: Eq + Hash + Clone + Send + 'static> Turns<K> {
         value.await.unwrap_or_else(|_| Err(PoolError::gone()))
     }
 
-    /// How many pieces of work wait.
+    /// Returns how many pieces of work wait.
     pub fn waiting(&self) -> usize {
         lock(&self.queue).waiting.values().map(VecDeque::len).sum()
     }
 }
 
 impl<K: Eq + Hash + Clone> Queue<K> {
-    /// Adds a job; whether another thread is to be put to work.
+    /// Adds a job; returns whether another thread is to be started on the queue.
     fn push(&mut self, owner: &K, job: Job, threads: usize) -> bool {
         match self.waiting.get_mut(owner) {
             Some(jobs) => jobs.push_back(job),
@@ -87,7 +87,7 @@ impl<K: Eq + Hash + Clone> Queue<K> {
         start
     }
 
-    /// The next job; with none, a thread has left.
+    /// Takes the next job. If there is none, the calling thread counts as stopped.
     fn pop(&mut self) -> Option<Job> {
         let job = self.order.pop_front().and_then(|owner| {
             let jobs = self.waiting.get_mut(&owner)?;
@@ -137,7 +137,7 @@ mod tests {
     use crate::runtime::Task;
     use crate::runtime::testing::soon;
 
-    /// A thread that is busy until the gate opens.
+    /// Makes a thread busy until the gate opens.
     async fn busy(turns: &Arc<Turns<u8>>) -> (Task<()>, mpsc::Sender<()>) {
         let (open, gate) = mpsc::channel::<()>();
         let (at_work, entered) = oneshot::channel();
