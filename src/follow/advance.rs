@@ -1,4 +1,4 @@
-//! Bringing answers forward, from one edition to the next.
+//! Advances answers from one edition to the next.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -9,7 +9,7 @@ use crate::publish::{Change, Patch, PushOffer, Query, QueryError, Service, View}
 use super::cells::cells_of;
 use super::settings::Settings;
 
-/// An answer that is to be brought to another edition.
+/// An answer that is to be advanced to another edition.
 pub(super) struct Behind {
     pub(super) old: Arc<View>,
     pub(super) new: Option<Arc<View>>,
@@ -19,7 +19,7 @@ pub(super) struct Behind {
     pub(super) cells: u64,
 }
 
-/// What became of an answer from one edition to the next.
+/// The result of advancing an answer to the next edition.
 pub(super) enum Advance {
     Same(Arc<View>),
     Changed {
@@ -27,21 +27,21 @@ pub(super) enum Advance {
         patch: Patch,
         shortcut: Option<Patch>,
     },
-    /// So much changed that it is sent whole.
+    /// So much changed that the answer is sent whole.
     Replaced(Arc<View>),
     Ended(String),
 }
 
-/// On which terms answers are brought forward.
+/// The terms on which answers are advanced.
 pub(super) struct Terms {
     pub(super) offer: PushOffer,
     pub(super) settings: Settings,
-    /// The bytes that further patches may have.
+    /// How many bytes of patches may still be made.
     pub(super) left: Arc<AtomicUsize>,
 }
 
 impl Behind {
-    /// How many cells the answer counts for in the new view.
+    /// Returns how many cells the answer counts for in the new view.
     pub(super) fn cells_now(&self) -> u64 {
         match &self.new {
             Some(new) if self.cells > 0 && !new.is_as_large_as(&self.old) => {
@@ -54,7 +54,7 @@ impl Behind {
         }
     }
 
-    /// What becomes of it.
+    /// Advances the answer to the new view.
     pub(super) fn advance(self, terms: &Terms) -> Advance {
         let Some(view) = self.new else {
             return Advance::Ended(format!("there is no view {} any more", self.old.name()));
@@ -78,7 +78,8 @@ impl Behind {
             if let Ok(Change::Patch(patch)) = &change {
                 let length = patch.text.len();
                 let less = |left: usize| Some(left.saturating_sub(length));
-                // Threads that end at once may take a little more than is left.
+                // Threads that end at the same moment may together take a little more than is
+                // left.
                 let _ = terms
                     .left
                     .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
@@ -104,7 +105,7 @@ impl Behind {
     }
 }
 
-/// Where the tag of an answer is kept, which may be known already.
+/// Makes the cell for the tag of an answer, which is filled if the tag is known already.
 pub(super) fn tag_cell(view: &View, service: &dyn Service) -> Arc<OnceLock<Tag>> {
     let known = service.known_tag(view);
     Arc::new(known.map(OnceLock::from).unwrap_or_default())

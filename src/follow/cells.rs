@@ -1,4 +1,4 @@
-//! How much is followed: by cells, in all and of each client.
+//! Counts how much is followed in cells, in total and for each client.
 
 use std::collections::HashMap;
 
@@ -8,10 +8,10 @@ use crate::publish::{Query, Work};
 use super::moves::AnswerId;
 use super::settings::Settings;
 
-/// The bytes of a query that count as a cell: they are kept, and read again with each change.
+/// How many bytes of a query count as a cell: queries are kept, and read again with each change.
 const QUERY: usize = 8;
 
-/// How many cells an answer counts for.
+/// Returns how many cells an answer counts for.
 pub(super) fn cells_of(query: &Query, work: &Work) -> u64 {
     let of_query = query.bytes().div_ceil(QUERY) as u64;
     work.cells.max(of_query).max(1)
@@ -24,24 +24,24 @@ pub(super) struct Cells {
     of_client: HashMap<Client, u64>,
 }
 
-/// What an answer counts for.
+/// How many cells an answer counts for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Counted {
     pub(super) id: AnswerId,
-    /// Who was the first to follow it.
+    /// The client that was the first to follow it.
     pub(super) owner: Option<Client>,
     pub(super) cells: u64,
 }
 
 impl Cells {
-    /// The cells of some answers.
+    /// Counts the cells of some answers.
     pub(super) fn of(answers: impl Iterator<Item = Counted>) -> Self {
         let mut cells = Self::default();
         answers.for_each(|answer| cells.add(answer.owner, answer.cells));
         cells
     }
 
-    /// The cells of all.
+    /// Returns the cells of all answers.
     pub(super) fn all(&self) -> u64 {
         self.all
     }
@@ -55,7 +55,8 @@ impl Cells {
         }
     }
 
-    /// What is over with an answer of so many cells more, for people; none if nothing is.
+    /// Returns which limit an answer of `cells` more cells would exceed, for people; none if it
+    /// exceeds no limit.
     pub(super) fn over(
         &self,
         owner: Option<Client>,
@@ -87,8 +88,8 @@ impl Cells {
         })
     }
 
-    /// Those of the answers that are over a share when they are opened one after the other, and
-    /// why.
+    /// Returns the answers that exceed a limit when all are counted in the order in which they
+    /// were opened, and why.
     pub(super) fn over_in_turn(
         answers: impl Iterator<Item = Counted>,
         settings: &Settings,
@@ -134,12 +135,12 @@ mod tests {
                 .collect()
         };
         assert_eq!(over(&[(3, client(1), 50), (1, client(1), 50)]), []);
-        // A share: the second does not fit, a smaller one after it does.
+        // Of one client: the second answer does not fit, a smaller one after it does.
         assert_eq!(
             over(&[(3, client(1), 20), (2, client(1), 81), (1, client(1), 80)]),
             [(2, true)]
         );
-        // The whole, and what is not counted.
+        // Of all clients; what is not counted never ends.
         assert_eq!(
             over(&[
                 (1, client(1), 90),

@@ -1,4 +1,4 @@
-//! What followed answers are brought to.
+//! The edition to which followed answers are advanced.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,23 +8,23 @@ use bytes::Bytes;
 use crate::ident::DomainLabel;
 use crate::publish::{Snapshot, View, ViewName};
 
-/// All that can be followed, at one moment. A clone shares it.
+/// All that can be followed, at one moment. Clones share it.
 ///
-/// Which of it a caller may have is decided by who serves the caller.
+/// The server of a caller decides which parts of it the caller may have.
 #[derive(Debug, Clone, Default)]
 pub struct Edition {
     /// Counts the editions of this process, from 1.
     pub generation: u64,
-    /// The views by name. The origin of the merged one says which revision of our own facts it
-    /// shows.
+    /// The views by name. The origin of the merged view has the revision of our own facts that
+    /// it shows.
     pub views: Arc<BTreeMap<ViewName, Arc<View>>>,
-    /// The document of each domain that is sent after the maps of its view, as JSON: what peers
-    /// follow has them, what clients follow has none.
+    /// The document of each domain that is sent after the maps of its view, as JSON. Peers
+    /// follow editions with documents, clients editions without.
     pub documents: Arc<BTreeMap<DomainLabel, Bytes>>,
 }
 
 impl Edition {
-    /// The view with this name.
+    /// Returns the view with this name.
     pub fn view(&self, name: &ViewName) -> Option<&Arc<View>> {
         self.views.get(name)
     }

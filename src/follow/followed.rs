@@ -1,10 +1,9 @@
-//! What is followed: answers with their histories, brought forward together
-//! when there is another edition.
+//! The followed answers and their histories, which advance together when there is another
+//! edition.
 //!
-//! A change is worked out once for each answer, whoever follows it; the
-//! followers of a stream each remember only how far they have come. All answers
-//! move to an edition at one moment, so that nobody sees a cost map that is
-//! newer than its network map.
+//! A change is computed once for each answer, whoever follows it; a stream only remembers how
+//! far it has come with each answer. All answers move to an edition at one moment, so that
+//! nobody sees a cost map that is newer than its network map.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -26,11 +25,11 @@ use super::settings::Settings;
 use super::state::{Answer, Answers, Full, State, Untagged, Wanted};
 use super::tokens::unguessable;
 
-/// All that is followed.
+/// All followed answers.
 pub struct Followed {
     state: RwLock<State>,
-    /// The generation of the edition that everything was brought to, or could
-    /// not be.
+    /// The generation of the last edition that was handled: all answers have advanced to it, or
+    /// could not.
     arrived: watch::Sender<u64>,
     settings: watch::Receiver<Settings>,
     max_whole: usize,
@@ -42,7 +41,7 @@ pub struct Followed {
 }
 
 impl Followed {
-    /// Follows nothing yet, and `editions` from now on.
+    /// Creates an empty set of followed answers, and a task that advances it with `editions`.
     pub fn start<E: Clone + Into<Edition> + Send + Sync + 'static>(
         mut editions: watch::Receiver<E>,
         settings: watch::Receiver<Settings>,
@@ -78,7 +77,7 @@ impl Followed {
         (followed, task)
     }
 
-    /// What can be followed.
+    /// Returns what can be followed.
     pub fn offer(&self) -> PushOffer {
         PushOffer {
             max_whole: self.max_whole,
@@ -86,29 +85,29 @@ impl Followed {
         }
     }
 
-    /// The settings in force.
+    /// Returns the settings in force.
     pub fn settings(&self) -> Settings {
         self.settings.borrow().clone()
     }
 
-    /// Changes when everything was brought to another edition.
+    /// Returns a channel that changes when another edition was handled; it has the generation.
     pub fn arrived(&self) -> watch::Receiver<u64> {
         self.arrived.subscribe()
     }
 
-    /// Waits until everything was brought to the edition of a generation, or
-    /// could not be: who has read from it is not to be shown an older one.
+    /// Waits until the edition of a generation was handled. A client that has read from that
+    /// edition must not be shown an older one.
     pub async fn reach(&self, generation: u64) {
         let mut arrived = self.arrived.subscribe();
         drop(arrived.wait_for(|at| *at >= generation).await);
     }
 
-    /// The edition that everything was brought to.
+    /// Returns the edition that all answers are at.
     pub fn edition(&self) -> Edition {
         self.read().edition.clone()
     }
 
-    /// The bodies of full maps.
+    /// Returns the bodies of full maps.
     pub fn bodies(&self) -> &Arc<Bodies> {
         &self.bodies
     }
@@ -121,27 +120,28 @@ impl Followed {
         self.clock.now()
     }
 
-    /// How many answers are followed, or were a short while ago.
+    /// Returns how many answers are followed, or were a short while ago.
     pub fn count(&self) -> usize {
         self.read().answers.len()
     }
 
-    /// The cells of all that is followed.
+    /// Returns the cells of all followed answers.
     pub fn cells(&self) -> u64 {
         self.read().cells.all()
     }
 
-    /// The bytes that the histories keep: patches, and the data of views that are not the newest.
+    /// Returns the bytes that the histories keep: patches, and the data of views that are not
+    /// the newest.
     pub fn kept_bytes(&self) -> usize {
         self.read().kept
     }
 
-    /// How often a substream was looked at for something to send.
+    /// Returns how often a substream was checked for something to send.
     pub fn looks(&self) -> u64 {
         self.looks.load(Ordering::Relaxed)
     }
 
-    /// Counts a look at a substream.
+    /// Counts a check of a substream.
     pub fn count_look(&self) {
         self.looks.fetch_add(1, Ordering::Relaxed);
     }
@@ -149,7 +149,7 @@ impl Followed {
     /// Follows an answer of a view that the edition has.
     ///
     /// # Errors
-    /// As much is followed as may be.
+    /// The limit of followed answers or cells is reached.
     pub fn follow(self: &Arc<Self>, wanted: Wanted<'_>) -> Result<Follower, Full> {
         let settings = self.settings();
         let id = self.write().follow(wanted, self.now(), &settings)?;
@@ -159,8 +159,9 @@ impl Followed {
         })
     }
 
-    /// The name of the TIPS view of an answer, which it is given when it is first
-    /// asked for: never that of another.
+    /// Returns the name of the TIPS view of an answer, which it is given at the first call: a
+    /// name that no other ever has. None if the answer is gone, or there is no randomness for a
+    /// name.
     pub fn name(&self, id: AnswerId) -> Option<String> {
         let mut state = self.write();
         let answer = state.answers.get_mut(&id)?;
@@ -172,7 +173,7 @@ impl Followed {
         Some(name)
     }
 
-    /// Follows the answer whose TIPS view has a name, unless it is no more.
+    /// Follows the answer whose TIPS view has this name, unless the answer has ended.
     pub fn named(self: &Arc<Self>, name: &str) -> Option<Follower> {
         let now = self.now();
         let mut state = self.write();
@@ -189,17 +190,17 @@ impl Followed {
         })
     }
 
-    /// Notes how long an answer is.
+    /// Notes the length of the whole answer, in bytes.
     pub fn note_whole(&self, id: AnswerId, length: usize) {
         if let Some(answer) = self.write().answers.get_mut(&id) {
             answer.history.note_whole(length);
         }
     }
 
-    /// Brings everything to an edition.
+    /// Advances all answers to an edition.
     async fn advance(&self, edition: Edition) -> Result<(), PoolError> {
         let mut advances: HashMap<AnswerId, Advance> = HashMap::new();
-        // The patches that wait for the moment when all answers move.
+        // The budget for patches that wait until all answers move.
         let left = Arc::new(AtomicUsize::new(self.settings().max_history_bytes));
         loop {
             let behind = {
@@ -211,7 +212,7 @@ impl Followed {
                 }
                 behind
             };
-            // How large they become is known before anything is compared.
+            // The new sizes are known before anything is compared.
             let sized = self.pool.run(move || {
                 let behind = behind.into_par_iter();
                 let sized = behind.map(|(id, behind)| (id, behind.cells_now(), behind));
@@ -237,8 +238,8 @@ impl Followed {
         self.bound().await
     }
 
-    /// Forgets old versions until the histories keep no more than they may. Their summaries are
-    /// others then.
+    /// Forgets old versions until the histories keep no more than they may. The answers that
+    /// lose versions count as moved, since their summaries change.
     async fn bound(&self) -> Result<(), PoolError> {
         let (old, edition) = {
             let state = self.read();
@@ -273,9 +274,9 @@ impl Followed {
         Ok(())
     }
 
-    /// Finds the tags of the newest versions whenever there are others, by which clients that come
-    /// back say what they have. It rests as long as it worked: where changes come faster than they
-    /// can be hashed, some versions have none.
+    /// Finds the tags of the newest versions whenever an edition was handled; by these tags
+    /// clients that return say what they have. The task rests for as long as it worked: where
+    /// changes come faster than they can be hashed, some versions get no tag.
     async fn find_tags(self: Arc<Self>) {
         let mut arrived = self.arrived();
         while arrived.changed().await.is_ok() {
@@ -293,7 +294,7 @@ impl Followed {
         }
     }
 
-    /// Finds the tag of the newest version of an answer, if it has one.
+    /// Finds the tag of the newest version of an answer, if the answer is a map.
     pub async fn find_tag(&self, id: AnswerId) {
         let untagged = self.read().answers.get(&id).and_then(Answer::untagged);
         if let Some(untagged) = untagged {
@@ -309,7 +310,7 @@ impl Followed {
         }
     }
 
-    /// The time since it began.
+    /// Returns the time since the start.
     fn now(&self) -> Duration {
         self.clock.now().since(self.begun)
     }
@@ -322,7 +323,7 @@ impl Followed {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One follows an answer no more.
+    /// Removes one follower of an answer.
     pub fn leave(&self, id: AnswerId) {
         let now = self.now();
         if let Some(answer) = self.write().answers.get_mut(&id) {
@@ -331,30 +332,30 @@ impl Followed {
         }
     }
 
-    /// Looks at several answers at one moment.
+    /// Reads several answers at one moment.
     pub fn look<T>(&self, look: impl FnOnce(Answers<'_>) -> T) -> T {
         look(Answers(&self.read()))
     }
 }
 
-/// Follows an answer, which is kept as long.
+/// A follower of an answer, which is kept as long as it has one.
 pub struct Follower {
     followed: Arc<Followed>,
     id: AnswerId,
 }
 
 impl Follower {
-    /// The answer that it follows.
+    /// Returns the id of the answer.
     pub fn id(&self) -> AnswerId {
         self.id
     }
 
-    /// Looks at the answer.
+    /// Reads the answer; none if it is gone.
     pub fn look<T>(&self, look: impl FnOnce(&Answer) -> T) -> Option<T> {
         self.followed.look(|answers| answers.get(self.id).map(look))
     }
 
-    /// Its query.
+    /// Returns the query of the answer.
     pub fn query(&self) -> Option<Arc<Query>> {
         self.look(|answer| answer.query.clone())
     }

@@ -1,9 +1,9 @@
 //! The history of an answer: its versions, and the patches between them.
 //!
-//! It is the updates graph of RFC 9569 §3: versions are numbered without gaps;
-//! from each a patch leads to the next, from every [`SPAN`]th one leads over
-//! that many, and there snapshots are kept too. What is old is forgotten up to
-//! a snapshot, so that the oldest version can always be had whole.
+//! It is the updates graph of RFC 9569 §3. Versions are numbered without gaps, and a patch leads
+//! from each to the next. To every [`SPAN`]th version a shortcut leads over that many, and a
+//! snapshot of it is kept. Old versions are forgotten up to a snapshot, so that the oldest
+//! version is always available whole.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
@@ -13,55 +13,56 @@ use crate::alto::tips::Edge;
 use crate::ident::Tag;
 use crate::publish::Patch;
 
-/// From how many versions to how many there is a shortcut and a snapshot.
+/// How many versions a shortcut leads over, and snapshots are apart.
 const SPAN: u64 = 8;
 
-/// How many snapshots are kept, which hold the data of their views.
+/// How many snapshots are kept; each holds the data of its view.
 const SNAPSHOTS: usize = 4;
 
-/// What is remembered.
+/// The limits of what is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HistoryLimits {
-    /// The bytes of patches.
+    /// The most bytes of patches.
     pub bytes: usize,
-    /// How long a version is kept that another has followed.
+    /// How long a version is kept after the next one came.
     pub age: Duration,
 }
 
-/// The versions of an answer. `S` is what a whole answer is made from.
+/// The versions of an answer. `S` is the snapshot that a whole answer is made from.
 #[derive(Debug)]
 pub struct History<S> {
     versions: VecDeque<Version<S>>,
     /// The bytes of all patches.
     bytes: usize,
-    /// The length of the whole answer, as far as it is known.
+    /// The length of the whole answer in bytes, as far as it is known.
     whole: usize,
 }
 
 #[derive(Debug)]
 struct Version<S> {
     seq: u64,
-    /// When the next one followed.
+    /// When the next version came.
     replaced: Option<Duration>,
     snapshot: Option<S>,
     tag: Arc<OnceLock<Tag>>,
-    /// The patch from the version before; none of the first.
+    /// The patch from the version before; the first has none.
     patch: Option<Patch>,
-    /// The patch from [`SPAN`] versions before.
+    /// The patch from the version [`SPAN`] before.
     shortcut: Option<Patch>,
 }
 
-/// What an edge of the graph holds.
+/// The content of an edge of the graph.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Item<'h, S> {
     /// The whole answer, to be made from this.
     Whole(&'h S),
-    /// What makes it of another version.
+    /// The patch to it from another version.
     Patch(&'h Patch),
 }
 
 impl<S> History<S> {
-    /// A history of one version, 1. `whole` is about how long the answer is.
+    /// Creates a history of one version, with number 1. `whole` is the approximate length of the
+    /// answer in bytes.
     pub fn new(snapshot: S, tag: Arc<OnceLock<Tag>>, whole: usize) -> Self {
         let first = Version {
             seq: 1,
@@ -78,34 +79,34 @@ impl<S> History<S> {
         }
     }
 
-    /// The oldest version.
+    /// Returns the number of the oldest version.
     pub fn start(&self) -> u64 {
         self.versions.front().map_or(0, |version| version.seq)
     }
 
-    /// The newest version.
+    /// Returns the number of the newest version.
     pub fn end(&self) -> u64 {
         self.versions.back().map_or(0, |version| version.seq)
     }
 
-    /// What the newest version is made from.
+    /// Returns what the newest version is made from.
     pub fn newest(&self) -> Option<&S> {
         self.versions.back()?.snapshot.as_ref()
     }
 
-    /// Where the tag of the newest version is kept.
+    /// Returns where the tag of the newest version is kept.
     pub fn newest_tag(&self) -> Option<&Arc<OnceLock<Tag>>> {
         self.versions.back().map(|version| &version.tag)
     }
 
-    /// The newest version says the same, made from this.
+    /// Replaces what the newest version is made from by an equal one.
     pub fn renew(&mut self, snapshot: S) {
         if let Some(newest) = self.versions.back_mut() {
             newest.snapshot = Some(snapshot);
         }
     }
 
-    /// The version from which the next one wants a shortcut, if it wants one.
+    /// Returns the version from which the next one needs a shortcut, if it needs one.
     pub fn shortcut_from(&self) -> Option<&S> {
         let next = self.end() + 1;
         let from = next
@@ -114,11 +115,12 @@ impl<S> History<S> {
         self.version(from)?.snapshot.as_ref()
     }
 
-    /// Adds a version. `patch` makes it of the newest, `shortcut` of
+    /// Adds a version. `patch` leads to it from the newest version, `shortcut` from
     /// [`Self::shortcut_from`]; `now` is the time since any fixed moment.
     pub fn push(
         &mut self,
-        (snapshot, tag): (S, Arc<OnceLock<Tag>>),
+        snapshot: S,
+        tag: Arc<OnceLock<Tag>>,
         patch: Patch,
         shortcut: Option<Patch>,
         now: Duration,
@@ -145,7 +147,7 @@ impl<S> History<S> {
         self.forget(now, limits);
     }
 
-    /// Adds a version to which no patch leads: whoever follows is sent it whole, and every version
+    /// Adds a version to which no patch leads: followers are sent it whole, and every version
     /// before is forgotten.
     pub fn restart(&mut self, snapshot: S, tag: Arc<OnceLock<Tag>>) {
         let seq = self.end() + 1;
@@ -161,7 +163,7 @@ impl<S> History<S> {
         });
     }
 
-    /// Forgets what is over the limits.
+    /// Forgets versions until the limits are kept.
     pub fn forget(&mut self, now: Duration, limits: HistoryLimits) {
         loop {
             let snapshots = self.snapshots().count();
@@ -175,7 +177,8 @@ impl<S> History<S> {
         }
     }
 
-    /// Forgets the oldest versions, up to the next that is kept whole; whether there was one.
+    /// Forgets the oldest versions, up to the next that is kept whole. Returns whether there was
+    /// one.
     pub fn forget_oldest(&mut self) -> bool {
         let mut kept = self.versions.iter().filter(|v| v.snapshot.is_some());
         let Some(next) = kept.nth(1).map(|version| version.seq) else {
@@ -185,7 +188,7 @@ impl<S> History<S> {
             let oldest = self.versions.pop_front();
             self.bytes -= oldest.as_ref().map_or(0, Version::bytes);
         }
-        // What leads to these starts from versions that are no more.
+        // The patches to these versions start from versions that are forgotten.
         for version in self.versions.iter_mut().take(SPAN as usize) {
             self.bytes -= version.bytes();
             version.shortcut = None;
@@ -195,30 +198,30 @@ impl<S> History<S> {
         true
     }
 
-    /// What versions are kept whole by, the oldest first.
+    /// Returns the snapshots that are kept, the oldest first.
     pub fn snapshots(&self) -> impl Iterator<Item = &S> {
         self.versions.iter().filter_map(|v| v.snapshot.as_ref())
     }
 
-    /// The bytes of all patches.
+    /// Returns the bytes of all patches.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// About how many bytes of memory it takes, what whole answers are made from not counted.
+    /// Returns about how many bytes of memory the history takes, not counting its snapshots.
     pub fn memory(&self) -> usize {
-        /// What is kept of a version where its tag is, and around each text.
+        /// The bytes that a version takes besides: its tag, and the overhead of each text.
         const AROUND: usize = 128;
         self.bytes + self.versions.len() * (size_of::<Version<S>>() + AROUND)
     }
 
-    /// How long the whole answer is.
+    /// Notes the length of the whole answer, in bytes.
     pub fn note_whole(&mut self, length: usize) {
         self.whole = length;
     }
 
-    /// What an edge holds, if there is one. Snapshots are those that stay when
-    /// newer versions come.
+    /// Returns the content of an edge, if there is one. Only snapshots that remain when newer
+    /// versions come count as edges.
     pub fn item(&self, edge: Edge) -> Option<Item<'_, S>> {
         let version = self.version(edge.seq_j)?;
         match edge.seq_i {
@@ -233,15 +236,15 @@ impl<S> History<S> {
         }
     }
 
-    /// The version with a tag.
+    /// Returns the version with a tag.
     pub fn tagged(&self, tag: &str) -> Option<u64> {
         let known = |version: &&Version<S>| version.tag.get().is_some_and(|t| t.as_str() == tag);
         self.versions.iter().rev().find(known).map(|v| v.seq)
     }
 
-    /// The first edge of the way to the newest version that takes the fewest
-    /// bytes (RFC 9569 §7.4), from a version or from nothing. From the newest
-    /// it is the edge that will lead on.
+    /// Returns the first edge of the path to the newest version that takes the fewest bytes (RFC
+    /// 9569 §7.4), from a version or from nothing. From the newest version it is the edge that
+    /// will come next.
     pub fn first_edge(&self, from: Option<u64>) -> Edge {
         let from = from.filter(|from| (self.start()..=self.end()).contains(from));
         if from == Some(self.end()) {
@@ -267,14 +270,14 @@ impl<S> History<S> {
                 self.item(edge)?;
                 Some((self.whole.saturating_add(*rest), edge))
             });
-        // Of equals the patch, then the newest snapshot.
+        // Among equals a patch is preferred, then the newest snapshot.
         let ways = snapshots.rev().chain(patches).rev();
         ways.min_by_key(|(bytes, _)| *bytes)
             .map_or(Edge { seq_i: 0, seq_j: 0 }, |(_, edge)| edge)
     }
 
-    /// The next patch on the way from a version to the newest; none if the whole
-    /// newest answer takes fewer bytes or the version is forgotten.
+    /// Returns the next patch on the path from a version to the newest; none if the whole newest
+    /// answer takes fewer bytes or the version is forgotten.
     pub fn next_patch(&self, from: u64) -> Option<(u64, &Patch)> {
         if from < self.start() {
             return None;
@@ -292,7 +295,7 @@ impl<S> History<S> {
         self.versions.get(usize::try_from(place).ok()?)
     }
 
-    /// The least bytes of patches from each version to the newest.
+    /// Returns the fewest bytes of patches from each version to the newest.
     fn least(&self) -> Vec<usize> {
         let mut least = vec![0; self.versions.len()];
         for place in (0..least.len().saturating_sub(1)).rev() {
@@ -302,8 +305,8 @@ impl<S> History<S> {
         least
     }
 
-    /// The bytes from a version to the newest, given those from all later ones,
-    /// and where the first patch leads. A shortcut is taken if it is no longer.
+    /// Returns the bytes from a version to the newest, given those from all later ones, and the
+    /// version that the first patch leads to. A shortcut is preferred among equals.
     fn onward(&self, from: u64, least: &[usize]) -> Option<(usize, u64)> {
         let ways = [SPAN, 1].into_iter().filter_map(|step| {
             let to = self.version(from + step)?;
@@ -347,8 +350,8 @@ mod tests {
         ))
     }
 
-    /// A history of versions whose patches and shortcuts have these lengths;
-    /// a snapshot is the number of its version.
+    /// Makes a history of versions whose patches and shortcuts have these lengths; the snapshot
+    /// of a version is its number.
     fn history(lengths: &[(usize, usize)], whole: usize, limits: HistoryLimits) -> History<u64> {
         let mut history = History::new(1, tag(1), whole);
         for (next, (length, shortcut)) in (2..).zip(lengths) {
@@ -358,7 +361,7 @@ mod tests {
                 patch(*shortcut)
             });
             let now = Duration::from_secs(next);
-            history.push((next, tag(next)), patch(*length), shortcut, now, limits);
+            history.push(next, tag(next), patch(*length), shortcut, now, limits);
         }
         history
     }
@@ -376,7 +379,7 @@ mod tests {
         assert_eq!(history.first_edge(Some(15)), edge(15, 16));
         assert_eq!(history.first_edge(Some(1)), edge(1, 2));
         assert_eq!(history.first_edge(Some(18)), edge(18, 19));
-        // From nothing, or from what is not known, by the newest snapshot.
+        // From nothing, or from an unknown version, it is the newest snapshot.
         assert_eq!(history.first_edge(None), edge(0, 16));
         assert_eq!(history.first_edge(Some(99)), edge(0, 16));
         assert_eq!(history.item(edge(0, 16)), Some(Item::Whole(&16)));
@@ -415,7 +418,7 @@ mod tests {
         assert_eq!(history.first_edge(Some(10)), edge(0, 11));
         assert_eq!(history.item(edge(0, 11)), Some(Item::Whole(&11)));
         let now = Duration::from_secs(20);
-        history.push((12, tag(12)), patch(5), None, now, LIMITS);
+        history.push(12, tag(12), patch(5), None, now, LIMITS);
         assert_eq!(history.next_patch(11), Some((12, &patch(5))));
         assert_eq!(history.tagged("t11"), Some(11));
     }
@@ -446,7 +449,7 @@ mod tests {
                 let held: usize = history.versions.iter().map(Version::bytes).sum();
                 prop_assert_eq!(held, history.bytes());
                 prop_assert!(held <= bytes || start == end);
-                // Every way that is recommended leads to the end.
+                // Every path that is recommended leads to the end.
                 for from in std::iter::once(None).chain((start..=end).map(Some)) {
                     let mut at = history.first_edge(from);
                     while at.seq_j < end {

@@ -1,8 +1,8 @@
-//! What histories keep in memory, and whose old versions are forgotten first.
+//! Limits what histories keep in memory, and chooses whose old versions are forgotten first.
 //!
-//! A history keeps its patches, and the views that its older versions are made from. Where all
-//! together keep more than they may, the client whose histories keep most forgets first: one that
-//! follows much that changes all the time leaves others theirs.
+//! A history keeps its patches, and the views that its older versions are made from. If all
+//! together keep more than they may, the client whose histories keep most forgets first, so that
+//! a client that follows many changing answers does not cost others their histories.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -15,17 +15,17 @@ use super::history::History;
 
 use super::moves::AnswerId;
 
-/// The bytes that views take beside the newest of their name, by where they lie.
+/// The bytes that old views take besides the newest view of their name, by address in memory.
 pub(super) type Sizes = HashMap<usize, usize>;
 
-/// A history, and whose it is.
+/// A history and its owner.
 pub(super) struct Owned<'a> {
     pub(super) id: AnswerId,
     pub(super) owner: Option<Client>,
     pub(super) history: &'a mut History<Arc<View>>,
 }
 
-/// The views that are in memory only since older versions are kept whole, each once.
+/// Returns the views, each once, that are only in memory because older versions are kept whole.
 pub(super) fn older<'h>(
     histories: impl Iterator<Item = &'h History<Arc<View>>>,
     newest: &Edition,
@@ -40,7 +40,7 @@ pub(super) fn older<'h>(
     older.cloned().collect()
 }
 
-/// What they take beside the newest ones.
+/// Returns the bytes that they take besides the newest views.
 pub(super) fn sizes(older: Vec<Arc<View>>, newest: &Edition) -> Sizes {
     let bytes = |view: &Arc<View>| match newest.view(view.name()) {
         Some(newest) => view.bytes_beside(Some(newest)),
@@ -52,8 +52,8 @@ pub(super) fn sizes(older: Vec<Arc<View>>, newest: &Edition) -> Sizes {
         .collect()
 }
 
-/// Forgets old versions until the histories keep at most so many bytes, or one version each: of
-/// which answers, and how many bytes are kept then.
+/// Forgets old versions until the histories keep at most `most` bytes, or one version each.
+/// Returns the answers whose versions were forgotten, and how many bytes are kept then.
 pub(super) fn bound(
     histories: Vec<Owned<'_>>,
     sizes: &Sizes,
@@ -65,7 +65,8 @@ pub(super) fn bound(
         kept.count(owned.owner, owned.history);
         by_owner.entry(owned.owner).or_default().push(owned);
     }
-    // Whose histories keep how much, but for those that have nothing left to forget.
+    // The owners by how much their histories keep, without those that have nothing left to
+    // forget.
     let mut owners: BTreeSet<(usize, Option<Client>)> = by_owner
         .keys()
         .map(|owner| (kept.of_owner(*owner), *owner))
@@ -93,13 +94,15 @@ pub(super) fn bound(
     (forgotten, kept.all)
 }
 
-/// What histories keep. A view that several keep counts once in all, and once for each owner.
+/// What histories keep. A view that several histories keep counts once in `all`, and once for
+/// each owner.
 struct Kept<'s> {
     sizes: &'s Sizes,
     all: usize,
     of_owner: HashMap<Option<Client>, usize>,
-    /// How many histories keep a view, in all and of each owner.
+    /// How many histories keep a view: all together.
     views: HashMap<usize, usize>,
+    /// How many histories of an owner keep a view.
     views_of: HashMap<(Option<Client>, usize), usize>,
 }
 
@@ -142,8 +145,8 @@ impl<'s> Kept<'s> {
         }
     }
 
-    /// Changes how many histories have a view, and the sum that its bytes are in: of all, and of
-    /// one owner.
+    /// Changes how many histories keep a view, and the sum that its bytes are in: once for all
+    /// histories, and once for those of the owner.
     fn of_view(
         &mut self,
         owner: Option<Client>,
@@ -158,7 +161,7 @@ impl<'s> Kept<'s> {
     }
 }
 
-/// Where a view lies.
+/// Returns the address of a view in memory.
 fn place(view: &Arc<View>) -> usize {
     Arc::as_ptr(view) as usize
 }

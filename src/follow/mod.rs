@@ -1,10 +1,10 @@
-//! What is followed: answers with their histories, brought forward together when there is another
+//! The followed answers and their histories, which advance together when there is another
 //! [`Edition`] of what can be followed.
 //!
-//! [`Followed`] holds the answers that somebody follows, whoever serves them: update streams
-//! (RFC 8895), the transport information publication service (RFC 9569), or the streams of peers.
-//! A [`Follower`] keeps an answer followed. What changed with an edition is one of its [`Moves`];
-//! the answer itself, as its newest version has it, is a [`Whole`].
+//! [`Followed`] holds the answers that somebody follows, by whatever protocol: update streams
+//! (RFC 8895), the transport information publication service (RFC 9569), or the streams of
+//! peers. A [`Follower`] keeps an answer followed. The changes of an edition are one of its
+//! [`Moves`]; the newest version of an answer is sent as a [`Whole`].
 
 mod advance;
 mod cells;

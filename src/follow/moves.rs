@@ -1,4 +1,4 @@
-//! What moved from one edition to the next, so that a stream looks at that alone.
+//! Which answers moved with an edition, so that a stream checks only those.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,15 +6,15 @@ use bytes::Bytes;
 
 use crate::ident::DomainLabel;
 
-/// How many answers and documents the moves that are remembered have together. Who
-/// is further behind looks at everything.
+/// The most answers and documents that the remembered moves have together. A stream that is
+/// further behind checks everything.
 const MAX_ITEMS: usize = 64 * 1024;
 
-/// Numbers the answers that are followed.
+/// The number of a followed answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AnswerId(pub u64);
 
-/// What became another with an edition.
+/// What changed with an edition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Moved {
     /// The answers that have a newer version, or ended.
@@ -26,7 +26,7 @@ pub struct Moved {
 }
 
 impl Moved {
-    /// What became another between two sets of documents.
+    /// Compares two sets of documents.
     pub fn between(
         before: &BTreeMap<DomainLabel, Bytes>,
         after: &BTreeMap<DomainLabel, Bytes>,
@@ -47,13 +47,13 @@ impl Moved {
         moved
     }
 
-    /// How many answers and documents moved.
+    /// Returns how many answers and documents moved.
     pub fn count(&self) -> usize {
         self.answers.len() + self.documents.len()
     }
 }
 
-/// Whether two texts are the same; those at the same place are not read.
+/// Whether two texts are equal. Texts at the same address are not read.
 fn is_same(a: &Bytes, b: &Bytes) -> bool {
     (a.as_ptr() == b.as_ptr() && a.len() == b.len()) || a == b
 }
@@ -62,14 +62,14 @@ fn is_same(a: &Bytes, b: &Bytes) -> bool {
 #[derive(Debug, Default)]
 pub struct Moves {
     last: VecDeque<Moved>,
-    /// How many moves there were.
+    /// How many moves there have been.
     count: u64,
-    /// What the remembered ones have together.
+    /// How many answers and documents the remembered moves have together.
     items: usize,
 }
 
 impl Moves {
-    /// How many moves there were.
+    /// Returns how many moves there have been.
     pub fn count(&self) -> u64 {
         self.count
     }
@@ -87,7 +87,7 @@ impl Moves {
         }
     }
 
-    /// The moves after the first `seen` ones; none if some of them are forgotten.
+    /// Returns the moves after the first `seen` ones; none if some of them are forgotten.
     pub fn since(&self, seen: u64) -> Option<impl Iterator<Item = &Moved> + Clone> {
         let missed = usize::try_from(self.count.saturating_sub(seen)).ok()?;
         let known = self.last.len().checked_sub(missed)?;

@@ -12,26 +12,24 @@ use super::history::HistoryLimits;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// The update streams that may be open at a time, above which a newcomer is
-    /// answered 503.
+    /// How many update streams may be open at a time; above that a new one is answered 503.
     pub max_streams: usize,
-    /// The substreams that a stream may have at a time; over its life it may
-    /// have sixteen times as many.
+    /// How many substreams a stream may have at a time; over its life it may have sixteen times
+    /// as many.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_substreams: usize,
-    /// The answers, each a resource with its parameters, whose changes are kept.
+    /// How many answers may be followed, each a resource with its parameters.
     pub max_followed: usize,
-    /// The cells that all these answers have together: pairs times cost types, or the eighth part
-    /// of the bytes of the query where that is more.
+    /// How many cells all these answers may have together. An answer counts its pairs times cost
+    /// types, or an eighth of the bytes of its query if that is more.
     pub max_followed_cells: u64,
-    /// How many of these cells are of answers that one client was the first to follow.
+    /// How many of these cells may belong to answers that one client was the first to follow.
     pub max_cells_per_client: u64,
-    /// The requests that may wait for the next edge of a TIPS view at a time,
-    /// above which a newcomer is answered 429.
+    /// How many requests may wait for the next edge of a TIPS view at a time; above that a new
+    /// one is answered 429.
     pub max_polls: usize,
-    /// How many of the streams, of the followed answers and of the waiting requests,
-    /// of each kind, are one client's (an IPv4 address or an IPv6 /64); peers are
-    /// not counted.
+    /// How many of the streams, of the followed answers and of the waiting requests, of each
+    /// kind, one client may have (an IPv4 address or an IPv6 /64); peers are not counted.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_per_client: usize,
     /// How long such a request waits before it is answered 503.
@@ -40,19 +38,19 @@ pub struct Settings {
     /// After how long without an event a stream is sent a comment.
     #[serde(with = "duration::positive")]
     pub keep_alive: Duration,
-    /// The bytes of patches that are kept of an answer. A longer patch is not made: the answer
+    /// How many bytes of patches are kept of an answer. A longer patch is not made: the answer
     /// is sent whole.
     pub history_bytes: usize,
-    /// The bytes that all histories keep together: of patches, and of the data of views that
-    /// are not the newest any more. Above it the client whose histories keep most forgets first.
+    /// How many bytes all histories may keep together: of patches, and of the data of views that
+    /// are not the newest any more. Above that the client whose histories keep most forgets
+    /// first.
     pub max_history_bytes: usize,
-    /// How long a version of an answer is kept after the next one came, and an
-    /// answer after the last client followed it.
+    /// How long a version of an answer is kept after the next one came, and an answer after its
+    /// last follower left.
     #[serde(with = "duration::positive")]
     pub history_age: Duration,
-    /// Whether JSON patches (RFC 6902) of network maps are sent besides merge
-    /// patches. A client that takes merge patches only can use TIPS for network
-    /// maps only without them.
+    /// Whether JSON patches (RFC 6902) of network maps are sent besides merge patches. A client
+    /// that only understands merge patches can use TIPS for network maps only if this is off.
     pub json_patches: bool,
 }
 
@@ -84,7 +82,7 @@ impl Settings {
         }
     }
 
-    /// The substreams that a stream may have over its life.
+    /// Returns how many substreams a stream may have over its life.
     pub fn max_substreams_ever(&self) -> usize {
         self.max_substreams.saturating_mul(16)
     }

@@ -1,4 +1,4 @@
-//! The answers that are followed, all at one edition.
+//! The followed answers, all at one edition.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
@@ -15,7 +15,7 @@ use super::history::{History, HistoryLimits};
 use super::moves::{AnswerId, Moved, Moves};
 use super::settings::Settings;
 
-/// All answers that are followed.
+/// All followed answers.
 pub(super) struct State {
     pub(super) edition: Edition,
     /// What moved with the last editions.
@@ -25,35 +25,37 @@ pub(super) struct State {
     /// The answers that have a TIPS view, by its name.
     pub(super) names: HashMap<String, AnswerId>,
     next: u64,
-    /// Who was the first to follow the answers.
+    /// The shares of the clients that were the first to follow the answers.
     shares: Arc<Shares<Client>>,
     pub(super) cells: Cells,
-    /// The bytes that the histories keep, of patches and of data.
+    /// The bytes that the histories keep: patches and data of views.
     pub(super) kept: usize,
 }
 
-/// An answer that is followed.
+/// A followed answer.
 pub struct Answer {
     pub view: ViewName,
     pub query: Arc<Query>,
-    /// What it is an answer of.
+    /// The service that makes the answer.
     pub service: Arc<dyn Service>,
     pub history: History<Arc<View>>,
-    /// Why it is no more.
+    /// Why it ended, if it did.
     pub ended: Option<String>,
-    /// How many follow it now, and when one did last.
+    /// How many follow it now.
     pub followers: usize,
+    /// When it was last followed, as the time since a fixed moment.
     pub used: Duration,
     /// The name of its TIPS view, if it has one.
     pub name: Option<String>,
-    /// How many cells count for it; none if it costs what changes of it, whatever its size.
+    /// How many cells count for it; zero if following it costs only as much as changes, whatever
+    /// its size.
     cells: u64,
-    /// Who was the first to follow it; none is counted if that is a peer.
+    /// The client that was the first to follow it; none if that was a peer.
     pub owner: Option<Client>,
     _place: Option<Place<Client>>,
 }
 
-/// As many answers are followed as may be, or as many cells.
+/// The limit of followed answers or cells is reached.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Full;
 
@@ -61,23 +63,23 @@ pub struct Full;
 pub struct Wanted<'a> {
     pub view: &'a ViewName,
     pub query: Query,
-    /// What the answer takes.
+    /// What the answer takes to compute.
     pub work: Work,
-    /// Who follows it; none is counted if it is a peer.
+    /// The client that follows it; none if it is a peer.
     pub client: Option<Client>,
 }
 
-/// What is followed, at one moment.
+/// The followed answers, at one moment.
 #[derive(Clone, Copy)]
 pub struct Answers<'s>(pub(super) &'s State);
 
 impl<'s> Answers<'s> {
-    /// The edition that all are at.
+    /// Returns the edition that all are at.
     pub fn edition(self) -> &'s Edition {
         &self.0.edition
     }
 
-    /// What moved with the last editions.
+    /// Returns what moved with the last editions.
     pub fn moves(self) -> &'s Moves {
         &self.0.moves
     }
@@ -88,7 +90,7 @@ impl<'s> Answers<'s> {
 }
 
 impl State {
-    /// Nothing is followed yet.
+    /// Creates a state without answers.
     pub(super) fn new(edition: Edition) -> Self {
         Self {
             edition,
@@ -103,10 +105,10 @@ impl State {
         }
     }
 
-    /// One more follows an answer of a view that the edition has.
+    /// Adds a follower to an answer of a view that the edition has.
     ///
     /// # Errors
-    /// As much is followed as may be.
+    /// The limit of followed answers or cells is reached.
     pub(super) fn follow(
         &mut self,
         wanted: Wanted<'_>,
@@ -145,9 +147,10 @@ impl State {
         let source = self.edition.view(view).ok_or(Full)?.clone();
         let resource = query.resource(&source).map_err(|_| Full)?;
         let service = resource.service().ok_or(Full)?.clone();
-        let cells = match service.costs_its_changes() || client.is_none() {
-            true => 0,
-            false => cells_of(query, work),
+        let cells = if service.costs_its_changes() || client.is_none() {
+            0
+        } else {
+            cells_of(query, work)
         };
         let place = match self.place(client, cells, settings) {
             Err(Full) => {
@@ -179,8 +182,7 @@ impl State {
         Ok(id)
     }
 
-    /// The answers that are not at an edition, and whose advance to it is not
-    /// known.
+    /// Returns the answers that are not at an edition and whose advance to it is not in `known`.
     pub(super) fn behind(
         &self,
         edition: &Edition,
@@ -205,7 +207,8 @@ impl State {
         behind.collect()
     }
 
-    /// A place for an answer of so many cells, of the client that is the first to follow it.
+    /// Takes a place for an answer of `cells` cells, for the client that is the first to follow
+    /// it.
     fn place(
         &self,
         client: Option<Client>,
@@ -220,8 +223,8 @@ impl State {
         client.map(|client| take(client).ok_or(Full)).transpose()
     }
 
-    /// Has answers count by the cells that they have now. Where some of them have grown, those
-    /// that were opened last and are over a share are to end, for the reason that is given.
+    /// Sets the cells of answers to what they are now. If some have grown, returns the answers
+    /// that must end since they exceed a limit, the last opened first to go, and why.
     pub(super) fn resize(
         &mut self,
         sized: &[(AnswerId, u64, Behind)],
@@ -235,9 +238,10 @@ impl State {
             }
         }
         self.cells = Cells::of(self.counted());
-        let over = match have_grown {
-            true => Cells::over_in_turn(self.counted(), settings),
-            false => Vec::new(),
+        let over = if have_grown {
+            Cells::over_in_turn(self.counted(), settings)
+        } else {
+            Vec::new()
         };
         for (id, _) in &over {
             if let Some(answer) = self.answers.get_mut(id) {
@@ -248,7 +252,7 @@ impl State {
         over
     }
 
-    /// What the answers that are followed count for.
+    /// Returns what each answer counts for.
     fn counted(&self) -> impl Iterator<Item = Counted> {
         self.answers.iter().map(|(id, answer)| Counted {
             id: *id,
@@ -278,8 +282,7 @@ impl State {
         self.moves.push(moved);
     }
 
-    /// Forgets the answers that nobody has followed for a time, and those that
-    /// are no more.
+    /// Forgets the answers that nobody has followed for a time, and those that have ended.
     fn forget(&mut self, now: Duration, age: Duration) {
         self.answers.retain(|_, answer| {
             let unused = now.saturating_sub(answer.used) > age || answer.ended.is_some();
@@ -300,7 +303,7 @@ pub(super) struct Untagged {
 }
 
 impl Answer {
-    /// Brings it forward; whether there is something for who follows it.
+    /// Advances the answer; returns whether there is anything new for its followers.
     fn advance(&mut self, advance: Advance, now: Duration, limits: HistoryLimits) -> bool {
         match advance {
             Advance::Same(view) => {
@@ -313,7 +316,7 @@ impl Answer {
                 shortcut,
             } => {
                 let tag = tag_cell(&view, &*self.service);
-                self.history.push((view, tag), patch, shortcut, now, limits);
+                self.history.push(view, tag, patch, shortcut, now, limits);
             }
             Advance::Replaced(view) => {
                 let tag = tag_cell(&view, &*self.service);
@@ -324,7 +327,7 @@ impl Answer {
         true
     }
 
-    /// The newest version, if it has a tag that is not known yet.
+    /// Returns the newest version of a map, if its tag is not known yet.
     pub(super) fn untagged(&self) -> Option<Untagged> {
         let view = self.history.newest()?;
         let tag = self.history.newest_tag()?;

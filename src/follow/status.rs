@@ -11,7 +11,7 @@ pub struct Status {
     pub cells: u64,
     /// The bytes that their histories keep: patches, and data of views that were replaced.
     pub history_bytes: usize,
-    /// How often a substream was looked at for something to send, since the start.
+    /// How often a substream was checked for something to send, since the start.
     pub looks: u64,
 }
 

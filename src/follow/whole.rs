@@ -1,4 +1,4 @@
-//! Whole answers that followers are sent.
+//! Whole answers, as followers are sent them.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use super::followed::Followed;
 
 /// A whole answer.
 pub enum Whole {
-    /// A small one, which is counted until its last slice is dropped.
+    /// A small answer, which counts against the memory until its last slice is dropped.
     Text(Bytes),
-    /// The body of a full map, which others are sent too.
+    /// The body of a full map, which is shared with other clients.
     Kept(Body),
-    /// One that is written by rows while it is sent.
+    /// An answer that is written by rows while it is sent.
     Rows(Box<Rendering>, Room),
 }
 
@@ -25,14 +25,14 @@ pub enum NoWhole {
     /// The view cannot answer.
     #[error(transparent)]
     Query(#[from] QueryError),
-    /// It cannot be had now.
+    /// The answer is not available now.
     #[error(transparent)]
     Unanswered(#[from] Unanswered),
 }
 
 impl Followed {
-    /// The whole answer to a query as a version of the view has it, in a coding if it is long; it
-    /// is for `caller`.
+    /// Makes the whole answer to a query as a version of the view has it, packed in `coding` if
+    /// it is long; it is counted for `caller`.
     ///
     /// # Errors
     /// The view cannot answer it, or there is no room for it.

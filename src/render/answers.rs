@@ -1,8 +1,8 @@
-//! Large answers: worked out in pieces on the pool while they are sent, their owners in turns.
+//! Computes large answers in pieces on the pool while they are sent; callers take turns.
 //!
-//! Nothing of an answer is in memory but a few rows. The next piece is begun when the client has
-//! taken the one before, so that what nobody reads costs nothing, and what nobody waits for any
-//! more ends.
+//! Only a few rows of an answer are in memory at a time. The next piece is begun when the client
+//! has taken the one before, so that an answer that nobody reads costs nothing, and one that
+//! nobody waits for any more ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,10 +20,10 @@ use super::packing::{Effort, PIECE, Packing, beside, compress};
 use super::pins::{CutOff, Pinned, Pins};
 use super::shared::Shared;
 
-/// How many cells are read at most in one turn, but for the last row: some milliseconds.
+/// The most cells that are read in one turn, except that a row is finished: some milliseconds.
 const CELLS: u64 = 256 * 1024;
 
-/// Answers that take no more are worked out where the request is handled, and sent whole; others
+/// Answers up to these limits are computed where the request is handled, and sent whole; others
 /// are written by rows on the pool.
 pub const SMALL: WorkLimits = WorkLimits {
     cells: 20_000,
@@ -32,10 +32,11 @@ pub const SMALL: WorkLimits = WorkLimits {
     memory: u64::MAX,
 };
 
-/// Works out answers in pieces.
+/// Computes answers in pieces.
 #[derive(Debug)]
 pub struct Answers {
-    /// The view of our own domain, which has threads of its own: its answers wait for no other's.
+    /// The view of our own domain. It has threads of its own, so that its answers never wait for
+    /// those of others.
     own: ViewName,
     ours: Turns<Caller>,
     others: Turns<Caller>,
@@ -45,27 +46,27 @@ pub struct Answers {
     cells: AtomicU64,
 }
 
-/// Why an answer cannot be had.
+/// Why an answer is not available.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Unanswered {
     /// A defect of the program.
     #[error(transparent)]
     Pool(Arc<PoolError>),
-    /// Other answers take the memory.
+    /// Other answers occupy the memory.
     #[error("there is no room for the answer")]
     NoRoom,
-    /// It takes more than one answer may.
+    /// It takes more memory than any answer may.
     #[error(
         "the answer takes {asked} bytes of memory while it is written, and may take {most} \
          (limits.max_bytes_per_client): ask for a part of it by the filtered resource"
     )]
     TooLarge {
-        /// What it takes.
+        /// The bytes that it takes.
         asked: u64,
-        /// What it may take.
+        /// The bytes that it may take.
         most: u64,
     },
-    /// It keeps what it may not.
+    /// It kept too much of replaced views.
     #[error(transparent)]
     CutOff(#[from] CutOff),
 }
@@ -82,19 +83,19 @@ impl From<NoRoom> for Unanswered {
     }
 }
 
-/// What came of one turn at an answer.
+/// The result of one turn at an answer.
 pub(super) struct Step<S, T> {
     pub(super) rendering: Box<Rendering>,
     pub(super) state: S,
-    /// What was made of the piece.
+    /// The result of handling the piece.
     pub(super) made: T,
     /// Whether more is to be written.
     pub(super) more: bool,
 }
 
 impl Answers {
-    /// Answers of the view `own` on threads of their own, all others on `others`; `flight` has
-    /// the memory.
+    /// Computes answers of the view `own` on the threads `ours`, and all others on `others`;
+    /// `flight` limits their memory.
     pub fn new(own: ViewName, ours: Pool, others: Pool, flight: Flight) -> Self {
         Self {
             own,
@@ -107,30 +108,31 @@ impl Answers {
         }
     }
 
-    /// The cells that were read for answers since the start.
+    /// Returns how many cells were read for answers since the start.
     pub fn cells(&self) -> u64 {
         self.cells.load(Ordering::Relaxed)
     }
 
-    /// The memory of answers.
+    /// Returns the memory of answers.
     pub fn flight(&self) -> &Flight {
         &self.flight
     }
 
-    /// What many clients are sent alike.
+    /// Returns the texts that are sent to many clients.
     pub fn shared(&self) -> &Shared {
         &self.shared
     }
 
-    /// The large answers on their way.
+    /// Returns the large answers that are being sent.
     pub fn pins(&self) -> &Arc<Pins> {
         &self.pins
     }
 
-    /// Room for an answer that is to be packed in a coding on the way, once for this client.
+    /// Takes room for an answer that is packed in a coding while it is sent, for this client
+    /// only.
     ///
     /// # Errors
-    /// There is none in time, or never.
+    /// There is no room in time, or the answer is too large to ever have it.
     pub async fn room(
         &self,
         caller: &Caller,
@@ -140,10 +142,10 @@ impl Answers {
         self.room_for(caller, work, coding, Effort::Each).await
     }
 
-    /// Room for an answer that is to be packed in a coding with an effort.
+    /// Takes room for an answer that is packed in a coding with an effort.
     ///
     /// # Errors
-    /// There is none in time, or never.
+    /// There is no room in time, or the answer is too large to ever have it.
     pub async fn room_for(
         &self,
         caller: &Caller,
@@ -159,7 +161,7 @@ impl Answers {
         Ok(self.flight.take(caller, asked).await?)
     }
 
-    /// Packs a body of a view that is sent once, a large one when it is the caller's turn.
+    /// Packs a body that is sent once. A large one is packed when it is the caller's turn.
     ///
     /// # Errors
     /// Packing panicked.
@@ -177,8 +179,8 @@ impl Answers {
         self.run(view, caller, pack).await
     }
 
-    /// Reads a request of so many bytes for an answer of a view: a short one at once, a longer one
-    /// when it is the caller's turn.
+    /// Reads a request of `bytes` bytes for an answer of a view: a short one at once, a longer
+    /// one when it is the caller's turn.
     ///
     /// # Errors
     /// Reading panicked.
@@ -189,11 +191,12 @@ impl Answers {
         bytes: usize,
         read: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PoolError> {
-        /// What is read in a millisecond.
+        /// How many bytes are read in about a millisecond.
         const SHORT: usize = 64 * 1024;
-        match bytes <= SHORT {
-            true => Ok(read()),
-            false => self.run(view, caller, read).await,
+        if bytes <= SHORT {
+            Ok(read())
+        } else {
+            self.run(view, caller, read).await
         }
     }
 
@@ -215,10 +218,10 @@ impl Answers {
         turns.run(caller, work).await
     }
 
-    /// Writes the next piece of an answer, and does something `with` it in the same turn.
+    /// Writes the next piece of an answer, and handles it by `with` in the same turn.
     ///
     /// # Errors
-    /// Either panicked.
+    /// Either of them panicked.
     pub(super) async fn step<S: Send + 'static, T: Send + 'static>(
         &self,
         caller: &Caller,
@@ -242,11 +245,12 @@ impl Answers {
         Ok(step)
     }
 
-    /// Writes the next piece of an answer that its client takes as it likes, and does something
-    /// `with` it in the same turn; whether there is more, and what was made.
+    /// Writes the next piece of an answer that is sent at its client's pace, and handles it by
+    /// `with` in the same turn. Returns the state, the result of `with`, and whether there is
+    /// more.
     ///
     /// # Errors
-    /// Either panicked, or the answer was cut off.
+    /// Either of them panicked, or the answer was cut off.
     pub async fn step_on<S: Send + 'static, T: Send + 'static>(
         &self,
         caller: &Caller,
@@ -261,8 +265,8 @@ impl Answers {
         Ok((step.state, step.made, step.more))
     }
 
-    /// The body of an answer of which nothing is written yet, packed on the way. `room` is given
-    /// back when the client has taken it all, or is gone.
+    /// Returns the body of an answer that is written and packed while it is sent. `room` is
+    /// given back when the client has taken it all, or is gone.
     pub fn stream(
         self: &Arc<Self>,
         caller: Caller,
@@ -281,8 +285,8 @@ impl Answers {
     }
 }
 
-/// Writes until there is a piece, or the turn is over: the text, whether there is more, and how
-/// many cells were read.
+/// Writes until a piece is complete, or the turn is over. Returns the text, whether there is
+/// more, and how many cells were read.
 fn write_piece(rendering: &mut Rendering) -> (Vec<u8>, bool, u64) {
     let begun = rendering.cells_read();
     let mut text = Vec::with_capacity(PIECE + PIECE / 8);
@@ -294,7 +298,7 @@ fn write_piece(rendering: &mut Rendering) -> (Vec<u8>, bool, u64) {
     (text, more, rendering.cells_read() - begun)
 }
 
-/// An answer on its way.
+/// An answer that is being sent.
 struct Sending {
     answers: Arc<Answers>,
     caller: Caller,

@@ -1,13 +1,13 @@
-//! Who work and memory are counted for.
+//! On whose account work and memory are counted.
 
 use std::sync::Arc;
 
 use crate::ident::Client;
 
-/// Who work and memory are counted for.
+/// On whose account work and memory are counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Caller {
-    /// A client that is known by its address only.
+    /// A client that is only known by its address.
     Client(Client),
     /// An authenticated principal, wherever it calls from.
     Principal(Arc<str>),

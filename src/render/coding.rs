@@ -1,9 +1,9 @@
 //! Content codings.
 
-/// A content coding of ours.
+/// A content coding that this node can apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Coding {
-    /// As it is.
+    /// No coding.
     Identity,
     /// RFC 1952.
     Gzip,
@@ -12,7 +12,7 @@ pub enum Coding {
 }
 
 impl Coding {
-    /// The name in `Content-Encoding`; the identity has none.
+    /// Returns the name in `Content-Encoding`; the identity has none.
     pub fn name(self) -> Option<&'static str> {
         match self {
             Coding::Identity => None,

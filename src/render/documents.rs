@@ -1,7 +1,7 @@
-//! Documents that are sent as they were stated: read or written piece by piece while they are sent.
+//! Documents that are sent as they were stated, and read or written piece by piece meanwhile.
 //!
-//! Each piece is one turn on threads of their own, so that neither answers nor what is compiled
-//! wait for them. The next is begun when the client has taken the one before.
+//! Each piece is one turn on separate threads, so that neither answers nor compilation wait for
+//! them. The next piece is begun when the client has taken the one before.
 
 use std::io;
 
@@ -16,19 +16,19 @@ use super::coding::Coding;
 use super::flight::Room;
 use super::packing::{Effort, PIECE, Packing};
 
-/// About how many bytes are digested in one turn: some milliseconds.
+/// About how many bytes are hashed in one turn: some milliseconds.
 const DIGESTED: usize = 1024 * 1024;
 
-/// What a document is read or written by.
+/// The pieces that a document is read or written in.
 pub trait Pieces: Iterator<Item = io::Result<Bytes>> + Send + 'static {}
 
 impl<P: Iterator<Item = io::Result<Bytes>> + Send + 'static> Pieces for P {}
 
-/// Sends documents, their readers in turns.
+/// Sends documents; their readers take turns.
 #[derive(Debug, Clone)]
 pub struct Documents(std::sync::Arc<Turns<Caller>>);
 
-/// A document was not read or written to its end.
+/// Why a document was not read or written to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum Broken {
     /// A defect of the program.
@@ -39,14 +39,14 @@ pub enum Broken {
     Io(#[from] io::Error),
 }
 
-/// What a body takes while it is sent that is packed on the way, beside what its pieces hold: one
-/// as it is, one that is packed, and the encoder.
+/// Returns the bytes that a body takes while it is packed and sent, besides those that its
+/// pieces hold: one piece as it is, one packed piece, and the encoder.
 pub fn taken(coding: Coding) -> u64 {
     2 * PIECE as u64 + Packing::memory(coding, Effort::Each)
 }
 
 impl Documents {
-    /// Documents that are made on the threads of a pool.
+    /// Sends documents from the threads of a pool.
     pub fn new(pool: Pool) -> Self {
         Self(std::sync::Arc::new(Turns::new(pool)))
     }
@@ -63,7 +63,8 @@ impl Documents {
         self.0.run(caller, work).await
     }
 
-    /// The digest of a document, in as many turns as it takes; the pieces are used up.
+    /// Computes the digest of a document, in as many turns as needed. Returns the exhausted
+    /// pieces with it.
     ///
     /// # Errors
     /// [`Broken`].
@@ -94,11 +95,12 @@ impl Documents {
         }
     }
 
-    /// The body of a document, packed on the way; a short one whole. `room` is what it takes, and
-    /// is given back when the client has taken it all, or is gone.
+    /// Returns the body of a document, which is packed while it is sent; a short one is sent
+    /// whole. `room` is what it takes, and is given back when the client has taken it all, or is
+    /// gone.
     ///
     /// # Errors
-    /// The beginning could not be had.
+    /// The first piece could not be read.
     pub async fn send<P: Pieces>(
         &self,
         caller: Caller,
@@ -131,7 +133,7 @@ impl Documents {
     }
 }
 
-/// A document on its way.
+/// A document that is being sent.
 struct Sending<P> {
     documents: Documents,
     caller: Caller,
@@ -141,8 +143,8 @@ struct Sending<P> {
 
 impl<P: Pieces> Sending<P> {
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, Broken> {
-        while let Some(rest) = self.rest.take() {
-            let turn = move || write_piece(rest);
+        while let Some((pieces, packing)) = self.rest.take() {
+            let turn = move || write_piece(pieces, packing);
             let (piece, rest) = self.documents.run(&self.caller, turn).await??;
             self.rest = rest;
             if !piece.is_empty() {
@@ -153,9 +155,10 @@ impl<P: Pieces> Sending<P> {
     }
 }
 
-/// Reads until there is a piece, and packs it; with the end of the document its own end.
+/// Reads until a piece is complete, and packs it. The last piece includes the end of the coding.
 fn write_piece<P: Pieces>(
-    (mut pieces, mut packing): (P, Packing),
+    mut pieces: P,
+    mut packing: Packing,
 ) -> io::Result<(Bytes, Option<(P, Packing)>)> {
     let mut text = Vec::with_capacity(PIECE + PIECE / 8);
     while text.len() < PIECE {
@@ -183,7 +186,7 @@ mod tests {
         Documents::new(Pool::new(1).expect("a thread"))
     }
 
-    /// Pieces of a kibibyte, and how many were asked for.
+    /// Makes pieces of a kibibyte, and a count of how many were read.
     fn pieces(count: usize) -> (impl Pieces, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let counted = asked.clone();

@@ -1,4 +1,5 @@
-//! The bytes of requests and answers that are in memory until nobody needs them any more.
+//! Limits the bytes of requests and answers that are in memory until they are not needed any
+//! more.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
@@ -14,37 +15,37 @@ use tokio::sync::{oneshot, watch};
 use super::caller::Caller;
 use crate::runtime::{Clock, lock};
 
-/// A response that is no longer takes what its request's head took, and is never refused. A body
-/// that is no longer is small.
+/// A response up to this length takes only the memory that its request's head took, and is never
+/// refused. A body up to this length is small.
 pub const SHORT: u64 = 4 * 1024;
 
-/// What may be in memory for callers.
+/// How much may be in memory for callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlightBudget {
-    /// The bytes for all callers.
+    /// The most bytes for all callers.
     pub all: u64,
-    /// The bytes for one of them.
+    /// The most bytes for one caller.
     pub of_caller: u64,
-    /// Of all, what is for small answers alone, which take room at once or not at all.
+    /// The part of `all` reserved for small answers, which get room at once or not at all.
     pub for_small: u64,
     /// How long a request waits for room.
     pub max_wait: Duration,
 }
 
 impl FlightBudget {
-    /// The bytes for bodies of requests, and for answers that wait for room.
+    /// Returns the bytes for bodies of requests, and for answers that wait for room.
     fn waited_for(&self) -> u64 {
         self.all - self.for_small
     }
 
-    /// The most that one answer may ever take.
+    /// Returns the most that one answer may ever take.
     pub fn largest(&self) -> u64 {
         self.of_caller.min(self.waited_for())
     }
 }
 
-/// Holds what is in memory for callers to a number of bytes, and each caller to a share of it.
-/// Bodies that many answers share, kept within a budget of their own, are not counted.
+/// Limits what is in memory for all callers to a number of bytes, and for each caller to a share
+/// of it. Bodies that many answers share are not counted; they have a limit of their own.
 #[derive(Clone, Debug)]
 pub struct Flight(Arc<Counted>);
 
@@ -59,9 +60,9 @@ struct Counted {
 struct Held {
     bytes: u64,
     callers: HashMap<Caller, OfCaller>,
-    /// The callers that wait, the next first.
+    /// The callers that wait, in the order of their turns.
     order: VecDeque<Caller>,
-    /// Requests that found no room in time, since the start.
+    /// How many requests found no room in time, since the start.
     refused: u64,
 }
 
@@ -77,7 +78,7 @@ struct Waiting {
     give: oneshot::Sender<Room>,
 }
 
-/// A request that waits for room. One that goes away leaves its place to others.
+/// A request that waits for room. If it goes away, others take its turn.
 struct Wait {
     flight: Flight,
     room: oneshot::Receiver<Room>,
@@ -90,7 +91,7 @@ impl Drop for Wait {
     }
 }
 
-/// Room for some bytes, given back when dropped.
+/// Room for some bytes, which is given back when dropped.
 #[derive(Debug)]
 pub struct Room {
     flight: Flight,
@@ -107,7 +108,7 @@ pub struct Room {
 pub struct NoRoom;
 
 impl Flight {
-    /// Counts by the `budget` in force.
+    /// Counts by the budget in force.
     pub fn new(budget: watch::Receiver<FlightBudget>, clock: Clock) -> Flight {
         Flight(Arc::new(Counted {
             budget,
@@ -120,39 +121,41 @@ impl Flight {
         *self.0.budget.borrow()
     }
 
-    /// The bytes in memory now.
+    /// Returns the bytes in memory now.
     pub fn bytes(&self) -> u64 {
         lock(&self.0.state).bytes
     }
 
-    /// How many requests found no room since the start.
+    /// Returns how many requests found no room since the start.
     pub fn refused(&self) -> u64 {
         lock(&self.0.state).refused
     }
 
-    /// Room for a small answer, if there is some. What is kept for those is taken too.
+    /// Takes room for a small answer, if there is some, including the part reserved for small
+    /// answers.
     ///
     /// # Errors
-    /// There is none now.
+    /// There is no room now.
     pub fn try_take(&self, caller: &Caller, bytes: u64) -> Result<Room, NoRoom> {
         let mut room = self.nothing(caller);
         room.grow_to(bytes, self.budget().all)?;
         Ok(room)
     }
 
-    /// Room for what is in memory already and cannot be refused: counted, whatever there is.
+    /// Takes room for bytes that are already in memory and cannot be refused. They are counted
+    /// even above the limits.
     pub fn hold(&self, caller: &Caller, bytes: u64) -> Room {
         let mut room = self.nothing(caller);
         room.add(&mut lock(&self.0.state), bytes);
         room
     }
 
-    /// The most that one answer may ever take.
+    /// Returns the most that one answer may ever take.
     pub fn largest(&self) -> u64 {
         self.budget().largest()
     }
 
-    /// Room for what comes bit by bit, of no bytes yet.
+    /// Returns empty room for a caller, which can grow.
     pub fn nothing(&self, caller: &Caller) -> Room {
         Room {
             flight: self.clone(),
@@ -161,10 +164,10 @@ impl Flight {
         }
     }
 
-    /// Room for an answer. Who waits takes turns with the other callers.
+    /// Waits for room for an answer, taking turns with the other callers.
     ///
     /// # Errors
-    /// None became free in time.
+    /// No room became free in time.
     pub async fn take(&self, caller: &Caller, bytes: u64) -> Result<Room, NoRoom> {
         let (give, room) = oneshot::channel();
         let mut wait = Wait {
@@ -192,8 +195,9 @@ impl Flight {
         })
     }
 
-    /// Gives room to who waits, in turns. A caller whose share is full is passed over; where all
-    /// the room is taken the next one in turn is waited for, so that large answers come to it too.
+    /// Gives room to those who wait, in turns. A caller whose share is full is passed over. When
+    /// the total is used up, nobody is served before the next caller in turn fits, so that large
+    /// answers get room too.
     fn serve(&self, state: &mut Held) {
         let budget = self.budget();
         let most = budget.waited_for();
@@ -232,8 +236,8 @@ impl Flight {
                 let mut room = self.nothing(&caller);
                 room.add(state, bytes);
                 if let Err(mut room) = waiting.give.send(room) {
-                    // Its request ended just now. The state is locked here, so that
-                    // nothing must be left to be given back when the room is dropped.
+                    // The request ended just now. The state is locked here, so the room must be
+                    // empty before it is dropped.
                     room.give_back(state);
                 }
             }
@@ -254,21 +258,22 @@ impl Held {
 }
 
 impl Room {
-    /// Makes room for as many bytes more, if there is some. A short body finds it where small
-    /// answers do.
+    /// Takes room for `bytes` more bytes, if there is some. A short body may use the part for
+    /// small answers.
     ///
     /// # Errors
-    /// There is none now.
+    /// There is no room now.
     pub fn grow(&mut self, bytes: u64) -> Result<(), NoRoom> {
         let budget = self.flight.budget();
-        let most = match self.bytes + bytes <= SHORT {
-            true => budget.all,
-            false => budget.waited_for(),
+        let most = if self.bytes + bytes <= SHORT {
+            budget.all
+        } else {
+            budget.waited_for()
         };
         self.grow_to(bytes, most)
     }
 
-    /// As [`Room::grow`], while all callers hold no more than `most` bytes.
+    /// As [`Room::grow`], up to `most` bytes of all callers together.
     fn grow_to(&mut self, bytes: u64, most: u64) -> Result<(), NoRoom> {
         let flight = self.flight.clone();
         let budget = flight.budget();
@@ -282,7 +287,7 @@ impl Room {
         Ok(())
     }
 
-    /// Room for as many bytes in its place, since it turned out what they are.
+    /// Replaces the room by that for the number of bytes that were needed in the end.
     pub fn turned_out(mut self, bytes: u64) -> Room {
         let room = self.flight.hold(&self.caller, bytes);
         let flight = self.flight.clone();
@@ -299,12 +304,13 @@ impl Room {
         of_caller.bytes += bytes;
     }
 
-    /// The bytes that this is for, and which take it until the last slice of them is dropped.
+    /// Returns the bytes that this room is for; it is given back when their last slice is
+    /// dropped.
     pub fn own(self, bytes: impl AsRef<[u8]> + Send + 'static) -> Bytes {
         Bytes::from_owner(Owner { bytes, _room: self })
     }
 
-    /// The body, for whose bytes this is.
+    /// Returns a body that holds this room until it is dropped.
     pub fn hold(self, body: Body) -> Body {
         Body::new(InFlight { body, _room: self })
     }
@@ -331,7 +337,7 @@ impl Drop for Room {
     }
 }
 
-/// Bytes that take room.
+/// Bytes that hold room.
 struct Owner<B> {
     bytes: B,
     _room: Room,
@@ -343,7 +349,7 @@ impl<B: AsRef<[u8]>> AsRef<[u8]> for Owner<B> {
     }
 }
 
-/// A body that takes room.
+/// A body that holds room.
 struct InFlight {
     body: Body,
     _room: Room,
@@ -384,7 +390,7 @@ mod tests {
         Bench::new(800, 300)
     }
 
-    /// A request of a caller that waits for room.
+    /// Starts a request of a caller that waits for room.
     async fn waits(flight: &Flight, name: &str, bytes: u64) -> Task<Result<Room, NoRoom>> {
         let count = |flight: &Flight| {
             let state = lock(&flight.0.state);
@@ -479,7 +485,7 @@ mod tests {
         drop(short);
         let small = flight.try_take(&caller("d"), 10_000).expect("kept for it");
         assert_eq!(flight.try_take(&caller("d"), 1).err(), Some(NoRoom));
-        // One that turned out smaller gives the rest back.
+        // If an answer turns out smaller, the rest is given back.
         let small = small.turned_out(4_000);
         assert_eq!(flight.bytes(), 74_000);
         drop((small, bodies));

@@ -1,10 +1,11 @@
-//! Bodies of answers, made in pieces and held to budgets.
+//! Bodies of answers, made in pieces and within budgets.
 //!
-//! A [`Rendering`](crate::publish::Rendering) tells what it takes before it is begun. Here it
-//! becomes bytes: on the pool, its callers in turns ([`Answers`]); packed piece by piece
-//! ([`Coding`]); within a number of bytes in memory for all callers and each of them ([`Flight`]);
-//! without keeping replaced views ([`Pins`]); once for all who want a full map ([`Bodies`]) or the
-//! same text ([`Shared`]). [`Documents`] are sent the same way, as they were stated.
+//! A [`Rendering`](crate::publish::Rendering) knows how much it takes before it is begun. This
+//! module turns it into bytes: on the pool, where callers take turns ([`Answers`]); packed piece
+//! by piece ([`Coding`]); within a number of bytes in memory for all callers and for each of
+//! them ([`Flight`]); without keeping too much of replaced views ([`Pins`]); once for all who
+//! want a full map ([`Bodies`]) or the same text ([`Shared`]). [`Documents`] are sent the same
+//! way, as they were stated.
 
 mod answers;
 mod bodies;
@@ -40,12 +41,12 @@ pub(crate) mod testing {
     use super::{Caller, Flight, FlightBudget, Room};
     use crate::runtime::{Clock, ManualClock};
 
-    /// Room for what a test reads.
+    /// Returns empty room for what a test reads.
     pub(crate) fn room() -> Room {
         flight(256 * 1024 * 1024, 64 * 1024 * 1024).nothing(&Caller::Node)
     }
 
-    /// Memory for answers: the eighth part of `all` bytes is for small ones.
+    /// Makes memory for answers, of which an eighth of `all` bytes is for small ones.
     pub(crate) fn flight(all: u64, of_caller: u64) -> Flight {
         Bench::new(all, of_caller).flight
     }

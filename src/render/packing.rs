@@ -1,4 +1,4 @@
-//! Content codings, written piece by piece.
+//! Applies content codings piece by piece.
 
 use std::io::Write;
 
@@ -7,14 +7,14 @@ use flate2::write::GzEncoder;
 
 use super::coding::Coding;
 
-/// About how many bytes a piece of an answer has, before it is packed.
+/// About how many bytes a piece of an answer has before it is packed.
 pub const PIECE: usize = 64 * 1024;
 
-/// The most that an answer to a query takes beside its [`Work::memory`](crate::publish::Work).
+/// The most that an answer to a query takes besides its [`Work::memory`](crate::publish::Work).
 pub const BESIDE: u64 = beside(Coding::Zstd, Effort::Each);
 
-/// What an answer that is packed on the way takes beside its
-/// [`Work::memory`](crate::publish::Work): a piece as it is written, one that is packed, and the
+/// Returns what an answer that is packed while it is sent takes besides its
+/// [`Work::memory`](crate::publish::Work): a piece as it is written, a packed piece, and the
 /// encoder.
 pub(super) const fn beside(coding: Coding, effort: Effort) -> u64 {
     2 * PIECE as u64 + Packing::memory(coding, effort)
@@ -23,16 +23,16 @@ pub(super) const fn beside(coding: Coding, effort: Effort) -> u64 {
 /// How hard to compress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effort {
-    /// A body that is sent many times.
+    /// For a body that is sent many times.
     Once,
-    /// A long body that is sent many times.
+    /// For a long body that is sent many times.
     Long,
-    /// A body that is sent once.
+    /// For a body that is sent once.
     Each,
 }
 
 impl Effort {
-    /// The level, of gzip and of zstd.
+    /// Returns the level, for gzip and for zstd.
     const fn level(self) -> u8 {
         match self {
             Effort::Once => 6,
@@ -50,8 +50,8 @@ pub enum Packing {
 }
 
 impl Packing {
-    /// About how many bytes of memory it takes to pack a body. Of zstd: a window twice, a block
-    /// twice, and the tables of its level.
+    /// Returns about how many bytes of memory it takes to pack a body. For zstd: two windows,
+    /// two blocks, and the tables of its level.
     pub const fn memory(coding: Coding, effort: Effort) -> u64 {
         const KIB: u64 = 1024;
         match (coding, effort) {
@@ -78,7 +78,7 @@ impl Packing {
         }
     }
 
-    /// Packs a piece: the bytes that come of it by now, which may be none.
+    /// Packs a piece. Returns the bytes that are complete by now, which may be none.
     pub fn pack(&mut self, piece: &Bytes) -> Bytes {
         let packed = match self {
             Packing::Identity => return piece.clone(),
@@ -94,7 +94,7 @@ impl Packing {
         packed.expect(TO_MEMORY).into()
     }
 
-    /// The end of the body.
+    /// Returns the end of the body.
     pub fn finish(self) -> Bytes {
         let end = match self {
             Packing::Identity => Ok(Vec::new()),

@@ -1,8 +1,9 @@
-//! What answers on their way keep in memory of views that were replaced.
+//! Limits what answers that are being sent keep in memory of replaced views.
 //!
-//! An answer that is written by rows is of one view to its end, however slowly its client takes
-//! it. What it keeps of that view beside the one in force has a budget: above it the answers of
-//! the view that was begun first are cut off, whether anybody reads them or not.
+//! An answer that is written by rows uses one view to its end, however slowly its client takes
+//! it. What such answers keep of replaced views, besides what the views in force share, has a
+//! budget. Above it the answers of the view that was begun first are cut off, whether they are
+//! being read or not.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -12,7 +13,7 @@ use tokio::sync::watch;
 use crate::publish::{Content, Rendering, Snapshot};
 use crate::runtime::Task;
 
-/// The answers on their way.
+/// The answers that are being sent.
 #[derive(Debug, Default)]
 pub struct Pins(Mutex<State>);
 
@@ -20,9 +21,9 @@ pub struct Pins(Mutex<State>);
 struct State {
     next: u64,
     under_way: BTreeMap<u64, Arc<Slot>>,
-    /// The bytes that were kept of replaced views when the last one was published.
+    /// The bytes that replaced views took when the last view was published.
     bytes: usize,
-    /// Answers that were cut off since the start.
+    /// How many answers were cut off since the start.
     cut: u64,
 }
 
@@ -40,7 +41,7 @@ enum Rows {
     Cut,
 }
 
-/// An answer on its way.
+/// An answer that is being sent.
 #[derive(Debug)]
 pub struct Pinned {
     pins: Arc<Pins>,
@@ -48,7 +49,7 @@ pub struct Pinned {
     slot: Arc<Slot>,
 }
 
-/// The answer was cut off.
+/// The answer was cut off because it kept a replaced view.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the view that the answer is of was replaced long ago, and answers that are taken too slowly \
@@ -57,7 +58,7 @@ pub struct Pinned {
 pub struct CutOff;
 
 impl Pins {
-    /// Notes an answer until it is dropped.
+    /// Registers an answer until it is dropped.
     pub fn note(self: &Arc<Self>, rendering: Box<Rendering>) -> Pinned {
         let slot = Arc::new(Slot {
             content: Arc::downgrade(rendering.content()),
@@ -74,17 +75,17 @@ impl Pins {
         }
     }
 
-    /// The bytes that were kept of replaced views when the last one was published.
+    /// Returns the bytes that replaced views took when the last view was published.
     pub fn bytes(&self) -> usize {
         lock(&self.0).bytes
     }
 
-    /// How many answers were cut off since the start.
+    /// Returns how many answers were cut off since the start.
     pub fn cut(&self) -> u64 {
         lock(&self.0).cut
     }
 
-    /// Holds what is kept to `most` bytes whenever another snapshot is published.
+    /// Limits what replaced views take to `most` bytes whenever another snapshot is published.
     pub fn watch(
         self: &Arc<Self>,
         mut snapshots: watch::Receiver<Arc<Snapshot>>,
@@ -100,8 +101,9 @@ impl Pins {
         })
     }
 
-    /// Cuts off answers of views that are not those of a snapshot, the ones of the view that was
-    /// begun first before others, until such views take no more than `most` bytes beside it.
+    /// Cuts off answers of views that are not in a snapshot, starting with the view whose
+    /// answers began first, until such views take no more than `most` bytes besides the
+    /// snapshot.
     fn hold_to(&self, snapshot: &Snapshot, most: usize) {
         let under_way: Vec<(u64, Arc<Slot>)> = {
             let state = lock(&self.0);
@@ -137,7 +139,7 @@ impl Pins {
             }
             bytes -= replaced.bytes;
             for slot in &replaced.slots {
-                // The answer is dropped when the lock is not held any more.
+                // Dropped after the lock on its rows is released.
                 let rows = std::mem::replace(&mut *lock(&slot.rows), Rows::Cut);
                 cut += u64::from(!matches!(rows, Rows::Cut));
             }
@@ -148,7 +150,7 @@ impl Pins {
     }
 }
 
-/// A view that is not the newest any more, and the answers that keep it.
+/// A view that is not the newest any more, and the answers that keep it in memory.
 struct Replaced {
     content: Arc<Content>,
     bytes: usize,
@@ -171,7 +173,7 @@ impl Pinned {
         }
     }
 
-    /// Puts the answer back until its next piece is wanted; drops it if it was cut off.
+    /// Returns the answer until its next piece is wanted; drops it if it was cut off.
     pub(super) fn put(&self, rendering: Box<Rendering>) {
         let mut rows = lock(&self.slot.rows);
         if matches!(*rows, Rows::Out) {

@@ -1,5 +1,5 @@
-//! Texts that many clients are sent: in memory once, and counted once, as long as any of them is
-//! still to take a piece.
+//! Texts that are sent to many clients: in memory once, and counted once, until the last client
+//! has taken its last piece.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -9,11 +9,11 @@ use bytes::Bytes;
 use super::caller::Caller;
 use super::flight::{Flight, NoRoom, Room};
 
-/// The texts on their way.
+/// The texts that are being sent.
 #[derive(Debug)]
 pub struct Shared {
     flight: Flight,
-    /// By where they are in memory, which no two are while both are there.
+    /// By address in memory; no two texts that exist at the same time have the same.
     texts: Mutex<HashMap<usize, Weak<Text>>>,
 }
 
@@ -23,7 +23,7 @@ struct Text {
     _room: Room,
 }
 
-/// A text for one client. Slices of it count as it does.
+/// A text for one client. Its slices keep it counted.
 struct Handle(Arc<Text>);
 
 impl AsRef<[u8]> for Handle {
@@ -33,7 +33,7 @@ impl AsRef<[u8]> for Handle {
 }
 
 impl Shared {
-    /// Counts the texts among those bytes, on the node's own account.
+    /// Counts the texts in `flight`, on the node's own account.
     pub(super) fn new(flight: Flight) -> Self {
         Self {
             flight,
@@ -41,10 +41,10 @@ impl Shared {
         }
     }
 
-    /// The same text, counted until the last slice of it is dropped.
+    /// Returns the same text, which is counted until its last slice is dropped.
     ///
     /// # Errors
-    /// It is on its way to nobody yet, and there is no room for it.
+    /// It is not being sent to anybody yet, and there is no room for it.
     pub fn hold(&self, bytes: &Bytes) -> Result<Bytes, NoRoom> {
         let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
         let place = bytes.as_ptr() as usize;

@@ -1,34 +1,36 @@
-//! What answers take.
+//! What answers take in memory and work.
 
 use crate::runtime::{Measured, Measures};
 
 use super::bodies::Bodies;
 use super::flight::Flight;
 
-/// What answers take, and what was refused for it since the start.
+/// What answers take, and what was refused since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status {
     /// The bytes of queries and answers in memory.
     pub answer_bytes: u64,
-    /// The requests that found no room there.
+    /// How many requests found no room there.
     pub refused: u64,
     /// The bytes of bodies of the network-to-server API in memory.
     pub ingest_bytes: u64,
-    /// The writes that found no room there.
+    /// How many writes found no room there.
     pub ingest_refused: u64,
-    /// The bytes of replaced views that answers on their way kept when the last view was published.
+    /// The bytes that answers being sent kept of replaced views when the last view was
+    /// published.
     pub replaced_bytes: usize,
-    /// The answers that were cut off: they kept too much of replaced views, or read too little of a
-    /// kept body.
+    /// How many answers were cut off: they kept too much of replaced views, or read too little
+    /// of a kept body.
     pub cut: u64,
-    /// The cells that were read for large answers and full maps.
+    /// How many cells were read for large answers and full maps.
     pub cells: u64,
     /// The bytes of rendered bodies that are kept.
     pub body_bytes: u64,
 }
 
 impl Status {
-    /// Returns what answers take now; `intake` is the memory of bodies of the network-to-server API.
+    /// Returns what answers take now. `intake` is the memory of bodies of the network-to-server
+    /// API.
     pub fn of(bodies: &Bodies, intake: &Flight) -> Self {
         let answers = bodies.answers();
         Self {

@@ -1,4 +1,4 @@
-//! Bodies in memory, within a bound in bytes, whether they are being made, kept or sent.
+//! Bodies in memory, within a limit in bytes that counts those being made, kept and sent.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -9,7 +9,7 @@ use lru::LruCache;
 use crate::ident::{ResourceId, Tag};
 use crate::render::coding::Coding;
 
-/// Which body: the content of a resource in a coding.
+/// The key of a body: the content of a resource in a coding.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) id: ResourceId,
@@ -17,7 +17,7 @@ pub(super) struct Key {
     pub(super) coding: Coding,
 }
 
-/// A body, in pieces that end where a row ends unless it is packed.
+/// A body in pieces. Unless it is packed, each piece ends where a row ends.
 #[derive(Debug, Default)]
 pub(super) struct Chain {
     pieces: Vec<Bytes>,
@@ -25,31 +25,32 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    /// The pieces, in order.
+    /// Returns the pieces, in order.
     pub(super) fn pieces(&self) -> &[Bytes] {
         &self.pieces
     }
 }
 
-/// Bodies that are kept, the one that was not used for the longest time given up first, whether
-/// it is being sent or not: who takes a piece of it uses it, so that it is the slowest reader's.
+/// Bodies that are kept. The least recently used one is given up first, even if it is being
+/// sent. A client that takes a piece of a body uses it, so that the body with the slowest
+/// readers goes first.
 #[derive(Debug)]
 pub(super) struct Kept {
     most: u64,
     state: Mutex<State>,
-    /// Answers that were cut off since the start, since their body was given up.
+    /// How many answers were cut off since the start because their body was given up.
     cut: AtomicU64,
 }
 
 #[derive(Debug)]
 struct State {
-    /// The bytes of all bodies, those being made too.
+    /// The bytes of all bodies, including those being made.
     bytes: u64,
     bodies: LruCache<Key, Arc<Chain>>,
 }
 
 impl Kept {
-    /// Keeps up to `most` bytes.
+    /// Creates a store of at most `most` bytes.
     pub(super) fn new(most: u64) -> Arc<Self> {
         let bodies = LruCache::unbounded();
         Arc::new(Self {
@@ -59,28 +60,28 @@ impl Kept {
         })
     }
 
-    /// The bytes of all bodies now.
+    /// Returns the bytes of all bodies now.
     pub(super) fn bytes(&self) -> u64 {
         self.lock().bytes
     }
 
-    /// How many answers were cut off since the start.
+    /// Returns how many answers were cut off since the start.
     pub(super) fn cut(&self) -> u64 {
         self.cut.load(Ordering::Relaxed)
     }
 
-    /// Whether a body of so many bytes may be kept.
+    /// Whether a body of `length` bytes may be kept.
     pub(super) fn takes(&self, length: u64) -> bool {
         length <= self.most
     }
 
-    /// A body, if it is kept.
+    /// Returns a body, if it is kept.
     pub(super) fn get(self: &Arc<Self>, key: &Key) -> Option<Body> {
         let chain = self.lock().bodies.get(key).cloned();
         chain.map(|chain| self.body(key.clone(), &chain))
     }
 
-    /// A body that is to be made.
+    /// Begins a body.
     pub(super) fn draft(self: &Arc<Self>) -> Draft {
         Draft {
             kept: self.clone(),
@@ -104,7 +105,7 @@ impl Kept {
 }
 
 impl State {
-    /// Makes room for some bytes; whether it could.
+    /// Makes room for some bytes; returns whether that was possible.
     fn make_room(&mut self, bytes: u64, most: u64) -> bool {
         if bytes > most {
             return false;
@@ -120,7 +121,7 @@ impl State {
     }
 }
 
-/// A kept body that is being sent, from its beginning on. It keeps nothing of it in memory.
+/// A kept body that is being sent, from its start. It does not keep the body in memory.
 #[derive(Debug, Clone)]
 pub struct Body {
     kept: Arc<Kept>,
@@ -139,12 +140,12 @@ pub struct Body {
 pub struct GivenUp;
 
 impl Body {
-    /// Its bytes.
+    /// Returns its length in bytes.
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// The next piece; none at the end.
+    /// Returns the next piece; none at the end.
     ///
     /// # Errors
     /// It was given up.
@@ -153,19 +154,19 @@ impl Body {
             self.kept.cut.fetch_add(1, Ordering::Relaxed);
             return Err(GivenUp);
         };
-        // It was used just now.
+        // Marks it as used just now.
         self.kept.lock().bodies.promote(&self.key);
         let piece = chain.pieces.get(self.next).cloned();
         self.next += 1;
         Ok(piece)
     }
 
-    /// The body, if it is there still, to make another of it.
+    /// Returns the content of the body, if it is still kept, to pack it in another coding.
     pub(super) fn chain(&self) -> Option<Arc<Chain>> {
         self.chain.upgrade()
     }
 
-    /// The body to send.
+    /// Turns it into the body of a response.
     pub fn send(self) -> axum::body::Body {
         let pieces = futures_util::stream::try_unfold(self, async |mut body| {
             Ok::<_, GivenUp>(body.next_piece()?.map(|piece| (piece, body)))
@@ -174,14 +175,15 @@ impl Body {
     }
 }
 
-/// A body that is being made. Dropped, it leaves nothing.
+/// A body that is being made. If it is dropped, its room is given back.
 pub(super) struct Draft {
     kept: Arc<Kept>,
     chain: Chain,
 }
 
 impl Draft {
-    /// Adds a piece; whether there was room for it. Where there was none, the draft is of no use.
+    /// Adds a piece; returns whether there was room for it. If there was none, the draft is of
+    /// no use.
     pub(super) fn push(&mut self, piece: Bytes) -> bool {
         let length = piece.len() as u64;
         let fits = self.kept.lock().make_room(length, self.kept.most);
@@ -253,7 +255,8 @@ mod tests {
         assert_eq!(kept.bytes(), 1000);
     }
 
-    /// A reader holds a place, not memory: what many have left to lie does not keep others out.
+    /// A reader does not hold memory: bodies that many clients leave unread do not keep others
+    /// out.
     #[test]
     fn a_body_of_which_nobody_takes_anything_is_given_up_and_its_reader_is_told() {
         let kept = Kept::new(1000);
@@ -287,7 +290,7 @@ mod tests {
         drop(draft);
         assert!(add(&kept, "a", 500).is_some());
         assert_eq!(kept.bytes(), 500);
-        // The same content made twice counts once.
+        // The same content counts once even if it is made twice.
         assert!(add(&kept, "a", 500).is_some());
         assert_eq!(kept.bytes(), 500);
     }

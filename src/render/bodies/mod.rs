@@ -1,8 +1,9 @@
-//! The bodies of full maps: rendered once for each content and coding, kept within a bound in
-//! bytes, written by rows while they are sent where they are too large to be kept.
+//! The bodies of full maps. They are rendered once for each content and coding and kept within a
+//! limit in bytes; those too large to be kept are written by rows while they are sent.
 //!
-//! Rendering and packing a map is the work of all who ask for it. It takes turns as a caller of its
-//! own, whoever asked first and whatever else he has asked for, and its room is the first asker's.
+//! Rendering and packing a map is work for all who ask for it. It takes turns as a caller of its
+//! own, so that it does not queue behind other requests of whoever asked first; its room is
+//! counted for that first caller.
 
 mod kept;
 mod once;
@@ -31,9 +32,9 @@ use once::{End, Once, Wanted};
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// How many bytes of rendered bodies are kept in memory, those being sent counted.
+    /// How many bytes of rendered bodies are kept in memory, including those being sent.
     pub cache_bytes: u64,
-    /// Bodies over this many bytes are kept packed only, and else written while they are sent.
+    /// Larger bodies, in bytes, are only kept packed, and otherwise written while they are sent.
     pub max_rendered: usize,
 }
 
@@ -48,9 +49,9 @@ impl Default for Settings {
 
 /// A body to be sent.
 pub enum Representation {
-    /// One that is kept.
+    /// A body that is kept.
     Kept(Body),
-    /// One that is not: to be written while it is sent, and packed on the way.
+    /// A body that is not kept: it is written and packed while it is sent.
     Streamed(Box<Rendering>),
 }
 
@@ -60,25 +61,25 @@ pub struct Bodies {
     kept: Arc<Kept>,
     max_rendered: u64,
     answers: Arc<Answers>,
-    /// Contents that are rendered for the first time, by where their marks are kept.
+    /// Contents that are being rendered for the first time, by the address of their marks.
     marking: Once<usize, (), Unanswered>,
-    /// Bodies that are made; none comes of it where there is no room to keep it.
+    /// Bodies that are being made; none results if there is no room to keep it.
     making: Once<Key, Option<Body>, Unanswered>,
-    /// How many works were begun.
+    /// How many pieces of shared work were begun.
     works: AtomicU64,
 }
 
-/// Work on a body that all who ask for it share.
+/// Work on a body, shared by all who ask for it.
 struct Making {
     answers: Arc<Answers>,
     kept: Arc<Kept>,
-    /// Who takes its turns.
+    /// The caller whose turns the work takes.
     caller: Caller,
     wanted: Wanted,
     _room: Room,
 }
 
-/// Why work gave nothing.
+/// Why work has no result.
 enum Unmade {
     GivenUp,
     Failed(Unanswered),
@@ -99,7 +100,7 @@ fn end<T>(made: Result<T, Unmade>) -> End<T, Unanswered> {
 }
 
 impl Bodies {
-    /// A cache of what `answers` works out.
+    /// Creates a cache of bodies that `answers` computes.
     pub fn new(settings: &Settings, answers: Arc<Answers>, clock: Clock) -> Self {
         Self {
             kept: Kept::new(settings.cache_bytes),
@@ -111,23 +112,23 @@ impl Bodies {
         }
     }
 
-    /// Answers that were cut off since the start, since the body that they were sent was given up.
+    /// Returns how many answers were cut off since the start because their body was given up.
     pub fn cut(&self) -> u64 {
         self.kept.cut()
     }
 
-    /// The bytes kept now.
+    /// Returns the bytes that are kept now.
     pub fn kept_bytes(&self) -> u64 {
         self.kept.bytes()
     }
 
-    /// What works them out.
+    /// Returns what computes the bodies.
     pub fn answers(&self) -> &Arc<Answers> {
         &self.answers
     }
 
-    /// The marks of what a GET of this resource returns; `None` if it takes parameters. It is
-    /// rendered once for all who ask for it.
+    /// Returns the marks of the body that a GET of this resource returns; `None` if it takes
+    /// parameters. The body is rendered once for all who ask for it.
     ///
     /// # Errors
     /// There is no room for it, or rendering panicked.
@@ -140,7 +141,7 @@ impl Bodies {
         self.marks(view, resource, caller, true).await
     }
 
-    /// As [`Bodies::version`], of a content that is not about to be sent: its body is not kept.
+    /// As [`Bodies::version`], for a content that is not about to be sent: its body is not kept.
     ///
     /// # Errors
     /// There is no room for it, or rendering panicked.
@@ -166,7 +167,7 @@ impl Bodies {
             return Ok(None);
         };
         let takes = rendering.work();
-        // What would not be kept in the end drives nothing out.
+        // A body that is too long to be kept must not displace others.
         let is_short = takes.bytes <= self.max_rendered && self.kept.takes(takes.bytes);
         let room = self.answers.room(caller, &takes, Coding::Identity);
         let content = Arc::as_ptr(&resource.marks) as usize;
@@ -193,7 +194,7 @@ impl Bodies {
         Ok(resource.marks.get())
     }
 
-    /// Work that is begun now.
+    /// Makes the context of work that begins now.
     fn begin(&self, room: Room, wanted: Wanted) -> Making {
         let number = self.works.fetch_add(1, Ordering::Relaxed);
         Making {
@@ -205,7 +206,7 @@ impl Bodies {
         }
     }
 
-    /// The body of a version in a coding.
+    /// Returns the body of a version in a coding; `None` if the resource takes parameters.
     ///
     /// # Errors
     /// There is no room for it, or rendering or packing panicked.
@@ -246,7 +247,7 @@ impl Bodies {
         Ok(rendering.map(|rendering| Representation::Streamed(Box::new(rendering))))
     }
 
-    /// The body as it is, if it can be kept.
+    /// Returns the body without a coding, if it can be kept.
     async fn plain(
         &self,
         view: &Arc<View>,
@@ -264,12 +265,12 @@ impl Bodies {
         })
     }
 
-    /// Whether the body may be kept as it is.
+    /// Whether the body may be kept without a coding.
     fn may_keep(&self, version: &ResourceMarks) -> bool {
         version.length <= self.max_rendered && self.kept.takes(version.length)
     }
 
-    /// A body in a coding; none if there is no room to keep it.
+    /// Renders a body in a coding; none if there is no room to keep it.
     async fn rendered(
         &self,
         caller: &Caller,
@@ -287,7 +288,7 @@ impl Bodies {
         self.made(key, room, work).await
     }
 
-    /// A kept body in another coding; none if there is no room to keep it.
+    /// Packs a kept body in another coding; none if there is no room to keep it.
     async fn packed(
         &self,
         view: &ViewName,
@@ -324,15 +325,17 @@ impl Bodies {
 }
 
 impl Making {
-    /// Whether to go on with the next piece.
+    /// Checks that somebody still waits, before the next piece.
     fn go_on(&mut self) -> Result<(), Unmade> {
-        match self.wanted.goes_on() {
-            true => Ok(()),
-            false => Err(Unmade::GivenUp),
+        if self.wanted.goes_on() {
+            Ok(())
+        } else {
+            Err(Unmade::GivenUp)
         }
     }
 
-    /// The marks of a content, and its body in the draft if there is one and room for it.
+    /// Computes the marks of a content. The body is in the returned draft, if a draft was given
+    /// and there was room.
     async fn mark(
         mut self,
         rendering: Rendering,
@@ -363,7 +366,7 @@ impl Making {
         Ok((version, draft))
     }
 
-    /// A body, written and packed; none if there is no room to keep it.
+    /// Writes and packs a body; none if there is no room to keep it.
     async fn render(
         mut self,
         rendering: Rendering,
@@ -389,7 +392,7 @@ impl Making {
         }
     }
 
-    /// A kept body, packed; none if there is no room to keep it.
+    /// Packs a kept body; none if there is no room to keep it.
     async fn pack(
         mut self,
         view: ViewName,
@@ -417,7 +420,7 @@ impl Making {
     }
 }
 
-/// What who waits is told of work that ended without a word.
+/// The error that is returned to those who wait for work that ended without a result.
 fn broken_off() -> Unanswered {
     let message = "the work on a body broke off".to_owned();
     PoolError::Panicked { message }.into()
@@ -431,8 +434,8 @@ fn key(id: &ResourceId, version: &ResourceMarks, coding: Coding) -> Key {
     }
 }
 
-/// How hard a body of this length is packed that is sent many times. The longest ones change
-/// before it would pay.
+/// Returns how hard a body of this length that is sent many times is packed. The longest bodies
+/// are replaced before more effort would pay.
 fn effort(length: u64) -> Effort {
     const LONG: u64 = 16 * 1024 * 1024;
     if length > LONG {

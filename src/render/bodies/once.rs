@@ -1,7 +1,8 @@
-//! Work of which everybody wants the same result: done once, for all who wait for it.
+//! Work whose result many want: done once, for all who wait for it.
 //!
-//! It belongs to none of them. Who asked first may go away, or have no more time: the work goes on
-//! as long as anybody waits, and a while longer, so that who is told to come back finds it done.
+//! The work belongs to none of them. The first to ask may go away or time out: the work goes on
+//! as long as anybody waits, and a while longer, so that a client that is told to come back
+//! finds it done.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -12,10 +13,10 @@ use tokio::sync::watch;
 
 use crate::runtime::{Clock, Moment, Task};
 
-/// How long work goes on that nobody waits for.
+/// How long work goes on while nobody waits for it.
 const LINGERS: Duration = Duration::from_secs(10);
 
-/// Work under way, by what it is for. `T` comes of it, unless `E` goes wrong.
+/// Work under way, by key. Its result is `T`, its error `E`.
 #[derive(Debug)]
 pub(super) struct Once<K, T, E> {
     list: Arc<List<K, T, E>>,
@@ -24,14 +25,14 @@ pub(super) struct Once<K, T, E> {
 
 type List<K, T, E> = Mutex<HashMap<K, Going<T, E>>>;
 
-/// Work under way. It ends when it is taken off the list.
+/// Work under way. It is cancelled when it is taken off the list.
 #[derive(Debug)]
 struct Going<T, E> {
     end: Arc<watch::Sender<Option<End<T, E>>>>,
     _task: Task<()>,
 }
 
-/// What came of work.
+/// How work ended.
 #[derive(Debug, Clone)]
 pub(super) enum End<T, E> {
     Made(T),
@@ -40,11 +41,11 @@ pub(super) enum End<T, E> {
     GivenUp,
 }
 
-/// Whether anybody waits for work.
+/// Tells whether anybody still waits for the work.
 pub(super) struct Wanted {
     waiters: Box<dyn Fn() -> usize + Send>,
     clock: Clock,
-    /// Since when nobody does.
+    /// Since when nobody has waited.
     unwanted: Option<Moment>,
 }
 
@@ -60,7 +61,7 @@ impl Wanted {
     }
 }
 
-/// Takes work off the list when it ends, in whichever way.
+/// Takes work off the list when it ends, however it ends.
 struct Listed<K: Eq + Hash, T, E> {
     list: Arc<List<K, T, E>>,
     key: K,
@@ -72,7 +73,7 @@ where
     T: Clone + Send + Sync + 'static,
     E: Clone + Send + Sync + 'static,
 {
-    /// No work yet.
+    /// Creates an empty list of work.
     pub(super) fn new(clock: Clock) -> Self {
         Self {
             list: Arc::default(),
@@ -80,12 +81,13 @@ where
         }
     }
 
-    /// What comes of the work on `key`: what `is_made` finds, else what comes of what is under
-    /// way, else of `work`, which is given the `room` that it takes. Who has to wait for room,
-    /// since its share is taken, keeps nobody else from doing it. None if the work broke off.
+    /// Returns the result for `key`: what `is_made` finds, else the result of work under way,
+    /// else the result of `work`, which is given the `room` that it takes. While one caller
+    /// waits for room, since its share is taken, others may do the work. None if the work broke
+    /// off.
     ///
     /// # Errors
-    /// There is no room, and nobody did it meanwhile; or the work failed.
+    /// There is no room, and nobody else did the work meanwhile; or the work failed.
     pub(super) async fn make<R, F>(
         &self,
         key: &K,
@@ -168,7 +170,7 @@ where
 impl<K: Eq + Hash, T, E> Drop for Listed<K, T, E> {
     fn drop(&mut self) {
         let ended = lock(&self.list).remove(&self.key);
-        // Outside of the lock: it may hold the last of what came of it.
+        // Dropped after the lock is released: it may hold the last copy of the result.
         drop(ended);
     }
 }
@@ -222,7 +224,7 @@ mod tests {
         assert!(second.as_mut().now_or_never().is_none());
         drop(first);
         until(|| begun.load(Ordering::Relaxed) == 1).await;
-        // Another's work does not wait for this.
+        // Work on another key does not wait for this.
         let other = once.make(&"b", || None, room(), |(), _| async { End::Made(2) });
         assert_eq!(soon(other).await, Ok(Some(2)));
         give.send(7).expect("it goes on");
@@ -275,7 +277,7 @@ mod tests {
         give.send(()).expect("somebody waits");
         assert_eq!(soon(poor).await, Ok(Some(1)), "it was done meanwhile");
 
-        // Where there is none, who did not find it done is told.
+        // If there is no room, a caller that does not find the work done gets the error.
         made.set(None);
         let (give, none) = oneshot::channel();
         drop(give);

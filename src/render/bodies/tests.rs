@@ -1,4 +1,4 @@
-//! Who makes the bodies that all share, and when.
+//! Tests who makes the bodies that all share, and when.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;
@@ -16,7 +16,7 @@ use crate::render::testing::Bench;
 use crate::runtime::testing::soon;
 use crate::runtime::{Pool, Task};
 
-/// A view whose cost map takes many pieces.
+/// Makes a view whose cost map has many pieces.
 fn view(view: ViewName, pids: usize) -> Arc<View> {
     let name = |place: usize| PidName::new(&format!("p{place:04}")).expect("a name");
     let lookup = Lookup {
@@ -47,7 +47,8 @@ fn own() -> ViewName {
     ViewName::parse("isp-a").expect("a name")
 }
 
-/// A cache with one thread for our own view and one for others, and a map of the merged one.
+/// Makes a cache with one thread for our own view and one for others, and a map of the merged
+/// view.
 fn cache() -> (Bench, Arc<Bodies>, Arc<View>, Resource) {
     let bench = Bench::new(256 * 1024 * 1024, 64 * 1024 * 1024);
     let flight = bench.flight.clone();
@@ -69,7 +70,7 @@ fn caller(name: &str) -> Caller {
     Caller::Principal(name.into())
 }
 
-/// Who waits for the marks of the map.
+/// Waits for the marks of the map, and returns its length.
 fn asks(bodies: &Arc<Bodies>, view: &Arc<View>, resource: &Resource, who: &str) -> Task<u64> {
     let (bodies, view, resource) = (bodies.clone(), view.clone(), resource.clone());
     let caller = caller(who);
@@ -88,7 +89,8 @@ async fn until(is: impl Fn() -> bool) {
     .await;
 }
 
-/// A client that has asked for much begins the map, too: it is not made behind all that is his.
+/// A client that has asked for much also begins the map, which does not queue behind its other
+/// work.
 #[tokio::test]
 async fn a_map_is_made_in_turns_of_its_own_whoever_asked_first() {
     let (_bench, bodies, view, resource) = cache();
@@ -96,7 +98,8 @@ async fn a_map_is_made_in_turns_of_its_own_whoever_asked_first() {
     let (go_on, goes_on) = mpsc::channel::<()>();
     let gates = Arc::new(std::sync::Mutex::new((begun, goes_on)));
     let answers = bodies.answers().clone();
-    // The first of his jobs waits until all have asked, the second does not, the others wait on.
+    // The client's first job waits until all have asked, the second ends at once, the others
+    // wait.
     let mut his = Vec::new();
     for job in 0..50 {
         let (answers, gates) = (answers.clone(), gates.clone());
@@ -120,7 +123,7 @@ async fn a_map_is_made_in_turns_of_its_own_whoever_asked_first() {
     maps.push(asks(&bodies, &view, &resource, "b"));
     tokio::task::yield_now().await;
     drop(begin);
-    // The first piece is written while 48 of his jobs wait.
+    // The first piece is written while 48 jobs of the client wait.
     until(|| answers.cells() > 0).await;
     drop(go_on);
     for map in maps {
@@ -143,7 +146,7 @@ async fn what_was_made_of_a_map_outlives_who_asked_first() {
     drop(first);
     soon(second.join()).await.expect("it ends");
     assert_eq!(bodies.answers().cells(), all, "it was written once");
-    // Its body is kept, and its packed one is made once for all who want that.
+    // Its body is kept, and packed once for all who want it packed.
     let packed = async || {
         let version = resource.marks.get().expect("its marks");
         let body = bodies.body(&view, &resource, version, Coding::Gzip, &caller);
@@ -158,8 +161,8 @@ async fn what_was_made_of_a_map_outlives_who_asked_first() {
     until(|| bodies.answers().flight().bytes() == 0).await;
 }
 
-/// The one thread for other views is taken, and a map of theirs waits to be rendered for the first
-/// time; our own is rendered.
+/// The only thread for other views is busy, and a map of theirs waits to be rendered for the
+/// first time; our own map is rendered meanwhile.
 #[tokio::test]
 async fn our_own_map_waits_for_no_other_views() {
     let (_bench, bodies, merged, resource) = cache();
