@@ -1,4 +1,4 @@
-//! Who calls: the layer that finds out, before anything else is done.
+//! Identifies the caller of each request, in a layer before all others that handle it.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::refusal::{Refused, Wording, refused};
 use super::socket::Peer;
 use super::telemetry::Telemetry;
 
-/// The principal that calls, by the rules now in force, if it has a scope.
+/// Returns the principal that calls, if it has a scope by the rules in force.
 ///
 /// # Errors
 /// The refusal, in problem details.
@@ -33,8 +33,8 @@ pub(super) fn require(
         .map_err(|denied| refused(Wording::Problem.denied(&denied)))
 }
 
-/// Checks that the caller may read a view of ALTO resources, whether or not there is one
-/// of this name: of views that it may not read it does not learn which there are.
+/// Checks that the caller may read a view of ALTO resources, whether or not the view exists: a
+/// caller does not learn which of the views that it may not read exist.
 ///
 /// # Errors
 /// The refusal.
@@ -43,7 +43,7 @@ pub(super) fn require_view(access: &Access, caller: &Caller, view: &str) -> Resu
     readable.map_err(|denied| refused(Wording::Alto.denied(&denied)))
 }
 
-/// Who finds out who calls: by the rules in force, and the count of those who guess.
+/// Identifies callers by the rules in force, and limits those who guess credentials.
 #[derive(Clone)]
 pub(super) struct Doorman {
     pub(super) access: watch::Receiver<Arc<Access>>,
@@ -52,8 +52,8 @@ pub(super) struct Doorman {
     pub(super) refuse: Refuse,
 }
 
-/// Finds out who calls. Wrong credentials are refused everywhere, so that a
-/// caller learns of them at once.
+/// The middleware that identifies the caller. Wrong credentials are refused on every route, so
+/// that a caller learns of them at once.
 pub(super) async fn identify(
     State(doorman): State<Doorman>,
     request: Request,
@@ -73,7 +73,7 @@ pub(super) async fn identify(
 }
 
 impl Doorman {
-    /// The principal that calls: by the token in the `Authorization` header, else by the
+    /// Returns the principal that calls: by the token in the `Authorization` header, else by the
     /// client certificate. A caller that shows neither is nobody.
     fn recognise(&self, parts: &Parts) -> Result<Option<Arc<Principal>>, Refused> {
         let access = self.access.borrow().clone();
@@ -82,7 +82,7 @@ impl Doorman {
             Ok(None) => {
                 let certificate = peer.and_then(|peer| peer.certificate.as_ref());
                 let shown = certificate.map(|shown| Credential::Certificate(shown.sha256));
-                // An unknown certificate is no guess: nobody guesses certificates.
+                // An unknown certificate does not count as a guess: nobody guesses certificates.
                 return Ok(access.authenticate(shown.as_ref()).unwrap_or_default());
             }
             Ok(Some(token)) => Ok(token),
@@ -115,7 +115,7 @@ impl Doorman {
     }
 }
 
-/// The token in the `Authorization` header, if there is such a header.
+/// Reads the token in the `Authorization` header, if there is such a header.
 fn token(headers: &HeaderMap) -> Result<Option<Credential>, Denied> {
     let mut headers = headers.get_all(AUTHORIZATION).iter();
     let Some(header) = headers.next() else {

@@ -49,11 +49,11 @@ const GET: &str = "GET, HEAD, OPTIONS";
 const POST: &str = "POST, OPTIONS";
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
-/// Answers shorter than this are sent as they are.
+/// Answers shorter than this, in bytes, are sent without a coding.
 const WORTH_COMPRESSING: usize = 4 * 1024;
 
-/// The routes of all ALTO services. What a resource takes depends on what it
-/// is, so that its methods are judged when it is known.
+/// Returns the routes of all ALTO services. Which methods a resource has depends on the
+/// resource, so its handler checks the method once the resource is known.
 pub(super) fn routes() -> Vec<Route> {
     let directory = |id| Operation {
         method: Method::GET,
@@ -195,8 +195,8 @@ fn view_directory_for(
     Ok(views::marked(&snapshot, &name, response))
 }
 
-/// The directory of a view. Of the views in `delegated` those are named that
-/// the caller may read.
+/// Answers with the directory of a view. Of the views in `delegated` it lists those that the
+/// caller may read.
 fn serve_directory(
     app: &App,
     caller: &Caller,
@@ -238,7 +238,7 @@ fn serve_directory(
     ))
 }
 
-/// Any resource of a view but its directory.
+/// Answers a request for any resource of a view except its directory.
 async fn resource_of_view(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
@@ -253,21 +253,20 @@ async fn resource_of_view(
     let view = views::find(&app, &snapshot, &name, Wording::Alto)?;
     let resource = view.catalog().get(&resource).ok_or_else(not_found)?;
     let answered = match resource.accepts() {
-        None => map(&app, (&caller, &peer), view, resource, &parts).await,
+        None => map(&app, &caller, &peer, view, resource, &parts).await,
         Some(accepted) => {
-            query(
-                &app,
-                &caller,
-                &peer,
+            let asked = Query {
+                app: &app,
                 view,
-                resource,
-                accepted,
-                (parts, content),
-            )
-            .await
+                caller: caller.accounted(&peer),
+                parts: &parts,
+            };
+            asked
+                .post(&caller, &peer, resource, accepted, content)
+                .await
         }
     };
-    // A refusal is of that version of the view, too.
+    // A refusal depends on this version of the view, too.
     let response = answered.into_response();
     Ok(views::marked(&snapshot, &name, response))
 }
@@ -276,10 +275,11 @@ fn not_found() -> Refused {
     refused(bare(StatusCode::NOT_FOUND))
 }
 
-/// A full map, by GET.
+/// Answers a GET of a full map.
 async fn map(
     app: &App,
-    (caller, peer): (&Caller, &Peer),
+    caller: &Caller,
+    peer: &Peer,
     view: &Arc<View>,
     resource: &Resource,
     parts: &Parts,
@@ -320,7 +320,7 @@ async fn map(
     Ok(response)
 }
 
-/// Checks that a request is a GET that takes this media type.
+/// Checks that a request is a GET and accepts this media type.
 fn check_get(parts: &Parts, media_type: &str) -> Result<(), Refused> {
     match parts.method {
         Method::GET | Method::HEAD if accepts(&parts.headers, media_type) => Ok(()),
@@ -334,7 +334,7 @@ fn not_acceptable() -> Refused {
     refused(bare(StatusCode::NOT_ACCEPTABLE))
 }
 
-/// The marks that a representation carries.
+/// The headers that identify a representation.
 struct Marks {
     tag: Tag,
     digest: Digest,
@@ -342,7 +342,7 @@ struct Marks {
 }
 
 impl Marks {
-    /// The answer 304, if the client has this representation.
+    /// Returns the answer 304, if the client has this representation.
     fn unchanged(&self, app: &App, view: &View, parts: &Parts) -> Option<Response> {
         let current = etag(&self.tag, self.coding);
         not_modified(&parts.headers, &current).then(|| {
@@ -352,8 +352,8 @@ impl Marks {
         })
     }
 
-    /// The answer 200. `length` is that of the body as it is coded; a response
-    /// to HEAD has it without the body.
+    /// Makes the answer 200. `length` is that of the body in its coding; a response to HEAD has
+    /// this length without the body.
     fn response(
         &self,
         app: &App,
@@ -366,7 +366,7 @@ impl Marks {
         let content = match (parts.method == Method::HEAD, length) {
             (false, _) => content,
             (true, Some(_)) => Body::empty(),
-            // One whose length is not known: an empty one would be said to have none.
+            // A body of unknown length: with an empty body the server would state a length of 0.
             (true, None) => {
                 Body::from_stream(futures_util::stream::empty::<Result<Bytes, Infallible>>())
             }
@@ -386,11 +386,12 @@ impl Marks {
             VARY,
             HeaderValue::from_static("accept, accept-encoding, authorization"),
         );
-        // A map may change at any moment and is cheap to ask for again: keep
-        // it, and ask each time whether it is still the one.
-        let cache = match app.access().is_public() {
-            true => "public, no-cache",
-            false => "private, no-cache",
+        // A map may change at any moment and is cheap to revalidate: caches may keep it, but
+        // must ask each time whether it is still current.
+        let cache = if app.access().is_public() {
+            "public, no-cache"
+        } else {
+            "private, no-cache"
         };
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
         mark_age(view, headers);
@@ -405,40 +406,6 @@ impl Marks {
     }
 }
 
-/// A query, by POST.
-async fn query(
-    app: &App,
-    caller: &Caller,
-    peer: &Peer,
-    view: &Arc<View>,
-    resource: &Resource,
-    accepted: &'static str,
-    (parts, content): (Parts, Body),
-) -> Result<Response, Refused> {
-    let media_type = resource.media_type();
-    let accepted = (Some(media_type), accepted);
-    let name = view.name();
-    let content = posted(app, caller, (&parts, content), name.as_str(), accepted).await?;
-    match resource.transport() {
-        Some(Transport::UpdateStream) => {
-            return push::open(app, (caller, peer), name, &content).await;
-        }
-        Some(Transport::Tips) => {
-            return push::open_tips(app, (caller, peer), name, &content).await;
-        }
-        None => {}
-    }
-    let asked = Query {
-        app,
-        view,
-        caller: caller.accounted(peer),
-        parts: &parts,
-    };
-    let mut response = asked.answer(resource, content, peer.addr.ip()).await?;
-    mark_age(view, response.headers_mut());
-    Ok(response)
-}
-
 /// A query that is being answered.
 struct Query<'a> {
     app: &'a App,
@@ -448,13 +415,49 @@ struct Query<'a> {
 }
 
 impl Query<'_> {
+    /// Reads the body of the POST, which must be of the type `accepted`, and answers it.
+    async fn post(
+        self,
+        caller: &Caller,
+        peer: &Peer,
+        resource: &Resource,
+        accepted: &str,
+        content: Body,
+    ) -> Result<Response, Refused> {
+        let (app, view) = (self.app, self.view);
+        let name = view.name();
+        let given = Some(resource.media_type());
+        let content = posted(
+            app,
+            caller,
+            self.parts,
+            content,
+            name.as_str(),
+            given,
+            accepted,
+        )
+        .await?;
+        match resource.transport() {
+            Some(Transport::UpdateStream) => {
+                return push::open(app, caller, peer, name, &content).await;
+            }
+            Some(Transport::Tips) => {
+                return push::open_tips(app, caller, peer, name, &content).await;
+            }
+            None => {}
+        }
+        let mut response = self.answer(resource, content, peer.addr.ip()).await?;
+        mark_age(view, response.headers_mut());
+        Ok(response)
+    }
+
     async fn answer(
         self,
         resource: &Resource,
         content: Bytes,
         client: IpAddr,
     ) -> Result<Response, Refused> {
-        // It counts for what was read of it, until the answer has room for that.
+        // The body counts for what was read from it, until the answer has room for that.
         let counted = content.clone();
         let rendering = self.read(resource, content, client).await?;
         let work = rendering.work();
@@ -481,7 +484,7 @@ impl Query<'_> {
         Ok(response)
     }
 
-    /// Reads the parameters: an answer of which nothing is worked out yet.
+    /// Reads the parameters. Returns the answer, of which nothing is computed yet.
     async fn read(
         &self,
         resource: &Resource,
@@ -521,7 +524,7 @@ impl Query<'_> {
     }
 }
 
-/// An answer to a query, which no cache keeps.
+/// Makes an answer to a query, which no cache keeps.
 fn answer(media_type: &'static str, body: impl Into<Body>, coding: Coding) -> Response {
     let mut response = respond(StatusCode::OK, media_type, body);
     let headers = response.headers_mut();
@@ -532,14 +535,16 @@ fn answer(media_type: &'static str, body: impl Into<Body>, coding: Coding) -> Re
     response
 }
 
-/// The body of a POST, if it is one that the caller may make: of a media type
-/// that is `taken`, for an answer of one that is `given` unless none is.
+/// Reads the body of a POST that the caller may make. Its media type must be `taken`; the client
+/// must accept `given`, if there is one.
 pub(super) async fn posted(
     app: &App,
     caller: &Caller,
-    (parts, content): (&Parts, Body),
+    parts: &Parts,
+    content: Body,
     view: &str,
-    (given, taken): (Option<&str>, &str),
+    given: Option<&str>,
+    taken: &str,
 ) -> Result<Bytes, Refused> {
     require_view(&app.access(), caller, view)?;
     match parts.method {
@@ -570,7 +575,7 @@ pub(super) async fn posted(
     Ok(content)
 }
 
-/// The coding for a body of this length; `None` if the client takes none.
+/// Chooses the coding for a body of this length; `None` if the client accepts none.
 pub(super) fn chosen(headers: &HeaderMap, length: usize) -> Option<Coding> {
     if !headers.contains_key(ACCEPT_ENCODING) {
         return Some(Coding::Identity);
@@ -580,13 +585,13 @@ pub(super) fn chosen(headers: &HeaderMap, length: usize) -> Option<Coding> {
     Some(if short { Coding::Identity } else { best })
 }
 
-/// `Repr-Digest` of RFC 9530.
+/// Returns the `Repr-Digest` of RFC 9530.
 fn repr_digest(digest: &Digest) -> HeaderValue {
     let text = format!("sha-256=:{}:", STANDARD.encode(digest.as_bytes()));
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// Says how old the data behind an answer are (RFC 9439 §6).
+/// Marks an answer with the age of the data behind it (RFC 9439 §6).
 fn mark_age(view: &View, headers: &mut HeaderMap) {
     if let Some(value) = http_date(view.origin().received) {
         headers.insert(LAST_MODIFIED, value);

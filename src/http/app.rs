@@ -1,4 +1,4 @@
-//! What every handler works with.
+//! What all handlers use.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,20 +21,20 @@ use super::merging::Merging;
 use super::push::Push;
 use super::telemetry::Telemetry;
 
-/// `[bodies]`: what a request's body may be. All are hot.
+/// `[bodies]`: the limits of request bodies. All are hot.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BodySettings {
-    /// The bytes of a query's body.
+    /// The most bytes of a query's body.
     pub max_query_bytes: usize,
-    /// The bytes of a body of the network-to-server API.
+    /// The most bytes of a body of the network-to-server API.
     pub max_ingest_bytes: usize,
-    /// The depth of JSON in any body.
+    /// The greatest depth of JSON in any body.
     pub max_depth: usize,
-    /// The time that a body may take whatever its size.
+    /// How long a body may take, whatever its size.
     #[serde(with = "duration::positive")]
     pub patience: Duration,
-    /// The slowest pace of a long body: this many bytes buy it a second more.
+    /// The slowest pace of a long body: each such number of bytes gives it another second.
     pub bytes_per_second: u32,
 }
 
@@ -52,8 +52,8 @@ impl Default for BodySettings {
 }
 
 impl BodySettings {
-    /// The limits of a query's body. What is read of one, a list of endpoints at worst, takes
-    /// some four times its bytes.
+    /// Returns the limits of a query's body. What is read from one, a list of endpoints at
+    /// worst, takes about four times its bytes.
     pub(super) fn query(&self) -> BodyLimits {
         BodyLimits {
             max_bytes: self.max_query_bytes,
@@ -64,7 +64,7 @@ impl BodySettings {
         }
     }
 
-    /// The limits of a body of the network-to-server API.
+    /// Returns the limits of a body of the network-to-server API.
     pub(super) fn ingest(&self) -> BodyLimits {
         BodyLimits {
             max_bytes: self.max_ingest_bytes,
@@ -74,7 +74,7 @@ impl BodySettings {
     }
 }
 
-/// What every handler works with; a clone shares it.
+/// What all handlers use. Clones share it.
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
 
@@ -82,29 +82,29 @@ pub struct App(Arc<Parts>);
 pub struct Parts {
     /// The views in force.
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
-    /// The facts of our domain that are not used.
+    /// The facts of our domain that are kept but not used.
     pub conflicts: watch::Receiver<Arc<Conflicts>>,
-    /// How the merged view was made; none before it was made once.
+    /// How the merged view was made; none before the first merge.
     pub merged: watch::Receiver<Option<Arc<Merged>>>,
-    /// How it follows what the domains state.
+    /// How far the merged view is behind what the domains state.
     pub merging: watch::Receiver<Merging>,
-    /// How long the answer to a write waits for it.
+    /// How long the answer to a write waits for the merged view.
     pub patience: watch::Receiver<Duration>,
     /// The domains of others.
     pub federation: Arc<Federation>,
     /// The facts of our domain.
     pub ledger: Arc<Ledger>,
-    /// Who may do what.
+    /// The access rules.
     pub access: watch::Receiver<Arc<Access>>,
-    /// What a request's body may be.
+    /// The limits of request bodies.
     pub body_settings: watch::Receiver<BodySettings>,
-    /// How fast requests may come, and how long they may take.
+    /// The limits on requests.
     pub limits: watch::Receiver<limit::Settings>,
-    /// What works out large answers.
+    /// Computes large answers.
     pub answers: Arc<Answers>,
     /// The memory of bodies of the network-to-server API.
     pub intake: Flight,
-    /// What sends documents as they were stated.
+    /// Sends documents as they were stated.
     pub documents: Documents,
     /// The bodies of full maps.
     pub bodies: Arc<Bodies>,
@@ -112,37 +112,37 @@ pub struct Parts {
     pub push: Arc<Push>,
     /// What peers follow.
     pub peer_push: Arc<Push>,
-    /// The base of every URI that is handed out, without a slash at its end.
+    /// The base of every URI that is handed out, without a slash at the end.
     pub base_url: String,
-    /// Threads that read what is written to us; what compiles it waits for them.
+    /// The threads that read what is written to this node and compile it.
     pub facts: Pool,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// What is measured of requests.
+    /// The measures of requests.
     pub telemetry: Telemetry,
-    /// All that is measured.
+    /// All measures.
     pub registry: Registry,
-    /// Whether the node is going down.
+    /// Tells whether the node is going down.
     pub drain: Drain,
 }
 
 impl App {
-    /// An app of these parts.
+    /// Joins the parts to an app.
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
     }
 
-    /// The snapshot in force; a request takes it once.
+    /// Returns the snapshot in force. A request takes it once.
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {
         self.0.snapshots.borrow().clone()
     }
 
-    /// The access rules in force.
+    /// Returns the access rules in force.
     pub(super) fn access(&self) -> Arc<Access> {
         self.0.access.borrow().clone()
     }
 
-    /// What a request's body may be.
+    /// Returns the limits of request bodies.
     pub(super) fn bodies_taken(&self) -> BodySettings {
         self.0.body_settings.borrow().clone()
     }

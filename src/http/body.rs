@@ -1,4 +1,4 @@
-//! Reading a request's body within limits, refused as soon as it passes one.
+//! Reads the body of a request within limits, and refuses it as soon as it exceeds one.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -14,32 +14,33 @@ use crate::alto::guard::{JsonGuard, TooDeep};
 use crate::render::{NoRoom, Room};
 use crate::runtime::Clock;
 
-/// What is set aside for a body before it comes, at most: what it claims to be costs nothing.
+/// The most memory, in bytes, that is reserved for a body before it comes: a claimed length
+/// costs nothing.
 const FIRST_CAPACITY: usize = 64 * 1024;
 
 /// The limits of one kind of body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyLimits {
-    /// Its bytes.
+    /// The most bytes.
     pub max_bytes: usize,
-    /// The levels of arrays and objects, for a body of JSON; none are counted in others.
+    /// The most levels of arrays and objects in a JSON body; none if the levels are not counted.
     pub max_depth: Option<usize>,
-    /// The time that it may take whatever its size.
+    /// How long it may take, whatever its size.
     pub patience: Duration,
-    /// The bytes each of which buys it more time, a second for this many: the slowest pace that
-    /// a long body may come at. 0 is taken for 1.
+    /// How many bytes give it another second: the slowest pace at which a long body may come. 0
+    /// counts as 1.
     pub bytes_per_second: u32,
-    /// How many bytes of memory each of its bytes counts for, with what is made of it.
+    /// How many bytes of memory each of its bytes counts for, including what is made from it.
     pub counted: u64,
 }
 
 /// Why a body was not read.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// It is, or says it is, too large.
+    /// It is too large, or its stated length is.
     #[error("the body is larger than {max_bytes} bytes; send it in smaller parts")]
     TooLarge {
-        /// The most allowed.
+        /// The most bytes allowed.
         max_bytes: usize,
     },
     /// It is nested too deep.
@@ -48,22 +49,22 @@ pub enum BodyError {
     /// It came too slowly.
     #[error("the body did not come in time: {received} bytes in {} s; send it again, and faster", within.as_secs())]
     Slow {
-        /// What had come.
+        /// How many bytes had come.
         received: usize,
-        /// The time that it had been given for that.
+        /// How much time those bytes had given it.
         within: Duration,
     },
     /// There is no room for it in memory.
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
-    /// It ended before its end, or is not framed as HTTP says.
+    /// It broke off, or is not framed as HTTP requires.
     #[error("the body broke off: {0}; send it again, whole")]
     Broken(axum::Error),
 }
 
 impl BodyLimits {
-    /// Limits for JSON of at most `max_bytes`: 32 levels, and 10 s plus a second for each
-    /// 16 KiB, which is slower than any access line and faster than those who play slow.
+    /// Returns limits for JSON of at most `max_bytes`: 32 levels, and 10 s plus a second for
+    /// each 16 KiB, which is slower than any access line and faster than a slow-body attack.
     pub fn json(max_bytes: usize) -> BodyLimits {
         BodyLimits {
             max_bytes,
@@ -82,7 +83,7 @@ impl BodyLimits {
 }
 
 impl BodyError {
-    /// The status to answer with.
+    /// Returns the status to answer with.
     pub fn status(&self) -> StatusCode {
         match self {
             BodyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -93,13 +94,13 @@ impl BodyError {
     }
 }
 
-/// Reads a body to its end, which takes `room` as it comes and until it is dropped. A
-/// `Content-Length` above the limit is refused before anything is
-/// read, so that a client that waits for `100 Continue` sends nothing; a body without one is
-/// refused with the chunk that passes the limit.
+/// Reads a body to its end. It takes `room` as it comes, until it is dropped. A `Content-Length`
+/// above the limit is refused before anything is read, so that a client that waits for
+/// `100 Continue` sends nothing; a body without one is refused with the chunk that exceeds the
+/// limit.
 ///
 /// # Errors
-/// [`BodyError`]; what had come is dropped. The connection ends after the answer on HTTP/1, and
+/// [`BodyError`]; what had come is dropped. After the answer the connection ends on HTTP/1, and
 /// the stream on HTTP/2.
 pub async fn read(
     body: Body,
@@ -129,7 +130,7 @@ pub async fn read(
         let Some(frame) = frame else {
             return Ok(room.own(whole));
         };
-        // What is not data are trailers, which nothing here reads.
+        // Frames other than data are trailers, which nothing here reads.
         let Ok(chunk) = frame.map_err(BodyError::Broken)?.into_data() else {
             continue;
         };

@@ -14,13 +14,13 @@ use super::socket::Peer;
 pub(super) struct Caller(pub(super) Option<Arc<Principal>>);
 
 impl Caller {
-    /// The principal, if the caller is one.
+    /// Returns the principal, if the caller is one.
     pub(super) fn principal(&self) -> Option<&Arc<Principal>> {
         self.0.as_ref()
     }
 
-    /// Who limits count the caller as: a principal wherever it calls from, else
-    /// the client at the other end.
+    /// Returns on whose account limits count the caller: a principal's, wherever it calls from,
+    /// else that of the client at the other end.
     pub(super) fn accounted(&self, peer: &Peer) -> render::Caller {
         match self.principal() {
             Some(principal) => render::Caller::Principal(principal.name.as_str().into()),
@@ -28,7 +28,7 @@ impl Caller {
         }
     }
 
-    /// Whether two requests showed the same credential, or both none.
+    /// Whether two requests showed the same credential, or both showed none.
     pub(super) fn is_same(&self, other: &Caller) -> bool {
         match (&self.0, &other.0) {
             (Some(one), Some(other)) => one.is_same(other),
@@ -38,13 +38,13 @@ impl Caller {
     }
 }
 
-/// Who a request is counted for.
+/// Returns on whose account a request is counted.
 pub(super) fn counted_for(parts: &Parts) -> Option<render::Caller> {
     let caller = parts.extensions.get::<Caller>()?;
     Some(caller.accounted(parts.extensions.get::<Peer>()?))
 }
 
-/// Room for the body of a request, of no bytes yet.
+/// Returns empty room for the body of a request.
 pub(super) fn room_for(flight: &Flight, parts: &Parts) -> Room {
     flight.nothing(&counted_for(parts).unwrap_or(render::Caller::Node))
 }

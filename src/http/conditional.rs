@@ -1,4 +1,4 @@
-//! Entity tags and conditional requests, RFC 9110 §8.8.3 and §13.
+//! Entity tags and conditional requests (RFC 9110 §8.8.3 and §13).
 
 use axum::http::header::{IF_MATCH, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -7,19 +7,19 @@ use crate::ident::Tag;
 use crate::ingest::{Condition, Wanted};
 use crate::render::Coding;
 
-/// The strong entity tag of a representation: the tag of the content, with a
-/// suffix for its coding.
+/// Returns the strong entity tag of a representation: the tag of the content, with a suffix for
+/// its coding.
 pub fn etag(tag: &Tag, coding: Coding) -> HeaderValue {
     let text = match coding.name() {
         None => format!("\"{tag}\""),
         Some(coding) => format!("\"{tag}-{coding}\""),
     };
-    // Tags are printable ASCII; one with a quote in it is not ours to send.
+    // Tags are printable ASCII; one that cannot be in a header is sent as an empty tag.
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
 
-/// The conditions of a write. They are on the content, whatever coding the
-/// client read it in.
+/// Reads the conditions of a write. They are about the content, in whatever coding the client
+/// read it.
 pub fn condition(headers: &HeaderMap) -> Condition {
     let uncoded = |tag: String| {
         let coded = ["-gzip", "-zstd"]
@@ -37,8 +37,8 @@ pub fn condition(headers: &HeaderMap) -> Condition {
     }
 }
 
-/// Whether a GET is answered 304: the client has this representation. Weak
-/// comparison, RFC 9110 §13.1.2.
+/// Whether a GET is answered 304 since the client has this representation. The comparison is
+/// weak (RFC 9110 §13.1.2).
 pub fn not_modified(headers: &HeaderMap, etag: &HeaderValue) -> bool {
     let current = etag
         .to_str()
@@ -52,8 +52,8 @@ pub fn not_modified(headers: &HeaderMap, etag: &HeaderValue) -> bool {
     }
 }
 
-/// The entity tags of a condition. A weak one never matches strongly, which
-/// is how `If-Match` compares (RFC 9110 §13.1.1).
+/// Reads the entity tags of a condition. A weak tag never matches in the strong comparison that
+/// `If-Match` uses (RFC 9110 §13.1.1).
 fn wanted(headers: &HeaderMap, name: HeaderName) -> Option<Wanted> {
     let strong = name == IF_MATCH;
     let mut tags = Vec::new();

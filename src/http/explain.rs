@@ -1,4 +1,4 @@
-//! Why a cost of the merged view is what it is.
+//! Explains the costs of the merged view.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -25,7 +25,7 @@ use super::refusal::{Refused, Wording, json, no_room, refused};
 use super::socket::Peer;
 use super::views;
 
-/// The route.
+/// Returns the route.
 pub(super) fn routes() -> Vec<Route> {
     let end = |name| Parameter {
         place: "query",
@@ -54,7 +54,7 @@ pub(super) fn routes() -> Vec<Route> {
     }]
 }
 
-/// How many links and labels are looked at in one turn: some milliseconds.
+/// How many links and labels are examined in one turn: some milliseconds.
 const LOOKS: u64 = 64 * 1024;
 
 async fn explain(
@@ -88,7 +88,7 @@ async fn explain(
     Ok(views::marked(&snapshot, &name, response))
 }
 
-/// Between which PIDs a path is asked for.
+/// The PIDs between which a path is asked for.
 struct Asked {
     src: (u32, End),
     dst: (u32, End),
@@ -129,8 +129,9 @@ fn none(detail: String) -> Refused {
     refused(Wording::Problem.refuse(status, "path", &detail))
 }
 
-/// Searches for the way again, which takes as many labels as it took the merge: in turns with
-/// other callers, with room for what is known so far, and no longer than somebody waits.
+/// Searches for the path again, which takes as many labels as it took the merge. The search
+/// takes turns with other callers, takes room for what is known so far, and ends when nobody
+/// waits for it any more.
 async fn explained(
     app: &App,
     caller: &render::Caller,
@@ -164,12 +165,11 @@ async fn explained(
     let told = move || {
         let paths = paths.as_ref();
         let path = search.and_then(|search| search.path()).ok_or_else(|| {
-            let reason = match paths.is_some_and(|paths| paths.is_unsettled(src, dst)) {
-                true => "max_labels does not suffice to find the best path; raise it in [merge]",
-                false => {
-                    "no confirmed interconnects lead there with a cost all along, or the domain \
+            let reason = if paths.is_some_and(|paths| paths.is_unsettled(src, dst)) {
+                "max_labels does not suffice to find the best path; raise it in [merge]"
+            } else {
+                "no confirmed interconnects lead there with a cost all along, or the domain \
                      states none"
-                }
             };
             let (from, to) = (&from.pid, &to.pid);
             none(format!(
@@ -187,7 +187,7 @@ async fn explained(
     Ok(answers.run(&name, caller, told).await?)
 }
 
-/// The index of a PID by its name or an address in it.
+/// Returns the index of a PID, by its name or an address in it.
 fn pid(view: &View, text: &str) -> Option<u32> {
     let address = || {
         let typed = TypedAddress::parse(text).ok().map(|typed| typed.0);
@@ -200,8 +200,8 @@ fn pid(view: &View, text: &str) -> Option<u32> {
         .or_else(|| network.pid_of(address()?))
 }
 
-/// A part of a path. A domain is as the merged view joins it, which its own view
-/// may be ahead of.
+/// Describes a part of a path. A domain is described as the merged view has it; the domain's own
+/// view may be newer.
 fn part(paths: Option<&Arc<Paths>>, hop: paths::Hop, now: Timestamp) -> Hop {
     match hop {
         paths::Hop::Domain {

@@ -1,14 +1,15 @@
-//! How the merged view follows what the domains state.
+//! How far the merged view is behind.
 
 use std::time::Duration;
 
 use crate::runtime::Moment;
 
-/// How the merged view follows.
+/// How far the merged view is behind what the domains state.
 #[derive(Debug, Clone, Default)]
 pub struct Merging {
-    /// Since when something is stated that it does not have.
+    /// Since when something has been stated that the merged view does not have; none if it has
+    /// everything.
     pub behind_since: Option<Moment>,
-    /// How long it took to make it the last time.
+    /// How long the last merge took.
     pub took: Option<Duration>,
 }

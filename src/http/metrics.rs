@@ -1,4 +1,4 @@
-//! What is measured, as Prometheus reads it.
+//! Writes the measures as Prometheus reads them.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::runtime::{Measure, MeasureKind, Measured, Measures, Value};
 
-/// Measures the node whenever the metrics are asked for.
+/// Measures the node whenever the metrics are requested.
 pub struct Metrics(pub Box<dyn Fn() -> Box<dyn Measured> + Send + Sync>);
 
 impl fmt::Debug for Metrics {

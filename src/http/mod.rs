@@ -1,9 +1,9 @@
 //! The HTTP server.
 //!
-//! The ground floor is `socket`: connections, TLS, and what every client owes.
+//! `socket` is the lowest layer: connections, TLS, and the deadlines of clients.
 //!
-//! Above it is what all services share: who calls (`caller`, `access`), what is told of requests
-//! (`telemetry`, `metrics`), limits (`limit`, `body`), representations (`negotiate`,
+//! All services share the layer above it: callers (`caller`, `access`), logs and metrics of
+//! requests (`telemetry`, `metrics`), limits (`limit`, `body`), representations (`negotiate`,
 //! `conditional`), views (`views`, `merging`) and refusals (`refusal`, `unanswered`).
 //!
 //! Each service is one file or folder: `alto`, `explain`, `push`, `n2s`, `s2s`, `ops`. `openapi`

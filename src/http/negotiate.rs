@@ -1,12 +1,12 @@
-//! Content negotiation, RFC 9110 §12.5: which representation a client takes.
+//! Content negotiation (RFC 9110 §12.5): which representations a client accepts.
 
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
 
 use crate::render::Coding;
 
-/// Whether the client takes responses of this media type. Without `Accept` it
-/// takes any.
+/// Whether the client accepts responses of this media type. Without an `Accept` header it
+/// accepts any.
 pub fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     let mut ranges = items(headers, ACCEPT).peekable();
     if ranges.peek().is_none() {
@@ -26,8 +26,8 @@ pub fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
         .is_some_and(|(_, quality)| quality > 0.0)
 }
 
-/// The coding that suits the client best, ours first where it does not mind;
-/// `None` if it refuses even the identity.
+/// Returns the coding that the client prefers, and among equals the one that this node prefers;
+/// `None` if the client refuses even the identity.
 pub fn coding(headers: &HeaderMap) -> Option<Coding> {
     let asked: Vec<Item<'_>> = items(headers, ACCEPT_ENCODING).collect();
     let any = quality(&asked, "*");
@@ -44,7 +44,7 @@ pub fn coding(headers: &HeaderMap) -> Option<Coding> {
     candidates.iter().find(wanted).map(|(coding, _)| *coding)
 }
 
-/// Whether the client takes a body as it is.
+/// Whether the client accepts a body without a coding.
 pub fn takes_identity(headers: &HeaderMap) -> bool {
     identity(&items(headers, ACCEPT_ENCODING).collect::<Vec<_>>()) > 0.0
 }
@@ -56,8 +56,8 @@ fn quality(asked: &[Item<'_>], name: &str) -> Option<f32> {
     named.map(|item| item.quality)
 }
 
-/// The weight of the identity: it is taken unless it is refused, by name or
-/// with all others (RFC 9110 §12.5.3), and then as the last.
+/// Returns the weight of the identity. It is accepted unless it is refused, by name or with all
+/// others (RFC 9110 §12.5.3); if it is not named it is the last choice.
 fn identity(asked: &[Item<'_>]) -> f32 {
     match (quality(asked, "identity"), quality(asked, "*")) {
         (Some(quality), _) => quality,
@@ -66,8 +66,7 @@ fn identity(asked: &[Item<'_>]) -> f32 {
     }
 }
 
-/// Whether the request's body is of this media type. Parameters and case do
-/// not matter.
+/// Whether the body of a request has this media type. Parameters and case are ignored.
 pub fn has_type(headers: &HeaderMap, media_type: &str) -> bool {
     let stated = headers
         .get(CONTENT_TYPE)
@@ -82,8 +81,8 @@ struct Item<'a> {
     quality: f32,
 }
 
-/// The elements of a list header with their weights. A weight that is none
-/// counts as 1, as most servers have it; other parameters are ignored.
+/// Returns the elements of a list header with their weights. An invalid weight counts as 1, as
+/// in most servers; other parameters are ignored.
 fn items(headers: &HeaderMap, name: axum::http::HeaderName) -> impl Iterator<Item = Item<'_>> {
     let lists = headers
         .get_all(name)

@@ -1,5 +1,4 @@
-//! The OpenAPI 3.1 description, generated from the table of routes that the
-//! server is made of.
+//! The OpenAPI 3.1 description, which is generated from the same table of routes as the server.
 
 use axum::Router;
 use axum::extract::Request;
@@ -17,19 +16,18 @@ use crate::auth::Scope;
 use super::app::App;
 use super::refusal::{Wording, bare};
 
-/// A route: a path, what can be done there, and what does it.
+/// A route: a path, the operations there, and their handler.
 pub(super) struct Route {
     pub(super) path: &'static str,
-    /// The service that it belongs to, as metrics label it.
+    /// The service that the route belongs to, as metrics label it.
     pub(super) service: &'static str,
     pub(super) operations: Vec<Operation>,
-    /// Whether what is at the path differs in its methods, so that the handler
-    /// judges them.
+    /// Whether the methods depend on the resource, so that the handler checks them.
     pub(super) varied: bool,
     pub(super) handler: MethodRouter<App>,
 }
 
-/// What a method does at a path.
+/// A method at a path.
 pub(super) struct Operation {
     pub(super) method: Method,
     /// A name for generated clients.
@@ -52,13 +50,13 @@ pub(super) struct Parameter {
     pub(super) kind: &'static str,
 }
 
-/// A body: its media type and what it looks like.
+/// A body: its media type and its schema.
 pub(super) struct Content {
     pub(super) media_type: &'static str,
     pub(super) schema: fn(&mut SchemaGenerator) -> Schema,
 }
 
-/// A body of type `T`.
+/// Describes a body of type `T`.
 pub(super) fn content<T: JsonSchema>(media_type: &'static str) -> Content {
     Content {
         media_type,
@@ -66,8 +64,8 @@ pub(super) fn content<T: JsonSchema>(media_type: &'static str) -> Content {
     }
 }
 
-/// A router of these routes. Methods that a route does not have are answered
-/// 405 with `Allow`, and `OPTIONS` 204 with the same, unless they vary there.
+/// Makes a router of these routes. A method that a route does not have is answered 405 with
+/// `Allow`, and `OPTIONS` 204 with the same header, unless the methods of the route vary.
 pub(super) fn router(routes: Vec<Route>) -> Router<App> {
     routes.into_iter().fold(Router::new(), |router, route| {
         if route.varied {
@@ -102,7 +100,7 @@ pub(super) fn router(routes: Vec<Route>) -> Router<App> {
     })
 }
 
-/// The description of these routes.
+/// Describes these routes.
 pub(super) fn describe(routes: &[Route]) -> Value {
     let mut settings = SchemaSettings::draft2020_12();
     settings.definitions_path = "/components/schemas".into();

@@ -18,7 +18,7 @@ use super::refusal::{Wording, respond};
 const TEXT: &str = "text/plain; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The routes that tell of the node's health.
+/// Returns the routes that report the health of the node.
 pub(super) fn health_routes() -> Vec<Route> {
     let text = |description| {
         (
@@ -60,7 +60,7 @@ pub(super) fn health_routes() -> Vec<Route> {
     ]
 }
 
-/// The other routes of operation.
+/// Returns the other routes of operation.
 pub(super) fn routes() -> Vec<Route> {
     let metrics_text = content::<String>("application/openmetrics-text");
     let summary = "What is measured, as OpenMetrics text; needs a token if so configured";
@@ -77,7 +77,7 @@ pub(super) fn routes() -> Vec<Route> {
     }]
 }
 
-/// The operation of a GET that takes no parameters.
+/// Describes a GET without parameters.
 pub(super) fn get(
     id: &'static str,
     summary: &'static str,
@@ -101,9 +101,10 @@ async fn livez() -> Response {
 async fn readyz(State(app): State<App>, request: Request) -> Response {
     let readiness = Readiness::of(&app);
     let query = request.uri().query().unwrap_or_default();
-    let status = match readiness.is_ready() {
-        true => StatusCode::OK,
-        false => StatusCode::SERVICE_UNAVAILABLE,
+    let status = if readiness.is_ready() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
     };
     if form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "verbose") {
         return respond(status, TEXT, readiness.text());
@@ -144,8 +145,8 @@ async fn metrics(State(app): State<App>, Extension(caller): Extension<Caller>) -
     }
 }
 
-/// The metrics without those with a label that the caller is not to see: of peers whose view it
-/// may not read, and of sources, which are names of tokens.
+/// Returns the metrics without lines whose labels the caller may not see: peers whose view it
+/// may not read, and sources, which are names of tokens.
 fn told(text: &str, is_told: impl Fn(&str, &str) -> bool) -> String {
     let is_line_told = |line: &&str| {
         let labels = line

@@ -1,23 +1,23 @@
-//! Whether the node is ready, and what is still coming.
+//! Whether the node is ready, and what is still missing.
 
 use crate::store::RoomState;
 
 use super::app::App;
 
-/// What it takes for a node to be ready.
+/// The conditions for a node to be ready.
 pub(super) struct Readiness(Vec<Check>);
 
-/// A part of it.
+/// One condition, or a part of the node that is only reported.
 struct Check {
-    /// Whether the node can be ready with this.
+    /// Whether the node can be ready in this state.
     holds: bool,
     what: &'static str,
-    /// How it stands, for people.
+    /// The state, for people.
     state: String,
 }
 
 impl Readiness {
-    /// How things stand now.
+    /// Checks the present state.
     pub(super) fn of(app: &App) -> Self {
         Self(vec![
             serving(app),
@@ -32,13 +32,13 @@ impl Readiness {
         self.first_lack().is_none()
     }
 
-    /// Why the node is not ready.
+    /// Returns why the node is not ready.
     pub(super) fn first_lack(&self) -> Option<&str> {
         let lack = self.0.iter().find(|check| !check.holds)?;
         Some(&lack.state)
     }
 
-    /// All of it, a line for each part.
+    /// Describes all checks, a line for each.
     pub(super) fn text(&self) -> String {
         let line = |Check { holds, what, state }: &Check| {
             let mark = if *holds { '+' } else { '-' };
@@ -56,9 +56,10 @@ impl Readiness {
 
 fn serving(app: &App) -> Check {
     let holds = !app.drain.is_draining();
-    let state = match holds {
-        true => "requests are answered",
-        false => "the node is going down",
+    let state = if holds {
+        "requests are answered"
+    } else {
+        "the node is going down"
     };
     Check {
         holds,
@@ -67,7 +68,7 @@ fn serving(app: &App) -> Check {
     }
 }
 
-/// Queries are answered without room on the disk, too.
+/// Never makes the node unready: queries are also answered without room on the disk.
 fn store(app: &App) -> Check {
     let room = app.ledger.room();
     let (free, min_free) = (mebibytes(room.free()), mebibytes(room.min_free()));
@@ -96,7 +97,7 @@ fn mebibytes(bytes: u64) -> u64 {
     bytes / (1024 * 1024)
 }
 
-/// It is there before the node listens.
+/// Always holds: our own view is made before the node listens.
 fn own_view(app: &App) -> Check {
     let (published, durable) = (app.snapshot().revision, app.ledger.durable());
     let state = match durable.borrow().facts.revision {
@@ -113,12 +114,13 @@ fn own_view(app: &App) -> Check {
 fn restored(app: &App) -> Check {
     let restoring = app.federation.restoring().borrow().clone();
     let (read, kept) = restoring.read();
-    let state = match restoring.is_over() {
-        true => "what peers passed before the start is restored".to_owned(),
-        false => format!(
+    let state = if restoring.is_over() {
+        "what peers passed before the start is restored".to_owned()
+    } else {
+        format!(
             "what peers passed before the start is being restored: {read} of {kept} copies of \
              domains"
-        ),
+        )
     };
     Check {
         holds: restoring.is_over(),

@@ -1,6 +1,5 @@
-//! Refusals as responses: ALTO errors, problem details, and the statuses both
-//! go with. What a client is told is here; what the log is told is logged
-//! where it happened.
+//! Refusals as responses: ALTO errors, problem details, and bare statuses. This module decides
+//! what a client is told; what went wrong is logged where it happened.
 
 use axum::body::Body;
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -22,7 +21,7 @@ use super::limit::{Reason, Refusal};
 /// The header of a write that may be repeated (draft-ietf-httpapi-idempotency-key-header).
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// A response with a body of a media type.
+/// Makes a response with a body of a media type.
 pub(super) fn respond(
     status: StatusCode,
     media_type: &'static str,
@@ -35,18 +34,18 @@ pub(super) fn respond(
     response
 }
 
-/// A response with a JSON document.
+/// Makes a response with a JSON document.
 pub(super) fn json(status: StatusCode, document: &impl Serialize) -> Response {
     let text = serde_json::to_vec(document).unwrap_or_default();
     respond(status, media::JSON, text)
 }
 
-/// A response in place of an answer.
+/// A response that takes the place of an answer.
 #[derive(Debug)]
 pub(super) struct Refused(Box<Response>);
 
 impl Refused {
-    /// The status of the response.
+    /// Returns the status of the response.
     pub(super) fn status(&self) -> StatusCode {
         self.0.status()
     }
@@ -58,17 +57,17 @@ impl IntoResponse for Refused {
     }
 }
 
-/// The response, in place of an answer.
+/// Makes a refusal of a response.
 pub(super) fn refused(response: Response) -> Refused {
     Refused(Box::new(response))
 }
 
-/// A response without a body.
+/// Makes a response without a body.
 pub(super) fn bare(status: StatusCode) -> Response {
     status.into_response()
 }
 
-/// 405 with the methods there are.
+/// Makes the response 405 with the methods that there are.
 pub(super) fn method_not_allowed(allow: &'static str) -> Response {
     let mut response = bare(StatusCode::METHOD_NOT_ALLOWED);
     response
@@ -77,7 +76,7 @@ pub(super) fn method_not_allowed(allow: &'static str) -> Response {
     response
 }
 
-/// The answer to `OPTIONS`.
+/// Makes the answer to `OPTIONS`.
 pub(super) fn options(allow: &'static str) -> Response {
     let mut response = bare(StatusCode::NO_CONTENT);
     response
@@ -86,7 +85,7 @@ pub(super) fn options(allow: &'static str) -> Response {
     response
 }
 
-/// An ALTO error: 400 unless another status says more.
+/// Makes the response with an ALTO error.
 pub(super) fn alto(status: StatusCode, error: &AltoError) -> Response {
     respond(status, media::ERROR, error.body())
 }
@@ -94,23 +93,24 @@ pub(super) fn alto(status: StatusCode, error: &AltoError) -> Response {
 /// How a part of the API words its refusals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wording {
-    /// ALTO resources: an ALTO error where RFC 7285 has a code for it, no body
-    /// else, since §8.5.2 allows no other codes and §8.3.3 no other type.
+    /// For ALTO resources: an ALTO error if RFC 7285 has a code for it, otherwise no body, since
+    /// §8.5.2 allows no other codes and §8.3.3 no other type.
     Alto,
-    /// Everything else: problem details.
+    /// For everything else: problem details.
     Problem,
 }
 
 impl Wording {
-    /// The wording of the API that a path belongs to.
+    /// Returns the wording of the API that a path belongs to.
     pub(super) fn of(path: &str) -> Self {
-        match path == "/directory" || path.starts_with("/views/") {
-            true => Wording::Alto,
-            false => Wording::Problem,
+        if path == "/directory" || path.starts_with("/views/") {
+            Wording::Alto
+        } else {
+            Wording::Problem
         }
     }
 
-    /// A refusal in this wording.
+    /// Makes a refusal in this wording.
     pub(super) fn refuse(self, status: StatusCode, kind: &str, detail: &str) -> Response {
         match self {
             Wording::Alto => bare(status),
@@ -118,7 +118,7 @@ impl Wording {
         }
     }
 
-    /// A refusal that a client may come back from after some seconds.
+    /// Makes a refusal after which the client may try again in `seconds` seconds.
     pub(super) fn later(
         self,
         status: StatusCode,
@@ -133,7 +133,7 @@ impl Wording {
         response
     }
 
-    /// 401, 403 or 400 with the challenge of RFC 6750 §3.
+    /// Makes the response 401, 403 or 400 with the challenge of RFC 6750 §3.
     pub(super) fn denied(self, denied: &Denied) -> Response {
         let (status, challenge) = match denied {
             Denied::Missing(scope) => (StatusCode::UNAUTHORIZED, challenge(None, Some(*scope))),
@@ -161,7 +161,7 @@ impl Wording {
 fn challenge(error: Option<(&str, &Denied)>, scope: Option<Scope>) -> String {
     let mut challenge = "Bearer realm=\"altofed\"".to_owned();
     if let Some((code, denied)) = error {
-        // A quoted string of RFC 6750 §3 has neither quotes nor backslashes.
+        // A quoted string of RFC 6750 §3 contains neither quotes nor backslashes.
         let text = denied.to_string().replace(['"', '\\', '`'], "'");
         challenge += &format!(", error=\"{code}\", error_description=\"{text}\"");
     }
@@ -171,14 +171,14 @@ fn challenge(error: Option<(&str, &Denied)>, scope: Option<Scope>) -> String {
     challenge
 }
 
-/// 507: the disk is full, and nothing was changed.
+/// Makes the response 507: the disk is full, and nothing was changed.
 pub(super) fn store_full(error: &StoreError) -> Response {
     let detail = format!("nothing was changed: {error}");
     let status = StatusCode::INSUFFICIENT_STORAGE;
     Wording::Problem.later(status, "room", &detail, 30)
 }
 
-/// Problem details with the faults found in the body.
+/// Makes problem details with the faults found in the body.
 pub(super) fn problem(status: StatusCode, kind: &str, detail: &str, faults: &Faults) -> Response {
     let document = Problem {
         kind: format!("urn:altofed:problem:{kind}"),
@@ -198,8 +198,8 @@ pub(super) fn problem(status: StatusCode, kind: &str, detail: &str, faults: &Fau
     respond(status, media::PROBLEM, text)
 }
 
-/// Problem details of a faulty body: 400 if it cannot be read, 422 if it can
-/// and cannot be used.
+/// Makes problem details of a faulty body: 400 if it cannot be read, 422 if it can be read but
+/// not used.
 pub(super) fn faulty(faults: &Faults) -> Response {
     let unreadable = faults.listed().iter().any(|fault| {
         matches!(
@@ -207,9 +207,10 @@ pub(super) fn faulty(faults: &Faults) -> Response {
             FaultKind::Syntax | FaultKind::Missing | FaultKind::Type(_)
         )
     });
-    let status = match unreadable {
-        true => StatusCode::BAD_REQUEST,
-        false => StatusCode::UNPROCESSABLE_ENTITY,
+    let status = if unreadable {
+        StatusCode::BAD_REQUEST
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
     };
     let detail = match faults.total() {
         1 => "1 fault was found; nothing was changed".to_owned(),
@@ -218,16 +219,16 @@ pub(super) fn faulty(faults: &Faults) -> Response {
     problem(status, "faulty", &detail, faults)
 }
 
-/// The response to a request that finds no room in memory, for its body or its answer.
+/// Makes the response to a request whose body or answer finds no room in memory.
 pub(super) fn no_room(parts: &Parts) -> Response {
     Refusal::from(NoRoom).respond(refuse, parts)
 }
 
-/// The response to a request that a limit does not let through.
+/// Makes the response to a request that a limit refuses.
 pub(super) fn refuse(refusal: &Refusal, parts: &Parts) -> Response {
     let wording = Wording::of(parts.uri.path());
     let mut detail = refusal.reason.to_string();
-    // What this request did not do, the one that it repeats may have done.
+    // This request did nothing, but the one that it repeats may have.
     if refusal.reason == Reason::Timeout && parts.headers.contains_key(IDEMPOTENCY_KEY) {
         detail += "; one before it with the same Idempotency-Key may be under way still";
     }

@@ -18,7 +18,7 @@ use super::openapi::{self, Route, content};
 use super::refusal::{Wording, refuse, respond};
 use super::{alto, explain, n2s, ops, push, s2s, telemetry};
 
-/// The routes that the OpenAPI description lists.
+/// Returns the routes that the OpenAPI description lists.
 fn routes() -> Vec<Route> {
     let mut routes = service_routes();
     routes.extend(push::waiting_routes());
@@ -26,7 +26,7 @@ fn routes() -> Vec<Route> {
     routes
 }
 
-/// The routes that limits hold for.
+/// Returns the routes that all limits apply to.
 fn service_routes() -> Vec<Route> {
     let mut routes = alto::routes();
     routes.extend(push::control_routes());
@@ -39,12 +39,12 @@ fn service_routes() -> Vec<Route> {
     routes
 }
 
-/// The OpenAPI 3.1 description of the API.
+/// Returns the OpenAPI 3.1 description of the API.
 pub fn description() -> serde_json::Value {
     openapi::describe(&routes())
 }
 
-/// The whole API.
+/// Makes the router of the whole API.
 pub fn router(app: App) -> Router {
     let services = routes().iter().map(|r| (r.path, r.service)).collect();
     let observed = (app.telemetry.clone(), Arc::new(services));
@@ -65,9 +65,9 @@ pub fn router(app: App) -> Router {
     let time = middleware::from_fn_with_state(time, RequestTimeout::apply);
     let memory = MemoryLimit::new(app.answers.flight().clone(), counted_for, refuse);
     let memory = middleware::from_fn_with_state(memory, MemoryLimit::apply);
-    // A load balancer asks for health whatever the load.
+    // A load balancer must get an answer about health under any load.
     let health = openapi::router(ops::health_routes());
-    // What waits by design is bounded by itself.
+    // Requests that wait by design have a limit of their own.
     openapi::router(service_routes())
         .fallback(nothing_here)
         .layer(time)
@@ -87,7 +87,7 @@ async fn nothing_here(uri: Uri) -> Response {
     Wording::of(uri.path()).refuse(StatusCode::NOT_FOUND, "path", &detail)
 }
 
-/// The route of the description.
+/// Returns the route of the description.
 fn description_route() -> Route {
     Route {
         path: "/openapi.json",

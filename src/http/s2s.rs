@@ -1,5 +1,4 @@
-//! The server-to-server API: what peers get from us, and how things stand with
-//! them.
+//! The server-to-server API: what peers get from this node, and the status of peers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,10 +64,10 @@ const ONLY: Parameter = Parameter {
     kind: "string",
 };
 
-/// How long who has a peer read waits for the reading.
+/// How long a request to read a peer waits for the reading.
 const READ_WITHIN: Duration = Duration::from_secs(10);
 
-/// The routes of the API.
+/// Returns the routes of the API.
 pub(super) fn routes() -> Vec<Route> {
     let get = |id, summary, scope, parameters, response| Operation {
         method: Method::GET,
@@ -246,7 +245,7 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// The type of a blob over HTTP: what it is says the manifest that names it.
+/// The media type of blobs in the API description; an answer has the type that the manifest names.
 const OCTETS: &str = "application/octet-stream";
 
 async fn descriptor(State(app): State<App>, request: Request) -> Response {
@@ -265,7 +264,7 @@ async fn manifests(
     Ok(tagged(request.headers(), &entries, "private, no-cache"))
 }
 
-/// A refusal of what is not there yet since the node has just started.
+/// Refuses a request for what is not available yet since the node has just started.
 fn starting(detail: &str) -> Response {
     const RETRY: u64 = 2;
     Wording::Problem.later(StatusCode::SERVICE_UNAVAILABLE, "starting", detail, RETRY)
@@ -319,11 +318,12 @@ async fn blob(
     Ok(response)
 }
 
-/// What a blob on its way takes beside its pieces: an open file, of which a peer shall not have
-/// many.
+/// The memory that counts for a blob that is being sent, besides its pieces: an open file, of
+/// which a peer must not have many.
 const OPEN: u64 = 1024 * 1024;
 
-/// The body of a blob that is on the disk, read while it is sent; none if it is damaged.
+/// Returns the body of a blob on the disk, which is read while it is sent; none if it is
+/// damaged.
 async fn kept(
     app: &App,
     reader: BlobReader,
@@ -348,7 +348,7 @@ async fn kept(
     Ok(Some(sent.await.map_err(|error| unread(&error))?))
 }
 
-/// The refusal of a document that the disk does not give.
+/// Returns the refusal of a document that the disk cannot deliver.
 fn unread(error: &dyn std::error::Error) -> Refused {
     tracing::error!(%error, "a document for a peer could not be read");
     let detail = "the document could not be read; the log says why";
@@ -356,7 +356,7 @@ fn unread(error: &dyn std::error::Error) -> Refused {
     refused(Wording::Problem.refuse(status, "defect", detail))
 }
 
-/// The body of a GET of a resource, as the bodies of all full maps are made.
+/// Returns the body of a GET of a resource, which is made as all bodies of full maps are.
 async fn rendered(
     app: &App,
     view: &Arc<View>,
@@ -414,8 +414,8 @@ async fn updates(
     };
     let federation = app.federation.clone();
     let may = move || federation.passed(peer.as_ref());
-    let caller = (&caller, accounted);
-    open_for_peer(&app, caller, &content, Box::new(allowed), Box::new(may)).await
+    let (allowed, may) = (Box::new(allowed), Box::new(may));
+    open_for_peer(&app, &caller, accounted, &content, allowed, may).await
 }
 
 async fn peers(
@@ -431,7 +431,7 @@ async fn peers(
     Ok(json(StatusCode::OK, &list))
 }
 
-/// The one domain that a query asks for, if it does.
+/// Returns the one domain that a query asks for, if it does.
 fn only(query: &str) -> Result<Option<DomainLabel>, Refused> {
     let mut found = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == ONLY.name);
     let label = found.next().map(|(_, label)| DomainLabel::new(&label));
@@ -503,8 +503,8 @@ async fn accept(
     told(&app, &caller, &threshold, &domain, accept, none).await
 }
 
-/// Has something done about a domain that an operator says; `none` says that there
-/// is nothing to do it to.
+/// Executes what an operator says about a domain. `work` returns whether there was something to
+/// do; if not, `none` makes the message.
 async fn told(
     app: &App,
     caller: &Caller,
@@ -514,7 +514,7 @@ async fn told(
     none: impl Fn(&str) -> String,
 ) -> Result<Response, Refused> {
     require(&app.access(), caller, Scope::Operate)?;
-    // From here on it is done, or may be.
+    // From here on the change is made, or may be.
     threshold.cross();
     let done = match DomainLabel::new(domain) {
         Ok(domain) => work(&domain).await,
@@ -537,13 +537,14 @@ async fn told(
     }
 }
 
-/// A document with a tag of its content, or 304.
+/// Answers with a document and an entity tag of its content, or with 304.
 fn tagged(headers: &HeaderMap, document: &impl serde::Serialize, cache: &'static str) -> Response {
     let text = serde_json::to_vec(document).unwrap_or_default();
     let current = etag(&Digest::of(&text).into(), Coding::Identity);
-    let mut response = match not_modified(headers, &current) {
-        true => bare(StatusCode::NOT_MODIFIED),
-        false => respond(StatusCode::OK, media::JSON, text),
+    let mut response = if not_modified(headers, &current) {
+        bare(StatusCode::NOT_MODIFIED)
+    } else {
+        respond(StatusCode::OK, media::JSON, text)
     };
     let headers = response.headers_mut();
     headers.insert(ETAG, current);

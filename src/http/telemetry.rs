@@ -1,4 +1,4 @@
-//! What is told of requests: a log line, metrics, a request id.
+//! What is recorded of requests: a log line, metrics, a request id.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -25,14 +25,14 @@ use super::socket::Peer;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What is measured of requests.
+/// The measures of requests.
 #[derive(Clone)]
 pub struct Telemetry {
     requests: Family<RequestLabels, Counter>,
     seconds: Family<ServiceLabels, Histogram>,
     wrong_credentials: Family<ReasonLabels, Counter>,
-    /// The id of the next request, counted from a start that differs between
-    /// runs of a node.
+    /// The id of the next request. It is counted from a start that differs between runs of a
+    /// node.
     next_id: Arc<AtomicU64>,
     clock: Clock,
 }
@@ -54,7 +54,8 @@ struct ReasonLabels {
 }
 
 impl Telemetry {
-    /// Measures into `registry`; request ids are counted from a number that grows with the time.
+    /// Registers the measures in `registry`. Request ids are counted from a number that grows
+    /// with the time.
     pub fn new(registry: &mut Registry, clock: Clock) -> Self {
         let first_id = clock.wall().as_millisecond().unsigned_abs() << 20;
         let buckets = || Histogram::new(exponential_buckets(0.0001, 4.0, 10));
@@ -87,17 +88,17 @@ impl Telemetry {
         telemetry
     }
 
-    /// Counts a request that was refused for what it showed.
+    /// Counts a request that was refused because of its credential.
     pub(super) fn wrong_credentials(&self, reason: &'static str) {
         let labels = ReasonLabels { reason };
         self.wrong_credentials.get_or_create(&labels).inc();
     }
 }
 
-/// The service that each route belongs to, by its path.
+/// The service of each route, by the path of the route.
 pub(super) type Services = Arc<HashMap<&'static str, &'static str>>;
 
-/// Gives each request an id, and tells how it went.
+/// The middleware that gives each request an id, and records how it went.
 pub(super) async fn observe(
     State((telemetry, services)): State<(Telemetry, Services)>,
     request: Request,
@@ -116,8 +117,8 @@ pub(super) async fn observe(
     let span = tracing::info_span!("request", request_id = %id);
     let handled = AssertUnwindSafe(next.run(request).instrument(span)).catch_unwind();
     let mut response = handled.await.unwrap_or_else(|_| {
-        // The panic itself is on standard error; what was shared is immutable
-        // or behind locks that a panic leaves whole.
+        // The panic itself is on standard error. What was shared is immutable, or behind locks
+        // that remain usable after a panic.
         tracing::error!(request_id = %id, path = %path.escape_debug(), "a handler panicked");
         let detail = "the node failed to answer; its log says why";
         Wording::of(&path).refuse(StatusCode::INTERNAL_SERVER_ERROR, "defect", detail)

@@ -1,4 +1,4 @@
-//! What a client is told where an answer cannot be had.
+//! The responses to requests whose answer is not available.
 
 use axum::http::StatusCode;
 use axum::http::request::Parts;
@@ -10,14 +10,14 @@ use crate::render::Unanswered;
 
 use super::refusal::{Refused, Wording, alto, bare, no_room, refused};
 
-/// The refusal of a query whose answer would take more than one may.
+/// Refuses a query whose answer would take more than one answer may.
 pub(super) fn too_much(rendering: &Rendering, exceeded: &Exceeded) -> Refused {
     let value = format!("{exceeded}: ask for less at once");
     let error = AltoError::invalid_value(rendering.sized_by(), value);
     refused(alto(StatusCode::BAD_REQUEST, &error))
 }
 
-/// The response where an answer cannot be had now.
+/// Makes the response to a request whose answer is not available now.
 pub(super) fn unanswered(error: &Unanswered, parts: &Parts) -> Response {
     match error {
         Unanswered::NoRoom => no_room(parts),
@@ -30,7 +30,7 @@ pub(super) fn unanswered(error: &Unanswered, parts: &Parts) -> Response {
     }
 }
 
-/// The response where the node failed; the log is told why.
+/// Makes the response for a failure of the node, and logs the failure.
 pub(super) fn failed(error: &dyn std::error::Error) -> Response {
     tracing::error!(%error, "a request failed");
     bare(StatusCode::INTERNAL_SERVER_ERROR)

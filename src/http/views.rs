@@ -1,4 +1,4 @@
-//! Finding a view, and telling which revision the merged one is of.
+//! Finds views, and marks answers with the revision of the merged view.
 
 use std::sync::Arc;
 
@@ -10,18 +10,17 @@ use crate::publish::{Snapshot, View, ViewName};
 use super::app::App;
 use super::refusal::{Refused, Wording, refused};
 
-/// Says with every answer of the merged view which revision of our facts it
-/// shows, and while that is not the newest, which is.
+/// The header of every answer of the merged view: which revision of our facts the view shows,
+/// and which is the newest if that is another.
 const REVISION: HeaderName = HeaderName::from_static("altofed-revision");
 
-/// When who asked for a view that is still to come may ask again.
+/// How many seconds to wait before asking again for a view that is still being made.
 const RETRY: u64 = 2;
 
-/// The view with a name, which the caller may read: that is asked before.
+/// Returns the view with a name. The caller must have checked that it may be read.
 ///
 /// # Errors
-/// There is none: it is still to come, so that it is refused for now, or it is
-/// not found.
+/// There is no such view: 503 if it is still being made, otherwise 404.
 pub(super) fn find<'s>(
     app: &App,
     snapshot: &'s Snapshot,
@@ -33,7 +32,7 @@ pub(super) fn find<'s>(
     }
     let is_coming = match name {
         ViewName::Merged => true,
-        // What peers passed before the start: which domains is seen then.
+        // Which domains peers passed before the start is only known once they are restored.
         ViewName::Domain(_) => !app.federation.restoring().borrow().is_over(),
     };
     if !is_coming {
@@ -46,7 +45,8 @@ pub(super) fn find<'s>(
     Err(refused(wording.later(status, "starting", detail, RETRY)))
 }
 
-/// Marks an answer of a view with its revision, if it is of the merged one.
+/// Marks an answer of the merged view with its revision; leaves answers of other views as they
+/// are.
 pub(super) fn marked(snapshot: &Snapshot, name: &ViewName, mut response: Response) -> Response {
     let revision = snapshot.merged_revision();
     if let Some(revision) = revision.filter(|_| *name == ViewName::Merged) {

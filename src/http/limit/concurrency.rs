@@ -1,4 +1,4 @@
-//! A number of requests at a time.
+//! Limits how many requests are handled at a time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,11 +12,11 @@ use tokio::sync::watch;
 
 use super::{Reason, Refusal, Refuse, Settings};
 
-/// When a request refused for load may try again: load passes quickly.
+/// When a request that was refused because of load may try again: load passes quickly.
 const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
 
-/// Holds the node to a number of requests at a time. Not for routes that wait by design, such as
-/// streams before their first event: there the number would be used up by those that wait.
+/// Limits how many requests the node handles at a time. Not for routes that wait by design, such
+/// as streams before their first event: requests that wait would use up the limit.
 #[derive(Clone, Debug)]
 pub struct ConcurrencyLimit {
     settings: watch::Receiver<Settings>,
@@ -37,13 +37,13 @@ impl ConcurrencyLimit {
         }
     }
 
-    /// The requests under way now.
+    /// Returns how many requests are under way now.
     pub fn under_way(&self) -> usize {
         self.under_way.load(Ordering::Relaxed)
     }
 
-    /// The middleware: 503 for a request above the number. One is under way until the head of
-    /// its response is made, or its client has gone.
+    /// The middleware: answers 503 to a request above the limit. A request is under way until
+    /// the head of its response is made, or its client has gone.
     pub async fn apply(
         State(limit): State<ConcurrencyLimit>,
         request: Request,
@@ -113,7 +113,7 @@ mod tests {
         go_on.notify_one();
         assert_eq!(soon(first).await.unwrap().unwrap().status(), 200);
         let third = tokio::spawn(ask());
-        // A client that goes away gives its place back too.
+        // A client that goes away also gives its place back.
         second.abort();
         assert!(second.await.is_err());
         while limit.under_way() != 1 {

@@ -1,9 +1,9 @@
-//! A limit on wrong credentials, for each client.
+//! Limits wrong credentials for each client.
 //!
-//! A client that has shown too many is not listened to for a while: what it shows is not
-//! looked at, so that the right guess looks like all others. Who showed from the same
-//! address what is right before is looked at all the same, since an address may stand for
-//! many callers, and one that guesses must not lock out the rest.
+//! The credentials of a client that has shown too many wrong ones are not checked for a while,
+//! so that a right guess looks like any other. A credential that was right from the same address
+//! before is still checked: an address may stand for many callers, and one that guesses must not
+//! lock out the rest.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -18,24 +18,26 @@ use crate::auth::Credential;
 use crate::ident::Client;
 use crate::runtime::{Clock, Moment, Task, lock};
 
-/// What a limit per minute is a limit of, and how often the log tells of wrong credentials.
+/// The period of the limit, and how often wrong credentials are logged.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The clients with wrong credentials that are remembered one by one. All further ones
-/// share one limit.
+/// How many clients with wrong credentials are remembered individually. All others share one
+/// limit.
 const MAX_CLIENTS: usize = 65_536;
 
-/// The pairs of a client and a credential that was right there: those shown last.
+/// How many pairs of a client and a credential that was right there are remembered: those shown
+/// last.
 const MAX_RIGHT: usize = 65_536;
 
-/// The clients that the log names at a time; the others are told as a number.
+/// How many clients the log names at a time; of the others it gives the number.
 const MAX_LINES: usize = 20;
 
-/// Holds each client to a number of wrong credentials.
+/// Limits how many wrong credentials each client may show.
 #[derive(Clone, Debug)]
 pub struct Guesses(Arc<Told>);
 
-/// What is counted, and the task that logs it; what is left is logged when it is dropped.
+/// The counts, and the task that logs them. What is not logged yet is logged when this is
+/// dropped.
 #[derive(Debug)]
 struct Told {
     counted: Arc<Counted>,
@@ -48,7 +50,7 @@ struct Counted {
     clock: Clock,
     wrong: Mutex<Wrong>,
     right: Mutex<LruCache<(Client, Credential), ()>>,
-    /// Wakes the teller when there is something to tell.
+    /// Wakes the task when there is something to log.
     any: Notify,
 }
 
@@ -62,15 +64,16 @@ struct Wrong {
 /// The wrong credentials of a client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct OfClient {
-    /// When as many as there are allowed again as after a pause (GCRA's theoretical
-    /// arrival time).
+    /// When the client is allowed as many as after a pause again (GCRA's theoretical arrival
+    /// time).
     rested: Option<Moment>,
-    /// How many were wrong since the log told of it, and how many were not looked at.
+    /// How many were wrong since the last log line about it.
     wrong: u64,
+    /// How many were refused unchecked since then.
     refused: u64,
 }
 
-/// What the log tells of one client, or of all that it does not name.
+/// A log line about one client, or about all that are not named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Line {
     client: Option<Client>,
@@ -80,7 +83,7 @@ struct Line {
 }
 
 impl Guesses {
-    /// Counts nothing yet.
+    /// Starts without counts.
     pub fn new(settings: watch::Receiver<Settings>, clock: Clock) -> Guesses {
         let counted = Arc::new(Counted {
             settings,
@@ -96,10 +99,11 @@ impl Guesses {
         }))
     }
 
-    /// Looks at what a client shows, unless it has shown too much that was wrong.
+    /// Checks a client's credential by `look`, unless the client has shown too many wrong ones.
     ///
     /// # Errors
-    /// [`Err`] with the refusal if it is not looked at, `Ok(Err)` if it is wrong.
+    /// The outer error is the refusal of a credential that is not checked, the inner one that of
+    /// a wrong credential.
     pub fn look<T, E>(
         &self,
         client: Client,
@@ -176,7 +180,7 @@ impl Counted {
         self.any.notify_one();
     }
 
-    /// Logs what there is to tell.
+    /// Logs what was counted since the last time.
     fn tell(&self) {
         let lines = lock(&self.wrong).lines(self.clock.now());
         for line in lines {
@@ -194,7 +198,7 @@ impl Counted {
     }
 }
 
-/// Tells of wrong credentials once in a minute, as long as there are any.
+/// Logs wrong credentials once a minute, as long as there are any.
 async fn tell(counted: Arc<Counted>) {
     loop {
         counted.any.notified().await;
@@ -205,9 +209,10 @@ async fn tell(counted: Arc<Counted>) {
 
 impl Wrong {
     fn known(&mut self, client: Client) -> Option<&mut OfClient> {
-        match self.clients.len() >= MAX_CLIENTS {
-            true => Some(self.clients.get_mut(&client).unwrap_or(&mut self.rest)),
-            false => self.clients.get_mut(&client),
+        if self.clients.len() >= MAX_CLIENTS {
+            Some(self.clients.get_mut(&client).unwrap_or(&mut self.rest))
+        } else {
+            self.clients.get_mut(&client)
         }
     }
 
@@ -218,8 +223,8 @@ impl Wrong {
         self.clients.entry(client).or_default()
     }
 
-    /// What there is to tell, the worst first, and no more of it; clients are forgotten that
-    /// are as good as new.
+    /// Returns the lines to log, the worst clients first, and resets their counts. Forgets
+    /// clients whose limit has recovered.
     fn lines(&mut self, now: Moment) -> Vec<Line> {
         let all = self
             .clients
@@ -251,8 +256,8 @@ impl Wrong {
     }
 }
 
-/// So many wrong credentials at once after a pause, and then one as often as fills a
-/// minute with them.
+/// After a pause a client may show as many wrong credentials at once as are allowed per minute,
+/// and then one in each interval `every`.
 #[derive(Clone, Copy, Debug)]
 struct Limit {
     every: Duration,
@@ -266,7 +271,7 @@ impl Limit {
         })
     }
 
-    /// Whether another may be looked at, or when.
+    /// Checks whether another credential may be checked now. The error is how long to wait.
     fn admit(self, of_client: &OfClient, now: Moment) -> Result<(), Duration> {
         let owed = of_client.rested.map_or(Duration::ZERO, |at| at.since(now));
         match (owed + self.every).checked_sub(MINUTE) {
@@ -307,8 +312,8 @@ mod tests {
         Credential::Secret(Secret::new(text))
     }
 
-    /// Shows a secret, of which `right` is right: whether it was looked at and right, or
-    /// when it may be shown again.
+    /// Shows a secret; `right` is the right one. Returns whether it was right, or how long to
+    /// wait if it was not checked.
     fn show(guesses: &Guesses, from: u32, text: &str) -> Result<bool, Duration> {
         let look = || match text {
             "right" => Ok(()),
@@ -351,7 +356,7 @@ mod tests {
             let _ = show(&guesses, 1, "wrong");
         }
         assert_eq!(show(&guesses, 1, "right"), Ok(true));
-        // Once it is wrong it is no better than any other guess.
+        // A credential that is wrong by now counts as any other guess.
         let replaced = guesses.look(client(1), Some(&secret("right")), || Err::<(), _>(()));
         assert_eq!(replaced, Ok(Err(())));
         assert!(show(&guesses, 1, "right").is_err());

@@ -1,4 +1,4 @@
-//! The memory of answers that are made whole.
+//! Limits the memory of answers that are made whole.
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -8,11 +8,11 @@ use http_body::Body as _;
 use super::{CallerOf, Refusal, Refuse};
 use crate::render::{Flight, SHORT};
 
-/// The mark of a response whose bytes are counted already, or shared.
+/// Marks a response whose bytes are already counted, or shared.
 #[derive(Clone, Copy, Debug)]
 pub struct Accounted;
 
-/// Holds answers that are made whole to the memory that there is for answers.
+/// Limits answers that are made whole to the memory that there is for answers.
 #[derive(Clone, Debug)]
 pub struct MemoryLimit {
     flight: Flight,
@@ -21,7 +21,7 @@ pub struct MemoryLimit {
 }
 
 impl MemoryLimit {
-    /// Counts answers among those in `flight`; `caller_of` tells whose they are.
+    /// Counts answers in `flight`; `caller_of` names the caller whose answer it is.
     pub fn new(flight: Flight, caller_of: CallerOf, refuse: Refuse) -> MemoryLimit {
         MemoryLimit {
             flight,
@@ -30,9 +30,9 @@ impl MemoryLimit {
         }
     }
 
-    /// The middleware: counts each answer that is in memory whole. One to a request that only
-    /// reads, and may as well be repeated, is 503 where there is no room for it; one to any other
-    /// tells what was done, and is never replaced.
+    /// The middleware: counts each answer that is in memory whole. The answer to a request that
+    /// only reads, and can be repeated, becomes 503 if there is no room for it. The answer to
+    /// any other request reports what was done, and is never replaced.
     pub async fn apply(State(limit): State<MemoryLimit>, request: Request, next: Next) -> Response {
         let (parts, body) = request.into_parts();
         let asked = parts.clone();
@@ -70,7 +70,7 @@ mod tests {
     use crate::render::Caller;
     use crate::render::testing::flight;
 
-    /// What the node answers to a request, whose answer has so many bytes.
+    /// Returns the status of the node's answer to a request, if the answer has `bytes` bytes.
     async fn answered(flight: &Flight, method: http::Method, bytes: usize) -> StatusCode {
         use tower::ServiceExt;
         let answer = move || async move { "x".repeat(bytes) };

@@ -1,13 +1,13 @@
-//! Holding clients to a rate and the node to a load: middlewares for a router, and a limit for the
-//! one that finds out who calls.
+//! Limits the rate of clients and the load of the node: middlewares for a router, and a limit
+//! that is used where callers are authenticated.
 //!
-//! * [`Guesses`] holds each client to a number of wrong credentials.
-//! * [`RateLimit`] holds each caller to a number of requests per second.
-//! * [`ConcurrencyLimit`] holds the node to a number of requests at a time.
+//! * [`Guesses`] limits the wrong credentials of each client.
+//! * [`RateLimit`] limits the requests per second of each caller.
+//! * [`ConcurrencyLimit`] limits the requests that the node handles at a time.
 //! * [`RequestTimeout`] gives up requests that take too long.
-//! * [`MemoryLimit`] holds answers that are made whole to a number of bytes in memory.
+//! * [`MemoryLimit`] limits the bytes in memory of answers that are made whole.
 //!
-//! Each middleware is a value made once and laid around routes with
+//! Each middleware is a value that is made once and laid around routes with
 //! `axum::middleware::from_fn_with_state(value, Type::apply)`. Each refuses with the response
 //! that a given [`Refuse`] makes of a [`Refusal`], and adds `Retry-After` to it.
 
@@ -29,7 +29,7 @@ pub use timeout::{Deadline, RequestTimeout};
 
 #[cfg(test)]
 pub(in crate::http) mod testing {
-    //! A bench to try the middlewares on.
+    //! Helpers to test the middlewares.
 
     use std::time::Duration;
 
@@ -55,7 +55,7 @@ pub(in crate::http) mod testing {
         request.body(Body::empty()).unwrap()
     }
 
-    /// The status, `Retry-After` and body of a response.
+    /// Returns the status, `Retry-After` and body of a response.
     pub async fn told(response: Response) -> (u16, Option<String>, String) {
         let retry = response.headers().get(header::RETRY_AFTER);
         let retry = retry.map(|value| value.to_str().unwrap().to_owned());

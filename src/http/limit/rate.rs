@@ -1,4 +1,4 @@
-//! A rate for each caller.
+//! Limits the rate of each caller.
 
 use std::collections::HashMap;
 use std::ops::Add;
@@ -22,14 +22,14 @@ use super::{CallerOf, Reason, Refusal, Refuse, Settings};
 use crate::render::Caller;
 use crate::runtime::{Clock, Moment, lock};
 
-/// The callers whose rate is remembered one by one. All further ones share one rate, so that a
-/// flood of addresses costs memory up to here and then only its own kind.
+/// How many callers' rates are remembered individually. All others share one rate, so that a
+/// flood of addresses takes memory only up to here, and then only limits itself.
 const MAX_CALLERS: usize = 65_536;
 
-/// How often callers are forgotten that are as good as new.
+/// How often callers are forgotten whose limit has recovered.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// Holds each caller to a rate.
+/// Limits the requests per second of each caller.
 #[derive(Clone, Debug)]
 pub struct RateLimit(Arc<Rates>);
 
@@ -44,7 +44,7 @@ struct Rates {
 
 type Governor = RateLimiter<Caller, Callers, Clock, NoOpMiddleware<Moment>>;
 
-/// The rates in force, and what they were made of.
+/// The limiter in force, and the quota that it was made with.
 #[derive(Debug)]
 struct Limiter {
     quota: Option<Quota>,
@@ -52,7 +52,8 @@ struct Limiter {
     swept: Moment,
 }
 
-/// What governor remembers of callers: at most [`MAX_CALLERS`], and one value for the rest.
+/// The state that governor remembers of callers: at most [`MAX_CALLERS`], and one value for all
+/// others.
 #[derive(Debug, Default)]
 struct Callers(Mutex<Remembered>);
 
@@ -84,7 +85,7 @@ impl RateLimit {
         }))
     }
 
-    /// The middleware: 429 for a caller above its rate.
+    /// The middleware: answers 429 to a caller above its rate.
     pub async fn apply(State(limit): State<RateLimit>, request: Request, next: Next) -> Response {
         let (parts, body) = request.into_parts();
         match limit.0.check(&parts) {
@@ -106,8 +107,8 @@ impl Rates {
         })
     }
 
-    /// The rates by the present settings, swept from time to time; none without a limit. A
-    /// change of the settings forgets what callers have used.
+    /// Returns the limiter by the present settings, swept from time to time; none without a
+    /// limit. A change of the settings forgets what callers have used.
     fn governor(&self) -> Option<Arc<Governor>> {
         let quota = self.settings.borrow().quota();
         let now = self.clock.now();
@@ -215,7 +216,7 @@ mod tests {
     use std::net::IpAddr;
     use tower::ServiceExt;
 
-    /// The address in the header `from`, or the principal in `as`.
+    /// Returns the address in the header `from`, or the principal in `as`.
     fn caller_of(parts: &Parts) -> Option<Caller> {
         let header = |name| parts.headers.get(name).map(|value| value.to_str().unwrap());
         if let Some(principal) = header("as") {

@@ -1,4 +1,4 @@
-//! Requests that a limit does not let through.
+//! Requests that a limit refuses.
 
 use std::time::Duration;
 
@@ -11,27 +11,27 @@ use crate::render::{Caller, NoRoom};
 /// When a request that found no room in memory may try again.
 const ROOM_RETRY: Duration = Duration::from_secs(1);
 
-/// Tells who a request is counted for; none is for requests that no limit holds for.
+/// Returns on whose account a request is counted; none for requests that no limit applies to.
 pub type CallerOf = fn(&Parts) -> Option<Caller>;
 
 /// Makes the response to a refused request.
 pub type Refuse = fn(&Refusal, &Parts) -> Response;
 
-/// A request is not served.
+/// Why and how a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The status to answer with.
     pub status: StatusCode,
-    /// When to try again.
+    /// How long the client should wait before it tries again.
     pub retry_after: Duration,
-    /// Why.
+    /// Why it is refused.
     pub reason: Reason,
 }
 
-/// Why a request is not served.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
-    /// Its caller makes too many.
+    /// Its caller makes too many requests.
     #[error("too many requests from this caller; spread them out")]
     Rate,
     /// Its client has shown too many wrong credentials.
@@ -40,10 +40,10 @@ pub enum Reason {
          what was right from here before"
     )]
     Guesses,
-    /// Too many are under way.
+    /// Too many requests are under way.
     #[error("the server has all the requests under way that it can carry; try again shortly")]
     Overload,
-    /// Its body or its answer finds no room.
+    /// There is no room in memory for its body or its answer.
     #[error(transparent)]
     Memory(NoRoom),
     /// It took too long, and nothing was changed.
@@ -52,7 +52,7 @@ pub enum Reason {
          anything; ask for less at once, or later"
     )]
     Timeout,
-    /// It took too long, and is done to its end.
+    /// It took too long, and is being finished.
     #[error(
         "the change took longer than the server waits for; it is under way, and will be done or \
          refused. A repeat with the same Idempotency-Key is told how it ended; without one, read \
@@ -62,8 +62,8 @@ pub enum Reason {
 }
 
 impl Refusal {
-    /// The response that `refuse` makes, with `Retry-After` in whole seconds, one at least
-    /// (RFC 9110, section 10.2.3).
+    /// Returns the response that `refuse` makes, with `Retry-After` in whole seconds, at least
+    /// one (RFC 9110 §10.2.3).
     pub fn respond(&self, refuse: Refuse, parts: &Parts) -> Response {
         let mut response = refuse(self, parts);
         let seconds = self.retry_after.as_millis().div_ceil(1000).max(1);

@@ -8,62 +8,64 @@ use crate::publish::WorkLimits;
 use crate::render::{BESIDE, FlightBudget};
 use crate::runtime::{at_least, duration};
 
-/// The least share of the bytes in flight: with less, a full map could not be packed.
+/// The least allowed share of the bytes in flight: with less, a full map could not be packed.
 const LEAST_SHARE: u64 = 8 * 1024 * 1024;
 
 /// The limits on requests. All are hot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// The requests that one caller may make per second in the long run; 0 for no limit. The
-    /// default is some hundred times what an application asks that reads its maps when they
-    /// change, since an address may stand for all that is behind a proxy or a carrier's NAT,
-    /// and a small part of what a node can answer.
+    /// How many requests per second one caller may make in the long run; 0 for no limit. The
+    /// default is some hundred times as many as an application needs that reads its maps when
+    /// they change, since an address may stand for all clients behind a proxy or a carrier's
+    /// NAT; it is a small part of what a node can answer.
     pub requests_per_second: u32,
-    /// The requests that a caller may make at once after a pause.
+    /// How many requests a caller may make at once after a pause.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub burst: u32,
-    /// The wrong credentials that one client may show in a minute, above which what it shows is
-    /// not looked at and answered 429, unless it was right from there before; 0 for no limit. The
-    /// default lets a person mistype and a few machines run with a token that was replaced.
+    /// How many wrong credentials one client may show in a minute; 0 for no limit. Above it the
+    /// client's credentials are not checked and are answered 429, except those that were right
+    /// from there before. The default lets a person mistype and a few machines run with a token
+    /// that was replaced.
     pub wrong_credentials_per_minute: u32,
-    /// The requests that may be under way at a time, above which a newcomer is answered 503.
+    /// How many requests may be under way at a time; above that a new one is answered 503.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_concurrent_requests: usize,
-    /// The time that a request may take once its body has come, above which it is given up and
+    /// How long a request may take once its body has come; after that it is given up and
     /// answered 503.
     #[serde(with = "duration::positive")]
     pub request_timeout: Duration,
-    /// The cells that one answer to a query may read and test: pairs times the cost types that
-    /// are read and the comparisons made for each, and what it takes to compute costs between
+    /// How many cells one answer to a query may read and test: pairs times the cost types that
+    /// are read and the comparisons made for each, and the cost of computing costs between
     /// networks.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_answer_cells: u64,
     /// About how many bytes one answer to a query may have.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_answer_bytes: u64,
-    /// The bytes of queries and answers that may be in memory until their clients have taken
-    /// them; bodies that are kept (`publish.cache_bytes`) are not counted.
+    /// How many bytes of queries and answers may be in memory until their clients have taken
+    /// them. Bodies that are kept (`publish.cache_bytes`) are not counted.
     #[serde(deserialize_with = "at_least::<{ LEAST_SHARE }, _, _>")]
     pub max_bytes_in_flight: u64,
-    /// How many of these bytes one caller may hold: no more than may be waited for
+    /// How many of these bytes one caller may hold; at most as many as requests may wait for
     /// ([`FlightBudget`]).
     #[serde(deserialize_with = "at_least::<{ LEAST_SHARE }, _, _>")]
     pub max_bytes_per_client: u64,
     /// How long a request waits for room among these bytes before it is answered 503.
     #[serde(with = "duration::positive")]
     pub max_wait: Duration,
-    /// The bytes of bodies of the network-to-server API that may be in memory, three quarters of
-    /// them one principal's.
+    /// How many bytes of bodies of the network-to-server API may be in memory; one principal may
+    /// hold three quarters of them.
     #[serde(deserialize_with = "at_least::<65536, _, _>")]
     pub max_ingest_bytes_in_flight: u64,
-    /// The bytes of views that were replaced and are in memory for answers on their way alone.
-    /// Above it the answers of the view that was replaced first are cut off.
+    /// How many bytes of replaced views may be in memory only for answers that are being sent.
+    /// Above that answers of replaced views are cut off, starting with the view whose answers
+    /// were begun first.
     pub max_replaced_bytes: u64,
 }
 
 impl Settings {
-    /// What one answer to a query may take.
+    /// Returns the limits of one answer to a query.
     pub fn work(&self) -> WorkLimits {
         WorkLimits {
             cells: self.max_answer_cells,
@@ -73,7 +75,7 @@ impl Settings {
         }
     }
 
-    /// What queries and answers may take.
+    /// Returns the budget of queries and answers.
     pub fn answers(&self) -> FlightBudget {
         FlightBudget {
             all: self.max_bytes_in_flight,
@@ -83,7 +85,7 @@ impl Settings {
         }
     }
 
-    /// What bodies of the network-to-server API may take.
+    /// Returns the budget of bodies of the network-to-server API.
     pub fn ingest(&self) -> FlightBudget {
         FlightBudget {
             all: self.max_ingest_bytes_in_flight,

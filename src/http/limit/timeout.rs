@@ -1,4 +1,4 @@
-//! A time for each request.
+//! Limits how long each request takes.
 
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
@@ -17,14 +17,14 @@ use tokio::sync::watch;
 use super::{Reason, Refusal, Refuse, Settings};
 use crate::runtime::{Clock, Moment, Threshold, lock};
 
-/// When a request that took too long may try again.
+/// How long to wait before a request that took too long is tried again.
 const TIMEOUT_RETRY: Duration = Duration::from_secs(5);
 
-/// Gives up requests that take too long, unless they have crossed their [`Threshold`], an
-/// extension of every request: those are done to their end, and answered so. The time runs from
-/// the last piece of the request's body that was read to the head of the response: a body that
-/// does not come is its reader's to refuse (see [`body`](crate::http::body)), and a response on
-/// its way is the connection's to watch.
+/// Gives up requests that take too long, unless they have crossed their [`Threshold`], which
+/// every request has as an extension: those are finished, and the answer says so. The time runs
+/// from when the last piece of the request's body was read until the head of the response. The
+/// reader of a body refuses one that does not come (see [`body`](crate::http::body)), and the
+/// connection watches a response that is being sent.
 #[derive(Clone, Debug)]
 pub struct RequestTimeout {
     settings: watch::Receiver<Settings>,
@@ -32,7 +32,7 @@ pub struct RequestTimeout {
     refuse: Refuse,
 }
 
-/// When a request will be given up, for who waits in it for something that it can do without.
+/// When a request will be given up, for code that waits for something optional.
 #[derive(Clone, Debug)]
 pub struct Deadline {
     within: Duration,
@@ -40,13 +40,13 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// As it is if no more of the request's body is read.
+    /// Returns when the request is given up if no more of its body is read.
     pub fn at(&self) -> Moment {
         *lock(&self.last) + self.within
     }
 }
 
-/// Gives a request up when it is dropped.
+/// Gives a request up when dropped.
 struct GivenUp(Threshold);
 
 impl Drop for GivenUp {
@@ -55,7 +55,7 @@ impl Drop for GivenUp {
     }
 }
 
-/// A request's body that notes when a piece of it is read.
+/// The body of a request; notes when a piece of it is read.
 struct Noted {
     body: Body,
     clock: Clock,
@@ -76,8 +76,8 @@ impl RequestTimeout {
         }
     }
 
-    /// The middleware: 503 for a request that takes too long; its handler is dropped. A client
-    /// that goes away gives its request up too.
+    /// The middleware: answers 503 to a request that takes too long, and drops its handler. A
+    /// request is also given up when its client goes away.
     pub async fn apply(
         State(limit): State<RequestTimeout>,
         request: Request,
@@ -114,9 +114,10 @@ impl RequestTimeout {
         let refusal = Refusal {
             status: StatusCode::SERVICE_UNAVAILABLE,
             retry_after: TIMEOUT_RETRY,
-            reason: match threshold.0.give_up() {
-                true => Reason::Timeout,
-                false => Reason::Unfinished,
+            reason: if threshold.0.give_up() {
+                Reason::Timeout
+            } else {
+                Reason::Unfinished
             },
         };
         refusal.respond(limit.refuse, &asked)
@@ -162,9 +163,10 @@ mod tests {
         let settings = bench.settings.subscribe();
         let limit = RequestTimeout::new(settings, bench.clock.clone(), refuse);
         let stuck = async |body: Bytes| -> String {
-            match body.is_empty() {
-                true => std::future::pending().await,
-                false => format!("{} bytes", body.len()),
+            if body.is_empty() {
+                std::future::pending().await
+            } else {
+                format!("{} bytes", body.len())
             }
         };
         let router = Router::new().route("/do", post(stuck));
@@ -207,7 +209,7 @@ mod tests {
             assert_eq!(refused, (503, Some("5".into()), reason.into()));
             assert_eq!(threshold.cross(), crosses);
         }
-        // Who goes away gives up.
+        // A client that goes away gives its request up.
         let mut asking = Box::pin(router.oneshot(request("as", "x")));
         let threshold = tokio::select! {
             _ = &mut asking => panic!("it is stuck"),
@@ -233,7 +235,7 @@ mod tests {
             while push.capacity() == 0 {
                 tokio::task::yield_now().await;
             }
-            // The deadline of before ends the sleep, and that of the piece is slept until.
+            // The former deadline ends the sleep; then the deadline of the piece is slept until.
             bench.hand.advance(SECOND);
             soon(bench.hand.sleeper(29 * SECOND)).await;
         }

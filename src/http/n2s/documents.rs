@@ -1,4 +1,4 @@
-//! Documents: reading them, and every way to write them.
+//! Reads and writes documents.
 
 use std::io;
 
@@ -37,7 +37,7 @@ use crate::runtime::Threshold;
 use super::publication::Publication;
 use super::{Query, bad_request, failed, marked, revision_number, unchanged};
 
-/// Answers a request to a document of a kind; the name of an only one is empty.
+/// Answers a request to a document of a kind. `name` is empty for a kind with only one document.
 pub(super) async fn document(
     description: &'static Description,
     name: String,
@@ -96,7 +96,7 @@ async fn read_document(
     let caller = counted_for(parts).unwrap_or(render::Caller::Node);
     let beside = render::taken(coding);
     let room = async |bytes: u64| {
-        // One that is larger than a share takes all of it.
+        // A document larger than the share of one caller takes all of that share.
         let bytes = (bytes + beside).min(app.intake.largest());
         let room = app.intake.take(&caller, bytes).await;
         room.map_err(|_| refused(no_room(parts)))
@@ -137,7 +137,7 @@ async fn read_document(
     Ok(response)
 }
 
-/// The text of a document, piece by piece.
+/// Returns the text of a document, row by row.
 fn pieces(document: &Document) -> impl Iterator<Item = io::Result<Bytes>> + Send + use<> {
     document.rows().map(|row| Ok(row.into()))
 }
@@ -154,7 +154,7 @@ async fn write_document(
     let types: &[&str] = match kind {
         OperationKind::Delete => &[],
         OperationKind::Edit(_) => &[media::MERGE_PATCH],
-        // What a GET of an ALTO map returned can be put as it is.
+        // The answer to a GET of an ALTO map can be put back unchanged.
         OperationKind::Put => &[media::JSON, media::NETWORK_MAP, media::COST_MAP],
     };
     let content = receive(app, parts, content, types).await?;
@@ -165,8 +165,8 @@ async fn write_document(
     .await?;
     let target = path.to_string();
     let request = [kind.as_str().as_bytes(), target.as_bytes(), &content[..]];
-    let caller = (caller, Scope::Ingest);
-    write(app, caller, parts, Changes::Document(read), &request).await
+    let change = Changes::Document(read);
+    write(app, caller, Scope::Ingest, parts, change, &request).await
 }
 
 pub(super) async fn transaction(
@@ -180,14 +180,8 @@ pub(super) async fn transaction(
     let bytes = content.clone();
     let read: Vec<Step> = parsed(&app, move |reader| read_transaction(reader, &bytes)).await?;
     let request = [&b"transaction"[..], &content[..]];
-    write(
-        &app,
-        (&caller, Scope::Ingest),
-        &parts,
-        Changes::Transaction(read),
-        &request,
-    )
-    .await
+    let change = Changes::Transaction(read);
+    write(&app, &caller, Scope::Ingest, &parts, change, &request).await
 }
 
 pub(super) async fn restore(
@@ -200,11 +194,10 @@ pub(super) async fn restore(
     require(&app.access(), &caller, Scope::Operate)?;
     let number = revision_number(&revision)?;
     let request = [&b"restore"[..], revision.as_bytes()];
-    let caller = (&caller, Scope::Operate);
-    write(&app, caller, &parts, Changes::Restore(number), &request).await
+    let change = Changes::Restore(number);
+    write(&app, &caller, Scope::Operate, &parts, change, &request).await
 }
-/// The body of a request, if it is of one of these types; no types: none is
-/// wanted.
+/// Reads the body of a request, if it has one of these types. Without types no body is read.
 async fn receive(
     app: &App,
     parts: &Parts,
@@ -239,7 +232,7 @@ async fn receive(
     })
 }
 
-/// Reads a body on the pool.
+/// Parses a body on the pool.
 async fn parsed<T: Send + 'static>(
     app: &App,
     read: impl FnOnce(Reader<'_>) -> Result<T, Faults> + Send + 'static,
@@ -255,13 +248,14 @@ async fn parsed<T: Send + 'static>(
     read.map_err(|faults| refused(faulty(&faults)))
 }
 
-/// Does a write, and answers when it is durable and our own view shows it; a
-/// warning says so if the merged view does not yet. The caller must have the
-/// scope still: its body may have taken long. `request` is what an idempotency
-/// key stands for.
+/// Executes a write, and answers when it is durable and our own view shows it; the answer has a
+/// warning if the merged view does not show it yet. The caller must still have the scope, since
+/// its body may have taken long. `request` identifies the request that an idempotency key stands
+/// for.
 async fn write(
     app: &App,
-    (caller, scope): (&Caller, Scope),
+    caller: &Caller,
+    scope: Scope,
     parts: &Parts,
     change: Changes,
     request: &[&[u8]],

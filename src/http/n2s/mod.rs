@@ -1,5 +1,5 @@
-//! The network-to-server API over HTTP: its routes, its documents, its reports,
-//! and here what they share.
+//! The network-to-server API over HTTP: its routes, documents and reports, and here what they
+//! share.
 
 mod documents;
 mod prefer;
@@ -44,7 +44,7 @@ struct Query {
 }
 
 impl Query {
-    /// Reads the query; `allowed` are the names it may have.
+    /// Reads the query, which may only have the names in `allowed`.
     fn of(parts: &Parts, allowed: &[&str]) -> Result<Self, Refused> {
         let mut query = Self::default();
         for (name, value) in
@@ -78,7 +78,7 @@ impl Query {
         Ok(query)
     }
 
-    /// The source that the caller means: its own, or one that it lists.
+    /// Returns the source that the caller means: its own, or one that its token lists.
     fn source(&self, principal: &Principal) -> Result<SourceName, Refused> {
         let Some(name) = &self.source else {
             return Ok(principal.name.clone());
@@ -141,7 +141,7 @@ impl From<WriteError> for Refused {
                 return refused(Wording::Problem.later(status, "idempotency-key", &detail, wait));
             }
             WriteError::TooMuch(_) => (StatusCode::UNPROCESSABLE_ENTITY, "limit"),
-            // Nobody waits for it.
+            // The client does not wait for the answer any more.
             WriteError::GivenUp => (StatusCode::SERVICE_UNAVAILABLE, "limit"),
             WriteError::Store(error @ StoreError::NoRoom { .. }) => {
                 return refused(store_full(&error));

@@ -1,4 +1,4 @@
-//! The preferences of a request, RFC 7240.
+//! Reads the preferences of a request (RFC 7240).
 
 use std::time::Duration;
 
@@ -7,8 +7,9 @@ use axum::http::{HeaderMap, HeaderName};
 pub(super) const PREFER: HeaderName = HeaderName::from_static("prefer");
 pub(super) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// How long the client is ready to wait, by `Prefer: wait=N` in seconds (RFC 7240
-/// §4.3). Of several the first counts (§2); one that makes no sense is none.
+/// Returns how long the client is ready to wait, by `Prefer: wait=N` in seconds (RFC 7240 §4.3).
+/// If there are several, the first counts (§2); one that is not a number counts as no
+/// preference.
 pub(super) fn wait(headers: &HeaderMap) -> Option<Duration> {
     let fields = headers.get_all(PREFER).into_iter();
     let texts = fields.filter_map(|field| field.to_str().ok());
@@ -16,9 +17,10 @@ pub(super) fn wait(headers: &HeaderMap) -> Option<Duration> {
     stated.next()?
 }
 
-/// What a preference says of `wait`; none if it is another.
+/// Returns the value of a `wait` preference, which is none if it is not a number; none if it is
+/// another preference.
 fn wait_of(preference: &str) -> Option<Option<Duration>> {
-    // Parameters are not defined for it.
+    // No parameters are defined for `wait`.
     let preference = preference.split(';').next().unwrap_or_default();
     let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
     name.trim().eq_ignore_ascii_case("wait").then(|| {
@@ -26,7 +28,7 @@ fn wait_of(preference: &str) -> Option<Option<Duration>> {
         let unquoted = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
         let digits = unquoted.unwrap_or(value);
         let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-        // One too long for a number is longer than any request takes.
+        // A number that is too large to parse is longer than any request takes.
         is_number.then(|| Duration::from_secs(digits.parse().unwrap_or(u64::from(u32::MAX))))
     })
 }

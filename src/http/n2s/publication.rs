@@ -1,4 +1,4 @@
-//! Waiting until what was written is published.
+//! Waits until a write is published.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,24 +16,24 @@ use crate::publish::Snapshot;
 use super::going_down;
 use super::prefer::{PREFERENCE_APPLIED, wait};
 
-/// A write is published: in our own view, and perhaps in the merged one.
+/// A write that is published: in our own view, and perhaps in the merged view.
 pub(super) struct Publication {
-    /// Set if the merged view does not show it yet.
+    /// Set if the merged view does not show the write yet.
     pub(super) warning: Option<String>,
-    /// How long the client was ready to wait and is waited for, if it said so.
+    /// How long the client's `Prefer: wait` lets the write be waited for, if it has one.
     applied: Option<Duration>,
 }
 
-/// What is left of the time of a request when it stops waiting, so that it is
-/// answered rather than given up.
+/// How much time is left to a request when it stops waiting, so that it is answered and not
+/// given up.
 const SPARE: Duration = Duration::from_millis(200);
 
 impl Publication {
-    /// Waits until our own view shows a revision; then for the merged one as long
-    /// as `merge.patience` or the client has it, and the time of the request lasts.
+    /// Waits until our own view shows a revision, then for the merged view: as long as the
+    /// client or else `merge.patience` says, within the time of the request.
     ///
     /// # Errors
-    /// Nothing is published any more: the node goes down.
+    /// Nothing is published any more: the node is going down.
     pub(super) async fn of(app: &App, parts: &Parts, revision: u64) -> Result<Self, Refused> {
         let mut snapshots = app.snapshots.clone();
         let own = snapshots.wait_for(|snapshot| snapshot.revision >= revision);
@@ -63,7 +63,7 @@ impl Publication {
     }
 }
 
-/// How long a request may still wait.
+/// Returns how long a request may still wait.
 fn time_left(app: &App, parts: &Parts) -> Duration {
     let deadline = parts.extensions.get::<Deadline>();
     deadline.map_or(Duration::MAX, |deadline| {

@@ -1,4 +1,4 @@
-//! Revisions and conflicts.
+//! Reports: revisions, held writes and conflicts.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use crate::render::Coding;
 
 use super::{Query, marked, revision_number};
 
-/// The revisions that one answer lists.
+/// How many revisions one answer lists.
 const PAGE: usize = 100;
 
 pub(super) async fn revisions(
@@ -33,8 +33,10 @@ pub(super) async fn revisions(
     let query = Query::of(&parts, &["after"])?;
     let newest = app.ledger.durable().borrow().clone();
     let listed = app.ledger.revisions(query.after, PAGE).await?;
+    let listed = listed.into_iter();
+    let listed = listed.map(|(revision, account)| revision_document(revision, account));
     let list = RevisionList {
-        revisions: listed.into_iter().map(revision_document).collect(),
+        revisions: listed.collect(),
         newest: newest.facts.revision,
     };
     let current = etag(&newest.tag(), Coding::Identity);
@@ -53,10 +55,10 @@ pub(super) async fn revision(
     require(&app.access(), &caller, Scope::Ingest)?;
     let number = revision_number(&revision)?;
     let account = app.ledger.revision(number).await?;
-    Ok(json(StatusCode::OK, &revision_document((number, account))))
+    Ok(json(StatusCode::OK, &revision_document(number, account)))
 }
 
-fn revision_document((revision, account): (u64, Account)) -> RevisionDocument {
+fn revision_document(revision: u64, account: Account) -> RevisionDocument {
     RevisionDocument {
         revision,
         time: account.time,

@@ -1,4 +1,4 @@
-//! The routes of the API and what is said of them.
+//! The routes of the API and their descriptions.
 
 use axum::extract::Path;
 use axum::http::{Method, StatusCode};
@@ -16,7 +16,7 @@ use crate::http::openapi::{Content, Operation, Parameter, Route, content};
 use super::documents::{document, restore, transaction};
 use super::reports::{conflicts, held, revision, revisions};
 
-/// The routes of the API.
+/// Returns the routes of the API.
 pub(in crate::http) fn routes() -> Vec<Route> {
     let mut routes: Vec<Route> = KINDS.iter().copied().map(document_route).collect();
     routes.extend([
@@ -199,7 +199,7 @@ fn found<T: schemars::JsonSchema>(
     vec![(StatusCode::OK, text, vec![content::<T>(media::JSON)])]
 }
 
-/// The route of the documents of a kind.
+/// Returns the route of the documents of a kind.
 fn document_route(description: &'static Description) -> Route {
     let named = description.name.as_ref().map(|name| Parameter {
         place: "path",

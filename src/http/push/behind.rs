@@ -1,15 +1,14 @@
-//! Which substreams of a stream may be behind what they are of.
+//! Which substreams of a stream may be behind.
 //!
-//! A stream of a peer has hundreds of substreams and there are hundreds of such
-//! streams: what a change costs is what it has sent, only if nobody looks at what
-//! did not move.
+//! A stream of a peer has hundreds of substreams, and there are hundreds of such streams. For a
+//! change to cost no more than what is sent of it, only substreams of what moved may be checked.
 
 use std::collections::BTreeSet;
 
 use crate::follow::{AnswerId, Moved};
 use crate::ident::DomainLabel;
 
-/// What a substream is of.
+/// What a substream follows.
 pub(super) enum Watched<'s> {
     /// An answer, or the summary of its TIPS view.
     Answer(AnswerId),
@@ -19,11 +18,12 @@ pub(super) enum Watched<'s> {
     Domains,
 }
 
-/// The substreams of a stream, by their places, that may be behind.
+/// The substreams of a stream that may be behind, by their places.
 #[derive(Debug, Default)]
 pub(super) struct Behind {
-    /// The places of the substreams of each answer and of each manifest, in order.
+    /// The places of the substreams of each answer, in order.
     answers: Vec<(AnswerId, usize)>,
+    /// The places of the substreams of each manifest, in order.
     manifests: Vec<(DomainLabel, usize)>,
     lists: Vec<usize>,
     count: usize,
@@ -31,7 +31,7 @@ pub(super) struct Behind {
 }
 
 impl Behind {
-    /// Of these substreams, all of which may be behind.
+    /// Starts with these substreams, all of which may be behind.
     pub(super) fn all_of<'s>(watched: impl Iterator<Item = Watched<'s>>) -> Self {
         let mut behind = Self::default();
         for (place, watched) in watched.enumerate() {
@@ -48,14 +48,14 @@ impl Behind {
         behind
     }
 
-    /// Any may be behind.
+    /// Notes that any of them may be behind.
     pub(super) fn all(&mut self) {
         self.places = (0..self.count).collect();
     }
 
-    /// Those that are of what moved may be behind.
+    /// Notes that the substreams of what moved may be behind.
     pub(super) fn follow<'m>(&mut self, moves: impl Iterator<Item = &'m Moved> + Clone) {
-        // Who has fewer substreams than there are moves is sooner done with all.
+        // If there are fewer substreams than moves, checking all of them is faster.
         let moved: usize = moves.clone().map(Moved::count).sum();
         if moved >= self.count {
             let is_moved = moves.clone().any(|moved| moved.count() > 0);
@@ -82,17 +82,17 @@ impl Behind {
         }
     }
 
-    /// The lists of domains may be behind.
+    /// Notes that the lists of domains may be behind.
     pub(super) fn relist(&mut self) {
         self.places.extend(&self.lists);
     }
 
-    /// The first place that may be behind.
+    /// Returns the first place that may be behind.
     pub(super) fn first(&self) -> Option<usize> {
         self.places.first().copied()
     }
 
-    /// The substream at a place is not behind.
+    /// Notes that the substream at a place is not behind.
     pub(super) fn is_level(&mut self, place: usize) {
         self.places.remove(&place);
     }
@@ -110,8 +110,8 @@ mod tests {
         AnswerId(number as u64)
     }
 
-    /// The stream of a peer of so many domains: two maps of each, their manifests,
-    /// and the list.
+    /// Makes the stream of a peer of `domains` domains: two maps of each, their manifests, and
+    /// the list.
     fn stream(domains: usize) -> Behind {
         let labels: Vec<DomainLabel> = (0..domains).map(label).collect();
         let maps = (0..2 * domains).map(|number| Watched::Answer(answer(number)));
@@ -119,7 +119,7 @@ mod tests {
         Behind::all_of(maps.chain(manifests).chain([Watched::Domains]))
     }
 
-    /// The places that are looked at until none is behind.
+    /// Returns the places that are checked until none is behind.
     fn looks(behind: &mut Behind) -> Vec<usize> {
         let mut looks = Vec::new();
         while let Some(place) = behind.first() {

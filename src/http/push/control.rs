@@ -1,4 +1,4 @@
-//! The stream control service, RFC 8895 §7.
+//! The stream control service (RFC 8895 §7).
 
 use axum::Extension;
 use axum::extract::{Path, Request, State};
@@ -29,7 +29,7 @@ const STREAM: Parameter = Parameter {
     kind: "string",
 };
 
-/// The routes of the service.
+/// Returns the routes of the service.
 pub(in crate::http) fn routes() -> Vec<Route> {
     vec![Route {
         path: "/views/{view}/updates/{stream}",
@@ -68,7 +68,7 @@ async fn control(
 ) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
     require_view(&app.access(), &caller, &view)?;
-    // The URI says which stream it is (RFC 8895 §7.1); it is of use to who opened it.
+    // The URI identifies the stream (RFC 8895 §7.1); only its opener may use it.
     let gone = || refused(bare(StatusCode::NOT_FOUND));
     let stream = app.push.stream(&name).ok_or_else(gone)?;
     if !view.eq_ignore_ascii_case(stream.view.as_str()) || !stream.opener.is_same(&caller) {
@@ -77,9 +77,11 @@ async fn control(
     let content = posted(
         &app,
         &caller,
-        (&parts, body),
+        &parts,
+        body,
         stream.view.as_str(),
-        (None, media::UPDATE_STREAM_PARAMS),
+        None,
+        media::UPDATE_STREAM_PARAMS,
     )
     .await?;
     let asked = Asked {
@@ -98,7 +100,7 @@ async fn control(
 }
 
 impl Ids {
-    /// Whether what is asked for can be done.
+    /// Checks that a request can be executed.
     fn check(&self, params: &UpdateStreamParams, settings: &Settings) -> Result<(), Refused> {
         if self.closing {
             return Err(refused(bare(StatusCode::NOT_FOUND)));
@@ -109,13 +111,14 @@ impl Ids {
         let added = params.add.len();
         let has_room = self.active() + added <= settings.max_substreams
             && self.ever.len() + added <= settings.max_substreams_ever();
-        match has_room {
-            true => Ok(()),
-            false => Err(full(StatusCode::SERVICE_UNAVAILABLE)),
+        if has_room {
+            Ok(())
+        } else {
+            Err(full(StatusCode::SERVICE_UNAVAILABLE))
         }
     }
 
-    /// What no stream with these substreams can do.
+    /// Returns the mistake of a request that no stream with these substreams can execute.
     fn mistake(&self, params: &UpdateStreamParams) -> Option<AltoError> {
         let list = |ids: Vec<&String>| serde_json::to_string(&ids).unwrap_or_default();
         let used = params.add.keys().filter(|id| self.ever.contains_key(*id));
@@ -136,8 +139,8 @@ impl Ids {
         (!all_known).then(|| AltoError::invalid_value("remove", list(unknown)))
     }
 
-    /// Has the stream do what can be done. What does nothing does not wait until a slow client
-    /// takes more.
+    /// Queues what is to be done. A request that changes nothing is not queued, so that it need
+    /// not wait until a slow client takes more.
     fn command(&mut self, params: UpdateStreamParams, add: Vec<Substream>) {
         for substream in &add {
             self.ever.insert(substream.id.clone(), true);
@@ -149,7 +152,7 @@ impl Ids {
         };
         let mut remove = Vec::new();
         for id in named {
-            // To remove one again is no mistake, and does nothing (§7.6).
+            // Removing a substream again is not a mistake, and does nothing (§7.6).
             if self.ever.insert(id.clone(), false) == Some(true) {
                 remove.push(id);
             }
@@ -166,8 +169,8 @@ impl Ids {
 }
 
 impl Controlled {
-    /// Has the stream do what is asked for, which another request may have made
-    /// impossible by now.
+    /// Makes the stream execute a request, unless another request has made that impossible
+    /// meanwhile.
     fn command(
         &self,
         app: &App,

@@ -1,4 +1,4 @@
-//! The end of an update stream that its control service holds.
+//! The side of an update stream that its control service holds.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
@@ -11,17 +11,17 @@ use crate::runtime::lock;
 
 use super::substream::Substream;
 
-/// What the control service has a stream do.
+/// What the control service makes a stream do.
 pub(super) struct Command {
     pub(super) add: Vec<Substream>,
     /// The substreams to end.
     pub(super) remove: Vec<String>,
 }
 
-/// The end of a stream that its control service holds.
+/// The side of a stream that its control service holds.
 pub(super) struct Controlled {
     pub(super) view: ViewName,
-    /// Who opened it, and alone controls it.
+    /// The caller that opened it, and that alone may control it.
     pub(super) opener: Caller,
     pub(super) ids: Mutex<Ids>,
     pub(super) woken: Notify,
@@ -30,11 +30,11 @@ pub(super) struct Controlled {
 /// The ids of a stream's substreams.
 #[derive(Default)]
 pub(super) struct Ids {
-    /// Every id there ever was, and whether it is active.
+    /// Every id that was ever used, and whether it is active.
     pub(super) ever: BTreeMap<String, bool>,
-    /// What is to be done.
+    /// The commands that are still to be executed.
     pub(super) commands: VecDeque<Command>,
-    /// Whether the stream ends once that is done.
+    /// Whether the stream ends once they are executed.
     pub(super) closing: bool,
 }
 

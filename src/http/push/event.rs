@@ -1,27 +1,27 @@
-//! Events of an update stream as they go over the wire, RFC 8895 §5.
+//! Events of an update stream as they are sent (RFC 8895 §5).
 
 use bytes::Bytes;
 
 use crate::alto::media;
 use crate::alto::update::ControlUpdate;
 
-/// An event is broken into lines of about so many bytes (RFC 8895 §9.5).
+/// The approximate length in bytes of the lines of an event (RFC 8895 §9.5).
 const LINE: usize = 32 * 1024;
 
-/// Payloads up to this length are put into one piece with what is around them.
+/// Payloads up to this length, in bytes, are joined with the rest of the event to one piece.
 const SMALL: usize = 8 * 1024;
 
-/// What begins a line of a payload.
+/// The beginning of a line of a payload.
 const DATA: &[u8] = b"\ndata: ";
 
 /// The comment that shows that a stream is alive (RFC 8895 §6.8).
 pub(super) const KEEP_ALIVE: Bytes = Bytes::from_static(b":\n\n");
 
-/// What ends a data event.
+/// The end of a data event.
 pub(super) const END: Bytes = Bytes::from_static(b"\n\n");
 
-/// The pieces of a data event. `payload` is JSON without line breaks; large ones
-/// are not copied, since many streams are sent the same.
+/// Returns the pieces of a data event. `payload` is JSON without line breaks; large payloads are
+/// not copied, since many streams are sent the same.
 pub(super) fn data(media_type: &str, substream: &str, payload: &Bytes) -> Vec<Bytes> {
     let head = begin(media_type, substream);
     if payload.len() <= SMALL {
@@ -34,13 +34,13 @@ pub(super) fn data(media_type: &str, substream: &str, payload: &Bytes) -> Vec<By
     pieces
 }
 
-/// The first line of a data event; its [`lines`] follow, and its [`END`].
+/// Returns the first line of a data event, which is followed by its [`lines`] and its [`END`].
 pub(super) fn begin(media_type: &str, substream: &str) -> Bytes {
     format!("event: {media_type},{substream}").into()
 }
 
-/// The lines of a part of a payload. Parts end between two tokens of JSON, where
-/// a line break means nothing (RFC 8259 §2).
+/// Returns the lines of a part of a payload. Parts end between two tokens of JSON, where a line
+/// break means nothing (RFC 8259 §2).
 pub(super) fn lines(part: &Bytes) -> Vec<Bytes> {
     let mut pieces = Vec::new();
     let mut begin = 0;
@@ -52,15 +52,15 @@ pub(super) fn lines(part: &Bytes) -> Vec<Bytes> {
     pieces
 }
 
-/// A control event.
+/// Returns a control event.
 pub(super) fn control(update: &ControlUpdate) -> Bytes {
     let payload = serde_json::to_string(update).unwrap_or_default();
     let media_type = media::UPDATE_STREAM_CONTROL;
     format!("event: {media_type}\ndata: {payload}\n\n").into()
 }
 
-/// Where a long part is broken: after a comma between values. Where there is none
-/// for long, the line is longer.
+/// Returns where a long part is broken into lines: after a comma between values. A line is
+/// longer if there is no such comma for long.
 fn breaks(payload: &[u8]) -> Vec<usize> {
     let mut breaks = Vec::new();
     let mut strings = Strings::default();
@@ -81,7 +81,7 @@ fn breaks(payload: &[u8]) -> Vec<usize> {
     breaks
 }
 
-/// Tells what of JSON is in strings.
+/// Tracks which bytes of JSON are in strings.
 #[derive(Default)]
 struct Strings {
     inside: bool,
@@ -98,8 +98,8 @@ impl Strings {
         }
     }
 
-    /// Many steps. Nearly everywhere nothing is escaped, and it is enough whether
-    /// the quotes are odd: each stream does this for every event.
+    /// Passes many bytes. Nearly always nothing is escaped, and it is enough to count whether
+    /// the number of quotes is odd: each stream does this for every event.
     fn pass(&mut self, bytes: &[u8]) {
         if self.escaped || bytes.contains(&b'\\') {
             bytes.iter().for_each(|byte| self.step(*byte));

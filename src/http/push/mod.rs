@@ -1,8 +1,8 @@
-//! Push: clients that follow resources are told when they change, and what.
+//! Push: clients that follow resources are sent the changes.
 //!
-//! On what is followed ([`crate::follow`]) stand update streams (RFC 8895; `open`, `stream`,
-//! `control`) and the transport information publication service (RFC 9569; `tips`). Peers have a
-//! stream of their own (`peers`), over what manifests were signed for.
+//! Update streams (RFC 8895; `open`, `stream`, `control`) and the transport information
+//! publication service (RFC 9569; `tips`) serve the followed answers of [`crate::follow`]. Peers
+//! have an update stream of their own (`peers`), which follows what manifests were signed for.
 
 mod behind;
 mod control;

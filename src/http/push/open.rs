@@ -1,4 +1,4 @@
-//! Opening an update stream, RFC 8895 §6.
+//! Opens update streams (RFC 8895 §6).
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -33,25 +33,25 @@ use super::stream::{Rights, Stream};
 use super::streams::Push;
 use super::substream::{Source, Substream};
 
-/// A request for something of a view that is followed: how it is answered.
+/// A request to follow resources of a view.
 pub(super) struct Asked<'a> {
     pub(super) app: &'a App,
     pub(super) view: &'a ViewName,
     pub(super) client: IpAddr,
-    /// Who limits count the caller as.
+    /// The caller on whose account it is counted.
     pub(super) caller: render::Caller,
 }
 
-/// The refusal of a request for what the request says.
+/// Returns the refusal of a mistaken request.
 pub(super) fn mistaken(error: &AltoError) -> Refused {
     refused(alto(StatusCode::BAD_REQUEST, error))
 }
 
-/// Reads a request of a caller for something of a view, which is answered with what is mistaken in
-/// it.
+/// Reads a request of a caller about a view. A mistake in it becomes the refusal.
 pub(super) async fn read<T: Send + 'static>(
     app: &App,
-    (view, caller): (&ViewName, &render::Caller),
+    view: &ViewName,
+    caller: &render::Caller,
     content: &Bytes,
     read: fn(&[u8]) -> Result<T, AltoError>,
 ) -> Result<T, Refused> {
@@ -63,22 +63,23 @@ pub(super) async fn read<T: Send + 'static>(
     }
 }
 
-/// The refusal where a defect showed.
+/// Returns the refusal for a defect of the node.
 fn failed(error: &PoolError) -> Refused {
     tracing::error!(%error, "what is to be followed could not be worked out");
     refused(bare(StatusCode::INTERNAL_SERVER_ERROR))
 }
 
-/// The refusal of a request that there is no room for.
+/// Returns the refusal of a request that there is no room for.
 pub(super) fn full(status: StatusCode) -> Refused {
     const RETRY: u64 = 30;
     refused(Wording::Alto.later(status, "limit", "", RETRY))
 }
 
-/// The answer to a request for an update stream.
+/// Answers a request for an update stream.
 pub(in crate::http) async fn open(
     app: &App,
-    (caller, peer): (&Caller, &Peer),
+    caller: &Caller,
+    peer: &Peer,
     view: &ViewName,
     content: &Bytes,
 ) -> Result<Response, Refused> {
@@ -91,21 +92,38 @@ pub(in crate::http) async fn open(
     asked.open(caller, content).await
 }
 
-/// The response that is a stream of these substreams, of a client unless it is a
-/// peer's. `control` tells where it is controlled, given its name.
+/// Where a new stream belongs, and for whom it is.
+pub(super) struct Opening<'a> {
+    pub(super) push: &'a Arc<Push>,
+    /// The caller that alone may control it.
+    pub(super) opener: Caller,
+    /// The client whose share it takes; none if it is a peer.
+    pub(super) client: Option<Client>,
+    /// The caller on whose account it is counted.
+    pub(super) caller: render::Caller,
+    pub(super) view: ViewName,
+}
+
+/// Makes the response that is a stream of these substreams. `control` returns the URI of the
+/// stream's control service, given the stream's name.
 pub(super) fn begin(
     app: &App,
-    opener: &Caller,
-    (push, client, caller): (&Arc<Push>, Option<Client>, render::Caller),
-    view: ViewName,
+    opening: Opening<'_>,
     substreams: Vec<Substream>,
     control: impl Fn(&str) -> Option<String>,
     rights: Rights,
 ) -> Result<Response, Refused> {
+    let Opening {
+        push,
+        opener,
+        client,
+        caller,
+        view,
+    } = opening;
     let active = substreams.iter().map(|s| (s.id.clone(), true));
     let controlled = Arc::new(Controlled {
         view,
-        opener: opener.clone(),
+        opener,
         ids: Ids {
             ever: active.collect(),
             ..Ids::default()
@@ -120,15 +138,8 @@ pub(super) fn begin(
         control_uri: Some(control(&open.name)),
         ..ControlUpdate::default()
     };
-    let stream = Stream::new(
-        push.followed().clone(),
-        controlled,
-        substreams,
-        &first,
-        app.drain.clone(),
-        rights,
-        (open, caller),
-    );
+    let drain = app.drain.clone();
+    let stream = Stream::new(open, caller, controlled, substreams, &first, drain, rights);
     let pieces = futures_util::stream::unfold(stream, |mut stream| async move {
         let piece = stream.next().await?;
         Some((Ok::<_, Infallible>(piece), stream))
@@ -140,7 +151,7 @@ pub(super) fn begin(
     );
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // nginx would hold events back until it has some kilobytes of them.
+    // Without this header nginx would hold events back until it has some kilobytes of them.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)
 }
@@ -156,33 +167,32 @@ impl Asked<'_> {
             return Err(full(StatusCode::SERVICE_UNAVAILABLE));
         }
         let substreams = self.substreams(&params.add).await?;
-        let (opener, view) = (caller.clone(), self.view.clone());
+        let (reader, view) = (caller.clone(), self.view.clone());
         let allowed =
-            move |access: &Access| access.may_read(opener.principal(), view.as_str()).is_ok();
+            move |access: &Access| access.may_read(reader.principal(), view.as_str()).is_ok();
         let rights = Rights::new(self.app.access.clone(), Box::new(allowed), None);
         let base = &self.app.base_url;
         let control = |name: &str| Some(format!("{base}/views/{}/updates/{name}", self.view));
-        begin(
-            self.app,
-            caller,
-            (push, Some(self.client.into()), self.caller.clone()),
-            self.view.clone(),
-            substreams,
-            control,
-            rights,
-        )
+        let opening = Opening {
+            push,
+            opener: caller.clone(),
+            client: Some(self.client.into()),
+            caller: self.caller.clone(),
+            view: self.view.clone(),
+        };
+        begin(self.app, opening, substreams, control, rights)
     }
 
-    /// Reads a request.
+    /// Reads a request of the caller.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         content: &Bytes,
         by: fn(&[u8]) -> Result<T, AltoError>,
     ) -> Result<T, Refused> {
-        read(self.app, (self.view, &self.caller), content, by).await
+        read(self.app, self.view, &self.caller, content, by).await
     }
 
-    /// The substreams that are asked for: all of them or none.
+    /// Makes the substreams that are asked for: all of them or none.
     pub(super) async fn substreams(
         &self,
         add: &BTreeMap<String, AddUpdate>,
@@ -232,7 +242,7 @@ impl Asked<'_> {
         })
     }
 
-    /// A substream of the summary of a TIPS view, which is opened for it.
+    /// Makes a substream of the summary of a TIPS view, and opens that view.
     async fn summary(
         &self,
         id: &str,
@@ -279,8 +289,8 @@ impl Asked<'_> {
         Ok((follower, uri))
     }
 
-    /// Follows a resource with its parameters. `field` names the member with the
-    /// resource's id.
+    /// Follows a resource with its parameters. `field` names the member of the request that has
+    /// the resource's id.
     async fn follow(
         &self,
         view: &Arc<View>,
@@ -305,8 +315,9 @@ impl Asked<'_> {
         follower.map_err(|_| full(StatusCode::SERVICE_UNAVAILABLE))
     }
 
-    /// The query, and what the answer takes, if there is one and not too much (RFC 8895 §6.6,
-    /// RFC 9569 §6.3: refused with what the resource itself would say of such parameters).
+    /// Reads the query, and returns it with what its answer takes, if that is not too much.
+    /// Parameters are refused as the resource itself would refuse them (RFC 8895 §6.6, RFC 9569
+    /// §6.3).
     async fn work(
         &self,
         view: &Arc<View>,

@@ -1,10 +1,10 @@
-//! The update stream for peers: the maps of the domains that a peer gets, each
-//! as its manifest names it, and then the manifest.
+//! The update stream for peers: the maps of the domains that a peer gets, each as its manifest
+//! names it, and then the manifest.
 //!
 //! It is an update stream of RFC 8895 whose resources are the maps by their ids,
-//! `<domain>:manifest` for a domain's manifest, and `domains` for the list of
-//! what the peer gets. It is not controlled: who wants other substreams opens
-//! another.
+//! `<domain>:manifest` for a domain's manifest, and `domains` for the list of the domains that
+//! the peer gets. It has no control service: a peer that wants other substreams opens another
+//! stream.
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -20,30 +20,31 @@ use crate::ident::DomainLabel;
 use crate::publish::{Query, ViewName, Work};
 use crate::render;
 
-use super::open::{begin, full, mistaken, read};
+use super::open::{Opening, begin, full, mistaken, read};
 use super::stream::{Allowed, May, Passed, Rights};
 use super::substream::{Source, Substream};
 
-/// The list of the domains that a peer gets.
+/// The id of the list of the domains that a peer gets.
 const DOMAINS: &str = "domains";
 
-/// What a domain's manifest is called.
+/// The part of a manifest's id after the domain.
 const MANIFEST: &str = "manifest";
 
-/// The answer to a peer's request for its update stream. `allowed` tells whether
-/// the peer is one still, `may` which domains it gets now.
+/// Answers a peer's request for its update stream, which `opener` sent and which is counted for
+/// `caller`. `allowed` checks that it is still a peer, `may` returns which domains it gets now.
 ///
 /// # Errors
 /// The request is mistaken, or there is no room.
 pub(in crate::http) async fn open_for_peer(
     app: &App,
-    (opener, caller): (&Caller, render::Caller),
+    opener: &Caller,
+    caller: render::Caller,
     content: &Bytes,
     allowed: Allowed,
     may: May,
 ) -> Result<Response, Refused> {
-    let by = (&ViewName::Merged, &caller);
-    let params = read(app, by, content, UpdateStreamParams::read).await?;
+    let view = ViewName::Merged;
+    let params = read(app, &view, &caller, content, UpdateStreamParams::read).await?;
     if params.add.is_empty() {
         return Err(mistaken(&AltoError::missing_field("add")));
     }
@@ -60,18 +61,17 @@ pub(in crate::http) async fn open_for_peer(
         });
     }
     let rights = Rights::new(app.access.clone(), allowed, Some(may));
-    begin(
-        app,
-        opener,
-        (&app.peer_push, None, caller),
-        ViewName::Merged,
-        substreams,
-        |_| None,
-        rights,
-    )
+    let opening = Opening {
+        push: &app.peer_push,
+        opener: opener.clone(),
+        client: None,
+        caller,
+        view,
+    };
+    begin(app, opening, substreams, |_| None, rights)
 }
 
-/// What a peer is sent of a resource; none if it gets none of this id.
+/// Returns what a peer is sent of a resource; none if it does not get a resource with this id.
 async fn source(app: &App, update: &AddUpdate, passed: &Passed) -> Result<Option<Source>, Refused> {
     let id = update.resource_id.as_str();
     if id == DOMAINS {

@@ -1,29 +1,29 @@
-//! Who follows what.
+//! How much is followed, and by how many.
 
 use crate::follow;
 use crate::runtime::{Measured, Measures};
 
 use super::streams::Push;
 
-/// Who follows what: clients and peers.
+/// How much is followed by clients and peers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status {
-    /// The update streams that clients have open.
+    /// How many update streams clients have open.
     pub streams: usize,
-    /// The requests that wait for the next edge of a TIPS view.
+    /// How many requests wait for the next edge of a TIPS view.
     pub waiting: usize,
-    /// The requests to control an update stream that is not there, since the start.
+    /// How many requests to control an update stream that does not exist came since the start.
     pub unknown_streams: u64,
     /// What clients follow.
     pub followed: follow::Status,
-    /// The update streams that peers have open.
+    /// How many update streams peers have open.
     pub peer_streams: usize,
     /// What peers follow.
     pub followed_by_peers: follow::Status,
 }
 
 impl Status {
-    /// Returns who follows what now.
+    /// Returns the present status.
     pub fn of(clients: &Push, peers: &Push) -> Self {
         Self {
             streams: clients.open_streams(),

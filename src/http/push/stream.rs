@@ -1,8 +1,8 @@
-//! An update stream, RFC 8895: what its client follows, and what it is sent.
+//! An update stream (RFC 8895): what its client follows, and what it is sent.
 //!
-//! Nothing waits in a queue for a slow client. The stream remembers how far each
-//! substream has come; when the client takes more, it is sent what is then the
-//! next patch on the shortest way to the newest version, or all of that.
+//! Nothing is queued for a slow client. The stream remembers how far each substream has come.
+//! When the client takes more, it is sent the next patch on the shortest path to the version
+//! that is the newest by then, or the whole of that version.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -24,32 +24,32 @@ use super::event;
 use super::streams::Open;
 use super::substream::{Source, Step, Substream, behind, sort, tell};
 
-/// The domains that a peer gets: the same ones, by `Arc`, until they are others.
+/// The domains that a peer gets. The same `Arc` means the same domains.
 pub(super) type Passed = Arc<BTreeSet<DomainLabel>>;
 
-/// Tells which domains a peer gets now.
+/// Returns which domains a peer gets now.
 pub(super) type May = Box<dyn Fn() -> Passed + Send + Sync>;
 
-/// A stream that a client is sent.
+/// A stream that is sent to a client.
 pub(super) struct Stream {
     followed: Arc<Followed>,
     controlled: Arc<Controlled>,
-    /// In the order of dependency.
+    /// Ordered by dependency.
     substreams: Vec<Substream>,
     behind: Behind,
-    /// How many moves of what is followed were looked at.
+    /// How many moves of the followed answers were checked.
     seen: u64,
-    /// The domains that the client was last seen to get, all of which it may still
-    /// follow; none unless it is a peer.
+    /// The domains that the client was last seen to get, which are all that it may still follow;
+    /// none unless it is a peer.
     passed: Option<Passed>,
     arrived: watch::Receiver<u64>,
     drain: Drain,
-    /// What is on its way.
+    /// Pieces that are to be sent next.
     pieces: VecDeque<Bytes>,
-    /// The event that is not written to its end yet.
+    /// The event whose payload is still being written.
     writing: Option<Writing>,
     caller: Caller,
-    /// When the client is sent a comment if there is nothing else.
+    /// When the client is sent a comment if nothing else is sent.
     comment_at: Moment,
     rights: Rights,
     closed: bool,
@@ -58,28 +58,29 @@ pub(super) struct Stream {
 
 /// The payload of an event that is written while it is sent.
 enum Writing {
-    /// One that is kept.
+    /// A body that is kept.
     Kept(Body),
-    /// One that is written by rows.
+    /// An answer that is written by rows.
     Rows { rows: Pinned, _room: Room },
 }
 
-/// Whether a client may still read what it follows, by the rules in force.
+/// Whether a client may still read what it follows, by the given rules.
 pub(in crate::http) type Allowed = Box<dyn Fn(&Access) -> bool + Send + Sync>;
 
-/// What the client may have, asked again when the rules change and before it is sent
-/// anything.
+/// What the client may read. It is checked again when the rules change, before the client is
+/// sent anything.
 pub(super) struct Rights {
     access: watch::Receiver<Arc<Access>>,
     allowed: Allowed,
-    /// By the rules that were seen last.
+    /// Whether the client was allowed by the last rules.
     held: bool,
-    /// Of which domains, for a peer.
+    /// Returns the domains that a peer gets; none for other clients.
     may: Option<May>,
 }
 
 impl Rights {
-    /// What is `allowed` by the rules in force, and each later set of them.
+    /// Holds as long as `allowed` says so by the rules in force. They are checked before the
+    /// first piece.
     pub(super) fn new(
         mut access: watch::Receiver<Arc<Access>>,
         allowed: Allowed,
@@ -105,17 +106,18 @@ impl Rights {
 }
 
 impl Stream {
-    /// A stream that begins with the event `first`.
+    /// Makes a stream that begins with the event `first`.
     pub(super) fn new(
-        followed: Arc<Followed>,
+        open: Open,
+        caller: Caller,
         controlled: Arc<Controlled>,
         mut substreams: Vec<Substream>,
         first: &ControlUpdate,
         drain: Drain,
         rights: Rights,
-        (open, caller): (Open, Caller),
     ) -> Self {
         sort(&mut substreams);
+        let followed = open.followed().clone();
         let settings = followed.settings();
         Self {
             behind: behind(&substreams),
@@ -136,7 +138,7 @@ impl Stream {
         }
     }
 
-    /// The next piece for the client; none when the stream has ended.
+    /// Returns the next piece for the client; none when the stream has ended.
     pub(super) async fn next(&mut self) -> Option<Bytes> {
         loop {
             if !self.closed && !self.rights.hold() {
@@ -153,7 +155,8 @@ impl Stream {
             if self.closed {
                 return None;
             }
-            // Seen before looking, so that what comes meanwhile wakes again.
+            // Marked before checking, so that an edition that arrives meanwhile wakes the stream
+            // again.
             self.arrived.mark_unchanged();
             if self.drain.is_draining() {
                 self.end_all("the server is going down; open the stream again");
@@ -171,8 +174,8 @@ impl Stream {
         }
     }
 
-    /// The first substream of a domain that the client gets no more. They are
-    /// looked at when the domains that it gets are others.
+    /// Returns the first substream of a domain that the client does not get any more. Substreams
+    /// are checked when the domains that the client gets change.
     fn forbidden(&mut self) -> Option<usize> {
         let passed = self.rights.may.as_ref()?();
         let known = self.passed.as_ref();
@@ -200,7 +203,7 @@ impl Stream {
         tokio::select! {
             biased;
             arrived = self.arrived.changed() => {
-                // Nothing will ever arrive again: the node is going down.
+                // Nothing will arrive any more: the node is going down.
                 self.closed |= arrived.is_err();
             }
             () = controlled.woken.notified() => {}
@@ -210,7 +213,7 @@ impl Stream {
         }
     }
 
-    /// Does what the control service was told; whether there was anything.
+    /// Executes a request of the control service; returns whether there was one, or the stream ends.
     fn obey(&mut self) -> bool {
         let (command, closing) = {
             let mut ids = self.controlled.ids();
@@ -240,8 +243,7 @@ impl Stream {
         true
     }
 
-    /// The first substream, in the order of dependency, that is behind, and what
-    /// it is sent.
+    /// Returns the first substream, ordered by dependency, that is behind, and what it is sent.
     fn step(&mut self) -> Option<(usize, Step)> {
         let Self {
             followed,
@@ -269,8 +271,8 @@ impl Stream {
         })
     }
 
-    /// A step for which there is room: a patch is on its way to many, and counted once. Where
-    /// there is none, the whole answer in its place.
+    /// Takes room for a patch, which is counted once however many streams send it. If there is
+    /// no room, the whole answer takes its place.
     fn counted(&self, place: usize, step: Step) -> Step {
         let Step::Patch { form, text, to } = step else {
             return step;
@@ -317,7 +319,7 @@ impl Stream {
                 let Some((media_type, query)) = asked else {
                     return self.end(place, "the answer is not here any more".to_owned());
                 };
-                // Boxed, since every stream has room for what it may wait for, and few wait
+                // Boxed, since every stream has the size of what it may wait for, and few wait
                 // for this.
                 let whole = self
                     .followed
@@ -363,8 +365,8 @@ impl Stream {
         }
     }
 
-    /// Writes the next part of an event. The stream ends in the middle of it where there can be
-    /// no more, since half an event means nothing to the client.
+    /// Writes the next part of an event. If it cannot be continued, the stream ends in the
+    /// middle of it; half an event means nothing to the client.
     async fn write_on(&mut self, writing: Writing) {
         match writing {
             Writing::Kept(mut body) => match body.next_piece() {
@@ -395,7 +397,7 @@ impl Stream {
         }
     }
 
-    /// Ends a substream, and the stream with the last one.
+    /// Ends a substream, and the stream if it was the last one.
     fn end(&mut self, place: usize, why: String) {
         let substream = self.substreams.remove(place);
         self.behind = behind(&self.substreams);
@@ -411,9 +413,9 @@ impl Stream {
         }));
     }
 
-    /// Ends the stream of a client that may no longer read what it follows. What was on
-    /// its way is not sent: whoever is cut off in the midst of an event gets none of it,
-    /// since only an empty line makes it one.
+    /// Ends the stream of a client that may no longer read what it follows. Pieces that are not
+    /// sent yet are dropped: only an empty line completes an event, so that a client that is cut
+    /// off in the middle of one gets nothing of it.
     fn cut(&mut self) {
         let whole = self.pieces.is_empty() && self.writing.is_none();
         self.end_all("the client may no longer read this, or what it showed was replaced");
@@ -436,7 +438,7 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        // What the control service adds from now on is followed by nobody.
+        // Substreams that the control service adds from now on would be followed by nobody.
         let mut ids = self.controlled.ids();
         ids.closing = true;
         ids.commands.clear();

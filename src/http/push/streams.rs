@@ -1,4 +1,4 @@
-//! Who follows what: the open streams and the requests that wait.
+//! The open streams and the requests that wait.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use crate::runtime::{Place, Shares, lock};
 
 use super::controlled::Controlled;
 
-/// What is pushed: the answers that are followed, and who follows them.
+/// What is pushed: the followed answers, and who follows them.
 pub struct Push {
     followed: Arc<Followed>,
     streams: Mutex<HashMap<String, Arc<Controlled>>>,
@@ -34,7 +34,7 @@ pub(super) struct Poll {
 }
 
 impl Push {
-    /// Nobody follows anything yet.
+    /// Starts without streams and waiting requests.
     pub fn new(followed: Arc<Followed>) -> Arc<Self> {
         Arc::new(Self {
             followed,
@@ -46,29 +46,29 @@ impl Push {
         })
     }
 
-    /// The answers that are followed.
+    /// Returns the followed answers.
     pub fn followed(&self) -> &Arc<Followed> {
         &self.followed
     }
 
-    /// How many update streams are open.
+    /// Returns how many update streams are open.
     pub fn open_streams(&self) -> usize {
         self.streams().len()
     }
 
-    /// How many requests wait for the next edge of a TIPS view.
+    /// Returns how many requests wait for the next edge of a TIPS view.
     pub fn waiting(&self) -> usize {
         self.polls.load(Ordering::Relaxed)
     }
 
-    /// How many requests named a stream that there is not: somebody may be
-    /// guessing (RFC 8895 §7.1).
+    /// Returns how many requests named a stream that does not exist: somebody may be guessing
+    /// (RFC 8895 §7.1).
     pub fn misses(&self) -> u64 {
         self.misses.load(Ordering::Relaxed)
     }
 
-    /// Opens a stream, of a client unless it is a peer's; none if as many are open
-    /// as may be.
+    /// Opens a stream. `client` is none for a peer, which has no share. None if the limit of
+    /// streams is reached.
     pub(super) fn admit(
         self: &Arc<Self>,
         controlled: Arc<Controlled>,
@@ -92,7 +92,7 @@ impl Push {
         })
     }
 
-    /// The stream with a name.
+    /// Returns the stream with this name.
     pub(super) fn stream(&self, name: &str) -> Option<Arc<Controlled>> {
         let stream = self.streams().get(name).cloned();
         if stream.is_none() {
@@ -101,7 +101,7 @@ impl Push {
         stream
     }
 
-    /// Lets a request of a client wait; none if as many wait as may.
+    /// Lets a request of a client wait; none if the limit of such requests is reached.
     pub(super) fn wait(self: &Arc<Self>, client: Client) -> Option<Poll> {
         let settings = self.followed.settings();
         let of_client = self.poll_shares.take(client, settings.max_per_client)?;
@@ -117,6 +117,13 @@ impl Push {
 
     fn streams(&self) -> MutexGuard<'_, HashMap<String, Arc<Controlled>>> {
         lock(&self.streams)
+    }
+}
+
+impl Open {
+    /// Returns the followed answers.
+    pub(super) fn followed(&self) -> &Arc<Followed> {
+        &self.push.followed
     }
 }
 

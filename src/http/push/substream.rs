@@ -1,4 +1,4 @@
-//! Substreams of an update stream: what each is of, and what it is sent next.
+//! Substreams of an update stream: what each follows, and what it is sent next.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use crate::publish::{Form, View, ViewName};
 
 use super::behind::{Behind, Watched};
 
-/// What a substream is sent.
+/// What a substream follows.
 pub(super) enum Source {
-    /// An answer: whole, then patches, whole again where patches are not wanted.
+    /// An answer: whole at first, then patches; always whole if patches are not wanted.
     Answer {
         follower: Follower,
         patches: bool,
@@ -36,7 +36,7 @@ pub(super) enum Source {
         domain: DomainLabel,
         told: Option<Bytes>,
     },
-    /// Which domains the client gets, always whole.
+    /// The list of the domains that the client gets, always whole.
     Domains { told: Option<Bytes> },
 }
 
@@ -50,18 +50,18 @@ pub(super) struct Substream {
 pub(super) enum Step {
     /// A patch to a version.
     Patch { form: Form, text: Bytes, to: u64 },
-    /// All of a version.
+    /// The whole of a version.
     Whole { view: Arc<View>, to: u64 },
     /// A summary.
     Summary(UpdatesGraphSummary),
     /// A document of the federation.
     Document(Bytes),
-    /// Nothing ever again.
+    /// Nothing any more, for this reason.
     End(String),
 }
 
 impl Source {
-    /// What it is of.
+    /// Returns what the substream follows.
     pub(super) fn watched(&self) -> Watched<'_> {
         match self {
             Source::Answer { follower, .. } | Source::Summary { follower, .. } => {
@@ -72,7 +72,7 @@ impl Source {
         }
     }
 
-    /// The domain that it is of.
+    /// Returns the domain that it follows something of.
     pub(super) fn domain<'s>(&'s self, answers: Answers<'s>) -> Option<&'s DomainLabel> {
         match self {
             Source::Manifest { domain, .. } => Some(domain),
@@ -86,7 +86,7 @@ impl Source {
         }
     }
 
-    /// What it is sent next, if it is behind.
+    /// Returns what it is sent next, if it is behind.
     pub(super) fn step(
         &self,
         answers: Answers<'_>,
@@ -120,7 +120,7 @@ impl Source {
                 let tag = tag.as_deref().filter(|_| told.is_none());
                 let mut summary = summary(answer, tag);
                 if let Some(told) = told {
-                    // The recommendation was for the client as it was then.
+                    // The recommendation was made for the version that the client had then.
                     summary.start_edge_rec = told.start_edge_rec;
                 }
                 (*told != Some(summary)).then_some(Step::Summary(summary))
@@ -155,8 +155,9 @@ impl Source {
         }
     }
 
-    /// What is sent before what depends on it (RFC 8895 §6.7.1): network maps,
-    /// other answers, then the manifests that cover them.
+    /// Returns the order in which substreams are sent, so that nothing is sent before what it
+    /// depends on (RFC 8895 §6.7.1): network maps, other answers, then the manifests that cover
+    /// them.
     fn rank(&self) -> u8 {
         match self {
             Source::Answer { follower, .. } => {
@@ -170,7 +171,7 @@ impl Source {
     }
 }
 
-/// The summary of a TIPS view, for a client that has the version with a tag.
+/// Returns the summary of a TIPS view, for a client that has the version with a tag.
 pub(super) fn summary(answer: &Answer, tag: Option<&str>) -> UpdatesGraphSummary {
     let history = &answer.history;
     UpdatesGraphSummary {
@@ -180,7 +181,7 @@ pub(super) fn summary(answer: &Answer, tag: Option<&str>) -> UpdatesGraphSummary
     }
 }
 
-/// A summary as its substream is told it: whole at first, then what changed.
+/// Returns a summary as its substream is sent it: whole at first, then what changed.
 pub(super) fn tell(
     uri: &str,
     told: Option<UpdatesGraphSummary>,
@@ -204,7 +205,7 @@ pub(super) fn tell(
     (Form::Merge.media_type(), patch.to_string().into())
 }
 
-/// Of these substreams all may be behind.
+/// Starts with these substreams, all of which may be behind.
 pub(super) fn behind(substreams: &[Substream]) -> Behind {
     Behind::all_of(
         substreams

@@ -1,5 +1,5 @@
-//! The transport information publication service, RFC 9569: views of answers
-//! whose versions and the patches between them are fetched as resources.
+//! The transport information publication service (RFC 9569): views of answers whose versions,
+//! and the patches between them, are fetched as resources.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ const TO: Parameter = Parameter {
     kind: "string",
 };
 
-/// The route that tells the next edge.
+/// Returns the route that recommends the next edge.
 pub(in crate::http) fn routes() -> Vec<Route> {
     vec![Route {
         path: "/views/{view}/tips/{name}/ug",
@@ -77,7 +77,7 @@ pub(in crate::http) fn routes() -> Vec<Route> {
     }]
 }
 
-/// The route of the edges, which may wait for the next version.
+/// Returns the route of the edges, whose requests may wait for the next version.
 pub(in crate::http) fn waiting_routes() -> Vec<Route> {
     let patches = [Form::Merge, Form::Json].map(Form::media_type);
     let answers = signatures().flat_map(|signature| signature.media_types);
@@ -113,10 +113,11 @@ pub(in crate::http) fn waiting_routes() -> Vec<Route> {
     }]
 }
 
-/// The answer to a request for a TIPS view.
+/// Answers a request for a TIPS view.
 pub(in crate::http) async fn open(
     app: &App,
-    (caller, peer): (&Caller, &Peer),
+    caller: &Caller,
+    peer: &Peer,
     view: &ViewName,
     content: &Bytes,
 ) -> Result<Response, Refused> {
@@ -132,7 +133,7 @@ pub(in crate::http) async fn open(
     let edition = followed.edition();
     let view = edition.view(view).ok_or_else(gone)?;
     let opened = asked.tips_view(view, &params).await;
-    // RFC 9569 §6.3 has 429 where RFC 8895 has 503.
+    // RFC 9569 §6.3 uses 429 where RFC 8895 uses 503.
     let (follower, uri) = opened.map_err(|refused| match refused.status() {
         StatusCode::SERVICE_UNAVAILABLE => full(StatusCode::TOO_MANY_REQUESTS),
         _ => refused,
@@ -152,13 +153,21 @@ async fn next_edge(
 ) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
     let follower = find(&app, &caller, &view, &name)?;
-    let accepted = (Some(media::MERGE_PATCH), media::TIPS_PARAMS);
-    let content = posted(&app, &caller, (&parts, body), &view, accepted).await?;
+    let content = posted(
+        &app,
+        &caller,
+        &parts,
+        body,
+        &view,
+        Some(media::MERGE_PATCH),
+        media::TIPS_PARAMS,
+    )
+    .await?;
     let of_view = follower
         .look(|answer| answer.view.clone())
         .ok_or_else(gone)?;
-    let by = (&of_view, &caller.accounted(&peer));
-    let params = read(&app, by, &content, TipsParams::read).await?;
+    let caller = caller.accounted(&peer);
+    let params = read(&app, &of_view, &caller, &content, TipsParams::read).await?;
     if params.input.is_some() {
         let why = "the view has its input; leave it out";
         return Err(mistaken(&AltoError::invalid_value("input", why)));
@@ -182,17 +191,17 @@ async fn next_edge(
     )))
 }
 
-/// What an edge holds, as a request finds it.
+/// The content of an edge, as a request finds it.
 enum Found {
     Whole(Arc<View>),
     Patch(Patch),
-    /// It is the next one.
+    /// It is the next edge, which does not exist yet.
     NotYet,
     Refused(StatusCode),
 }
 
 impl Found {
-    /// Looks an edge up, in the order of RFC 9569 §7.
+    /// Looks up an edge, in the order of RFC 9569 §7.
     fn look(answer: &Answer, edge: Edge) -> Self {
         let history = &answer.history;
         let (start, end) = (history.start(), history.end());
@@ -274,7 +283,7 @@ async fn edge(
     }
 }
 
-/// The view of a name. The caller must be one who may read what it shows.
+/// Returns the view with a name. The caller must be allowed to read what it shows.
 fn find(app: &App, caller: &Caller, view: &str, name: &str) -> Result<Follower, Refused> {
     require_view(&app.access(), caller, view)?;
     let follower = app.push.followed().named(name).ok_or_else(gone)?;
@@ -285,7 +294,7 @@ fn find(app: &App, caller: &Caller, view: &str, name: &str) -> Result<Follower, 
     }
 }
 
-/// An edge that is answered with.
+/// An edge that a request is answered with.
 struct EdgeItem<'a> {
     app: &'a App,
     caller: render::Caller,
@@ -295,7 +304,7 @@ struct EdgeItem<'a> {
     edge: Edge,
 }
 
-/// What an edge holds.
+/// The content of an edge.
 enum Content {
     Text(Bytes),
     /// The whole answer, as a version of the view has it.
@@ -303,7 +312,7 @@ enum Content {
 }
 
 impl EdgeItem<'_> {
-    /// The response, which is kept by whoever gets it: an edge never changes.
+    /// Makes the response, which caches may keep: an edge never changes.
     async fn send(
         self,
         follower: &Follower,
@@ -405,7 +414,7 @@ impl EdgeItem<'_> {
     }
 }
 
-/// A version number as it stands in a path.
+/// Parses a version number in a path.
 fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     text.parse().ok().filter(|_| digits)
@@ -423,19 +432,19 @@ fn no_edge(status: StatusCode, from: &str, to: &str) -> Refused {
     refused(alto(status, &error))
 }
 
-/// The refusal for a view that is not there, or there no more.
+/// Returns the refusal for a view that does not exist, or not any more.
 fn gone() -> Refused {
     let why = "there is no such view; open one again";
     let error = AltoError::invalid_value("tips-view-uri", why);
     refused(alto(StatusCode::NOT_FOUND, &error))
 }
 
-/// The refusal for a request that has waited long enough.
+/// Returns the refusal of a request that has waited as long as it may.
 fn later() -> Refused {
     refused(Wording::Alto.later(StatusCode::SERVICE_UNAVAILABLE, "wait", "", 1))
 }
 
-/// A response that no cache keeps.
+/// Marks a response so that no cache keeps it.
 fn unkept(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -1,4 +1,4 @@
-//! Which connections are let in.
+//! Decides which connections are let in.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use super::stats::ListenerStats;
 use crate::ident::Client;
 use crate::runtime::{self, Shares};
 
-/// The connections let in, by client. Bounded by `max_connections`.
+/// The connections that were let in, by client. Their number is bounded by `max_connections`.
 #[derive(Debug)]
 pub(super) struct Admission {
     open: Arc<Shares<Client>>,
     stats: ListenerStats,
 }
 
-/// A connection's place, given back when dropped.
+/// The place of a connection, which is given back when dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     admission: Arc<Admission>,
@@ -26,7 +26,7 @@ pub(super) struct Place {
 pub(super) enum Refused {
     /// All places are taken.
     Full,
-    /// The client has its share.
+    /// The client already has its share.
     Client,
 }
 
@@ -60,7 +60,7 @@ impl Admission {
         client: Client,
         settings: &Settings,
     ) -> Result<runtime::Place<Client>, Refused> {
-        // First, so that a client with its share learns that the fault is its own.
+        // Checked first, so that a client that has its share learns that the fault is its own.
         let max = settings.max_connections_per_client;
         let place = self.open.take(client, max).ok_or(Refused::Client)?;
         if self.stats.now().open >= settings.max_connections as u64 {

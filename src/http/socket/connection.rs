@@ -1,4 +1,4 @@
-//! Serving one connection, from its accept to its end.
+//! Serves one connection, from its accept to its end.
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
@@ -30,22 +30,22 @@ use super::watchdog::{Limits, Overdue, Watchdog};
 use super::wire::Wire;
 use crate::runtime::{Clock, Drain, Moment, Sleep};
 
-/// Resets by the client of streams that no handler has seen yet, above which HTTP/2 is ended.
-/// RFC 9113 has no limit, which made the rapid reset attack (CVE-2023-44487); 20 is h2's own
-/// choice, pinned here so that a release of it cannot lift it unseen.
+/// How many streams may be reset by the client before a handler has seen them; above that HTTP/2
+/// is ended. RFC 9113 has no limit, which made the rapid reset attack possible (CVE-2023-44487).
+/// 20 is h2's own default, pinned here so that a release of h2 cannot lift it unnoticed.
 const MAX_PENDING_RESETS: usize = 20;
 
-/// Streams reset by this side for errors of the client, above which HTTP/2 is ended
-/// (RUSTSEC-2024-0003). Well-behaved clients cause none.
+/// How many streams may be reset by this side for errors of the client; above that HTTP/2 is
+/// ended (RUSTSEC-2024-0003). Well-behaved clients cause none.
 const MAX_ERROR_RESETS: usize = 128;
 
-/// What a client may send before the handler reads it, in bytes: per HTTP/2 stream, and per
+/// How many bytes a client may send before the handler reads them: per HTTP/2 stream, and per
 /// connection over all its streams.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
-/// What one response may have waiting in the protocol's buffers, in bytes: at 128 streams 8 MiB
-/// on a connection whose client does not read.
+/// How many bytes of one response may wait in the protocol's buffers: at 128 streams 8 MiB on a
+/// connection whose client does not read.
 const SEND_BUFFER: usize = 64 * 1024;
 
 /// What all connections of a listener share.
@@ -58,7 +58,7 @@ pub(super) struct Server {
     pub stats: ListenerStats,
 }
 
-/// hyper's view of the node's clock.
+/// The node's clock, as hyper uses it.
 #[derive(Clone, Debug)]
 struct Timer(Clock);
 
@@ -71,10 +71,11 @@ struct Handler {
 }
 
 impl Server {
-    /// Serves a connection accepted at `accepted` until it ends or its deadlines end it.
+    /// Serves a connection that was accepted at `accepted`, until it or one of its deadlines
+    /// ends it.
     pub async fn serve(self, tcp: TcpStream, peer: Peer, settings: Settings, accepted: Moment) {
-        // Answers are written whole; waiting to fill a segment only delays them. A socket that
-        // refuses the option is about to fail anyway.
+        // Answers are written whole; waiting to fill a segment would only delay them. A socket
+        // that refuses the option is about to fail anyway.
         let _ = tcp.set_nodelay(true);
         let limits = Limits {
             header: settings.header_timeout,
@@ -85,8 +86,8 @@ impl Server {
         let wire = Wire::new(tcp, watchdog.clone());
         match &self.tls {
             None => self.drive(wire, peer, &settings, watchdog).await,
-            // Boxed, so that a plain connection has no room for what only TLS needs, several
-            // times what it needs itself.
+            // Boxed, so that a plain connection does not have the size of what only TLS needs,
+            // which is several times its own.
             Some(tls) => {
                 let encrypted = self.encrypt(tls, wire, peer, &settings, watchdog, accepted);
                 Box::pin(encrypted).await;
@@ -125,7 +126,8 @@ impl Server {
         }
     }
 
-    /// The TLS session, unless it fails, takes too long or is overtaken by the drain.
+    /// Returns the TLS session, unless the handshake fails, takes too long or is overtaken by
+    /// the drain.
     async fn handshake(
         &self,
         config: Arc<ServerConfig>,
@@ -184,8 +186,8 @@ impl Server {
     }
 }
 
-/// Both protocols with their limits. The deadlines are the watchdog's, so hyper's own timer for
-/// heads is off; see the table in [`super::watchdog`].
+/// Configures both protocols with their limits. The watchdog has the deadlines, so hyper's own
+/// timer for heads is off; see the table in [`super::watchdog`].
 fn protocols(settings: &Settings, clock: &Clock) -> Builder<TokioExecutor> {
     let max_header = settings.max_header_bytes.max(MIN_HEADER_BYTES);
     let mut builder = Builder::new(TokioExecutor::new());

@@ -19,7 +19,7 @@ pub(super) struct Exchange {
 }
 
 /// The body of a response. On HTTP/2 it is handed over in pieces of at most [`PIECE`] bytes, so
-/// that it shows when the client takes no more of it; on HTTP/1 the socket shows that.
+/// that it is noticed when the client takes no more of it; on HTTP/1 the socket shows that.
 #[derive(Debug)]
 pub(super) struct Paced {
     body: Body,
@@ -38,8 +38,9 @@ impl Exchange {
         }
     }
 
-    /// Ties the exchange to the body of its response. From now on it is the client's turn: one
-    /// whose window takes nothing is never asked for, so that its first piece would not count.
+    /// Ties the exchange to the body of its response. From now on it is the client's turn. If
+    /// the client's window is closed, hyper never asks for the first piece, so that it is
+    /// counted as given here.
     pub fn answer(self, body: Body) -> Paced {
         if self.multiplexed {
             self.watchdog.gave_piece(self.number);
@@ -100,7 +101,8 @@ impl http_body::Body for Paced {
         if let Some(upper) = body.upper() {
             hint.set_upper(upper.saturating_add(rest));
         }
-        // The lower bound cannot pass the upper, which is at least as large and grew as much.
+        // The lower bound cannot exceed the upper one, which is at least as large and grew as
+        // much.
         hint.set_lower(body.lower().saturating_add(rest));
         hint
     }

@@ -19,12 +19,12 @@ use super::tls::Tls;
 use super::watchdog::LINGER;
 use crate::runtime::{Clock, Drain};
 
-/// How long accepting rests after an error of the system's, such as too many open files: long
-/// enough not to spin, short enough that a freed descriptor is soon of use.
+/// How long accepting rests after an error of the system, such as too many open files: long
+/// enough not to spin, short enough that a freed descriptor is soon used.
 const ACCEPT_REST: Duration = Duration::from_millis(250);
 
-/// The connections being turned away at a time, above which they are closed without an answer:
-/// the answer is a courtesy that must not become the flood's next target.
+/// How many connections may be turned away with an answer at a time; above that they are closed
+/// without one. The answer is a courtesy that must not become the next target of a flood.
 const MAX_FAREWELLS: usize = 64;
 
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
@@ -32,9 +32,9 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
 const CLIENT: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\n\
     Retry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// A fatal `internal_error` alert (RFC 8446, section 6). A handshake, only to say 503 inside it,
-/// would cost most when there is least to spend; the alert tells the client that the server
-/// lives and cannot serve, which a bare close would not.
+/// A fatal `internal_error` alert (RFC 8446 §6). A handshake only to send a 503 would cost most
+/// when there is least to spend. The alert tells the client that the server is alive but cannot
+/// serve, which a bare close would not.
 const ALERT: &[u8] = &[21, 3, 3, 0, 2, 2, 80];
 
 /// A bound socket, ready to [`serve`](Listener::serve).
@@ -45,17 +45,17 @@ pub struct Listener {
     stats: ListenerStats,
 }
 
-/// The listening address cannot be had.
+/// The node cannot listen at the address.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {source}; {}", mend(source))]
 pub struct ListenError {
     /// The address that was asked for.
     pub address: SocketAddr,
-    /// What the system said.
+    /// The system's error.
     pub source: io::Error,
 }
 
-/// An address that is ours, and that nobody can connect to yet.
+/// An address that this process has bound, but that nobody can connect to yet.
 #[derive(Debug)]
 pub struct Reserved {
     socket: TcpSocket,
@@ -63,7 +63,7 @@ pub struct Reserved {
 }
 
 impl Reserved {
-    /// Reserves `address`; port 0 has the system choose one.
+    /// Reserves `address`; for port 0 the system chooses a port.
     ///
     /// # Errors
     /// [`ListenError`] when the address is taken, not this machine's, or not allowed.
@@ -74,8 +74,8 @@ impl Reserved {
             SocketAddr::V6(_) => TcpSocket::new_v6(),
         };
         let socket = socket.map_err(failed)?;
-        // As a listener of the library: what lingers of connections before a restart is no
-        // hindrance, another listener is.
+        // As the library's listeners do: connections that linger from before a restart are no
+        // hindrance, but another listener is.
         #[cfg(unix)]
         socket.set_reuseaddr(true).map_err(failed)?;
         #[cfg(target_os = "linux")]
@@ -84,10 +84,10 @@ impl Reserved {
         Ok(Reserved { socket, address })
     }
 
-    /// Has clients connect.
+    /// Starts to listen, so that clients can connect.
     ///
     /// # Errors
-    /// [`ListenError`] when another program listens there by now.
+    /// Another program listens at the address by now.
     pub fn listen(self) -> Result<Listener, ListenError> {
         /// How many connections may wait to be accepted.
         const BACKLOG: u32 = 1024;
@@ -103,21 +103,21 @@ impl Reserved {
     }
 }
 
-/// How many bytes that are not sent yet the kernel takes of a connection.
+/// How many unsent bytes the kernel takes of a connection.
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 128 * 1024;
 
-/// Has the kernel take more of a connection only when little of it is left to send, of all
-/// connections of a listener: else a client that reads nothing has megabytes copied for it, on
-/// the threads that serve sockets, and kept where no budget counts them. What is on its way is
-/// not bounded, so that a fast client far away is as fast.
+/// Makes the kernel take more of each of the listener's connections only when little is left to
+/// send. Otherwise megabytes are copied for a client that reads nothing, on the threads that
+/// serve sockets, and kept where no budget counts them. Bytes in flight are not limited, so that
+/// a fast client far away remains fast.
 #[cfg(target_os = "linux")]
 fn keep_little_unsent(socket: &TcpSocket) -> io::Result<()> {
     socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT)
 }
 
 impl Listener {
-    /// Binds `address`; port 0 has the system choose one, see [`Listener::local_addr`].
+    /// Binds `address`; for port 0 the system chooses a port, see [`Listener::local_addr`].
     ///
     /// # Errors
     /// As [`Reserved::new`].
@@ -125,28 +125,28 @@ impl Listener {
         Reserved::new(address)?.listen()
     }
 
-    /// The address that clients connect to, with the port that was chosen.
+    /// Returns the address that clients connect to, with the port that was chosen.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
     }
 
-    /// The counts of this listener, readable while it serves.
+    /// Returns the counts of this listener, which can be read while it serves.
     pub fn stats(&self) -> ListenerStats {
         self.stats.clone()
     }
 
-    /// Serves `router` until `drain` signals: then it accepts no more, lets the requests under
-    /// way end, tells each connection so (HTTP/1: `Connection: close`, HTTP/2: GOAWAY), cuts what
-    /// is left at the drain's deadline, and returns. The drain waits for it. Dropped before that,
-    /// it cuts all connections.
+    /// Serves `router` until `drain` signals. Then it accepts no more connections, lets the
+    /// requests under way end, announces the end on each connection (HTTP/1:
+    /// `Connection: close`, HTTP/2: GOAWAY), cuts what is left at the drain's deadline, and
+    /// returns. The drain waits for it. If it is dropped before that, it cuts all connections.
     ///
-    /// Every request carries its [`Peer`] as an extension. `settings` is read anew for each
-    /// connection, and so is the TLS configuration.
+    /// Every request carries its [`Peer`] as an extension. `settings` and the TLS configuration
+    /// are read anew for each connection.
     ///
-    /// hyper's behaviour that this stands on, each held by a test: dropping an HTTP/2 connection
-    /// drops its handlers; a head above `max_header_bytes` is answered 431; a body that its
-    /// handler leaves unread ends the connection after the answer; draining an idle HTTP/1
-    /// connection closes it at once.
+    /// This relies on the following behaviour of hyper, each held by a test: dropping an HTTP/2
+    /// connection drops its handlers; a head above `max_header_bytes` is answered 431; a body
+    /// that its handler leaves unread ends the connection after the answer; draining an idle
+    /// HTTP/1 connection closes it at once.
     pub async fn serve(
         self,
         router: Router,
@@ -223,8 +223,8 @@ impl Listener {
     }
 }
 
-/// Answers and closes a connection that is not let in. What the client has sent is read first,
-/// and whatever follows: see [`LINGER`].
+/// Answers and closes a connection that is not let in. What the client has sent, and still
+/// sends, is read first: see [`LINGER`].
 async fn turn_away(mut tcp: TcpStream, answer: &'static [u8], clock: Clock) {
     let farewell = async {
         tcp.write_all(answer).await?;
@@ -233,11 +233,11 @@ async fn turn_away(mut tcp: TcpStream, answer: &'static [u8], clock: Clock) {
         while tcp.read(&mut scratch).await? > 0 {}
         io::Result::Ok(())
     };
-    // A client that is gone, or does not go, has had its chance.
+    // A client that is gone, or stays longer, is dropped.
     let _ = clock.timeout(LINGER, farewell).await;
 }
 
-/// Whether an error of accept is about the one connection that it would have given.
+/// Whether an error of accept only concerns the connection that it would have returned.
 fn is_of_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),

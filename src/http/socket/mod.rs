@@ -1,9 +1,9 @@
-//! The ground floor: sockets, and what every client owes.
+//! The lowest layer: sockets, and the deadlines of clients.
 //!
 //! * [`Listener`] accepts connections and serves a router over HTTP/1.1 and HTTP/2, plain or
-//!   with TLS, holding every client to [`Settings`]. It takes the place of `axum::serve`, which
-//!   has no deadlines.
-//! * [`Tls`] is the certificate and key in force, replaced without a restart.
+//!   with TLS, and limits every client by [`Settings`]. It takes the place of `axum::serve`,
+//!   which has no deadlines.
+//! * [`Tls`] is the certificate and key in force, which can be replaced without a restart.
 //! * [`Peer`] tells a handler who is at the other end.
 
 mod admission;

@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection.
+//! The other end of a connection.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,14 +23,14 @@ pub struct Peer {
 /// A client certificate that passed the TLS handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificate {
-    /// The SHA-256 of the certificate's DER form: what people compare and pin.
+    /// The SHA-256 of the certificate in DER: what people compare and pin.
     pub sha256: [u8; 32],
-    /// The common name of its subject, for people to read; not a proof of anything by itself.
+    /// The common name of its subject, for people to read; it proves nothing by itself.
     pub common_name: Option<String>,
 }
 
 impl Peer {
-    /// The peer at `addr`, with IPv4-mapped IPv6 brought to IPv4.
+    /// Makes the peer at `addr`; an IPv4-mapped IPv6 address becomes IPv4.
     pub(super) fn new(addr: SocketAddr) -> Peer {
         Peer {
             addr: SocketAddr::new(addr.ip().to_canonical(), addr.port()),
@@ -39,14 +39,14 @@ impl Peer {
         }
     }
 
-    /// The client that this peer counts as in limits.
+    /// Returns the client that limits count this peer as.
     pub fn client(&self) -> Client {
         Client::from(self.addr.ip())
     }
 }
 
 impl ClientCertificate {
-    /// Takes what is needed from a certificate that the TLS handshake has verified.
+    /// Extracts what is needed from a certificate that the TLS handshake has verified.
     pub(super) fn new(der: &CertificateDer<'_>) -> ClientCertificate {
         let mut sha256 = [0; 32];
         sha256.copy_from_slice(digest::digest(&digest::SHA256, der).as_ref());

@@ -1,4 +1,4 @@
-//! What a client proved of itself in a TLS handshake, and for how long that holds.
+//! What a client proved in a TLS handshake, and for how long that is valid.
 
 use std::time::Duration;
 
@@ -12,22 +12,22 @@ use super::tls::Terms;
 use super::x509::not_after;
 use crate::runtime::Clock;
 
-/// The longest sleep, in case that somebody sets the system's date.
+/// The longest sleep, in case somebody sets the system's date.
 const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 
-/// The certificates that a client showed, or none. They were believed when the connection
-/// began; whether they still are is asked again when one of them expires and when the
-/// authorities are read anew.
+/// The certificates that a client showed, if any. They were trusted when the connection began;
+/// whether they still are is checked again when one of them expires and when the authorities are
+/// reloaded.
 pub(super) struct Proof {
     chain: Vec<CertificateDer<'static>>,
     terms: watch::Receiver<Terms>,
     clock: Clock,
-    /// The session was resumed, which does not look at the certificate again.
+    /// Whether the session was resumed, which does not verify the certificate again.
     resumed: bool,
 }
 
 impl Proof {
-    /// What the client of a session proved, by terms that were current when it began.
+    /// Takes what the client of a session proved, by terms that were current when it began.
     pub fn new<I>(stream: &TlsStream<I>, terms: watch::Receiver<Terms>, clock: Clock) -> Self {
         let (_, session) = stream.get_ref();
         let chain = session.peer_certificates().unwrap_or_default();
@@ -39,7 +39,7 @@ impl Proof {
         }
     }
 
-    /// Comes back when the proof does not hold any more.
+    /// Returns when the proof is not valid any more.
     pub async fn lapsed(mut self) {
         if self.resumed && !self.holds() {
             return;
@@ -49,7 +49,7 @@ impl Proof {
             let asked_again = tokio::select! {
                 changed = self.terms.changed() => match changed {
                     Ok(()) => true,
-                    // There are no other terms to come: the listener ends.
+                    // There will be no other terms: the listener ends.
                     Err(_) => std::future::pending().await,
                 },
                 () = sleep_towards(due, &self.clock) => false,
@@ -75,7 +75,7 @@ impl Proof {
         clients.offer_client_auth() && clients.verify_client_cert(leaf, issuers, now).is_ok()
     }
 
-    /// When the next of the certificates has expired: each is valid to the end of its last
+    /// Returns when the next of the certificates expires. Each is valid to the end of its last
     /// second.
     fn next_expiry(&self) -> Option<Timestamp> {
         let now = self.clock.wall();

@@ -6,47 +6,51 @@ use serde::{Deserialize, Serialize};
 
 use crate::runtime::{at_least, duration};
 
-/// The least that hyper can be held to: the size of its first read.
+/// The least value that hyper can enforce: the size of its first read.
 pub(super) const MIN_HEADER_BYTES: usize = 8192;
 
-/// The limits that a [`Listener`](super::Listener) sets to its connections.
+/// The limits that a [`Listener`](super::Listener) sets on its connections.
 ///
-/// All are hot: a change holds for connections accepted after it.
+/// All are hot: a change applies to connections that are accepted after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Open connections, above which a newcomer is answered 503 (with TLS: an alert) and closed.
-    /// Each takes a file descriptor: keep this some hundreds below the process's limit on them.
+    /// How many connections may be open; above that a new one is answered 503 (with TLS: an
+    /// alert) and closed. Each takes a file descriptor: keep this some hundreds below the
+    /// process's limit of descriptors.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_connections: usize,
-    /// Open connections of one client, an IPv4 address or an IPv6 /64, above which it is answered
-    /// 429 (with TLS: an alert) and closed. Behind a proxy all clients are one: raise it there.
+    /// How many connections one client may have open (an IPv4 address or an IPv6 /64); above
+    /// that a new one is answered 429 (with TLS: an alert) and closed. Behind a proxy all
+    /// clients are one: raise it there.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_connections_per_client: usize,
-    /// The time for a TLS handshake, within `header_timeout`.
+    /// How long a TLS handshake may take, within `header_timeout`.
     #[serde(with = "duration::positive")]
     pub handshake_timeout: Duration,
-    /// The time from accept to the end of the first request's head, with TLS and HTTP/2's preface
-    /// in it, and on HTTP/1 from the first to the last byte of each further head.
+    /// How long it may take from accept to the end of the first request's head, including TLS
+    /// and HTTP/2's preface; on HTTP/1 also from the first to the last byte of each further
+    /// head.
     #[serde(with = "duration::positive")]
     pub header_timeout: Duration,
-    /// The time that a connection may stay open between requests.
+    /// How long a connection may stay open between requests.
     #[serde(with = "duration::positive")]
     pub idle_timeout: Duration,
-    /// The time in which a client must take the next 16 KiB of a response, or the rest of it.
+    /// How long a client may take for the next 16 KiB of a response, or the rest of it.
     #[serde(with = "duration::positive")]
     pub write_timeout: Duration,
-    /// The bytes of a request's head, above which it is answered 431; 8192 or more.
+    /// The most bytes of a request's head; above that the request is answered 431. At least
+    /// 8192.
     #[serde(deserialize_with = "at_least::<{ MIN_HEADER_BYTES as u64 }, _, _>")]
     pub max_header_bytes: usize,
-    /// The requests that one HTTP/2 connection may have under way.
+    /// How many requests one HTTP/2 connection may have under way.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_h2_streams: u32,
-    /// The silence on an HTTP/2 connection after which it is pinged, to find out dead ones that
-    /// a long response keeps open.
+    /// After how long a silence an HTTP/2 connection is pinged, to find dead ones that a long
+    /// response keeps open.
     #[serde(with = "duration::positive")]
     pub h2_ping_interval: Duration,
-    /// The time in which the ping must be answered.
+    /// How long the answer to the ping may take.
     #[serde(with = "duration::positive")]
     pub h2_ping_timeout: Duration,
 }

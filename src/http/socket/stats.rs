@@ -7,45 +7,45 @@ use tokio::sync::watch;
 use super::watchdog::Overdue;
 use crate::runtime::{Measured, Measures};
 
-/// The counts of one listener: a handle that stays readable while it serves and after.
+/// The counts of one listener, which can be read while it serves and after.
 #[derive(Clone, Debug, Default)]
 pub struct ListenerStats(Arc<watch::Sender<Counts>>);
 
 /// The counts at one moment; all but `open` only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Connections being served now, TLS handshakes included.
+    /// Connections being served now, including TLS handshakes.
     pub open: u64,
-    /// Connections taken from the system, refused ones included.
+    /// Connections taken from the system, including refused ones.
     pub accepted: u64,
-    /// Refused since `max_connections` were open.
+    /// Connections refused because `max_connections` were open.
     pub refused_full: u64,
-    /// Refused since their client had `max_connections_per_client` open.
+    /// Connections refused because their client had `max_connections_per_client` open.
     pub refused_client: u64,
-    /// Times that the system could not give a connection, most likely for want of descriptors.
+    /// How often the system could not give a connection, most likely for lack of descriptors.
     pub failed_accepts: u64,
     /// TLS handshakes that failed, took too long, or were overtaken by the drain.
     pub failed_handshakes: u64,
-    /// Connections cut since a request head did not come in time.
+    /// Connections cut because a request head did not come in time.
     pub overdue_header: u64,
-    /// Connections closed since no further request came in time.
+    /// Connections closed because no further request came in time.
     pub overdue_idle: u64,
-    /// Connections cut since the client did not take a response.
+    /// Connections cut because the client did not take a response.
     pub overdue_write: u64,
-    /// Connections cut since they did not end after this side asked them to.
+    /// Connections cut because they did not end after this side asked them to.
     pub overdue_close: u64,
-    /// TLS connections cut since the client's certificate expired or its authority is no longer
-    /// believed.
+    /// TLS connections cut because the client's certificate expired or its authority is no
+    /// longer trusted.
     pub lapsed_proofs: u64,
 }
 
 impl ListenerStats {
-    /// The present counts.
+    /// Returns the present counts.
     pub fn now(&self) -> Counts {
         *self.0.borrow()
     }
 
-    /// Waits until the counts pass `test`, and gives them.
+    /// Waits until `test` accepts the counts, and returns them.
     pub async fn until(&self, mut test: impl FnMut(&Counts) -> bool) -> Counts {
         let mut counts = self.0.subscribe();
         // The sender lives as long as `self`, so the wait cannot fail.

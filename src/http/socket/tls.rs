@@ -1,5 +1,5 @@
-//! The TLS side of a listener: certificate, key and client CA from PEM files, replaced while
-//! serving.
+//! The TLS configuration of a listener: certificate, key and client CA from PEM files, which can
+//! be replaced while it serves.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use crate::runtime::pem;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsFiles {
-    /// The certificate chain: the server's own first, then each one's issuer.
+    /// The certificate chain: the server's own first, then the issuer of each.
     pub cert: PathBuf,
     /// The private key of the first certificate: PKCS #8, PKCS #1 or SEC 1, not encrypted.
     pub key: PathBuf,
-    /// The CAs whose client certificates are believed; without it none is asked for.
+    /// The CAs whose client certificates are trusted; without it no certificate is asked for.
     #[serde(default)]
     pub client_ca: Option<PathBuf>,
     /// Whether a client must have a certificate.
@@ -31,78 +31,78 @@ pub struct TlsFiles {
     pub client_auth: ClientAuth,
 }
 
-/// What becomes of a client without a certificate, where there is a `client_ca`. One with a
+/// What happens to a client without a certificate, if there is a `client_ca`. A client with a
 /// certificate of another CA fails the handshake in either case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClientAuth {
-    /// It is served, and what it may do is decided per request.
+    /// It is served, and each request decides what it may do.
     #[default]
     Optional,
     /// It fails the handshake.
     Required,
 }
 
-/// The TLS configuration in force: a handle whose clones share one configuration.
+/// The TLS configuration in force. Clones share one configuration.
 #[derive(Clone, Debug)]
 pub struct Tls(Arc<watch::Sender<Terms>>);
 
-/// A configuration, and its judge of client certificates.
+/// A configuration, and the verifier of client certificates.
 #[derive(Clone, Debug)]
 pub(super) struct Terms {
     pub config: Arc<ServerConfig>,
     pub clients: Arc<dyn ClientCertVerifier>,
 }
 
-/// The keys of the files.
+/// The configuration keys of the files.
 const CERT: &str = "node.tls.cert";
 const KEY: &str = "node.tls.key";
 const CLIENT_CA: &str = "node.tls.client_ca";
 
-/// Why files do not make a TLS configuration. A file is told by its key, not by its path: what a
-/// configuration has there by mistake may be a key's own text.
+/// Why files do not make a TLS configuration. A file is named by its configuration key and not
+/// by its path: a path that was entered by mistake may be the text of a key.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
     #[error("cannot read the file of {file}: {source}; check the path and the permissions")]
     Read {
-        /// Which, by its key.
+        /// The configuration key of the file.
         file: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A file is damaged.
     #[error("the file of {file} is not whole PEM: {fault}; write it again from its source")]
     Pem {
-        /// Which, by its key.
+        /// The configuration key of the file.
         file: &'static str,
         /// What is wrong with it.
         fault: String,
     },
-    /// A file lacks what it is for.
+    /// A file does not contain what it must.
     #[error("the file of {file} holds {found}, but no {wanted}; name the file that holds one")]
     Missing {
-        /// Which, by its key.
+        /// The configuration key of the file.
         file: &'static str,
-        /// What it holds instead.
+        /// What it contains instead.
         found: &'static str,
-        /// What it should hold.
+        /// What it should contain.
         wanted: &'static str,
     },
-    /// A file holds a key that cannot be used.
+    /// A file contains a key that cannot be used.
     #[error("the key of {file} cannot be used: {source}; use an RSA, ECDSA or Ed25519 key")]
     Key {
-        /// Which, by its key.
+        /// The configuration key of the file.
         file: &'static str,
-        /// What rustls said.
+        /// The error of rustls.
         source: rustls::Error,
     },
-    /// A file holds a certificate that cannot be used.
+    /// A file contains a certificate that cannot be used.
     #[error("a certificate of {file} cannot be used: {source}; have it issued anew")]
     Certificate {
-        /// Which, by its key.
+        /// The configuration key of the file.
         file: &'static str,
-        /// What rustls said.
+        /// The error of rustls.
         source: rustls::Error,
     },
     /// The key belongs to another certificate.
@@ -111,10 +111,10 @@ pub enum TlsError {
          certificate first, or name its key"
     )]
     Mismatch,
-    /// The client CAs make no verifier.
+    /// No verifier can be made of the client CAs.
     #[error("the client CAs of {CLIENT_CA} cannot be used: {source}")]
     ClientCa {
-        /// What rustls said.
+        /// The error of rustls.
         source: VerifierBuilderError,
     },
     /// The TLS library refuses its own algorithms.
@@ -126,24 +126,24 @@ impl Tls {
     /// Reads the files.
     ///
     /// # Errors
-    /// [`TlsError`], which names the file and the mend.
+    /// [`TlsError`], which names the file and how to mend it.
     pub fn load(files: &TlsFiles) -> Result<Tls, TlsError> {
         let config = configuration(files)?;
         Ok(Tls(Arc::new(watch::Sender::new(config))))
     }
 
-    /// Reads the files anew and has connections accepted from now on use them. Those that are
-    /// open go on with the certificate that they were shown, and end if what their client
-    /// proved is worth nothing any more.
+    /// Reads the files again, for connections that are accepted from now on. Open connections
+    /// continue with the certificate that they were shown, and end if what their client proved
+    /// is not valid any more.
     ///
     /// # Errors
-    /// [`TlsError`]; what was in force stays so.
+    /// [`TlsError`]; the former configuration stays in force.
     pub fn reload(&self, files: &TlsFiles) -> Result<(), TlsError> {
         self.0.send_replace(configuration(files)?);
         Ok(())
     }
 
-    /// The configuration in force, and each later one.
+    /// Returns a channel with the configuration in force.
     pub(super) fn terms(&self) -> watch::Receiver<Terms> {
         self.0.subscribe()
     }
@@ -165,13 +165,13 @@ fn configuration(files: &TlsFiles) -> Result<Terms, TlsError> {
     })
 }
 
-/// The server's certificate chain and key.
+/// Reads the server's certificate chain and key.
 fn identity(files: &TlsFiles, provider: &CryptoProvider) -> Result<SingleCertAndKey, TlsError> {
     let chain = certificates(CERT, &files.cert)?;
     let key = key(&files.key, provider)?;
     let identity = CertifiedKey::new(chain, key);
     match identity.keys_match() {
-        // A key that does not tell its public half is believed.
+        // A key that does not reveal its public half is trusted.
         Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
             Ok(identity.into())
         }
@@ -205,7 +205,7 @@ fn verifier(
     built.map_err(|source| TlsError::ClientCa { source })
 }
 
-/// The certificates in the file of a key, one at least.
+/// Reads the certificates in the file of a configuration key, at least one.
 fn certificates(file: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let text = read(file, path)?;
     let sections = sections(file, &text)?;
@@ -220,7 +220,7 @@ fn certificates(file: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
     Ok(certificates)
 }
 
-/// The first private key in a file.
+/// Reads the first private key in a file.
 fn key(path: &Path, provider: &CryptoProvider) -> Result<Arc<dyn SigningKey>, TlsError> {
     let file = KEY;
     let text = read(file, path)?;
@@ -248,7 +248,7 @@ fn sections(file: &'static str, text: &[u8]) -> Result<Vec<(SectionKind, Vec<u8>
         })
 }
 
-/// The error for a file without what it is for, told by what it has instead.
+/// Makes the error for a file that does not contain what it must, by what it contains instead.
 fn missing(
     file: &'static str,
     text: &[u8],

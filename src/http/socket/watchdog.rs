@@ -1,9 +1,9 @@
-//! What a connection owes its server, and by when.
+//! Watches what a connection must do, and by when.
 //!
-//! hyper has a timer for HTTP/1 heads only, which also runs between requests and not before the
+//! hyper only has a timer for HTTP/1 heads, which also runs between requests and not before the
 //! protocol is known; it has none for a client that stops reading. So the parts of a connection
-//! report here what happens ([`Wire`](super::wire::Wire) bytes, [`Exchange`](super::exchange)
-//! requests and pieces of responses), and the connection's task asks for the one deadline that
+//! report here what happens ([`Wire`](super::wire::Wire): bytes; [`Exchange`](super::exchange):
+//! requests and pieces of responses), and the connection's task waits for the one deadline that
 //! follows from it.
 //!
 //! | the connection is | it must, within | or is |
@@ -24,12 +24,12 @@ use futures_util::task::AtomicWaker;
 
 use crate::runtime::{Clock, Moment, Sleep};
 
-/// The piece of a response, in bytes, that a client must take within `write_timeout`. Counting
-/// single bytes as progress would let a client hold a response for years.
+/// How many bytes of a response a client must take within `write_timeout`. If single bytes
+/// counted as progress, a client could hold a response for years.
 pub(super) const PIECE: usize = 16 * 1024;
 
 /// How long a connection may take to close once this side is done with it. Until then what the
-/// client still sends is read and dropped: closing over unread bytes would reset the connection,
+/// client still sends is read and dropped: closing with unread bytes would reset the connection,
 /// and the reset can overtake the answer.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
 
@@ -54,49 +54,50 @@ pub(super) enum Overdue {
     Close,
 }
 
-/// The state of one connection as far as its deadlines depend on it.
+/// The state of one connection, as far as its deadlines depend on it.
 #[derive(Debug)]
 pub(super) struct Watchdog {
     clock: Clock,
     limits: Limits,
     state: Mutex<State>,
-    /// Wakes the connection's task when a request of HTTP/2, which runs in a task of its own,
-    /// may have brought the deadline closer.
+    /// Wakes the connection's task when a request of HTTP/2, which runs in its own task, may
+    /// have brought the deadline closer.
     waker: AtomicWaker,
 }
 
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    /// HTTP/2: bytes between requests may be pings and need not be a head.
+    /// Whether it is HTTP/2: bytes between requests may be pings and need not be a head.
     multiplexed: bool,
-    /// The client has been told that no further request is taken.
+    /// Whether the client has been told that no further request is taken.
     leaving: bool,
     /// When everything ends, whatever the phase.
     cut: Option<Moment>,
-    /// The socket takes no more bytes since then; the count has been taken since.
+    /// Since when the socket has taken no further piece, and how many bytes it has taken since.
     blocked: Option<(Moment, usize)>,
-    /// Pieces of responses handed to the protocol that has not come back for more: on HTTP/2 a
-    /// client can stop a single response by its window while the socket is free.
+    /// When each piece of a response was given to the protocol, for pieces after which it has
+    /// not asked for more: on HTTP/2 a client can stop a single response by its window while the
+    /// socket is free.
     pieces: BTreeMap<u64, Moment>,
     next_exchange: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// No request yet.
+    /// There was no request yet.
     New { accepted: Moment },
     /// Requests are being handled or answered.
     Busy { exchanges: usize },
-    /// Between requests.
+    /// The connection is between requests.
     Idle { since: Moment },
     /// The first byte of a further HTTP/1 request head has come.
     Head { since: Moment },
-    /// This side has shut its direction.
+    /// This side has shut down its direction.
     Closing { since: Moment },
 }
 
-/// Ends with each deadline that passes; made by [`Watchdog::overdue`].
+/// A future that ends with each deadline that passes; made by [`Watchdog::overdue`].
 #[derive(Debug)]
 pub(super) struct Watch<'a> {
     watchdog: &'a Watchdog,
@@ -123,7 +124,7 @@ impl Watchdog {
     }
 
     /// Waits for the next deadline to pass. Polled again it waits for the one after, so the
-    /// cause must be dealt with in between.
+    /// caller must deal with the cause in between.
     pub fn overdue(&self) -> Watch<'_> {
         Watch {
             watchdog: self,
@@ -131,7 +132,7 @@ impl Watchdog {
         }
     }
 
-    /// A request head is complete. Gives the exchange's number.
+    /// Notes that a request head is complete. Returns the number of the exchange.
     pub fn begin(&self, multiplexed: bool) -> u64 {
         let mut state = self.lock();
         state.multiplexed |= multiplexed;
@@ -148,7 +149,7 @@ impl Watchdog {
         state.next_exchange
     }
 
-    /// The response of an exchange has been handed over whole, or given up.
+    /// Notes that the response of an exchange has been handed over whole, or given up.
     pub fn finish(&self, exchange: u64) {
         let since = self.clock.now();
         let mut state = self.lock();
@@ -164,7 +165,7 @@ impl Watchdog {
         self.wake(&state);
     }
 
-    /// The protocol was given a piece of a response.
+    /// Notes that the protocol was given a piece of a response.
     pub fn gave_piece(&self, exchange: u64) {
         let now = self.clock.now();
         let mut state = self.lock();
@@ -172,12 +173,13 @@ impl Watchdog {
         self.wake(&state);
     }
 
-    /// The protocol asks for the next piece of a response, so it is rid of the one before.
+    /// Notes that the protocol asks for the next piece of a response, so that it is done with
+    /// the one before.
     pub fn wants_piece(&self, exchange: u64) {
         self.lock().pieces.remove(&exchange);
     }
 
-    /// Bytes came from the client.
+    /// Notes that bytes came from the client.
     pub fn read(&self) {
         let mut state = self.lock();
         if let (Phase::Idle { .. }, false) = (state.phase, state.multiplexed) {
@@ -187,7 +189,7 @@ impl Watchdog {
         }
     }
 
-    /// The socket took `count` bytes.
+    /// Notes that the socket took `count` bytes.
     pub fn wrote(&self, count: usize) {
         let mut state = self.lock();
         if let Some((_, taken)) = state.blocked {
@@ -198,7 +200,7 @@ impl Watchdog {
         }
     }
 
-    /// The socket takes no more bytes for now.
+    /// Notes that the socket takes no more bytes for now.
     pub fn blocked(&self) {
         let mut state = self.lock();
         if state.blocked.is_none() {
@@ -206,17 +208,17 @@ impl Watchdog {
         }
     }
 
-    /// Nothing is left to write.
+    /// Notes that nothing is left to write.
     pub fn flushed(&self) {
         self.lock().blocked = None;
     }
 
-    /// Whether bytes wait that the socket has not taken.
+    /// Whether there are bytes that the socket has not taken.
     pub fn unsent(&self) -> bool {
         self.lock().blocked.is_some()
     }
 
-    /// The client has been told that the connection ends.
+    /// Notes that the client has been told that the connection ends.
     pub fn leave(&self) {
         let mut state = self.lock();
         state.leaving = true;
@@ -225,7 +227,7 @@ impl Watchdog {
         }
     }
 
-    /// This side has shut its direction: what comes now is read only to be dropped.
+    /// Notes that this side has shut down its direction: what comes now is read and dropped.
     pub fn closing(&self) {
         self.lock().phase = Phase::Closing {
             since: self.clock.now(),
@@ -247,14 +249,14 @@ impl Watchdog {
         }
     }
 
-    /// The nearest deadline, and what it is for.
+    /// Returns the nearest deadline, and what is overdue then.
     fn deadline(&self) -> Option<(Moment, Overdue)> {
         let limits = &self.limits;
         let state = self.lock();
         let phase = match state.phase {
             Phase::New { accepted } => Some((accepted + limits.header, Overdue::Header)),
             Phase::Head { since } => Some((since + limits.header, Overdue::Header)),
-            // The response is still on its way; the client cannot be expected to go on.
+            // The response is still being sent; the client need not send another request yet.
             Phase::Idle { .. } if state.blocked.is_some() => None,
             Phase::Idle { since } if state.leaving => Some((since + LINGER, Overdue::Close)),
             Phase::Idle { since } => Some((since + limits.idle, Overdue::Idle)),
@@ -319,7 +321,7 @@ mod tests {
         (Watchdog::new(clock, limits, accepted), hand)
     }
 
-    /// How long from now until something is overdue, and what.
+    /// Returns in how many seconds something is overdue, and what.
     fn due(watchdog: &Watchdog) -> Option<(u64, Overdue)> {
         let (deadline, overdue) = watchdog.deadline()?;
         Some(((deadline - watchdog.clock.now()).as_secs(), overdue))
@@ -430,8 +432,8 @@ mod tests {
         assert_eq!((&mut watch).now_or_never(), Some(Overdue::Header));
     }
 
-    /// On several threads a request of HTTP/2 may report after its connection's task has looked
-    /// at the deadline last.
+    /// On several threads a request of HTTP/2 may report after its connection's task has last
+    /// read the deadline.
     #[test]
     fn a_report_of_http2_wakes_the_watch() {
         let (watchdog, _hand) = watched();

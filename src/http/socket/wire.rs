@@ -82,8 +82,8 @@ impl AsyncWrite for Wire {
         Poll::Ready(Ok(()))
     }
 
-    /// Shuts this direction, then reads until the client has shut the other. The watchdog sees
-    /// to it that this ends.
+    /// Shuts down this direction, then reads until the client has shut down the other. The
+    /// watchdog limits how long this takes.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.shut {
             ready!(Pin::new(&mut self.tcp).poll_shutdown(cx))?;
@@ -102,10 +102,12 @@ impl AsyncWrite for Wire {
 }
 
 impl Drop for Wire {
-    /// A client that has not taken its answer is reset, so that the kernel drops the rest too.
+    /// Resets a client that has not taken its answer, so that the kernel drops the rest of the
+    /// answer.
     fn drop(&mut self) {
         if self.watchdog.unsent() {
-            // Without the option the kernel goes on trying for some minutes; no harm beyond that.
+            // Without the option the kernel keeps trying for some minutes, which does no other
+            // harm.
             let _ = self.tcp.set_zero_linger();
         }
     }

@@ -1,5 +1,5 @@
-//! The few fields of a certificate that are read here, RFC 5280 §4.1. What it proves is
-//! rustls's to say.
+//! Reads the few fields of a certificate that are needed here (RFC 5280 §4.1). rustls verifies
+//! the certificate.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
@@ -11,10 +11,10 @@ const UTF8_STRING: u8 = 0x0c;
 const PRINTABLE_STRING: u8 = 0x13;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
-/// 2.5.4.3, as DER.
+/// The object identifier 2.5.4.3 in DER.
 const COMMON_NAME: &[u8] = &[0x06, 0x03, 0x55, 0x04, 0x03];
 
-/// The subject's common name, if it is UTF-8 or ASCII.
+/// Returns the subject's common name, if it is UTF-8 or ASCII.
 pub(super) fn common_name(certificate: &[u8]) -> Option<String> {
     let [_, mut names] = validity_and_subject(certificate)?;
     while let Some((_, set, rest)) = element(names) {
@@ -32,7 +32,7 @@ pub(super) fn common_name(certificate: &[u8]) -> Option<String> {
     None
 }
 
-/// The last moment at which the certificate is valid. None if it cannot be read, or is
+/// Returns the last moment at which the certificate is valid. None if it cannot be read, or is
 /// after the year 9999, which means never (RFC 5280 §4.1.2.5).
 pub(super) fn not_after(certificate: &[u8]) -> Option<Timestamp> {
     let [validity, _] = validity_and_subject(certificate)?;
@@ -41,7 +41,7 @@ pub(super) fn not_after(certificate: &[u8]) -> Option<Timestamp> {
     time(kind, str::from_utf8(text).ok()?)
 }
 
-/// `YYMMDDHHMMSSZ` from 1950 on, or `YYYYMMDDHHMMSSZ` (RFC 5280 §4.1.2.5).
+/// Parses `YYMMDDHHMMSSZ` from 1950 on, or `YYYYMMDDHHMMSSZ` (RFC 5280 §4.1.2.5).
 fn time(kind: u8, text: &str) -> Option<Timestamp> {
     let digits = text
         .strip_suffix('Z')
@@ -70,7 +70,7 @@ fn time(kind: u8, text: &str) -> Option<Timestamp> {
     Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
-/// The contents of a certificate's validity and subject.
+/// Returns the contents of a certificate's validity and subject.
 fn validity_and_subject(certificate: &[u8]) -> Option<[&[u8]; 2]> {
     let (SEQUENCE, certificate, _) = element(certificate)? else {
         return None;
@@ -81,7 +81,7 @@ fn validity_and_subject(certificate: &[u8]) -> Option<[&[u8]; 2]> {
     if let (VERSION, _, rest) = element(fields)? {
         fields = rest;
     }
-    // serialNumber, signature and issuer come before.
+    // The serial number, signature algorithm and issuer come before.
     for _ in 0..3 {
         fields = element(fields)?.2;
     }
@@ -94,13 +94,13 @@ fn validity_and_subject(certificate: &[u8]) -> Option<[&[u8]; 2]> {
     Some([validity, subject])
 }
 
-/// The first DER element of `bytes`: its tag, its content, and what follows it.
+/// Returns the first DER element of `bytes`: its tag, its content, and what follows it.
 fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = bytes.split_first()?;
     let (&first, rest) = rest.split_first()?;
     let (length, rest) = match first {
         0..=0x7f => (usize::from(first), rest),
-        // Longer than three octets of length no certificate is.
+        // No certificate needs more than three octets of length.
         0x81..=0x83 => {
             let (octets, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
             let length = octets

@@ -1,4 +1,4 @@
-//! The limits on connections, and what becomes of those above them.
+//! The limits on connections, and what happens to connections above them.
 
 use super::*;
 use axum::routing::get;
@@ -64,7 +64,7 @@ async fn refusing_many_that_do_not_go_keeps_the_loop_accepting_and_lets_go_of_th
     let mut client = site.connect().await;
     client.write_all(GET).await.unwrap();
     assert_eq!(response(&mut client).await.1, b"hello");
-    // Those that were answered stay for the linger at most. After that a write meets a reset.
+    // Answered clients stay for the linger at most. After that a write meets a reset.
     site.pass(2 * SECOND).await;
     for stayer in &mut stayers {
         rest(stayer).await;
@@ -84,7 +84,7 @@ async fn changed_settings_hold_for_the_next_connection() {
     assert_eq!(response(&mut second).await.1, b"hello");
 }
 
-/// Runs in a process of its own, whose limit on open files it uses up.
+/// Runs in a process of its own, since it uses up the limit on open files.
 #[tokio::test]
 async fn want_of_descriptors_rests_the_accept_loop_and_does_not_end_it() {
     const ALONE: &str = "ALTOFED_TEST_FEW_DESCRIPTORS";

@@ -1,4 +1,4 @@
-//! Shutdown: what is under way ends, what does not is cut.
+//! Shutdown: requests under way end; those that do not are cut.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ async fn an_http1_request_under_way_is_answered_and_told_that_the_connection_end
     let hand = site.hand.clone();
     let drained = Task::spawn("drain", site.drain(30 * SECOND));
     soon(hand.sleeper(30 * SECOND)).await;
-    // The connection that is open keeps the port from being another test's meanwhile.
+    // The open connection keeps another test from getting the port meanwhile.
     soon(async { while TcpStream::connect(addr).await.is_ok() {} }).await;
     slow.answer.notify_one();
     let (head, body) = response(&mut client).await;

@@ -1,4 +1,4 @@
-//! An HTTP/2 client that sends what it is told to, and no more than that: RFC 9113 by hand.
+//! An HTTP/2 client that sends what it is told to, and nothing more: RFC 9113 by hand.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -12,17 +12,17 @@ pub const SETTINGS: u8 = 4;
 pub const GOAWAY: u8 = 7;
 pub const WINDOW_UPDATE: u8 = 8;
 
-/// A window as large as clients have that do not say otherwise.
+/// The default window of clients.
 pub const WINDOW: u32 = 65_535;
 
 pub struct Client(pub TcpStream);
 
-/// One frame without flags.
+/// Makes a frame without flags.
 pub fn frame(kind: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     flagged(kind, 0, stream, payload)
 }
 
-/// `GET /` without a body.
+/// Makes the frame of `GET /` without a body.
 pub fn get(stream: u32) -> Vec<u8> {
     let (end_stream, end_headers) = (1, 4);
     // RFC 7541: indexed :method GET, :scheme http and :path /, then a literal :authority.
@@ -54,7 +54,8 @@ impl Client {
         self.0.write_all(frames).await.unwrap();
     }
 
-    /// The next frame of a kind, past all others: its stream and payload. None at the end.
+    /// Returns the stream and payload of the next frame of a kind, skipping all others; none at
+    /// the end.
     pub async fn next(&mut self, wanted: u8) -> Option<(u32, Vec<u8>)> {
         loop {
             let mut head = [0; 9];

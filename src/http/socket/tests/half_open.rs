@@ -1,4 +1,4 @@
-//! Clients that connect and then owe something: each is closed by the deadline for it.
+//! Clients that connect and then do not do what they must: each is closed by its deadline.
 
 use std::convert::Infallible;
 
@@ -16,7 +16,7 @@ fn huge() -> Router {
     Router::new().route("/", get(async move || body))
 }
 
-/// For clients that answer no pings and are to be closed for another reason.
+/// For clients that answer no pings and must be closed for another reason.
 fn unpinged() -> Settings {
     Settings {
         h2_ping_interval: 900 * SECOND,

@@ -1,4 +1,4 @@
-//! The listener, driven over real sockets with time moved by hand.
+//! Tests of the listener over real sockets, with time moved by hand.
 
 mod caps;
 mod drain;
@@ -23,7 +23,7 @@ use crate::runtime::{Clock, Drain, ManualClock, Overrun, Signal, Task};
 const SECOND: Duration = Duration::from_secs(1);
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n";
 
-/// A listener at work on a free port of the loopback interface.
+/// A listener that serves on a free port of the loopback interface.
 struct Site {
     addr: SocketAddr,
     stats: ListenerStats,
@@ -70,7 +70,7 @@ impl Site {
         soon(self.stats.until(test)).await
     }
 
-    /// Waits until something is due in exactly `ahead`, and has it come due.
+    /// Waits until something is due in exactly `ahead`, and moves the time there.
     async fn pass(&self, ahead: Duration) {
         soon(self.hand.sleeper(ahead)).await;
         self.hand.advance(ahead);
@@ -84,15 +84,15 @@ impl Site {
     }
 }
 
-/// What comes until the other side closes or resets the stream.
+/// Reads what comes until the other side closes or resets the stream.
 async fn rest(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
-    // A reset ends the stream as well as a close does.
+    // A reset ends the stream just as a close does.
     let _ = soon(stream.read_to_end(&mut bytes)).await;
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// One HTTP/1 response: its head, and its body as long as the head says.
+/// Reads one HTTP/1 response: its head, and its body as long as the head says.
 async fn response(stream: &mut (impl AsyncRead + Unpin)) -> (String, Vec<u8>) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -107,7 +107,7 @@ async fn response(stream: &mut (impl AsyncRead + Unpin)) -> (String, Vec<u8>) {
     (head, body)
 }
 
-/// A client of each protocol, which trusts no certificate.
+/// Makes a client of each protocol, which trusts no certificate.
 fn clients() -> [reqwest::Client; 2] {
     let tls = tls::client_config(rustls::RootCertStore::empty(), None);
     let builder = || {

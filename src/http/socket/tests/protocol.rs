@@ -1,4 +1,4 @@
-//! Both protocols as real clients and hostile ones speak them.
+//! Both protocols, spoken by real clients and hostile ones.
 
 use super::*;
 use crate::http::Peer;
@@ -105,7 +105,7 @@ async fn a_rapid_reset_attack_is_ended() {
     let cancel = 8u32.to_be_bytes();
     let pair = |stream| [h2::get(stream), h2::frame(h2::RST_STREAM, stream, &cancel)].concat();
     let attack: Vec<u8> = (1..2000).step_by(2).flat_map(pair).collect();
-    // The server may close before it has read all.
+    // The server may close before it has read everything.
     let _ = client.0.write_all(&attack).await;
     let (_, goaway) = client.next(h2::GOAWAY).await.unwrap();
     let enhance_your_calm = 11u32.to_be_bytes();
@@ -148,7 +148,7 @@ async fn a_streamed_response_arrives_whole_and_in_order_over_both_protocols() {
     }
 }
 
-/// Reads bodies of up to 1000 bytes.
+/// Makes a router that reads bodies of up to 1000 bytes.
 fn reader(clock: Clock) -> Router {
     let handler = async move |body: Body| {
         let limits = BodyLimits::json(1000);

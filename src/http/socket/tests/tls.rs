@@ -36,7 +36,7 @@ impl Files {
         files
     }
 
-    /// Issues the server's certificate anew, for `name`.
+    /// Issues the server's certificate again, for `name`.
     fn issue(&self, name: &str) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new([name.to_owned()]).unwrap();
@@ -102,7 +102,7 @@ fn client_identity(authority: &Authority) -> Identity {
     dated_identity(authority, 4000)
 }
 
-/// A client's certificate that is valid to the first second of a year.
+/// Makes a client's certificate that is valid to the first second of a year.
 fn dated_identity(authority: &Authority, year: i32) -> Identity {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
@@ -124,7 +124,7 @@ pub fn client_config(roots: RootCertStore, identity: Option<Identity>) -> Client
     }
 }
 
-/// Tells the client what the node knows of it.
+/// Makes a router that tells the client what the node knows about it.
 fn whoami() -> Router {
     let handler = async |Extension(peer): Extension<Peer>, version: http::Version| {
         let certificate = peer.certificate.as_deref();
@@ -199,7 +199,7 @@ async fn a_client_without_a_certificate_is_served_where_it_is_optional() {
 async fn a_client_without_a_certificate_fails_where_it_is_required() {
     let files = Files::new();
     let site = site(&files.mutual(ClientAuth::Required)).await;
-    // In TLS 1.3 the client learns of it with its first read.
+    // In TLS 1.3 the client learns of the refusal with its first read.
     let mut stream = files.connect(&site, "node.example", None).await.unwrap();
     stream.write_all(GET).await.ok();
     assert_eq!(rest(&mut stream).await, "");
@@ -376,7 +376,7 @@ fn a_bad_file_is_named_with_the_mend() {
     ] {
         let error = load(&names);
         assert!(error.contains(file) && error.contains(told), "{error}");
-        // What is there by mistake may be a key's own text.
+        // A file named by mistake may be a key: its text must not be shown.
         assert!(!error.contains(".pem"), "{error}");
     }
     let empty_ca = TlsFiles {
@@ -386,7 +386,7 @@ fn a_bad_file_is_named_with_the_mend() {
     assert!(load(&empty_ca).contains("holds a private key, but no certificate"));
 }
 
-/// A site under mutual TLS in a year, whose clock stands still.
+/// Starts a site with mutual TLS in a year, whose clock stands still.
 async fn site_in(tls: &Tls, year: i16) -> Site {
     let settings = Settings {
         idle_timeout: 100 * 3600 * SECOND,
@@ -422,7 +422,7 @@ async fn a_connection_ends_when_the_clients_certificate_expires() {
     for client in [&mut ending, &mut lasting, &mut nobody] {
         ask(client).await;
     }
-    // Midnight is the certificate's last second.
+    // Midnight is the last second of the certificate.
     site.hand.advance(3600 * SECOND);
     assert!(ask(&mut ending).await.contains("Some"));
     site.pass(SECOND).await;
@@ -481,7 +481,7 @@ async fn connections_end_whose_authority_is_believed_no_more_and_no_others() {
     for client in [&mut ours, &mut theirs, &mut nobody] {
         ask(client).await;
     }
-    // The same authorities read again end nothing.
+    // Reading the same authorities again ends nothing.
     tls.reload(&optional).unwrap();
     assert!(ask(&mut theirs).await.contains("Some"));
     files.write("ca.pem", &files.authority.pem());
@@ -491,11 +491,11 @@ async fn connections_end_whose_authority_is_believed_no_more_and_no_others() {
     for client in [&mut ours, &mut nobody] {
         ask(client).await;
     }
-    // Where each client must show one, who has shown none goes.
+    // If each client must show a certificate, one that has shown none is cut.
     tls.reload(&files.mutual(ClientAuth::Required)).unwrap();
     assert_eq!(rest(&mut nobody).await, "");
     ask(&mut ours).await;
-    // And where none is asked for, none is believed.
+    // If no certificates are asked for, none is trusted.
     tls.reload(&files.names()).unwrap();
     assert_eq!(rest(&mut ours).await, "");
     assert_eq!(lapsed(&site, 3).await.lapsed_proofs, 3);
