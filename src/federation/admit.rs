@@ -87,7 +87,7 @@ impl Shared {
         let (change, is_news) = match ruling.await? {
             Ruling::Passes { grows, differs } => {
                 if was_held {
-                    tracing::info!(peer = %sender, %domain, "held no more: it is as before, or near it");
+                    tracing::info!(peer = %sender, %domain, "no longer held: the domain is as before again, or near it");
                 }
                 if grows {
                     self.copies.accept_as_it_is(domain);

@@ -32,7 +32,7 @@ pub enum ImportError {
     #[error("{0}")]
     Mismatch(String),
     /// The signature is wrong.
-    #[error("the manifest was altered, or is not of the key that it names: {0}")]
+    #[error("the manifest was altered, or was not signed with the key that it names: {0}")]
     Signature(JwsError),
     /// The key does not count for the domain.
     #[error("{0}")]

@@ -363,7 +363,7 @@ async fn follow(shared: Arc<Shared>) {
         // configured any more.
         shared.copies.has_to_sweep();
         if let Err(error) = shared.drop_unconfigured().await {
-            tracing::error!(reason = %error, "what former peers passed is not dropped");
+            tracing::error!(reason = %error, "the keys and serials of former peers cannot be removed");
         }
         // The copies are judged by other settings now.
         running.values().for_each(|it| _ = it.nudge.read());
@@ -415,7 +415,7 @@ async fn look_after(shared: Arc<Shared>) {
         if let Err(error) = &swept
             && due.is_none()
         {
-            tracing::error!(reason = %error, "what is not had any more is still on the disk");
+            tracing::error!(reason = %error, "copies that are no longer used cannot be removed from the disk");
         }
         due = swept.is_err().then(|| shared.clock.now() + SWEPT_AGAIN);
     }
@@ -459,7 +459,7 @@ async fn age(shared: Arc<Shared>) {
 
 async fn release_held(shared: &Shared) {
     if let Err(error) = shared.release_held().await {
-        tracing::error!(reason = %error, "who vouches for held domains is not kept");
+        tracing::error!(reason = %error, "the keys that vouch for held domains cannot be stored");
     }
 }
 

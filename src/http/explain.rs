@@ -108,7 +108,7 @@ impl Asked {
             let name = index.and_then(|index| Some((index, merged.network().pids().name(index)?)));
             let (index, name) = name.ok_or_else(|| {
                 none(format!(
-                    "{text:?} is no PID of the merged view, and no address in one"
+                    "{text:?} is neither a PID of the merged view nor an address in one"
                 ))
             })?;
             let end = End {
@@ -168,7 +168,7 @@ async fn explained(
             let reason = if paths.is_some_and(|paths| paths.is_unsettled(src, dst)) {
                 "max_labels does not suffice to find the best path; raise it in [merge]"
             } else {
-                "no confirmed interconnects lead there with a cost all along, or the domain \
+                "no way over confirmed interconnects has a cost all along, or the domain \
                      states none"
             };
             let (from, to) = (&from.pid, &to.pid);

@@ -32,7 +32,7 @@ pub(super) fn health_routes() -> Vec<Route> {
     let verbose = Parameter {
         place: "query",
         name: "verbose",
-        description: "Lists what it is made of and what is still coming",
+        description: "Lists each part and whether it is ready",
         kind: "string",
     };
     vec![

@@ -164,7 +164,7 @@ pub(super) fn routes() -> Vec<Route> {
             "/s2s/v1/peers",
             get(
                 "getPeers",
-                "How things stand with the peers",
+                "The status of the peers",
                 Some(Scope::Operate),
                 vec![ONLY],
                 (
@@ -181,8 +181,8 @@ pub(super) fn routes() -> Vec<Route> {
                 method: Method::POST,
                 responses: vec![(
                     StatusCode::OK,
-                    "How things stand with it: after the reading, or before its end if that \
-                         takes over ten seconds",
+                    "Its status after the reading, or while it is still read if that takes over \
+                         ten seconds",
                     vec![content::<PeerStatus>(media::JSON)],
                 )],
                 ..get(
@@ -216,7 +216,7 @@ pub(super) fn routes() -> Vec<Route> {
                 method: Method::POST,
                 ..get(
                     "forgetKey",
-                    "Forget the key that a domain was first met with, to take its next one",
+                    "Forget the key that a domain was first met with, so that its next one is accepted",
                     Some(Scope::Operate),
                     vec![DOMAIN],
                     (StatusCode::NO_CONTENT, "It is forgotten", Vec::new()),
@@ -529,8 +529,8 @@ async fn told(
         }
         Err(error @ StoreError::NoRoom { .. }) => Err(refused(store_full(&error))),
         Err(error) => {
-            tracing::error!(%error, "what an operator said could not be kept");
-            let detail = "the node cannot keep what it is told; its log says why";
+            tracing::error!(%error, "what an operator ordered cannot be stored");
+            let detail = "the node cannot store the change; its log says why";
             let status = StatusCode::SERVICE_UNAVAILABLE;
             Err(refused(Wording::Problem.later(status, "store", detail, 10)))
         }

@@ -1,7 +1,7 @@
 //! Writes that remove too much of what their source states.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ use crate::api::difference::Difference;
 use crate::brake::{Held, Hold, References, Share, Stated, Table, Thresholds, Verdict, judge};
 use crate::facts::{Document, DocumentPath, SourceFacts};
 use crate::ident::SourceName;
-use crate::runtime::{Clock, Moment};
+use crate::runtime::{Clock, Moment, lock};
 
 /// How much of what it states a source may remove at once.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -118,7 +118,7 @@ impl HeldSources {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -164,8 +164,8 @@ impl Node {
         if keys.make_key && !keys.keys.key.exists() {
             if ledger.durable().borrow().facts.revision > 0 {
                 tracing::warn!(
-                    "there is no signing key where it was: another one is made, and peers hold \
-                     this domain until they accept it; put the former file back if you can"
+                    "the signing key is missing: a new one is made, and peers hold this domain \
+                     until they accept it; put the former file back if you can"
                 );
             }
             let saved = SigningKey::generate()?.save(&keys.keys.key);

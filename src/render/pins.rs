@@ -6,12 +6,12 @@
 //! being read or not.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use tokio::sync::watch;
 
 use crate::publish::{Content, Rendering, Snapshot};
-use crate::runtime::Task;
+use crate::runtime::{Task, lock};
 
 /// The answers that are being sent.
 #[derive(Debug, Default)]
@@ -186,8 +186,4 @@ impl Drop for Pinned {
     fn drop(&mut self) {
         lock(&self.pins.0).under_way.remove(&self.number);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,9 +2,11 @@
 //! has taken its last piece.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use bytes::Bytes;
+
+use crate::runtime::lock;
 
 use super::caller::Caller;
 use super::flight::{Flight, NoRoom, Room};
@@ -46,7 +48,7 @@ impl Shared {
     /// # Errors
     /// It is not being sent to anybody yet, and there is no room for it.
     pub fn hold(&self, bytes: &Bytes) -> Result<Bytes, NoRoom> {
-        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut texts = lock(&self.texts);
         let place = bytes.as_ptr() as usize;
         let known = texts.get(&place).and_then(Weak::upgrade);
         let text = match known.filter(|known| known.bytes.len() == bytes.len()) {

@@ -5,12 +5,14 @@ use std::future::Future;
 use std::ops::RangeInclusive;
 use std::ops::{Add, Sub};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
+
+use super::lock;
 
 /// The longest time ahead that a [`Moment`] can lie: 100 years, past any deadline that matters
 /// and short of what the operating system's clock can hold.
@@ -221,7 +223,7 @@ impl ManualClock {
 
 impl Manual {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

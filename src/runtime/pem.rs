@@ -12,7 +12,7 @@ pub fn fault(error: &Error) -> String {
         Error::IllegalSectionStart { .. } => {
             "a BEGIN line does not end after five dashes, as in a file that lost its line breaks"
         }
-        Error::Base64Decode(_) => "what stands between BEGIN and END is no base64",
+        Error::Base64Decode(_) => "the text between BEGIN and END is not base64",
         Error::Io(error) => return error.to_string(),
         Error::NoItemsFound => "it has no section of the kind that is wanted",
         Error::SectionTooLarge => "a section is too long",

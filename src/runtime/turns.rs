@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
 
+use super::lock;
 use super::pool::{Pool, PoolError, attempt};
 
 /// A [`Pool`] whose owners take turns: each of the owners that wait has one piece of work done
@@ -123,10 +124,6 @@ fn work_off<K: Eq + Hash + Clone>(queue: &Mutex<Queue<K>>) {
             None => return,
         }
     }
-}
-
-fn lock<K>(queue: &Mutex<Queue<K>>) -> MutexGuard<'_, Queue<K>> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

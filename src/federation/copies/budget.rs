@@ -73,8 +73,8 @@ impl fmt::Display for Over {
         let mib = |bytes: u64| bytes.div_ceil(1024 * 1024);
         write!(
             f,
-            "the domain would take {} MiB {what}, and of the {} MiB for what {whose} may pass {} \
-             MiB are left beside what goes before it ({key})",
+            "the domain needs {} MiB {what}, but of the {} MiB for {whose} only {} MiB are left \
+             after the domains that go before it ({key})",
             mib(self.takes),
             mib(self.limit),
             self.left / (1024 * 1024),

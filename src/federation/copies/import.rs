@@ -437,7 +437,10 @@ fn body<'b>(
         body.len() as u64 == resource.length && Digest::of(body) == resource.sha_256
     };
     bodies.get(&resource.sha_256).filter(right).ok_or_else(|| {
-        ImportError::Digest(format!("{} is not there as signed", resource.resource_id))
+        ImportError::Digest(format!(
+            "the document of {} is missing, or is not what was signed",
+            resource.resource_id
+        ))
     })
 }
 

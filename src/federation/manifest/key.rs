@@ -217,8 +217,12 @@ impl SigningKey {
             STANDARD.encode(pkcs8.as_ref())
         );
         let mut file = create_private(path).map_err(failed)?;
-        file.write_all(pem.as_bytes()).map_err(failed)?;
-        file.sync_all().map_err(failed)
+        let written = file.write_all(pem.as_bytes());
+        written.and_then(|()| file.sync_all()).map_err(|source| {
+            // A file without a key would be in the way of the next attempt.
+            let _left = fs::remove_file(path);
+            failed(source)
+        })
     }
 
     /// Returns the public key.

@@ -127,8 +127,8 @@ impl Marks {
             let name = cheapest(of_domain.into_iter(), now, &worth, 1);
             return some(name, || {
                 format!(
-                    "{OF_A_DOMAIN} keys of {domain} that {by} passed count still, and no further \
-                     one is remembered: `altofed peer {domain} --forget-key` forgets them"
+                    "{OF_A_DOMAIN} keys of {domain} that came from {by} still count, and no more are \
+                     remembered: `altofed peer {domain} --forget-key` forgets them"
                 )
             });
         }
@@ -138,7 +138,7 @@ impl Marks {
         let all = self.all.iter().filter(|(_, mark)| is_of(mark));
         some(cheapest(all, now, &worth, AT_A_TIME), || {
             format!(
-                "{share} keys of domains that {by} passed count still, and no further one is \
+                "{share} keys of domains that came from {by} still count, and no more are \
                  remembered: choose the domains that are imported, or raise max_domains"
             )
         })

@@ -135,7 +135,10 @@ impl Publisher {
             Ok(Err(error)) => error.to_string(),
             Err(error) => error.to_string(),
         };
-        tracing::error!(reason, "the former keys are kept");
+        tracing::error!(
+            reason,
+            "the new signing keys cannot be loaded; the former ones are kept"
+        );
         false
     }
 

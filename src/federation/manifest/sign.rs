@@ -45,7 +45,7 @@ pub enum JwsError {
     #[error("it is a {0:?}, not a manifest")]
     Type(String),
     /// The signature is not by the key.
-    #[error("its signature is not of the key {kid}")]
+    #[error("its signature was not made with the key {kid}")]
     Signature {
         /// The key that the header names.
         kid: String,

@@ -72,7 +72,7 @@ impl PeerApi {
         self.client.check_url(&url)?;
         match self.describe_at(&url).await {
             Err(refusal) if may_be_elsewhere(&refusal) => Err(ImportError::Peer(format!(
-                "its directory announces a descriptor, which cannot be had ({refusal}); what is \
+                "the descriptor that its directory announces cannot be fetched ({refusal}); a proxy \
                  in front of the peer has to forward it, as `altofed check` says there"
             ))),
             outcome => {
@@ -177,7 +177,7 @@ impl PeerApi {
         match self.client.get(ask).await? {
             Answer::Document(document) => Ok(document.body),
             Answer::NotModified => Err(ImportError::Peer(format!(
-                "{} is said to be known, and was not asked for so",
+                "the peer answers 304 (not modified) for {}, which was requested without an entity tag",
                 ask.url
             ))),
         }

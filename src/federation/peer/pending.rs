@@ -107,7 +107,9 @@ impl Pending {
         let permit = hall.shared.clone().acquire_many_owned(units).await;
         match permit {
             Ok(permit) => Ok(Taken::Shared { _permit: permit }),
-            Err(_) => Err(ImportError::Defect("nobody closes it".to_owned())),
+            Err(_) => Err(ImportError::Defect(
+                "the semaphore of pending documents was closed".to_owned(),
+            )),
         }
     }
 }

@@ -235,8 +235,8 @@ impl Reader {
         let most = self.peer.import.max_pending.saturating_mul(2);
         if bytes > most {
             return Err(ImportError::Limit(format!(
-                "the peer pushed {bytes} bytes, and no manifest among them that tells something \
-                 new; at most {most} are taken, twice what may wait for one (max_pending)"
+                "the peer pushed {bytes} bytes without a new manifest among them; at most {most} are \
+                 accepted, twice what may wait for one (max_pending)"
             )));
         }
         Ok(())

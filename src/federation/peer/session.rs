@@ -87,7 +87,7 @@ async fn live(shared: Arc<Shared>, peer: Arc<PeerSettings>, nudge: Arc<Nudge>) -
                 if let Err(error) = kept
                     && !matches!(error, StoreError::NoRoom { .. })
                 {
-                    tracing::error!(peer = %label, reason = %error, "not kept");
+                    tracing::error!(peer = %label, reason = %error, "the time of the last reading cannot be stored");
                 }
                 jittered(peer.refresh.interval)
             }

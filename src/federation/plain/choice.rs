@@ -58,7 +58,7 @@ impl Choice {
                 None => false,
                 Some(media::COST_MAP_FILTER) => true,
                 Some(_) => {
-                    choice.ignore(&resource.id, "it takes parameters not known here");
+                    choice.ignore(&resource.id, "it needs parameters that are not supported");
                     continue;
                 }
             };

@@ -422,7 +422,7 @@ impl Server<'_> {
             (Answer::Document(document), _) => self.found(document, had).await,
             (Answer::NotModified, Some(had)) => Ok(Found::Same(had.clone())),
             (Answer::NotModified, None) => Err(ImportError::Peer(format!(
-                "{}: the peer says that what it never sent is not modified",
+                "{}: the peer answers 304 (not modified) for a document that it never sent",
                 ask.url
             ))),
         }

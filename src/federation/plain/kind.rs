@@ -55,8 +55,8 @@ pub(super) fn one_domain(
 
 fn merged(domain: &DomainLabel, what: &str) -> ImportError {
     ImportError::Merged(format!(
-        "the network map {what}: it is a view of a node of altofed, and not what {domain} \
-         states; read the node by its manifests (`protocol`, and what `altofed check` there \
+        "the network map {what}: it is a view that a node of altofed serves, and not what \
+         {domain} states; read the node by its manifests (`protocol`, and what `altofed check` there \
          says that a proxy has to forward), or only the view of {domain}, by the \
          `directory` …/views/{domain}/directory"
     ))

@@ -36,8 +36,8 @@ pub enum Reason {
     Rate,
     /// Its client has shown too many wrong credentials.
     #[error(
-        "too many wrong credentials were shown from this address; for now nothing is looked at but \
-         what was right from here before"
+        "too many wrong credentials were shown from this address; for now only credentials that \
+         were right from here before are checked"
     )]
     Guesses,
     /// Too many requests are under way.
@@ -55,7 +55,7 @@ pub enum Reason {
     /// It took too long, and is being finished.
     #[error(
         "the change took longer than the server waits for; it is under way, and will be done or \
-         refused. A repeat with the same Idempotency-Key is told how it ended; without one, read \
+         refused. Repeat it with the same Idempotency-Key to learn how it ended; without one, read \
          what is there now"
     )]
     Unfinished,

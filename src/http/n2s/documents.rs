@@ -304,7 +304,7 @@ fn idempotency_key(
     };
     if given.next().is_some() {
         return Err(bad_request(
-            "there is more than one Idempotency-Key; give the one that the request has",
+            "there is more than one Idempotency-Key; send exactly one",
         ));
     }
     match text.to_str() {

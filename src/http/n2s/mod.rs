@@ -157,7 +157,7 @@ impl From<WriteError> for Refused {
 }
 
 fn going_down() -> Response {
-    let detail = "the node is going down; whether the write was kept is known when it is back: \
+    let detail = "the node is going down; whether the write was stored is known when it is back: \
                   repeat it then, with the same Idempotency-Key if it had one";
     Wording::Problem.later(StatusCode::SERVICE_UNAVAILABLE, "store", detail, 10)
 }

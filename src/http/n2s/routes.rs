@@ -101,11 +101,11 @@ service: "n2s",
             operations: vec![Operation {
                 method: Method::GET,
                 id: "listHeld",
-                summary: "The sources whose writes are refused since too much goes of what they state",
+                summary: "The sources whose writes are held because they remove too much of what they state",
                 scope: Some(Scope::Ingest),
                 parameters: Vec::new(),
                 request: Vec::new(),
-                responses: found::<HeldList>("Each source, since when, and what its last write comes to"),
+                responses: found::<HeldList>("Each source, since when, and what its last write would change"),
             }],
             varied: false,
             handler: routing::any(held),
@@ -141,7 +141,7 @@ const REVISION: Parameter = Parameter {
 const SOURCE: Parameter = query(
     "source",
     "string",
-    "Whose facts; absent: the token's own. `*` reads what all sources state together",
+    "The source of the facts; by default the token's own. `*` reads what all sources state together",
 );
 const DRY_RUN: Parameter = query(
     "dry-run",
@@ -151,7 +151,7 @@ const DRY_RUN: Parameter = query(
 const ACCEPT: Parameter = query(
     "accept",
     "boolean",
-    "`true`: takes it though more goes of what the source states than `max_removed` lets go at once",
+    "`true`: accepts a write that removes more than `max_removed` allows at once",
 );
 const AFTER: Parameter = query("after", "integer", "List the revisions after this one");
 const IF_MATCH: Parameter = header(

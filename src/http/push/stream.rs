@@ -418,7 +418,7 @@ impl Stream {
     /// off in the middle of one gets nothing of it.
     fn cut(&mut self) {
         let whole = self.pieces.is_empty() && self.writing.is_none();
-        self.end_all("the client may no longer read this, or what it showed was replaced");
+        self.end_all("the client may no longer read this, or its credential was replaced");
         if !whole {
             self.pieces.clear();
             self.writing = None;

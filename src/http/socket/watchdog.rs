@@ -16,13 +16,13 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 
-use crate::runtime::{Clock, Moment, Sleep};
+use crate::runtime::{Clock, Moment, Sleep, lock};
 
 /// How many bytes of a response a client must take within `write_timeout`. If single bytes
 /// counted as progress, a client could hold a response for years.
@@ -240,7 +240,7 @@ impl Watchdog {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn wake(&self, state: &State) {

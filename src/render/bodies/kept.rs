@@ -1,13 +1,14 @@
 //! Bodies in memory, within a limit in bytes that counts those being made, kept and sent.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use bytes::Bytes;
 use lru::LruCache;
 
 use crate::ident::{ResourceId, Tag};
 use crate::render::coding::Coding;
+use crate::runtime::lock;
 
 /// The key of a body: the content of a resource in a coding.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -100,7 +101,7 @@ impl Kept {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
@@ -134,8 +135,8 @@ pub struct Body {
 /// The body was given up while it was sent.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "other bodies needed the memory that this one was kept in, and nobody had taken any of it for \
-     the longest time (publish.cache_bytes); ask again"
+    "other bodies needed the memory of this one, which had been unread for the longest time \
+     (publish.cache_bytes); ask again"
 )]
 pub struct GivenUp;
 

@@ -6,12 +6,12 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::runtime::{Clock, Moment, Task};
+use crate::runtime::{Clock, Moment, Task, lock};
 
 /// How long work goes on while nobody waits for it.
 const LINGERS: Duration = Duration::from_secs(10);
@@ -173,10 +173,6 @@ impl<K: Eq + Hash, T, E> Drop for Listed<K, T, E> {
         // Dropped after the lock is released: it may hold the last copy of the result.
         drop(ended);
     }
-}
-
-fn lock<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
-    list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

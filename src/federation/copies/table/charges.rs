@@ -239,7 +239,7 @@ impl Copies {
         for (label, peer) in peers.iter_mut().filter(|(label, _)| is_of(label)) {
             let before = std::mem::take(&mut peer.copies.before);
             for (domain, bytes) in &before {
-                tracing::debug!(peer = %label, %domain, "no room for what it was before");
+                tracing::debug!(peer = %label, %domain, "no room to remember its earlier version");
                 let takes = Amount {
                     memory: *bytes,
                     disk: 0,
