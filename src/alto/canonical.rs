@@ -1,5 +1,5 @@
-//! Canonical JSON, RFC 8785: the one way we write a body, so that the same
-//! content has the same bytes and hence the same tag on every node.
+//! Canonical JSON (RFC 8785). Every body is written in this form, so that the same content has
+//! the same bytes, and hence the same tag, on every node.
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use serde_json::Value;
@@ -32,8 +32,7 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// Writes a tree: members sorted by their UTF-16 code units, numbers as
-/// ECMAScript writes them.
+/// Writes a tree: members sorted by their UTF-16 code units, numbers as ECMAScript writes them.
 pub fn write_value(out: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
@@ -68,28 +67,28 @@ pub fn write_value(out: &mut Vec<u8>, value: &Value) {
     }
 }
 
-/// Writes a number; one that JSON has no word for, "no cost", as `null`.
+/// Writes a number, or `null` for one that JSON cannot express: NaN stands for "no cost".
 pub fn write_cost(out: &mut Vec<u8>, cost: f64) {
     if !write_number(out, cost) {
         out.extend_from_slice(b"null");
     }
 }
 
-/// A tree as canonical text.
+/// Returns a tree as canonical text.
 pub fn value_text(value: &Value) -> String {
     let mut out = Vec::new();
     write_value(&mut out, value);
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// A number as canonical text.
+/// Returns a number as canonical text.
 pub fn number_text(number: f64) -> String {
     let mut out = Vec::new();
     write_cost(&mut out, number);
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Writes an IPv4 prefix, RFC 4632 §3.1, without quotes.
+/// Writes an IPv4 prefix (RFC 4632 §3.1) without quotes.
 pub fn write_ipv4_prefix(out: &mut Vec<u8>, net: &Ipv4Net) {
     let mut decimal = itoa::Buffer::new();
     for (i, octet) in net.addr().octets().into_iter().enumerate() {
@@ -102,11 +101,11 @@ pub fn write_ipv4_prefix(out: &mut Vec<u8>, net: &Ipv4Net) {
     out.extend_from_slice(decimal.format(net.prefix_len()).as_bytes());
 }
 
-/// Writes an IPv6 prefix, RFC 5952, without quotes.
+/// Writes an IPv6 prefix (RFC 5952) without quotes.
 pub fn write_ipv6_prefix(out: &mut Vec<u8>, net: &Ipv6Net) {
     let addr = net.addr();
     match addr.to_ipv4_mapped() {
-        // One of those that end as an IPv4 address does (RFC 5952 §5).
+        // IPv4-mapped addresses end as an IPv4 address does (RFC 5952 §5).
         Some(_) => out.extend_from_slice(addr.to_string().as_bytes()),
         None => write_segments(out, addr.segments()),
     }
@@ -116,7 +115,7 @@ pub fn write_ipv6_prefix(out: &mut Vec<u8>, net: &Ipv6Net) {
 
 /// Writes an IPv6 address; the standard library's formatter takes four times as long.
 fn write_segments(out: &mut Vec<u8>, segments: [u16; 8]) {
-    // The longest run of two or more zeros, the first of equals, is written `::`.
+    // The longest run of two or more zeros, the first if several are equally long, becomes `::`.
     let mut longest = 0..0;
     let mut begin = 0;
     for (i, segment) in segments.into_iter().enumerate() {
@@ -178,11 +177,8 @@ mod tests {
             digits in 0..5u32,
             len in 0..=128u8,
         ) {
-            // Zeros in every place, and segments of every number of digits.
-            let segment = |i: usize| match kept[i] {
-                true => segments[i].checked_shr(4 * digits).unwrap_or(0xffff),
-                false => 0,
-            };
+            // Zeros at any place, and segments of any number of digits.
+            let segment = |i: usize| if kept[i] { segments[i].checked_shr(4 * digits).unwrap_or(0xffff) } else { 0 };
             let addr = Ipv6Addr::from(std::array::from_fn(segment));
             let net = Ipv6Net::new_assert(addr, len);
             let mut out = Vec::new();

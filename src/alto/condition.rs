@@ -1,15 +1,15 @@
-//! What the costs of a pair must meet to be returned: the constraints of
-//! RFC 7285 §11.3.2.3 and RFC 8189 §4.1.2, folded into intervals.
+//! The conditions that the costs of a pair must meet to be returned: the constraints of RFC 7285
+//! §11.3.2.3 and RFC 8189 §4.1.2, folded into intervals.
 //!
-//! A request may hold a hundred thousand predicates; a cell is never tested
-//! against more than [`MAX_ALTERNATIVES`] groups of intervals, one a cost type.
+//! A request may hold a hundred thousand predicates. After folding, a pair is tested against at
+//! most [`MAX_ALTERNATIVES`] groups of intervals, each with one interval per cost type.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use super::meta::CostType;
 
-/// How many alternatives a query may have once its predicates are folded.
+/// The most alternatives a query may have once its predicates are folded.
 pub const MAX_ALTERNATIVES: usize = 100;
 
 /// A comparison of RFC 7285 §11.3.2.3.
@@ -41,7 +41,7 @@ impl Interval {
         high: f64::INFINITY,
     };
 
-    /// The numbers that compare like this with `value`, which is finite.
+    /// Returns the numbers that compare like this with `value`, which must be finite.
     pub fn of(operator: Operator, value: f64) -> Self {
         let mut interval = Self::ALL;
         match operator {
@@ -54,7 +54,7 @@ impl Interval {
         interval
     }
 
-    /// Whether a cost is in it; NaN, which stands for no cost, never is.
+    /// Whether a cost lies in the interval. NaN, which stands for no cost, never does.
     pub fn contains(&self, cost: f64) -> bool {
         self.low <= cost && cost <= self.high
     }
@@ -74,25 +74,25 @@ impl Interval {
     }
 }
 
-/// One way to pass: the costs of these types, by their places in
-/// [`Conditions::types`], lie in these intervals. Sorted, each type once.
+/// One way to pass: each cost type, given by its place in [`Conditions::types`], with the
+/// interval that its cost must lie in. Sorted, each type once.
 type Alternative = Vec<(usize, Interval)>;
 
-/// What a pair must meet.
+/// The conditions that a pair must meet.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Conditions {
     types: Vec<CostType>,
-    /// `None`: nothing; an empty list: what no pair meets.
+    /// `None`: every pair passes; an empty list: no pair does.
     alternatives: Option<Vec<Alternative>>,
 }
 
-/// More than [`MAX_ALTERNATIVES`] are left after folding.
+/// More than [`MAX_ALTERNATIVES`] alternatives are left after folding; how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooMany(pub usize);
 
 impl Conditions {
-    /// Folds groups of predicates, of which a pair must meet all of one. A
-    /// predicate is a place in `types` and the interval that passes.
+    /// Folds groups of predicates. A pair passes if it meets all predicates of at least one
+    /// group. A predicate is a place in `types` and the interval that passes.
     ///
     /// # Errors
     /// Too many alternatives are left.
@@ -119,22 +119,24 @@ impl Conditions {
         })
     }
 
-    /// The cost types that predicates name, each once, even where folding left none of them.
+    /// Returns the cost types that predicates name, each once, even those that folding left no
+    /// predicate of.
     pub fn types(&self) -> &[CostType] {
         &self.types
     }
 
-    /// Whether every pair meets them, one without costs too.
+    /// Whether there are no conditions, so that every pair passes, even one without costs.
     pub fn is_none(&self) -> bool {
         self.alternatives.is_none()
     }
 
-    /// How many comparisons a pair takes at most.
+    /// Returns how many comparisons a pair takes at most.
     pub fn tests(&self) -> usize {
         self.alternatives.iter().flatten().map(Vec::len).sum()
     }
 
-    /// Whether a pair passes whose costs `cost` gives by the place of the type.
+    /// Whether a pair passes. `cost` returns its cost by the place of the cost type, NaN for
+    /// none.
     pub fn pass(&self, cost: impl Fn(usize) -> f64) -> bool {
         let Some(alternatives) = &self.alternatives else {
             return true;
@@ -147,7 +149,7 @@ impl Conditions {
     }
 }
 
-/// A group with one interval for each cost type.
+/// Intersects the intervals of a group, so that one is left for each cost type.
 fn all_of(mut group: Vec<(usize, Interval)>) -> Alternative {
     group.sort_unstable_by_key(|(place, _)| *place);
     let mut all: Alternative = Vec::with_capacity(1);
@@ -161,7 +163,7 @@ fn all_of(mut group: Vec<(usize, Interval)>) -> Alternative {
     all
 }
 
-/// Leaves the types at these places.
+/// Keeps only the named types, and changes the places in the alternatives accordingly.
 fn keep(
     named: &BTreeSet<usize>,
     types: Vec<CostType>,
@@ -180,7 +182,7 @@ fn order(a: &Alternative, b: &Alternative) -> Ordering {
     let each = |(a, b): (&(usize, Interval), &(usize, Interval))| {
         a.0.cmp(&b.0).then_with(|| a.1.order(&b.1))
     };
-    // Those of one type come first, so that they lie side by side.
+    // Alternatives on one type come first, so that those on the same type are neighbours.
     let lengths = a.len().cmp(&b.len());
     lengths.then_with(|| {
         let mut pairs = a.iter().zip(b).map(each);
@@ -188,7 +190,7 @@ fn order(a: &Alternative, b: &Alternative) -> Ordering {
     })
 }
 
-/// Joins sorted alternatives on one cost type where their intervals meet.
+/// Joins neighbouring alternatives on one cost type whose intervals overlap or touch.
 fn join_neighbours(sorted: Vec<Alternative>) -> Vec<Alternative> {
     let mut joined: Vec<Alternative> = Vec::new();
     for next in sorted {
@@ -212,7 +214,7 @@ mod tests {
     use crate::ident::MetricName;
     use proptest::prelude::*;
 
-    /// Folded, on three types.
+    /// Folds groups on three types.
     fn fold(groups: Vec<Vec<(usize, Interval)>>) -> Result<Conditions, TooMany> {
         Conditions::fold(types().to_vec(), groups)
     }

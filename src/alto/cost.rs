@@ -1,5 +1,4 @@
-//! Cost maps, RFC 7285 §11.2.3: read straight into a matrix and written
-//! straight from one.
+//! Cost maps (RFC 7285 §11.2.3), read straight into a matrix and written straight from one.
 
 mod read;
 
@@ -16,9 +15,8 @@ pub use read::{ReadCostPatch, ReadCosts};
 /// The name of the data member.
 pub const MEMBER: &str = "cost-map";
 
-/// Costs as one party states them: a matrix with the names of its rows
-/// (sources) and columns (destinations), both in canonical order. No row and no
-/// column is without costs.
+/// Costs as one party states them: a matrix with the names of its rows (sources) and columns
+/// (destinations), both in canonical order. Every row and every column has a cost.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CostTable {
     /// The sources.
@@ -29,20 +27,20 @@ pub struct CostTable {
     pub cells: Arc<Matrix>,
 }
 
-/// Changes to a row: costs by the place of the destination, NaN for one that goes.
+/// Changes to a row: costs by the place of the destination, NaN where the cost is removed.
 type Changes = Box<[(u32, f64)]>;
 
 /// Changes to a cost table (RFC 7396).
 #[derive(Debug, Clone, Default)]
 pub struct CostPatch {
-    /// The sources that change; `None` is one that loses all costs.
+    /// The sources that change; `None` removes all costs of a source.
     rows: BTreeMap<PidName, Option<Changes>>,
-    /// The destinations that are named.
+    /// The destinations that the changes name.
     dsts: Vec<PidName>,
 }
 
 impl CostTable {
-    /// A table without costs.
+    /// Returns a table without costs.
     pub fn empty() -> Self {
         Self {
             srcs: Arc::default(),
@@ -51,8 +49,8 @@ impl CostTable {
         }
     }
 
-    /// The costs of a matrix from each of `srcs` to each of `dsts`; sources and
-    /// destinations without any are left out.
+    /// Makes a table of the costs in a matrix from each of `srcs` to each of `dsts`. Sources and
+    /// destinations without any cost are left out.
     pub fn of(srcs: &Arc<PidIndex>, dsts: &Arc<PidIndex>, cells: &Arc<Matrix>) -> Self {
         let mut used = vec![false; dsts.len()];
         for (column, _) in (0..cells.rows()).flat_map(|row| cells.row(row).costs()) {
@@ -77,7 +75,7 @@ impl CostTable {
         Self::new(rows, kept)
     }
 
-    /// A table of these rows, sorted by source, over these destinations.
+    /// Makes a table of rows, sorted by source, over the destinations.
     fn new(rows: impl Iterator<Item = (PidName, Row)>, dsts: PidIndex) -> Self {
         let (srcs, rows): (Vec<PidName>, Vec<Row>) = rows.unzip();
         let srcs = Arc::new(PidIndex::new(srcs));
@@ -90,19 +88,19 @@ impl CostTable {
         }
     }
 
-    /// The cost of a pair.
+    /// Returns the cost of a pair.
     pub fn get(&self, src: &str, dst: &str) -> Option<f64> {
         let (src, dst) = (self.srcs.get(src)?, self.dsts.get(dst)?);
         self.cells.get(src as usize, dst as usize)
     }
 
-    /// Every source with its costs; their columns are places in `dsts`.
+    /// Iterates over the sources with their rows, whose columns are places in `dsts`.
     pub fn rows(&self) -> impl Iterator<Item = (&PidName, &Row)> + '_ {
         let rows = (0..self.cells.rows()).map(|row| self.cells.row(row));
         self.srcs.names().iter().zip(rows)
     }
 
-    /// How many pairs have a cost.
+    /// Returns how many pairs have a cost.
     pub fn len(&self) -> usize {
         self.cells.count()
     }
@@ -112,8 +110,8 @@ impl CostTable {
         self.rows().all(|(_, row)| row.is_empty())
     }
 
-    /// The table with the patch applied. What the patch does not name is shared
-    /// with this one, unless destinations come or go.
+    /// Returns the table with the patch applied. Rows that the patch does not name are shared
+    /// with this table, unless destinations are added or removed.
     pub fn patched(&self, patch: &CostPatch) -> Self {
         let srcs = grown(&self.srcs, patch.sources());
         let dsts = grown(&self.dsts, patch.destinations());
@@ -126,9 +124,10 @@ impl CostTable {
         let rows = srcs.names().iter().map(|src| {
             let before = self.srcs.get(src.as_str());
             let before = before.map_or(Row::NONE, |row| self.cells.row(row as usize));
-            let before = match Arc::ptr_eq(&dsts, &self.dsts) {
-                true => before.clone(),
-                false => before.moved(&moved, dsts.len()),
+            let before = if Arc::ptr_eq(&dsts, &self.dsts) {
+                before.clone()
+            } else {
+                before.moved(&moved, dsts.len())
             };
             let Some(change) = patch.rows.get(src) else {
                 return before;
@@ -148,9 +147,10 @@ impl CostTable {
         let none_is_unused =
             !patch.removes() && (0..srcs.len()).all(|src| !cells.row(src).is_empty());
         let cells = Arc::new(cells);
-        match none_is_unused {
-            true => Self { srcs, dsts, cells },
-            false => Self::of(&srcs, &dsts, &cells),
+        if none_is_unused {
+            Self { srcs, dsts, cells }
+        } else {
+            Self::of(&srcs, &dsts, &cells)
         }
     }
 
@@ -165,13 +165,13 @@ impl CostTable {
 }
 
 impl CostPatch {
-    /// The sources that may have costs after it.
+    /// Iterates over the sources that may have costs after the patch.
     fn sources(&self) -> impl Iterator<Item = &PidName> {
         let rows = self.rows.iter().filter(|(_, row)| row.is_some());
         rows.map(|(src, _)| src)
     }
 
-    /// The destinations that it sets costs to.
+    /// Iterates over the destinations that the patch sets a cost to.
     fn destinations(&self) -> impl Iterator<Item = &PidName> {
         let mut set = vec![false; self.dsts.len()];
         for (place, cost) in self.cells() {
@@ -181,7 +181,7 @@ impl CostPatch {
         named.filter(|(_, set)| *set).map(|(dst, _)| dst)
     }
 
-    /// Whether it takes costs away.
+    /// Whether the patch removes costs.
     fn removes(&self) -> bool {
         self.rows.values().any(Option::is_none) || self.cells().any(|(_, cost)| cost.is_nan())
     }
@@ -191,7 +191,7 @@ impl CostPatch {
     }
 }
 
-/// The index, with the names that it has not.
+/// Returns the index with those of the names added that it lacks.
 fn grown<'p>(index: &Arc<PidIndex>, named: impl Iterator<Item = &'p PidName>) -> Arc<PidIndex> {
     let is_new = |name: &&PidName| index.get(name.as_str()).is_none();
     let new: BTreeSet<&PidName> = named.filter(is_new).collect();
@@ -202,20 +202,19 @@ fn grown<'p>(index: &Arc<PidIndex>, named: impl Iterator<Item = &'p PidName>) ->
     Arc::new(PidIndex::new(names.collect()))
 }
 
-/// Writes costs row by row: sources in the order given, destinations in the
-/// order fixed at the start; pairs without a cost and rows without any are left
-/// out.
+/// Writes costs row by row: sources in the order given, destinations in the order fixed at the
+/// start. Pairs without a cost, and rows without any, are left out.
 #[derive(Debug)]
 pub struct GridWriter {
-    /// `"dst":` of every destination, one after the other, and where each ends.
+    /// The text `"dst":` of every destination, concatenated; `ends` has where each ends.
     keys: Vec<u8>,
     ends: Vec<usize>,
     begun: bool,
 }
 
 impl GridWriter {
-    /// A writer for rows over these destinations. The names must have nothing
-    /// that JSON escapes, which holds for PID names and addresses.
+    /// Makes a writer for rows over these destinations. No character of the names may need
+    /// escaping in JSON, which holds for PID names and addresses.
     pub fn new<'a>(dsts: impl Iterator<Item = &'a str>) -> Self {
         let (mut keys, mut ends) = (Vec::new(), Vec::new());
         for dst in dsts {
@@ -229,7 +228,7 @@ impl GridWriter {
         }
     }
 
-    /// Writes a row of single costs, NaN for none.
+    /// Writes a row of single costs; NaN means that there is none.
     pub fn row(&mut self, out: &mut Vec<u8>, src: &str, costs: &[f64]) {
         let present = |column: usize| !costs[column].is_nan();
         self.cells(out, src, costs.len(), present, |out, column| {
@@ -237,9 +236,9 @@ impl GridWriter {
         });
     }
 
-    /// Writes a row of arrays of costs (RFC 8189 §4.1.3): each slice is one
-    /// cost type's row, all of one length; an element without a cost is `null`,
-    /// and a pair without any cost is left out.
+    /// Writes a row of arrays of costs (RFC 8189 §4.1.3). Each slice is the row of one cost
+    /// type, and all have the same length. An element without a cost is `null`; a pair without
+    /// any cost is left out.
     pub fn row_of_arrays(&mut self, out: &mut Vec<u8>, src: &str, types: &[&[f64]]) {
         let columns = types.iter().map(|row| row.len()).min().unwrap_or(0);
         let present = |column: usize| types.iter().any(|row| !row[column].is_nan());
@@ -252,7 +251,7 @@ impl GridWriter {
         });
     }
 
-    /// Writes the costs of a row of as many columns as there are destinations.
+    /// Writes a row, which must have as many columns as there are destinations.
     pub fn costs(&mut self, out: &mut Vec<u8>, src: &str, row: &Row) {
         let mut separator = b'{';
         for (column, cost) in row.costs() {
@@ -381,7 +380,7 @@ mod tests {
         );
     }
 
-    /// A document of this many rows, with the same costs in each.
+    /// Returns a document with this many rows, each with the same costs.
     fn rows(rows: usize, cells: usize) -> String {
         let row: Vec<String> = (0..cells).map(|i| format!(r#""q{i}":1"#)).collect();
         let row = row.join(",");
@@ -479,7 +478,7 @@ mod tests {
         }
     }
 
-    /// RFC 7396 §2, on trees.
+    /// Applies a merge patch to a tree (RFC 7396 §2).
     fn merge(target: &mut serde_json::Value, patch: &serde_json::Value) {
         let Some(patch) = patch.as_object() else {
             *target = patch.clone();

@@ -1,4 +1,4 @@
-//! The parameters of the endpoint property service, RFC 7285 §11.4.1.3.
+//! The parameters of the endpoint property service (RFC 7285 §11.4.1.3).
 
 use std::borrow::Cow;
 
@@ -8,12 +8,12 @@ use super::json::{ListOf, Once, Read, Walk, members, once, skip};
 use super::meta::any_text;
 use super::query::{Endpoint, endpoint};
 
-/// The data member of endpoint properties.
+/// The name of the data member of endpoint properties.
 pub const PROPERTIES_MEMBER: &str = "endpoint-properties";
-/// The data member of endpoint costs.
+/// The name of the data member of endpoint costs.
 pub const COSTS_MEMBER: &str = "endpoint-cost-map";
 
-/// Which properties of which endpoints are wanted; neither list is empty.
+/// The properties asked for, and the endpoints; neither list is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointPropertyParams<'a> {
     /// The names of the properties.
@@ -51,7 +51,7 @@ impl<'de> Read<'de> for ReadEndpointPropertyParams {
     }
 }
 
-/// Reads an array that must have an element.
+/// Reads an array that must have at least one element.
 struct NonEmpty<R>(R);
 
 impl<'de, T, R: Read<'de, Output = Vec<T>>> Read<'de> for NonEmpty<R> {

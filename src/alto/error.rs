@@ -27,8 +27,8 @@ pub enum ErrorCode {
 pub struct AltoError {
     /// What kind of fault it is.
     pub code: ErrorCode,
-    /// The full path of the member, joined with `/`; an element of an array
-    /// goes by its array.
+    /// The full path of the member, joined with `/`; an element of an array is reported as its
+    /// array.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub field: Option<String>,
     /// Where and why the text could not be parsed.
@@ -47,7 +47,7 @@ pub struct ErrorDocument {
 }
 
 impl AltoError {
-    /// A member has a wrong value.
+    /// Makes the error for a member with a wrong value.
     pub fn invalid_value(field: impl Into<String>, value: impl Into<String>) -> Self {
         Self {
             code: ErrorCode::InvalidFieldValue,
@@ -57,7 +57,7 @@ impl AltoError {
         }
     }
 
-    /// A member has the wrong JSON type.
+    /// Makes the error for a member of the wrong JSON type.
     pub fn invalid_type(field: impl Into<String>) -> Self {
         Self {
             code: ErrorCode::InvalidFieldType,
@@ -67,7 +67,7 @@ impl AltoError {
         }
     }
 
-    /// A required member is absent.
+    /// Makes the error for a required member that is absent.
     pub fn missing_field(field: impl Into<String>) -> Self {
         Self {
             code: ErrorCode::MissingField,
@@ -77,7 +77,7 @@ impl AltoError {
         }
     }
 
-    /// The body is not a request at all.
+    /// Makes the error for a body that is not a request at all.
     pub fn syntax(why: impl Into<String>) -> Self {
         Self {
             code: ErrorCode::Syntax,
@@ -87,7 +87,7 @@ impl AltoError {
         }
     }
 
-    /// The error as a response body.
+    /// Returns the error as a response body.
     pub fn body(&self) -> Vec<u8> {
         let document = ErrorDocument { meta: self.clone() };
         serde_json::to_vec(&document).unwrap_or_default()
@@ -108,8 +108,8 @@ impl From<&Fault> for AltoError {
         let field = members.join("/");
         match &fault.kind {
             FaultKind::Syntax => Self::syntax(fault.to_string()),
-            // RFC 7285 §8.5.2 calls a body that is no object neither; it
-            // cannot be parsed as a request.
+            // RFC 7285 §8.5.2 does not say which error a body is that is not an object. It
+            // cannot be parsed as a request, so it is a syntax error.
             FaultKind::Type(_) if fault.path.is_empty() => Self::syntax(fault.detail.clone()),
             FaultKind::Missing => Self::missing_field(field),
             // "If one element of an array has the wrong type, it is an invalid
@@ -132,8 +132,8 @@ impl From<&Fault> for AltoError {
     }
 }
 
-/// Of several faults exactly one is reported (RFC 7285 §8.5.2): that the text
-/// is no JSON, if it is not; else the first.
+/// Exactly one of several faults is reported (RFC 7285 §8.5.2): that the text is not JSON, if
+/// so; otherwise the first.
 impl From<Faults> for AltoError {
     fn from(faults: Faults) -> Self {
         let syntax = |fault: &&Fault| fault.kind == FaultKind::Syntax;

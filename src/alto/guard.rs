@@ -1,11 +1,11 @@
-//! Refusing JSON that is nested too deep, while it arrives.
+//! Refuses JSON that is nested too deep, while it arrives.
 
-/// Scans JSON as it comes, in chunks cut anywhere, and refuses it at the bracket that opens one
-/// level too many: before a parser, or the rest of the body, costs anything.
+/// Scans JSON as it arrives, in chunks cut anywhere, and refuses it at the bracket that opens
+/// one level too many: before the parser or the rest of the body costs anything.
 ///
-/// It knows strings and escapes, so brackets in strings do not count. Whether the text is JSON
-/// at all is the parser's to say: what the guard lets through is nested no deeper than allowed,
-/// read as JSON up to its first error.
+/// It recognises strings and escapes, so brackets in strings do not count. It does not check
+/// whether the text is JSON; that is left to the parser. A text that passes is nested no deeper
+/// than allowed, up to its first error.
 #[derive(Clone, Debug)]
 pub struct JsonGuard {
     max_depth: usize,
@@ -26,14 +26,15 @@ enum Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("arrays and objects are nested more than {max_depth} deep at byte {offset}")]
 pub struct TooDeep {
-    /// The levels allowed; the outermost array or object is the first.
+    /// How many levels are allowed; the outermost array or object is the first.
     pub max_depth: usize,
-    /// Where the bracket stands that opens one more, from the start, counted from 0.
+    /// Where the bracket is that opens one level too many, in bytes from the start, counted from
+    /// 0.
     pub offset: u64,
 }
 
 impl JsonGuard {
-    /// A guard that allows `max_depth` levels of arrays and objects.
+    /// Makes a guard that allows `max_depth` levels of arrays and objects.
     pub fn new(max_depth: usize) -> JsonGuard {
         JsonGuard {
             max_depth,
@@ -50,7 +51,7 @@ impl JsonGuard {
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), TooDeep> {
         let mut rest = chunk.iter();
         loop {
-            // What cannot change the place is most of the text, and passed over in one go.
+            // Most of the text cannot change the place; it is skipped in one go.
             let next = match self.place {
                 Place::Outside => {
                     rest.find(|byte| matches!(byte, b'"' | b'[' | b'{' | b']' | b'}'))
@@ -75,7 +76,7 @@ impl JsonGuard {
                     Place::Outside
                 }
                 (Place::Outside, _) => {
-                    // A bracket that closes nothing is the parser's to refuse.
+                    // The parser refuses a bracket that closes nothing.
                     self.depth = self.depth.saturating_sub(1);
                     Place::Outside
                 }
@@ -100,7 +101,7 @@ mod tests {
         chunks.iter().try_for_each(|chunk| guard.feed(chunk))
     }
 
-    /// The levels of a parsed document.
+    /// Returns how many levels a parsed document has.
     fn depth(value: &Value) -> usize {
         match value {
             Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
@@ -109,7 +110,7 @@ mod tests {
         }
     }
 
-    /// The same scan without state: strings are cut out first, then brackets counted.
+    /// Does the same scan without state: blanks out the strings first, then counts brackets.
     fn naive(max_depth: usize, text: &[u8]) -> Option<usize> {
         let mut outside = vec![true; text.len()];
         let mut at = 0;

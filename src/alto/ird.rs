@@ -1,7 +1,7 @@
 //! Information resource directories, RFC 7285 §9.2.
 //!
-//! Members stand in canonical order, so that serializing a [`Directory`] gives
-//! its canonical body.
+//! Members are declared in canonical order, so that serializing a [`Directory`] gives its
+//! canonical body.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use super::meta::StatedCostType;
 
-/// What a directory is to the descriptor of a node that signs manifests: the relation of the link
-/// (RFC 8288), and the member of `meta`, that say where it is.
+/// The link relation (RFC 8288), and the member of a directory's `meta`, that lead to the
+/// descriptor of a node that signs manifests.
 pub const DESCRIBED: &str = "alto-federation";
 
 /// A directory.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Directory {
-    /// What holds for all resources.
+    /// What applies to all resources.
     #[serde(default)]
     pub meta: DirectoryMeta,
     /// The resources by id.
@@ -27,8 +27,9 @@ pub struct Directory {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct DirectoryMeta {
-    /// Where the descriptor of a node that signs manifests is: no member of RFC 7285,
-    /// and passed over by who does not know it (§8.3.7). Anything but text is none.
+    /// The URI of the node's descriptor, if the node signs manifests. RFC 7285 does not define
+    /// this member, and clients that do not know it ignore it (§8.3.7). A value that is not a
+    /// string counts as absent.
     #[serde(
         default,
         deserialize_with = "text_or_none",
@@ -38,7 +39,7 @@ pub struct DirectoryMeta {
     /// The cost types by the names that this directory's capabilities use.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cost_types: BTreeMap<String, StatedCostType<'static>>,
-    /// The network map to use by default; a root directory has it.
+    /// The network map to use by default; root directories have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_alto_network_map: Option<String>,
 }
@@ -57,14 +58,14 @@ pub struct Entry {
     /// The media type of the request body; absent: GET.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepts: Option<String>,
-    /// What the resource can do.
+    /// The capabilities of the resource.
     #[serde(default, skip_serializing_if = "Capabilities::is_empty")]
     pub capabilities: Capabilities,
     /// The media type of the response.
     pub media_type: String,
-    /// Where it is; may be relative to the directory's own URI.
+    /// The URI of the resource; may be relative to that of the directory.
     pub uri: String,
-    /// The ids of the resources it is to be read with.
+    /// The ids of the resources that it depends on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uses: Vec<String>,
 }
@@ -74,17 +75,17 @@ pub struct Entry {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Capabilities {
-    /// Whether constraints are taken.
+    /// Whether constraints are accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_constraints: Option<bool>,
     /// The cost types by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cost_type_names: Vec<String>,
-    /// The media types of patches that an update stream or a TIPS sends of
-    /// resources, by resource id, joined by commas (RFC 8895 §6.3, RFC 9569 §5.2).
+    /// The media types of the patches that an update stream or a TIPS sends for resources, by
+    /// resource id, joined by commas (RFC 8895 §6.3, RFC 9569 §5.2).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub incremental_change_media_types: BTreeMap<String, String>,
-    /// How many cost types an answer may have; 0 or absent: one, by RFC 7285.
+    /// The most cost types of an answer; 0 or absent: one (RFC 7285).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_cost_types: Option<usize>,
     /// The endpoint properties.
@@ -93,7 +94,7 @@ pub struct Capabilities {
     /// Whether update streams can be controlled (RFC 8895 §6.3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub support_stream_control: Option<bool>,
-    /// The cost types that constraints may test.
+    /// The names of the cost types that constraints may test.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub testable_cost_type_names: Vec<String>,
 }

@@ -1,5 +1,5 @@
-//! The media types of RFC 7285 §14.1, RFC 8895 §11, RFC 9569 §11 and of the
-//! documents around them.
+//! The media types of RFC 7285 §14.1, RFC 8895 §11, RFC 9569 §11, and of the documents around
+//! them.
 
 /// Information resource directory.
 pub const DIRECTORY: &str = "application/alto-directory+json";
@@ -31,7 +31,7 @@ pub const UPDATE_STREAM_CONTROL: &str = "application/alto-updatestreamcontrol+js
 pub const TIPS: &str = "application/alto-tips+json";
 /// Parameters of the transport information publication service.
 pub const TIPS_PARAMS: &str = "application/alto-tipsparams+json";
-/// Plain JSON, of the network-to-server API.
+/// Plain JSON, used by the network-to-server API.
 pub const JSON: &str = "application/json";
 /// JSON patches, RFC 6902.
 pub const JSON_PATCH: &str = "application/json-patch+json";
@@ -40,8 +40,8 @@ pub const MERGE_PATCH: &str = "application/merge-patch+json";
 /// Problem details, RFC 9457.
 pub const PROBLEM: &str = "application/problem+json";
 
-/// A media type without its parameters, in lower case: by that media types
-/// compare (RFC 9110 §8.3.1).
+/// Returns a media type without its parameters, in lower case: the form in which media types are
+/// compared (RFC 9110 §8.3.1).
 pub fn essence(media_type: &str) -> String {
     let essence = media_type.split(';').next().unwrap_or_default();
     essence.trim().to_ascii_lowercase()

@@ -1,4 +1,4 @@
-//! What the `meta` member of a response holds: version tags and cost types.
+//! The content of the `meta` member of a response: version tags and cost types.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,18 +9,18 @@ use serde::{Deserialize, Serialize};
 use super::json::{ListOf, Once, Read, StringBy, Walk, members, once, skip};
 use crate::ident::{MetricName, ResourceId, Tag};
 
-/// A version of a resource, RFC 7285 §10.3. Two are equal if both members are,
-/// byte for byte.
+/// A version of a resource (RFC 7285 §10.3). Two are equal if both members are equal byte for
+/// byte.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct VersionTag {
-    /// Which resource.
+    /// The resource.
     pub resource_id: ResourceId,
-    /// Which content of it.
+    /// The tag of its content.
     pub tag: Tag,
 }
 
-/// How costs are to be read, RFC 7285 §6.1.2.
+/// How costs are to be read (RFC 7285 §6.1.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CostMode {
@@ -31,7 +31,7 @@ pub enum CostMode {
 }
 
 impl CostMode {
-    /// The registered identifier.
+    /// Returns the registered identifier.
     pub fn as_str(self) -> &'static str {
         match self {
             CostMode::Numerical => "numerical",
@@ -46,7 +46,7 @@ impl fmt::Display for CostMode {
     }
 }
 
-/// A cost type we serve, RFC 7285 §10.7.
+/// A cost type that we serve (RFC 7285 §10.7).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct CostType {
@@ -57,7 +57,7 @@ pub struct CostType {
 }
 
 impl CostType {
-    /// The cost type of this metric and mode.
+    /// Makes the cost type of a metric and a mode.
     pub fn new(metric: &MetricName, mode: CostMode) -> Self {
         Self {
             cost_metric: metric.clone(),
@@ -67,7 +67,7 @@ impl CostType {
 
     /// Writes the cost type as canonical JSON.
     pub fn write(&self, out: &mut Vec<u8>) {
-        // Neither a metric nor a mode has a character that JSON escapes.
+        // No character of a metric or mode needs escaping in JSON.
         out.extend_from_slice(b"{\"cost-metric\":\"");
         out.extend_from_slice(self.cost_metric.as_str().as_bytes());
         out.extend_from_slice(b"\",\"cost-mode\":\"");
@@ -76,8 +76,8 @@ impl CostType {
     }
 }
 
-/// A cost type as another party states it: metric and mode may be ones we do
-/// not know (RFC 9274 §3.1 asks both sides to be prepared for any pairing).
+/// A cost type as another party states it. We may not know its metric and mode (RFC 9274 §3.1
+/// asks both sides to be prepared for any pairing).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct StatedCostType<'a> {
@@ -85,7 +85,7 @@ pub struct StatedCostType<'a> {
     pub cost_metric: Cow<'a, str>,
     /// How the numbers are to be read.
     pub cost_mode: Cow<'a, str>,
-    /// For people.
+    /// A description for people.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub description: Option<Cow<'a, str>>,
 }
@@ -135,21 +135,21 @@ impl<'de> Read<'de> for ReadCostType {
     }
 }
 
-/// Reads a string as it is.
+/// Reads any string.
 pub fn any_text<'de>() -> impl Read<'de, Output = Cow<'de, str>> {
     StringBy(|_: &mut Walk<'de>, text: Cow<'de, str>| Some(text))
 }
 
-/// The `meta` of a resource that a server sent, as far as RFC 7285 knows it.
+/// The `meta` of a resource that a server sent, as far as the RFCs define it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ResourceMeta {
-    /// The version of this resource itself (network maps).
+    /// The version of this resource itself; network maps have it.
     pub vtag: Option<VersionTag>,
-    /// The versions of the resources this one refers to.
+    /// The versions of the resources that this one depends on.
     pub dependent_vtags: Vec<VersionTag>,
     /// The cost type of the costs.
     pub cost_type: Option<StatedCostType<'static>>,
-    /// The cost types of multi-cost answers, RFC 8189 §4.1.3.
+    /// The cost types of a multi-cost answer (RFC 8189 §4.1.3).
     pub multi_cost_types: Vec<StatedCostType<'static>>,
 }
 
@@ -225,7 +225,7 @@ impl<'de> Read<'de> for ReadVersionTag {
     }
 }
 
-/// Reads a string that must be a name of some kind.
+/// Reads a string that `parse` must accept as a name.
 pub fn named<'de, T, E: fmt::Display>(
     parse: impl FnOnce(&str) -> Result<T, E>,
 ) -> impl Read<'de, Output = T> {
@@ -236,12 +236,12 @@ pub fn named<'de, T, E: fmt::Display>(
     })
 }
 
-/// Reads a whole response: its `meta` and one data member. Unknown members are
-/// ignored (RFC 7285 §8.3.7); a member that is needed and absent is a fault.
+/// Reads a whole response: its `meta` and one data member. Unknown members are ignored (RFC 7285
+/// §8.3.7); the absence of either is a fault.
 pub struct ReadResponse<R> {
     /// The name of the data member.
     pub member: &'static str,
-    /// Takes the data member.
+    /// The reader of the data member.
     pub data: R,
 }
 

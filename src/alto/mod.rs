@@ -1,8 +1,8 @@
 //! The wire vocabulary of the ALTO RFCs, one file per noun.
 //!
-//! Each noun is read straight from JSON into what the node computes with, and
-//! written straight from it in canonical form ([`canonical`]); [`json`] does the
-//! reading and locates every fault. Server and client share it all.
+//! Each type is read straight from JSON into the form that the node computes with, and written
+//! straight from that form as canonical JSON ([`canonical`]). [`json`] does the reading and
+//! locates every fault. Server and client share all of it.
 
 pub mod canonical;
 pub mod condition;

@@ -1,4 +1,4 @@
-//! Network maps: RFC 7285 §11.2.1, and their filter, §11.3.1.
+//! Network maps (RFC 7285 §11.2.1) and the parameters of filtered ones (§11.3.1).
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -27,13 +27,13 @@ pub struct AddressGroup {
 }
 
 impl AddressGroup {
-    /// Every prefix, IPv4 before IPv6.
+    /// Iterates over all prefixes, IPv4 before IPv6.
     pub fn prefixes(&self) -> impl Iterator<Item = IpNet> + '_ {
         let v4 = self.ipv4.iter().copied().map(IpNet::V4);
         v4.chain(self.ipv6.iter().copied().map(IpNet::V6))
     }
 
-    /// How many prefixes there are.
+    /// Returns how many prefixes there are.
     pub fn len(&self) -> usize {
         self.ipv4.len() + self.ipv6.len()
     }
@@ -43,7 +43,7 @@ impl AddressGroup {
         self.len() == 0
     }
 
-    /// Adds a prefix; whether it was not there yet.
+    /// Adds a prefix; returns whether it is new.
     pub fn insert(&mut self, net: IpNet) -> bool {
         match net {
             IpNet::V4(net) => insert_sorted(&mut self.ipv4, net),
@@ -51,7 +51,7 @@ impl AddressGroup {
         }
     }
 
-    /// Removes a prefix; whether it was there.
+    /// Removes a prefix; returns whether it was there.
     pub fn remove(&mut self, net: &IpNet) -> bool {
         match net {
             IpNet::V4(net) => remove_sorted(&mut self.ipv4, net),
@@ -59,7 +59,7 @@ impl AddressGroup {
         }
     }
 
-    /// Whether the prefix is there.
+    /// Whether the group has the prefix.
     pub fn contains(&self, net: &IpNet) -> bool {
         match net {
             IpNet::V4(net) => self.ipv4.binary_search(net).is_ok(),
@@ -67,7 +67,7 @@ impl AddressGroup {
         }
     }
 
-    /// The bytes of memory that the prefixes take.
+    /// Returns how many bytes of memory the prefixes take.
     pub fn bytes(&self) -> usize {
         size_of_val(&self.ipv4[..]) + size_of_val(&self.ipv6[..])
     }
@@ -81,8 +81,8 @@ impl AddressGroup {
         self.ipv6.sort_unstable();
     }
 
-    /// Writes the group as canonical JSON; a family without prefixes is left
-    /// out, and so is one that `families` does not want.
+    /// Writes the group as canonical JSON. A family that is not in `families`, or has no
+    /// prefixes, is left out.
     pub fn write(&self, out: &mut Vec<u8>, families: &[Family]) {
         out.push(b'{');
         let v4 = families.contains(&Family::V4) && !self.ipv4.is_empty();
@@ -122,28 +122,28 @@ pub fn write_groups<'a>(
     out.push(b'}');
 }
 
-/// Writes `"name":` for a name that has nothing to escape.
+/// Writes `"name":`. No character of the name may need escaping.
 pub fn write_member_name(out: &mut Vec<u8>, name: &str) {
     out.push(b'"');
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\":");
 }
 
-/// Reads the value of `network-map`. Unknown address types are ignored, the
-/// PIDs that have them are kept (RFC 7285 §11.2.1.6).
+/// Reads the value of `network-map`. Unknown address types are ignored; the PIDs that have them
+/// are kept (RFC 7285 §11.2.1.6).
 pub struct ReadGroups {
-    /// The longest PID name that is taken, at most 64.
+    /// The most characters of a PID name, at most 64.
     pub max_name: usize,
-    /// How many PIDs are taken; what is beyond costs no memory.
+    /// The most PIDs; further ones take no memory.
     pub max_pids: usize,
-    /// How many prefixes are taken.
+    /// The most prefixes.
     pub max_prefixes: usize,
     /// Whether an unknown address type is a fault.
     pub known_families_only: bool,
 }
 
 impl ReadGroups {
-    /// What a client takes: all that RFC 7285 allows, up to `max_prefixes`.
+    /// Makes the reader of a client: it takes all that RFC 7285 allows, up to `max_prefixes`.
     pub fn lenient(max_prefixes: usize) -> Self {
         Self {
             max_name: 64,
@@ -255,7 +255,7 @@ pub fn prefix<'de, T>(
     named(parse)
 }
 
-/// The PID name that a member's name is, if it is one.
+/// Returns the name of a member as a PID name, if it is one of at most `max` characters.
 pub fn pid_name(walk: &mut Walk<'_>, key: &str, max: usize) -> Option<PidName> {
     match PidName::new(key) {
         Ok(name) if key.len() <= max => Some(name),
@@ -277,20 +277,19 @@ pub fn pid_name(walk: &mut Walk<'_>, key: &str, max: usize) -> Option<PidName> {
     }
 }
 
-/// Brings every PID's prefixes into canonical order. Groups that are in order,
-/// and may be shared, stay as they are.
+/// Sorts the prefixes of every PID into canonical order. Groups that are sorted already are not
+/// copied, as they may be shared.
 pub fn sort_all(groups: &mut Groups) {
     let unsorted = |group: &&mut Arc<AddressGroup>| !group.is_sorted();
     let unsorted = groups.values_mut().filter(unsorted);
     unsorted.for_each(|group| Arc::make_mut(group).sort());
 }
 
-/// Notes each prefix that stands in the map before, in any PID (RFC 7285
-/// §11.2.1.6). Looking for one costs a sort; only when there is one is it
-/// worked out where.
+/// Notes each prefix that the map has more than once, in any PIDs (RFC 7285 §11.2.1.6). Finding
+/// out whether there is one takes a sort; only if so are the places determined.
 pub fn note_duplicates(walk: &mut Walk<'_>, groups: &Groups) {
     let all = || groups.values().flat_map(|group| group.prefixes());
-    // As numbers they are sorted in half the time.
+    // Numbers are sorted in half the time.
     let v4 = groups.values().flat_map(|group| &group.ipv4);
     let v4 = v4.map(|net| u64::from(net.addr().to_bits()) << 8 | u64::from(net.prefix_len()));
     let v6 = groups.values().flat_map(|group| &group.ipv6);
@@ -325,7 +324,7 @@ fn has_duplicate<T: Ord>(prefixes: impl Iterator<Item = T>) -> bool {
     sorted.windows(2).any(|pair| pair[0] == pair[1])
 }
 
-/// About what a prefix takes in JSON, in bytes, as in `"203.0.113.0/24",`.
+/// About how many bytes a prefix takes in JSON, as in `"203.0.113.0/24",`.
 const TYPICAL_PREFIX: usize = 20;
 
 fn write_prefixes<T>(
@@ -364,12 +363,12 @@ fn remove_sorted<T: Ord>(list: &mut Vec<T>, item: &T) -> bool {
     }
 }
 
-/// The parameters of a filtered network map, RFC 7285 §11.3.1.3.
+/// The parameters of a filtered network map (RFC 7285 §11.3.1.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkMapFilter<'a> {
-    /// The PIDs wanted; empty for all. Names that no PID has are ignored.
+    /// The PIDs to return; empty: all. Unknown names are ignored.
     pub pids: Vec<Cow<'a, str>>,
-    /// The address types wanted; empty for all. Unknown ones are ignored.
+    /// The address types to return; empty: all. Unknown ones are ignored.
     pub address_types: Vec<Cow<'a, str>>,
 }
 
@@ -398,7 +397,7 @@ impl<'de> Read<'de> for ReadNetworkMapFilter {
     }
 }
 
-/// Reads a string that has the syntax of a PID name, known or not.
+/// Reads a string that has the syntax of a PID name, whether or not the PID exists.
 pub fn pid_text<'de>() -> impl Read<'de, Output = Cow<'de, str>> {
     StringBy(
         |walk: &mut Walk<'de>, text: Cow<'de, str>| match PidName::new(&text) {

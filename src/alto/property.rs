@@ -1,4 +1,4 @@
-//! Entities and their properties: RFC 9240 §4 as far as a provider states them.
+//! Entities and their properties (RFC 9240 §4), as far as a provider states them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::ident::{Family, PidName, PropertyName, parse_ipv4_prefix, parse_ipv6_
 /// The name of the data member.
 pub const MEMBER: &str = "property-map";
 
-/// What can have properties: a prefix (an address is one of full length) or a PID.
+/// What can have properties: a prefix, which for an address has full length, or a PID.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Entity {
     /// `ipv4:192.0.2.0/24`, `ipv6:2001:db8::1`
@@ -29,9 +29,12 @@ impl Entity {
     /// What is wrong and how to mend it, for people.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (domain, id) = text.split_once(':').unwrap_or((text, ""));
-        let with_length = |full: &str| match id.contains('/') {
-            true => id.to_owned(),
-            false => format!("{id}/{full}"),
+        let with_length = |full: &str| {
+            if id.contains('/') {
+                id.to_owned()
+            } else {
+                format!("{id}/{full}")
+            }
         };
         match domain {
             "ipv4" => parse_ipv4_prefix(&with_length("32"))
@@ -68,11 +71,11 @@ pub type PropertySet = BTreeMap<PropertyName, Value>;
 /// The properties of entities.
 pub type PropertyMap = BTreeMap<Entity, PropertySet>;
 
-/// Changes to a property map (RFC 7396): `None` removes.
+/// Changes to a property map (RFC 7396); `None` removes an entity or a property.
 pub type PropertyPatch = BTreeMap<Entity, Option<BTreeMap<PropertyName, Option<Value>>>>;
 
-/// A property's value as the endpoint property service states it (RFC 7285
-/// §11.4.1.6 wants strings): strings as they are, all else as canonical JSON.
+/// Returns the value of a property as the endpoint property service states it. RFC 7285
+/// §11.4.1.6 requires strings: strings stay as they are, anything else becomes canonical JSON.
 pub fn text_value(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -97,8 +100,7 @@ fn entity(walk: &mut Walk<'_>, key: &str) -> Option<Entity> {
         .ok()
 }
 
-/// A provider states private properties only; the registered ones (`pid`) are
-/// the node's to derive.
+/// Accepts private properties only: the registered one, `pid`, is derived by the node.
 fn property_name(walk: &mut Walk<'_>, key: &str) -> Option<PropertyName> {
     let reason = match PropertyName::new(key) {
         Ok(name) if name.is_private() => return Some(name),
@@ -109,7 +111,8 @@ fn property_name(walk: &mut Walk<'_>, key: &str) -> Option<PropertyName> {
     None
 }
 
-/// Writes an entity with its properties, as the first one or a later one.
+/// Writes an entity with its properties as a member of an object, after a comma unless it is the
+/// first.
 pub fn write_member(out: &mut Vec<u8>, first: bool, entity: &str, set: &PropertySet) {
     out.extend_from_slice(if first { b"" } else { b"," });
     write_string(out, entity);

@@ -1,6 +1,5 @@
-//! What a client asks of costs: the members that the filtered cost map
-//! (RFC 7285 §11.3.2.3) and the endpoint cost service (§11.5.1.3) share, with
-//! the multi-cost extension (RFC 8189 §4.1.2).
+//! Queries of costs: the request members that the filtered cost map (RFC 7285 §11.3.2.3) and the
+//! endpoint cost service (§11.5.1.3) share, with the multi-cost extension (RFC 8189 §4.1.2).
 
 use std::borrow::Cow;
 
@@ -13,10 +12,10 @@ use super::meta::{CostType, ReadCostType, StatedCostType, any_text};
 use super::network::pid_text;
 use crate::ident::TypedAddress;
 
-/// The cost members of a request, as they were sent.
+/// The members of a request that are about costs, as they were sent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CostQuery<'a> {
-    /// `cost-type`; `None` too when it was the empty object beside
+    /// `cost-type`; also `None` if it was the empty object, given together with
     /// `multi-cost-types`.
     pub cost_type: Option<StatedCostType<'a>>,
     /// `multi-cost-types`
@@ -29,29 +28,29 @@ pub struct CostQuery<'a> {
     pub or_constraints: Option<Vec<Vec<Cow<'a, str>>>>,
 }
 
-/// What a filtered cost map or endpoint cost resource can do (RFC 7285
-/// §11.3.2.4, RFC 8189 §4.1.1). Constraints may test every cost type:
-/// `cost-constraints` is true and `testable-cost-type-names` is not given.
+/// The capabilities of a filtered cost map or an endpoint cost resource (RFC 7285 §11.3.2.4, RFC
+/// 8189 §4.1.1). Constraints may test every cost type: `cost-constraints` is true and
+/// `testable-cost-type-names` is not given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CostCapabilities {
     /// The cost types, each once.
     pub cost_types: Vec<CostType>,
-    /// How many cost types one answer may have.
+    /// The most cost types of an answer.
     pub max_cost_types: usize,
 }
 
-/// A query that a resource can answer.
+/// A query that was checked against the capabilities of a resource.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CostSelection {
-    /// The cost types wanted, in the order wanted.
+    /// The cost types to return, in this order.
     pub wanted: Vec<CostType>,
-    /// Whether answers are arrays, even of one.
+    /// Whether costs are returned as arrays, even those of one cost type.
     pub multi: bool,
-    /// What a pair must meet.
+    /// The conditions that a pair must meet.
     pub conditions: Conditions,
 }
 
-/// A predicate as it is written, `[index] op number`.
+/// A predicate as written: `[index] op number`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Predicate {
     index: usize,
@@ -60,8 +59,8 @@ struct Predicate {
 }
 
 impl Predicate {
-    /// Parses `[ "[" index "]" WS ] op WS number` (RFC 8189 §4.1.2). The index
-    /// is part of the multi-cost extension.
+    /// Parses `[ "[" index "]" WS ] op WS number`. The index is part of the multi-cost extension
+    /// (RFC 8189 §4.1.2).
     fn parse(text: &str) -> Option<Self> {
         let mut words = text.split_ascii_whitespace();
         let mut word = words.next()?;
@@ -80,7 +79,7 @@ impl Predicate {
             "eq" => Operator::Equal,
             _ => return None,
         };
-        // serde_json rather than `f64::from_str`, which takes `inf` and `.5`.
+        // serde_json rather than `f64::from_str`, which accepts `inf` and `.5`.
         let value: f64 = serde_json::from_str(words.next()?).ok()?;
         words.next().is_none().then_some(Self {
             index,
@@ -91,10 +90,10 @@ impl Predicate {
 }
 
 impl CostQuery<'_> {
-    /// What the query selects of a resource with these capabilities.
+    /// Checks the query against the capabilities of a resource.
     ///
     /// # Errors
-    /// The error RFC 7285 §8.5.2 wants, with `field` and `value`.
+    /// The error of RFC 7285 §8.5.2, with `field` and `value`.
     pub fn select(&self, can: &CostCapabilities) -> Result<CostSelection, AltoError> {
         let (wanted, multi) = self.wanted(can)?;
         let testable = match &self.testable_cost_types {
@@ -160,9 +159,9 @@ impl CostQuery<'_> {
 
 /// The cost types that predicates may test.
 struct Testable {
-    /// Each once.
+    /// The cost types, each once.
     types: Vec<CostType>,
-    /// Of the types as they were stated, the places in `types`.
+    /// For each type as it was stated, its place in `types`.
     places: Vec<usize>,
 }
 
@@ -180,7 +179,7 @@ impl Testable {
         Self { types, places }
     }
 
-    /// The intervals of a group of predicates.
+    /// Returns the places and intervals of a group of predicates.
     fn group(
         &self,
         field: &str,
@@ -198,16 +197,17 @@ impl Testable {
     }
 }
 
-/// The cost type of `cost-type`; a metric or mode that no cost type of the
-/// resource has is the value that is wrong (RFC 9274 §4).
+/// Returns the cost type of `cost-type`. If the resource does not have it, the error names the
+/// metric, or the mode if the resource has the metric in another mode (RFC 9274 §4).
 fn supported(can: &CostCapabilities, stated: &StatedCostType<'_>) -> Result<CostType, AltoError> {
     if let Some(found) = can.cost_types.iter().find(|known| *known == stated) {
         return Ok(found.clone());
     }
     let metric = |known: &CostType| known.cost_metric.as_str() == stated.cost_metric;
-    Err(match can.cost_types.iter().any(metric) {
-        true => AltoError::invalid_value("cost-type/cost-mode", stated.cost_mode.as_ref()),
-        false => AltoError::invalid_value("cost-type/cost-metric", stated.cost_metric.as_ref()),
+    Err(if can.cost_types.iter().any(metric) {
+        AltoError::invalid_value("cost-type/cost-mode", stated.cost_mode.as_ref())
+    } else {
+        AltoError::invalid_value("cost-type/cost-metric", stated.cost_metric.as_ref())
     })
 }
 
@@ -228,13 +228,13 @@ fn each_supported(
         .collect()
 }
 
-/// Cost types in an error's `value`, `metric mode, …`.
+/// Formats cost types for the `value` of an error: `metric mode, …`.
 fn list_text(types: &[StatedCostType<'_>]) -> String {
     let text = |t: &StatedCostType<'_>| format!("{} {}", t.cost_metric, t.cost_mode);
     types.iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
-/// The cost members of a request while it is read.
+/// The members of a request about costs, while it is read.
 #[derive(Default)]
 struct Members<'de> {
     cost_type: Once<Option<StatedCostType<'de>>>,
@@ -292,10 +292,10 @@ impl<'de> Members<'de> {
 /// The parameters of a filtered cost map.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CostMapFilter<'a> {
-    /// Which costs.
+    /// The members about costs.
     pub query: CostQuery<'a>,
-    /// `pids`: sources and destinations, empty for all; names that no PID has
-    /// are ignored.
+    /// `pids`: sources and destinations; an empty list stands for all. Unknown names are
+    /// ignored.
     pub pids: Option<Pair<Cow<'a, str>>>,
 }
 
@@ -340,13 +340,13 @@ impl<'de> Read<'de> for ReadCostMapFilter {
     }
 }
 
-/// An endpoint of a request: its address, and the text that named it, under
-/// which it is answered.
+/// An endpoint of a request: its address, and the text that named it, which is used in the
+/// answer too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint<'a> {
     /// The text as it was sent.
     pub text: Cow<'a, str>,
-    /// What it says.
+    /// The address that it names.
     pub address: TypedAddress,
 }
 
@@ -366,7 +366,7 @@ pub fn endpoint<'de>() -> impl Read<'de, Output = Endpoint<'de>> {
 /// The parameters of the endpoint cost service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EndpointCostParams<'a> {
-    /// Which costs.
+    /// The members about costs.
     pub query: CostQuery<'a>,
     /// `endpoints`: an empty list stands for the client itself.
     pub endpoints: Pair<Endpoint<'a>>,
@@ -406,7 +406,7 @@ impl<'de> Read<'de> for ReadEndpointCostParams {
 /// Reads `{"srcs": […], "dsts": […]}`.
 struct ReadPair<F> {
     item: F,
-    /// Whether both members are needed; else an absent one is empty.
+    /// Whether both members are required; if not, an absent one is empty.
     both: bool,
 }
 
@@ -425,9 +425,12 @@ impl<'de, R: Read<'de>, F: FnMut() -> R> Read<'de> for ReadPair<F> {
             "dsts" => once(walk, map, &mut dsts, ListOf::new(&mut self.item)),
             _ => skip(map),
         })?;
-        let mut list = |slot: Once<Vec<R::Output>>, name| match self.both {
-            true => slot.required(walk, name),
-            false => Some(slot.get().unwrap_or_default()),
+        let mut list = |slot: Once<Vec<R::Output>>, name| {
+            if self.both {
+                slot.required(walk, name)
+            } else {
+                Some(slot.get().unwrap_or_default())
+            }
         };
         let (srcs, dsts) = (list(srcs, "srcs"), list(dsts, "dsts"));
         Ok(srcs.zip(dsts).map(|(srcs, dsts)| Pair { srcs, dsts }))

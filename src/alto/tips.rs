@@ -1,36 +1,35 @@
-//! The transport information publication service: the requests and summaries of
-//! RFC 9569.
+//! The transport information publication service (TIPS): requests and summaries of RFC 9569.
 
 use serde::{Deserialize, Serialize};
 
 use super::error::AltoError;
 use super::update::{Input, Member, Members, input, object, required_text, tag};
 
-/// What a TIPS view is asked for (RFC 9569 §6.2).
+/// A request to open a TIPS view (RFC 9569 §6.2).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TipsParams {
     /// The resource.
     pub resource_id: String,
-    /// The version that the client has.
+    /// The tag of the version that the client has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
-    /// The parameters of a resource that is asked by POST.
+    /// The parameters of a resource that is queried by POST.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<Input>,
 }
 
-/// A TIPS view, as the answer to opening it tells (RFC 9569 §6.2).
+/// A TIPS view, as the response to opening it describes it (RFC 9569 §6.2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TipsView {
-    /// What it holds.
+    /// The content of the view.
     pub tips_view_summary: TipsViewSummary,
-    /// The absolute URI below which its edges are.
+    /// The absolute URI below which the edges of the view are.
     pub tips_view_uri: String,
 }
 
-/// What a TIPS view holds.
+/// The content of a TIPS view.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TipsViewSummary {
@@ -38,31 +37,31 @@ pub struct TipsViewSummary {
     pub updates_graph_summary: UpdatesGraphSummary,
 }
 
-/// The versions of an updates graph (RFC 9569 §6.2).
+/// The range of versions in an updates graph (RFC 9569 §6.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct UpdatesGraphSummary {
     /// The newest version.
     pub end_seq: u64,
-    /// The edge to begin with.
+    /// The edge that the client should begin with.
     pub start_edge_rec: Edge,
     /// The oldest version.
     pub start_seq: u64,
 }
 
-/// An edge of an updates graph: what leads from one version to a later one.
-/// Version 0 is nothing at all, so that an edge from it is a snapshot.
+/// An edge of an updates graph: it leads from one version to a later one. Version 0 is the empty
+/// document, so that an edge from it is a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Edge {
-    /// The version that it leads from.
+    /// The version that it starts from.
     pub seq_i: u64,
     /// The version that it leads to.
     pub seq_j: u64,
 }
 
 impl TipsView {
-    /// A view with its summary.
+    /// Makes a view with its summary.
     pub fn new(uri: &str, summary: UpdatesGraphSummary) -> Self {
         Self {
             tips_view_uri: uri.to_owned(),
@@ -77,7 +76,7 @@ impl TipsParams {
     /// Reads a request. Members that RFC 9569 does not name are ignored.
     ///
     /// # Errors
-    /// The error that RFC 7285 §8.5.2 wants, with the member.
+    /// The error of RFC 7285 §8.5.2, with the member.
     pub fn read(bytes: &[u8]) -> Result<Self, AltoError> {
         const REQUEST: Members = &[
             ("resource-id", Member::Tree),

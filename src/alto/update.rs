@@ -1,5 +1,4 @@
-//! Incremental updates over server-sent events: the requests and the control
-//! events of RFC 8895.
+//! Incremental updates by server-sent events (RFC 8895): requests and control events.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,14 +13,13 @@ use super::canonical::value_text;
 use super::error::AltoError;
 use super::json::{self, Canonical, Read, Tree, Walk};
 
-/// What an update stream is asked for, when it is opened and through its
-/// control service (RFC 8895 §6.5, §7.3).
+/// A request to an update stream, to open it or by its control service (RFC 8895 §6.5, §7.3).
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct UpdateStreamParams {
     /// The substreams to start, by id.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub add: BTreeMap<String, AddUpdate>,
-    /// The substreams to end; an empty list names all.
+    /// The substreams to stop; an empty list stands for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remove: Option<Vec<String>>,
 }
@@ -32,20 +30,19 @@ pub struct UpdateStreamParams {
 pub struct AddUpdate {
     /// The resource.
     pub resource_id: String,
-    /// The version that the client has.
+    /// The tag of the version that the client has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
-    /// Whether the client takes patches of every type that the stream offers
-    /// for the resource.
+    /// Whether the client accepts patches of every type that the stream offers for the resource.
     #[serde(skip_serializing_if = "is_true")]
     pub incremental_changes: bool,
-    /// The parameters of a resource that is asked by POST.
+    /// The parameters of a resource that is queried by POST.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<Input>,
 }
 
-/// The parameters of a resource that is asked by POST, as canonical JSON: they may be long, and a
-/// tree takes ten times as much memory as its text.
+/// The parameters of a resource that is queried by POST, as canonical JSON: they may be long,
+/// and a tree takes ten times as much memory as its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input(String);
 
@@ -53,27 +50,26 @@ pub struct Input(String);
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ControlUpdate {
-    /// Where the stream is controlled; `null` if it cannot be. Only the first
-    /// event has it.
+    /// The URI of the control service; `null` if there is none. Only the first event has it.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         deserialize_with = "present"
     )]
     pub control_uri: Option<Option<String>>,
-    /// Why, for people.
+    /// The reason, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// The substreams that began.
+    /// The substreams that were started.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub started: Vec<String>,
-    /// The substreams that ended.
+    /// The substreams that were stopped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stopped: Vec<String>,
 }
 
 impl Input {
-    /// The text.
+    /// Returns the text.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -96,7 +92,7 @@ impl UpdateStreamParams {
     /// Reads a request. Members that RFC 8895 does not name are ignored.
     ///
     /// # Errors
-    /// The error that RFC 7285 §8.5.2 wants, with the full path of the member.
+    /// The error of RFC 7285 §8.5.2, with the full path of the member.
     pub fn read(bytes: &[u8]) -> Result<Self, AltoError> {
         const REQUEST: Members = &[("add", Member::Each(SUBSTREAM)), ("remove", Member::Tree)];
         const SUBSTREAM: Members = &[
@@ -151,30 +147,30 @@ impl UpdateStreamParams {
     }
 }
 
-/// Whether a text can be the id of a substream: it has the form of a PID name
-/// (RFC 8895 §6.5), without the `.` that parts it from a Content-ID (§5.2).
+/// Whether a text can be the id of a substream: it has the form of a PID name (RFC 8895 §6.5),
+/// but without the `.`, which separates it from a Content-ID (§5.2).
 pub fn is_substream_id(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-:@_".contains(&b);
     (1..=64).contains(&text.len()) && text.bytes().all(allowed)
 }
 
-/// The members that are read of an object; others are passed over.
+/// The members of an object that are read; others are skipped.
 pub(super) type Members = &'static [(&'static str, Member)];
 
-/// How a member of a request is read.
+/// The form in which a member of a request is read.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Member {
-    /// As a tree; for what is small.
+    /// A tree, for small values.
     Tree,
-    /// As its canonical text, which may be long.
+    /// Canonical text, for values that may be long.
     Text,
-    /// As an object of these members.
+    /// An object with these members.
     Members(Members),
-    /// As an object whose members are each an object of these.
+    /// An object in which each member is an object with these members.
     Each(Members),
 }
 
-/// A request that is a JSON object.
+/// Reads a request that must be a JSON object.
 pub(super) fn object(bytes: &[u8], members: Members) -> Result<Map<String, Value>, AltoError> {
     match json::read(bytes, Known::Members(members))? {
         Value::Object(object) => Ok(object),
@@ -182,7 +178,7 @@ pub(super) fn object(bytes: &[u8], members: Members) -> Result<Map<String, Value
     }
 }
 
-/// Takes the member `input`, which was read as text, out of an object.
+/// Removes the member `input`, which was read as text, from an object.
 pub(super) fn input(object: &mut Map<String, Value>) -> Option<Input> {
     match object.remove("input") {
         Some(Value::String(text)) => Some(Input(text)),
@@ -190,8 +186,8 @@ pub(super) fn input(object: &mut Map<String, Value>) -> Option<Input> {
     }
 }
 
-/// Reads an object of known members, or one whose members are each such an object. What is no
-/// object becomes `null`.
+/// Reads an object with known members, or one in which each member is such an object. Anything
+/// that is not an object becomes `null`.
 #[derive(Clone, Copy)]
 enum Known {
     Members(Members),
@@ -266,7 +262,7 @@ impl<'de> Read<'de> for Known {
     }
 }
 
-/// Takes a member that is a string out of an object at `path`.
+/// Removes a member from the object at `path`; it must be a string.
 pub(super) fn text(
     object: &mut Map<String, Value>,
     path: &str,
@@ -279,8 +275,8 @@ pub(super) fn text(
     }
 }
 
-/// Takes the member `tag` out of an object at `path`. A text longer than any tag (RFC 7285 §10.3) is
-/// that of no version, and not kept.
+/// Removes the member `tag` from the object at `path`. A text longer than any tag (RFC 7285
+/// §10.3) is no version's tag, and is dropped.
 pub(super) fn tag(
     object: &mut Map<String, Value>,
     path: &str,
@@ -290,7 +286,7 @@ pub(super) fn tag(
     Ok(tag.filter(|tag| tag.len() <= LONGEST))
 }
 
-/// Takes a member that must be there and be a string.
+/// Removes a member that must be present and be a string.
 pub(super) fn required_text(
     object: &mut Map<String, Value>,
     path: &str,
@@ -310,7 +306,7 @@ fn is_true(value: &bool) -> bool {
     *value
 }
 
-/// Tells `null` from a member that is not there.
+/// Distinguishes `null` from an absent member.
 fn present<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(json).map(Some)
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What counts as one client in limits: an IPv4 address, or an IPv6 /64, since a single host
-/// commonly has 2⁶⁴ addresses to choose from.
+/// One client as far as limits are concerned: an IPv4 address, or an IPv6 /64, since a single
+/// host commonly has 2⁶⁴ addresses to choose from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Client(IpAddr);
 

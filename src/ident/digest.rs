@@ -19,35 +19,36 @@ pub struct Digest([u8; 32]);
 pub struct InvalidDigest;
 
 impl Digest {
-    /// No bytes have it: what comes before the first, the digest of the empty set.
+    /// The digest of the empty set (see [`Digest::toggle`]); also stands before the first digest
+    /// of a chain, since no known bytes have it.
     pub const ZERO: Digest = Digest([0; 32]);
 
-    /// The digest of `bytes`.
+    /// Computes the digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self::of_parts(&[bytes])
     }
 
-    /// The digest of the concatenation of `parts`.
+    /// Computes the digest of the concatenation of `parts`.
     pub fn of_parts(parts: &[&[u8]]) -> Self {
         let mut hasher = Sha256::new();
         parts.iter().for_each(|part| hasher.update(part));
         hasher.finish()
     }
 
-    /// The digest of these bytes.
+    /// Wraps the bytes of a digest.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// Adds or takes away one member of a set whose digest this is: the exclusive or of its
-    /// members' digests depends on the members alone, not on the order they came in.
+    /// Adds a member to the set that this is the digest of, or removes it. The digest of a set
+    /// is the exclusive or of its members' digests, so it does not depend on their order.
     pub fn toggle(&mut self, member: &Digest) {
         for (to, from) in self.0.iter_mut().zip(member.0) {
             *to ^= from;
         }
     }
 
-    /// The 32 bytes of the digest.
+    /// Returns the 32 bytes of the digest.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -87,12 +88,12 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// Bytes in lower-case hexadecimal digits.
+/// Writes bytes as lower-case hexadecimal digits.
 pub fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The bytes that [`to_hex`] wrote; `None` for any other text.
+/// Reads the bytes that [`to_hex`] wrote; returns `None` for any other text.
 pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),
@@ -108,12 +109,12 @@ pub fn from_hex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// SHA-256 of bytes that come in pieces.
+/// A SHA-256 computation over bytes that come in pieces.
 #[derive(Clone)]
 pub struct Sha256(digest::Context);
 
 impl Sha256 {
-    /// A digest of nothing yet.
+    /// Starts with no bytes.
     pub fn new() -> Self {
         Self(digest::Context::new(&digest::SHA256))
     }
@@ -123,7 +124,7 @@ impl Sha256 {
         self.0.update(bytes);
     }
 
-    /// The digest of all that was added.
+    /// Returns the digest of all bytes that were added.
     pub fn finish(self) -> Digest {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(self.0.finish().as_ref());
@@ -137,8 +138,8 @@ impl Default for Sha256 {
     }
 }
 
-/// A tag, RFC 7285 §10.3: up to 64 characters of U+0021 to U+007E. Ours are the
-/// first 32 hex digits of the content's SHA-256; others' are what they are.
+/// A tag (RFC 7285 §10.3): up to 64 characters from U+0021 to U+007E. Our own tags are the first
+/// 32 hexadecimal digits of the content's SHA-256; those of others are opaque.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag(Arc<str>);
 
@@ -146,8 +147,8 @@ impl Tag {
     /// Checks a tag that another party made.
     ///
     /// # Errors
-    /// The text is empty, longer than 64 characters, or has a space, a control
-    /// character or one beyond ASCII.
+    /// The text is empty, longer than 64 characters, or has a space, a control character or a
+    /// character beyond ASCII.
     pub fn new(text: &str) -> Result<Self, NameError> {
         const KIND: &str = "tag";
         if text.is_empty() || text.len() > 64 {
@@ -163,7 +164,7 @@ impl Tag {
         Ok(Self(text.into()))
     }
 
-    /// The tag as text.
+    /// Returns the tag as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,17 +1,17 @@
-//! A text that is never shown.
+//! A secret that is never shown.
 
 use std::fmt;
 
 use serde::Deserialize;
 
-/// A secret as text, for who must say it to somebody. It has no `Display`, and
-/// its `Debug` does not tell it.
+/// A secret as text, for code that has to present it to a server. It has no `Display`, and its
+/// `Debug` does not reveal it.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Hidden(String);
 
 impl Hidden {
-    /// The secret itself.
+    /// Returns the secret itself.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! Cost metric names: RFC 7285 §10.6 and the statistics of RFC 9439 §3.2.
+//! Names of cost metrics (RFC 7285 §10.6), with the statistics of RFC 9439 §3.2.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -8,8 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::name::{NameError, name};
 
-/// The registered metrics that carry a number for a pair of PIDs
-/// (RFC 7285 §14.2, RFC 9439 §2).
+/// The registered metrics that give a number for a pair of PIDs (RFC 7285 §14.2, RFC 9439 §2).
 const BASES: [&str; 9] = [
     "routingcost",
     "delay-ow",
@@ -22,8 +21,8 @@ const BASES: [&str; 9] = [
     "bw-available",
 ];
 
-/// The statistics that may follow a performance metric's name (RFC 9439 §3.2),
-/// percentiles (`p95`, `p99.9`) aside.
+/// The statistics that may follow the name of a performance metric (RFC 9439 §3.2), besides
+/// percentiles (`p95`, `p99.9`).
 const STATISTICS: [&str; 7] = ["cur", "min", "max", "median", "mean", "stddev", "stdvar"];
 
 /// The name of a cost metric: `routingcost`, `delay-ow:p95`, `priv:cash`, …
@@ -33,7 +32,7 @@ pub struct MetricName(Arc<str>);
 name!(@traits MetricName);
 
 impl MetricName {
-    /// Checks the text and makes a metric name of it.
+    /// Parses a metric name.
     ///
     /// # Errors
     /// The text is longer than 32 characters, has a character outside the
@@ -46,13 +45,13 @@ impl MetricName {
         }
     }
 
-    /// The metric every ALTO server has (RFC 7285 §6.1.1.1).
+    /// Returns the metric that every ALTO server has (RFC 7285 §6.1.1.1).
     pub fn routingcost() -> Self {
         Self("routingcost".into())
     }
 
-    /// The name without its statistic: `delay-ow` of `delay-ow:p95`; a private
-    /// name is its own base.
+    /// Returns the name without its statistic: `delay-ow` for `delay-ow:p95`. A private name is
+    /// its own base.
     pub fn base(&self) -> &str {
         match self.0.split_once(':') {
             Some((base, _)) if base != "priv" => base,
@@ -60,14 +59,14 @@ impl MetricName {
         }
     }
 
-    /// Whether a larger number is the better one: throughput and bandwidths.
-    /// Ordinal costs rank those in reverse (RFC 7285 §6.1.2.2).
+    /// Whether a larger number is better, as for throughput and bandwidths. Ordinal costs rank
+    /// these in reverse (RFC 7285 §6.1.2.2).
     pub fn more_is_better(&self) -> bool {
         matches!(self.base(), "tput" | "bw-residual" | "bw-available")
     }
 
-    /// Which numbers the metric can take: finite and not negative ones, whole
-    /// for `hopcount`, at most 100 for `lossrate` (RFC 9439 §4).
+    /// Returns the check of the metric's values: finite and not negative, whole for `hopcount`,
+    /// at most 100 for `lossrate` (RFC 9439 §4).
     pub fn check(&self) -> ValueCheck {
         match self.base() {
             "hopcount" if !self.is_spread() => ValueCheck::Whole,
@@ -76,7 +75,7 @@ impl MetricName {
         }
     }
 
-    /// Whether the statistic need not be a value that was observed.
+    /// Whether the statistic may be a value that was never observed.
     fn is_spread(&self) -> bool {
         matches!(
             self.0.split_once(':'),
@@ -130,24 +129,25 @@ impl MetricName {
     }
 }
 
-/// Which numbers are costs. An enum rather than a function: it is asked for every cell of a map.
+/// Which numbers are costs. An enum rather than a function, since it is applied to every cell of
+/// a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueCheck {
-    /// All finite ones: RFC 7285 §6.1.2.1 bounds numerical costs no further.
+    /// All finite numbers: RFC 7285 §6.1.2.1 does not restrict numerical costs further.
     Finite,
-    /// Those that are not negative.
+    /// Numbers that are not negative.
     NotNegative,
-    /// Those that are whole, too.
+    /// Whole numbers that are not negative.
     Whole,
-    /// Those that are not negative and at most 100.
+    /// Numbers from 0 to 100.
     Percent,
 }
 
 impl ValueCheck {
-    /// Whether a number is a cost.
+    /// Checks that a number is a cost.
     ///
     /// # Errors
-    /// What is wrong with it, for people.
+    /// What is wrong with the number, for people.
     #[inline]
     pub fn check(self, value: f64) -> Result<(), &'static str> {
         if !value.is_finite() {
@@ -163,7 +163,8 @@ impl ValueCheck {
     }
 }
 
-/// `p` and a JSON number of 0 to 100 without sign or exponent (RFC 9439 §3.2).
+/// Whether a statistic is `p` and a JSON number from 0 to 100 without sign or exponent (RFC 9439
+/// §3.2).
 fn is_percentile(statistic: &str) -> bool {
     let Some(number) = statistic.strip_prefix('p') else {
         return false;

@@ -1,8 +1,7 @@
-//! Names, labels, prefixes and tags: the vocabulary every floor above shares.
+//! Names, labels, prefixes and tags: the vocabulary that all other modules share.
 //!
-//! Each type holds only values that are valid for it, so that whoever is given
-//! one need not check it again. They parse from text and say, when they refuse,
-//! what was wrong and how to mend it.
+//! A value of these types is always valid, so that code that is given one need not check it
+//! again. They are parsed from text; an error says what is wrong and how to mend it.
 
 mod client;
 mod digest;

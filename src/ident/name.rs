@@ -1,4 +1,4 @@
-//! The names of RFC 7285 §10 and of the federation, each checked when made.
+//! The names of RFC 7285 §10 and of the federation, each checked when it is made.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -11,11 +11,11 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{kind} {value:?} {reason}")]
 pub struct NameError {
-    /// What the text should have named, for example `PID name`.
+    /// The kind of name that the text should be, for example `PID name`.
     pub kind: &'static str,
     /// The text, cut to 80 characters.
     pub value: String,
-    /// What is wrong and what would be right.
+    /// What is wrong, and what would be right.
     pub reason: String,
 }
 
@@ -29,7 +29,7 @@ impl NameError {
     }
 }
 
-/// The rule of one kind of name: its alphabet beyond letters and digits, and its length.
+/// The rule for one kind of name: its alphabet besides letters and digits, and its length.
 struct Rule {
     kind: &'static str,
     extra: &'static str,
@@ -61,8 +61,8 @@ impl Rule {
     }
 }
 
-/// The alphabet of PID names and resource ids (RFC 7285 §10.1, §10.2) without
-/// the reserved `.`.
+/// The alphabet of PID names and resource ids (RFC 7285 §10.1, §10.2) besides letters and
+/// digits, without the reserved `.`.
 const ALTO_NAME: &str = "-:@_";
 
 macro_rules! name {
@@ -72,7 +72,7 @@ macro_rules! name {
         pub struct $type(Arc<str>);
 
         impl $type {
-            /// Checks the text and makes a name of it.
+            /// Parses a name.
             ///
             /// # Errors
             /// The text is empty, too long, or has a character outside the alphabet.
@@ -86,7 +86,7 @@ macro_rules! name {
     };
     (@traits $type:ident) => {
         impl $type {
-            /// The name as text.
+            /// Returns the name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -135,17 +135,17 @@ macro_rules! name {
 pub(super) use name;
 
 name! {
-    /// The name of a PID, RFC 7285 §10.1. The `.` is reserved there and refused here.
+    /// The name of a PID (RFC 7285 §10.1). The `.` is reserved there and refused here.
     PidName, "PID name", ALTO_NAME, 64
 }
 
 name! {
-    /// The id of an information resource, RFC 7285 §10.2.
+    /// The id of an information resource (RFC 7285 §10.2).
     ResourceId, "resource id", ALTO_NAME, 64
 }
 
 name! {
-    /// The id of an interconnect, agreed by both sides; it has the syntax of a PID name.
+    /// The id of an interconnect, agreed on by both sides; it has the syntax of a PID name.
     InterconnectId, "interconnect id", ALTO_NAME, 64
 }
 
@@ -154,18 +154,18 @@ name! {
     SourceName, "source name", "-_.@", 64
 }
 
-/// The label of a domain: one administrative network. Labels compare without
-/// case, so the lower-case form is the one that is kept.
+/// The label of a domain, that is, of one administrative network. Labels compare without case,
+/// so the lower-case form is kept.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DomainLabel(Arc<str>);
 
 name!(@traits DomainLabel);
 
-/// Words that the URL and configuration space use where a label could stand.
+/// Words that URLs and the configuration use where a label could stand.
 const RESERVED_LABELS: [&str; 3] = ["merged", "own", "default"];
 
 impl DomainLabel {
-    /// Checks the text and makes a label of it.
+    /// Parses a label.
     ///
     /// # Errors
     /// The text is not of the form `[A-Za-z0-9-]{1,20}` or is reserved.
@@ -184,13 +184,13 @@ impl DomainLabel {
         Ok(Self(label.into()))
     }
 
-    /// The longest PID name this domain may use, so that `<domain>:<pid>` has
-    /// at most 64 characters.
+    /// Returns the most characters of a PID name in this domain, so that `<domain>:<pid>` has at
+    /// most 64.
     pub fn max_pid_len(&self) -> usize {
         64 - self.0.len() - 1
     }
 
-    /// The PID's name in the merged view, `<domain>:<pid>`.
+    /// Returns the name of a PID in the merged view, `<domain>:<pid>`.
     ///
     /// # Errors
     /// The PID name is longer than [`DomainLabel::max_pid_len`].
@@ -199,16 +199,15 @@ impl DomainLabel {
     }
 }
 
-/// The name of an entity or endpoint property: RFC 7285 §10.8.2 and RFC 9240
-/// §5.2.1. `priv:` names and registered names are told apart by
-/// [`PropertyName::is_private`].
+/// The name of an entity or endpoint property (RFC 7285 §10.8.2, RFC 9240 §5.2.1).
+/// [`PropertyName::is_private`] distinguishes `priv:` names from registered ones.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PropertyName(Arc<str>);
 
 name!(@traits PropertyName);
 
 impl PropertyName {
-    /// Checks the text and makes a property name of it.
+    /// Parses a property name.
     ///
     /// # Errors
     /// The text is not of the form `[0-9A-Za-z:_-]{1,32}`, or is `priv:` alone.

@@ -19,7 +19,7 @@ impl Family {
     /// Both families, in canonical order.
     pub const ALL: [Family; 2] = [Family::V4, Family::V6];
 
-    /// The registered identifier, `ipv4` or `ipv6`.
+    /// Returns the registered identifier, `ipv4` or `ipv6`.
     pub fn as_str(self) -> &'static str {
         match self {
             Family::V4 => "ipv4",
@@ -27,12 +27,12 @@ impl Family {
         }
     }
 
-    /// The family with this identifier, if it is one of ours (case matters).
+    /// Finds the family with this identifier, if there is one (case matters).
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|family| family.as_str() == text)
     }
 
-    /// The family of an address.
+    /// Returns the family of an address.
     pub fn of(addr: IpAddr) -> Self {
         match addr {
             IpAddr::V4(_) => Family::V4,
@@ -47,7 +47,7 @@ impl fmt::Display for Family {
     }
 }
 
-/// Why a text is no prefix or address; each says the mend.
+/// Why a text is not a prefix or an address; the message says how to mend it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PrefixError {
     /// The text is not of the form `address/length`.
@@ -64,12 +64,12 @@ pub enum PrefixError {
         /// The prefix without its host bits.
         suggestion: String,
     },
-    /// The text is no typed endpoint address.
+    /// The text is not a typed endpoint address.
     #[error("not a typed address; write it like ipv4:192.0.2.1 or ipv6:2001:db8::1")]
     Address,
 }
 
-/// Parses an IPv4 prefix, RFC 4632 §3.1.
+/// Parses an IPv4 prefix (RFC 4632 §3.1).
 ///
 /// # Errors
 /// The syntax is wrong or host bits are set.
@@ -88,7 +88,8 @@ pub fn parse_ipv4_prefix(text: &str) -> Result<Ipv4Net, PrefixError> {
     Ok(net)
 }
 
-/// Parses an IPv6 prefix in any text form of RFC 4291; [`Ipv6Net`] writes RFC 5952.
+/// Parses an IPv6 prefix in any text form of RFC 4291. [`Ipv6Net`] is written in the form of RFC
+/// 5952.
 ///
 /// # Errors
 /// The syntax is wrong or host bits are set.
@@ -107,8 +108,8 @@ pub fn parse_ipv6_prefix(text: &str) -> Result<Ipv6Net, PrefixError> {
     Ok(net)
 }
 
-/// The address, by the standard library's strict rules (`ipnet` takes leading
-/// zeros), and the length, a number without sign or leading zero.
+/// Splits a prefix into the address, parsed by the strict rules of the standard library (`ipnet`
+/// accepts leading zeros), and the length, a number without sign or leading zero.
 fn split<A: std::str::FromStr>(text: &str) -> Option<(A, u8)> {
     let (address, length) = text.rsplit_once('/')?;
     let plain = length.bytes().all(|b| b.is_ascii_digit());
@@ -119,16 +120,16 @@ fn split<A: std::str::FromStr>(text: &str) -> Option<(A, u8)> {
     Some((address.parse().ok()?, length.parse().ok()?))
 }
 
-/// A typed endpoint address, RFC 7285 §10.4.1: `ipv4:192.0.2.1`, `ipv6:2001:db8::1`.
+/// A typed endpoint address (RFC 7285 §10.4.1), such as `ipv4:192.0.2.1` or `ipv6:2001:db8::1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TypedAddress(pub IpAddr);
 
 impl TypedAddress {
-    /// Parses the text; the type ends at the first colon.
+    /// Parses a typed address; the type ends at the first colon.
     ///
     /// # Errors
-    /// The type is not `ipv4` or `ipv6`, or the address is none of that type:
-    /// a prefix length, a zone, brackets and a port are all refused.
+    /// The type is not `ipv4` or `ipv6`, or the rest is not an address of that type: a prefix
+    /// length, a zone, brackets and a port are all refused.
     pub fn parse(text: &str) -> Result<Self, PrefixError> {
         let (family, address) = text.split_once(':').ok_or(PrefixError::Address)?;
         match Family::parse(family) {

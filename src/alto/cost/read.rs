@@ -1,4 +1,4 @@
-//! Reading cost maps, and merge patches of them.
+//! Readers of cost maps and of merge patches to them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,18 +13,17 @@ use crate::net::{PidIndex, Row};
 
 /// Reads the value of `cost-map` into a matrix.
 ///
-/// Each row is expected to name its destinations in the order of the rows
-/// before, which costs one comparison a cell; any other order costs a look-up.
+/// Rows are expected to name their destinations in the same order as the rows before, which
+/// costs one comparison per cell; any other order costs a look-up.
 #[derive(Clone, Copy)]
 pub struct ReadCosts {
     /// Which numbers are costs.
     pub check: ValueCheck,
-    /// The longest PID name that is taken, at most 64.
+    /// The most characters of a PID name, at most 64.
     pub max_name: usize,
-    /// How many sources, and how many destinations, are taken.
+    /// The most sources, and the most destinations.
     pub max_pids: usize,
-    /// How many costs are taken. One takes at most 32 bytes, and 8 in a map that
-    /// has most of them.
+    /// The most costs. One takes at most 32 bytes, or 8 in a map that has a cost for most pairs.
     pub max_cells: usize,
 }
 
@@ -49,8 +48,8 @@ impl<'de> Read<'de> for ReadCosts {
     }
 }
 
-/// Reads a merge patch of a cost table: like the table, with `null` for a
-/// source or pair that is to go. The limits are those of a table.
+/// Reads a merge patch to a cost table: like the table, with `null` for a source or pair to
+/// remove. The limits are those of a table.
 pub struct ReadCostPatch(pub ReadCosts);
 
 impl<'de> Read<'de> for ReadCostPatch {
@@ -77,9 +76,9 @@ impl<'de> Read<'de> for ReadCostPatch {
     }
 }
 
-/// The table of rows whose columns are still in the order in which they were
-/// met; a row has no columns that were met after it. Rows without costs are left
-/// out; a column without costs has a fault.
+/// Makes the table of rows whose columns are still in the order in which they were met. A row
+/// may be shorter than the number of columns, if some were met after it. Rows without costs are
+/// left out; a column without costs only comes with a fault.
 fn table(columns: Columns, rows: BTreeMap<PidName, Row>) -> CostTable {
     let width = columns.names.len();
     let sorted = columns.names.is_sorted();
@@ -90,9 +89,10 @@ fn table(columns: Columns, rows: BTreeMap<PidName, Row>) -> CostTable {
     }
     let rows = rows.into_iter().filter(|(_, row)| !row.is_empty());
     let rows = rows.map(|(src, row)| {
-        let row = match sorted && row.fits(width) {
-            true => row,
-            false => row.moved(&places, width),
+        let row = if sorted && row.fits(width) {
+            row
+        } else {
+            row.moved(&places, width)
         };
         (src, row)
     });
@@ -100,7 +100,7 @@ fn table(columns: Columns, rows: BTreeMap<PidName, Row>) -> CostTable {
 }
 
 impl ReadCosts {
-    /// Reads rows, each by `read`, up to the limits.
+    /// Reads rows by calling `read` for each, up to the limits.
     fn rows<'de, A: MapAccess<'de>, R>(
         &self,
         walk: &mut Walk<'de>,
@@ -139,36 +139,35 @@ impl ReadCosts {
     }
 }
 
-/// Which limit a map is over; what is left of it is only skipped then.
+/// The limit that a map exceeds; the rest of the map is then skipped.
 #[derive(Clone, Copy)]
 enum Over {
     Pids,
     Cells,
 }
 
-/// The destinations in the order in which they were met, and the row that is
-/// read.
+/// The destinations in the order in which they were met, and the row being read.
 #[derive(Default)]
 struct Columns {
     names: Vec<PidName>,
-    /// The names one after the other, and where each ends: read for each cell,
-    /// they stay in the processor's nearest cache like this.
+    /// All names concatenated, and where each ends. They are read for each cell; in this form
+    /// they stay in the processor's nearest cache.
     text: String,
     ends: Vec<usize>,
     places: HashMap<PidName, u32>,
-    /// By column, the row that it was met in last, counted from 1.
+    /// For each column, the row that had it last, counted from 1.
     met: Vec<u32>,
     /// How many rows were begun.
     begun: u32,
-    /// The cells of the row that is read, in the order in which they are met.
+    /// The cells of the row being read, in the order in which they were met.
     cells: Vec<(u32, f64)>,
-    /// How many cells there are in all rows.
+    /// How many cells all rows have.
     count: usize,
     over: Option<Over>,
 }
 
 impl Columns {
-    /// The column of this destination, which is most often the one after the last.
+    /// Returns the column of a destination, which is usually the one after the last.
     #[inline]
     fn column(
         &mut self,
@@ -197,7 +196,7 @@ impl Columns {
         Some(place as usize)
     }
 
-    /// The name of a column.
+    /// Returns the name of a column.
     #[inline]
     fn name(&self, column: usize) -> Option<&str> {
         let start = match column.checked_sub(1) {
@@ -212,7 +211,7 @@ impl Columns {
         self.begun = self.begun.wrapping_add(1);
     }
 
-    /// Takes a cell of the row that is read, unless there would be too many.
+    /// Adds a cell to the row being read, unless there are too many.
     #[inline]
     fn take(&mut self, column: usize, cost: f64, max_cells: usize) {
         if self.count == max_cells {
@@ -223,7 +222,7 @@ impl Columns {
         self.cells.push((column as u32, cost));
     }
 
-    /// The cells of the row that was read, by column.
+    /// Returns the cells of the row that was read, sorted by column.
     fn sorted(&mut self) -> &[(u32, f64)] {
         if !self.cells.is_sorted_by_key(|(column, _)| *column) {
             self.cells.sort_unstable_by_key(|(column, _)| *column);
@@ -231,7 +230,7 @@ impl Columns {
         &self.cells
     }
 
-    /// The row that was read.
+    /// Returns the row that was read.
     fn row(&mut self) -> Row {
         let width = self.names.len();
         Row::from_pairs(width, self.sorted())
@@ -246,7 +245,7 @@ struct ReadRow<'r, F> {
 }
 
 impl<'r, F> ReadRow<'r, F> {
-    /// `cell` makes the reader of a cell.
+    /// Makes a reader; `cell` makes the reader of each cell.
     fn new(limits: &'r ReadCosts, columns: &'r mut Columns, cell: F) -> Self {
         Self {
             limits,
@@ -327,7 +326,7 @@ impl<'de> Read<'de> for ReadChange {
     }
 }
 
-/// Apart and cold, so that reading a sound cost is little enough to be inlined.
+/// A separate, cold function, so that reading a sound cost is small enough to be inlined.
 #[cold]
 fn refuse(walk: &mut Walk<'_>, number: f64, reason: &str) {
     walk.invalid(&number_text(number), reason);

@@ -1,4 +1,4 @@
-//! What is wrong with a document, and where.
+//! The faults of a document, and their places.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +13,7 @@ pub enum Step<'de> {
 }
 
 impl Step<'_> {
-    /// The same step, its name shortened for a message.
+    /// Returns the same step, with its name shortened for a message.
     pub(super) fn to_static(&self) -> Step<'static> {
         match self {
             Step::Member(name) => Step::Member(Cow::Owned(shorten(name))),
@@ -22,26 +22,26 @@ impl Step<'_> {
     }
 }
 
-/// The kind of a fault, as RFC 7285 §8.5.2 tells them apart.
+/// The kind of a fault, as RFC 7285 §8.5.2 distinguishes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FaultKind {
-    /// The text is not JSON, or a member stands in it twice.
+    /// The text is not JSON, or a member occurs in an object twice.
     Syntax,
-    /// A member that is needed is not there.
+    /// A required member is absent.
     Missing,
-    /// A value has the wrong JSON type; this is the value, as text.
+    /// A value has the wrong JSON type; holds the value as text.
     Type(String),
-    /// A value has the right type and cannot be used; this is the value, as
-    /// text, where it helps to repeat it.
+    /// A value has the right type but cannot be used; holds the value as text, where it helps to
+    /// repeat it.
     Value(Option<String>),
-    /// There is more of something than is taken.
+    /// There is more of something than is accepted.
     Limit,
 }
 
 /// One thing that is wrong with a document, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The way from the root of the document to the fault.
+    /// The path from the root of the document to the fault.
     pub path: Vec<Step<'static>>,
     /// What kind of fault it is.
     pub kind: FaultKind,
@@ -50,7 +50,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// The JSON pointer (RFC 6901) of the fault.
+    /// Returns the JSON pointer (RFC 6901) of the fault.
     pub fn pointer(&self) -> String {
         let mut pointer = String::new();
         for step in &self.path {
@@ -68,15 +68,16 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.path.is_empty() {
-            true => f.write_str(&self.detail),
-            false => write!(f, "{}: {}", self.pointer(), self.detail),
+        if self.path.is_empty() {
+            f.write_str(&self.detail)
+        } else {
+            write!(f, "{}: {}", self.pointer(), self.detail)
         }
     }
 }
 
-/// All that is wrong with a document: the first [`Faults::LIMIT`] faults, and
-/// how many there were. Never empty when it is an error.
+/// The faults of a document: the first [`Faults::LIMIT`], and how many there are. Never empty
+/// when returned as an error.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Faults {
     listed: Vec<Fault>,
@@ -84,7 +85,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// How many faults are listed; more are only counted.
+    /// The most faults that are listed; further ones are only counted.
     pub const LIMIT: usize = 100;
 
     /// Adds a fault.
@@ -102,7 +103,7 @@ impl Faults {
         self.total += unlisted;
     }
 
-    /// The same faults, all below the given steps.
+    /// Returns the same faults with the steps put before their paths.
     pub fn relocated(mut self, at: &[Step<'static>]) -> Self {
         for fault in &mut self.listed {
             fault.path.splice(0..0, at.iter().cloned());
@@ -110,7 +111,7 @@ impl Faults {
         self
     }
 
-    /// Adds one fault of a value that cannot be used, at a path of member names.
+    /// Adds a fault for a value that cannot be used, at a path of member names.
     pub fn at(&mut self, members: &[&str], detail: impl Into<String>) {
         self.push(Fault {
             path: members
@@ -122,32 +123,32 @@ impl Faults {
         });
     }
 
-    /// Whether nothing was found wrong.
+    /// Whether there are no faults.
     pub fn is_empty(&self) -> bool {
         self.total == 0
     }
 
-    /// How many faults were found.
+    /// Returns how many faults there are.
     pub fn total(&self) -> usize {
         self.total
     }
 
-    /// Whether a listed fault is that there is more of something than is taken.
+    /// Whether a listed fault is of the kind [`FaultKind::Limit`].
     pub fn over_limit(&self) -> bool {
         self.listed
             .iter()
             .any(|fault| fault.kind == FaultKind::Limit)
     }
 
-    /// The listed faults, in the order of the document.
+    /// Returns the listed faults, in the order of the document.
     pub fn listed(&self) -> &[Fault] {
         &self.listed
     }
 
-    /// `value` if nothing is wrong, the faults else.
+    /// Returns `value` if there are no faults, and the faults otherwise.
     ///
     /// # Errors
-    /// At least one fault was found.
+    /// There is at least one fault.
     pub fn or<T>(self, value: T) -> Result<T, Faults> {
         if self.is_empty() {
             Ok(value)
@@ -169,7 +170,7 @@ impl fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
-/// A text for a message: at most 120 characters of it.
+/// Shortens a text for a message to at most 120 characters.
 pub(super) fn shorten(text: &str) -> String {
     match text.char_indices().nth(120) {
         Some((end, _)) => format!("{}…", &text[..end]),

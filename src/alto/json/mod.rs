@@ -1,9 +1,9 @@
-//! Reading JSON straight into our types, with every fault located.
+//! Reads JSON straight into our types, and locates every fault.
 //!
-//! serde_json does the parsing; a [`Read`] says what a value should have been
-//! and takes it, and the [`Walk`] knows where in the document we are. A value of
-//! the wrong kind is a fault, not the end: reading goes on, so that a caller
-//! hears of all that is wrong at once. Only broken JSON ends it early.
+//! serde_json does the parsing. A [`Read`] says what a value should be and takes it; the
+//! [`Walk`] knows the current place in the document. A value of the wrong kind does not end the
+//! reading: it goes on, so that the caller learns of every fault at once. Only broken JSON ends
+//! it early.
 
 mod fault;
 mod read;

@@ -1,4 +1,4 @@
-//! How a value is taken: [`Read`] by kind, [`members`] one by one.
+//! How values are taken: [`Read`] has a method per kind, and [`members`] goes through an object.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,13 +9,13 @@ use super::fault::{FaultKind, Faults, Step, shorten};
 use super::walk::Walk;
 use crate::alto::canonical;
 
-/// Takes one JSON value. Each method is called for the kind of value its name
-/// says; those not overridden note a fault. `None` means that a fault was noted.
+/// Takes one JSON value. The method for the kind of the value is called; those that are not
+/// overridden note a fault. `None` means that a fault was noted.
 pub trait Read<'de>: Sized {
     /// What the value is read into.
     type Output;
 
-    /// What the value should be, for people: `a string`.
+    /// What the value should be, for people, for example `a string`.
     const WANTED: &'static str;
 
     /// Takes a string.
@@ -74,15 +74,15 @@ pub trait Read<'de>: Sized {
 /// Reads a whole document.
 ///
 /// # Errors
-/// Everything that was found wrong with it.
+/// All faults that were found.
 pub fn read<'de, R: Read<'de>>(bytes: &'de [u8], reader: R) -> Result<R::Output, Faults> {
     read_below(Vec::new(), bytes, reader)
 }
 
-/// Reads a document that stands inside another, below the given steps.
+/// Reads a document that is inside another, below the given steps.
 ///
 /// # Errors
-/// Everything that was found wrong with it.
+/// All faults that were found.
 pub fn read_below<'de, R: Read<'de>>(
     path: Vec<Step<'de>>,
     bytes: &'de [u8],
@@ -109,7 +109,7 @@ pub fn read_below<'de, R: Read<'de>>(
     }
 }
 
-/// Goes through the members of an object; `take` reads or skips each value.
+/// Iterates over the members of an object; `take` reads or skips each value.
 ///
 /// # Errors
 /// The JSON is broken.
@@ -119,7 +119,7 @@ pub fn members<'de, A: MapAccess<'de>>(
     mut take: impl FnMut(&mut Walk<'de>, &str, &mut A) -> Result<(), A::Error>,
 ) -> Result<(), A::Error> {
     while let Some(key) = map.next_key_seed(Text)? {
-        // `Cow::clone` is a call; a key is borrowed unless it has escapes.
+        // Avoids a call of `Cow::clone`; a key is borrowed unless it has escapes.
         let again = match &key {
             Cow::Borrowed(text) => Cow::Borrowed(*text),
             Cow::Owned(text) => Cow::Owned(text.clone()),
@@ -131,7 +131,7 @@ pub fn members<'de, A: MapAccess<'de>>(
     Ok(())
 }
 
-/// Reads the value of the member we are at.
+/// Reads the value of the current member.
 ///
 /// # Errors
 /// The JSON is broken.
@@ -143,8 +143,8 @@ pub fn value<'de, A: MapAccess<'de>, R: Read<'de>>(
     map.next_value_seed(Seed { walk, reader })
 }
 
-/// Reads the value of the member we are at into `slot`, which tells whether
-/// the member stood there before.
+/// Reads the value of the current member into `slot`. If the slot was used before, the member is
+/// noted as a duplicate.
 ///
 /// # Errors
 /// The JSON is broken.
@@ -162,7 +162,7 @@ pub fn once<'de, A: MapAccess<'de>, R: Read<'de>>(
     Ok(())
 }
 
-/// Skips the value of the member we are at.
+/// Skips the value of the current member.
 ///
 /// # Errors
 /// The JSON is broken.
@@ -170,7 +170,7 @@ pub fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
     map.next_value::<IgnoredAny>().map(|_| ())
 }
 
-/// A member that may stand once in its object.
+/// A member that may occur once in its object.
 pub struct Once<T> {
     seen: bool,
     value: Option<T>,
@@ -186,17 +186,17 @@ impl<T> Default for Once<T> {
 }
 
 impl<T> Once<T> {
-    /// The value, if the member was there and sound.
+    /// Returns the value, if the member was present and sound.
     pub fn get(self) -> Option<T> {
         self.value
     }
 
-    /// Whether the member was there, sound or not.
+    /// Whether the member was present, sound or not.
     pub fn is_present(&self) -> bool {
         self.seen
     }
 
-    /// The value; a member that was not there is noted as missing.
+    /// Returns the value; notes a member that was absent as missing.
     pub fn required(self, walk: &mut Walk<'_>, member: &'static str) -> Option<T> {
         if !self.seen {
             walk.missing(member);
@@ -205,7 +205,7 @@ impl<T> Once<T> {
     }
 }
 
-/// Has a reader take the next value.
+/// Lets a reader take the next value.
 pub(super) struct Seed<'w, 'de, R> {
     pub(super) walk: &'w mut Walk<'de>,
     pub(super) reader: R,
@@ -265,7 +265,7 @@ impl<'de, R: Read<'de>> Visitor<'de> for Seed<'_, 'de, R> {
     }
 }
 
-/// A string, borrowed from the input unless it has escapes.
+/// Deserializes a string, borrowed from the input unless it has escapes.
 pub struct Text;
 
 impl<'de> DeserializeSeed<'de> for Text {

@@ -1,4 +1,4 @@
-//! Readers of the shapes that documents are made of.
+//! Readers for the building blocks of documents.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use super::read::{Read, Seed, members, value};
 use super::walk::Walk;
 use crate::alto::canonical;
 
-/// Reads a string by a function that may refuse it.
+/// Reads a string and converts it by a function, which may refuse it.
 pub struct StringBy<F>(pub F);
 
 impl<'de, T, F: FnOnce(&mut Walk<'de>, Cow<'de, str>) -> Option<T>> Read<'de> for StringBy<F> {
@@ -37,15 +37,14 @@ impl Read<'_> for Number {
     }
 }
 
-/// Reads an array, each element by a reader of its own. Elements with faults
-/// are left out.
+/// Reads an array, each element by a new reader. Elements with faults are left out.
 pub struct ListOf<F, R> {
     reader: F,
     _element: PhantomData<R>,
 }
 
 impl<F: FnMut() -> R, R> ListOf<F, R> {
-    /// A list whose elements are read by what `reader` makes.
+    /// Makes a reader of arrays; `reader` makes the reader of each element.
     pub fn new(reader: F) -> Self {
         Self {
             reader,
@@ -78,8 +77,7 @@ impl<'de, R: Read<'de>, F: FnMut() -> R> Read<'de> for ListOf<F, R> {
     }
 }
 
-/// Writes any value as its canonical text (RFC 8785) at the end of a buffer, without making a tree
-/// of it.
+/// Appends any value to a buffer as its canonical text (RFC 8785), without making a tree of it.
 pub struct Canonical<'o>(pub &'o mut Vec<u8>);
 
 impl<'de> Read<'de> for Canonical<'_> {
@@ -118,7 +116,7 @@ impl<'de> Read<'de> for Canonical<'_> {
     ) -> Result<Option<()>, A::Error> {
         let Self(out) = self;
         let begin = out.len();
-        // The values as they come, then the members in their order.
+        // Writes the values in the order in which they come; the members are then put in order.
         let mut places: Vec<(Box<str>, Range<usize>)> = Vec::new();
         members(walk, &mut map, |walk, key, map| {
             let from = out.len();
@@ -156,7 +154,8 @@ impl<'de> Read<'de> for Canonical<'_> {
         out.push(b'[');
         for index in 0.. {
             walk.path.push(Step::Element(index));
-            // The comma is written before it is known whether an element follows.
+            // The comma is written before it is known whether an element follows, and then taken
+            // back.
             let end = out.len();
             if index > 0 {
                 out.push(b',');
@@ -175,7 +174,7 @@ impl<'de> Read<'de> for Canonical<'_> {
     }
 }
 
-/// Reads any value into a tree; for small values only.
+/// Reads any value into a tree. For small values only.
 pub struct Tree;
 
 impl<'de> Read<'de> for Tree {
@@ -229,7 +228,7 @@ impl<'de> Read<'de> for Tree {
     }
 }
 
-/// Reads an object into a sorted map, its keys and values by functions.
+/// Reads an object into a sorted map.
 pub struct MapOf<K, F, R> {
     key: K,
     reader: F,
@@ -237,8 +236,7 @@ pub struct MapOf<K, F, R> {
 }
 
 impl<K, F: FnMut() -> R, R> MapOf<K, F, R> {
-    /// A map whose keys are made by `key` and whose values are read by what
-    /// `reader` makes.
+    /// Makes a reader of objects; `key` makes each key, and `reader` the reader of each value.
     pub fn new(key: K, reader: F) -> Self {
         Self {
             key,
@@ -278,7 +276,7 @@ where
     }
 }
 
-/// Reads what its reader reads, or `null` as `None`.
+/// Reads `null` as `None`, and anything else by its reader.
 pub struct OrNull<R>(pub R);
 
 impl<'de, R: Read<'de>> Read<'de> for OrNull<R> {

@@ -1,10 +1,10 @@
-//! The way through a document while it is read.
+//! The state of reading a document.
 
 use std::borrow::Cow;
 
 use super::fault::{Fault, FaultKind, Faults, Step, shorten};
 
-/// Where in a document we are, and what was wrong so far.
+/// The current place in a document, and the faults found so far.
 #[derive(Default)]
 pub struct Walk<'de> {
     pub(super) path: Vec<Step<'de>>,
@@ -12,7 +12,7 @@ pub struct Walk<'de> {
 }
 
 impl<'de> Walk<'de> {
-    /// A walk that starts below the given steps, for a document inside another.
+    /// Starts below the given steps, for a document inside another.
     pub fn below(path: Vec<Step<'de>>) -> Self {
         Self {
             path,
@@ -30,12 +30,12 @@ impl<'de> Walk<'de> {
         });
     }
 
-    /// Notes that the value here cannot be used, and repeats it.
+    /// Notes that the current value cannot be used, and repeats it.
     pub fn invalid(&mut self, value: &str, detail: impl Into<String>) {
         self.fault(FaultKind::Value(Some(shorten(value))), detail);
     }
 
-    /// Notes that the object here lacks a member.
+    /// Notes that the current object lacks a member.
     pub fn missing(&mut self, member: &'static str) {
         self.path.push(Step::Member(Cow::Borrowed(member)));
         self.fault(
@@ -45,12 +45,12 @@ impl<'de> Walk<'de> {
         self.path.pop();
     }
 
-    /// Notes that the member here stands twice in its object.
+    /// Notes that the current member occurs twice in its object.
     pub fn duplicate(&mut self) {
         self.fault(FaultKind::Syntax, "the member stands twice; give it once");
     }
 
-    /// Notes that the member here is not one that the document may have.
+    /// Notes that the document may not have the current member.
     pub fn unknown(&mut self, allowed: &[&str]) {
         self.fault(
             FaultKind::Value(None),
@@ -61,7 +61,7 @@ impl<'de> Walk<'de> {
         );
     }
 
-    /// Does something one step further down.
+    /// Calls `go` one step further down.
     pub fn step<T>(&mut self, step: Step<'de>, go: impl FnOnce(&mut Self) -> T) -> T {
         self.path.push(step);
         let out = go(self);
@@ -69,17 +69,17 @@ impl<'de> Walk<'de> {
         out
     }
 
-    /// How many faults were noted so far.
+    /// Returns how many faults were noted so far.
     pub fn fault_count(&self) -> usize {
         self.faults.total()
     }
 
-    /// What was wrong.
+    /// Returns the faults.
     pub fn into_faults(self) -> Faults {
         self.faults
     }
 
-    /// Notes that the value here has the wrong type.
+    /// Notes that the current value has the wrong type.
     pub(super) fn wrong_type(&mut self, wanted: &str, found: String) {
         let detail = format!("expected {wanted}, found {found}");
         self.fault(FaultKind::Type(found), detail);

@@ -1,4 +1,4 @@
-//! What two documents differ in.
+//! The differences between two documents.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -6,10 +6,10 @@ use std::cmp::Ordering;
 use super::error::PatchError;
 use super::members::{check, is_object, members, order, shallow};
 
-/// Tells of each value that two documents differ in, in canonical order: its
-/// path, what it was and what it is, as they are written, `None` for not there.
-/// Objects are gone into, if they stand in both; everything else is compared by
-/// its text, of which white space between tokens is a part.
+/// Calls `tell` for each value that differs between two documents, in canonical order, with its
+/// path, the old and the new value as they are written, or `None` where there is none. An object
+/// that both documents have is compared member by member; everything else is compared by its
+/// text, including white space between tokens.
 ///
 /// # Errors
 /// A text is nested too deep, or is not JSON or has a member twice where they
@@ -20,7 +20,7 @@ pub fn changes<'a>(
     mut tell: impl FnMut(&[Cow<'a, str>], Option<&'a str>, Option<&'a str>),
 ) -> Result<(), PatchError> {
     let (old, new) = (shallow(old)?, shallow(new)?);
-    // What is gone into is checked there.
+    // Objects are checked while they are compared.
     for text in [old, new].into_iter().filter(|text| !is_object(text)) {
         check(text)?;
     }

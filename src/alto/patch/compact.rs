@@ -1,9 +1,9 @@
-//! JSON without the white space that means nothing.
+//! Removes insignificant white space from JSON.
 
 use std::borrow::Cow;
 
-/// Leaves out the white space between the tokens of a JSON text, and nothing
-/// else. A canonical text that was laid out in lines is canonical again.
+/// Removes the white space between the tokens of a JSON text, and nothing else. A canonical text
+/// that was laid out in lines becomes canonical again.
 pub fn compact(text: &[u8]) -> Cow<'_, [u8]> {
     let mut kept = Vec::new();
     let (mut from, mut in_string, mut escaped) = (0, false, false);

@@ -14,10 +14,10 @@ use crate::alto::json::Text;
 /// A member: its name, and its value as it is written.
 pub(super) type Member<'a> = (Cow<'a, str>, &'a str);
 
-/// Takes a text as JSON of an allowed depth.
+/// Checks the depth of a text.
 ///
 /// # Errors
-/// It is not UTF-8, or nested too deep. Whether it is JSON is seen when it is
+/// The text is not UTF-8, or is nested too deep. Whether it is JSON is only found out when it is
 /// parsed.
 pub(super) fn shallow(text: &[u8]) -> Result<&str, PatchError> {
     JsonGuard::new(MAX_DEPTH).feed(text)?;
@@ -40,10 +40,10 @@ pub(super) fn check(text: &str) -> Result<(), PatchError> {
         .map_err(|error| PatchError::Syntax(error.to_string()))
 }
 
-/// The members of an object in canonical order, whatever order they stand in.
+/// Returns the members of an object in canonical order, whatever order they are written in.
 ///
 /// # Errors
-/// It is no JSON object, or has a member twice.
+/// It is not a JSON object, or has a member twice.
 pub(super) fn members(object: &str) -> Result<Vec<Member<'_>>, PatchError> {
     let Object(mut members) =
         serde_json::from_str(object).map_err(|error| PatchError::Syntax(error.to_string()))?;
@@ -59,12 +59,13 @@ pub(super) fn members(object: &str) -> Result<Vec<Member<'_>>, PatchError> {
     Ok(members)
 }
 
-/// The order of members in canonical JSON: by UTF-16 code units (RFC 8785
-/// §3.2.3), which for ASCII is that of the bytes.
+/// Compares the names of members as canonical JSON does: by UTF-16 code units (RFC 8785 §3.2.3),
+/// which for ASCII is the order of the bytes.
 pub(super) fn order(a: &str, b: &str) -> Ordering {
-    match a.is_ascii() && b.is_ascii() {
-        true => a.cmp(b),
-        false => a.encode_utf16().cmp(b.encode_utf16()),
+    if a.is_ascii() && b.is_ascii() {
+        a.cmp(b)
+    } else {
+        a.encode_utf16().cmp(b.encode_utf16())
     }
 }
 

@@ -8,10 +8,9 @@ use crate::alto::canonical::write_string;
 
 /// Applies a merge patch to a document, both of any JSON layout.
 ///
-/// Objects that the patch changes are written with their members in canonical
-/// order; what it does not touch stays as it was, byte for byte. So the outcome
-/// is canonical if both texts are. Takes memory for one object's members at each
-/// level, beside the outcome.
+/// Objects that the patch changes are written with their members in canonical order; the rest of
+/// the document is copied byte for byte. The result is therefore canonical if both texts are.
+/// Besides the result, the memory taken is that of the members of one object per level.
 ///
 /// # Errors
 /// A text is not JSON or nested too deep, or an object that is merged has a member
@@ -29,7 +28,7 @@ pub fn merge_patch(target: &[u8], patch: &[u8]) -> Result<Vec<u8>, PatchError> {
     Ok(out)
 }
 
-/// What a value is merged with that is no object or not there.
+/// The object that a patch applies to where the document has none.
 const NOTHING: &str = "{}";
 
 fn merge(out: &mut Vec<u8>, target: &str, patch: &str) -> Result<(), PatchError> {
@@ -204,10 +203,7 @@ mod tests {
             patch in document(),
             canonical: bool,
         ) {
-            let write = |value: &Value| match canonical {
-                true => value_text(value),
-                false => serde_json::to_string_pretty(value).expect("text"),
-            };
+            let write = |value: &Value| if canonical { value_text(value) } else { serde_json::to_string_pretty(value).expect("text") };
             let outcome = merged(&write(&target), &write(&patch)).expect("sound");
             let mut tree = target;
             json_patch::merge(&mut tree, &patch);

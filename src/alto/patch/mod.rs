@@ -1,10 +1,10 @@
-//! Patches of documents: merge patches (RFC 7396), JSON patches (RFC 6902), and
-//! the other way round, what two documents differ in.
+//! Patches: merge patches (RFC 7396), JSON patches (RFC 6902), and the reverse, the differences
+//! between two documents.
 //!
-//! But for JSON patches, all work on text. A cost map of a thousand PIDs has 22 MB
-//! and would take six times that as a tree; so members are taken as slices of the
-//! text, one object at a time, and what does not change is copied byte for byte:
-//! numbers keep their text, and a canonical document stays one.
+//! Except for JSON patches, everything works on text. A cost map of a thousand PIDs has 22 MB
+//! and would take six times as much as a tree. Members are therefore taken as slices of the
+//! text, one object at a time, and whatever does not change is copied byte for byte: numbers
+//! keep their text, and a canonical document stays canonical.
 
 mod changes;
 mod compact;

@@ -8,17 +8,17 @@ use super::members::shallow;
 use crate::alto::canonical::write_value;
 use crate::alto::json::{Faults, Tree, read};
 
-/// What all operations together may move or copy for each byte of document and
-/// patch: far more than a patch that is worth sending, and an end to those that
-/// copy a document into itself over and over.
+/// How much all operations together may move or copy, per byte of document and patch. It is far
+/// more than any useful patch needs, and stops patches that copy a document into itself over and
+/// over.
 const COST_PER_BYTE: usize = 16;
 
-/// Applies a JSON patch to a document, by way of a tree: numbers become doubles,
-/// as all numbers of ALTO are, and the outcome is canonical.
+/// Applies a JSON patch to a document. The document is turned into a tree: numbers become
+/// doubles, as all numbers of ALTO are, and the result is canonical.
 ///
 /// # Errors
-/// A text is not JSON or nested too deep, the patch is no list of operations, or
-/// one of them does not apply.
+/// A text is not JSON or is nested too deep, the patch is not a list of operations, or an
+/// operation does not apply.
 pub fn json_patch(target: &[u8], patch: &[u8]) -> Result<Vec<u8>, PatchError> {
     let (target, patch) = (shallow(target)?, shallow(patch)?);
     let limit = target
@@ -42,7 +42,7 @@ pub fn json_patch(target: &[u8], patch: &[u8]) -> Result<Vec<u8>, PatchError> {
             operation: index,
             limit,
         })?;
-        // Not `patch`, which would undo all when one fails: nobody sees the tree.
+        // `patch` would undo all operations if one failed; this tree is dropped in that case.
         patch_unsafe(&mut document, std::slice::from_ref(operation))
             .map_err(|error| refused(&error.kind))?;
     }
@@ -55,12 +55,12 @@ fn tree(text: &str) -> Result<Value, PatchError> {
     read(text.as_bytes(), Tree).map_err(|faults: Faults| PatchError::Syntax(faults.to_string()))
 }
 
-/// What an operation does to a document.
+/// The effect of an operation on a document.
 #[derive(Default)]
 struct Weight {
-    /// The levels that it leaves where it writes, at least.
+    /// The least depth of the document at the place where the operation writes.
     depth: usize,
-    /// The bytes and elements that it moves or copies, about.
+    /// About how many bytes and elements the operation moves or copies.
     cost: usize,
 }
 
@@ -69,7 +69,7 @@ impl Weight {
         let path = operation.path();
         let found = |from: &str| document.pointer(from).map(Self::of).unwrap_or_default();
         let value = match operation {
-            // Its value was weighed when the patch was read.
+            // The depth of the patch was checked when it was read.
             PatchOperation::Add(add) => Self::of(&add.value),
             PatchOperation::Replace(replace) => Self::of(&replace.value),
             PatchOperation::Copy(copy) => found(copy.from.as_str()),
@@ -111,7 +111,7 @@ impl Weight {
     }
 }
 
-/// How many elements make room for one at a path, or close up behind it.
+/// Returns how many elements are moved when one is inserted or removed at a path.
 fn shifted(path: &str, document: &Value) -> usize {
     let parent = path.rfind('/').and_then(|end| path.get(..end));
     match parent.and_then(|parent| document.pointer(parent)) {
