@@ -1,31 +1,31 @@
 //! altofed: an ALTO node.
 //!
-//! ALTO (RFC 7285) lets a network tell applications how near, fast and cheap
-//! its paths are: its addresses grouped into PIDs, and the costs between them.
-//! A node takes a network's data, keeps it, and serves it.
+//! ALTO (RFC 7285) lets a network tell applications how near, fast and cheap its paths are: it
+//! groups its addresses into PIDs and states the costs between them. A node takes a network's
+//! data, keeps it, and serves it.
 //!
-//! Facts in → durable log → compiled views → published snapshot → answers out.
-//! One direction, no way back; every module is a part of one of these steps:
+//! Facts in → durable log → compiled views → published snapshot → answers out. Data flows in
+//! this direction only, and every module is part of one of these steps:
 //!
-//! 1. **Facts in.** A provider's systems write by HTTP ([`http`]); [`ingest`]
-//!    parses the documents, judges the write whole, and numbers it.
-//! 2. **Durable log.** [`store`] commits it to disk; then it is acknowledged.
-//! 3. **Compiled views.** [`compile`] makes views of [`facts`] and policy; [`node`]'s
-//!    pipeline is the only task that has it done.
+//! 1. **Facts in.** A provider's systems write by HTTP ([`http`]). [`ingest`] parses the
+//!    documents, accepts or refuses the write as a whole, and numbers it.
+//! 2. **Durable log.** [`store`] commits it to disk; only then is it acknowledged.
+//! 3. **Compiled views.** [`compile`] makes views of [`facts`] and policy. Only the pipeline of
+//!    [`node`] starts it.
 //! 4. **Published snapshot.** [`publish`] holds the immutable set of views.
-//! 5. **Answers out.** A request takes the snapshot and answers from it: the
-//!    answers are functions in [`publish`]; [`render`] makes them within budgets,
-//!    [`follow`] keeps those that are followed up to date, [`http`] serves them.
+//! 5. **Answers out.** A request takes the snapshot and is answered from it. The answers are
+//!    functions in [`publish`]; [`render`] computes them within budgets, [`follow`] keeps
+//!    followed ones up to date, and [`http`] serves them.
 //!
-//! Below them are costs across domains ([`paths`]), the vocabulary of the RFCs
-//! ([`alto`]), what is computed with ([`net`]), names ([`ident`]), and time, tasks and threads ([`runtime`]).
-//! Beside them are who may do what ([`auth`]), what changes too much at once ([`brake`]), the documents of our own APIs
-//! ([`api`]), the configuration ([`config`]), an ALTO client ([`client`]), and
-//! what is had of other domains' nodes by it ([`federation`]).
-//! On top is the command line ([`cli`]).
+//! Below these modules are costs across domains ([`paths`]), the vocabulary of the RFCs
+//! ([`alto`]), data structures for computing ([`net`]), names ([`ident`]), and time, tasks and
+//! threads ([`runtime`]). Beside them are access control ([`auth`]), the brake on changes that
+//! are too large ([`brake`]), the documents of our own APIs ([`api`]), the configuration
+//! ([`config`]), an ALTO client ([`client`]), and what is fetched with it from the nodes of
+//! other domains ([`federation`]). On top is the command line ([`cli`]).
 //!
-//! Imports go down only; `tests/it/architecture.rs` holds the floors, and
-//! `docs/architecture.md` tells the story at length.
+//! A module may only import from floors below it. `tests/it/architecture` lists the floors, and
+//! `docs/architecture.md` explains the design at length.
 #![forbid(unsafe_code)]
 
 pub mod alto;

@@ -1,4 +1,4 @@
-//! Conflicts: what sources and domains state that is not used, and why.
+//! Conflicts: the facts of sources and domains that are not used, and why.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,7 @@ pub enum ConflictKind {
 }
 
 impl ConflictKind {
-    /// Every kind.
+    /// All kinds.
     pub const ALL: [ConflictKind; 5] = [
         ConflictKind::Prefix,
         ConflictKind::Cost,
@@ -49,7 +49,7 @@ impl ConflictKind {
         ConflictKind::Dangling,
     ];
 
-    /// The kind's name in documents and metrics.
+    /// Returns the name of the kind in documents and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             ConflictKind::Prefix => "prefix",
@@ -126,7 +126,7 @@ pub enum MergeConflictKind {
 }
 
 impl MergeConflictKind {
-    /// Every kind.
+    /// All kinds.
     pub const ALL: [MergeConflictKind; 17] = [
         MergeConflictKind::DefaultPrefix,
         MergeConflictKind::OutsidePrefix,
@@ -147,7 +147,7 @@ impl MergeConflictKind {
         MergeConflictKind::Domain,
     ];
 
-    /// The kind's name in documents and metrics.
+    /// Returns the name of the kind in documents and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             MergeConflictKind::DefaultPrefix => "default-prefix",

@@ -1,4 +1,4 @@
-//! What a change takes that is held since it changes too much at once.
+//! The extent of a change that is held because it changes too much at once.
 
 use std::collections::BTreeMap;
 

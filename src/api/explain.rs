@@ -1,4 +1,4 @@
-//! Why a cost of the merged view is what it is: `/views/merged/explain`.
+//! Explains a cost of the merged view: `/views/merged/explain`.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,9 @@
-//! Documents of the node's own APIs: what they look like, no logic.
+//! The documents of the node's own APIs: their form, without logic.
 //!
-//! The network-to-server API's documents ([`n2s`]), the server-to-server API's
-//! ([`s2s`]), problem details ([`problem`]), and what several of them have
-//! ([`conflict`], [`difference`], [`interconnect`]). Whoever makes the content of
-//! one imports its types; the OpenAPI description is generated from them.
+//! They are the documents of the network-to-server API ([`n2s`]), those of the server-to-server
+//! API ([`s2s`]), problem details ([`problem`]), and parts that several of them share
+//! ([`conflict`], [`difference`], [`interconnect`]). Modules that make the content of a document
+//! import its types; the OpenAPI description is generated from them.
 
 pub mod conflict;
 pub mod difference;

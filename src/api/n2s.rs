@@ -1,6 +1,6 @@
 //! The documents of the network-to-server API.
 //!
-//! The documents that state facts are not here: each kind of them describes its own.
+//! The documents that state facts are not here: each kind of fact describes its own.
 
 use std::collections::BTreeMap;
 

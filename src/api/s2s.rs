@@ -1,7 +1,6 @@
 //! The documents of the server-to-server API.
 //!
-//! Receivers ignore members that they do not know, so that a newer node can
-//! say more.
+//! Receivers ignore members that they do not know, so that newer nodes may add members.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -213,7 +212,7 @@ pub enum SpokenProtocol {
 }
 
 impl SpokenProtocol {
-    /// The protocol's name.
+    /// Returns the name of the protocol.
     pub fn as_str(self) -> &'static str {
         match self {
             SpokenProtocol::Altofed => "altofed",
@@ -243,7 +242,7 @@ pub enum PeerState {
 }
 
 impl PeerState {
-    /// The state's name.
+    /// Returns the name of the state.
     pub fn as_str(self) -> &'static str {
         match self {
             PeerState::Connecting => "connecting",
@@ -359,7 +358,7 @@ pub enum KeyTrust {
 }
 
 impl KeyTrust {
-    /// The word for it.
+    /// Returns the name of the trust.
     pub fn as_str(self) -> &'static str {
         match self {
             KeyTrust::Vouched => "vouched",
@@ -395,16 +394,15 @@ pub struct ConflictList {
 }
 
 impl ConflictList {
-    /// How many interconnects are listed; peers declare up to a million.
+    /// The most interconnects that are listed; peers declare up to a million.
     pub const INTERCONNECTS: usize = 10_000;
 }
 
-/// How many domains of a peer a list of peers has.
+/// The most domains of a peer that are listed.
 const LISTED_DOMAINS: usize = 100;
 
 impl PeerStatus {
-    /// With no more domains than a list has; with one alone if only that is asked
-    /// for.
+    /// Limits the domains to those that a list shows, or to one if only that is asked for.
     pub fn bounded(mut self, only: Option<&DomainLabel>) -> Self {
         self.domains_total = self.domains.len();
         if let Some(only) = only {

@@ -9,7 +9,7 @@ use crate::config::Config;
 use super::output::say;
 use super::{ConfigOptions, Failure};
 
-/// Says whether a configuration can be used.
+/// Reports whether a configuration can be used.
 pub(super) fn run(options: &ConfigOptions) -> Result<(), Failure> {
     let config = match usable(&options.config) {
         Ok(config) => config,
@@ -71,8 +71,8 @@ pub(super) fn run(options: &ConfigOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a proxy in front of the node has to forward, as the public URL says: nothing
-/// without one.
+/// Returns what a proxy in front of the node has to forward according to the public URL; without
+/// one, nothing.
 fn forwarded(config: &Config) -> Vec<String> {
     let node = &config.node;
     let Some(url) = &node.public_url else {
@@ -99,7 +99,8 @@ fn forwarded(config: &Config) -> Vec<String> {
     ]
 }
 
-/// The configuration, if a node can run with it and the files that it names.
+/// Loads the configuration, and checks that a node can run with it and with the files that it
+/// names.
 fn usable(file: &Path) -> Result<Config, String> {
     let config = Config::load(file).map_err(|error| error.to_string())?;
     config

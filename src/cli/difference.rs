@@ -1,4 +1,4 @@
-//! What two documents differ in, as people speak of it.
+//! The differences between two documents, for people.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,10 +7,11 @@ use serde_json::Value;
 use crate::alto::canonical::number_text;
 use crate::alto::patch::{PatchError, changes};
 
-/// How much of a value is shown.
+/// The most characters of a value that are shown.
 const MAX_SHOWN: usize = 60;
 
-/// What two documents differ in, a line for each value, apart from their `meta`.
+/// Describes the differences between two documents, apart from their `meta`, with a line for
+/// each value.
 ///
 /// # Errors
 /// One of them is not JSON, or nested too deep.
@@ -27,7 +28,7 @@ pub fn difference_lines(old: &[u8], new: &[u8]) -> Result<Vec<String>, PatchErro
     Ok(lines)
 }
 
-/// The values inside a value that are no objects, by their paths.
+/// Returns the values inside a value that are not objects, by their paths.
 fn leaves(path: &[String], value: Option<&str>) -> BTreeMap<Vec<String>, Value> {
     let mut found = BTreeMap::new();
     let mut open: Vec<(Vec<String>, Value)> = value
@@ -50,7 +51,7 @@ fn leaves(path: &[String], value: Option<&str>) -> BTreeMap<Vec<String>, Value> 
     found
 }
 
-/// Tells of one value, as people speak of it.
+/// Describes the change of one value in the terms of its document.
 fn tell(lines: &mut Vec<String>, path: &[String], was: Option<&Value>, is: Option<&Value>) {
     let list = |value: Option<&Value>| -> BTreeSet<String> {
         let elements = value.and_then(Value::as_array).into_iter().flatten();

@@ -21,7 +21,7 @@ pub(super) struct Options {
     json: bool,
 }
 
-/// Makes a key and tells its public half.
+/// Makes a key, writes it to the file, and prints its public half.
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let key = SigningKey::generate()?;
     key.save(&options.out)?;

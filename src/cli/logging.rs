@@ -7,7 +7,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::{LogFormat, LogOptions};
 
-/// Starts the log. A server tells what it does; a command only what is wrong.
+/// Starts the log. A server logs what it does; a command only what goes wrong.
 pub(super) fn init(options: &LogOptions, server: bool) {
     let level = match options.verbose + u8::from(server) {
         0 => LevelFilter::WARN,

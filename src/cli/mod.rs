@@ -97,12 +97,12 @@ struct ConfigOptions {
     json: bool,
 }
 
-/// How a command ended, other than well.
+/// Why a command did not succeed.
 #[derive(Debug)]
 enum Failure {
-    /// It failed.
+    /// The command failed.
     Failed(anyhow::Error),
-    /// It could not begin with what it was given.
+    /// The arguments or the configuration cannot be used.
     Usage(String),
     /// The store failed.
     Store(String),
@@ -142,8 +142,8 @@ pub fn run() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Has every file that this process makes be its owner's alone: the store, in which sled makes
-/// files of its own, and what is exported of it.
+/// Makes every file that this process creates private to its owner: the store, in which sled
+/// creates files itself, and exports of it.
 fn keep_private() {
     #[cfg(unix)]
     {

@@ -1,5 +1,4 @@
-//! What operator's commands share: which running node is asked, and how it
-//! knows us.
+//! What the operator's commands share: which running node is asked, and how we authenticate.
 
 use std::path::PathBuf;
 
@@ -38,14 +37,14 @@ pub(super) struct NodeOptions {
     cacert: Option<PathBuf>,
 }
 
-/// A running node, as an operator talks to it.
+/// A running node, as an operator reaches it.
 pub(super) struct Operated {
     client: Client,
     base: Url,
 }
 
 impl NodeOptions {
-    /// The node.
+    /// Returns the node that the options name.
     pub(super) fn node(&self) -> Result<Operated, Failure> {
         let mut base = match &self.url {
             Some(url) => url.clone(),
@@ -70,8 +69,8 @@ impl NodeOptions {
     }
 }
 
-/// The token in the environment variable that `--token-env` names, if it does. Never tells what
-/// was given: it may be the token itself.
+/// Returns the token in the environment variable that `--token-env` names, if the option is
+/// given. An error does not show what was given, since it may be the token itself.
 pub(super) fn token(variable: Option<&str>) -> Result<Option<Hidden>, Failure> {
     let read = |variable| {
         let set = std::env::var(variable).map(Hidden::from);
@@ -84,14 +83,14 @@ pub(super) fn token(variable: Option<&str>) -> Result<Option<Hidden>, Failure> {
 }
 
 impl Operated {
-    /// The JSON document at a path.
+    /// Gets the JSON document at a path.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         let url = self.base.join(path)?;
         let text = self.client.get(&url, media::JSON).await?;
         Ok(serde_json::from_slice(&text)?)
     }
 
-    /// Has something done that has no answer.
+    /// Sends a request that has no body and no answer.
     pub(super) async fn post(&self, path: &str) -> Result<(), Failure> {
         let url = self.base.join(path)?;
         Ok(self.client.command(&url).await?)

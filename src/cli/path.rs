@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use crate::alto::canonical::number_text;
 use crate::api::explain::{Explanation, Hop};
 
-/// The path as a table for people.
+/// Formats a path as a table.
 pub fn path_table(path: &Explanation) -> Table {
     let mut metrics: Vec<&String> = path
         .hops

@@ -55,7 +55,7 @@ struct Deed {
 }
 
 impl Deed {
-    /// Has it done; what became of it, if anything was to be done.
+    /// Carries out what was asked for, and returns the message about it, if there is one.
     async fn done(&self, node: &Operated, name: &DomainLabel) -> Result<Option<String>, Failure> {
         if self.retry {
             node.post(&format!("s2s/v1/peers/{name}/retry")).await?;
@@ -126,11 +126,10 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     misfits(&conflicts)
 }
 
-/// What the merged view could not take as it is.
+/// Prints what the merged view could not take as it is.
 fn misfits(conflicts: &ConflictList) -> Result<(), Failure> {
     const SHOWN: usize = 20;
-    // Every ALTO map covers all addresses (RFC 7285 §11.2.1.6), so that every
-    // domain has these.
+    // Every domain has these, since every ALTO map covers all addresses (RFC 7285 §11.2.1.6).
     let matters = |kind: &str| kind != MergeConflictKind::DefaultPrefix.as_str();
     let totals = conflicts.totals.iter();
     let totals: Vec<_> = totals
@@ -178,7 +177,7 @@ fn age(seconds: u64) -> String {
     }
 }
 
-/// Why a peer and its domains are not simply synced.
+/// Prints why a peer or one of its domains is not simply synced.
 fn reasons(peer: &PeerStatus) -> Result<(), Failure> {
     let told = |who: &str, state: PeerState, reason: &Option<Reason>| match reason {
         Some(Reason { code, detail }) => say(format_args!(
@@ -202,7 +201,7 @@ fn reasons(peer: &PeerStatus) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a change that is held comes to.
+/// Prints the extent of a held change.
 fn difference(held: &HeldStatus) -> Result<(), Failure> {
     let until = match held.until {
         _ if held.accepted => "its peer is read: it is accepted".to_owned(),
@@ -250,7 +249,7 @@ fn difference(held: &HeldStatus) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Shows a peer, or our own domain, whole, after having done about it what was asked.
+/// Shows all about a peer or our own domain, after carrying out what was asked for.
 pub(super) async fn one(options: &PeerOptions) -> Result<(), Failure> {
     let node = options.node.node()?;
     let name = &options.name;

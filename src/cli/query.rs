@@ -94,7 +94,7 @@ impl From<&CostType> for Wanted {
     }
 }
 
-/// Asks and prints the answer.
+/// Asks the question and prints the answer.
 pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     let token = token(options.token_env.as_deref())?;
     let client = Client::new(
@@ -116,7 +116,7 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
             src,
             dst,
             cost_type,
-        } => cost(options, &client, &directory, (src, dst), cost_type).await?,
+        } => cost(options, &client, &directory, src, dst, cost_type).await?,
         Question::Pid { addresses } => pid(options, &client, &directory, addresses).await?,
         Question::Watch(watched) => {
             watch::run(&client, &directory, &options.url, watched, options.json).await?;
@@ -267,7 +267,8 @@ async fn cost(
     options: &Options,
     client: &Client,
     directory: &Directory,
-    (srcs, dsts): (&[IpAddr], &[IpAddr]),
+    srcs: &[IpAddr],
+    dsts: &[IpAddr],
     cost_type: &CostType,
 ) -> Result<(), Failure> {
     let answer = client

@@ -12,7 +12,7 @@ use crate::runtime::Clock;
 use super::output::say;
 use super::{ConfigOptions, Failure};
 
-/// How long requests under way may take when the node is told to stop.
+/// How long requests in progress may take when the node is told to stop.
 const DRAIN: Duration = Duration::from_secs(30);
 
 /// Runs a node until it is told to stop, or its store fails.
@@ -65,15 +65,14 @@ pub(super) async fn run(options: &ConfigOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Logs what there is to say of a configuration though it can be used.
+/// Logs the warnings about a configuration that can be used.
 fn warn(config: &Config) {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
 }
 
-/// Puts the configuration in force as it is now; what cannot be used leaves
-/// the running one as it is.
+/// Applies the configuration as it is now. If it cannot be used, the running one stays in force.
 fn reload(node: &mut Node, options: &ConfigOptions) {
     let loaded = Config::load(&options.config).map_err(|error| error.to_string());
     match loaded.and_then(|config| {

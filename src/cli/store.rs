@@ -56,7 +56,7 @@ enum Action {
     },
 }
 
-/// Does it.
+/// Runs the command.
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let directory = match &options.data_dir {
         Some(directory) => directory.clone(),

@@ -29,14 +29,14 @@ pub(super) struct Options {
     count: Option<usize>,
 }
 
-/// How many lines a change is told in; then they are counted.
+/// The most lines that describe a change; further ones are only counted.
 const MAX_LINES: usize = 20;
 
 fn json_text(text: &str) -> Result<Value, serde_json::Error> {
     serde_json::from_str(text)
 }
 
-/// Watches, and prints what changes, until it is told to end.
+/// Prints changes as they come, until the process or the count ends it.
 pub(super) async fn run(
     client: &Client,
     directory: &Directory,
@@ -133,8 +133,8 @@ fn table(time: &str, update: &Update, before: Option<&[u8]>) -> Result<(), Failu
     Ok(())
 }
 
-/// A change for scripts: the difference as a merge patch, or the document if it is
-/// the first, or if the difference has `null` for a value.
+/// Describes a change for scripts: the difference as a merge patch; or the whole document if it
+/// is the first, or if the difference contains `null` as a value.
 fn document(time: &str, update: &Update, before: Option<&[u8]>) -> Result<Value, Failure> {
     let mut line = json!({
         "time": time,
@@ -150,7 +150,8 @@ fn document(time: &str, update: &Update, before: Option<&[u8]>) -> Result<Value,
     Ok(line)
 }
 
-/// What two documents differ in as a merge patch, unless one cannot tell it.
+/// Returns the difference between two documents as a merge patch, unless a merge patch cannot
+/// express it.
 fn difference(old: &[u8], new: &[u8]) -> Result<Option<Value>, PatchError> {
     let mut patch = Some(Value::Object(Map::new()));
     changes(old, new, |path, _, is| {

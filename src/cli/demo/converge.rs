@@ -1,4 +1,4 @@
-//! Feeding the nodes, and waiting until each knows what all others state.
+//! Feeds the nodes, and waits until each knows what all networks state.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::publish::{Costs, Snapshot, View, ViewName};
 use super::networks::Network;
 use super::nodes::Member;
 
-/// Feeds every node over HTTP, all at once.
+/// Feeds all nodes over HTTP at the same time.
 pub(super) async fn feed(members: &[Member]) -> anyhow::Result<()> {
     let total: u64 = members.iter().map(|member| member.network.bytes()).sum();
     let bar = ProgressBar::new(total);
@@ -45,10 +45,10 @@ pub(super) async fn feed(members: &[Member]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What all networks state, as their own nodes publish it.
+/// The views of all networks, as their own nodes publish them.
 type Stated = BTreeMap<DomainLabel, Arc<View>>;
 
-/// Waits until every node has the same of every network as that network's own.
+/// Waits until every node has the same view of every network as that network's own node.
 pub(super) async fn wait(members: &[Member]) -> anyhow::Result<()> {
     let mut stated = Stated::new();
     for member in members {
@@ -80,7 +80,7 @@ async fn knows_all(
 ) -> anyhow::Result<()> {
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
-        // As they are joined: the questions are put to the merged view.
+        // The questions are asked of the merged view, so it must have this version too.
         let paths = snapshot.paths.as_ref();
         let merged = snapshot.view(&ViewName::Merged);
         let known = stated.iter().filter(|(label, view)| {
@@ -106,8 +106,8 @@ async fn knows_all(
     }
 }
 
-/// Whether there is a cost from a PID of one network to one of the other: the interconnects are
-/// stated after the maps, and may come after them.
+/// Whether there is a cost from a PID of one network to one of the other. The interconnects are
+/// stated after the maps, and may arrive after them.
 fn reaches(merged: &View, from: &str, to: &str) -> bool {
     let names = merged.network().pids().names();
     let of = |label: &str| -> Vec<u32> {
@@ -123,7 +123,7 @@ fn reaches(merged: &View, from: &str, to: &str) -> bool {
     costs.iter().any(|cost| !cost.is_nan())
 }
 
-/// Whether two views say the same.
+/// Whether two views have the same content.
 fn same(a: &View, b: &View) -> bool {
     let dense = |costs: &Costs| match costs {
         Costs::Dense(matrix) => Some(matrix.clone()),

@@ -1,6 +1,5 @@
-//! `altofed demo`: ten research networks, each with a node, federated over HTTP
-//! along their real interconnects; and what an operator of caches asks one of
-//! them.
+//! `altofed demo`: ten research networks, each with a node, federated over HTTP along their real
+//! interconnects, and the questions that an operator of caches asks one of them.
 
 mod converge;
 mod networks;
@@ -30,7 +29,7 @@ pub struct Options {
 /// Runs the demonstration.
 ///
 /// # Errors
-/// A node did not start, or gave no answer.
+/// A node did not start, or did not answer.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
     let directory = Directory::create()?;
     println!("Ten research networks, each with a node and a store of its own:\n");
@@ -67,7 +66,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     nodes::stop(members).await
 }
 
-/// Leaves the nodes running until somebody ends them.
+/// Leaves the nodes running until the user ends them.
 async fn stay(asker: &Member, members: &[Member]) -> anyhow::Result<()> {
     let (base, secret) = (&asker.base, &asker.secret);
     println!("\nThe nodes stay. Try, in another terminal:");
@@ -85,7 +84,7 @@ async fn stay(asker: &Member, members: &[Member]) -> anyhow::Result<()> {
     }
 }
 
-/// A directory for the nodes' data, removed in the end.
+/// A directory for the nodes' data, removed at the end.
 struct Directory(PathBuf);
 
 impl Directory {

@@ -1,20 +1,20 @@
 //! The ten research networks of `examples/research-networks`.
 
-/// A network and what it states.
+/// A network with its documents.
 pub(super) struct Network {
     /// Its label.
     pub(super) label: &'static str,
     /// Its name, for people.
     pub(super) name: &'static str,
-    /// Its autonomous system.
+    /// The number of its autonomous system.
     pub(super) asn: u32,
-    /// Its documents, in the order in which they can be put: costs and
-    /// properties are of PIDs that must be there.
+    /// Its documents, in an order in which they can be put: costs and properties need their PIDs
+    /// to exist.
     pub(super) documents: [(&'static str, &'static str); 6],
 }
 
 impl Network {
-    /// How many bytes it states.
+    /// Returns how many bytes its documents have.
     pub(super) fn bytes(&self) -> u64 {
         self.documents
             .iter()
@@ -53,13 +53,13 @@ macro_rules! networks {
     };
 }
 
-/// The network that all others are linked by.
+/// The network to which all others are linked.
 pub(super) const HUB: &str = "geant";
 
 /// The network whose operator asks.
 pub(super) const ASKER: &str = "dfn";
 
-/// All of them.
+/// All networks.
 pub(super) const NETWORKS: [Network; 10] = networks! {
     "geant" "GÉANT" 20965;
     "dfn" "DFN" 680;

@@ -1,5 +1,5 @@
-//! The nodes of the demonstration: each with a store of its own, joined as the
-//! networks are.
+//! The nodes of the demonstration: each has its own store, and they are joined as the networks
+//! are.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -25,17 +25,17 @@ pub(super) struct Member {
     pub(super) node: Node,
     /// The base of its URIs.
     pub(super) base: Url,
-    /// A client with its operator's token.
+    /// A client that shows the operator's token.
     pub(super) client: Client,
-    /// That token.
+    /// The operator's token.
     pub(super) secret: String,
-    /// What it and the hub show each other.
+    /// The token that it and the hub show each other.
     link_secret: String,
     data: PathBuf,
 }
 
-/// Starts a node for each network. The asker's listens at `listen` if that is
-/// free, the others at free ports.
+/// Starts a node for each network. The node that is asked listens at `listen` if that is free,
+/// the others at free ports.
 pub(super) async fn start(listen: SocketAddr, data: &Path) -> anyhow::Result<Vec<Member>> {
     let mut members = Vec::new();
     for network in &NETWORKS {
@@ -83,7 +83,7 @@ impl Member {
         })
     }
 
-    /// The configuration of the node as it runs, and what joins it to others.
+    /// Returns the configuration of the running node, with the sections that join it to others.
     fn config(&self, joins: &str) -> anyhow::Result<Config> {
         let own = own_section(
             self.network,
@@ -95,8 +95,8 @@ impl Member {
     }
 }
 
-/// Makes every network a peer of the hub, and the hub a peer of every network:
-/// the hub passes all on, so that each sees all others.
+/// Makes every network a peer of the hub, and the hub a peer of every network. The hub passes on
+/// everything, so that each learns of all others.
 fn join(members: &mut [Member]) -> anyhow::Result<()> {
     let hub = members
         .iter()
@@ -130,7 +130,7 @@ fn own_section(network: &Network, listen: SocketAddr, data: &Path, secret: &str)
     )
 }
 
-/// The sections that join a node to a peer.
+/// Returns the sections that join a node to a peer.
 fn peer(label: &str, base: &Url, secret: &str, import: &str, export: &str) -> String {
     let mut text = String::new();
     let _ = write!(
@@ -148,7 +148,7 @@ fn parse(text: &str) -> anyhow::Result<Config> {
     Ok(Config::parse(text, Path::new("demo"))?)
 }
 
-/// A token that nobody else knows.
+/// Makes a random token.
 fn secret() -> anyhow::Result<String> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).context("the system has no random numbers")?;

@@ -1,4 +1,4 @@
-//! What an operator of caches asks, across borders.
+//! The questions that an operator of caches asks, across borders.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,25 +17,24 @@ use crate::runtime::{Clock, Pool};
 
 use super::nodes::Member;
 
-/// Where the client is.
+/// The client: its place and its address.
 const CLIENT: (&str, &str) = ("TU Berlin", "ipv4:130.149.1.1");
 
-/// Caches: their city, their network, their address.
+/// The caches: city, network and address.
 const CACHES: [(&str, &str, &str); 3] = [
     ("Amsterdam", "surf", "ipv4:130.37.1.1"),
     ("Geneva", "switch", "ipv4:129.194.1.1"),
     ("Chicago", "esnet", "ipv4:192.188.24.1"),
 ];
 
-/// The link whose cost changes, and to what.
+/// The link whose cost changes, and the change.
 const LINK: &str = "esnet-ashburn-geant-amsterdam";
 const CHANGE: &str = r#"{"interconnects":{"esnet-ashburn-geant-amsterdam":{"costs":{"routingcost":5000,"delay-ow":90000}}}}"#;
 
 /// How long the change may take to be seen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Puts the questions to the node of one network, with a change at another in
-/// between.
+/// Asks the questions of one network's node, and changes a cost at another in between.
 pub(super) async fn run(asker: &Member, other: &Member) -> anyhow::Result<()> {
     let (place, client) = CLIENT;
     let name = asker.network.name;
@@ -82,7 +81,7 @@ pub(super) async fn run(asker: &Member, other: &Member) -> anyhow::Result<()> {
 /// A client that is told when the answer changes.
 struct Watching {
     follower: Follower,
-    /// The answer as it was.
+    /// The answer before the change.
     before: Bytes,
 }
 
@@ -104,7 +103,7 @@ impl Watching {
         Ok(Self { follower, before })
     }
 
-    /// The answer once the cost to a cache is another, and how it came.
+    /// Waits for the answer with another cost to a cache; returns it and how it came.
     async fn until_changed(&mut self, cache: &str) -> anyhow::Result<(Bytes, Mode)> {
         let cost = |answer: &Bytes| -> anyhow::Result<Value> {
             let mut answer: Value = serde_json::from_slice(answer)?;
@@ -124,7 +123,7 @@ impl Watching {
     }
 }
 
-/// The next answer that a follower is told.
+/// Returns the next answer that the follower reports.
 async fn next(follower: &mut Follower) -> anyhow::Result<(Bytes, Mode)> {
     loop {
         match follower.next().await? {
@@ -148,7 +147,7 @@ fn query() -> Value {
     })
 }
 
-/// The costs from the client, by the address of the cache.
+/// Returns the costs from the client, by the address of the cache.
 async fn costs(asker: &Member, query: &Value) -> anyhow::Result<BTreeMap<String, Value>> {
     let url = asker.base.join("views/merged/endpointcost")?;
     let (sent, wanted) = (media::ENDPOINT_COST_PARAMS, media::ENDPOINT_COSTS);
