@@ -1,4 +1,4 @@
--- Has wrk post the requests of a file, one a line, in turn: wrk -s endpoint_cost.lua URL -- FILE
+-- Makes wrk post the requests of a file in turn, one request per line: wrk -s endpoint_cost.lua URL -- FILE
 local requests, next_one = {}, 0
 
 function init(args)

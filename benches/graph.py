@@ -3,8 +3,9 @@
 
     cargo build --release && benches/graph.py target/release/altofed [domains links borders]
 
-Prints how long our own answers and writes take beside it, a start until /livez, until our own map
-is there and until /readyz, and the CPU time that changes take until the merged view has them.
+Prints how long our own answers and writes take meanwhile; how long a start takes until /livez, until
+our own map is served and until /readyz; and the CPU time that changes take until the merged view has
+them.
 Needs Python's `cryptography`.
 """
 
@@ -46,7 +47,7 @@ def encoded(data):
 
 
 class Relay:
-    """The first domain, which passes all others on."""
+    """The first domain, which passes on all others."""
 
     def __init__(self):
         self.keys = [Ed25519PrivateKey.generate() for _ in range(DOMAINS)]
@@ -105,7 +106,7 @@ class Relay:
         return [{"kid": encoded(hashlib.sha256(jwk).digest()), "ed25519": encoded(raw)}]
 
     def says(self, number, cost):
-        """Has a domain say that a cost of its is another."""
+        """Changes a cost that a domain states."""
         domain, pids = label(number), [f"p{pid:03}" for pid in range(PIDS)]
         base = (16 << 24) + number * PIDS * 256
         nets = [".".join(str(base + pid * 256 >> s & 255) for s in (24, 16, 8, 0)) for pid in range(PIDS)]
@@ -241,7 +242,7 @@ def costs(cost):
 
 
 def step(node, what, change):
-    """A change of ours: how long it takes, and our own map after it; what it costs until it is joined."""
+    """Measures a change of ours: its time, that of our own map after it, and the CPU time until it is joined."""
     cpu = node.cpu()
     put, (status, _) = timed(change)
     assert status in (200, 201), status

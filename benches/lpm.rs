@@ -1,6 +1,6 @@
-//! Looking up addresses in a table of the size of the Internet's, beside `prefix-trie`, and building
-//! it. The prefixes are made up, always the same: of the lengths, the crowding and the nesting of the
-//! global routing table, with a value by country.
+//! Compares looking up addresses in a table of the size of the Internet's, and building it, with
+//! `prefix-trie`. The prefixes are made up and always the same. They have the lengths, the
+//! density and the nesting of the global routing table, with a country as value.
 
 use altofed::net::Lpm;
 use divan::counter::ItemsCount;
@@ -29,12 +29,12 @@ fn main() {
     divan::main();
 }
 
-/// Where the addresses are that are looked up.
+/// Where the addresses to look up are.
 #[derive(Debug, Clone, Copy)]
 enum Addrs {
     /// Anywhere in the address space.
     Anywhere,
-    /// In some prefix, each equally often.
+    /// In some prefix; every prefix is equally likely.
     Inside,
 }
 
@@ -74,7 +74,7 @@ mod v6 {
         bench(bencher, &addrs, |addr| lpm.lookup_v6(addr));
     }
 
-    /// With one prefix longer than /64, which makes the table one of whole addresses.
+    /// With one prefix longer than /64, so that the table is one of whole addresses.
     #[divan::bench(args = ADDRS)]
     fn lpm_of_whole_addresses(bencher: Bencher, addrs: Addrs) {
         static WHOLE: LazyLock<Lpm> = LazyLock::new(|| {
@@ -141,7 +141,8 @@ fn bench<A: Copy>(bencher: Bencher, addrs: &[A], lookup: impl Fn(A) -> Option<u3
         .counter(ItemsCount::new(addrs.len()))
         .bench_local(|| {
             for &addr in addrs {
-                // Whether there is a match is not asked: to guess it would cost more than a lookup.
+                // There is no branch on whether there is a match: a mispredicted one would cost
+                // more than a lookup.
                 black_box(lookup(addr));
             }
         });
@@ -190,7 +191,7 @@ fn v6_prefixes() -> Vec<(Ipv6Net, u32)> {
         (33, 25),
         (32, 180),
     ];
-    /// The first 16 bits of the blocks the registries hand out from.
+    /// The first 16 bits of the blocks that the registries allocate from.
     const BLOCKS: &[u16] = &[
         0x2001, 0x2400, 0x2401, 0x2402, 0x2403, 0x2404, 0x2405, 0x2406, 0x2407, 0x2600, 0x2602,
         0x2604, 0x2605, 0x2607, 0x2620, 0x2800, 0x2801, 0x2803, 0x2804, 0x2806, 0x2a00, 0x2a01,
@@ -202,7 +203,7 @@ fn v6_prefixes() -> Vec<(Ipv6Net, u32)> {
     while prefixes.len() < V6_PREFIXES {
         let len = random.one_of(LENGTHS);
         let block = u128::from(BLOCKS[random.below(BLOCKS.len() as u64) as usize]);
-        // Allocations are /29s, up to a quarter of the block, each used anywhere.
+        // Allocations are /29s, up to a quarter of the block; each is used anywhere.
         let allocation = u128::from(random.below(2048) * 8);
         let addr = block << 112 | allocation << 96 | u128::from(random.below(1 << 16)) << 80;
         let country = country((addr >> 104) as u64, &mut random);
@@ -211,7 +212,7 @@ fn v6_prefixes() -> Vec<(Ipv6Net, u32)> {
     prefixes.into_iter().collect()
 }
 
-/// The same country all over a region, but for one prefix in twenty.
+/// Returns the same country all over a region, except for one prefix in twenty.
 fn country(region: u64, random: &mut Random) -> u32 {
     let country = match random.below(20) {
         0 => random.below(COUNTRIES),

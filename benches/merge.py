@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Works out the costs of a merged view by NumPy and by SciPy, from what `speed federation` wrote:
+"""Computes the costs of a merged view with NumPy and with SciPy, from the files of `speed federation`:
 
     benches/merge.py target/side_by_side/federation
 
 Prints the milliseconds that NumPy takes to fill all cells from the ways between borders, on two
-threads; the microseconds that SciPy takes to search for one row of them, and the milliseconds that
-it takes to search from every interconnect to every other, on one. Each is the fastest of some
-turns. Stops if either has other costs than the rows that `speed federation` wrote.
+threads; the microseconds that SciPy takes to search for one row of them; and the milliseconds that
+SciPy takes to search from every interconnect to every other. SciPy uses one thread. Each figure is the
+fastest of several turns. Stops if the costs of either differ from the rows that `speed federation`
+wrote.
 """
 
 import json
@@ -27,7 +28,7 @@ OPEN = ("customer", "open")
 
 
 class Federation:
-    """Domains and their interconnects; a border is a domain and a PID, both by place."""
+    """Domains and their interconnects; a border is a domain and a PID, both by index."""
 
     def __init__(self, directory):
         stated = json.loads((directory / "federation.json").read_text())
@@ -53,19 +54,19 @@ class Federation:
         ends = {link["from"] for link in self.links}
         self.borders = [sorted(pid for at, pid in ends if at == domain) for domain in domains.values()]
         self.ways = doubles(directory, "ways", len(ends), len(ends))
-        # The merged view's costs from every so many PIDs.
+        # The merged view's costs from a sample of the PIDs.
         size = len(domains) * self.pids
         self.sources = numpy.arange(0, size, self.every)
         self.cells = doubles(directory, "cells", len(self.sources), size)
 
 
 def doubles(directory, name, *shape):
-    """An array of a file."""
+    """Read an array from a file."""
     return numpy.fromfile(directory / f"{name}.f64", dtype="<f8").reshape(shape)
 
 
 def fastest(turns, work):
-    """The seconds that work takes at its fastest."""
+    """Return the seconds that work takes at its fastest."""
     taken = []
     for _ in range(turns):
         begun = time.perf_counter()
@@ -75,7 +76,7 @@ def fastest(turns, work):
 
 
 def same(what, cells, ours):
-    """Stops unless both have the same costs; what has none is infinite here, and NaN with us."""
+    """Stop unless both have the same costs; a missing cost is infinite here, and NaN in ours."""
     ours = numpy.where(numpy.isnan(ours), numpy.inf, ours)
     differing = ~numpy.isclose(cells, ours, rtol=0, atol=ACCURACY)
     if differing.any():
@@ -83,7 +84,7 @@ def same(what, cells, ours):
 
 
 def fastest_fill(federation):
-    """The seconds to fill all cells from the ways between borders and the costs to and from them.
+    """Return the seconds to fill all cells from the ways between borders and the costs to and from them.
 
     Each source domain is a piece of work; NumPy lets another thread work while it adds and
     compares. A block of one domain by another stays in the cache.
@@ -154,15 +155,15 @@ class Paths:
         self.between = self.graph[: self.first_source][:, : self.first_source]
 
     def search(self, **more):
-        """Searches from each source to all that is reached."""
+        """Search from each source to all that it reaches."""
         return dijkstra(self.graph, indices=range(self.first_source, self.first_target), **more)
 
     def search_links(self):
-        """Searches from each link to each."""
+        """Search from each link to each other."""
         return dijkstra(self.between)
 
     def domains(self, source, target, before):
-        """The domains that a path passes, given the node before each."""
+        """Return the domains that a path passes, given the predecessor of each node."""
         node = before[self.first_target + target]
         passed = []
         while node < self.first_source:
@@ -171,17 +172,17 @@ class Paths:
         return [*passed, source // self.federation.pids]
 
     def check(self):
-        """Stops unless the searched costs are ours.
+        """Stop unless the searched costs equal ours.
 
-        The search cannot know that a path passes no domain twice, nor more than so many: where it
-        does, it may cost less.
+        The search cannot exclude paths that pass a domain twice or too many domains; such a path
+        may cost less.
         """
         federation = self.federation
         cells, before = self.search(return_predecessors=True)
         cells = cells[:, self.first_target :]
         excepted = 0
         for row, source in enumerate(federation.sources):
-            # A domain's own costs are what it states, and not searched.
+            # Costs inside a domain are those that it states; they are not searched.
             first = source // federation.pids * federation.pids
             own = slice(first, first + federation.pids)
             cells[row, own] = federation.cells[row, own]

@@ -1,6 +1,6 @@
-//! Spelling ten thousand costs canonically, beside what the crates it is made of need alone.
+//! Compares writing ten thousand costs canonically with the bare crates that it is built on.
 //!
-//! `ryu_js` writes the same bytes; `zmij` does not (`1.0` for `1`), it is the floor.
+//! `ryu_js` writes the same bytes. `zmij` does not (`1.0` for `1`); it is the lower bound.
 
 use altofed::net::write_number;
 use divan::Bencher;
@@ -9,7 +9,8 @@ use std::hint::black_box;
 
 const COSTS: usize = 10_000;
 
-/// The decimals of the costs: integers to three decimals, below a thousand, and full `f64`s.
+/// The decimals of the costs: from whole numbers to three decimals, below a thousand, and full
+/// `f64`s.
 const DECIMALS: [&str; 5] = ["0", "1", "2", "3", "all"];
 
 fn main() {

@@ -5,8 +5,8 @@ the countries and requests for endpoint costs, from a dump of libloc's database:
     location dump | benches/prefixes.py target/side_by_side
 
 `network-map.json` and `cost-map.json` are documents of the network-to-server API;
-`requests.jsonl` has a request of the endpoint cost service a line, of 10 sources and 100
-destinations, each an address in a prefix drawn at random. All of it is the same in every run.
+`requests.jsonl` has one request to the endpoint cost service per line, with 10 sources and 100
+destinations, each an address in a prefix drawn at random. The files are the same in every run.
 """
 
 import ipaddress
@@ -16,12 +16,12 @@ import random
 import sys
 
 REQUESTS, SOURCES, DESTINATIONS = 1000, 10, 100
-# Prefixes that the database has without a country.
+# The country of prefixes for which the database has none.
 NOWHERE = "ZZ"
 
 
 def networks(lines):
-    """Each prefix of the dump and its country."""
+    """Yield each prefix of the dump with its country."""
     prefix, country = None, NOWHERE
     for line in lines:
         key, _, value = line.partition(":")
@@ -37,7 +37,7 @@ def networks(lines):
 
 
 def address(prefix):
-    """An address in a prefix, as ALTO types it."""
+    """Return an address in a prefix, in the form of ALTO."""
     network = ipaddress.ip_network(prefix)
     chosen = network.network_address + random.getrandbits(network.max_prefixlen - network.prefixlen)
     return f"ipv{network.version}:{chosen}"

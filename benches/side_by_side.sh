@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures a running node beside what it could be at best and at least, and prints a table of the
+# Compares a running node with other software and with lower bounds, and prints a table of the
 # medians of five paired runs:
 #
 #     benches/side_by_side.sh
@@ -66,7 +66,7 @@ free_port() {
   python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-# Starts a node by its configuration, over its store as it is; sets `node`, and `url` once it
+# Starts a node with its configuration, over its existing store; sets `node`, and `url` once it
 # listens: serve NAME
 serve() {
   : > "$DIR/$1.out"
@@ -106,15 +106,15 @@ put_all() { # DIRECTORY
 
 # --- Measuring -----------------------------------------------------------------------------------
 
-# Adds a run: run WHAT UNIT TARGET OURS [OTHER]
+# Adds a run to the results: run WHAT UNIT TARGET OURS [OTHER]
 run() {
   (IFS=$'\t'; echo "$*") >> "$RESULTS"
 }
 
 calc() { python3 -c "print(f'{$1:.6f}')"; }
 
-# Has wrk ask for some seconds with 8 connections, and prints how many requests were answered in
-# how many a second: load URL [OPTION...]
+# Lets wrk send requests for some seconds over 8 connections, and prints how many were answered
+# per second: load URL [OPTION...]
 load() {
   local out
   out=$(wrk --threads 1 --connections 8 --duration "$SECONDS_EACH" "${@:2}" "$1" -- "$DIR/prefixes/requests.jsonl")
@@ -127,10 +127,10 @@ load() {
 
 rate() { load "$@" | cut -d ' ' -f 2; }
 
-# The CPU time of a process in hundredths of a second, in user and system mode together.
+# Prints the CPU time of a process in hundredths of a second, in user and system mode together.
 cpu() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"; }
 
-# What a process has of memory, in MB: memory PID VmRSS|VmHWM
+# Prints the memory of a process in MB: memory PID VmRSS|VmHWM
 memory() { awk -v key="$2:" '$1 == key { print $2 * 1.024 / 1000 }' "/proc/$1/status"; }
 
 # Sets `taken` to the seconds that a command takes.
@@ -162,7 +162,7 @@ END
 
 # --- Full maps beside nginx ----------------------------------------------------------------------
 
-# Name, PIDs, and the ratio to reach.
+# Name, PIDs, and target ratio.
 MAPS=('200 KB' 115 '≥ 0.85' '1 MB' 258 '≥ 1.0' '15 MB' 1000 '≥ 1.0')
 
 port=$(free_port)
@@ -222,7 +222,7 @@ nginx=''
 
 say "a million prefixes"
 location "${LOC[@]}" dump | benches/prefixes.py "$DIR/prefixes"
-# The same without the first prefix.
+# The same map without the first prefix.
 sed -E 's|"[0-9.]+/[0-9]+",||' "$DIR/prefixes/network-map.json" > "$DIR/prefixes/changed-map.json"
 for ((i = 0; i < RUNS; i++)); do
   fresh_node
@@ -268,7 +268,7 @@ naive=''
 
 # --- Update streams ------------------------------------------------------------------------------
 
-# What each stream takes of a server's memory, in KB: held PID BASE
+# Measures the memory that each stream takes in a server, in KB: held PID BASE
 held() {
   local before after
   before=$(memory "$1" VmRSS)
@@ -357,7 +357,7 @@ END
   node=''
 }
 
-# Puts what a domain of the chain states: states NUMBER INTERCONNECT...
+# Puts the documents of a domain of the chain: states NUMBER INTERCONNECT...
 states() {
   local links
   links=$(IFS=,; echo "${*:2}")
@@ -376,9 +376,9 @@ link() {
     "\"relationship\":\"open\",\"costs\":{\"routingcost\":1}}"
 }
 
-# Prints the median and the 99th percentile, in ms, of the time that a cost takes from one end of a
-# chain of three nodes to the merged view of the other, where those who are asked by peers have so
-# many update streams: two_hops MAX_STREAMS
+# Prints the median and the 99th percentile, in ms, of the time that a cost takes from one end of
+# a chain of three nodes to the merged view of the other, where the nodes that peers read allow
+# this many update streams: two_hops MAX_STREAMS
 two_hops() {
   local ports from
   ports=("$(free_port)" "$(free_port)" "$(free_port)")

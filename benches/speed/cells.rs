@@ -1,5 +1,5 @@
-//! The costs of a merged view, worked out here and written for `benches/merge.py`, which works them
-//! out by NumPy and SciPy.
+//! Writes the costs of a merged view for `benches/merge.py`, which computes them with NumPy and
+//! SciPy.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,10 +12,10 @@ use crate::federation::{self, METRICS};
 use crate::merge::{self, FEDERATION, composed, fill_rows};
 use crate::pairs::fastest;
 
-/// One of so many rows is written, to be compared.
+/// One row in this many is written, to be compared.
 const EVERY: usize = 20;
 
-/// Writes the federation that `merge` merges, and what its merged view has in routingcost. Doubles
+/// Writes the federation that `merge` merges, and the routingcost of its merged view. Doubles
 /// are little-endian, row by row:
 ///
 /// - `federation.json`: what `benches/merge.py` is to know, and the interconnects of each domain as
@@ -56,7 +56,7 @@ pub fn write(directory: &Path) {
     write("costs.f64", bytes(costs));
     let ways = across.routes.from.iter().flat_map(|from| &from.cost);
     write("ways.f64", bytes(ways.map(|cost| cost / 1000.0)));
-    // After the PIDs of domains there is `default`, which nothing leads to.
+    // After the PIDs of the domains comes `default`, which no path leads to.
     let pids: usize = composed.domains.iter().map(|domain| domain.pids).sum();
     let mut row = vec![0.0; composed.size];
     let mut rows = Vec::new();
@@ -71,9 +71,9 @@ fn bytes(numbers: impl IntoIterator<Item = f64>) -> Vec<u8> {
     numbers.into_iter().flat_map(f64::to_le_bytes).collect()
 }
 
-/// Prints the milliseconds that all cells of routingcost take on two threads; the microseconds that
-/// one row of them takes on one thread, the merge shared among all rows; and the milliseconds of
-/// that merge. Each is the fastest of some turns.
+/// Prints three times: the milliseconds that all cells of routingcost take on two threads; the
+/// microseconds that one row of them takes on one thread, with its share of the merge; and the
+/// milliseconds of that merge. Each is the fastest of several turns.
 pub fn run() {
     let domains = federation::domains(FEDERATION);
     let policy = federation::policy();

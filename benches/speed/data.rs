@@ -1,4 +1,4 @@
-//! The documents and views that benches work on, always the same.
+//! The documents and views that the benchmarks work on; they are always the same.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,17 +17,17 @@ use altofed::publish::View;
 use jiff::Timestamp;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// The domain of every document.
+/// Returns the domain of every document.
 pub fn domain() -> DomainLabel {
     DomainLabel::new("isp-a").expect("a label")
 }
 
-/// Where costs are stated.
+/// Returns the path of the document that states costs.
 pub fn routingcost() -> DocumentPath {
     DocumentPath::Costs(MetricName::routingcost())
 }
 
-/// A network map of `pids` PIDs with one IPv4 and one IPv6 prefix each.
+/// Makes a network map of `pids` PIDs with one IPv4 and one IPv6 prefix each.
 pub fn network_document(pids: usize) -> Vec<u8> {
     let member = |pid: usize| {
         let (high, low) = (pid / 256, pid % 256);
@@ -40,12 +40,12 @@ pub fn network_document(pids: usize) -> Vec<u8> {
     format!("{{\"network-map\":{{{}}}}}", members.join(",")).into_bytes()
 }
 
-/// A full cost map over the same PIDs; costs have two decimals.
+/// Makes a full cost map over the same PIDs; costs have two decimals.
 pub fn cost_document(pids: usize) -> Vec<u8> {
     costs(pids, |cost| cost)
 }
 
-/// The same after one cost in a hundred changed, at random.
+/// Makes the same cost map with one cost in a hundred changed, at random.
 pub fn changed_cost_document(pids: usize) -> Vec<u8> {
     let mut random = Random(11);
     costs(pids, |cost| match random.below(100) {
@@ -72,12 +72,12 @@ fn price(random: &mut Random) -> f64 {
     random.below(100_000) as f64 / 100.0
 }
 
-/// The name of a PID.
+/// Returns the name of a PID.
 pub fn name(pid: usize) -> String {
     format!("p{pid:04}")
 }
 
-/// A document read as the network-to-server API reads it.
+/// Reads a document as the network-to-server API does.
 pub fn read(path: &DocumentPath, bytes: &[u8]) -> Document {
     let limits = Limits::default();
     let domain = domain();
@@ -89,7 +89,7 @@ pub fn read(path: &DocumentPath, bytes: &[u8]) -> Document {
         .expect("the document is sound")
 }
 
-/// The costs of a cost map.
+/// Reads the costs of a cost map.
 pub fn cost_table(bytes: &[u8]) -> Arc<CostTable> {
     match read(&routingcost(), bytes) {
         Document::Costs(table) => table,
@@ -97,7 +97,7 @@ pub fn cost_table(bytes: &[u8]) -> Arc<CostTable> {
     }
 }
 
-/// The facts that a source leaves which puts these documents.
+/// Returns the facts of a source that puts these documents.
 pub fn facts(documents: &[(DocumentPath, &[u8])]) -> FactsAtRevision {
     let policy = Policy {
         domain: domain(),
@@ -119,7 +119,7 @@ pub fn facts(documents: &[(DocumentPath, &[u8])]) -> FactsAtRevision {
     applied.unwrap_or_else(|faults| panic!("{faults}")).after
 }
 
-/// The view of the domain that has these facts.
+/// Compiles the view of the domain that has these facts.
 pub fn compiled(current: &FactsAtRevision) -> Compiled {
     let FactsAtRevision {
         facts,
@@ -129,18 +129,18 @@ pub fn compiled(current: &FactsAtRevision) -> Compiled {
     domain_view(facts, union, policy, Timestamp::UNIX_EPOCH, None)
 }
 
-/// The domain that states a network map and its costs.
+/// Compiles the domain that states a network map and its costs.
 pub fn compile(network: &[u8], costs: &[u8]) -> Compiled {
     let documents = [(DocumentPath::Network, network), (routingcost(), costs)];
     compiled(&facts(&documents))
 }
 
-/// The domain's view of a network map and its costs.
+/// Returns the view of the domain with a network map and its costs.
 pub fn view(network: &[u8], costs: &[u8]) -> Arc<View> {
     compile(network, costs).view
 }
 
-/// The merged view over a domain's.
+/// Returns the merged view of a single domain.
 pub fn merged(compiled: &Compiled) -> Arc<View> {
     let own = Domain {
         label: domain(),
@@ -151,17 +151,17 @@ pub fn merged(compiled: &Compiled) -> Arc<View> {
     merged_view(&[own], &MergePolicy::new(domain()), None).view
 }
 
-/// An object of which every key is read as `&str` and every value as `T`, and nothing is kept: the
-/// least that serde can do for a document.
+/// Reads an object with every key as `&str` and every value as `T`, and keeps nothing: the least
+/// that serde can do for a document.
 pub struct Members<T>(PhantomData<T>);
 
-/// The same of an array.
+/// Reads an array in the same way.
 pub struct Elements<T>(PhantomData<T>);
 
-/// A network map that is not kept.
+/// Reads a network map without keeping it.
 pub type NetworkMap<'de> = Members<Members<Members<Elements<&'de str>>>>;
 
-/// A cost map that is not kept.
+/// Reads a cost map without keeping it.
 pub type CostMap = Members<Members<Members<f64>>>;
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Members<T> {
@@ -210,7 +210,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Elements<T> {
 pub struct Random(pub u64);
 
 impl Random {
-    /// The next number below a bound.
+    /// Returns the next number below a bound.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -220,8 +220,8 @@ impl Random {
     }
 }
 
-/// Writes `network-map.json` and `cost-map.json` of `pids` PIDs, and `changed-costs.json`, the costs
-/// after one in a hundred changed.
+/// Writes `network-map.json` and `cost-map.json` with `pids` PIDs, and `changed-costs.json`, the
+/// same costs with one in a hundred changed.
 pub fn write_documents(pids: &str, directory: &Path) {
     let pids = pids.parse().expect("a number of PIDs");
     let write = |name, text| fs::write(directory.join(name), text).expect("a writable directory");

@@ -1,4 +1,4 @@
-//! Federations to be merged.
+//! Makes up federations to merge.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use crate::data::Random;
 
-/// How large a federation is.
+/// The size of a federation.
 #[derive(Clone, Copy)]
 pub struct Size {
     pub domains: usize,
@@ -23,7 +23,7 @@ pub struct Size {
     pub borders: usize,
 }
 
-/// The metric that paths are selected by, and one of each rule.
+/// The metric that paths are selected by, and one metric for each rule of composition.
 pub const METRICS: [&str; 4] = ["routingcost", "delay-ow", "bw-available", "lossrate"];
 
 pub fn label(domain: usize) -> DomainLabel {
@@ -45,14 +45,14 @@ fn pid(place: usize) -> PidName {
 /// Where the PIDs of a domain lie; the first ones are its borders.
 type Site = Vec<[f64; 2]>;
 
-/// The domains of a federation. Each lies somewhere on a map and meets others that are near, where
-/// they are nearest: two providers, an open one and a peer. Their own costs are those of shortest
-/// paths.
+/// Makes the domains of a federation. Each lies somewhere on a map, and meets others that are
+/// near at the nearest points: two providers, an open one and a peer. Its own costs are those of
+/// shortest paths.
 pub fn domains(size: Size) -> Vec<Domain> {
     let mut random = Random(7);
     let sites: Vec<Site> = (0..size.domains).map(|_| site(size, &mut random)).collect();
     let mut wires = Wires::new(size);
-    // The nearest of some that are drawn from the first domains.
+    // Draws some of the first domains and takes the nearest of them.
     let mut near = |a: usize, among: usize| {
         let drawn = (0..8).map(|_| random.below(among as u64) as usize);
         let drawn: Vec<usize> = drawn.filter(|b| *b != a).collect();
@@ -86,8 +86,8 @@ pub fn domains(size: Size) -> Vec<Domain> {
     .collect()
 }
 
-/// The domains of a federation whose costs no network has: at random, most of them missing and most
-/// others nothing, so that going around is cheap. All PIDs are borders.
+/// Makes the domains of a federation with costs that no network has: at random, most are missing
+/// and most others are 0, so that detours are cheap. All PIDs are borders.
 pub fn adverse(domains: usize, borders: usize, links: usize) -> Vec<Domain> {
     let size = Size {
         domains,
@@ -124,8 +124,8 @@ pub fn adverse(domains: usize, borders: usize, links: usize) -> Vec<Domain> {
         .collect()
 }
 
-/// The domains of a graph of peers: links between any two, costs at random. The first PIDs are
-/// borders; as many again are not.
+/// Makes the domains of a graph of peers, with links between any two and random costs. The first
+/// PIDs are borders; as many again are not.
 pub fn graph(domains: usize, links: usize, borders: usize) -> Vec<Domain> {
     let pids = 2 * borders.max(2);
     let size = Size {
@@ -155,7 +155,7 @@ pub fn graph(domains: usize, links: usize, borders: usize) -> Vec<Domain> {
     .collect()
 }
 
-/// Interconnects as they are made.
+/// Interconnects while they are made.
 struct Wires {
     links: Vec<Interconnects>,
     joined: usize,
@@ -214,7 +214,7 @@ fn distance([x, y]: [f64; 2], [to_x, to_y]: [f64; 2]) -> f64 {
     (x - to_x).hypot(y - to_y)
 }
 
-/// What a line of some length costs.
+/// Returns the cost of a line of some length.
 fn cost(name: &str, length: f64) -> f64 {
     match name {
         "bw-available" => 1e10 / (1.0 + length),
@@ -259,7 +259,7 @@ fn view(number: usize, network: Arc<NetworkMap>, costs: BTreeMap<MetricName, Cos
     Arc::new(View::new(name, origin, network, costs, properties, None))
 }
 
-/// The domain with another cost from one PID to another, in every metric.
+/// Returns the domain with one cost changed, in every metric.
 pub fn changed(domain: &Domain, number: usize, src: usize, dst: usize) -> Domain {
     let mut costs = domain.view.costs().clone();
     for costs in costs.values_mut() {
@@ -278,7 +278,7 @@ pub fn changed(domain: &Domain, number: usize, src: usize, dst: usize) -> Domain
     }
 }
 
-/// The domain with one more prefix in its last PID.
+/// Returns the domain with one more prefix in its last PID.
 pub fn grown(domain: &Domain, number: usize) -> Domain {
     let before = domain.view.network();
     let mut groups: Vec<_> = before.groups().map(|(_, group)| group.clone()).collect();
@@ -292,7 +292,7 @@ pub fn grown(domain: &Domain, number: usize) -> Domain {
     }
 }
 
-/// The lengths of the shortest paths over lines between PIDs that are near.
+/// Returns the lengths of the shortest paths over lines between PIDs that are near.
 fn shortest_paths(site: &Site) -> Matrix {
     let pids = site.len();
     let mut lengths = vec![vec![f64::NAN; pids]; pids];
@@ -320,7 +320,7 @@ fn shortest_paths(site: &Site) -> Matrix {
     Matrix::from_cells(pids, pids, lengths.concat()).expect("a square")
 }
 
-/// What paths of these lengths cost.
+/// Returns the costs of paths with these lengths.
 fn along(lengths: &Matrix, name: &str) -> Matrix {
     let mut costs = lengths.clone();
     for a in 0..costs.rows() {

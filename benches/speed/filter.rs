@@ -1,4 +1,5 @@
-//! Filtering: a part of a cost map, and the costs between endpoints, asked of a view of 1,000 PIDs.
+//! Measures filtering in a view of 1,000 PIDs: a part of a cost map, and the costs between
+//! endpoints.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, LazyLock};
@@ -11,13 +12,13 @@ use crate::data;
 
 const PIDS: usize = 1000;
 
-/// Sources and destinations of a query.
+/// The numbers of sources and destinations of a query.
 const SHAPES: [(usize, usize); 3] = [(1, 10), (10, 100), (100, 1000)];
 
 static VIEW: LazyLock<Arc<View>> =
     LazyLock::new(|| data::view(&data::network_document(PIDS), &data::cost_document(PIDS)));
 
-/// From the text of the request to the text of the answer.
+/// Measures from the text of the request to the text of the answer.
 #[divan::bench(args = SHAPES)]
 fn cost_map(bencher: Bencher, (srcs, dsts): (usize, usize)) {
     let request = request("pids", srcs, dsts, |pid| format!("\"{}\"", data::name(pid)));
@@ -27,7 +28,7 @@ fn cost_map(bencher: Bencher, (srcs, dsts): (usize, usize)) {
         .bench(|| answer(view, "filtered-costmap", divan::black_box(&request)));
 }
 
-/// The same where only costs below 500 are wanted.
+/// Measures the same when only costs below 500 are wanted.
 #[divan::bench(args = SHAPES)]
 fn constrained_cost_map(bencher: Bencher, (srcs, dsts): (usize, usize)) {
     let request = request("pids", srcs, dsts, |pid| format!("\"{}\"", data::name(pid)));
@@ -39,7 +40,7 @@ fn constrained_cost_map(bencher: Bencher, (srcs, dsts): (usize, usize)) {
         .bench(|| answer(view, "filtered-costmap", divan::black_box(&request)));
 }
 
-/// Between addresses, each in a PID of its own.
+/// Measures costs between addresses, each in a different PID.
 #[divan::bench(args = SHAPES)]
 fn endpoint_cost(bencher: Bencher, (srcs, dsts): (usize, usize)) {
     let request = request("endpoints", srcs, dsts, |pid| {
@@ -59,7 +60,7 @@ fn answer(view: &View, path: &str, request: &[u8]) -> Vec<u8> {
     rendering.expect("a sound request").write()
 }
 
-/// A query between PIDs drawn at random, each put into words by `item`.
+/// Makes a query between PIDs drawn at random, each written by `item`.
 fn request(member: &str, srcs: usize, dsts: usize, item: impl Fn(usize) -> String) -> Vec<u8> {
     let mut random = data::Random(3);
     let mut list = |count| {

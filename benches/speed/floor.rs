@@ -1,5 +1,5 @@
-//! The least that an endpoint cost request takes: the same request parsed, looked up, gathered and
-//! written in this process, without HTTP.
+//! Measures the least that an endpoint cost request takes: the same request is parsed, looked
+//! up, gathered and written in this process, without HTTP.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -9,8 +9,8 @@ use altofed::publish::{Parameters, View};
 
 use crate::{data, process};
 
-/// Answers the requests in a directory, in turn, for some seconds, and prints the CPU time that one
-/// takes, in microseconds.
+/// Answers the requests in a directory in turn for some seconds, and prints the CPU time of one
+/// in microseconds.
 #[expect(clippy::disallowed_methods, reason = "what is measured is real time")]
 pub fn run(directory: &Path) {
     let compiled = data::compile(

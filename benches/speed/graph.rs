@@ -1,4 +1,4 @@
-//! What a graph of many peers costs to join, from scratch and after a small change.
+//! Measures joining a graph of many peers, from scratch and after a small change.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::merge::pool;
 use crate::pairs::stopwatch;
 use crate::process;
 
-/// Domains, links between them, and how many borders each domain has.
+/// For each graph: its domains, the links between them, and the borders of each domain.
 const GRAPHS: [(usize, usize, usize); 3] = [(401, 40_000, 1), (401, 40_000, 4), (401, 40_000, 10)];
 
 /// Prints a line for each step of each graph: the wall time and the CPU time of this process.

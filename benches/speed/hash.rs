@@ -1,4 +1,5 @@
-//! The canonical text of documents and its hash, which is their tag; beside hashing as many bytes.
+//! Compares making the canonical text of documents and its hash, which is their tag, with
+//! hashing as many bytes.
 
 use altofed::facts::{Document, DocumentPath};
 use altofed::ident::Digest;

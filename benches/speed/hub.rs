@@ -1,7 +1,7 @@
-//! A node in the middle of a star: what a change costs it, by how many neighbours are told.
+//! A node in the middle of a star: measures what a change costs it, by the number of neighbours.
 //!
-//! The neighbours are made up. Each serves a signed domain of two PIDs, and holds an update stream
-//! of every domain that the hub passes to it.
+//! The neighbours are made up. Each serves a signed domain of two PIDs, and holds an update
+//! stream of every domain that the hub passes to it.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -24,13 +24,13 @@ use crate::process::cpu_time;
 use crate::stream::{Base, Stream};
 use crate::streams::runtime;
 
-/// How many changes are told.
+/// How many changes are made.
 const CHANGES: usize = 10;
 
 const TOKEN: &str = "hub-operator-0123456789";
 
-/// Runs a program as a hub with so many neighbours, and prints the CPU time that it takes until
-/// all have all domains, and for each change of its own domain and of a neighbour's.
+/// Runs a program as a hub with this many neighbours, and prints the CPU time that it takes
+/// until all have all domains, and for each change of its own domain and of a neighbour's.
 pub fn run(program: &str, neighbours: &str) {
     let count: usize = neighbours.parse().expect("a number of neighbours");
     runtime().block_on(measure(Path::new(program), count));
@@ -46,7 +46,7 @@ async fn measure(program: &Path, count: usize) {
     let base = Base(&hub.url);
     base.put("network-map", TOKEN, NETWORK.as_bytes()).await;
     base.put("cost-maps/routingcost", TOKEN, &costs(1)).await;
-    // The last one to be read is passed to all others.
+    // The neighbour that is read last is passed to all others.
     let mut passed = 0;
     while passed < count {
         Clock::system().sleep(Duration::from_millis(200)).await;
@@ -83,8 +83,8 @@ async fn measure(program: &Path, count: usize) {
     );
 }
 
-/// The milliseconds of CPU time that a change takes a hub until all streams have it; but for one,
-/// that of whose domain it is.
+/// Returns the milliseconds of CPU time that a change takes the hub until all streams have it,
+/// except `but`, the stream of the neighbour whose domain changes.
 async fn changes(
     hub: &Hub,
     streams: &mut [Stream],
@@ -98,7 +98,7 @@ async fn changes(
             .iter_mut()
             .enumerate()
             .filter(|(number, _)| Some(*number) != but);
-        // The costs and the manifest.
+        // Two events: the costs and the manifest.
         let told = told.map(|(_, stream)| stream.until(stream.events + 2));
         join_all(told).await;
     }
@@ -114,12 +114,12 @@ fn costs(cost: usize) -> Vec<u8> {
         .into_bytes()
 }
 
-/// What a neighbour and the hub show each other.
+/// Returns the secret that a neighbour and the hub show each other.
 fn secret(number: usize) -> String {
     format!("hub-secret-{number:08}")
 }
 
-/// The hub's process.
+/// The process of the hub.
 struct Hub {
     child: Child,
     url: String,
@@ -161,7 +161,7 @@ impl Hub {
         Self { child, url }
     }
 
-    /// The seconds of CPU time that it took.
+    /// Returns the seconds of CPU time that the process has used.
     fn cpu(&self) -> f64 {
         cpu_time(&self.child.id().to_string()).as_secs_f64()
     }
@@ -178,7 +178,7 @@ fn label(number: usize) -> String {
     format!("n{number:03}")
 }
 
-/// A neighbour: what it answers by path.
+/// A neighbour, with its answers by path.
 struct Neighbour {
     number: usize,
     url: String,
@@ -223,7 +223,7 @@ impl Neighbour {
         json!([{"kid": key.kid(), "ed25519": key.encoded()}])
     }
 
-    /// Says that its cost is another.
+    /// Changes the neighbour's cost.
     fn says(&self, cost: usize) {
         let domain = label(self.number);
         let net = 10 + self.number;
@@ -281,7 +281,8 @@ impl Neighbour {
         self.answer("/s2s/v1/manifests", entry.to_string());
     }
 
-    /// What it follows at the hub: the hub's domain, and those of all others.
+    /// Returns the request for what the neighbour follows: the hub's domain and those of all
+    /// others.
     fn params(&self, neighbours: usize) -> Value {
         let others = (0..neighbours)
             .filter(|other| *other != self.number)

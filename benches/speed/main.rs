@@ -1,8 +1,8 @@
-//! How fast what nodes do most often is: filtering, parsing, writing and hashing documents. Run by
-//! `cargo bench --bench speed`.
+//! Measures what nodes do most often: filtering, parsing, writing and hashing documents. Run it
+//! with `cargo bench --bench speed`.
 //!
 //! With a command it is a part of `benches/side_by_side.sh`, which compares a running node with
-//! what it could be at best and at least.
+//! other software and with lower bounds.
 
 mod cells;
 mod data;

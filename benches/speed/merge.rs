@@ -1,4 +1,5 @@
-//! How fast the merged view is made and read, beside the memory that its cells would take.
+//! Measures how fast the merged view is made and read, compared with writing the memory that its
+//! cells would take.
 
 use std::hint::black_box;
 use std::net::Ipv4Addr;
@@ -16,7 +17,7 @@ use crate::floor;
 use crate::pairs::{RUNS, pair, seconds};
 use crate::process;
 
-/// What is merged beside other ways of doing it.
+/// The federation that is also merged in other ways.
 pub const FEDERATION: Size = Size {
     domains: 50,
     pids: 200,
@@ -29,7 +30,7 @@ const LARGE: Size = Size {
     borders: 3,
 };
 
-/// Prints a line for each run, as the table wants them.
+/// Prints a line for each run, in the form of the table.
 pub fn run() {
     let pool = pool(2);
     let domains = federation::domains(FEDERATION);
@@ -121,7 +122,7 @@ pub fn run() {
     );
 }
 
-/// An endpoint cost request of 10 sources and 100 destinations in so many domains.
+/// Makes an endpoint cost request of 10 sources and 100 destinations in this many domains.
 fn question(domains: usize) -> Vec<u8> {
     let mut random = Random(3);
     let mut addresses = |count: usize| {
@@ -139,13 +140,13 @@ fn question(domains: usize) -> Vec<u8> {
     format!(r#"{{"cost-type":{cost_type},"endpoints":{endpoints}}}"#).into_bytes()
 }
 
-/// So many threads.
+/// Makes a pool of this many threads.
 pub fn pool(threads: usize) -> ThreadPool {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
     pool.build().expect("threads")
 }
 
-/// The costs of a merged view in a metric.
+/// Returns the costs of a merged view in a metric.
 pub fn composed<'m>(merged: &'m Merged, name: &str) -> &'m Composed {
     match merged.view.costs().get(name) {
         Some(Costs::Composed(composed)) => composed,
@@ -169,7 +170,7 @@ fn fill(pool: &ThreadPool, cells: &mut [f64], pids: usize) {
     black_box(cells);
 }
 
-/// Prints what it takes to merge a large federation.
+/// Prints what merging a large federation takes.
 fn large(pool: &ThreadPool, what: &str, domains: &[Domain], policy: &MergePolicy) {
     for _ in 0..RUNS {
         let before = process::resident();
@@ -185,7 +186,8 @@ fn large(pool: &ThreadPool, what: &str, domains: &[Domain], policy: &MergePolicy
         println!("merging {what}\ts\trecorded\t{taken:.6}");
         println!("merging {what}: memory\tMB\tunder 1000\t{held:.6}");
         println!("merging {what}: left unsettled\tpairs of domains\trecorded\t{unsettled}");
-        // What is freed may stay resident, so that the next run must need more.
+        // Freed memory may stay resident, so the result is leaked, to make the next run need
+        // more.
         std::mem::forget(merged);
     }
 }

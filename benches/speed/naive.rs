@@ -1,4 +1,4 @@
-//! An endpoint cost service as one would write it first: trees of maps, and JSON as values.
+//! An endpoint cost service as one would write it at first: with trees of maps, and JSON values.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -99,7 +99,7 @@ impl Naive {
         json!({"endpoint-cost-map": costs, "meta": {"cost-type": request["cost-type"]}})
     }
 
-    /// The PID of the longest prefix over an endpoint, each length tried.
+    /// Finds the PID with the longest prefix over an endpoint, by trying each length.
     fn pid(&self, endpoint: &str) -> Option<&str> {
         let (_, address) = endpoint.split_once(':').expect("a typed address");
         let address: IpAddr = address.parse().expect("an address");

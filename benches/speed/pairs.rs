@@ -1,4 +1,4 @@
-//! What is compared within this process, by turns.
+//! Comparisons within this process, in turns.
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -21,7 +21,7 @@ const PIDS: usize = 1000;
 const LOOKUPS: usize = 1_000_000;
 const VIEWS: usize = 2000;
 
-/// Prints a line for each run, as the table wants them.
+/// Prints a line for each run, in the form of the table.
 pub fn run(directory: &Path) {
     view_of_ten_pids();
     longest_prefix_match(&data::file(directory, "network-map.json"));
@@ -37,28 +37,28 @@ pub fn visit(file: &Path) {
     println!("{taken:.6}");
 }
 
-/// Tells the seconds since now.
+/// Starts a stopwatch; the function returned tells the seconds since then.
 #[expect(clippy::disallowed_methods, reason = "what is measured is real time")]
 pub fn stopwatch() -> impl Fn() -> f64 {
     let begun = Instant::now();
     move || begun.elapsed().as_secs_f64()
 }
 
-/// How long work takes.
+/// Returns the seconds that work takes.
 pub fn seconds(work: impl FnOnce()) -> f64 {
     let elapsed = stopwatch();
     work();
     elapsed()
 }
 
-/// How long work takes at its fastest in some turns.
+/// Returns the seconds that work takes at its fastest in several turns.
 pub fn fastest(mut work: impl FnMut()) -> f64 {
     let turns = (0..TURNS).map(|_| seconds(&mut work));
     turns.fold(f64::INFINITY, f64::min)
 }
 
-/// Does both by turns, and prints for each run the seconds that each took at its fastest, as
-/// `figure` puts them: what else the machine does in between is not theirs.
+/// Does both in turns, and prints for each run the seconds of each at its fastest, converted by
+/// `figure`. Taking the fastest turn leaves out what else the machine does.
 pub fn pair(
     [what, unit, target]: [&str; 3],
     figure: impl Fn(f64) -> f64,
@@ -73,7 +73,7 @@ pub fn pair(
     }
 }
 
-/// Everything that a node holds for a domain of ten PIDs: facts, union and views.
+/// Measures everything that a node holds for a domain of ten PIDs: facts, union and views.
 fn view_of_ten_pids() {
     let (network, costs) = (data::network_document(10), data::cost_document(10));
     let documents = [
@@ -94,7 +94,8 @@ fn view_of_ten_pids() {
             "a domain of ten PIDs in memory\tKB\tunder 300\t{:.2}",
             each / 1e3
         );
-        // What is freed may stay resident, so that the next run must need more.
+        // Freed memory may stay resident, so the result is leaked, to make the next run need
+        // more.
         std::mem::forget(views);
     }
 }
@@ -152,7 +153,7 @@ fn sum<A>(addrs: &[A], lookup: impl Fn(&A) -> Option<u32>) {
     black_box(found.sum::<u64>());
 }
 
-/// Addresses of both families, each in a prefix drawn at random.
+/// Makes addresses of both families, each in a prefix drawn at random.
 fn addresses(prefixes: &[(IpNet, u32)]) -> (Vec<Ipv4Addr>, Vec<Ipv6Addr>) {
     let mut random = Random(9);
     let (mut v4, mut v6) = (Vec::new(), Vec::new());

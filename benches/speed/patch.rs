@@ -1,4 +1,5 @@
-//! What a client that follows a cost map of 1,000 × 1,000 is sent when one cost in a hundred changes.
+//! Measures the patch that a client that follows a cost map of 1,000 × 1,000 is sent when one
+//! cost in a hundred changes.
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
@@ -15,7 +16,7 @@ use crate::pairs::{RUNS, fastest, pair};
 const PIDS: usize = 1000;
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// Views before and after it, and what asks for the map.
+/// The views before and after the change, and the query for the map.
 struct Change {
     old: Arc<View>,
     new: Arc<View>,
@@ -45,13 +46,13 @@ impl Change {
     }
 }
 
-/// The seconds that working out the patch takes at its fastest.
+/// Returns the seconds that computing the patch takes at its fastest.
 pub fn worked_out() -> f64 {
     let change = Change::new();
     fastest(|| drop(black_box(change.patch())))
 }
 
-/// Prints a line for each run, as the table wants them.
+/// Prints a line for each run, in the form of the table.
 pub fn run() {
     let change = Change::new();
     let whole = change.query.answer(&change.new).expect("the map");
@@ -79,7 +80,7 @@ pub fn run() {
     );
 }
 
-/// Goes through all costs and through those that changed.
+/// Compares all costs, and calls `changed` for those that differ.
 fn compare(old: &View, new: &View, mut changed: impl FnMut(f64)) {
     let metric = MetricName::routingcost();
     let [Some(Costs::Dense(old)), Some(Costs::Dense(new))] =

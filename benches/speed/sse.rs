@@ -1,5 +1,5 @@
-//! A handler of server-sent events as one would write it first: an event, then a comment every
-//! 15 seconds.
+//! A handler of server-sent events as one would write it at first: an event, then a comment
+//! every 15 seconds.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Serves it at an address, as `axum::serve` would.
+/// Serves the handler at an address, as `axum::serve` would.
 pub fn serve(address: &str) {
     let runtime = tokio::runtime::Runtime::new().expect("threads");
     runtime.block_on(async {

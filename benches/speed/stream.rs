@@ -1,5 +1,5 @@
-//! A client of many update streams, as their bytes come over the wire: TCP sockets, and what it
-//! takes to tell events apart.
+//! A client of many update streams that reads raw bytes: TCP sockets, and just enough parsing to
+//! tell events apart.
 
 use std::io;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Only what fails takes longer.
+/// How long to wait; only a failure takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The base of a node's URIs, without a slash at its end: `http://HOST:PORT`.
@@ -17,19 +17,19 @@ pub struct Base<'a>(pub &'a str);
 /// An update stream.
 pub struct Stream {
     tcp: TcpStream,
-    /// What has come, headers and framing included.
+    /// How many bytes have come, headers and framing included.
     pub bytes: u64,
-    /// The events that have ended.
+    /// How many events have ended.
     pub events: usize,
-    /// The end of what has come.
+    /// The last bytes that have come.
     last: [u8; 3],
 }
 
 impl Base<'_> {
-    /// Sends a request and reads the answer up to the end of its head, or as far as it came.
+    /// Sends a request and reads the answer, at least to the end of its head.
     ///
     /// # Panics
-    /// It is not answered, or not by a success.
+    /// There is no answer, or it is not a success.
     async fn send(self, request: &str, body: &[u8]) -> (TcpStream, Vec<u8>) {
         let authority = self.0.strip_prefix("http://").expect("http");
         let mut tcp = TcpStream::connect(authority).await.expect("a connection");
@@ -60,13 +60,13 @@ impl Base<'_> {
         self.send(&request, document).await;
     }
 
-    /// The tag of a full map, by which a client says that it has it.
+    /// Returns the tag of a full map, by which a client says that it has the map.
     pub async fn tag(self, path: &str) -> String {
         let tag = self.header(path, "etag").await;
         tag.trim_matches('"').to_owned()
     }
 
-    /// The bytes of a full map.
+    /// Returns how many bytes a full map has.
     pub async fn length(self, path: &str) -> u64 {
         let length = self.header(path, "content-length").await;
         length.parse().expect("a number")
@@ -80,7 +80,7 @@ impl Base<'_> {
         header.expect("it has one").1.to_owned()
     }
 
-    /// A document that is not empty, as who has a token gets it.
+    /// Gets a document that is not empty, with a token.
     pub async fn get(self, path: &str, token: &str) -> String {
         let request = format!(
             "GET {path} HTTP/1.1\r\nauthorization: Bearer {token}\r\nconnection: close\r\n"
@@ -95,7 +95,7 @@ impl Base<'_> {
         self.open_with(path, params, "").await
     }
 
-    /// The same for who has a token.
+    /// Opens an update stream with a token, and reads its first event.
     pub async fn open_as(self, path: &str, params: &str, token: &str) -> Stream {
         let shown = format!("authorization: Bearer {token}\r\n");
         self.open_with(path, params, &shown).await
@@ -120,7 +120,7 @@ impl Base<'_> {
 }
 
 impl Stream {
-    /// Reads until so many events have ended.
+    /// Reads until this many events have ended.
     pub async fn until(&mut self, events: usize) {
         while self.events < events {
             self.more(|_| {}).await;
@@ -135,7 +135,7 @@ impl Stream {
         }
     }
 
-    /// Reads what is there, and waits for it if there is nothing.
+    /// Reads what has come, and waits if there is nothing.
     async fn more(&mut self, mut each: impl FnMut(&[u8])) {
         let readable = tokio::time::timeout(PATIENCE, self.tcp.readable());
         readable.await.expect("an event in time").expect("a stream");
@@ -151,8 +151,8 @@ impl Stream {
         }
     }
 
-    /// Counts bytes, and the empty lines among them that end an event: none that ends a comment,
-    /// and none that is half of the chunked coding.
+    /// Counts bytes, and the empty lines that end an event. Those that end a comment do not
+    /// count, nor those that are part of the chunked coding.
     fn take(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len() as u64;
         for &byte in bytes {

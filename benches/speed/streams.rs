@@ -1,4 +1,4 @@
-//! Many update streams of one node: held, and told of a change.
+//! Many update streams of one node: holds them, and measures a change that all are told.
 
 use std::io::Read;
 use std::path::Path;
@@ -19,14 +19,14 @@ const MANY: usize = 1000;
 const UPDATES: &str = "/views/isp-a/updates";
 const COSTS: &str = "/views/isp-a/costmap-routingcost";
 
-/// A runtime of this thread alone.
+/// Makes a runtime on this thread alone.
 pub fn runtime() -> Runtime {
     let mut runtime = Builder::new_current_thread();
     runtime.enable_all().build().expect("a runtime")
 }
 
 /// Opens streams of a small cost map, prints a line when all are open, and holds them until its
-/// input ends.
+/// standard input ends.
 pub fn hold(base: &str, count: &str) {
     let count: usize = count.parse().expect("a number of streams");
     runtime().block_on(async {
@@ -40,8 +40,8 @@ pub fn hold(base: &str, count: &str) {
     });
 }
 
-/// Has one stream, then many, watch the costs that a node is given from a directory, changes them
-/// by turns, and prints a line for each change, as the table wants them.
+/// Lets one stream, then many, watch the costs that a node is given from a directory, changes
+/// these in turns, and prints a line for each change, in the form of the table.
 pub fn change(base: &str, token: &str, node: &str, directory: &Path) {
     let [costs, changed] =
         ["cost-map.json", "changed-costs.json"].map(|name| data::file(directory, name));
@@ -51,7 +51,7 @@ pub fn change(base: &str, token: &str, node: &str, directory: &Path) {
             token,
             node,
         };
-        // The first change costs more than those that follow, and is not counted.
+        // The first change costs more than later ones, and is not counted.
         for costs in [&changed, &costs] {
             watched.tell(1, costs).await;
         }
@@ -80,7 +80,7 @@ pub fn change(base: &str, token: &str, node: &str, directory: &Path) {
     });
 }
 
-/// A node that is watched.
+/// A node with streams.
 struct Watched<'a> {
     base: Base<'a>,
     token: &'a str,
@@ -90,16 +90,16 @@ struct Watched<'a> {
 
 /// What a change took.
 struct Told {
-    /// The most that a stream was sent.
+    /// The most bytes that a stream was sent.
     bytes: u64,
-    /// Seconds until the last one had it.
+    /// The seconds until the last stream had the change.
     until: f64,
-    /// Seconds of the node's CPU time.
+    /// The seconds of the node's CPU time.
     cpu: f64,
 }
 
 impl Watched<'_> {
-    /// Opens streams whose client has the costs as they are, and changes them.
+    /// Opens streams whose clients have the present costs, and changes these.
     async fn tell(&self, count: usize, costs: &[u8]) -> Told {
         let params = params(Some(&self.base.tag(COSTS).await));
         let mut streams = Vec::with_capacity(count);
@@ -124,7 +124,8 @@ impl Watched<'_> {
     }
 }
 
-/// A request for an update stream of the costs, by a client that has those with a tag.
+/// Makes a request for an update stream of the costs, by a client that has the version with this
+/// tag.
 fn params(tag: Option<&str>) -> String {
     let mut costs = json!({"resource-id": "isp-a:costmap-routingcost"});
     if let Some(tag) = tag {

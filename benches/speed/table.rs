@@ -1,4 +1,4 @@
-//! The table that `benches/side_by_side.sh` prints.
+//! Prints the table of `benches/side_by_side.sh`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,9 +13,10 @@ struct Row {
     ratios: Vec<f64>,
 }
 
-/// Prints the medians of what was measured, in the order in which it was first measured. A line of
-/// the file is one run: what, the unit, the target, our figure, and the other one if it is a pair,
-/// apart by tabs. The ratio is ours to the other's, of each pair.
+/// Prints the medians of what was measured, in the order in which it was first measured. Each
+/// line of the file is one run: the name, the unit, the target, our figure, and the other figure
+/// if it is a pair, separated by tabs. The ratio is that of our figure to the other one, in each
+/// pair.
 pub fn print(file: &Path) {
     let text = std::fs::read_to_string(file).expect("a readable file");
     let mut rows: BTreeMap<&str, Row> = BTreeMap::new();
@@ -53,7 +54,7 @@ pub fn print(file: &Path) {
     }
 }
 
-/// The median, with three digits or all before the point.
+/// Formats the median with three digits, or with all digits before the point.
 fn median(mut values: Vec<f64>) -> String {
     values.sort_by(f64::total_cmp);
     match values.get(values.len() / 2) {

@@ -1,4 +1,5 @@
-//! Writing a cost map of 1,000 × 1,000, beside formatting the same numbers with the same function.
+//! Compares writing a cost map of 1,000 × 1,000 with formatting the same numbers by the same
+//! function.
 
 use altofed::net::write_number;
 use divan::Bencher;
@@ -8,7 +9,7 @@ use crate::data;
 
 const PIDS: usize = 1000;
 
-/// As a document of the network-to-server API.
+/// Writes it as a document of the network-to-server API.
 #[divan::bench(sample_count = 20)]
 fn cost_map(bencher: Bencher) {
     let table = data::cost_table(&data::cost_document(PIDS));
@@ -22,7 +23,7 @@ fn cost_map(bencher: Bencher) {
         });
 }
 
-/// As a GET of the resource returns it, with its digest.
+/// Writes it as the response to a GET of the resource, with its digest.
 #[divan::bench(sample_count = 20)]
 fn rendered_cost_map(bencher: Bencher) {
     let view = data::view(&data::network_document(PIDS), &data::cost_document(PIDS));
