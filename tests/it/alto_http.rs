@@ -15,7 +15,7 @@ use crate::metro::{
 };
 use crate::support::{Answer, NOC, TestNode, client_builder};
 
-/// A node with maps that are long enough to be worth compressing.
+/// Starts a node with maps that are long enough to be worth compressing.
 async fn large() -> TestNode {
     let node = TestNode::start().await;
     let pid = |i: usize| {
@@ -37,7 +37,7 @@ async fn large() -> TestNode {
     node
 }
 
-/// Every path of the node that is read by GET.
+/// Returns every path of the node that is read by GET.
 async fn gets(node: &TestNode) -> Vec<String> {
     let directories = directories(node).await;
     let entries = entries(&directories);
@@ -59,7 +59,7 @@ async fn get(node: &TestNode, url: &str, headers: &[(&str, &str)]) -> Answer {
     headers.iter().fold(request, with).send().await
 }
 
-/// The first 32 hex digits of the SHA-256.
+/// Returns the first 32 hexadecimal digits of the SHA-256.
 fn tag(bytes: &[u8]) -> String {
     let hash = digest(&SHA256, bytes);
     hash.as_ref()[..16]
@@ -121,14 +121,14 @@ async fn tags_and_digests_are_the_hashes_they_are_said_to_be() {
             let answer = node.get(&url).await;
             let body = answer.json();
             let of = match body.get("network-map") {
-                // The one tag that is of the data member alone.
+                // The only tag that is made from the data member alone.
                 Some(map) => canonical_text(&json!({"network-map": map})).into_bytes(),
                 None => answer.body.clone(),
             };
             let tag = tag(&of);
             match url.split_once("/views/merged/costmap-") {
-                // Composed costs are tagged by what they are composed of, so
-                // that the tag is the same after a restart.
+                // Composed costs are tagged by what they are composed of, so that the tag is the
+                // same after a restart.
                 Some((_, metric)) => {
                     let etag = answer.header("etag").to_owned();
                     let first = of_inputs.entry(metric.to_owned()).or_insert(etag.clone());
@@ -224,7 +224,7 @@ async fn codings_are_those_that_the_client_takes_and_decode_to_the_same_bytes() 
     }
     let none = get(&node, url, &[("accept-encoding", "identity;q=0")]).await;
     assert_eq!(none.status, 406);
-    // The answer to a query is coded too.
+    // Answers to queries are compressed too.
     let query = json!({"cost-type": rc()}).to_string();
     let request = node
         .request(Method::POST, COSTS.path)

@@ -1,4 +1,4 @@
-//! The program, as its operators and their scripts run it.
+//! The program, as operators and their scripts run it.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::support::{
     CDN, NOC, Program, TestNode, command, config_path, plain_client, text, write_config,
 };
 
-/// Runs the program; its exit code, standard output and standard error.
+/// Runs the program; returns its exit code, standard output and standard error.
 fn run(arguments: &[&str]) -> (i32, String, String) {
     let output = command(arguments).output().expect("the program");
     let code = output.status.code().expect("it exits by itself");
@@ -21,7 +21,7 @@ fn run(arguments: &[&str]) -> (i32, String, String) {
     (code, out, err)
 }
 
-/// Runs the program, which must succeed; its standard output.
+/// Runs the program, which must succeed; returns its standard output.
 #[track_caller]
 fn done(arguments: &[&str]) -> String {
     let (code, out, err) = run(arguments);
@@ -29,7 +29,7 @@ fn done(arguments: &[&str]) -> String {
     out
 }
 
-/// As [`done`], for JSON.
+/// Runs the program like [`done`], and parses its output as JSON.
 #[track_caller]
 fn done_json(arguments: &[&str]) -> Value {
     let out = done(arguments);
@@ -107,7 +107,7 @@ fn check_says_whether_a_node_can_run() {
         (&json!(true), &json!("isp-a"))
     );
     assert_eq!(stated["tokens"][0], "noc");
-    // What is at the top of the repository works as it is.
+    // The configuration at the top of the repository works unchanged.
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers.toml");
     let mut check = command(["check", "--config", path(&own)]);
     let checked = check.env("ALTOFED_NOC_TOKEN", NOC).output();
@@ -228,7 +228,7 @@ fn check_says_where_a_configuration_is_wrong_and_the_mend() {
     }
 }
 
-/// A node with a map, costs and a property.
+/// Starts a node with a map, costs and a property.
 async fn fed() -> TestNode {
     let node = TestNode::start().await;
     let map = json!({"network-map": {
@@ -241,7 +241,7 @@ async fn fed() -> TestNode {
     node
 }
 
-/// Runs a query beside the node, which needs this thread's runtime.
+/// Runs a query while the node goes on, which needs the runtime of this thread.
 async fn query(arguments: &[&str]) -> (i32, String, String) {
     let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
     let asked = tokio::task::spawn_blocking(move || {
@@ -295,7 +295,7 @@ async fn query_answers_every_question_for_people_and_for_scripts() {
         serde_json::from_str::<Value>(&out).unwrap_or_else(|e| panic!("{e}: {out}"));
         assert!(out.contains(script), "{question}: {out}");
     }
-    // A network map other than the default, by its id.
+    // A network map other than the default, chosen by its id.
     let (_, out, _) = query(&["query", &directory, "map", "--map", "isp-a:networkmap"]).await;
     assert!(out.contains("\n ams") || out.contains("ams "), "{out}");
 }
@@ -333,14 +333,14 @@ async fn query_says_why_it_has_no_answer() {
     ])
     .await;
     assert_eq!(code, 2, "{err}");
-    // What is given there by mistake is the token.
+    // The token was given there by mistake.
     assert!(
         err.contains("--token-env") && !err.contains("UNSET"),
         "{err}"
     );
 }
 
-/// A client of a program.
+/// Makes a client of a program.
 async fn ask(url: &str, method: Method, secret: &str, path: &str, body: Option<&Value>) -> u16 {
     let request = plain_client().request(method, format!("{url}{path}"));
     let request = request.bearer_auth(secret);
@@ -358,7 +358,7 @@ fn serve(directory: &Path, more: &str) -> Program {
     Program::serve(directory, more).unwrap_or_else(|end| panic!("{}", end.log))
 }
 
-// The program is waited for by blocking, while its client has to go on.
+// Waiting for the program blocks a thread, while its client has to go on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_is_verified_compacted_exported_and_imported() {
     let (first, second) = (TempDir::new(), TempDir::new());
@@ -414,7 +414,7 @@ async fn a_store_is_verified_compacted_exported_and_imported() {
     assert_eq!(program.end().status.code(), Some(0));
 }
 
-// The program is waited for by blocking, while its client has to go on.
+// Waiting for the program blocks a thread, while its client has to go on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn signals_reload_and_stop_the_program() {
     let directory = TempDir::new().expect("a directory");

@@ -1,5 +1,4 @@
-//! The client against servers that are not ours: small, odd and legal, or
-//! wrong.
+//! The client against servers that are not ours: small, odd but legal, or wrong.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -18,7 +17,7 @@ use crate::metro::{
 };
 use crate::support::{COST_FILTER, COST_PARAMS, PROPERTY_PARAMS};
 
-/// What the server says at a path, whatever is asked.
+/// What the server answers at a path, whatever is asked.
 #[derive(Clone)]
 struct Reply {
     status: u16,
@@ -34,7 +33,7 @@ fn reply(content_type: &str, body: &Value) -> Reply {
     }
 }
 
-/// A request as the server got it.
+/// A request as the server received it.
 #[derive(Debug, Clone)]
 struct Got {
     line: String,
@@ -42,7 +41,7 @@ struct Got {
     body: String,
 }
 
-/// A server that has an answer for each path, and keeps what it was asked.
+/// A server that has an answer for each path, and records the requests.
 struct Server {
     url: Url,
     asked: Arc<Mutex<Vec<Got>>>,
@@ -126,7 +125,7 @@ async fn serve(mut stream: TcpStream, replies: &BTreeMap<&str, Reply>, asked: &M
     }
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(&reply.body);
-    // A client that has heard enough may be gone.
+    // A client that has read enough may be gone.
     let _ = stream.write_all(&out).await;
 }
 
@@ -145,7 +144,7 @@ fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
-/// A directory with this in `resources`.
+/// Makes a directory with these `resources`.
 fn directory(resources: Value) -> Reply {
     let meta = json!({"default-alto-network-map": "m", "cost-types": num()});
     reply(DIRECTORY, &json!({"meta": meta, "resources": resources}))
@@ -182,7 +181,7 @@ async fn uris_are_resolved_against_the_uri_of_their_directory() {
         let map = server.client().network_map(resource).await.expect(uri);
         assert_eq!(map.groups.len(), 1);
     }
-    // And a directory that moved is at the place it moved to.
+    // A directory that moved is found at its new place.
     let moved = Reply {
         status: 302,
         headers: vec![("location", "/new/place/directory".into())],
@@ -210,7 +209,7 @@ async fn uris_are_resolved_against_the_uri_of_their_directory() {
 #[tokio::test]
 async fn delegated_directories_are_read_once_each_also_in_a_loop() {
     let to = |uri: &str| json!({"uri": uri, "media-type": DIRECTORY});
-    // Names of cost types are each directory's own.
+    // Names of cost types are local to each directory.
     let inner = json!({
         "meta": {"cost-types": {"num": {"cost-metric": "hopcount", "cost-mode": "ordinal"}}},
         "resources": {
@@ -277,7 +276,7 @@ async fn what_is_not_known_is_ignored_and_what_is_kept_is_kept() {
         server.directory().await.expect("a directory"),
     );
     assert_eq!(directory.resources().count(), 4);
-    // No default is named; there is but one map.
+    // No default is named, but there is only one map.
     let resource = directory.network_map(None).expect("the only one");
     let map = client.network_map(resource).await.expect("a map");
     let names: Vec<&str> = map.groups.keys().map(|pid| pid.as_str()).collect();
@@ -525,7 +524,7 @@ async fn queries_are_posted_with_their_type_to_what_offers_them() {
             })),
         ),
         ("/alto/filter", reply(COST_MAP, &json!({"meta": meta, "cost-map": {"a": {"b": 2}}}))),
-        // RFC 7285 §10.4: the server may write an address another way.
+        // RFC 7285 §10.4: the server may write an address differently.
         ("/alto/costs", reply(ENDPOINT_COSTS, &json!({"meta": meta, "endpoint-cost-map": {"ipv4:192.0.2.7": {"ipv6:2001:DB8:0::1": 3}}}))),
         ("/alto/pids", reply(ENDPOINT_PROPERTIES, &json!({"meta": meta, "endpoint-properties": {"ipv4:192.0.2.7": {"m.pid": "a"}, "ipv4:192.0.2.8": {}}}))),
     ])

@@ -1,4 +1,4 @@
-//! `docs/configuration.md` is true of the code.
+//! Checks `docs/configuration.md` against the code.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -85,11 +85,11 @@ fn every_key_of_the_code_is_documented_and_no_other() {
             .split_once(", expected ")
             .unwrap_or_else(|| panic!("{section}: {error}"));
         let names = expected.split('`').skip(1).step_by(2);
-        // What follows the list of names is the message's own suggestion and the line.
+        // After the list of names comes the suggestion and the line, which the message adds.
         let names = names.take_while(|name| !name.contains(char::is_whitespace));
         known.extend(names.map(|name| format!("{section}.{name}")));
     }
-    // A table inside another is documented by its keys.
+    // A table inside another one is documented by its keys.
     let is_table = |key: &String| documented.iter().any(|d| d.starts_with(&format!("{key}.")));
     known.retain(|key| !is_table(key));
     assert_eq!(known, documented);
@@ -140,7 +140,7 @@ fn every_default_is_as_documented() {
     for row in rows() {
         let (section, name) = split(&row.key);
         if row.default.starts_with(['"', '[']) || row.default.parse::<f64>().is_ok() {
-            // What a key without which this one says nothing is, beside it.
+            // Another key, without which this one has no meaning.
             let beside = if row.key == "source.NAME.hold" {
                 "max_removed = 0.5"
             } else {
@@ -171,11 +171,11 @@ fn every_default_is_as_documented() {
     }
 }
 
-/// Names of keys that bound what others can make a node spend.
+/// Whether a key bounds what others can make a node spend.
 fn is_budget(key: &str) -> bool {
     let name = split(key).1;
     let starts = ["max_", "min_", "requests_", "wrong_", "burst"];
-    // How far a change may go, and what is computed, are told elsewhere.
+    // The limits of changes, and what is computed, are described elsewhere.
     let is_other = ["max_removed", "factor", "share"].contains(&name)
         || ["merge.max_domains", "store.cache_bytes"].contains(&key);
     (starts.iter().any(|start| name.starts_with(start)) || name.ends_with("_bytes")) && !is_other

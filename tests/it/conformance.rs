@@ -1,9 +1,9 @@
-//! `docs/conformance.md` names tests that exist.
+//! Checks that the tests that `docs/conformance.md` names exist.
 
 use std::fs;
 use std::path::Path;
 
-/// A row of a table: the clause, and the cell that says what holds it.
+/// A row of a table: the clause, and the cell that names its tests.
 struct Row {
     clause: String,
     held_by: String,
@@ -14,7 +14,7 @@ fn rows() -> Vec<Row> {
     let text = fs::read_to_string(file).expect("the documentation");
     let mut previous = "";
     for line in text.lines() {
-        // One head for each table, and its rule below it.
+        // Each table has one head, with a rule below it.
         let is_head = previous.starts_with("| clause ");
         assert_eq!(line.starts_with("|---"), is_head, "after {previous:?}");
         assert!(
@@ -40,7 +40,7 @@ fn rows() -> Vec<Row> {
     text.lines().filter_map(row).collect()
 }
 
-/// The tests that a cell names: `module::name` between backticks.
+/// Returns the tests that a cell names: `module::name` between backticks.
 fn tests(cell: &str) -> Vec<&str> {
     let quoted = cell.split('`').skip(1).step_by(2);
     quoted.filter(|text| text.contains("::")).collect()
@@ -64,7 +64,7 @@ fn exists(test: &str) -> bool {
             .split(&format!("fn {name}("))
             .next()
             .filter(|before| before.len() < text.len());
-        // The attribute stands right before it.
+        // The attribute is on the line before.
         found.is_some_and(|before| {
             before
                 .trim_end_matches("async ")

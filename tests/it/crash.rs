@@ -1,4 +1,4 @@
-//! What is left after a node, its disk or its data came to harm.
+//! What is left after a node, its disk or its data was damaged.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ const WRITERS: [(&str, &str); 3] = [("noc", NOC), ("noc2", NOC2), ("ops", OPS)];
 /// All revisions are kept, so that all can be checked.
 const MORE: &str = "[store]\nkeep_revisions = 1000000\n[limits]\nrequests_per_second = 0\n";
 
-/// How often a harm is done that takes its time.
+/// How often a slow kind of damage is done.
 fn times(usual: usize, heavy: usize) -> usize {
     match std::env::var_os("ALTOFED_HEAVY") {
         Some(_) => heavy,
@@ -29,7 +29,7 @@ fn times(usual: usize, heavy: usize) -> usize {
     }
 }
 
-/// Numbers that look random and are the same in every run.
+/// A generator of numbers that look random and are the same in every run.
 struct Dice(u64);
 
 impl Dice {
@@ -41,7 +41,7 @@ impl Dice {
     }
 }
 
-/// What a writer wrote.
+/// What a writer has written.
 #[derive(Clone, Copy, Default)]
 struct Written {
     /// The number of the last write that was sent.
@@ -50,9 +50,9 @@ struct Written {
     acknowledged: Option<(u64, u64)>,
 }
 
-/// A transaction that changes two documents together: both say `number`.
+/// Makes a transaction that changes two documents together: both state `number`.
 fn transaction(writer: usize, number: u64) -> Value {
-    // Now and then a document of many chunks.
+    // Now and then the document has many chunks.
     let long = "x".repeat(if number.is_multiple_of(5) {
         100_000
     } else {
@@ -81,7 +81,7 @@ async fn get(client: &Client, url: &str, secret: &str, path: &str) -> Option<Val
     }
 }
 
-/// What the two documents of a writer say, which must be the same.
+/// Returns the number that both documents of a writer state; they must agree.
 async fn stated(client: &Client, url: &str, writer: usize) -> u64 {
     let secret = WRITERS[writer].1;
     let network = get(client, url, secret, "network-map").await;
@@ -99,8 +99,8 @@ async fn stated(client: &Client, url: &str, writer: usize) -> u64 {
     number.unwrap_or(0)
 }
 
-/// The revisions that there are, all of them, from 1 on without a gap: the
-/// principal of each.
+/// Returns the principal of every revision, and checks that they are numbered from 1 on without
+/// a gap.
 async fn revisions(client: &Client, url: &str) -> Vec<String> {
     let mut principals = Vec::new();
     loop {
@@ -118,8 +118,8 @@ async fn revisions(client: &Client, url: &str) -> Vec<String> {
     }
 }
 
-/// Has all writers write until the node is gone. `killed` is called once
-/// `until` writes were acknowledged.
+/// Lets all writers write until the node is gone. Calls `killed` once `until` writes were
+/// acknowledged.
 async fn write_until_gone(
     client: &Client,
     url: &str,
@@ -164,7 +164,7 @@ async fn write_until_gone(
     }
 }
 
-// The program is waited for by blocking, while its client has to go on.
+// Waiting for the program blocks a thread, while its client has to go on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_at_any_moment_loses_nothing_acknowledged_and_tears_nothing() {
     let directory = TempDir::new().expect("a directory");
@@ -192,10 +192,10 @@ async fn a_kill_at_any_moment_loses_nothing_acknowledged_and_tears_nothing() {
             if revision > 0 {
                 assert_eq!(now[revision as usize - 1], WRITERS[writer].0);
             }
-            // What was not acknowledged may have been done or not.
+            // A write that was not acknowledged may or may not have been done.
             written.sent = number;
         }
-        // What is published is of the newest revision.
+        // The published view is that of the newest revision.
         let page = client
             .get(format!("{url}/metrics"))
             .send()
@@ -239,22 +239,22 @@ async fn a_store_that_fails_ends_acknowledgements() {
     let put = |node: &TestNode| node.n2s(NOC, Method::PUT, "network-map", Some(&map("fra")));
     for _ in 0..3 {
         let refused = put(&node).send().await;
-        // At once, not when the request has taken too long.
+        // It is refused at once, not when the request has taken too long.
         let problem = refused.problem(503, &[]);
         assert_eq!(problem["type"], "urn:altofed:problem:store");
         assert!(refused.header("retry-after").parse::<u64>().is_ok());
     }
     let failed = node.node().failed().await.to_string();
     assert!(failed.contains("the disk is on fire"), "{failed}");
-    // A disk that is well again changes nothing: what it has is not known.
+    // A disk that recovers changes nothing: its content is not known.
     broken.store(false, Ordering::SeqCst);
     put(&node).send().await.problem(503, &[]);
-    // What is known is still served, and only that.
+    // Known data is still served, and only that.
     let map_served = node.get("/views/isp-a/networkmap").await.json();
     assert_eq!(map_served["network-map"], map("ams")["network-map"]);
     assert_eq!(node.stated("network-map").await.json(), map("ams"));
 
-    // The process has to end to let go of its files; another has the same.
+    // The process has to end to release its files; another one has the same content.
     let directory = TempDir::new().expect("a directory");
     copy(&node.data().join("store"), &directory.path().join("store"));
     let program =
@@ -310,7 +310,7 @@ async fn nothing_is_acknowledged_or_seen_before_it_is_durable() {
     drop(release);
 }
 
-/// Expects that the program ends at its start with exit code 3 and these words.
+/// Expects the program to end at its start with exit code 3 and these words.
 #[track_caller]
 fn refuses(directory: &Path, words: &str) {
     let end = match Program::serve(directory, MORE) {
@@ -342,7 +342,7 @@ fn a_store_that_cannot_be_opened_is_exit_code_3() {
     assert!(again.is_ok(), "the lock of a killed process is free");
 }
 
-/// A store with some revisions, closed in good order.
+/// Makes a store with some revisions, closed properly.
 async fn filled() -> (TempDir, u64) {
     let directory = TempDir::new().expect("a directory");
     let program =
@@ -375,7 +375,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Every file below a directory.
+/// Returns every file below a directory.
 fn files(directory: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for entry in fs::read_dir(directory).expect("a directory").flatten() {
@@ -388,8 +388,8 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// Starts the program on a damaged store: it serves what is sound and says what
-/// is not, or refuses. What became of it.
+/// Starts the program on a damaged store: it serves what is sound and reports what is not, or
+/// refuses to start. Returns what happened.
 async fn start_damaged(directory: &Path, count: u64, harm: &str) -> &'static str {
     let program = match Program::serve(directory, MORE) {
         Ok(program) => program,
@@ -434,7 +434,7 @@ async fn start_damaged(directory: &Path, count: u64, harm: &str) -> &'static str
     }
 }
 
-// The program is waited for by blocking, while its client has to go on.
+// Waiting for the program blocks a thread, while its client has to go on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_store_serves_what_is_sound_or_refuses_and_never_panics() {
     let (directory, count) = filled().await;
@@ -455,7 +455,7 @@ async fn a_damaged_store_serves_what_is_sound_or_refuses_and_never_panics() {
                 copy(&sound, &store);
                 let file = store.join(name);
                 let mut bytes = fs::read(&file).expect("a file");
-                // A database sets more aside than it uses.
+                // A database reserves more than it uses.
                 let used = bytes.iter().rposition(|&byte| byte != 0).unwrap_or(0);
                 let at = dice.below(used as u64 + 1) as usize;
                 match truncated {

@@ -1,4 +1,4 @@
-//! Patches: what turns one version of an answer into another.
+//! Patches: the differences between one version of an answer and another.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -40,7 +40,7 @@ async fn a_failing_disk_ends_acknowledgements_and_the_node() {
     }
     let error = node.node().failed().await;
     assert!(error.to_string().contains("no medium"), "{error}");
-    // What was published before is still there to read.
+    // What was published before can still be read.
     let map = node.get("/views/isp-a/networkmap").await;
     let map = map.ok("application/alto-networkmap+json");
     assert!(map["network-map"]["ams"].is_object() && map["network-map"]["fra"].is_null());
@@ -57,7 +57,7 @@ async fn a_disk_that_hangs_ends_the_node_after_a_minute() {
         clock,
         Durability::Checked(Box::new(move || {
             if checked.load(Ordering::Relaxed) {
-                // Whoever listens may be gone.
+                // The listener may be gone.
                 let _ = at_disk.send(());
                 let _ = gate.recv();
             }

@@ -1,4 +1,4 @@
-//! Callers that are known by their TLS client certificate.
+//! Callers that are identified by their TLS client certificate.
 
 use reqwest::Method;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::support::certificates::{self, Authority, Identity, authority, client}
 use crate::support::events::UPDATES;
 use crate::support::{CDN, NOC, TestNode};
 
-/// A node with TLS; the principal `collector` is known by this certificate.
+/// A node with TLS; this certificate identifies the principal `collector`.
 async fn node(files: &TempDir, authority: &Authority, collector: &Identity) -> TestNode {
     Identity::new(authority, &["127.0.0.1"]).write(files.path());
     std::fs::write(files.path().join("ca.pem"), authority.pem()).expect("a file");
@@ -42,14 +42,14 @@ async fn a_client_certificate_makes_a_caller_a_principal() {
     assert_eq!(put(&collector).send().await.status, 201);
     let revision = node.request_by(&collector, Method::GET, "/n2s/v1/revisions/1");
     assert_eq!(revision.send().await.json()["principal"], "collector");
-    // A token that is shown counts before the certificate, also if it is wrong.
+    // A token takes precedence over the certificate, even if it is wrong.
     let shown = put(&collector).token(NOC).send().await;
     assert_eq!(shown.status, 201, "{shown:?}");
     assert_eq!(put(&collector).token(CDN).send().await.status, 403);
     let wrong = put(&collector).token("no-such-token-0123").send().await;
     assert_eq!(wrong.status, 401);
 
-    // Without one that is listed the caller is nobody.
+    // Without a listed certificate the caller is nobody.
     for nobody in [
         client(&authority, Some(&stranger)),
         client(&authority, None),

@@ -1,4 +1,4 @@
-//! Of views that a caller may not read it does not learn which there are.
+//! A caller does not learn which views exist that it may not read.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::metro::fill;
 use crate::support::events::{TIPS_PARAMS, UPDATES};
 use crate::support::{Answer, CDN, COST_PARAMS, NOC, OPS, Request, TestNode};
 
-/// Paths below a view, one of each kind, and the types of what is posted to them.
+/// Paths below a view, one of each kind, with the types of the bodies that are posted to them.
 const PATHS: [(&str, &str); 14] = [
     ("directory", ""),
     ("networkmap", ""),
@@ -28,7 +28,7 @@ const PATHS: [(&str, &str); 14] = [
     ("tips/0123456789abcdef0123456789abcdef/ug/0/1", ""),
 ];
 
-/// All that an answer tells, but for what differs between any two.
+/// All of an answer, except what differs between any two answers.
 fn told(answer: &Answer) -> (u16, HeaderMap, Vec<u8>) {
     let mut headers = answer.headers.clone();
     for own in ["x-request-id", "date"] {
@@ -78,7 +78,7 @@ async fn a_view_that_there_is_not_answers_as_one_that_is_closed() {
             }
         }
     }
-    // Who may read every view learns what there is, and what a view that is open has.
+    // A caller that may read every view learns which views exist, and what an open view has.
     for view in ["isp-z", "merged"] {
         let path = format!("/views/{view}/no-such-resource");
         let known = node.request(Method::GET, &path).token(CDN).send().await;
@@ -156,7 +156,7 @@ async fn metrics_tell_names_of_sources_to_those_alone_who_feed_or_run_the_node()
     }
 }
 
-/// The labels of metrics that say nothing of who deals with the node.
+/// The labels of metrics that reveal nothing about who deals with the node.
 const OPEN_LABELS: [&str; 6] = ["kind", "le", "reason", "service", "state", "status"];
 
 #[tokio::test]

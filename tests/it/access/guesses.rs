@@ -1,4 +1,4 @@
-//! Callers that guess.
+//! Callers that guess tokens.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn guess(node: &TestNode, count: usize) -> [usize; 2] {
     told
 }
 
-/// The count of refused credentials of a kind.
+/// Returns how many refused credentials of a kind were counted.
 async fn counted(node: &TestNode, reason: &str) -> u64 {
     let name = format!("altofed_http_wrong_credentials_total{{reason=\"{reason}\"}} ");
     let metrics = node.get("/metrics").await;
@@ -43,12 +43,12 @@ async fn counted(node: &TestNode, reason: &str) -> u64 {
 #[tokio::test]
 async fn six_thousand_guesses_are_told_429_after_the_first_few() {
     let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
-    // The limits that a node has where none are configured.
+    // The limits of a node that configures none.
     let node = TestNode::clocked(clock, "[limits]\nrequests_per_second = 0\n").await;
     assert_eq!(guess(&node, 6_000).await, [30, 5_970]);
     assert_eq!(counted(&node, "unknown").await, 30);
     assert_eq!(counted(&node, "limited").await, 5_970);
-    // A right guess is not told from a wrong one, and when to come again is.
+    // The answer does not reveal a right guess, but says when to come again.
     let right = shown(&node, NOC).await;
     right.problem(429, &[]);
     let wait: u64 = right.header("retry-after").parse().expect("seconds");
@@ -78,7 +78,7 @@ async fn guesses_lock_out_neither_who_was_right_before_nor_who_shows_nothing() {
     let elsewhere = client_elsewhere();
     let other = node.request_by(&elsewhere, Method::GET, PATH).token(OPS);
     assert_eq!(other.send().await.status, 200);
-    // What was right and is replaced is a guess like any other.
+    // A token that was right but is replaced is a guess like any other.
     let config = super::reload::changed(&node, TEN, NOC, "another-secret-0123456789");
     node.node().reload(config).expect("hot");
     assert_eq!(shown(&node, NOC).await.status, 401);
@@ -109,7 +109,7 @@ async fn headers_that_are_no_token_count_as_guesses() {
 #[test]
 fn guesses_are_logged_in_one_line_with_their_number_and_without_what_they_were() {
     let directory = TempDir::new().expect("a directory");
-    // One more a minute: so long no test takes.
+    // One more per minute: no test takes that long.
     let one = TEN.replace("minute = 10", "minute = 1");
     let program = Program::serve(directory.path(), &one);
     let program = program.unwrap_or_else(|end| panic!("{}", end.log));
@@ -127,7 +127,7 @@ fn guesses_are_logged_in_one_line_with_their_number_and_without_what_they_were()
                 .expect("an answer");
         }
     });
-    // What is not told yet is told at the end.
+    // What is not reported yet is reported at the end.
     program.signal("TERM");
     let log = program.end().log;
     let lines: Vec<&str> = log.lines().filter(|line| line.contains("wrong")).collect();

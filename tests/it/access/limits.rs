@@ -25,11 +25,11 @@ async fn a_caller_that_asks_too_often_is_told_when_to_come_back() {
     again.problem(429, &[]);
     let wait: u64 = again.header("retry-after").parse().expect("seconds");
     assert!(wait >= 1);
-    // A load balancer asks for health whatever the rate.
+    // A load balancer may ask for the health whatever the rate.
     for health in ["/livez", "/readyz"] {
         assert_eq!(node.get(health).await.status, 200);
     }
-    // A principal has a rate of its own, wherever it calls from.
+    // A principal has its own rate, wherever it calls from.
     let known = |secret| node.request(Method::GET, "/n2s/v1/revisions").token(secret);
     for secret in [NOC, NOC2] {
         for _ in 0..3 {
@@ -41,7 +41,7 @@ async fn a_caller_that_asks_too_often_is_told_when_to_come_back() {
     assert_eq!(node.get("/openapi.json").await.status, 200);
 }
 
-/// Begins a PUT of `length` bytes, and comes back when the node waits for them.
+/// Begins a PUT of `length` bytes, and returns when the node waits for them.
 pub async fn begin_put(node: &TestNode, length: usize) -> TcpStream {
     let address = node.url.trim_start_matches("http://").to_owned();
     let mut stream = TcpStream::connect(&address).await.expect("it listens");
@@ -57,7 +57,7 @@ pub async fn begin_put(node: &TestNode, length: usize) -> TcpStream {
     stream
 }
 
-/// The head of the answer.
+/// Reads the head of the answer.
 pub async fn head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

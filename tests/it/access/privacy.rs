@@ -1,4 +1,4 @@
-//! What a node keeps is its owner's alone, whatever the process lets others do.
+//! The files of a node are private to its owner, whatever umask the process has.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +15,7 @@ use crate::support::{
     write_private,
 };
 
-/// A command in a process that lets others do what this mask leaves.
+/// Makes a command for a process with this umask.
 fn under(umask: &str, command: &Command) -> Command {
     let mut shell = Command::new("sh");
     let script = format!("umask {umask}; exec \"$0\" \"$@\"");
@@ -24,7 +24,7 @@ fn under(umask: &str, command: &Command) -> Command {
     shell
 }
 
-/// A node in such a process, with a map in it.
+/// Starts a node in such a process, with a map in it.
 async fn serve(umask: &str, directory: &Path) -> Program {
     let mut serve = command(["serve", "--json", "--config"]);
     serve.arg(config_path(directory));
@@ -51,7 +51,7 @@ fn mode(path: &Path) -> u32 {
     metadata.permissions().mode() & 0o777
 }
 
-/// A directory and all that is in it.
+/// Returns a directory and all that is in it.
 fn tree(root: &Path) -> Vec<PathBuf> {
     let mut found = vec![root.to_owned()];
     if root.is_dir() {
@@ -62,7 +62,7 @@ fn tree(root: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// What of a store others than its owner can do anything with.
+/// Returns the files of a store that others than its owner can use in any way.
 fn open(root: &Path) -> Vec<(PathBuf, u32)> {
     let found = tree(root)
         .into_iter()
@@ -94,7 +94,7 @@ async fn what_a_node_makes_is_its_owners_alone_and_what_was_there_becomes_so() {
         assert!(ended.status.success(), "{}", text(&ended.stderr));
         assert_eq!(mode(&export), 0o600);
 
-        // As an older version left it.
+        // The modes that an older version left.
         for path in tree(&store) {
             set_mode(&path, 0o755);
         }

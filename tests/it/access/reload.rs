@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::support::{CDN, NOC, NOC2, TestNode};
 
-/// The node's configuration with a text replaced.
+/// Returns the configuration of the node with a text replaced.
 pub fn changed(node: &TestNode, more: &str, from: &str, to: &str) -> Config {
     let text = node.config_text(more);
     assert!(text.contains(from), "{text}");
@@ -108,11 +108,11 @@ async fn a_reload_that_changes_no_policy_compiles_nothing() {
     for more in ["", "[limits]\nburst = 50\n"] {
         let config = node.config_with(more);
         node.node().reload(config).expect("hot");
-        // What a reload has compiled would come before what is written then.
+        // A snapshot made by the reload would come before what is written then.
         assert_eq!(node.get("/livez").await.status, 200);
     }
     assert_eq!(put(&node, "fra").await.status, 200);
-    // Our own view, and then the merged one.
+    // Our own view first, then the merged one.
     assert_eq!(generation(&mut node), before + 2);
 }
 
@@ -141,7 +141,7 @@ async fn what_needs_a_restart_is_refused_by_name_and_nothing_changes() {
         ("[store]\nkeep_revisions = 7\n", "", "", "store"),
         ("[publish]\nmax_rendered = 7\n", "", "", "publish"),
     ] {
-        // What is hot in the same file must not come into force either.
+        // Hot keys in the same file must not take effect either.
         let more = format!("{more}[limits]\nburst = 7\n");
         let config = changed(&node, &more, from, to);
         let config = Config {
@@ -174,7 +174,7 @@ async fn a_reload_whose_files_cannot_be_used_changes_nothing() {
         assert!(refused.contains(named), "{refused}");
         assert_eq!(status(&node, NOC).await, 200);
     }
-    // The key that the node made is gone.
+    // The key that the node made is missing.
     let same = node.config_with("");
     std::fs::remove_file(&same.federation.own.keys.key).expect("removed");
     let refused = node.node().reload(same).expect_err("no key").to_string();

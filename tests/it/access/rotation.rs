@@ -1,6 +1,6 @@
-//! What a caller opened ends with what it showed: streams, polls, and writes under way.
+//! Streams, polls and writes in progress end with the credential that opened them.
 //!
-//! The clocks stand still, so that nothing but the reload wakes what waits.
+//! The clocks stand still, so that only the reload can wake what waits.
 
 use altofed::runtime::Clock;
 use jiff::Timestamp;
@@ -29,13 +29,13 @@ async fn node_with(more: &str) -> TestNode {
     node
 }
 
-/// Gives the principal that shows `secret` another.
+/// Gives the principal that shows `secret` another secret.
 fn rotate(node: &mut TestNode, more: &str, secret: &str) {
     let config = changed(node, more, secret, NEW);
     node.node().reload(config).expect("hot");
 }
 
-/// An update stream that is opened with this secret, or none, up to its first copy.
+/// Opens an update stream with this secret, or none, and reads it up to its first copy.
 async fn stream(node: &TestNode, secret: Option<&str>) -> Events {
     let body = json!({"add": {"costs": {"resource-id": COSTS}}}).to_string();
     let request = node.request(Method::POST, "/views/isp-a/updates");
@@ -74,7 +74,7 @@ async fn a_rotated_secret_ends_the_streams_that_the_old_one_opened_at_once() {
         rotate(&mut node, more, CDN);
         says_why(&soon(old.end()).await);
         assert_eq!(control(&node, &old, Some(NEW)).await, 404);
-        // A stream of somebody else, and one that is opened anew, go on.
+        // A stream of another principal, and one that is opened anew, go on.
         let mut new = stream(&node, Some(NEW)).await;
         let change = json!({"cost-map": {"core": {"lab": 3}}});
         let patch = node.n2s(NOC, Method::PATCH, "cost-maps/routingcost", Some(&change));
@@ -89,7 +89,7 @@ async fn a_rotated_secret_ends_the_streams_that_the_old_one_opened_at_once() {
 async fn a_reload_that_leaves_a_caller_its_rights_leaves_it_its_streams() {
     let mut node = node_with(CLOSED).await;
     let mut events = stream(&node, Some(CDN)).await;
-    // The same secret with another scope beside; then with none that lets it read.
+    // First the same secret gets another scope as well; then it loses the right to read.
     let more = changed(&node, CLOSED, "[\"query\"]", "[\"query\", \"ingest\"]");
     node.node().reload(more).expect("hot");
     assert_eq!(control(&node, &events, Some(CDN)).await, 202);

@@ -1,4 +1,4 @@
-//! Bearer tokens, as RFC 6750 has them.
+//! Bearer tokens (RFC 6750).
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::support::{
     write_config,
 };
 
-/// Checks that this is a challenge of RFC 6750 section 3.
+/// Checks that an answer is a challenge as in RFC 6750 section 3.
 #[track_caller]
 fn challenged(answer: &Answer, status: u16, error: &str, scope: &str) {
     assert_eq!(answer.status, status, "{answer:?}");
@@ -22,7 +22,7 @@ fn challenged(answer: &Answer, status: u16, error: &str, scope: &str) {
     };
     assert_eq!(attribute("error").unwrap_or_default(), error, "{challenge}");
     assert_eq!(attribute("scope").unwrap_or_default(), scope, "{challenge}");
-    // A request without credentials is told no error (section 3.1).
+    // A request without credentials is not told an error code (section 3.1).
     assert_eq!(
         attribute("error_description").is_some(),
         !error.is_empty(),
@@ -30,7 +30,7 @@ fn challenged(answer: &Answer, status: u16, error: &str, scope: &str) {
     );
 }
 
-/// Every operation of the API that needs a scope: method, path and scope.
+/// Every operation of the API that needs a scope, with its method, path and scope.
 async fn guarded(node: &TestNode) -> Vec<(Method, String, String)> {
     let description = node.get("/openapi.json").await.json();
     let paths = description["paths"].as_object().expect("paths");
@@ -135,7 +135,7 @@ async fn queries_can_be_for_those_with_a_token_only() {
         challenged(&get().send().await, 401, "", "query");
         let lacking = get().token(NOC).send().await;
         challenged(&lacking, 403, "insufficient_scope", "query");
-        // ALTO has neither a code nor a media type for it.
+        // ALTO has neither an error code nor a media type for it.
         assert!(lacking.body.is_empty());
         let allowed = get().token(CDN).send().await;
         assert_eq!(allowed.status, 200);
@@ -252,7 +252,7 @@ fn a_secret_is_in_no_log_and_no_error() {
         assert!(!end.log.contains(secret), "{secret}: {}", end.log);
     }
 
-    // Nor where the configuration is what is wrong.
+    // Nor if the configuration is at fault.
     for (key, words) in [
         ("secret = \"short-secret\"", "fewer than"),
         ("secret = \"a secret with blanks in it\"", "cannot have"),

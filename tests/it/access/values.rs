@@ -1,4 +1,4 @@
-//! No value of a configuration is told, whatever is wrong with it.
+//! No value of a configuration is shown, whatever is wrong with it.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::support::certificates::{Identity, authority};
 use crate::support::{Program, command, config_path, set_mode, text, write_config, write_private};
 
-/// A configuration with a marker, `@`, in every value that is a text.
+/// A configuration with a marker, `@`, in every text value.
 const TEXT: &str = "\
 [node]
 domain = \"@0\"
@@ -56,16 +56,16 @@ patience = \"250ms\"
 burst = 7
 ";
 
-/// What a marker is made of; nothing else here has as many of these in a row as [`TELLING`].
+/// The characters that markers are made of; no other text here has [`TELLING`] of them in a row.
 const LETTERS: &[u8] = b"qxzkvjw0123456789";
 
-/// A part of a marker that is as long tells of it.
+/// A part of a marker that has this length reveals it.
 const TELLING: usize = 6;
 
-/// The markers that are secrets where they stand.
+/// The markers that stand for secrets.
 const SECRETS: [usize; 2] = [7, 16];
 
-/// A change that a hand makes by mistake, at a place that is given by numbers.
+/// A mistake in typing, at a place that is given by numbers.
 #[derive(Debug, Clone)]
 enum Slip {
     /// A letter of a line is typed twice,
@@ -74,7 +74,7 @@ enum Slip {
     Out(usize, usize),
     /// or two are exchanged.
     Exchanged(usize, usize),
-    /// All quotes of one kind and brackets go, of a line from a place on.
+    /// All quotes of one kind, or brackets, are removed from a line, from some place on.
     Unclosed(usize, usize),
     /// A line is lost,
     Lost(usize),
@@ -84,9 +84,9 @@ enum Slip {
     Joined(usize),
     /// The keys of two lines are exchanged.
     Keys(usize, usize),
-    /// The value of a line becomes this one, with a marker for `@`.
+    /// The value of a line is replaced by this one, with a marker for `@`.
     Value(usize, &'static str, usize),
-    /// A line becomes this one.
+    /// A line is replaced by this one.
     Line(usize, &'static str),
 }
 
@@ -204,11 +204,11 @@ impl Slip {
     }
 }
 
-/// The text with these in the places of its markers.
+/// Returns the text with these values in the places of its markers.
 fn filled(text: &str, markers: &[String]) -> String {
     let of = |(index, marker): (usize, &String)| (format!("@{index}"), marker.clone());
     let mut places: Vec<(String, String)> = markers.iter().enumerate().map(of).collect();
-    // `@1` is in `@12` too.
+    // `@12` contains `@1`.
     places.reverse();
     places
         .iter()
@@ -217,7 +217,7 @@ fn filled(text: &str, markers: &[String]) -> String {
         })
 }
 
-/// A part of a marker that is in a text.
+/// Finds a part of a marker in a text.
 fn told<'m>(text: &str, markers: impl IntoIterator<Item = &'m String>) -> Option<&'m str> {
     let mut parts = markers
         .into_iter()
@@ -228,7 +228,7 @@ fn told<'m>(text: &str, markers: impl IntoIterator<Item = &'m String>) -> Option
 fn markers() -> impl Strategy<Value = Vec<String>> {
     let letter = prop::sample::select(LETTERS).prop_map(char::from);
     let marker = prop::collection::vec(letter, 18).prop_map(|letters| {
-        // A label may have no more letters, and a secret no fewer.
+        // A label may not be longer, and a secret not shorter.
         format!("q{}", letters.into_iter().collect::<String>())
     });
     prop::collection::vec(marker, 19)
@@ -327,7 +327,7 @@ fn check_tells_where_a_mistake_with_a_secret_is_and_never_the_secret() {
             let ended = ended.expect("the program");
             let said = format!("{}{}", text(&ended.stdout), text(&ended.stderr));
             assert_eq!(told(&said, &markers), None, "{arguments:?}: {said}");
-            // What is in the files that it names a command to a running node does not ask.
+            // A command to a running node does not read the files that the configuration names.
             let is_read = arguments != ["peers"];
             assert!(!is_read || !ended.status.success(), "{mistake}: {said}");
             assert!(!is_read || said.contains(named), "{named}: {said}");
@@ -357,7 +357,7 @@ fn a_reload_tells_where_a_mistake_is_and_never_a_value() {
     assert_eq!(told(&log, &[MARKER.to_owned()]), None, "{log}");
 }
 
-/// Files with a key, as people damage one on its way.
+/// Files with a key, damaged as happens when people copy one.
 fn damaged() -> [String; 4] {
     let whole = format!("-----BEGIN PRIVATE KEY-----\n{MARKER}\n-----END PRIVATE KEY-----\n");
     [
@@ -419,7 +419,7 @@ fn a_damaged_file_is_told_of_by_its_key_and_never_by_what_it_holds() {
 /// Adds a mistake to a configuration that only its owner can read.
 fn add(config: &Path, mistake: &str) {
     let sound = fs::read_to_string(config).expect("the configuration");
-    // A key above all tables is one of none.
+    // A key above all tables belongs to no table.
     let text = match mistake.starts_with('[') {
         true => format!("{sound}\n{mistake}"),
         false => format!("{mistake}\n{sound}"),

@@ -1,4 +1,4 @@
-//! The house: imports go down only, and nowhere round.
+//! The structure of the crate: imports only go down, and never in a circle.
 
 mod sources;
 
@@ -131,7 +131,7 @@ const FLOORS: [(&str, &[&str]); 21] = [
     ),
 ];
 
-/// Of `http` only these files and folders import `ingest`, `compile` and `facts`.
+/// Within `http`, only these files and folders import `ingest`, `compile` and `facts`.
 const HTTP_ABOVE_INGEST: [&str; 5] = ["n2s", "s2s.rs", "app.rs", "metrics.rs", "conditional.rs"];
 
 static SOURCES: LazyLock<Sources> =
@@ -169,14 +169,14 @@ fn no_files_import_each_other_in_a_circle() {
     assert!(circles.is_empty(), "{circles:#?}");
 }
 
-/// What is particular to a service stands in its file: nobody else asks for its media type to find
-/// out what a resource is.
+/// The code of a service is in its own file: no other file asks for its media type to find out
+/// what a resource is.
 #[test]
 fn what_a_resource_is_is_asked_in_the_table_of_services_alone() {
     let rooms = ["compile", "follow", "http", "node", "publish", "render"];
     for (path, text) in SOURCES.texts() {
         let is_of_room = rooms.iter().any(|room| path.starts_with(room));
-        // Documents are sent by providers in the types of the maps that they state.
+        // Providers send documents in the media types of the maps that they state.
         let may = ["publish/service", "http/n2s"]
             .iter()
             .any(|part| path.starts_with(part));
@@ -203,7 +203,7 @@ fn only_the_store_names_sled() {
     }
 }
 
-/// The reading of sources is itself tried on a small crate.
+/// Tests the reader of sources itself on a small crate.
 #[test]
 fn circles_and_imports_are_found_through_reexports() {
     let directory = tempfile::tempdir().expect("a directory");

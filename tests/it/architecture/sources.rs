@@ -12,7 +12,7 @@ use syn::{Attribute, Item, ItemUse, Macro, UseTree, Visibility};
 /// The path of a module or of an item in it.
 type Names = Vec<String>;
 
-/// The files of a crate without its tests, and what they name.
+/// The files of a crate, without its tests, and the paths that they name.
 pub struct Sources {
     files: Vec<PathBuf>,
     texts: Vec<String>,
@@ -20,17 +20,17 @@ pub struct Sources {
     named: Vec<Named>,
 }
 
-/// What a module has.
+/// The items of a module.
 #[derive(Default)]
 struct Module {
     file: usize,
     items: BTreeSet<String>,
-    /// What is imported under a name.
+    /// An item that is imported under a name.
     aliases: BTreeMap<String, Names>,
     globs: Vec<Names>,
 }
 
-/// A path that stands in a module.
+/// A path that occurs in a module.
 struct Named {
     module: Names,
     file: usize,
@@ -51,7 +51,7 @@ impl fmt::Display for Import {
 }
 
 impl Sources {
-    /// Reads the files below the folder with a crate's root module.
+    /// Reads the files below the folder that contains a crate's root module.
     pub fn read(root: &Path) -> Self {
         let mut sources = Self {
             files: Vec::new(),
@@ -115,14 +115,14 @@ impl Sources {
         self.modules.insert(names, module);
     }
 
-    /// The files with their texts.
+    /// Returns the files with their texts.
     pub fn texts(&self) -> impl Iterator<Item = (&Path, &str)> {
         let texts = self.texts.iter().map(String::as_str);
         self.files.iter().map(PathBuf::as_path).zip(texts)
     }
 
-    /// Which files import which, sorted. A re-export is no import: whoever takes it imports the file
-    /// of what it names.
+    /// Returns which files import which, sorted. A re-export is not an import: whoever uses it
+    /// imports the file of the item that it names.
     pub fn imports(&self) -> Vec<Import> {
         let pairs = self.pairs().into_iter();
         pairs
@@ -133,7 +133,7 @@ impl Sources {
             .collect()
     }
 
-    /// The files of each circle.
+    /// Returns the files of each circle.
     pub fn circles(&self) -> Vec<Vec<String>> {
         let mut imported: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (from, to) in self.pairs() {
@@ -165,7 +165,8 @@ impl Sources {
         pairs.filter(|(from, to)| from != to).collect()
     }
 
-    /// The file that has what a path in a module names; none for what is not of the crate.
+    /// Finds the file of the item that a path in a module names; `None` for items of other
+    /// crates.
     fn file_of(&self, module: &Names, path: &[String], depth: usize) -> Option<usize> {
         assert!(depth < 100, "{path:?} names itself");
         let mut at = module.clone();
@@ -216,7 +217,7 @@ impl Sources {
     }
 }
 
-/// Reads what a file has and names.
+/// Collects the items of a file and the paths that it names.
 struct Reader<'s> {
     sources: &'s mut Sources,
     module: Names,
@@ -239,7 +240,7 @@ impl Reader<'_> {
         module.expect("it was added")
     }
 
-    /// Notes the paths that stand in the text of a macro.
+    /// Collects the paths in the text of a macro.
     fn read_tokens(&mut self, tokens: TokenStream) {
         let (mut path, mut colons) = (Names::new(), 0);
         for token in tokens {
@@ -332,7 +333,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     }
 }
 
-/// Whether a path that begins so is of the crate.
+/// Whether a path with this beginning belongs to the crate.
 fn is_root(name: &str) -> bool {
     matches!(name, "crate" | "self" | "super")
 }
@@ -346,7 +347,8 @@ fn is_for_tests(attribute: &Attribute) -> bool {
     attribute.path().is_ident("cfg") && is_test()
 }
 
-/// The paths of a `use`, each with the name that it is imported under; none is for a glob.
+/// Returns the paths of a `use`, each with the name that it is imported under; `None` for a
+/// glob.
 fn find_leaves(tree: &UseTree, at: &mut Names, found: &mut Vec<(Option<String>, Names)>) {
     let full = |at: &Names, name: String| {
         let is_itself = name == "self";

@@ -1,4 +1,4 @@
-//! Answers: their cost is known before they are begun, and ends with who wanted them.
+//! Answers: their cost is known before they begin, and ends when nobody waits for them.
 
 use std::convert::Infallible;
 
@@ -21,7 +21,7 @@ const ENDPOINTS: &str = "/views/isp-a/endpointcost";
 const CELLS: &str = "altofed_http_answer_cells_total";
 const BYTES: &str = "altofed_http_answer_bytes";
 
-/// A query for 6,250,000 costs, which no socket's buffers hold.
+/// A query for 6,250,000 costs, which does not fit into the buffers of any socket.
 fn six_million_costs() -> String {
     let address = |n: usize| format!("ipv4:10.{}.{}.{}", n % 2, n % 100, n / 100);
     let list = || (0..2500).map(address).collect::<Vec<_>>();
@@ -33,7 +33,7 @@ fn routingcost(mode: &str) -> Value {
     json!({"cost-metric": "routingcost", "cost-mode": mode})
 }
 
-/// `or-constraints` without number cost what the intervals do that are left of them.
+/// `or-constraints` without number cost only what the remaining intervals cost.
 #[tokio::test]
 async fn a_hundred_thousand_tests_of_one_metric_cost_what_one_does() {
     let node = TestNode::start().await;
@@ -62,13 +62,13 @@ async fn a_hundred_thousand_tests_of_one_metric_cost_what_one_does() {
     );
 }
 
-/// The limit counts what is read and tested, whatever the answer's size.
+/// The limit counts what is read and tested, whatever the size of the answer.
 #[tokio::test]
 async fn tests_count_to_what_an_answer_may_read() {
     let node = TestNode::with("[limits]\nrequests_per_second = 0\nmax_answer_cells = 5000\n").await;
     feed(&node, 40).await;
     let ask = async |query: Value| node.post(FILTERED, COST_FILTER, query.to_string()).await;
-    // 41 × 41 pairs, since there is a PID `default` too.
+    // 41 × 41 pairs, since there is also a PID `default`.
     let one = json!({"cost-type": routingcost("numerical"), "constraints": ["lt 0"]});
     assert_eq!(ask(one).await.status, 200);
     let two =
@@ -83,7 +83,7 @@ async fn tests_count_to_what_an_answer_may_read() {
         value.contains("5043 cells to read; at most 5000"),
         "{value}"
     );
-    // What is followed has the same limit.
+    // Followed answers have the same limit.
     let mut asked = json!({"resource-id": "isp-a:filtered-costmap", "input": two});
     let tips = "/views/isp-a/tips";
     let open = async |asked: &Value| {
@@ -94,12 +94,12 @@ async fn tests_count_to_what_an_answer_may_read() {
     assert_eq!(crate::metro::fault(&open(&asked).await).1, "pids");
     asked["input"]["or-constraints"] = json!([["lt 0"]]);
     assert_eq!(open(&asked).await.status, 200);
-    // Ranks are made in a pass of their own.
+    // Ranks take an extra pass.
     let ordinal = json!({"cost-type": routingcost("ordinal"), "constraints": ["lt 7"]});
     assert_eq!(crate::metro::fault(&ask(ordinal).await).1, "pids");
 }
 
-/// Large answers have the bytes of small ones: both are written by the same pieces.
+/// Large answers have the same bytes as small ones: the same code writes both.
 #[tokio::test]
 async fn an_answer_in_pieces_is_the_whole_answer_and_is_coded_on_the_way() {
     let node = TestNode::start().await;
@@ -143,14 +143,15 @@ async fn what_is_read_of_a_query_counts() {
     let answer = ask.typed(COST_PARAMS, query.to_string()).begin();
     let answer = answer.await.expect("begun");
     assert_eq!(answer.status(), 200);
-    // A text of 13 to 15 bytes, what leads to it, and a PID; the rest is some rows.
+    // Each endpoint has a text of 13 to 15 bytes, a pointer to it, and a PID; the rest is some
+    // rows.
     let (least, held) = (SOURCES as f64 * 50.0, held_now(&node).await);
     assert!(held > least && held < least + 500_000.0, "{held}");
     drop(answer);
     node.until_metric(BYTES, |bytes| bytes == 0.0).await;
 }
 
-/// The rows of an answer are worked out as they are taken.
+/// The rows of an answer are computed as the client takes them.
 #[tokio::test]
 async fn an_answer_ends_with_its_client() {
     let node = TestNode::start().await;
@@ -174,12 +175,12 @@ async fn an_answer_ends_with_its_client() {
     assert_eq!(node.metric(CELLS).await, read, "nothing more is read");
 }
 
-/// The least share that a caller may have, of the least that all may.
+/// The least share of a caller that may be configured; the limits below are the least that fit.
 const SHARE: usize = 8 * 1024 * 1024;
 const LIMITS: &str = "[limits]\nrequests_per_second = 0\nmax_bytes_per_client = 8388608\n\
                       max_bytes_in_flight = 9586981\nmax_wait = \"50ms\"\n";
 
-/// A caller that holds its share waits, then is told to come back; another is served.
+/// A caller that holds its share waits, and is then told to come back; another is served.
 #[tokio::test]
 async fn answers_that_nobody_reads_leave_others_their_room() {
     let limits = LIMITS.replace("9586981", "20000000");
@@ -213,13 +214,13 @@ async fn answers_that_nobody_reads_leave_others_their_room() {
     assert_eq!(ask(&here).await.expect("an answer").status(), 200);
 }
 
-/// A body of which so many bytes come, and never its end.
+/// A body of which this many bytes come, but never its end.
 fn endless(bytes: usize) -> reqwest::Body {
     let come = stream::iter([Ok::<_, Infallible>("x".repeat(bytes))]);
     reqwest::Body::wrap_stream(come.chain(stream::pending()))
 }
 
-/// A query whose body never ends, by somebody with a secret or anybody.
+/// A query whose body never ends, with a secret or from anybody.
 fn asks(
     node: &TestNode,
     client: &reqwest::Client,
@@ -233,7 +234,7 @@ fn asks(
     request.typed(COST_FILTER, endless(bytes)).begin()
 }
 
-/// The bytes in memory, as somebody sees them whose share nobody takes.
+/// Returns the bytes in memory, seen by a caller whose share nobody takes.
 async fn held_now(node: &TestNode) -> f64 {
     let request = node.request(Method::GET, "/metrics").token(OPS);
     metric(request.send().await.text(), BYTES)
@@ -248,10 +249,10 @@ async fn until_held(node: &TestNode, bytes: f64) {
     soon(held).await;
 }
 
-/// How many bytes of memory a byte of a query counts for.
+/// How many bytes of memory a byte of a query counts as.
 const COUNTED: usize = 4;
 
-/// Takes so much of a caller's share, by bodies of a mebibyte at most.
+/// Takes this much of a caller's share, by bodies of at most a mebibyte.
 async fn fill(
     node: &TestNode,
     client: &reqwest::Client,
@@ -292,8 +293,8 @@ async fn bodies_of_queries_take_room_as_they_come() {
     until_held(&node, 0.0).await;
 }
 
-/// A write is never said to be refused after it was done, whoever took the room for the answer;
-/// and small answers have some of their own.
+/// A write is never said to be refused after it was done, whoever took the room for answers; and
+/// small answers have some room of their own.
 #[tokio::test]
 async fn what_was_done_is_told_when_all_room_is_taken() {
     let node = TestNode::with(LIMITS).await;
@@ -345,7 +346,7 @@ async fn bodies_of_writes_take_room_as_they_come_and_each_principal_has_a_share(
     feed(&node, 10).await;
 }
 
-/// An answer is of one view to its end, unless it keeps too much of one that was replaced.
+/// An answer is from one view to its end, unless it keeps too much of a replaced view in memory.
 #[tokio::test]
 async fn answers_that_keep_too_much_of_replaced_views_are_cut_off() {
     for (more, is_cut) in [("", false), ("max_replaced_bytes = 50000\n", true)] {
@@ -361,7 +362,7 @@ async fn answers_that_keep_too_much_of_replaced_views_are_cut_off() {
             node.until_metric("altofed_http_answers_cut_total", |cut| cut == 1.0)
                 .await;
         } else {
-            // 100 rows of 101 costs.
+            // 100 rows of 101 costs each.
             let kept = "altofed_http_replaced_bytes";
             node.until_metric(kept, |bytes| bytes > 80_000.0).await;
         }
@@ -376,14 +377,14 @@ async fn answers_that_keep_too_much_of_replaced_views_are_cut_off() {
     }
 }
 
-/// A client whose streams take so many bytes until it reads them.
+/// A client whose streams take this many bytes until it reads them.
 fn with_windows(bytes: u32) -> reqwest::Client {
     let client = client_builder().http2_prior_knowledge();
     let client = client.http2_initial_stream_window_size(bytes);
     client.build().expect("a client")
 }
 
-/// The whole costs between 140 PIDs, followed by an update stream: some 230 kB.
+/// The costs between 140 PIDs, followed as a whole by an update stream: some 230 kB.
 fn follow_all(node: &TestNode, client: &reqwest::Client) -> Request {
     let input = json!({"cost-type": routingcost("numerical")});
     let asked = json!({"add": {"a": {"resource-id": "isp-a:filtered-costmap", "input": input}}});
@@ -391,7 +392,7 @@ fn follow_all(node: &TestNode, client: &reqwest::Client) -> Request {
     request.typed(UPDATES, asked.to_string())
 }
 
-/// What an update stream is sent is in memory until its client takes it, and counts.
+/// What an update stream sends is in memory until its client takes it, and counts until then.
 #[tokio::test]
 async fn update_streams_that_nobody_reads_leave_others_their_room() {
     const STREAMS: usize = 60;
@@ -426,7 +427,7 @@ async fn update_streams_that_nobody_reads_leave_others_their_room() {
     })
     .await;
     assert!(held_now(&node).await <= SHARE as f64);
-    // Another client is sent the whole.
+    // Another client is sent the whole answer.
     let mut other = follow_all(&node, &client_elsewhere()).open().await;
     let whole = soon(other.next_of("a")).await;
     assert!(whole.text.len() as f64 > WHOLE, "{}", whole.text.len());
@@ -434,7 +435,7 @@ async fn update_streams_that_nobody_reads_leave_others_their_room() {
     until_held(&node, 0.0).await;
 }
 
-/// A patch counts once, however many streams are sent it, as long as one of them does not take it.
+/// A patch counts once, however many streams send it, until the last of them has sent it.
 #[tokio::test]
 async fn a_patch_that_nobody_reads_counts_once() {
     let node = TestNode::start().await;

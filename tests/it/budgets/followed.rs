@@ -1,4 +1,4 @@
-//! Followed answers: counted by cells, and brought forward in bounded memory.
+//! Followed answers: counted by cells, and updated in bounded memory.
 
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -47,7 +47,7 @@ async fn each_client_has_a_share_of_the_cells_that_are_followed_and_all_have_the
     assert_eq!(tips(&node, &elsewhere, 65).await, 429, "9,050 in all");
     assert_eq!(tips(&node, &elsewhere, 64).await, 200);
     assert_eq!(node.metric("altofed_http_followed_cells").await, 8921.0);
-    // By update streams too, and for one answer that is more than a share.
+    // The same for update streams, and for one answer that is larger than a share.
     let asked =
         json!({"add": {"a": {"resource-id": "isp-a:endpointcost", "input": endpoint_costs(20)}}});
     let stream = node.request_by(&here, Method::POST, "/views/isp-a/updates");
@@ -59,7 +59,8 @@ fn routingcost() -> Value {
     json!({"cost-metric": "routingcost", "cost-mode": "numerical"})
 }
 
-/// A query that names what there is not has no cells; it is kept, and read with each change.
+/// A query that names nothing that exists has no cells; it is kept, and answered again with each
+/// change.
 #[tokio::test]
 async fn the_text_of_a_query_counts_as_its_cells_do() {
     let node = TestNode::with("[updates]\nmax_cells_per_client = 50000\n").await;
@@ -84,7 +85,7 @@ async fn the_text_of_a_query_counts_as_its_cells_do() {
     assert!((36_000.0..50_000.0).contains(&counted), "{counted}");
 }
 
-/// A full map costs what changes of it, whoever follows it; ranks depend on all costs.
+/// A full map costs only what changes of it, whoever follows it; ranks depend on all costs.
 #[tokio::test]
 async fn full_maps_are_followed_whatever_their_cells() {
     let updates = "[updates]\nmax_cells_per_client = 1000\nmax_followed_cells = 1000\n";
@@ -101,7 +102,7 @@ async fn full_maps_are_followed_whatever_their_cells() {
     assert_eq!(follow("ordinal-routingcost").await, 429, "2,601 cells");
 }
 
-/// Costs between all PIDs that [`feed`] made, each other than before.
+/// The costs between all PIDs that [`feed`] made, all different from the ones before.
 pub(super) async fn change_all(node: &TestNode, pids: usize, add: usize) {
     let name = |i: usize| format!("p{i:03}");
     let row = |i: usize| {
@@ -161,12 +162,12 @@ async fn an_answer_whose_patch_is_too_long_is_sent_whole_by_rows() {
     expect(&mut events, "application/merge-patch+json").await;
 }
 
-/// A map of 120 PIDs whose every version is another: what histories pin has a bound, and so have the
-/// bodies that are made only to know the tags of versions.
+/// A map of 120 PIDs with a different content in each version: what histories keep in memory is
+/// bounded, and so are the bodies that are made only to know the tags of versions.
 #[tokio::test]
 async fn what_histories_pin_is_bounded() {
     const PIDS: usize = 120;
-    // Two versions of the costs and not three.
+    // Room for two versions of the costs, not three.
     let node = TestNode::with("[updates]\nmax_history_bytes = 250000\n").await;
     feed(&node, PIDS).await;
     let asked = json!({"add": {"full": {"resource-id": "isp-a:costmap-routingcost", "incremental-changes": true}}});
@@ -193,7 +194,8 @@ async fn what_histories_pin_is_bounded() {
     assert_eq!(node.metric("altofed_publish_bodies_bytes").await, bodies);
 }
 
-/// Reads an update stream until so many of its substreams were stopped: the reasons, by their ids.
+/// Reads an update stream until this many of its substreams were stopped; returns the reasons by
+/// their ids.
 async fn stopped(events: &mut Events, count: usize) -> Map<String, Value> {
     let mut reasons = Map::new();
     while reasons.len() < count {
@@ -224,8 +226,8 @@ async fn an_answer_that_grows_over_a_share_ends_with_the_reason() {
     assert_eq!(node.metric("altofed_http_followed_cells").await, 0.0);
 }
 
-/// Each of ten answers is within the share of their client, when there are 4 PIDs and when there
-/// are 9; all together are not. Those end that were opened last, and nobody else's.
+/// Each of ten answers is within the share of their client, both when there are 4 PIDs and when
+/// there are 9; all together are not. Those that were opened last end, and nobody else's.
 #[tokio::test]
 async fn answers_that_grow_over_a_share_together_end_from_the_last_on() {
     let updates = "[updates]\nmax_cells_per_client = 350\nmax_followed_cells = 700\n";
@@ -278,7 +280,7 @@ async fn answers_that_grow_over_a_share_together_end_from_the_last_on() {
         .await;
 }
 
-/// A client whose histories are long leaves others theirs.
+/// A client whose histories are long leaves others their share.
 #[tokio::test]
 async fn who_keeps_most_in_histories_forgets_first() {
     const PIDS: usize = 50;
@@ -301,7 +303,7 @@ async fn who_keeps_most_in_histories_forgets_first() {
     }
     for n in 1..=5 {
         change_all(&node, PIDS, n).await;
-        // Whoever asks for a view is shown what was written, so that no change is passed over.
+        // A caller that asks for a view sees what was written, so no change is skipped.
         assert_eq!(start(&honest, small()).await[1], n as u64 + 1);
         let kept = node.metric("altofed_http_history_bytes").await;
         assert!(kept <= 600_000.0, "{kept} bytes after {n} changes");
@@ -316,8 +318,8 @@ async fn who_keeps_most_in_histories_forgets_first() {
     assert!(forgotten > 0);
 }
 
-/// Three hundred followed views, whose patches would take 13 MB for each of sixteen writes: the process
-/// grows by what histories may keep and what one write takes, and little more.
+/// Three hundred followed views, whose patches would take 13 MB for each of sixteen writes: the
+/// process grows by what histories may keep and what one write takes, and little more.
 #[tokio::test]
 async fn three_hundred_followed_views_take_bounded_memory_while_all_changes() {
     const PIDS: usize = 60;
@@ -347,7 +349,7 @@ async fn three_hundred_followed_views_take_bounded_memory_while_all_changes() {
         let request = Request::to(&client, Method::PUT, &url).token(NOC);
         let written = request.typed(JSON, costs.to_string()).send().await;
         assert!(written.status.is_success(), "{written:?}");
-        // Whoever asks for a view is shown what was written.
+        // A caller that asks for a view sees what was written.
         let input = json!({"cost-type": routingcost(), "constraints": ["lt 90000"]});
         let asked = json!({"resource-id": "isp-a:filtered-costmap", "input": input});
         let request = Request::to(

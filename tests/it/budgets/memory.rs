@@ -1,4 +1,4 @@
-//! The memory of the process, before and after a client did its worst.
+//! The memory of the process, before and after a client does its worst.
 
 use std::net::SocketAddr;
 
@@ -16,7 +16,7 @@ use crate::support::{
 const MB: u64 = 1024 * 1024;
 const BYTES: &str = "altofed_http_answer_bytes";
 
-/// A node in a process of its own with costs between so many PIDs.
+/// Starts a node in a process of its own, with costs between this many PIDs.
 pub(super) async fn program(directory: &TempDir, more: &'static str, pids: usize) -> Program {
     let path = directory.path().to_owned();
     let serve = move || Program::serve(&path, more);
@@ -48,8 +48,8 @@ pub(super) async fn measured(program: &Program, name: &str) -> f64 {
     metric(ask.send().await.text(), name)
 }
 
-/// Forty connections ask for the whole map by a query of 67 bytes, and read nothing: each answer is
-/// some 6 MB. What is in memory is some rows of each; and the one time that a client has to take
+/// Forty connections ask for the whole map by a query of 67 bytes, and read nothing; each answer
+/// has some 6 MB. Only some rows of each are in memory, and the time that a client has to take
 /// something ends them all.
 #[tokio::test]
 async fn answers_that_nobody_reads_are_not_in_memory_and_end() {
@@ -68,7 +68,7 @@ async fn answers_that_nobody_reads_are_not_in_memory_and_end() {
     for _ in 0..40 {
         let mut connection = TcpStream::connect(address).await.expect("a connection");
         connection.write_all(head.as_bytes()).await.expect("sent");
-        // The head of the answer, so that it was begun.
+        // Reads the head of the answer, so that the answer has begun.
         let mut begin = [0; 15];
         connection.read_exact(&mut begin).await.expect("a head");
         assert_eq!(&begin, b"HTTP/1.1 200 OK");
@@ -87,14 +87,14 @@ async fn answers_that_nobody_reads_are_not_in_memory_and_end() {
     assert_eq!(measured(&program, BYTES).await, 0.0);
 }
 
-/// What a query for costs between some PIDs asks, or between all.
+/// Makes a query for the costs between some PIDs, or between all.
 fn costs(mode: &str, pids: &[String]) -> String {
     let pids = json!({"srcs": pids, "dsts": pids});
     let cost_type = json!({"cost-metric": "routingcost", "cost-mode": mode});
     json!({"cost-type": cost_type, "pids": pids}).to_string()
 }
 
-/// A client by HTTP/2 that takes some bytes of each answer, and no more.
+/// A client that reads some bytes of each answer over HTTP/2, and no more.
 fn hardly_reads() -> reqwest::Client {
     let client = client_builder().http2_prior_knowledge();
     let client = client.http2_initial_stream_window_size(2048);
@@ -110,8 +110,9 @@ async fn until(program: &Program, name: &str, is_there: impl Fn(f64) -> bool) {
     .await;
 }
 
-/// One connection, a hundred streams whose windows are hardly open: of the 600 MB that they ask for
-/// there are some rows of each in memory, and all of them count. Ranks are of all costs, and count too.
+/// One connection has a hundred streams whose windows are hardly open: of the 600 MB that they
+/// ask for, only some rows of each are in memory, and all of these count. Ranks depend on all
+/// costs, and count too.
 #[tokio::test]
 async fn answers_on_one_connection_that_takes_nothing_are_not_in_memory() {
     let directory = TempDir::new().expect("a directory");
@@ -138,8 +139,8 @@ async fn answers_on_one_connection_that_takes_nothing_are_not_in_memory() {
     }
 }
 
-/// Three hundred update streams of 230 kB that nobody reads: no more of it is in memory than a
-/// client's share.
+/// Nobody reads three hundred update streams of 230 kB: no more of them is in memory than the
+/// share of a client.
 #[tokio::test]
 async fn update_streams_that_nobody_reads_are_not_in_memory() {
     const STREAMS: usize = 300;

@@ -1,4 +1,4 @@
-//! Budgets: what a client can make a node spend, each driven to its end.
+//! Budgets: what a client can make a node spend. Each is used up completely.
 
 mod answers;
 mod followed;

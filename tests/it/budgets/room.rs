@@ -1,4 +1,4 @@
-//! Room on the disk: what a node does when there is little, and none.
+//! Room on the disk: what a node does when there is little or none.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use crate::support::{Answer, Disk, JSON, NOC, Program, Request, TestNode, plain_
 
 const MIB: u64 = 1024 * 1024;
 
-/// The least that stays free.
+/// The least space that stays free.
 const MIN_FREE: u64 = 64 * MIB;
 
 fn disk() -> (Arc<AtomicU64>, FreeSpace) {
@@ -81,7 +81,7 @@ async fn below_the_least_that_stays_free_writes_get_507_and_queries_are_answered
         node.metric("altofed_store_free_bytes").await,
         (MIN_FREE - 1) as f64
     );
-    // One that is larger than what is left over.
+    // A write that is larger than the remaining space.
     free.store(MIN_FREE + MIB, Ordering::Relaxed);
     let many: Value = (0..12_000)
         .map(|n| {
@@ -121,7 +121,7 @@ async fn a_start_without_room_answers_queries_and_takes_writes_when_there_is_roo
         ready.text().contains("too little to open the store"),
         "{ready:?}"
     );
-    // Our manifest is signed all the same: our domain does not expire at others.
+    // Our manifest is still signed, so that our domain does not expire at others.
     node.signed().await;
 
     free.store(u64::MAX, Ordering::Relaxed);
@@ -141,8 +141,8 @@ async fn a_start_without_room_answers_queries_and_takes_writes_when_there_is_roo
     serves(&node, "fra").await;
 }
 
-/// The program itself, on a disk that something else fills to the last byte while it runs, and
-/// that is full when it starts again.
+/// Runs the program itself on a disk that something else fills to the last byte while it runs,
+/// and that is full when it starts again.
 #[tokio::test]
 async fn a_full_disk_ends_no_program_and_keeps_none_from_starting() {
     let Some(disk) = Disk::new(56) else { return };

@@ -1,5 +1,5 @@
-//! A client of update streams that recovers as RFC 8895 has it: it comes back
-//! with the tag of the network map that it has, and takes everything else anew.
+//! A client of update streams that recovers as RFC 8895 describes: it comes back with the tag of
+//! the network map that it has, and fetches everything else anew.
 
 use altofed::runtime::Task;
 use reqwest::{Client, Method};
@@ -15,7 +15,7 @@ pub fn follow(url: &str, targets: Vec<Target>, board: Board) -> Task<()> {
     Task::spawn("follower", async move {
         let client = plain_client();
         loop {
-            // What is wrong with a connection is told by the next one.
+            // The next connection shows what is wrong with this one.
             let _ = stream(&client, &url, &targets, &board).await;
             board.came_back();
             tokio::task::yield_now().await;
@@ -23,7 +23,7 @@ pub fn follow(url: &str, targets: Vec<Target>, board: Board) -> Task<()> {
     })
 }
 
-/// One stream, as long as it lasts.
+/// Reads one stream for as long as it lasts.
 async fn stream(
     client: &Client,
     url: &str,
@@ -58,7 +58,7 @@ async fn stream(
     Ok(())
 }
 
-/// Applies an event that has come whole.
+/// Applies an event that has come completely.
 fn take(event: &str, board: &Board) {
     let field = |name: &'static str| {
         let lines = event.lines();

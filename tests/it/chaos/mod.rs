@@ -1,6 +1,5 @@
-//! Clients, our own among them, that follow a node over a wire that does its worst:
-//! in the end, and at every moment before, they have what the node answers or
-//! answered.
+//! Clients, our own among them, follow a node over a wire that does its worst: in the end they
+//! have what the node answers, and at every moment before they have what it answered some time.
 
 mod follower;
 mod ours;
@@ -53,7 +52,7 @@ impl Target {
         self.id == MAP.id
     }
 
-    /// The parameters of the filtered costs; those of maps have none.
+    /// Returns the parameters of the filtered costs; maps have none.
     fn input(self) -> Option<Value> {
         let cost_type = json!({"cost-metric": "routingcost", "cost-mode": "numerical"});
         let input = json!({"cost-type": cost_type, "constraints": ["ge 100", "le 300"]});
@@ -67,7 +66,7 @@ impl Target {
         }
     }
 
-    /// What the node answers now.
+    /// Returns what the node answers now.
     async fn text(self, node: &TestNode) -> String {
         let answer = match self.input() {
             Some(input) => COSTS.ask(node, input).await,
@@ -78,16 +77,16 @@ impl Target {
     }
 }
 
-/// What a client has, and had.
+/// What a client has and had.
 #[derive(Clone)]
 struct Board(Arc<watch::Sender<Held>>);
 
 #[derive(Default)]
 struct Held {
     documents: BTreeMap<&'static str, Value>,
-    /// The text of each document at every moment.
+    /// The text of each document that the client ever had.
     seen: BTreeSet<(&'static str, String)>,
-    /// How often the client began anew.
+    /// How often the client started over.
     returns: u64,
 }
 
@@ -118,7 +117,7 @@ impl Board {
     }
 }
 
-/// A node that changes, a wire to it, and clients behind the wire.
+/// A node that changes, a wire to it, and clients on the other side of the wire.
 struct Scene {
     node: TestNode,
     wire: Wire,
@@ -130,10 +129,10 @@ struct Scene {
 }
 
 impl Scene {
-    /// Clients of all kinds over a wire that `begin` has misbehave from the start.
+    /// Starts clients of all kinds over a wire that `begin` makes misbehave from the start.
     async fn new(seed: u64, more: &str, begin: impl FnOnce(&Wire)) -> Self {
         let wire = Wire::new().await;
-        // A connection that is cut may be open at the node a while longer.
+        // A connection that was cut may stay open at the node for a while.
         let roomy = "[http]\nmax_connections_per_client = 10000\n";
         let more = format!("public_url = {:?}\n{more}{roomy}", wire.url);
         let node = TestNode::with(&more).await;
@@ -162,7 +161,7 @@ impl Scene {
         scene
     }
 
-    /// Notes what the node answers.
+    /// Records what the node answers.
     async fn note(&mut self) {
         for target in TARGETS {
             let text = target.text(&self.node).await;
@@ -176,14 +175,14 @@ impl Scene {
     }
 
     async fn restart(&mut self) {
-        // Another may get its port.
+        // Another process may get its port.
         self.wire.lead_to(None);
         self.node.restart().await;
         self.wire.lead_to(Some(&self.node.url));
         self.note().await;
     }
 
-    /// Comes back when every client has what the node answers.
+    /// Returns when every client has what the node answers.
     async fn all_have_it(&self) {
         for target in TARGETS {
             let text = target.text(&self.node).await;
@@ -198,8 +197,8 @@ impl Scene {
         }
     }
 
-    /// Ends the trouble: all clients have what the node answers, and never had
-    /// what it did not.
+    /// Ends the trouble, and checks that all clients have what the node answers and never had
+    /// anything that it did not answer.
     async fn end(self) -> u64 {
         self.wire.calm();
         self.all_have_it().await;
@@ -219,7 +218,7 @@ impl Scene {
     }
 }
 
-/// How many rounds a test has, and seeds.
+/// How many rounds and seeds a test has.
 fn heavier(usual: u64, heavy: u64) -> u64 {
     match std::env::var_os("ALTOFED_HEAVY") {
         Some(_) => heavy,

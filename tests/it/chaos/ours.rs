@@ -1,4 +1,4 @@
-//! Our own client, in both ways that it is pushed to.
+//! Our own client, with both kinds of push.
 
 use std::time::Duration;
 
@@ -21,27 +21,27 @@ pub fn stream(url: &str, board: Board) -> Task<()> {
     })
 }
 
-/// Follows all targets of a node by TIPS, for ever: its directory, had from
-/// elsewhere, offers nothing better.
+/// Follows all targets of a node by TIPS, for ever: the directory, which comes from elsewhere,
+/// offers nothing better.
 pub async fn tips(node: &TestNode, board: Board) -> Task<()> {
     let mut directory = node.get(DIRECTORY).await.json();
     let resources = directory["resources"].as_object_mut().expect("resources");
     resources.retain(|_, entry| entry["media-type"] != "text/event-stream");
     let elsewhere = Server::start(directory).await;
     Task::spawn("ours by TIPS", async move {
-        // The server goes with it, whole.
+        // Moves the whole server, so that it lives as long as the task.
         let elsewhere = elsewhere;
         follow(&elsewhere.root, Mode::Tips, &board).await;
     })
 }
 
-/// The longest pause that a client makes without telling.
+/// The longest pause that a client makes without reporting it.
 const SHORT: Duration = Duration::from_secs(5);
 
 async fn follow(directory: &Url, by: Mode, board: &Board) {
     let wanted = TARGETS.map(|target| (target.id, target.input()));
     let mut following = Following::of(directory, wanted);
-    // What may be left of the pause that it told of.
+    // What may be left of the pause that it reported.
     let mut pause = Duration::ZERO;
     loop {
         let news = tokio::select! {

@@ -1,5 +1,5 @@
-//! A client of TIPS that pulls one edge after the other, and opens its view anew
-//! when it is told that it is gone.
+//! A client of TIPS that pulls one edge after the other, and opens its view again when it learns
+//! that the view is gone.
 
 use altofed::runtime::Task;
 use reqwest::{Client, Method};
@@ -23,7 +23,7 @@ pub fn pull(url: &str, target: Target, board: Board) -> Task<()> {
     })
 }
 
-/// One view, as long as it is there.
+/// Pulls one view for as long as it exists.
 async fn view(
     client: &Client,
     url: &str,

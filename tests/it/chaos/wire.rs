@@ -19,18 +19,18 @@ pub struct Wire {
 
 #[derive(Clone, Copy)]
 struct State {
-    /// The server, unless there is none.
+    /// The address of the server, if there is one.
     upstream: Option<SocketAddr>,
     /// Whether what the server sends is held back.
     held: bool,
-    /// Whether it is passed byte by byte.
+    /// Whether data is passed byte by byte.
     bytewise: bool,
     /// Connections of an older generation are dead.
     generation: u64,
 }
 
 impl Wire {
-    /// A wire that leads nowhere yet.
+    /// Makes a wire that leads nowhere yet.
     pub async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -45,7 +45,7 @@ impl Wire {
         let task = Task::spawn("wire", async move {
             while let Ok((client, _)) = listener.accept().await {
                 let budget = cuts.lock().expect("no panic").pop_front();
-                // Detached: it ends with the connection.
+                // The task is detached; it ends with the connection.
                 tokio::spawn(pass(client, told.clone(), budget.unwrap_or(usize::MAX)));
             }
         });
@@ -57,7 +57,7 @@ impl Wire {
         }
     }
 
-    /// Leads new connections to a server from now on, or to none.
+    /// Leads new connections to this server from now on, or to none.
     pub fn lead_to(&self, url: Option<&str>) {
         let upstream = url.map(upstream);
         self.state.send_modify(|state| state.upstream = upstream);
@@ -73,22 +73,22 @@ impl Wire {
         self.state.send_modify(|state| state.bytewise = bytewise);
     }
 
-    /// Kills every connection there is.
+    /// Kills all connections.
     pub fn kill(&self) {
         self.state.send_modify(|state| state.generation += 1);
     }
 
-    /// Cuts each of the next connections after so many bytes of the server.
+    /// Cuts each of the next connections after this many bytes from the server.
     pub fn cut(&self, budgets: impl IntoIterator<Item = usize>) {
         self.budgets.lock().expect("no panic").extend(budgets);
     }
 
-    /// Whether there are cuts to come.
+    /// Whether cuts are still to come.
     pub fn cuts_left(&self) -> bool {
         !self.budgets.lock().expect("no panic").is_empty()
     }
 
-    /// Behaves from now on.
+    /// Stops misbehaving.
     pub fn calm(&self) {
         self.budgets.lock().expect("no panic").clear();
         self.state.send_modify(|state| {

@@ -1,5 +1,5 @@
-//! A node below a path of its host, behind a proxy that forwards that path alone: it is read by
-//! its manifests, and what joins several domains is never read as one.
+//! A node below a path of its host, behind a proxy that forwards only that path: it is read by
+//! its manifests, and a view that joins several domains is never read as one domain.
 
 use std::net::SocketAddr;
 
@@ -14,11 +14,11 @@ use super::member::{Join, Member};
 
 const LINKS: [Link; 2] = [Link(1, 2), Link(2, 3)];
 
-/// What becomes of a request for a path.
+/// What the proxy does with a request for a path.
 enum Way {
-    /// It goes to the node with a number in the list, for this path.
+    /// Passes it to the node with this number in the list, for this path.
     To(usize, String),
-    /// It is answered so.
+    /// Answers it like this.
     Answered(&'static str),
 }
 
@@ -41,7 +41,7 @@ impl Front {
             while let Ok((near, _)) = listener.accept().await {
                 let nodes = known.clone();
                 let pass = async move {
-                    // Either side may leave at any time.
+                    // Either side may close at any time.
                     let _left = pass(near, way, &nodes).await;
                 };
                 passing.push(Task::spawn("connection", pass));
@@ -55,7 +55,7 @@ impl Front {
     }
 }
 
-/// Passes one request on, and its answer back as it comes.
+/// Passes one request on, and passes its answer back as it comes.
 async fn pass(
     mut near: TcpStream,
     way: fn(&str) -> Way,
@@ -88,7 +88,7 @@ async fn pass(
     }
 }
 
-/// The first node is below `/alto`, and nothing else is there.
+/// The routes of a proxy with the first node below `/alto` and nothing else.
 fn alto_alone(path: &str) -> Way {
     match path.strip_prefix("/alto/") {
         Some(rest) => Way::To(0, format!("/{rest}")),
@@ -96,8 +96,8 @@ fn alto_alone(path: &str) -> Way {
     }
 }
 
-/// `isp-b` below `/alto`, whose directory only clients may read and which has `isp-c` too, and
-/// `isp-a`, which does not read it yet.
+/// Starts `isp-b` below `/alto`, whose directory only clients may read and which has `isp-c`
+/// too, and `isp-a`, which does not read it yet.
 async fn below(front: &Front) -> [Member; 3] {
     let more = format!(
         "public_url = \"{}/alto\"\n[access]\nquery = \"token\"\n",
@@ -126,10 +126,10 @@ fn joined<'a>(base: &'a str, import: &'a str, more: &'a str) -> [Join<'a>; 1] {
     }]
 }
 
-/// Once in ten minutes: what comes sooner was pushed.
+/// Readings are ten minutes apart: whatever comes sooner was pushed.
 const SELDOM: &str = "refresh.interval = \"10m\"\n";
 
-/// That it is read by manifests, and has its own addresses alone.
+/// Waits until the node is read by manifests, and checks that it has only its own addresses.
 async fn is_read_by_manifests(a: &Member) {
     let peer = a.until_state(2, PeerState::Synced, "").await;
     assert_eq!(peer.protocol, Some(SpokenProtocol::Altofed));
@@ -158,7 +158,8 @@ async fn a_node_below_a_path_is_found_by_its_directory_and_followed() {
     a.until_cost(2, Some(0.75)).await;
 }
 
-/// The first node is below `/alto`; the origin is another's.
+/// The routes of a proxy with the first node below `/alto`; the rest of the origin is another
+/// node's.
 fn beside_another(path: &str) -> Way {
     match path.strip_prefix("/alto/") {
         Some(rest) => Way::To(0, format!("/{rest}")),
@@ -203,7 +204,7 @@ async fn whatever_is_at_the_well_known_place_instead() {
     }
 }
 
-/// What clients read of the node below `/alto`, and nothing for peers.
+/// The routes for what clients read of the node below `/alto`, and nothing for peers.
 fn for_clients(path: &str) -> Way {
     match path.strip_prefix("/alto/") {
         Some(rest) if !rest.starts_with("s2s") => Way::To(0, format!("/{rest}")),
@@ -241,7 +242,7 @@ async fn a_view_that_joins_domains_is_never_read_as_one() {
     let reason = peer.reason.expect("a reason").detail;
     assert!(reason.contains("/views/isp-b/directory"), "{reason}");
     assert!(!a.has(2).await);
-    // The view of that one domain is.
+    // The view of only that domain is.
     let one = format!("{}/views/isp-b", b.url);
     a.join(joined(&one, "own", plain));
     a.until_state(2, PeerState::Synced, "").await;

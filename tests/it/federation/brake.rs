@@ -1,5 +1,5 @@
-//! What a neighbour changes too much at once is held: the last good is served on,
-//! and the operator sees it and says.
+//! A change by a neighbour that is too large is held: the last good version is still served, and
+//! the operator sees it and decides.
 
 use altofed::api::s2s::{PeerState, PeerStatus};
 use reqwest::Method;
@@ -12,7 +12,7 @@ use crate::support::{OPS, command};
 
 const LINKS: [Link; 1] = [Link(1, 2)];
 
-/// The network map of the second domain with so many prefixes more.
+/// Returns the network map of the second domain with this many more prefixes.
 fn with_customers(count: u8) -> Value {
     let prefixes: Vec<String> = (0..count).map(|n| format!("10.2.{n}.0/24")).collect();
     json!({"network-map": {
@@ -20,13 +20,13 @@ fn with_customers(count: u8) -> Value {
     }})
 }
 
-/// What it is after a mistake.
+/// Returns the network map after a mistake.
 fn one_address() -> Value {
     json!({"network-map": {"core": {"ipv4": ["10.2.0.1/32"]}, "edge": {}}})
 }
 
-/// Two nodes with a link that follow each other, the second with customers; what
-/// comes is pushed, since they are read once in ten minutes.
+/// Starts two nodes with a link that follow each other, the second with customers. Changes are
+/// pushed, since readings are ten minutes apart.
 async fn neighbours(import: &str) -> (Member, Member) {
     let (mut a, mut b) = (Member::start(1).await, Member::start(2).await);
     a.states(&LINKS).await;
@@ -54,7 +54,7 @@ async fn metric(site: &Site, line: &str) -> f64 {
     value.unwrap_or_default()
 }
 
-/// How many IPv4 prefixes are served of the core of the second domain.
+/// Returns how many IPv4 prefixes are served of the core of the second domain.
 async fn served(a: &Site) -> usize {
     let map: Value = a.read("/views/isp-b/networkmap").await;
     map["network-map"]["core"]["ipv4"]
@@ -138,13 +138,13 @@ async fn a_link_whose_cost_jumps_to_millions_is_held_and_taken_back_it_is_not() 
     let reason = status.reason.expect("a reason").detail;
     let words = "1 of 1 costs across interconnects in routingcost move";
     assert!(reason.contains(words), "{reason}");
-    // Nothing that it states is used meanwhile, nor asked for again and again.
+    // Meanwhile nothing that it states is used, nor requested again and again.
     b.costs(0.5).await;
     b.until_signed().await;
     assert_eq!(a.cost_inside(2).await, Some(inside(2)));
     b.put("interconnects", &interconnects(2, &LINKS)).await;
     b.until_signed().await;
-    // Its next manifest is pushed and judged, though its maps are not followed.
+    // Its next manifest is pushed and checked, though its maps are not followed.
     a.until_cost(2, Some(0.5)).await;
     a.until_state(2, PeerState::Synced, "").await;
 }

@@ -1,5 +1,5 @@
-//! Peers whose maps make the search for ways long: it ends where the operator
-//! says, and what it did not find has no cost.
+//! Peers whose maps make the search for ways long: it ends where the operator says, and pairs
+//! that it did not finish have no cost.
 
 use std::collections::BTreeMap;
 
@@ -12,33 +12,33 @@ use super::member::{Join, Member};
 use super::rogue::{Rogue, Says, Signed, key};
 use super::site::{PATIENCE, glance};
 
-/// Who is between `isp-a` and `isp-c`.
+/// The domain between `isp-a` and `isp-c`.
 const BETWEEN: u8 = 2;
 
 /// The domains that it makes up.
 const MADE_UP: std::ops::RangeInclusive<u8> = 4..=9;
 
-/// What it costs through `isp-b` in the trap: more than any way around.
+/// The cost through `isp-b` in the trap: more than any detour.
 const THROUGH: u32 = 100_000;
 
-/// More than honest domains need, and less than the trap does.
+/// More labels than honest domains need, and fewer than the trap needs.
 const LABELS: u64 = 100;
 
-/// The links of `isp-b`: to the ends, and to those that are made up.
+/// The links of `isp-b`: to the ends, and to the domains that are made up.
 fn of_between() -> Vec<Link> {
     vec![Link(1, 2), Link(2, 3), Link(4, 2), Link(2, 5)]
 }
 
-/// What `isp-b` says in good faith.
+/// What `isp-b` states honestly.
 fn sound() -> Says {
     of_between()
         .into_iter()
         .fold(Says::sound(BETWEEN), Says::linked)
 }
 
-/// All are linked to all, and between the borders of `isp-b` it is cheaper
-/// around by any of them than through it: whoever wants to cross it finds ways
-/// that enter it twice, and has to look at all of them.
+/// In the trap, all are linked to all, and between the borders of `isp-b` a detour by any of
+/// them is cheaper than the way through it: a search across it finds ways that enter it twice,
+/// and has to look at all of them.
 fn trap(key: &SigningKey) -> Vec<Signed> {
     let costs = json!({"core": {"edge": THROUGH}, "edge": {"core": THROUGH}});
     let between = Says {
@@ -60,8 +60,8 @@ fn trap(key: &SigningKey) -> Vec<Signed> {
         .collect()
 }
 
-/// The cost in the merged view of one end, from its core to the edge of another
-/// domain; null where there is none.
+/// Returns the cost in the merged view of one end, from its core to the edge of another domain;
+/// null if there is none.
 async fn cost(from: &Member, to: u8) -> Value {
     let answer = from.endpoint_cost("merged", from.number, to).await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -70,7 +70,7 @@ async fn cost(from: &Member, to: u8) -> Value {
     answer.json()["endpoint-cost-map"][source][target].take()
 }
 
-/// The costs of the merged view of a node, by source and destination.
+/// Returns the costs of the merged view of a node, by source and destination.
 async fn merged(node: &Member) -> BTreeMap<(String, String), f64> {
     let rows = node.costs_of("merged").await.expect("a view").into_iter();
     let cells = rows.flat_map(|(from, row)| {
@@ -113,7 +113,7 @@ async fn maps_that_make_the_search_too_long_cost_the_pairs_they_are_in_the_way_o
     assert!(listed.contains(&"isp-a isp-c".to_owned()), "{listed:?}");
     assert_eq!(c.conflicts(unsettled).await, Vec::<String>::new());
     assert!(cost(&a, 3).await.is_null());
-    // Right or missing.
+    // Each cost is either right or missing.
     let (had, all) = (merged(&a).await, merged(&c).await);
     assert!(had.iter().all(|(pair, cost)| all.get(pair) == Some(cost)));
     assert!(had.len() < all.len());
@@ -125,7 +125,7 @@ async fn maps_that_make_the_search_too_long_cost_the_pairs_they_are_in_the_way_o
     let detail = explained.problem(404, &[])["detail"].to_string();
     assert!(detail.contains("max_labels"), "{detail}");
 
-    // Who takes the time has it, and so do we with as many.
+    // Whoever spends the time gets the costs; so do we with as many labels.
     let exact = 12.0 + f64::from(THROUGH) + 23.0;
     a.join([Join::to(BETWEEN, &rogue.url), Join::to(3, &c.url)]);
     let came = tokio::time::timeout(PATIENCE, async {

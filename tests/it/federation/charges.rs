@@ -1,4 +1,4 @@
-//! Budgets: what a peer may make us keep, and what all may together, each driven to its end.
+//! Budgets: what one peer, and all together, may make us keep. Each is used up completely.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -21,7 +21,7 @@ use crate::support::{OPS, Request, metric, plain_client};
 
 const MIB: u64 = 1024 * 1024;
 
-/// What a node may grow by beside what the budgets are for.
+/// How much a node may grow besides what the budgets are for.
 const SLACK: u64 = 48 * MIB;
 
 async fn measured(site: &Site, name: &str) -> f64 {
@@ -48,7 +48,7 @@ fn loose_map() -> Vec<u8> {
 #[tokio::test]
 async fn a_stream_of_maps_without_a_manifest_is_ended_shown_counted_and_backed_off() {
     const PENDING: u64 = 1_000_000;
-    /// What may lie in sockets between the two.
+    /// How many bytes may be in sockets between the two.
     const ON_THE_WAY: u64 = 12 * MIB;
     let key = key();
     let rogue = Rogue::start(2, &key).await;
@@ -75,7 +75,7 @@ async fn a_stream_of_maps_without_a_manifest_is_ended_shown_counted_and_backed_o
         }
         (readings, streams)
     };
-    // It is read as often as it was, and listened to ever more seldom.
+    // It is read as often as before, and its stream is opened ever more rarely.
     let (at_first, _) = count();
     let (_, streams) = soon(async {
         loop {
@@ -95,18 +95,18 @@ async fn a_stream_of_maps_without_a_manifest_is_ended_shown_counted_and_backed_o
     assert_eq!(a.own_answers().await, own);
     let grown = program.peak_resident() - before;
     assert!(grown < SLACK, "{} MB", grown / MIB);
-    // One that does no such thing is listened to again.
+    // A stream that behaves is followed again.
     rogue.answers("/s2s/v1/updates", Reply::hangs(stream()));
     a.until_state(2, PeerState::Synced, "").await;
 }
 
-/// Peers send events that never end, as long as they are read: all of them together have one
-/// room, and others are heard within their own.
+/// Peers send events that never end, for as long as they are read: all of them together have one
+/// budget, and others are followed within their own.
 #[tokio::test]
 async fn what_is_pending_of_all_peers_has_one_budget_and_an_honest_one_its_share() {
     const ROGUES: std::ops::RangeInclusive<u8> = 2..=5;
     const HONEST: u8 = 6;
-    /// So much is read of each, and not kept.
+    /// How many bytes of each are read and not kept.
     const READ: u64 = 24 * MIB;
     let keys: Vec<SigningKey> = (0..5).map(|_| key()).collect();
     let mut rogues = Vec::new();
@@ -152,7 +152,7 @@ async fn what_is_pending_of_all_peers_has_one_budget_and_an_honest_one_its_share
     let grown = program.peak_resident() - before;
     assert!(grown < SLACK, "{} MB", grown / MIB);
 
-    // Documents that never have room are not fetched.
+    // Documents that can never have room are not fetched.
     let space = " ".repeat(13 << 20);
     says.cost_map = format!("{{{space}\"core\":{{\"edge\":1}}}}");
     let large = says.later().signed(&keys[4]);
@@ -170,7 +170,7 @@ async fn what_is_pending_of_all_peers_has_one_budget_and_an_honest_one_its_share
 /// How many PIDs the domains of these tests have: their costs take 1.28 MB.
 const PIDS: usize = 400;
 
-/// A domain with costs between all of so many PIDs.
+/// Returns a domain with costs between all of this many PIDs.
 fn dense(number: u8, pids: usize) -> Says {
     let mut map = network_map(number)["network-map"].take();
     let mut names = vec!["core".to_owned(), "edge".to_owned()];
@@ -194,7 +194,7 @@ fn dense(number: u8, pids: usize) -> Says {
     }
 }
 
-/// The domains that a peer passes, with their states and the codes of their reasons.
+/// Returns the domains that a peer passes, with their states and the codes of their reasons.
 fn states(peer: &PeerStatus) -> Vec<(String, bool, String)> {
     let domains = peer.domains.iter().map(|domain| {
         let reason = domain.reason.as_ref();
@@ -208,9 +208,9 @@ fn state(number: u8, had: bool, code: &str) -> (String, bool, String) {
     (label(number), had, code.to_owned())
 }
 
-/// A peer passes its own domain and six others, more than its budget has room for. Those that
-/// are refused are the last by label, in whatever order they come, and its own domain is none of
-/// them though its label is the last of all.
+/// A peer passes its own domain and six others, more than its budget has room for. The refused
+/// ones are the last by label, in whatever order they come, but never its own domain, though its
+/// label is the last of all.
 #[tokio::test]
 async fn a_relay_is_charged_for_what_it_passes_its_own_domain_first_then_by_label() {
     const BUDGET: u64 = 5 * MIB;
@@ -235,7 +235,7 @@ async fn a_relay_is_charged_for_what_it_passes_its_own_domain_first_then_by_labe
     let (program, a) = serve(directory.path(), &join.text(1)).await;
     a.states(&[]).await;
     let before = program.peak_resident();
-    // The last by label come first, and fill the budget.
+    // The last by label come first, and use up the budget.
     let others: Vec<Signed> = (3..9).map(relayed).collect();
     let small = of_its_own(2, 0);
     let mut backwards = others.clone();
@@ -268,20 +268,20 @@ async fn a_relay_is_charged_for_what_it_passes_its_own_domain_first_then_by_labe
     let rejected = "altofed_import_rejected_total{reason=\"limit\"}";
     assert!(measured(&a, rejected).await >= 3.0);
 
-    // Its own domain grows: what goes after it makes room.
+    // Its own domain grows: domains with lower priority make room.
     let with = |own: Signed| [&others[..], &[own]].concat();
     rogue.passes(&with(of_its_own(PIDS, 1)));
     let two = (3..9).map(refused(5)).chain([state(SENDER, true, "")]);
     a.until(SENDER, "filled by its own", is(&two.collect::<Vec<_>>()))
         .await;
 
-    // It grows beyond all bounds: it is refused, and its last good stays.
+    // It grows beyond all bounds: it is refused, and its last good version stays.
     rogue.passes(&with(of_its_own(2 * PIDS + 50, 2)));
     let kept = (3..9).map(refused(5)).chain([state(SENDER, true, "limit")]);
     a.until(SENDER, "over by its own", is(&kept.collect::<Vec<_>>()))
         .await;
 
-    // And is small again: what was refused is taken, without a change of it.
+    // It is small again: what was refused is accepted, without a change of it.
     rogue.passes(&with(of_its_own(2, 3)));
     a.until(SENDER, "as before", is(&three)).await;
     let grown = program.peak_resident() - before;
@@ -308,7 +308,7 @@ async fn all_peers_together_have_a_budget_and_own_domains_go_before_relayed_ones
         states(peer) == [state(2, true, ""), state(4, true, "")]
     })
     .await;
-    // What another peer says of itself goes before what the first relays.
+    // What another peer states itself takes precedence over what the first one relays.
     c.passes(&[dense(3, PIDS + PIDS / 4).signed(&keys[1])]);
     a.until(3, "taken", |peer| states(peer) == [state(3, true, "")])
         .await;
@@ -322,7 +322,7 @@ async fn all_peers_together_have_a_budget_and_own_domains_go_before_relayed_ones
     assert!(detail.contains("federation.max_memory"), "{detail}");
 }
 
-/// The bytes of the documents of others on the disk.
+/// Returns how many bytes of the documents of others are on the disk.
 fn on_disk(directory: &Path) -> u64 {
     let blobs = std::fs::read_dir(directory.join("store/blobs")).into_iter();
     let sizes = blobs.flatten().flatten();
@@ -343,7 +343,7 @@ async fn what_a_peer_may_have_on_our_disk_is_bounded_and_the_last_good_stays() {
     let (_program, a) = serve(directory.path(), &join.text(1)).await;
     a.states(&[]).await;
     let mut says = Says::sound(2);
-    // What it says, far apart: each time in another document of a mebibyte and a half.
+    // Its statements are far apart in time, each in another document of a mebibyte and a half.
     for round in 1..=4 {
         let cost = inside(2) + f64::from(round);
         let space = " ".repeat(3 << 19);
@@ -353,7 +353,7 @@ async fn what_a_peer_may_have_on_our_disk_is_bounded_and_the_last_good_stays() {
         a.until_cost(2, Some(cost)).await;
         assert!(on_disk(directory.path()) <= BUDGET);
     }
-    // Who read an older manifest finds what it names.
+    // A reader of an older manifest finds the documents that it names.
     assert!(on_disk(directory.path()) >= 6 * MIB);
     let last_good = inside(2) + 4.0;
     let space = " ".repeat(3 << 20);
@@ -366,11 +366,11 @@ async fn what_a_peer_may_have_on_our_disk_is_bounded_and_the_last_good_stays() {
     assert!(on_disk(directory.path()) <= BUDGET);
 }
 
-/// A plain server that tells its documents by entity tags.
+/// A plain server that serves its documents with entity tags.
 struct PlainServer(Server);
 
 impl PlainServer {
-    /// It says this, in a version with this tag.
+    /// Makes it serve this, as a version with this tag.
     async fn start(says: &Says, tag: &'static str) -> Self {
         let it = Self(Server::start([]).await);
         let directory = json!({
@@ -410,7 +410,7 @@ impl PlainServer {
         self.0.root.origin().ascii_serialization()
     }
 
-    /// How often the costs were asked for with and without this tag since it was last asked.
+    /// Returns how often the costs were requested with and without this tag since the last call.
     fn asked(&self, tag: &str) -> (usize, usize) {
         let asked = self.0.asked();
         let costs = asked.iter().filter(|got| got.path() == "/costs");
@@ -438,7 +438,7 @@ async fn a_plain_domain_that_is_over_is_not_fetched_again_and_comes_back_with_th
     a.join_under(&with(MIB), [join()]);
     a.until_cost(2, Some(inside(2))).await;
 
-    // It grows beyond the budget: the last good stays, and what is over is fetched once.
+    // It grows beyond the budget: the last good version stays, and the new one is fetched once.
     server.says(&dense(2, PIDS), "two");
     a.until_state(2, PeerState::Failed, "limit").await;
     let mut whole = 0;
@@ -453,12 +453,12 @@ async fn a_plain_domain_that_is_over_is_not_fetched_again_and_comes_back_with_th
         }
     })
     .await;
-    // What came while it was still as before knew the former tag.
+    // The requests until the change sent the former tag.
     let more = server.asked("two").1;
     assert_eq!(more, 0, "{whole} before");
     assert_eq!(a.cost_inside(2).await, Some(inside(2)));
 
-    // There is room for it, then for nothing, then for it again: it does not change meanwhile.
+    // There is room for it, then for nothing, then for it again: meanwhile it does not change.
     a.join_under(&with(4 * MIB), [join()]);
     a.until_cost(2, Some(1.0)).await;
     a.until_state(2, PeerState::Synced, "").await;
@@ -475,7 +475,7 @@ async fn a_plain_domain_that_is_over_is_not_fetched_again_and_comes_back_with_th
     a.join_under(&with(4 * MIB), [join()]);
     a.until_cost(2, Some(1.0)).await;
 
-    // What was over and is as it was is had.
+    // What was over the budget and has not changed is in use.
     server.says(&dense(2, 4 * PIDS), "three");
     a.until_state(2, PeerState::Failed, "limit").await;
     server.says(&dense(2, PIDS), "two");
@@ -483,7 +483,8 @@ async fn a_plain_domain_that_is_over_is_not_fetched_again_and_comes_back_with_th
     assert_eq!(a.cost_inside(2).await, Some(1.0));
 }
 
-/// What a domain was before it changed is kept for an hour, to compare further changes with.
+/// The state of a domain before a change is kept for an hour, to compare further changes with
+/// it.
 #[tokio::test]
 async fn what_a_domain_was_before_it_changed_is_charged() {
     let key = key();
@@ -503,7 +504,8 @@ async fn what_a_domain_was_before_it_changed_is_charged() {
     assert!(after > before / 10 * 19, "{after} after {before}");
 }
 
-/// A node that starts with less room than it had keeps what goes first of all that it had.
+/// A node that starts with less room than before keeps as much as fits, in the order of
+/// priority.
 #[tokio::test]
 async fn a_start_with_less_room_keeps_what_goes_first_whoever_is_restored_first() {
     let keys = [key(), key(), key(), key()];
@@ -526,7 +528,8 @@ async fn a_start_with_less_room_keeps_what_goes_first_whoever_is_restored_first(
     a.until(2, "taken", all).await;
     a.until_cost(3, Some(1.0)).await;
     let peers = a.peers().await.peers;
-    // The larger one of those that are relayed goes first, and does not fit beside what is not.
+    // By label the larger relayed domain comes first, but it does not fit beside the domains
+    // that are not relayed.
     let room = peers[1].memory_bytes + peers[0].memory_bytes / 2;
     a.stop().await;
     a.join_under(&format!("[federation]\nmax_memory = {room}\n"), joins());
@@ -570,7 +573,7 @@ async fn what_is_not_restored_leaves_the_disk() {
     .await;
 }
 
-/// A domain that relays another, and the other grows by the text of its manifest.
+/// A domain relays another, which grows by the text of its manifest.
 #[tokio::test]
 async fn what_older_manifests_take_is_charged_too() {
     let (own, relayed) = (key(), key());
@@ -583,7 +586,7 @@ async fn what_older_manifests_take_is_charged_too() {
         let cost = inside(3) + f64::from(round);
         says = says.later();
         says.cost_map = format!(r#"{{"core":{{"edge":{cost}}}}}"#);
-        // The last one is small: what came before is not kept for it.
+        // The last one is small: what came before is not kept for its sake.
         says.unknown = if round < 4 { 10_000 } else { 0 };
         rogue.passes(&[
             Says::sound(2).signed(&own),

@@ -5,8 +5,8 @@ use super::member::{Federation, Join, Member};
 use super::proxy::{Deed, Proxy};
 use super::site::{PATIENCE, glance};
 
-/// Waits until every member has the costs that its domains and links have, and
-/// all answer the same, byte for byte.
+/// Waits until every member has the costs that follow from its domains and links, and all answer
+/// the same, byte for byte.
 async fn converged(members: &[Member], links: &[Link]) {
     let numbers: Vec<u8> = members.iter().map(|member| member.number).collect();
     let wanted = shortest(&numbers, links);
@@ -20,7 +20,7 @@ async fn converged(members: &[Member], links: &[Link]) {
     assert!(came.await.is_ok(), "{last}");
 }
 
-/// What is not as wanted, or not the same everywhere.
+/// Describes what is not as wanted, or not the same everywhere.
 async fn difference(members: &[Member], wanted: &Costs) -> Option<String> {
     for member in members {
         let costs = member.costs_of("merged").await;
@@ -68,7 +68,7 @@ async fn a_mesh_of_five_agrees_however_many_copies_of_each_there_are() {
     let mesh: Vec<Link> = pairs.collect();
     let mut federation = Federation::along(&mesh).await;
     converged(&federation.members, &mesh).await;
-    // The dearest domain becomes the cheapest to cross; all see it alike.
+    // The most expensive domain becomes the cheapest to cross; all see it alike.
     federation.at(5).costs(0.125).await;
     for member in &federation.members {
         member.until_cost(5, Some(0.125)).await;
@@ -85,7 +85,7 @@ async fn a_domain_that_is_cut_off_has_no_costs_instead_of_ever_greater_ones() {
     let chain = [Link(1, 2), Link(2, 3), Link(3, 1), Link(3, 4)];
     let mut federation = Federation::along(&chain).await;
     converged(&federation.members, &chain).await;
-    // Only one side takes the link back: that is enough.
+    // Only one side takes the link back, which is enough.
     let cut = &chain[..3];
     federation.at(4).states(cut).await;
     converged(&federation.members, cut).await;
@@ -98,7 +98,7 @@ async fn a_node_that_dies_leaves_every_view_though_the_others_pass_its_domain_ar
     let urls: Vec<String> = federation.members.iter().map(|m| m.url.clone()).collect();
     let mut dead = federation.remove(3);
     dead.stop().await;
-    // Its neighbours are to notice now; the others hear it from them.
+    // Its neighbours have to notice it now; the others learn it from them.
     for (number, others) in [(2, [1, 3]), (4, [3, 5])] {
         let joins = others.map(|peer| Join {
             more: match peer {
@@ -137,7 +137,7 @@ async fn a_partition_heals() {
     }
     for (member, peer) in both.iter().zip([2, 1]) {
         member.until(peer, "away", |peer| peer.failures > 0).await;
-        // What is had of the other is older.
+        // The copy of the other domain is older.
         assert_ne!(member.cost_inside(peer).await, Some(0.5));
         assert_eq!(member.cost_inside(member.number).await, Some(0.5));
     }

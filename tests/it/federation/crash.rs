@@ -1,5 +1,5 @@
-//! A peer whose process is killed: what it gave stays and is marked, and it is
-//! taken again, under a later serial, when it is back over its store.
+//! A peer whose process is killed: what it gave stays and is marked, and is taken again, under a
+//! later serial, when the peer is back with its store.
 
 use std::net::SocketAddr;
 
@@ -21,7 +21,7 @@ struct Pair {
     directory: TempDir,
 }
 
-/// Has `isp-b` serve in a process, at this address.
+/// Makes `isp-b` serve in a process of its own, at this address.
 async fn serve(directory: &TempDir, listen: SocketAddr, a: &str) -> Program {
     let own = own_section(2, listen, directory.path(), "");
     let config = config_path(directory.path());
@@ -48,7 +48,7 @@ impl Pair {
         (Self { a, b, directory }, program)
     }
 
-    /// Has `isp-b` serve again over its store, where it did.
+    /// Makes `isp-b` serve again with its store, at the same address.
     async fn again(&mut self) -> Program {
         let address = self.b.url.strip_prefix("http://").map(str::parse);
         let address = address.expect("a URL").expect("an address");
@@ -57,7 +57,7 @@ impl Pair {
         program
     }
 
-    /// Has `isp-b` count as stale or expired at this age.
+    /// Makes `isp-b` count as stale or expired at this age.
     fn aging(&mut self, stale_after: &str) {
         let more = format!("refresh.interval = \"50ms\"\nrefresh.stale_after = {stale_after:?}\n");
         let join = Join {
@@ -68,7 +68,7 @@ impl Pair {
     }
 }
 
-/// The serial of what is had of `isp-b`.
+/// Returns the serial of our copy of `isp-b`.
 fn serial(peer: &PeerStatus) -> u64 {
     let domain = domain_of(peer, 2).expect("it passes it");
     domain.serial.expect("it is had")
@@ -97,7 +97,7 @@ async fn a_killed_peer_is_used_marked_and_taken_anew_when_its_process_is_back() 
     assert_eq!(pair.a.own_answers().await, own);
 
     let _program = pair.again().await;
-    // It has what it had, from the first moment.
+    // It has what it had before, from the first moment.
     assert_eq!(pair.b.costs_of("merged").await, merged);
     assert_eq!(pair.b.own_answers().await, of_b);
     pair.aging("1h");
@@ -113,8 +113,8 @@ async fn a_killed_peer_is_used_marked_and_taken_anew_when_its_process_is_back() 
     assert_eq!(pair.a.own_answers().await, own);
 }
 
-/// Writes costs until the node is gone; the last one that was acknowledged,
-/// and the last one that was sent.
+/// Writes costs until the node is gone; returns the last one that was acknowledged, and the last
+/// one that was sent.
 async fn write_until_gone(url: String) -> (u32, u32) {
     let http = plain_client();
     for sent in 1.. {

@@ -1,5 +1,5 @@
-//! A peer that is away, slow, cut off or behind: our own answers are what they
-//! were, what is had of it is used and marked, and the reason is shown.
+//! A peer that is away, slow, cut off or behind: our own answers stay as they were, what we have
+//! of it is used and marked, and the reason is shown.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,11 +22,10 @@ use crate::support::JSON;
 
 const LINK: [Link; 1] = [Link(1, 2)];
 
-/// The time until the headers of an answer are there.
+/// How long it takes until the headers of an answer come.
 const HEADERS: Duration = Duration::from_secs(30);
 
-/// `isp-a` under a clock, which has all of `isp-b`, and reads it through a
-/// proxy.
+/// `isp-a` with a clock of its own, which imports all of `isp-b` and reads it through a proxy.
 struct Pair {
     a: Member,
     b: Member,
@@ -48,7 +47,7 @@ impl Pair {
         Self { a, b, proxy }
     }
 
-    /// Has `isp-b` count as stale or expired at this age.
+    /// Makes `isp-b` count as stale or expired at this age.
     fn aging(&mut self, stale_after: &str, expire_after: &str) {
         let more = format!(
             "refresh.interval = \"50ms\"\nrefresh.stale_after = {stale_after:?}\n\
@@ -62,7 +61,7 @@ impl Pair {
     }
 }
 
-/// A clock of today that stands still.
+/// Returns a clock that shows today and stands still.
 fn standing() -> (Clock, ManualClock) {
     Clock::manual(Timestamp::now())
 }
@@ -129,7 +128,7 @@ async fn a_peer_that_sends_a_byte_a_second_is_left() {
     let heard = pair.proxy.heard("manifests");
     pair.a.nudge();
     heard.await;
-    // Each byte buys what a byte takes at the least pace.
+    // Each byte earns the time that a byte takes at the slowest pace.
     let bought = Duration::from_secs_f64(1.0 / f64::from(16 * 1024));
     let mut left = HEADERS;
     for _ in 0..3 {
@@ -163,7 +162,7 @@ async fn a_document_that_is_cut_is_not_taken_and_the_last_one_stays() {
 
 #[tokio::test]
 async fn an_answer_of_our_own_is_written_at_once_while_all_peers_hang() {
-    // Nothing ends by its time: the clock stands still.
+    // Nothing times out, since the clock stands still.
     let (clock, _hand) = standing();
     let mut pair = Pair::start(clock).await;
     pair.proxy.set(Deed::Instead("/", Reply::hangs(Vec::new())));
@@ -199,7 +198,7 @@ async fn a_peer_that_was_restored_from_a_backup_is_believed_and_one_with_an_old_
     pair.a.nudge();
     pair.a.until_cost(2, Some(0.5)).await;
 
-    // It is as it was, and says so under a new serial.
+    // It serves what it served before, under a new serial.
     pair.b.stop().await;
     replace(pair.b.data(), backup.path());
     pair.b.start_again().await;
@@ -208,7 +207,7 @@ async fn a_peer_that_was_restored_from_a_backup_is_believed_and_one_with_an_old_
     pair.a.until_state(2, PeerState::Synced, "").await;
     assert_eq!(pair.a.own_answers().await, before);
 
-    // The same with a clock that was not set: older than what is known.
+    // The same with a clock that was not set: the serial is older than the known one.
     pair.b.stop().await;
     replace(pair.b.data(), backup.path());
     let (clock, _hand) = Clock::manual(Timestamp::now() - jiff::SignedDuration::from_hours(3));
@@ -232,7 +231,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Has in a directory what is in another one, and nothing else.
+/// Makes the content of a directory that of another one.
 fn replace(directory: &Path, with: &Path) {
     std::fs::remove_dir_all(directory).expect("a directory");
     copy(with, directory);
@@ -294,14 +293,14 @@ async fn what_its_origin_does_not_sign_again_stops_counting() {
 #[tokio::test]
 async fn a_descriptor_that_came_damaged_is_fetched_anew() {
     let pair = Pair::start(Clock::system()).await;
-    // One flipped bit in where its API is; then one in a feature, which no request tells of.
+    // One flipped bit in the URI of its API; then one in a feature, which no request reveals.
     let damages: [fn(&mut Vec<u8>); 2] = [
         |body| flip(body, b"/s2s/v1/"),
         |body| flip(body, b"\"updates\""),
     ];
     for (place, damage) in damages.into_iter().enumerate() {
         pair.proxy.set(Deed::Alter("alto-federation", damage));
-        // The first may have been on its way before.
+        // The first request may have been sent before.
         for _ in 0..2 {
             pair.proxy.heard("alto-federation").await;
         }
@@ -309,14 +308,14 @@ async fn a_descriptor_that_came_damaged_is_fetched_anew() {
             pair.a.until_state(2, PeerState::Failed, "status").await;
             assert_eq!(pair.a.cost_inside(2).await, Some(inside(2)));
         }
-        // Its entity tag is what it was.
+        // The entity tag is unchanged.
         pair.proxy.set(Deed::Pass);
         pair.a.until_state(2, PeerState::Synced, "").await;
     }
     pair.proxy.heard("/updates").await;
 }
 
-/// Flips a bit of the second byte of a text where it stands in another.
+/// Flips a bit of the second byte of a text at its place in another text.
 fn flip(body: &mut [u8], text: &[u8]) {
     let at = body.windows(text.len()).position(|window| window == text);
     body[at.expect("it is there") + 1] ^= 1;

@@ -1,4 +1,4 @@
-//! What changes all the time is taken ever more seldom, and so told on.
+//! Changes that never stop are taken ever more rarely, and so passed on ever more rarely.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ use crate::peer::soon;
 use crate::support::OPS;
 use crate::support::events::{CONTROL, UPDATES};
 
-/// An update stream that brings these events and then nothing.
+/// An update stream that delivers these events and then nothing.
 pub struct Script(Vec<u8>);
 
 impl Script {
-    /// One that begins as any does.
+    /// Makes a stream that begins as any does.
     pub fn new() -> Self {
         let mut script = Self(head("200 OK", &[("content-type", "text/event-stream")]));
         let control = json!({"control-uri": null, "started": ["d"]}).to_string();
@@ -28,34 +28,33 @@ impl Script {
         script
     }
 
-    /// Brings an event.
+    /// Delivers an event.
     pub fn push(&mut self, name: &str, data: &str) {
         let text = format!("event: {name}\ndata: {data}\n\n");
         self.0.extend(text.bytes());
     }
 
-    /// Brings the cost map of a domain, the one that stands at this place among those that
-    /// are followed.
+    /// Delivers the cost map of a domain, which has this place among those that are followed.
     pub fn costs(&mut self, place: usize, signed: &Signed) {
         let (_, costs) = signed.bodies.last().expect("two maps");
         let costs = std::str::from_utf8(costs).expect("text");
         self.push(&format!("{COST_MAP},{place}-1"), costs);
     }
 
-    /// Brings its manifest.
+    /// Delivers the manifest of the domain.
     pub fn manifest(&mut self, place: usize, signed: &Signed) {
         let entry = serde_json::to_string(&signed.entry).expect("JSON");
         self.push(&format!("application/json,{place}"), &entry);
     }
 
-    /// What the server does.
+    /// Returns what the server does.
     pub fn reply(self) -> Reply {
         Reply::hangs(self.0)
     }
 }
 
-/// A peer that passes many domains has each of them change in turn, none so often that it
-/// is damped: fifty changes of all of them are taken at once, then one a second.
+/// A peer that passes many domains changes each of them in turn, none often enough to be damped:
+/// of all domains together, fifty changes are taken at once, then one a second.
 #[tokio::test]
 async fn a_peer_that_has_many_domains_change_in_turn_is_heard_once_a_second() {
     const OWN: u8 = 2;
@@ -90,12 +89,12 @@ async fn a_peer_that_has_many_domains_change_in_turn_is_heard_once_a_second() {
         more: SELDOM,
         ..Join::to(OWN, &rogue.url)
     }]);
-    // Twenty-five of them, and as many as soon as the first is calm.
+    // Twenty-five changes, and as many again as soon as the first domain is calm.
     soon(hand.sleeper(Duration::from_millis(250))).await;
     a.until_cost(LAST, Some(2.0)).await;
     assert_eq!(a.cost_inside(OWN).await, Some(2.0));
     hand.advance(Duration::from_millis(250));
-    // Not after the half second that the first had to wait now.
+    // Not after the half second that the first one would have to wait now.
     soon(hand.sleeper(Duration::from_millis(750))).await;
     a.until_cost(LAST, Some(3.0)).await;
     hand.advance(Duration::from_millis(750));
@@ -107,9 +106,8 @@ async fn a_peer_that_has_many_domains_change_in_turn_is_heard_once_a_second() {
     }
 }
 
-/// A peer pushes as many changes as are taken: the first is taken at once, the next
-/// after waits that double up to a minute, and a client that follows the domain is
-/// sent that many.
+/// A peer pushes as many changes as are taken: the first is taken at once, the next ones after
+/// waits that double up to a minute, and a client that follows the domain is sent as many.
 #[tokio::test]
 async fn a_peer_that_pushes_changes_without_end_is_heard_ten_times_in_two_minutes() {
     const PUSHED: u32 = 40;
@@ -153,7 +151,7 @@ async fn a_peer_that_pushes_changes_without_end_is_heard_ten_times_in_two_minute
         soon(hand.sleeper(Duration::from_millis(wait))).await;
         assert_eq!(a.cost_inside(2).await, Some(f64::from(number - 1)));
         hand.advance(Duration::from_millis(wait));
-        // The next event: nothing was sent in between.
+        // It is the next event: nothing was sent in between.
         assert_eq!(cost().await, Some(f64::from(number)));
     }
     soon(hand.sleeper(Duration::from_secs(60))).await;

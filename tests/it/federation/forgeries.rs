@@ -1,5 +1,5 @@
-//! Signed by another, replayed, altered, or sent back to us: it is not taken,
-//! what was had stays, and the reason is shown.
+//! Manifests that are signed by another, replayed, altered, or sent back to us are not accepted;
+//! the copy that we have stays, and the reason is shown.
 
 use altofed::api::s2s::PeerState;
 use altofed::runtime::Clock;
@@ -9,7 +9,7 @@ use super::member::{Join, Member};
 use super::proxy::{Deed, Proxy};
 use super::rogue::{Rogue, Says, Signed, key};
 
-/// `isp-a`, and a rogue of `isp-b` that it reads.
+/// `isp-a`, and a rogue posing as `isp-b` that it reads.
 async fn beside(rogue: &Rogue) -> Member {
     let mut a = Member::start(1).await;
     a.states(&[Link(1, 2)]).await;
@@ -35,7 +35,7 @@ async fn a_manifest_that_is_replayed_is_known_to_be_old() {
     proxy.set(Deed::Replay);
     a.until_state(2, PeerState::Failed, "old-serial").await;
     assert_eq!(a.cost_inside(2).await, Some(0.5), "the newest stays");
-    // That it was seen is on the disk.
+    // The disk remembers that it was seen.
     a.stop().await;
     a.start_again().await;
     a.until_state(2, PeerState::Failed, "old-serial").await;
@@ -90,7 +90,7 @@ async fn another_key_and_a_broken_signature_are_told_apart() {
         matches!(code, Some("signature" | "form"))
     })
     .await;
-    // A payload under the signature of another one.
+    // A payload with the signature of another one.
     let mut spliced = newer.signed(&shown);
     let payload = |signed: &Signed| -> String {
         let mut parts = signed.entry.manifest.split('.').skip(1);
@@ -116,7 +116,7 @@ async fn a_key_squatted_through_a_relay_is_held_until_it_is_pinned() {
     let relay = Rogue::start(2, &relay_key).await;
     let rogue = Rogue::start(3, &rogue_key).await;
     let truth = Says::sound(4).signed(&honest).through(&[2]);
-    // With a higher serial it would win if keys did not count.
+    // With a higher serial it would win if keys were not checked.
     let lie = Says::with_costs(4, r#"{"core":{"edge":0.5}}"#).later();
     let lie = lie.signed(&squatted).through(&[3]);
     relay.passes(&[Says::sound(2).signed(&relay_key), truth]);
@@ -152,7 +152,7 @@ async fn a_key_that_the_domain_showed_itself_beats_one_that_a_relay_vouches_for(
     rogue.passes(&[Says::sound(3).signed(&rogue_key), lie]);
     let mut a = Member::start(1).await;
     a.states(&[]).await;
-    // The relay comes first; what it vouches for is not remembered as shown.
+    // The relay comes first; what it vouches for is not remembered as shown by the domain.
     a.join([Join::to(3, &rogue.url)]);
     a.until_cost(4, Some(0.5)).await;
     a.join([Join::to(3, &rogue.url), Join::to(4, &origin.url)]);
@@ -161,8 +161,8 @@ async fn a_key_that_the_domain_showed_itself_beats_one_that_a_relay_vouches_for(
     a.until_cost(4, Some(inside(4))).await;
 }
 
-/// `isp-d` by two relays: `isp-b` that passes the truth, read once in ten minutes, and
-/// `isp-c` that signed a lie.
+/// `isp-d` comes by two relays: `isp-b` passes the truth, read every ten minutes, and `isp-c`
+/// passes a lie that it signed itself.
 struct Squatted {
     a: Member,
     relay: Rogue,
@@ -174,7 +174,7 @@ struct Squatted {
 }
 
 impl Squatted {
-    /// Joins one after the other, so that what the second passes is held.
+    /// Joins one after the other, so that what the second one passes is held.
     async fn start(lie_first: bool) -> Self {
         let (relay_key, rogue_key, honest, squatted) = (key(), key(), key(), key());
         let lie = Says::with_costs(4, r#"{"core":{"edge":0.5}}"#).later();
@@ -225,7 +225,7 @@ async fn a_lie_holds_a_domain_no_longer_than_a_relay_passes_it() {
         let it = Squatted::start(lie_first).await;
         it.rogue.passes(std::slice::from_ref(&it.own));
         it.until_true().await;
-        // Told again it is held, and does no harm.
+        // When it is told again, it is held and does no harm.
         it.rogue.passes(&[it.own.clone(), it.lie.clone()]);
         it.a.until_domain(3, 4, PeerState::Held, "held").await;
         assert_eq!(it.a.cost_inside(4).await, Some(inside(4)));
@@ -335,7 +335,7 @@ async fn our_own_domain_sent_back_and_paths_that_cannot_be_are_refused_by_name()
     let lie = |number| Says::with_costs(number, r#"{"core":{"edge":0.5}}"#).signed(&squatted);
     relay.passes(&[
         own(),
-        // Ours; one that came through us; without the sender; too long.
+        // Ours; one that came through us; one without the sender; one that is too long.
         lie(1).through(&[2]),
         lie(3).through(&[1, 2]),
         lie(4).through(&[5]),

@@ -1,4 +1,4 @@
-//! A node in the middle of a star: a change costs what is sent, however many
+//! A node in the middle of a star: the cost of a change is that of sending it, however many
 //! neighbours there are and however many domains each of them follows.
 
 use std::ops::RangeInclusive;
@@ -42,12 +42,12 @@ fn neighbours(count: usize) -> String {
     (0..count).map(section).collect()
 }
 
-/// A hub and what its neighbours follow: three documents of each domain.
+/// A hub and the streams of its neighbours, each with three documents of each domain.
 struct Star {
     hub: Member,
     relay: Rogue,
     key: SigningKey,
-    /// What the relay passes, its own domain first.
+    /// The domains that the relay passes, its own first.
     relayed: Vec<Signed>,
     streams: Vec<Events>,
 }
@@ -100,12 +100,12 @@ impl Star {
         metric(self.hub.get("/metrics").await.text(), name)
     }
 
-    /// How many substreams were looked at so far.
+    /// Returns how many substreams were looked at so far.
     async fn looks(&self) -> f64 {
         self.counted("altofed_federation_update_looks_total").await
     }
 
-    /// Reads every stream until it has another manifest of a domain.
+    /// Reads every stream until it has a new manifest of a domain.
     async fn told_of(&mut self, domain: u8) {
         let substream = format!("{}:manifest", label(domain));
         for stream in &mut self.streams {
@@ -116,7 +116,7 @@ impl Star {
 
 #[tokio::test]
 async fn a_change_costs_each_neighbour_the_same_however_many_there_are() {
-    // The costs, their manifest, and a look after each that finds nothing more.
+    // The costs, their manifest, and one look after each that finds nothing more.
     const EACH: f64 = 4.0;
     for count in [4, 24] {
         let mut star = Star::of(count).await;
@@ -134,7 +134,8 @@ async fn a_change_costs_each_neighbour_the_same_however_many_there_are() {
         star.told_of(RELAY).await;
         let looks = star.looks().await - before;
         assert!(looks <= most, "{looks} for {count} neighbours");
-        // Nobody is near a budget: what the domains take is summed up already.
+        // Nobody is near a budget: the sums that are kept suffice, and no single charge is
+        // looked at.
         let seen = star.counted("altofed_federation_charges_seen_total").await;
         assert_eq!(seen, 0.0, "for {count} neighbours");
     }

@@ -1,4 +1,4 @@
-//! Keys of real nodes: followed from one to the next, pinned, and forgotten.
+//! The keys of real nodes: followed from one to the next, pinned, and forgotten.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use super::rogue::{Rogue, Says, documents, key};
 use super::site::domain_of;
 use crate::support::{OPS, command};
 
-/// A new key in a file of a member's directory, and its public half.
+/// Makes a key in a file of a member's directory, and returns its public half.
 fn key_file(member: &Member, name: &str) -> (PathBuf, String) {
     let path = member.data().join(name);
     let key = SigningKey::generate().expect("a key");
@@ -21,7 +21,7 @@ fn key_file(member: &Member, name: &str) -> (PathBuf, String) {
     (path, key.public().to_string())
 }
 
-/// Whether a peer's own domain counts by this key, for this reason.
+/// Checks that a peer's own domain is trusted by this key, for this reason.
 fn signed_by(public: &str, trust: KeyTrust) -> impl Fn(&PeerStatus) -> bool {
     let public = public.to_owned();
     move |peer| {
@@ -56,7 +56,7 @@ async fn a_new_key_is_followed_from_the_old_one_while_both_count() {
             "[federation]\nkey = {path:?}\nold_keys = [{{key = {made:?}, not_after = \"{end}\"}}]\n"
         )
     };
-    // The old one signs, and names the new one beside it.
+    // The old key signs, and names the new one beside it.
     b.restart_with(&section(9)).await;
     a.nudge();
     b.until_signed().await;
@@ -67,7 +67,7 @@ async fn a_new_key_is_followed_from_the_old_one_while_both_count() {
         by_first(peer) && fingerprint == Some(said.fingerprint)
     })
     .await;
-    // Nothing it signs outlives it: near its end the new one signs.
+    // Nothing that it signs outlives it: near its end the new key signs.
     b.restart_with(&section(5)).await;
     a.nudge();
     a.until(
@@ -209,7 +209,7 @@ async fn who_rolls_its_key_without_end_takes_nothing_from_an_honest_peer() {
     };
     a.join([few(2, &liar.url)]);
     a.until_state(2, PeerState::Synced, "").await;
-    // More than its share: sixteen, and two for each domain.
+    // More than its share: sixteen keys, and two for each domain.
     for _ in 0..ROLLS {
         let next = key();
         for (signer, other) in [(&own, &next), (&next, &own)] {
@@ -234,7 +234,7 @@ async fn who_rolls_its_key_without_end_takes_nothing_from_an_honest_peer() {
     a.until_cost(3, Some(inside(3))).await;
     let made = b.data().join("store.key");
     let (path, _) = key_file(&b, "second.key");
-    // First the old one signs and names the new one, then the new one signs.
+    // First the old key signs and names the new one, then the new one signs.
     for (hours, cost) in [(9, 0.25), (5, 0.5)] {
         let end = Timestamp::now() + SignedDuration::from_hours(hours);
         let old = format!("{{key = {made:?}, not_after = \"{end}\"}}");
@@ -275,7 +275,8 @@ async fn what_a_removed_relay_vouched_for_is_forgotten_with_it() {
     };
     a.join([Join::to(2, &liar.url), seldom]);
     a.until_domain(3, 4, PeerState::Held, "held").await;
-    // A reload without the liar has the honest peer read again, by its word alone.
+    // After a reload without the liar, the honest peer is read again, because only its word
+    // counts now.
     a.join([seldom]);
     a.until_cost(4, Some(inside(4))).await;
     a.until_domain(3, 4, PeerState::Synced, "").await;

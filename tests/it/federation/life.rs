@@ -1,5 +1,5 @@
-//! Life with peers: who gets what, what comes and goes by a reload, what is
-//! there after a restart, and what operators see of it.
+//! Life with peers: who gets what, what a reload adds and removes, what is there after a
+//! restart, and what operators see of it.
 
 use altofed::api::s2s::{ManifestEntry, PeerState, Scope};
 use altofed::ident::{Digest, DomainLabel};
@@ -14,7 +14,7 @@ use super::site::{PATIENCE, glance};
 use crate::support::events::UPDATES;
 use crate::support::{Answer, OPS, command};
 
-/// The labels of the domains that a caller gets.
+/// Returns the labels of the domains that a caller gets.
 async fn passed(node: &Member, token: &str) -> Vec<String> {
     let request = node.request(Method::GET, "/s2s/v1/manifests").token(token);
     let answer = request.send().await;
@@ -33,7 +33,7 @@ async fn passed(node: &Member, token: &str) -> Vec<String> {
         .collect()
 }
 
-/// The status of a document for a caller.
+/// Returns the status of the answer to a request for a document by a caller.
 async fn blob_status(node: &Member, token: &str, signed: &Signed) -> u16 {
     let path = blob(&signed.bodies[1].0);
     let request = node.request(Method::GET, &path).token(token);
@@ -88,8 +88,7 @@ async fn each_caller_gets_what_is_exported_to_it_and_in_scope_and_nothing_goes_b
     for number in [1, 3, 4, 5] {
         b.until_cost(number, Some(inside(number))).await;
     }
-    // isp-c is for its direct peers; isp-d for us and isp-a; isp-e came
-    // through it.
+    // isp-c is for its direct peers only; isp-d is for us and isp-a; isp-e came through isp-a.
     assert_eq!(passed(&b, &secret(2, 1)).await, ["isp-b", "isp-d"]);
     assert_eq!(passed(&b, &secret(2, 3)).await, ["isp-b"]);
     assert_eq!(passed(&b, &secret(2, 4)).await, Vec::<String>::new());
@@ -107,7 +106,7 @@ async fn each_caller_gets_what_is_exported_to_it_and_in_scope_and_nothing_goes_b
         }
     }
     assert_eq!(blob_status(&b, STRANGER, &d).await, 404);
-    // What a caller does not get answers as what there is not, to the byte.
+    // A document that a caller does not get answers like one that does not exist, to the byte.
     let told = |answer: Answer| {
         let mut headers = answer.headers.clone();
         for own in ["x-request-id", "date"] {
@@ -138,7 +137,7 @@ async fn each_caller_gets_what_is_exported_to_it_and_in_scope_and_nothing_goes_b
     let nobody = b.request(Method::GET, "/s2s/v1/manifests").send().await;
     assert_eq!(nobody.status, 401);
 
-    // Ours is for nobody but isp-c.
+    // Our domain is for isp-c only.
     b.change("[federation]\nscope = [\"isp-c\"]\n");
     while passed(&b, STRANGER).await != Vec::<String>::new() {
         b.until_state(1, PeerState::Synced, "").await;
@@ -176,7 +175,7 @@ async fn a_domain_of_scope_none_is_refused_from_relays_and_one_of_a_list_from_al
     a.until_domain(2, 3, PeerState::Failed, "scope").await;
     a.until_domain(2, 4, PeerState::Synced, "").await;
     a.until_domain(2, 5, PeerState::Failed, "scope").await;
-    // Published a little after it is taken.
+    // It is published a little after it is taken.
     a.until_cost(4, Some(inside(4))).await;
     assert!(a.has(2).await && a.has(4).await && !a.has(3).await && !a.has(5).await);
 }
@@ -255,7 +254,7 @@ async fn what_peers_passed_is_there_after_a_restart_without_them() {
     assert!(peer.last_sync.is_some(), "{peer:?}");
 }
 
-/// What the program prints.
+/// Returns what the program prints.
 async fn printed(words: &[&str]) -> String {
     let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
     let run = move || {

@@ -1,10 +1,10 @@
-//! What the domains of the tests state, and what must follow from it.
+//! What the domains of the tests state, and the costs that must follow from it.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-/// The label of the domain with a number, from 1.
+/// Returns the label of the domain with a number, from 1.
 pub fn label(number: u8) -> String {
     format!("isp-{}", char::from(b'a' + number - 1))
 }
@@ -14,12 +14,12 @@ pub fn label(number: u8) -> String {
 pub struct Link(pub u8, pub u8);
 
 impl Link {
-    /// Its id.
+    /// Returns its id.
     pub fn id(self) -> String {
         format!("x-{}-{}", self.0, self.1)
     }
 
-    /// What one of its domains states of it.
+    /// Returns what one of its domains states about it.
     fn stated_by(self, number: u8) -> Option<Value> {
         let Link(a, b) = self;
         let (border, other, peer_border) = match number {
@@ -34,18 +34,17 @@ impl Link {
     }
 }
 
-/// What it costs to cross from one domain to another, more than any way inside
-/// a domain.
+/// The cost of crossing from one domain to another, which is more than any way inside a domain.
 fn cost(from: u8, to: u8) -> f64 {
     f64::from(from) * 10.0 + f64::from(to)
 }
 
-/// What it costs from `core` to `edge` of a domain, if it was not changed.
+/// The cost from `core` to `edge` of a domain, if it was not changed.
 pub fn inside(number: u8) -> f64 {
     f64::from(number) + 0.25
 }
 
-/// The network map of a domain.
+/// Returns the network map of a domain.
 pub fn network_map(number: u8) -> Value {
     json!({"network-map": {
         "core": {
@@ -56,13 +55,13 @@ pub fn network_map(number: u8) -> Value {
     }})
 }
 
-/// The routing costs of a domain.
+/// Returns the routing costs of a domain.
 pub fn cost_map(number: u8, there: f64) -> Value {
     let back = f64::from(number) + 0.5;
     json!({"cost-map": {"core": {"edge": there}, "edge": {"core": back}}})
 }
 
-/// The interconnects of a domain.
+/// Returns the interconnects of a domain.
 pub fn interconnects(number: u8, links: &[Link]) -> Value {
     let stated = links
         .iter()
@@ -73,9 +72,8 @@ pub fn interconnects(number: u8, links: &[Link]) -> Value {
 /// Costs by source and destination.
 pub type Costs = BTreeMap<String, BTreeMap<String, f64>>;
 
-/// The routing costs between the PIDs of some domains that are joined by
-/// links, worked out as the shortest paths of one graph: no domain of the tests
-/// is worth entering twice.
+/// Computes the routing costs between the PIDs of some domains that are joined by links, as the
+/// shortest paths in one graph: in these tests no domain is worth entering twice.
 pub fn shortest(numbers: &[u8], links: &[Link]) -> Costs {
     let core = |number| format!("{}:core", label(number));
     let edge = |number| format!("{}:edge", label(number));

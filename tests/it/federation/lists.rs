@@ -1,4 +1,4 @@
-//! What a peer can make long is listed in part, with how much more there is.
+//! Lists that a peer can make long are shown in part, with the number of the rest.
 
 use altofed::api::s2s::{ManifestEntry, PeerList, PeerState, PeerStatus};
 use altofed::ident::DomainLabel;
