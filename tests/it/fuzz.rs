@@ -1,4 +1,4 @@
-//! The fuzz targets, run for a while over their seeds by a plain harness.
+//! Runs the fuzz targets for a while over their seeds, with a plain harness.
 
 #[path = "../../fuzz/targets.rs"]
 pub mod targets;
@@ -24,7 +24,7 @@ impl Numbers {
     }
 }
 
-/// What JSON is made of, for inserting.
+/// Pieces of JSON, for inserting.
 const WORDS: [&[u8]; 24] = [
     b"{",
     b"}",

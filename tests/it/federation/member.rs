@@ -20,27 +20,27 @@ use crate::support::{OPS, until_joined};
 /// The secret of a token of scope `peer` that is bound to no peer.
 pub const STRANGER: &str = "stranger-secret-0123456789";
 
-/// Read so seldom that whatever comes was pushed.
+/// Readings are so rare that whatever comes was pushed.
 pub const SELDOM: &str = "refresh.interval = \"10h\"\nrefresh.stale_after = \"20h\"\n\
                           refresh.expire_after = \"30h\"\n";
 
-/// How a node is joined to another.
+/// How a node is joined to a peer.
 #[derive(Clone, Copy)]
 pub struct Join<'a> {
-    /// The number of its domain.
+    /// The number of the peer's domain.
     pub peer: u8,
-    /// The base of its URIs.
+    /// The base of the peer's URIs.
     pub base: &'a str,
-    /// The domains that are taken.
+    /// The domains that are imported.
     pub import: &'a str,
-    /// The domains that it gets.
+    /// The domains that the peer gets.
     pub export: &'a str,
-    /// Further keys.
+    /// Further keys of its section.
     pub more: &'a str,
 }
 
 impl<'a> Join<'a> {
-    /// Takes all that the peer passes, and passes all to it.
+    /// Imports all that the peer passes, and exports all to it.
     pub fn to(peer: u8, base: &'a str) -> Self {
         Self {
             peer,
@@ -51,7 +51,7 @@ impl<'a> Join<'a> {
         }
     }
 
-    /// The sections of it.
+    /// Returns the sections that join a node to the peer.
     pub fn text(&self, own: u8) -> String {
         let (peer, secret) = (label(self.peer), secret(own, self.peer));
         let Self {
@@ -71,13 +71,13 @@ impl<'a> Join<'a> {
     }
 }
 
-/// What two domains show each other.
+/// Returns the secret that two domains show each other.
 pub fn secret(a: u8, b: u8) -> String {
     format!("link-secret-{:02}-{:02}", a.min(b), a.max(b))
 }
 
-/// The configuration of a node without peers. `more` may begin with further
-/// keys of `[node]`.
+/// Returns the configuration of a node without peers. `more` may begin with further keys of
+/// `[node]`.
 pub fn own_section(number: u8, listen: SocketAddr, data: &Path, more: &str) -> String {
     let unlimited = match more.contains("[limits]") {
         true => "",
@@ -101,7 +101,7 @@ pub fn own_section(number: u8, listen: SocketAddr, data: &Path, more: &str) -> S
     text
 }
 
-/// The node of a domain, with a data directory of its own.
+/// A node of one domain, with its own data directory.
 pub struct Member {
     site: Site,
     node: Option<Node>,
@@ -121,17 +121,17 @@ impl Deref for Member {
 }
 
 impl Member {
-    /// A node that knows nobody.
+    /// Starts a node without peers.
     pub async fn start(number: u8) -> Self {
         Self::with(number, Clock::system(), "").await
     }
 
-    /// A node whose URIs lead through a proxy.
+    /// Starts a node whose URIs lead through a proxy.
     pub async fn behind(number: u8, proxy: &Proxy) -> Self {
         Self::behind_at(number, proxy, Clock::system()).await
     }
 
-    /// The same under a clock.
+    /// Starts a node with a clock.
     pub async fn behind_at(number: u8, proxy: &Proxy, clock: Clock) -> Self {
         let more = format!("public_url = {:?}\n", proxy.url);
         let member = Self::with(number, clock, &more).await;
@@ -139,7 +139,7 @@ impl Member {
         member
     }
 
-    /// A node that goes by a clock, with more configuration.
+    /// Starts a node with a clock and more configuration.
     pub async fn with(number: u8, clock: Clock, more: &str) -> Self {
         let data = TempDir::new().expect("a directory");
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -157,7 +157,7 @@ impl Member {
         }
     }
 
-    /// A node with TLS, as `tls` of `[node]` has it and this client believes.
+    /// Starts a node with TLS, as `tls` of `[node]` configures it and this client trusts it.
     pub async fn secured(number: u8, tls: &str, http: reqwest::Client) -> Self {
         let mut member = Self::with(number, Clock::system(), tls).await;
         let url = format!("https://{}", member.address());
@@ -165,17 +165,17 @@ impl Member {
         member
     }
 
-    /// Where it listens.
+    /// Returns the address at which it listens.
     pub fn address(&self) -> SocketAddr {
         self.node().address()
     }
 
-    /// The directory of its store and key.
+    /// Returns the directory of its store and key.
     pub fn data(&self) -> &Path {
         self.data.path()
     }
 
-    /// The node itself.
+    /// Returns the node itself.
     pub fn node(&self) -> &Node {
         self.node.as_ref().expect("it runs")
     }
@@ -185,26 +185,25 @@ impl Member {
         parse(&format!("{own}{}", self.joins))
     }
 
-    /// Has these peers from now on, and no others.
+    /// Gives it these peers from now on, and no others.
     pub fn join<'a>(&mut self, joins: impl IntoIterator<Item = Join<'a>>) {
         self.join_under("", joins);
     }
 
-    /// The same under further sections of policy.
+    /// Gives it these peers, with further sections of policy.
     pub fn join_under<'a>(&mut self, policy: &str, joins: impl IntoIterator<Item = Join<'a>>) {
         let joins = joins.into_iter().map(|join| join.text(self.number));
         self.joins = format!("{policy}{}", joins.collect::<String>());
         self.nudge();
     }
 
-    /// Has other configuration beside its peers from now on.
+    /// Gives it other configuration besides its peers from now on.
     pub fn change(&mut self, more: &str) {
         more.clone_into(&mut self.more);
         self.nudge();
     }
 
-    /// Reads its configuration again if it runs, and with that all its peers at
-    /// once.
+    /// Reloads its configuration if it runs, which makes it read all its peers at once.
     pub fn nudge(&mut self) {
         let config = self.config();
         if let Some(node) = &mut self.node {
@@ -212,14 +211,14 @@ impl Member {
         }
     }
 
-    /// Stops and starts again with other configuration beside its peers.
+    /// Stops it, and starts it again with other configuration besides its peers.
     pub async fn restart_with(&mut self, more: &str) {
         self.stop().await;
         more.clone_into(&mut self.more);
         self.start_again().await;
     }
 
-    /// Stops in good order.
+    /// Stops it properly.
     pub async fn stop(&mut self) {
         self.listen = self.address();
         let node = self.node.take().expect("it runs");
@@ -228,18 +227,18 @@ impl Member {
             .expect("a sound end");
     }
 
-    /// Starts again at the same address, on what it has on its disk.
+    /// Starts it again at the same address, with the data on its disk.
     pub async fn start_again(&mut self) {
         self.start_again_at(self.clock.clone()).await;
     }
 
-    /// The same under another clock.
+    /// Starts it again with another clock.
     pub async fn start_again_at(&mut self, clock: Clock) {
         self.start_again_on(Ground::at(clock)).await;
         until_joined(self.node()).await;
     }
 
-    /// The same on other ground, as soon as it listens.
+    /// Starts it again with another ground, and waits until it listens.
     pub async fn start_again_on(&mut self, ground: Ground) {
         self.clock = ground.clock.clone();
         let node = Node::start_on(self.config(), ground).await.expect("a node");
@@ -251,13 +250,13 @@ fn parse(text: &str) -> Config {
     Config::parse(text, Path::new("test.toml")).expect("a sound configuration")
 }
 
-/// Nodes that know all that they are joined by.
+/// Nodes and the links that join them.
 pub struct Federation {
     pub members: Vec<Member>,
 }
 
 impl Federation {
-    /// A node for each domain that has a link, joined along the links.
+    /// Starts a node for each domain that has a link, and joins them along the links.
     pub async fn along(links: &[Link]) -> Self {
         let most = links.iter().map(|link| link.0.max(link.1)).max();
         let starts = (1..=most.expect("a link")).map(Member::start);
@@ -285,13 +284,13 @@ impl Federation {
         federation
     }
 
-    /// The node of a domain.
+    /// Returns the node of a domain.
     pub fn at(&mut self, number: u8) -> &mut Member {
         let found = self.members.iter_mut().find(|m| m.number == number);
         found.expect("a member")
     }
 
-    /// Takes the node of a domain away.
+    /// Removes the node of a domain and returns it.
     pub fn remove(&mut self, number: u8) -> Member {
         let place = self.members.iter().position(|m| m.number == number);
         self.members.remove(place.expect("a member"))

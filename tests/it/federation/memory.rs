@@ -1,4 +1,4 @@
-//! What peers send does not fill the memory of the node.
+//! What peers send does not fill the memory of a node.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,17 +19,16 @@ use crate::support::{JSON, Program, config_path};
 
 const MB: u64 = 1024 * 1024;
 
-/// What a peer's answer may cost: some copies of the largest body.
+/// How much memory an answer of a peer may take: some copies of the largest body.
 const GROWTH: u64 = 48 * MB;
 
-/// How many PIDs a domain may have.
+/// The most PIDs of a domain.
 const PIDS: usize = 5_000;
 
 /// The metrics of a sparse domain.
 const METRICS: [&str; 4] = ["routingcost", "hopcount", "delay-ow", "bw-available"];
 
-/// As many PIDs as a domain may have, and a cost between two of them in each
-/// metric.
+/// Makes a domain with the most PIDs, and a cost between two of them in each metric.
 fn sparse_maps(number: u8) -> (Value, Value) {
     let mut map = network_map(number);
     for pid in 2..PIDS {
@@ -38,7 +37,7 @@ fn sparse_maps(number: u8) -> (Value, Value) {
     (map, json!({"cost-map": {"core": {"edge": inside(number)}}}))
 }
 
-/// A node in a process of its own that has these peers.
+/// Starts a node in a process of its own, with these peers.
 pub async fn serve(directory: &Path, peers: &str) -> (Program, Site) {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let text = own_section(1, listen, directory, "") + peers;
@@ -62,7 +61,7 @@ async fn sparse_maps_take_memory_by_their_costs_whoever_states_them() {
     a.states(&[]).await;
     let before = program.peak_resident();
 
-    // Of a peer.
+    // A domain of a peer.
     let (map, costs) = sparse_maps(2);
     let costs = costs["cost-map"].to_string();
     let says = Says {
@@ -79,7 +78,7 @@ async fn sparse_maps_take_memory_by_their_costs_whoever_states_them() {
     let grown = program.peak_resident() - before;
     assert!(grown < GROWTH, "{} MB", grown / MB);
 
-    // Of our own, and all of both views read.
+    // Our own domain, with all of both views read.
     let (map, mut costs) = sparse_maps(1);
     a.put("network-map", &map).await;
     for metric in METRICS {
@@ -92,7 +91,7 @@ async fn sparse_maps_take_memory_by_their_costs_whoever_states_them() {
             assert_eq!(map.status, 200, "{map:?}");
         }
     }
-    // A hundred million pairs are looked at for each metric of it.
+    // A hundred million pairs are looked at for each of its metrics.
     let map = a.get("/views/merged/costmap-routingcost").await;
     assert_eq!(map.status, 200, "{map:?}");
     let grown = program.peak_resident() - before;

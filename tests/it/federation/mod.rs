@@ -1,5 +1,5 @@
-//! Federations of real nodes on loopback: what they agree on, and what no fault
-//! or lie of one of them does to the others.
+//! Federations of real nodes on loopback: what they agree on, and that no fault or lie of one of
+//! them harms the others.
 
 mod below;
 mod brake;

@@ -1,6 +1,5 @@
-//! What a peer states that it may not, cannot, or in a way that harms: it is
-//! dropped or refused whole, listed with the reason, and nobody else is
-//! touched.
+//! Statements of a peer that are not permitted, impossible or harmful: they are dropped or
+//! refused whole and listed with the reason, and no other domain is affected.
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -24,7 +23,7 @@ const LINKS: [Link; 2] = [Link(1, 2), Link(1, 3)];
 const DESCRIPTOR: &str = "/.well-known/alto-federation";
 const MANIFESTS: &str = "/s2s/v1/manifests";
 
-/// The cost of the merged view from us to an address of another domain.
+/// Returns the cost in the merged view from us to an address of another domain.
 async fn across(a: &Member, to: u8) -> Value {
     let answer = a.endpoint_cost("merged", 1, to).await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -36,7 +35,7 @@ async fn prefixes_that_a_domain_may_not_claim_are_dropped_and_listed() {
     let (liar_key, honest_key) = (key(), key());
     let liar = Rogue::start(2, &liar_key).await;
     let honest = Rogue::start(3, &honest_key).await;
-    // Honest, but not to speak for all that it states.
+    // An honest domain, which may not speak for all that it states.
     let too_much = Says::claiming(3, &["172.16.0.0/12"]);
     honest.passes(&[too_much.linked(LINKS[1]).signed(&honest_key)]);
     liar.passes(&[Says::sound(2).linked(LINKS[0]).signed(&liar_key)]);
@@ -66,7 +65,7 @@ async fn prefixes_that_a_domain_may_not_claim_are_dropped_and_listed() {
     let prefixes: Vec<&str> = claims.iter().map(|(_, prefix)| *prefix).collect();
     let lie = Says::claiming(2, &prefixes).linked(LINKS[0]).later();
     liar.passes(&[lie.signed(&liar_key)]);
-    // What it says is shown as it is said.
+    // Its own view shows what it states.
     let stated = async || {
         let view: Value = a.read("/views/isp-b/networkmap").await;
         view["network-map"]["isp-b:more"].is_object() || view["network-map"]["more"].is_object()
@@ -85,7 +84,7 @@ async fn prefixes_that_a_domain_may_not_claim_are_dropped_and_listed() {
     assert_eq!(a.own_answers().await, before);
 }
 
-/// The PID that a client finds for an address in the published merged map.
+/// Returns the PID that a client finds for an address in the published merged map.
 async fn found(a: &Member, address: &str) -> String {
     let address: IpAddr = address.parse().expect("an address");
     let map: Value = a.read("/views/merged/networkmap").await;
@@ -126,7 +125,7 @@ async fn who_covers_a_configured_block_does_not_answer_for_it() {
     a.join_under(policy, [Join::to(2, &wide.url)]);
     a.until_cost(2, Some(inside(2))).await;
     assert_eq!(found(&a, "10.2.0.1").await, "isp-b:core");
-    // It is gone.
+    // The domain is gone.
     assert_eq!(found(&a, "10.3.128.1").await, "default");
     assert_eq!(across(&a, 3).await, json!({}));
     for address in ["127.0.0.1", "169.254.169.254", "8.8.8.8", "192.0.2.1"] {
@@ -198,7 +197,7 @@ async fn costs_that_no_path_can_have_are_refused_whole_and_the_last_good_stay() 
     }
 }
 
-/// A gzip of blanks that is thousands of times smaller.
+/// Makes a gzip of blanks that is thousands of times smaller than its content.
 pub fn bomb() -> Vec<u8> {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     gzip.write_all(&vec![b' '; 24 * 1024 * 1024])
@@ -273,7 +272,7 @@ async fn answers_that_harm_are_left_with_the_reason() {
         a.nudge();
         a.until_state(2, PeerState::Synced, "").await;
     }
-    // Its API is said to be inside our own network.
+    // The URI of its API is inside our own network.
     rogue.shows(2, &key, "http://169.254.169.254/s2s/v1/");
     a.until_state(2, PeerState::Failed, "elsewhere").await;
     assert_eq!(a.own_answers().await, before);
@@ -317,7 +316,7 @@ async fn documents_that_harm_are_left_with_the_reason_and_the_last_good_stay() {
         (answer("404 Not Found", &[], b""), "status"),
     ] {
         serial += 1;
-        // A new document, which is not what is there.
+        // A new document, which is different from what is there.
         let costs = format!("{{\"core\":{{\"edge\":{serial}}}}}");
         let says = Says {
             serial,
@@ -337,7 +336,7 @@ async fn documents_that_harm_are_left_with_the_reason_and_the_last_good_stay() {
         rogue.passes(&[sound.signed(&key)]);
         a.until_state(2, PeerState::Synced, "").await;
     }
-    // 100,000 levels that are signed as they are.
+    // 100,000 levels, signed as they are.
     serial += 1;
     let says = Says {
         serial,
@@ -345,7 +344,7 @@ async fn documents_that_harm_are_left_with_the_reason_and_the_last_good_stay() {
     };
     rogue.passes(&[says.signed(&key)]);
     a.until_state(2, PeerState::Failed, "limit-exceeded").await;
-    // 10 GB that are announced, and signed.
+    // 10 GB, announced and signed.
     serial += 1;
     let mut signed = Says {
         serial,
@@ -408,7 +407,7 @@ async fn a_plain_directory_with_uris_elsewhere_is_not_followed() {
         a.nudge();
         a.until_state(2, PeerState::Synced, "").await;
     }
-    // Costs elsewhere are left aside; the rest is sound.
+    // Costs elsewhere are ignored; the rest is sound.
     plain.set("/alto/directory", directory("map", inner));
     let ignored = |peer: &PeerStatus| {
         let domains = peer.domains.iter();

@@ -1,4 +1,4 @@
-//! A proxy between two nodes that does to what passes what it is told to.
+//! A proxy between two nodes that can be told what to do with what it passes.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,14 +22,13 @@ pub enum Deed {
     Pass,
     /// Closes every connection.
     Refuse,
-    /// Does this where the path has these characters; passes the rest.
+    /// Does this if the path has these characters; passes the rest.
     Instead(&'static str, Reply),
-    /// Passes a body only after this was done to it, where the path has these
-    /// characters.
+    /// Passes a body only after changing it like this, if the path has these characters.
     Alter(&'static str, fn(&mut Vec<u8>)),
-    /// Passes half of the body where the path has these characters.
+    /// Passes half of the body if the path has these characters.
     Halve(&'static str),
-    /// Answers again what it answered when it was told to remember.
+    /// Repeats the answer that it gave when it was told to remember.
     Replay,
 }
 
@@ -44,7 +43,7 @@ struct Shared {
     client: reqwest::Client,
     upstream: Mutex<Option<SocketAddr>>,
     deed: Mutex<Deed>,
-    /// The bodies that were passed last.
+    /// The bodies that it passed last.
     passed: Mutex<BTreeMap<String, Passed>>,
     remembered: Mutex<BTreeMap<String, Passed>>,
     asked: watch::Sender<Vec<String>>,
@@ -72,7 +71,7 @@ impl Proxy {
         let task = Task::spawn("proxy", async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let shared = serving.clone();
-                // Detached: it ends with the connection.
+                // The task is detached; it ends with the connection.
                 tokio::spawn(async move { shared.serve(stream).await });
             }
         });
@@ -99,8 +98,7 @@ impl Proxy {
         *self.shared.remembered.lock().expect("no panic") = passed;
     }
 
-    /// Comes back when it was asked, from now on, for a path with these
-    /// characters.
+    /// Returns when it is asked, from now on, for a path with these characters.
     pub fn heard<'a>(&self, part: &'a str) -> impl Future<Output = ()> + use<'a> {
         self.shared.asked.send_replace(Vec::new());
         let mut asked = self.shared.asked.subscribe();
@@ -156,7 +154,7 @@ impl Shared {
                 name,
                 "accept" | "authorization" | "if-none-match" | "content-type"
             );
-            // What it alters is always passed whole.
+            // An answer that it alters is always passed whole.
             let spared = name == "if-none-match" && !matches!(deed, Deed::Pass);
             if wanted && !spared {
                 let name: HeaderName = name.parse().expect("a name");
@@ -198,7 +196,7 @@ impl Shared {
             if cut {
                 bytes.truncate(bytes.len() - body.len() / 2 - 1);
             }
-            // Who asked may be gone.
+            // The client may be gone.
             let _ = stream.write_all(&bytes).await;
         }
     }

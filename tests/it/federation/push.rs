@@ -14,7 +14,7 @@ use super::links::{Link, inside};
 use super::member::{Join, Member};
 use super::site::{Site, glance};
 
-/// Read once in ten minutes: what comes sooner was pushed.
+/// Readings are ten minutes apart: whatever comes sooner was pushed.
 const SELDOM: &str = "refresh.interval = \"10m\"\n";
 
 fn seldom(peer: u8, base: &str) -> Join<'_> {
@@ -24,7 +24,7 @@ fn seldom(peer: u8, base: &str) -> Join<'_> {
     }
 }
 
-/// Three nodes in a row that read each other once in ten minutes.
+/// Starts three nodes in a row that read each other every ten minutes.
 async fn row() -> [Member; 3] {
     let links = [Link(1, 2), Link(2, 3)];
     let mut members = [
@@ -44,7 +44,7 @@ async fn row() -> [Member; 3] {
     a.join([seldom(2, &urls[1])]);
     c.join([seldom(2, &urls[1])]);
     for member in &mut members {
-        // Whoever came first was not known to the other yet.
+        // The node that started first did not know the other yet.
         member.nudge();
     }
     for (member, far) in [(&members[0], 3), (&members[2], 1)] {
@@ -53,7 +53,7 @@ async fn row() -> [Member; 3] {
     members
 }
 
-/// The sum of a metric's samples whose line has some words.
+/// Returns the sum of a metric's samples whose line has these words.
 async fn metric(site: &Site, name: &str, words: &str) -> f64 {
     let metrics = site.get("/metrics").await;
     let samples = metrics
@@ -68,7 +68,7 @@ async fn metric(site: &Site, name: &str, words: &str) -> f64 {
     samples.filter_map(value).sum::<f64>()
 }
 
-/// Waits until as many peers have a stream open at a node.
+/// Waits until this many peers have a stream open at a node.
 async fn until_followed(site: &Site, peers: f64) {
     while metric(site, "altofed_federation_update_streams", "").await != peers {
         glance().await;
@@ -90,7 +90,7 @@ async fn a_change_goes_over_two_hops_and_no_map_is_fetched() {
     for site in [&b, &c] {
         assert_eq!(metric(site, "altofed_federation_unpushed", "").await, 0.0);
     }
-    // What was rebuilt from patches is, byte for byte, what was signed.
+    // A document rebuilt from patches is, byte for byte, the one that was signed.
     for map in ["networkmap", "costmap-routingcost", "costmap-hopcount"] {
         let path = format!("/views/isp-a/{map}");
         assert_eq!(c.get(&path).await.body, a.get(&path).await.body, "{map}");
@@ -108,7 +108,7 @@ async fn a_domain_that_a_relay_learns_of_and_one_that_it_loses_are_heard_of() {
     let joins = [(1, &a.url), (3, &c.url), (4, &d.url)];
     b.join(joins.map(|(peer, url)| seldom(peer, url)));
     c.until_cost(4, Some(inside(4))).await;
-    // A new map of a domain that is followed comes too.
+    // A new map of a followed domain comes too.
     d.put(
         "cost-maps/delay-ow",
         &serde_json::json!({"cost-map": {"core": {"edge": 9}}}),
@@ -178,12 +178,11 @@ async fn a_domain_that_is_no_longer_exported_is_no_longer_pushed() {
     assert!(!c.has(1).await);
 }
 
-/// What becomes of a text that is passed on.
+/// A function that alters a text that is passed on.
 type Alter = fn(&str) -> String;
 
-/// Passes bytes both ways between whoever connects and an address, once it is
-/// known, altered by the first function on the way there and by the second on the
-/// way back.
+/// Passes bytes both ways between whoever connects and an address, once it is known. The first
+/// function alters them on the way there, the second on the way back.
 async fn altered(
     there: Alter,
     back: Alter,
@@ -224,7 +223,7 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, alter: Alter) {
     }
 }
 
-/// Two nodes, of which the second reads the first through such a wire.
+/// Starts two nodes; the second reads the first through such a wire.
 async fn pair(there: Alter, back: Alter) -> (Member, Member, Task<()>) {
     let (address, tell, wire) = altered(there, back).await;
     // Its URIs lead through the wire.

@@ -1,4 +1,4 @@
-//! A peer that is no node of ours: it signs what it likes, by keys of its own.
+//! A peer that is not one of our nodes: it signs what it likes, with its own keys.
 
 use altofed::api::s2s::{
     Descriptor, KeyDocument, Manifest, ManifestEntry, ManifestResource, Scope,
@@ -15,12 +15,12 @@ use crate::metro::{COST_MAP, NETWORK_MAP};
 use crate::peer::server::{Reply, Server, ok};
 use crate::support::JSON;
 
-/// A new key.
+/// Makes a key.
 pub fn key() -> SigningKey {
     SigningKey::generate().expect("a key")
 }
 
-/// The documents that state a key.
+/// Returns the documents that state a key.
 pub fn documents(key: &SigningKey) -> Vec<KeyDocument> {
     vec![KeyDocument {
         kid: key.public().kid(),
@@ -29,7 +29,7 @@ pub fn documents(key: &SigningKey) -> Vec<KeyDocument> {
     }]
 }
 
-/// What a domain says, as it is written.
+/// What a domain states, as it is written.
 #[derive(Clone)]
 pub struct Says {
     pub number: u8,
@@ -41,16 +41,16 @@ pub struct Says {
     /// Its costs in further metrics.
     pub more: Vec<(&'static str, String)>,
     pub links: Vec<Link>,
-    /// How many resources it names that nobody knows.
+    /// How many unknown resources it names.
     pub unknown: usize,
-    /// Until when it says that it counts, if not six hours.
+    /// Until when it claims to be valid, if not six hours.
     pub next_update: Option<Timestamp>,
-    /// The keys that it states beside the one that signs.
+    /// The keys that it states besides the one that signs.
     pub other_keys: Vec<KeyDocument>,
 }
 
 impl Says {
-    /// What an honest node says of this domain.
+    /// Returns what an honest node of this domain states.
     pub fn sound(number: u8) -> Self {
         let now = Timestamp::now();
         let member = |document: Value, name: &str| document[name].to_string();
@@ -69,7 +69,7 @@ impl Says {
         }
     }
 
-    /// With these prefixes in a further PID.
+    /// Adds these prefixes in a further PID.
     pub fn claiming(number: u8, prefixes: &[&str]) -> Self {
         let mut map = network_map(number)["network-map"].take();
         map["more"] = json!({"ipv4": prefixes});
@@ -79,7 +79,7 @@ impl Says {
         }
     }
 
-    /// With these costs, as they are written.
+    /// Sets these costs, as they are written.
     pub fn with_costs(number: u8, cost_map: &str) -> Self {
         Self {
             cost_map: cost_map.to_owned(),
@@ -87,20 +87,20 @@ impl Says {
         }
     }
 
-    /// With a later serial.
+    /// Gives it a later serial.
     pub fn later(mut self) -> Self {
         self.serial += 1;
         self
     }
 
-    /// With a link, as that domain states it.
+    /// Adds a link, as that domain states it.
     pub fn linked(mut self, link: Link) -> Self {
         self.links.push(link);
         self
     }
 
-    /// Its manifest, signed by a key that states itself, and the documents that
-    /// it names.
+    /// Returns its manifest, signed by a key that states itself, and the documents that it
+    /// names.
     pub fn signed(&self, key: &SigningKey) -> Signed {
         let domain = label(self.number);
         let tag = Tag::from(Digest::of(self.network_map.as_bytes()));
@@ -181,7 +181,7 @@ impl Says {
     }
 }
 
-/// A payload in a compact JWS (RFC 7515, RFC 8037 §3.1).
+/// Makes a compact JWS of a payload (RFC 7515, RFC 8037 §3.1).
 fn jws(key: &SigningKey, payload: &[u8]) -> String {
     let kid = key.public().kid();
     let header = json!({"alg": "EdDSA", "kid": kid, "typ": "altofed-manifest"});
@@ -191,7 +191,7 @@ fn jws(key: &SigningKey, payload: &[u8]) -> String {
     format!("{signed}.{signature}")
 }
 
-/// The payload of a compact JWS, whoever signed it.
+/// Returns the payload of a compact JWS, whoever signed it.
 pub fn payload(jws: &str) -> Option<String> {
     let payload = URL_SAFE_NO_PAD.decode(jws.split('.').nth(1)?).ok()?;
     String::from_utf8(payload).ok()
@@ -205,7 +205,7 @@ pub struct Signed {
 }
 
 impl Signed {
-    /// As it comes through these domains, the sender last.
+    /// Returns it as it comes through these domains, the sender last.
     pub fn through(mut self, path: &[u8]) -> Self {
         let path = path.iter().map(|&number| label(number));
         let path = path.map(|text| DomainLabel::new(&text).expect("a label"));
@@ -214,14 +214,14 @@ impl Signed {
     }
 }
 
-/// The server of the rogue.
+/// The server of a rogue peer.
 pub struct Rogue {
     pub url: String,
     pub server: Server,
 }
 
 impl Rogue {
-    /// Shows itself as a node of this domain, with this key.
+    /// Makes it pose as a node of this domain, with this key.
     pub async fn start(number: u8, key: &SigningKey) -> Self {
         let server = Server::start([]).await;
         let url = server.root.origin().ascii_serialization();
@@ -231,12 +231,12 @@ impl Rogue {
         rogue
     }
 
-    /// Shows this descriptor.
+    /// Makes it serve this descriptor.
     pub fn shows(&self, number: u8, key: &SigningKey, s2s: &str) {
         self.describes(number, key, s2s, &[]);
     }
 
-    /// Shows itself as a node of this domain that has an update stream.
+    /// Makes it pose as a node of this domain that has an update stream.
     pub fn pushes(&self, number: u8, key: &SigningKey) {
         self.describes(number, key, "/s2s/v1/", &["updates"]);
     }
@@ -256,7 +256,7 @@ impl Rogue {
             .set("/.well-known/alto-federation", ok(JSON, text));
     }
 
-    /// Passes these domains from now on.
+    /// Makes it pass these domains from now on.
     pub fn passes(&self, domains: &[Signed]) {
         for (resource, body) in domains.iter().flat_map(|signed| &signed.bodies) {
             let path = blob(resource);
@@ -267,13 +267,13 @@ impl Rogue {
         self.answers("/s2s/v1/manifests", ok(JSON, text));
     }
 
-    /// Does this from now on where it is asked for a path.
+    /// Sets what it does from now on when it is asked for a path.
     pub fn answers(&self, path: &str, reply: Reply) {
         self.server.set(path, reply);
     }
 }
 
-/// Where a document is.
+/// Returns the path of a document.
 pub fn blob(resource: &ManifestResource) -> String {
     format!("/s2s/v1/blobs/{}", resource.sha_256)
 }

@@ -1,4 +1,4 @@
-//! A peer's maps and a small disk.
+//! The maps of a peer and a small disk.
 
 use std::slice::from_ref;
 
@@ -12,11 +12,12 @@ use super::rogue::{Rogue, Says, key};
 use crate::support::{Disk, OPS, Request, metric, plain_client};
 use reqwest::Method;
 
-/// The bytes of one of the peer's maps.
+/// How many bytes one of the peer's maps has.
 const LARGE: usize = 6 << 20;
 
-/// Each manifest of the peer names another large map. Those that leave room for our own facts are
-/// kept; the first that does not is refused before it is fetched, and the last good stays.
+/// Each manifest of the peer names another large map. Maps that leave room for our own facts are
+/// kept; the first that does not is refused before it is fetched, and the last good version
+/// stays.
 #[tokio::test]
 async fn maps_of_a_peer_leave_room_for_our_own_facts() {
     let Some(disk) = Disk::new(64) else { return };
@@ -31,7 +32,7 @@ async fn maps_of_a_peer_leave_room_for_our_own_facts() {
     let refused = loop {
         assert!(taken < 4, "a disk of 64 MiB has more of them than has room");
         let cost = inside(2) + f64::from(taken);
-        // What it says, far apart.
+        // Its statements are far apart in time.
         says.cost_map = format!("{{{}\"core\":{{\"edge\":{cost}}}}}", " ".repeat(LARGE));
         says = says.later();
         let signed = says.signed(&key);
@@ -72,7 +73,7 @@ async fn maps_of_a_peer_leave_room_for_our_own_facts() {
     assert!(free >= f64::from(32 << 20), "{free}");
     let refused = "altofed_store_refused_for_room_total{kind=\"document\"}";
     assert!(metric(metrics.text(), refused) > 0.0);
-    // Our own facts are written.
+    // Our own facts can still be written.
     a.put(
         "properties",
         &json!({"property-map": {"pid:core": {"priv:x": 1}}}),

@@ -1,5 +1,5 @@
-//! A domain that says who may have it, and then says otherwise: whoever may not any
-//! more has it no more, wherever it had it from.
+//! A domain that changes who may have it: whoever may no longer have it loses it, wherever it
+//! came from.
 
 use altofed::api::s2s::{PeerState, Scope};
 use altofed::ident::DomainLabel;
@@ -10,12 +10,12 @@ use super::member::{Join, Member, secret};
 use super::rogue::{Rogue, Says, key};
 use super::site::{PATIENCE, Site, glance};
 
-/// What is heard within a test was pushed.
+/// Changes that arrive within a test were pushed.
 const BY_STREAM: &str = "refresh.interval = \"10m\"\n";
 
 const BY_READING: &str = "refresh.interval = \"100ms\"\nrefresh.push = false\n";
 
-/// Waits until nothing of a domain is at a node, in no view.
+/// Waits until a node has nothing of a domain, in no view.
 async fn until_gone(site: &Site, number: u8) {
     let begins = format!("{}:", label(number));
     let came = tokio::time::timeout(PATIENCE, async {
@@ -31,12 +31,12 @@ async fn until_gone(site: &Site, number: u8) {
     came.await.expect("it is gone");
 }
 
-/// Who may have what `isp-c` states.
+/// States who may have `isp-c`.
 fn scope(member: &mut Member, words: &str) {
     member.change(&format!("[federation]\nscope = {words}\n"));
 }
 
-/// The status of a document of a domain's, for a peer of a node's.
+/// Returns the status of the answer to a node's peer for a document of a domain.
 async fn document(node: &Member, peer: u8, sha_256: &str) -> u16 {
     let path = format!("/s2s/v1/blobs/{sha_256}");
     let request = node.request(Method::GET, &path);
@@ -44,7 +44,7 @@ async fn document(node: &Member, peer: u8, sha_256: &str) -> u16 {
     request.token(&token).send().await.status.as_u16()
 }
 
-/// `isp-a` reads `isp-b`, which reads `isp-c`; `also` has `isp-a` read `isp-c` too.
+/// `isp-a` reads `isp-b`, which reads `isp-c`; with `also`, `isp-a` reads `isp-c` too.
 async fn narrows(more: &str, also: bool) {
     let links = [Link(1, 2), Link(2, 3)];
     let [mut a, mut b, mut c] = [
@@ -66,7 +66,7 @@ async fn narrows(more: &str, also: bool) {
     b.join([join(1, &urls[0]), join(3, &urls[2])]);
     c.join([join(1, &urls[0]), join(2, &urls[1])]);
     for member in [&mut a, &mut b] {
-        // Whoever came first was not known to the other yet.
+        // The node that started first did not know the other yet.
         member.nudge();
     }
     a.until_cost(3, Some(inside(3))).await;
@@ -75,10 +75,10 @@ async fn narrows(more: &str, also: bool) {
     let map = altofed::ident::Digest::of(&map.body).to_string();
     assert_eq!(document(&b, 1, &map).await, 200);
 
-    // It is for the relay alone: who had it through that, or itself, has it no more.
+    // It is for the relay alone: a node that got it from the relay, or itself, loses it.
     scope(&mut c, "[\"isp-b\"]");
     until_gone(&a, 3).await;
-    // The relay may hear of it after those whom it passed it to.
+    // The relay may learn of it after those that it passed it to.
     let refused = tokio::time::timeout(PATIENCE, async {
         while document(&b, 1, &map).await != 404 {
             glance().await;
@@ -94,13 +94,13 @@ async fn narrows(more: &str, also: bool) {
     a.start_again().await;
     assert!(!a.has(3).await);
 
-    // The relay may not have it any more either.
+    // Now the relay may not have it either.
     scope(&mut c, "[\"isp-x\"]");
     until_gone(&b, 3).await;
     b.until_state(3, PeerState::Failed, "content").await;
     assert!(!a.has(3).await);
 
-    // For all again.
+    // It is for all again.
     scope(&mut c, "\"any\"");
     b.until_cost(3, Some(0.5)).await;
     a.until_cost(3, Some(0.5)).await;
@@ -148,7 +148,7 @@ async fn what_a_relay_passes_out_of_scope_withdraws_what_others_passed_before() 
     for relay in [2, 3] {
         a.until_domain(relay, 4, PeerState::Synced, "").await;
     }
-    // One that its domain did not sign withdraws nothing.
+    // A manifest that its domain did not sign withdraws nothing.
     let forged = newer(only("isp-x")).signed(&keys[1]).through(&[3]);
     relays[1].passes(&[Says::sound(3).signed(&keys[1]), forged]);
     a.until_domain(3, 4, PeerState::Failed, "key").await;

@@ -1,4 +1,4 @@
-//! A node as others see it: by its answers.
+//! A node as seen from outside: by its answers.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use super::links::{Costs, Link, cost_map, inside, interconnects, label, network_
 use super::rogue::payload;
 use crate::support::{Answer, COST_PARAMS, JSON, OPS, Request, plain_client};
 
-/// How long something may take that comes at once when the code is right: far
-/// longer than on any machine.
+/// How long to wait for something that happens at once when the code is right: far longer than
+/// on any machine.
 pub const PATIENCE: Duration = Duration::from_secs(100);
 
-/// How long it takes until a state is looked at again.
+/// How long to wait before looking at a state again.
 const GLANCE: Duration = Duration::from_millis(10);
 
-/// Where a node is, and what domain it is of.
+/// The URI of a node, and its domain.
 pub struct Site {
     pub number: u8,
     pub label: String,
@@ -28,12 +28,12 @@ pub struct Site {
 }
 
 impl Site {
-    /// The node of a domain at the base of its URIs.
+    /// Makes the site of a domain's node at the base of its URIs.
     pub fn new(number: u8, url: String) -> Self {
         Self::asked_by(plain_client(), number, url)
     }
 
-    /// The same, asked by this client.
+    /// Makes the site with this client.
     pub fn asked_by(http: reqwest::Client, number: u8, url: String) -> Self {
         Self {
             number,
@@ -68,13 +68,13 @@ impl Site {
         assert!(answer.status.is_success(), "{path}: {answer:?}");
     }
 
-    /// A request to a path.
+    /// Makes a request to a path.
     pub fn request(&self, method: Method, path: &str) -> Request {
         Request::to(&self.http, method, &format!("{}{path}", self.url))
     }
 
-    /// GET with every right of an operator; of what the domains are joined to, once
-    /// they are.
+    /// GET with all rights of an operator; for what is made of the domains, once they are
+    /// joined.
     pub async fn get(&self, path: &str) -> Answer {
         if ["/directory", "/views/merged/", "/s2s/v1/conflicts"]
             .iter()
@@ -100,14 +100,14 @@ impl Site {
         came.await.expect("the domains are joined");
     }
 
-    /// A document that must be there.
+    /// Gets a document that must exist.
     pub async fn read<T: serde::de::DeserializeOwned>(&self, path: &str) -> T {
         let answer = self.get(path).await;
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         serde_json::from_slice(&answer.body).expect("the document")
     }
 
-    /// What it answers of its own domain, whatever others do.
+    /// Returns what it answers about its own domain, which must not depend on others.
     pub async fn own_answers(&self) -> Vec<String> {
         let own = |resource: &str| format!("/views/{}/{resource}", self.label);
         let mut answers = Vec::new();
@@ -122,7 +122,7 @@ impl Site {
             "{answers:?}"
         );
         let text = |answer: &Answer| answer.text().to_owned();
-        // The tag of the merged map is of all domains.
+        // The tag of the merged map depends on all domains.
         answers
             .iter()
             .map(|answer| match answer.json()["endpoint-cost-map"].take() {
@@ -132,7 +132,7 @@ impl Site {
             .collect()
     }
 
-    /// The routing cost from the core of one domain to the edge of another, by
+    /// Returns the routing cost from the core of one domain to the edge of another, by
     /// addresses.
     pub async fn endpoint_cost(&self, view: &str, from: u8, to: u8) -> Answer {
         if view == "merged" {
@@ -150,7 +150,7 @@ impl Site {
         request.typed(COST_PARAMS, query.to_string()).send().await
     }
 
-    /// The routing costs of a view that it has; none of one that it has not.
+    /// Returns the routing costs of a view; none if it does not have the view.
     pub async fn costs_of(&self, view: &str) -> Option<Costs> {
         let answer = self
             .get(&format!("/views/{view}/costmap-routingcost"))
@@ -165,7 +165,7 @@ impl Site {
         Some(costs)
     }
 
-    /// The cost that it has from `core` to `edge` of another domain.
+    /// Returns its cost from `core` to `edge` of another domain.
     pub async fn cost_inside(&self, number: u8) -> Option<f64> {
         let costs = self.costs_of(&label(number)).await?;
         costs.get("core")?.get("edge").copied()
@@ -187,19 +187,19 @@ impl Site {
         assert!(came.is_ok(), "{}: {last:?}, not {wanted:?}", self.label);
     }
 
-    /// How things stand with its peers.
+    /// Returns the states of its peers.
     pub async fn peers(&self) -> PeerList {
         self.read("/s2s/v1/peers").await
     }
 
-    /// Has it read a peer now, and comes back when it was read.
+    /// Makes it read a peer now, and returns when it has.
     pub async fn retry(&self, peer: u8) {
         let path = format!("/s2s/v1/peers/{}/retry", label(peer));
         let answer = self.request(Method::POST, &path).token(OPS).send().await;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
-    /// Waits until things stand with a peer as they should.
+    /// Waits until a peer is in a wanted state.
     pub async fn until(
         &self,
         peer: u8,
@@ -222,14 +222,14 @@ impl Site {
         came.unwrap_or_else(|_| panic!("{} is never {what}: {last:?}", label(peer)))
     }
 
-    /// Waits until a peer stands so for this reason; none if it is empty.
+    /// Waits until a peer is in this state for this reason; an empty reason means none.
     pub async fn until_state(&self, peer: u8, state: PeerState, code: &str) -> PeerStatus {
         let what = format!("{} {code}", state.as_str());
         let is = |peer: &PeerStatus| peer.state == state && code_of(&peer.reason) == code;
         self.until(peer, &what, is).await
     }
 
-    /// Waits until a domain that a peer passes stands so for this reason.
+    /// Waits until a domain that a peer passes is in this state for this reason.
     pub async fn until_domain(
         &self,
         peer: u8,
@@ -245,7 +245,7 @@ impl Site {
         domain_of(&found, number).expect("it is there").clone()
     }
 
-    /// How many conflicts of a kind the merged view has, and what they are of.
+    /// Returns how many conflicts of a kind the merged view has, and their subjects.
     pub async fn conflicts(&self, kind: MergeConflictKind) -> Vec<String> {
         let list: ConflictList = self.read("/s2s/v1/conflicts").await;
         let conflicts = list.conflicts.into_iter().filter(|c| c.kind == kind);
@@ -254,7 +254,7 @@ impl Site {
             .collect()
     }
 
-    /// Whether a view of a domain is there.
+    /// Whether a view of a domain exists.
     pub async fn has(&self, number: u8) -> bool {
         let path = format!("/views/{}/networkmap", label(number));
         self.get(&path).await.status == 200
@@ -288,12 +288,12 @@ impl Site {
     }
 }
 
-/// Waits for a moment: nothing tells outside of a node that a state changed.
+/// Waits for a moment: nothing outside tells that a state changed.
 pub async fn glance() {
     let _ = tokio::time::timeout(GLANCE, std::future::pending::<()>()).await;
 }
 
-/// What a peer passes of a domain.
+/// Finds what a peer passes of a domain.
 pub fn domain_of(peer: &PeerStatus, number: u8) -> Option<&ImportStatus> {
     let label = label(number);
     peer.domains.iter().find(|d| d.domain.as_str() == label)

@@ -1,5 +1,5 @@
-//! What is refused again and again is not read again and again: between honest
-//! nodes one of which is set up wrong, and from a peer that wants to be read.
+//! Statements that are always refused are not read again and again, neither between honest nodes
+//! one of which is misconfigured, nor from a peer that wants to be read.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::peer::soon;
 use crate::support::events::CONTROL;
 use crate::support::{OPS, command};
 
-/// The sum of a metric's samples whose line has some words.
+/// Returns the sum of a metric's samples whose line has these words.
 async fn metric(site: &Site, name: &str, words: &str) -> f64 {
     let metrics = site.get("/metrics").await;
     let lines = metrics.text().lines();
@@ -28,17 +28,17 @@ async fn metric(site: &Site, name: &str, words: &str) -> f64 {
     samples.filter_map(value).sum()
 }
 
-/// How often a node was asked for its manifests.
+/// Returns how often a node was asked for its manifests.
 async fn readings(site: &Site) -> f64 {
     metric(site, "altofed_http_requests_total", "manifests").await
 }
 
-/// How often a node refused something for this reason.
+/// Returns how often a node refused something for this reason.
 async fn refusals(site: &Site, reason: &str) -> f64 {
     metric(site, "altofed_import_rejected_total", reason).await
 }
 
-/// Waits until it did so oftener than that.
+/// Waits until it did so more often than this.
 async fn until_refused(site: &Site, reason: &str, before: f64) {
     soon(async {
         while refusals(site, reason).await == before {
@@ -58,8 +58,7 @@ async fn until_followed(site: &Site) {
     .await;
 }
 
-/// `isp-a`, whose clock stands still, beside `isp-b`, which it reads seldom and
-/// follows.
+/// `isp-a`, whose clock stands still, and `isp-b`, which it reads rarely and follows.
 struct Pair {
     a: Member,
     hand: ManualClock,
@@ -67,7 +66,7 @@ struct Pair {
 }
 
 impl Pair {
-    /// The clock of `isp-a` is this much behind.
+    /// Starts both, with the clock of `isp-a` this far behind.
     async fn start(behind: SignedDuration) -> Self {
         let (clock, hand) = Clock::manual(Timestamp::now() - behind);
         let a = Member::with(1, clock, "[http]\nidle_timeout = \"100h\"\n").await;
@@ -80,7 +79,7 @@ impl Pair {
         Self { a, hand, b }
     }
 
-    /// Has `isp-a` read `isp-b`, with these further keys and sections of policy.
+    /// Makes `isp-a` read `isp-b`, with these further keys and sections of policy.
     fn reads(&mut self, policy: &str, more: &str) {
         let more = format!("{SELDOM}{more}");
         let join = Join {
@@ -90,8 +89,8 @@ impl Pair {
         self.a.join_under(policy, [join]);
     }
 
-    /// Refuses what `isp-b` passes of a domain, whatever it is, for this reason, and
-    /// does not read it again while it is said anew.
+    /// Refuses whatever `isp-b` passes of a domain, for this reason, and checks that it is not
+    /// read again although it keeps being announced.
     async fn refuses(&mut self, says: &Site, domain: u8, code: &str) {
         self.a
             .until_domain(2, domain, PeerState::Failed, code)
@@ -101,7 +100,7 @@ impl Pair {
         assert!(read >= 1.0);
         for cost in [20.0, 21.0] {
             let before = refusals(&self.a, code).await;
-            // It is calm, so that what is pushed is taken at once.
+            // It is calm, so that a push is taken at once.
             self.hand.advance(Duration::from_secs(1));
             says.costs(cost).await;
             until_refused(&self.a, code, before).await;
@@ -139,7 +138,7 @@ async fn what_is_signed_ahead_is_taken_when_the_clock_has_come_so_far() {
     pair.reads("", "");
     let said = Site::new(2, pair.b.url.clone());
     pair.refuses(&said, 2, "clock").await;
-    // An hour short of it, nothing changes by a reading.
+    // Up to an hour before, a reading changes nothing.
     let before = refusals(&pair.a, "clock").await;
     pair.a.retry(2).await;
     assert_eq!(pair.a.cost_inside(2).await, None);
@@ -149,7 +148,7 @@ async fn what_is_signed_ahead_is_taken_when_the_clock_has_come_so_far() {
     assert_eq!(pair.a.cost_inside(2).await, Some(21.0));
 }
 
-/// A pair whose second node passes the domain of a third, which is returned.
+/// Starts a pair whose second node passes the domain of a third, and returns that one.
 async fn relayed() -> (Pair, Member) {
     let mut pair = Pair::start(SignedDuration::ZERO).await;
     let mut c = Member::start(3).await;
@@ -168,8 +167,7 @@ async fn relayed() -> (Pair, Member) {
     (pair, c)
 }
 
-/// A relay that is healthy passes a domain that is not taken: the relay is followed
-/// all the same.
+/// A healthy relay passes a domain that is not accepted: the relay is still followed.
 #[tokio::test]
 async fn one_domain_that_is_refused_does_not_have_its_healthy_relay_read_again() {
     let (mut pair, c) = relayed().await;
@@ -184,8 +182,8 @@ async fn one_domain_that_is_refused_does_not_have_its_healthy_relay_read_again()
     pair.a.until_cost(3, Some(21.0)).await;
 }
 
-/// The relay passes a domain of which something is had, and later versions are refused: each
-/// change of it comes as a patch of what was refused before, and the stream goes on.
+/// The relay passes a domain of which we have a version, and later versions are refused: each
+/// change comes as a patch to what was refused before, and the stream goes on.
 #[tokio::test]
 async fn a_domain_that_comes_to_be_refused_does_not_end_the_stream_of_its_healthy_relay() {
     let (mut pair, c) = relayed().await;
@@ -210,17 +208,17 @@ async fn a_domain_that_comes_to_be_refused_does_not_end_the_stream_of_its_health
         Some(inside(3)),
         "the last good"
     );
-    // No stream is opened without one.
+    // Before a stream is opened the peer is read, so the stream went on.
     assert_eq!(readings(&pair.b).await, before);
     pair.a.until_state(2, PeerState::Synced, "").await;
-    // When it is small again, it is taken and its maps are followed again.
+    // When it is small again, it is accepted and its maps are followed again.
     pair.hand.advance(Duration::from_secs(10));
     c.put("network-map", &network_map(3)).await;
     c.costs(9.0).await;
     pair.a.until_cost(3, Some(9.0)).await;
 }
 
-/// What is over a budget is told once, not at each reading that it would ask for.
+/// A version that is over a budget is reported once, not at each reading.
 #[tokio::test]
 async fn a_domain_over_a_budget_is_not_asked_for_again_and_again() {
     let mut pair = Pair::start(SignedDuration::ZERO).await;
@@ -228,26 +226,26 @@ async fn a_domain_over_a_budget_is_not_asked_for_again_and_again() {
     pair.a.until_domain(2, 2, PeerState::Failed, "limit").await;
     until_followed(&pair.b).await;
     let before = readings(&pair.b).await;
-    // Not so long that a stream on which nothing comes is one that broke.
+    // Short enough that a silent stream does not count as broken.
     for _ in 0..30 {
         pair.hand.advance(Duration::from_secs(1));
         glance().await;
     }
     assert_eq!(readings(&pair.b).await, before);
-    // It is heard: another version is looked at.
+    // The stream is read: another version is checked.
     let refused = refusals(&pair.a, "limit").await;
     pair.b.costs(20.0).await;
     until_refused(&pair.a, "limit", refused).await;
 }
 
-/// What is known already is no flood, however much of it there is, nor is what is refused:
-/// each manifest is an answer to the maps before it.
+/// Known content is not a flood, however much of it comes, nor is refused content: each manifest
+/// accounts for the maps before it.
 #[tokio::test]
 async fn a_stream_that_brings_what_is_refused_or_had_for_long_is_no_flood() {
     let keys = [key(), key()];
     let rogue = Rogue::start(2, &keys[0]).await;
     rogue.pushes(2, &keys[0]);
-    // Nine thousand bytes of costs.
+    // Costs of nine thousand bytes.
     let row: BTreeMap<String, u32> = (0..30).map(|pid| (format!("p{pid:02}"), 1)).collect();
     let costs = |cost: u32| {
         let mut costs: BTreeMap<String, BTreeMap<String, u32>> = BTreeMap::new();
@@ -277,7 +275,7 @@ async fn a_stream_that_brings_what_is_refused_or_had_for_long_is_no_flood() {
     rogue.passes(&[had.clone(), first]);
     let mut script = Script::new();
     for serial in 1..=4 {
-        // Refused by its path.
+        // Refused because of its path.
         let refused = relayed(serial.into(), 1 + serial, &[4, 2]);
         script.costs(1, &refused);
         script.manifest(1, &refused);
@@ -330,7 +328,7 @@ async fn an_operator_has_a_peer_read_now() {
         said.contains("is read now") && said.contains("(limit)"),
         "{said}"
     );
-    // When the program ends the peer was read, and the same judged anew.
+    // When the program ends, the peer has been read, and the same was checked again.
     assert!(readings(&pair.b).await > asked);
     assert!(refusals(&pair.a, "limit").await > refused);
 
@@ -366,7 +364,7 @@ async fn a_peer_that_cannot_be_read_is_not_synced() {
     assert_eq!(a.cost_inside(2).await, Some(inside(2)), "the last good");
 }
 
-/// Events of a stream, which then hangs.
+/// The events of a stream, which then hangs.
 fn stream(events: &[(&str, String)]) -> Reply {
     Reply::hangs(events_of(events))
 }
@@ -379,13 +377,13 @@ fn events_of(events: &[(&str, String)]) -> Vec<u8> {
     text
 }
 
-/// Whatever a peer's stream asks for a reading by, the readings become rarer: after
-/// the first one a second, then two, then four, and so on.
+/// Whatever a peer's stream asks readings for, they become rarer: after the first one a second
+/// passes, then two, then four, and so on.
 #[tokio::test]
 async fn a_peer_that_has_itself_read_again_and_again_is_read_ever_more_seldom() {
     let own = key();
     let sound = Says::sound(2);
-    // A manifest whose map is not what it names.
+    // A manifest that names another map than it sends.
     let mut lie = sound.clone().later();
     lie.more
         .push(("hopcount", r#"{"core":{"edge":9}}"#.to_owned()));
@@ -444,7 +442,7 @@ async fn a_peer_that_has_itself_read_again_and_again_is_read_ever_more_seldom() 
                     waits.push(wait(at));
                     hand.advance(Duration::from_secs_f64(wait(at).max(0.0)));
                 }
-                // What is pushed at once again waits a little.
+                // A push right after another one waits a little.
                 None => {
                     hand.advance(Duration::from_millis(10));
                     glance().await;

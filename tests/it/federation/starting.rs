@@ -1,5 +1,5 @@
-//! A start: our own domain is there at once, the merged view when all is there
-//! that was there before, and never less than that.
+//! A start: our own domain is there at once, and the merged view when everything is there that
+//! was there before, never with less.
 
 use altofed::node::Ground;
 use altofed::runtime::Clock;
@@ -12,7 +12,7 @@ use crate::support::{Answer, JSON, OPS};
 
 const LINK: Link = Link(1, 2);
 
-/// `isp-a` has what `isp-b` passed on its disk, and `isp-b` is gone.
+/// `isp-a` has the documents of `isp-b` on its disk, and `isp-b` is gone.
 async fn kept() -> Member {
     let [mut a, mut b] = [Member::start(1).await, Member::start(2).await];
     for member in [&a, &b] {
@@ -30,7 +30,7 @@ async fn ask(node: &Member, path: &str) -> Answer {
     node.request(Method::GET, path).send().await
 }
 
-/// Checks that this is to be asked for again.
+/// Checks that the answer asks to come back later.
 #[track_caller]
 fn later(answer: &Answer) {
     assert_eq!(answer.status, 503, "{answer:?}");
@@ -149,7 +149,7 @@ async fn peers_get_the_list_of_domains_only_when_it_has_all_of_them() {
         let manifests = a.request(Method::GET, "/s2s/v1/manifests").token(token);
         manifests.send().await
     };
-    // What is exported to these is ours alone, and it is there when it is signed.
+    // These callers get only our own domain, which is there when it is signed.
     for token in [own.as_str(), STRANGER] {
         loop {
             let answer = passed(token).await;

@@ -1,4 +1,4 @@
-//! The server-to-server API as peers read it.
+//! The server-to-server API as peers see it.
 
 use std::convert::Infallible;
 use std::slice::from_ref;
@@ -69,7 +69,7 @@ async fn directories_announce_the_descriptor_to_whoever_asks() {
     let known = known.header("if-none-match", root.header("etag"));
     let known = known.send().await;
     assert_eq!((known.status.as_u16(), known.header("link")), (304, &*link));
-    // Who may not read it is told, and not which views there are.
+    // A caller that may not read it learns that, but not which views exist.
     for path in [
         "/directory",
         "/views/isp-a/directory",
@@ -136,7 +136,8 @@ async fn every_document_of_a_manifest_is_there_by_its_digest_and_as_a_get_return
             "{got:?}"
         );
     }
-    // What the last manifest no longer names is there for who has that one.
+    // A document that the last manifest no longer names is there for readers of the manifest
+    // before.
     node.costs(0.5).await;
     node.until_signed().await;
     for resource in &manifest.resources {
@@ -178,7 +179,8 @@ async fn what_no_manifest_names_is_not_found_and_other_methods_are_not_allowed()
     }
 }
 
-/// A body that counts for a mebibyte and never ends, of an update stream that a peer opens.
+/// The body of a peer's request to open an update stream: it counts as a mebibyte and never
+/// ends.
 fn asks(node: &Member, peer: u8) -> Task<()> {
     let come = stream::iter([Ok::<_, Infallible>("x".repeat(1 << 18))]);
     let endless = reqwest::Body::wrap_stream(come.chain(stream::pending()));
@@ -190,9 +192,9 @@ fn asks(node: &Member, peer: u8) -> Task<()> {
     })
 }
 
-/// A document that is larger than what is left of a peer's share is passed on, read as it is taken.
-/// A peer whose share is full, and that waits for what we would write for it, keeps nobody else
-/// from what is on the disk.
+/// A document that is larger than the rest of a peer's share is passed on, and read as it is
+/// taken. A peer whose share is used up, and that waits for what we would write for it, does not
+/// keep others from what is on the disk.
 #[tokio::test]
 async fn a_document_is_passed_on_however_little_of_a_share_is_left() {
     let keys = [key(), key()];

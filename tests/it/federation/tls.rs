@@ -1,5 +1,5 @@
-//! Peers over TLS: each believes the authorities that are configured for the
-//! other, and knows it by the certificate that it shows.
+//! Peers over TLS: each trusts the authorities that are configured for the other, and identifies
+//! it by its certificate.
 
 use std::path::{Path, PathBuf};
 use std::slice::from_ref;
@@ -18,7 +18,7 @@ use crate::support::{Answer, Request};
 
 const LINK: [Link; 1] = [Link(1, 2)];
 
-/// What nodes are asked for.
+/// The address at which nodes are reached.
 const HERE: &str = "127.0.0.1";
 
 /// An authority, with files of what it issued.
@@ -37,37 +37,37 @@ impl Issuer {
         issuer
     }
 
-    /// The file of the authorities to believe.
+    /// Returns the file of the authorities to trust.
     fn cacert(&self) -> PathBuf {
         self.files.path().join("ca.pem")
     }
 
-    /// Has an authority in that file, and no other.
+    /// Writes an authority to that file, and no other.
     fn publish(&self, authority: &Authority) {
         std::fs::write(self.cacert(), authority.pem()).expect("a file");
     }
 
-    /// The directory of the certificate of a domain.
+    /// Returns the directory of the certificate of a domain.
     fn directory(&self, number: u8) -> PathBuf {
         let directory = self.files.path().join(label(number));
         std::fs::create_dir_all(&directory).expect("a directory");
         directory
     }
 
-    /// A certificate for where nodes are, in the files of a domain.
+    /// Writes a certificate for the addresses of nodes to the files of a domain.
     fn issue(&self, number: u8) -> Identity {
         let identity = Identity::new(&self.authority, &[HERE]);
         identity.write(&self.directory(number));
         identity
     }
 
-    /// The node of a domain, which shows the certificate of these files.
+    /// Starts the node of a domain, which shows the certificate in these files.
     async fn node(&self, number: u8) -> Member {
         let tls = served(&self.directory(number), "");
         Member::secured(number, &tls, client(&self.authority, None)).await
     }
 
-    /// The keys of a peer that is believed by this authority.
+    /// Returns the keys for a peer that this authority vouches for.
     fn believed(&self) -> String {
         format!(
             "cacert = {:?}\nrefresh.interval = \"100ms\"\n",
@@ -76,13 +76,13 @@ impl Issuer {
     }
 }
 
-/// The key of `[node]` for the certificate in a directory.
+/// Returns the key of `[node]` for the certificate in a directory.
 fn served(directory: &Path, more: &str) -> String {
     let (cert, key) = (directory.join("cert.pem"), directory.join("key.pem"));
     format!("tls = {{ cert = {cert:?}, key = {key:?}{more} }}\n")
 }
 
-/// A peer that is taken as these keys have it.
+/// Returns a peer with these keys.
 fn by<'a>(more: &'a str, peer: u8, base: &'a str) -> Join<'a> {
     Join {
         more,
@@ -156,7 +156,7 @@ async fn a_certificate_that_does_not_hold_fails_the_peer_with_a_reason_that_name
     }
     assert_eq!(a.own_answers().await, before);
 
-    // A certificate that holds, and all is well.
+    // With a valid certificate all is well.
     for peer in &mut peers {
         issuer.issue(peer.number);
         peer.nudge();
@@ -191,7 +191,7 @@ async fn a_peer_whose_certificate_no_longer_holds_is_not_asked_and_what_it_gave_
     let forged = Identity::new(&authority("another"), &[HERE]);
     forged.write(&issuer.directory(2));
     b.start_again().await;
-    // It may have been asked while nobody was there.
+    // It may have been asked while nothing listened there.
     let peer = loop {
         a.nudge();
         let peer = a.until_state(2, PeerState::Failed, "transport").await;
@@ -210,8 +210,8 @@ async fn a_peer_whose_certificate_no_longer_holds_is_not_asked_and_what_it_gave_
     a.until_state(2, PeerState::Synced, "").await;
 }
 
-/// A peer that is told from others by its certificate: no token is shown
-/// to it, and none is taken from it.
+/// A peer that is identified by its certificate: no token is shown to it, and none is accepted
+/// from it.
 fn bound(number: u8, base: &str, shown: &Path, fingerprint: &str, more: &str) -> String {
     let (cert, key) = (shown.join("cert.pem"), shown.join("key.pem"));
     let domain = label(number);
@@ -222,14 +222,14 @@ fn bound(number: u8, base: &str, shown: &Path, fingerprint: &str, more: &str) ->
     )
 }
 
-/// What is at a path for who shows this certificate, or none.
+/// Gets a path with this certificate, or with none.
 async fn asked(issuer: &Issuer, identity: Option<&Identity>, node: &Member, path: &str) -> Answer {
     let http = client(&issuer.authority, identity);
     let url = format!("{}{path}", node.url);
     Request::to(&http, Method::GET, &url).send().await
 }
 
-/// The labels of the domains that are passed to who shows this certificate.
+/// Returns the labels of the domains that are passed to the holder of this certificate.
 async fn passed(issuer: &Issuer, identity: &Identity, node: &Member) -> Vec<String> {
     let answer = asked(issuer, Some(identity), node, "/s2s/v1/manifests").await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -238,15 +238,15 @@ async fn passed(issuer: &Issuer, identity: &Identity, node: &Member) -> Vec<Stri
     domains.collect()
 }
 
-/// Three domains without any token between them: `isp-b` passes all to `isp-a`,
-/// and its own to `isp-d`. It has `isp-c` from a node that asks for nothing.
+/// Three domains without any token between them: `isp-b` passes everything to `isp-a`, and its
+/// own domain to `isp-d`. It gets `isp-c` from a node that asks for no credentials.
 struct Bound {
     issuer: Issuer,
     identities: [Identity; 3],
     a: Member,
     b: Member,
     d: Member,
-    /// The section of `isp-c`.
+    /// Returns the section of `isp-c`.
     of_c: String,
 }
 
@@ -289,7 +289,7 @@ impl Bound {
         bound
     }
 
-    /// Has `isp-b` know `isp-a` by this certificate.
+    /// Makes `isp-b` identify `isp-a` by this certificate.
     fn binds(&mut self, of_a: &str) {
         let shown = self.issuer.directory(2);
         let of_d = self.identities[2].fingerprint();
@@ -347,11 +347,11 @@ async fn a_caller_known_by_its_certificate_gets_what_is_exported_to_it_and_other
             refused.problem(401, &[]);
         }
     }
-    // What it is bound for is all that it may.
+    // It may do only what it is bound for.
     let refused = asked(issuer, Some(of_a), &all.b, "/s2s/v1/peers").await;
     refused.problem(403, &[]);
 
-    // Another certificate is isp-a's: who has the former one is nobody.
+    // Another certificate is isp-a's: the holder of the former one is nobody.
     let before = all.a.own_answers().await;
     all.binds(&stranger.fingerprint());
     let peer = all.a.until_state(2, PeerState::Failed, "status").await;
@@ -361,7 +361,7 @@ async fn a_caller_known_by_its_certificate_gets_what_is_exported_to_it_and_other
     assert_eq!(all.a.own_answers().await, before);
     all.d.until_state(2, PeerState::Synced, "").await;
 
-    // It has that one in its file, and reads it again.
+    // It has that certificate in its file, and reads it again.
     stranger.write(&all.issuer.directory(1));
     all.a.nudge();
     all.a.until_state(2, PeerState::Synced, "").await;
@@ -389,7 +389,7 @@ async fn the_authorities_of_a_peer_are_read_again_on_a_reload() {
     a.nudge();
     a.until_state(2, PeerState::Synced, "").await;
 
-    // And no longer the former ones.
+    // The former ones no longer count.
     issuer.publish(&issuer.authority);
     a.nudge();
     a.until_state(2, PeerState::Failed, "transport").await;

@@ -1,4 +1,4 @@
-//! Following a server that is not ours, by each of the ways there are.
+//! Following a server that is not ours, in each of the ways that there are.
 
 mod peer;
 mod poll;
@@ -22,7 +22,7 @@ use crate::peer::soon;
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const JSON_PATCH: &str = "application/json-patch+json";
 
-/// A follower under a clock that is moved by hand.
+/// A follower with a clock that is moved by hand.
 pub struct Following {
     pub follower: Follower,
     pub hand: ManualClock,
@@ -78,7 +78,7 @@ impl Following {
         }
     }
 
-    /// Why following was interrupted; the pause is over when this returns.
+    /// Returns why following was interrupted, once the pause is over.
     async fn interrupted(&mut self) -> FollowError {
         match self.news().await {
             News::Interrupted {
@@ -95,7 +95,7 @@ impl Following {
     }
 }
 
-/// The ids of a batch.
+/// Returns the ids of a batch.
 fn ids(updates: &[Update]) -> Vec<&str> {
     updates
         .iter()
@@ -107,12 +107,12 @@ pub fn body(update: &Update) -> Value {
     serde_json::from_slice(&update.body).expect("JSON")
 }
 
-/// The one cost of a cost map.
+/// Returns the only cost of a cost map.
 fn cost(update: &Update) -> Option<f64> {
     body(update)["cost-map"]["a"]["a"].as_f64()
 }
 
-/// A directory with a network map `m`, a cost map `c` over it, and more.
+/// Makes a directory with a network map `m`, a cost map `c` over it, and more.
 fn directory(more: Value) -> Value {
     let mut directory = json!({
         "meta": {"cost-types": {"num": {"cost-mode": "numerical", "cost-metric": "routingcost"}}},
@@ -127,7 +127,7 @@ fn directory(more: Value) -> Value {
     directory
 }
 
-/// An update stream over `m` and `c` with patches of both.
+/// Makes the entry of an update stream over `m` and `c` with patches of both.
 fn stream_entry() -> Value {
     json!({"u": {
         "uri": "/updates/stream", "media-type": "text/event-stream",

@@ -1,4 +1,4 @@
-//! Peers that are plain ALTO servers and push: their changes come by themselves.
+//! Peers that are plain ALTO servers and push: their changes arrive by themselves.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -35,7 +35,7 @@ fn label(text: &str) -> DomainLabel {
     DomainLabel::new(text).expect("a label")
 }
 
-/// The cost map over a version of the network map.
+/// Makes the cost map over a version of the network map.
 fn costs(tag: &str, cost: f64) -> Value {
     let cost_type = json!({"cost-metric": "routingcost", "cost-mode": "numerical"});
     let mut costs = super::costs(tag, cost);
@@ -43,7 +43,7 @@ fn costs(tag: &str, cost: f64) -> Value {
     costs
 }
 
-/// A server that answers once for each of its maps.
+/// Starts a server that answers once for each of its maps.
 async fn server(more: Value) -> Server {
     let server = Server::start(directory(more)).await;
     let tagged = |media_type| [("content-type", media_type), ("etag", "\"e1\"")];
@@ -68,7 +68,7 @@ impl Node {
         Self::taking(ImportSettings::default(), server, push).await
     }
 
-    /// One that takes no more than that.
+    /// Starts a node that imports within these limits.
     async fn taking(import: ImportSettings, server: &Server, push: bool) -> Self {
         let files = tempfile::tempdir().expect("a directory");
         let key = files.path().join("key.pem");
@@ -130,13 +130,13 @@ impl Node {
         }
     }
 
-    /// A node that has the first version of both maps, and has just opened the
-    /// stream at which they come again.
+    /// Starts a node that has the first version of both maps, and has just opened the stream on
+    /// which they come again.
     async fn followed(server: &mut Server) -> (Self, Stream) {
         Self::followed_taking(ImportSettings::default(), server).await
     }
 
-    /// The same within limits.
+    /// Starts it within limits.
     async fn followed_taking(import: ImportSettings, server: &mut Server) -> (Self, Stream) {
         let stream = server.stream(PATH);
         let node = Self::taking(import, server, true).await;
@@ -156,7 +156,7 @@ impl Node {
         row.first().copied()
     }
 
-    /// Waits until this is the peer's one cost. A change that comes soon after another is taken
+    /// Waits until this is the peer's only cost. A change that comes soon after another is taken
     /// a little later.
     async fn has(&self, cost: f64) {
         let mut changes = self.federation.changes();
@@ -172,7 +172,7 @@ impl Node {
         .await;
     }
 
-    /// The next that the server is asked after a pause that is by chance up to half
+    /// Returns the next request to the server after a pause, which is by chance up to half
     /// shorter than a second, and after what was damped.
     async fn asks(&self, server: &mut Server) -> Got {
         let mut asked = std::pin::pin!(server.asked());
@@ -193,7 +193,7 @@ impl Node {
     }
 }
 
-/// A domain without anything in it.
+/// A domain with nothing in it.
 fn nothing() -> OwnDomain {
     let pids = Arc::new(PidIndex::new(Vec::new()));
     let network = NetworkMap::new(pids, Vec::new(), Lookup::default());
@@ -210,7 +210,7 @@ fn nothing() -> OwnDomain {
     }
 }
 
-/// The paths of the next requests.
+/// Returns the paths of the next requests.
 async fn paths(server: &mut Server, count: usize) -> Vec<String> {
     let mut paths = Vec::new();
     for _ in 0..count {
@@ -263,8 +263,8 @@ async fn a_plain_peer_that_changes_all_the_time_is_heard_ever_more_seldom() {
     assert!(server.is_idle() && node.is_well());
 }
 
-/// What is kept of what a plain peer pushes, however it is padded, is charged to it, and
-/// above what may be it is not followed.
+/// What is kept of the pushes of a plain peer, however it is padded, is charged to the peer;
+/// above the limit the peer is not followed.
 #[tokio::test]
 async fn what_a_plain_peer_pushes_is_charged_and_has_an_end() {
     let mut server = server(stream_entry()).await;
@@ -284,7 +284,7 @@ async fn what_a_plain_peer_pushes_is_charged_and_has_an_end() {
     let before = takes();
     stream.event(&format!("{COST_MAP},1"), &padded(3.0, 40_010));
     node.has(3.0).await;
-    // And what it is compared with.
+    // And the documents that it is compared with.
     let grown = takes() - before;
     assert!((40_000..41_000).contains(&grown), "{grown}");
     assert!(node.is_well());

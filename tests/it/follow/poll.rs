@@ -1,4 +1,4 @@
-//! Polling, and which way is taken.
+//! Polling, and which way of following is chosen.
 
 use std::time::Duration;
 
@@ -113,7 +113,7 @@ async fn a_server_that_is_away_is_asked_again_and_nothing_is_forgotten() {
     following.following(Mode::Poll).await;
     soon(following.hand.sleeper(INTERVAL)).await;
     following.hand.advance(INTERVAL);
-    // The first answer after the pause was no change.
+    // The first answer after the pause brought no change.
     assert_eq!(following.changed().await[0].tag.as_str(), "t2");
 }
 

@@ -1,5 +1,5 @@
-//! A minimal server of updates, written from the RFCs for these tests alone: what it
-//! answers next at a path is scripted, and until something is, it waits.
+//! A minimal server of updates, written from the RFCs for these tests alone. The next answer at
+//! a path is scripted; until it is, the server waits.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use crate::metro::DIRECTORY;
 use crate::peer::server::{Got, head, request};
 use crate::peer::soon;
 
-/// What is answered to one request.
+/// The answer to one request.
 enum Reply {
     Whole(Vec<u8>),
     /// What the script sends, until it drops its end.
@@ -24,10 +24,10 @@ enum Reply {
 
 #[derive(Default)]
 struct Script {
-    /// What is answered always.
+    /// The answers that are always given.
     fixed: BTreeMap<String, Vec<u8>>,
-    /// What is answered next, by path, or by path and the `resource-id` that is
-    /// asked for; what is not here is 404.
+    /// The next answers, by path, or by path and requested `resource-id`; a path that is not
+    /// here is 404.
     next: BTreeMap<String, VecDeque<Reply>>,
 }
 
@@ -44,11 +44,11 @@ pub struct Server {
     _task: Task<()>,
 }
 
-/// The script's end of a stream; dropped, the stream is cut.
+/// The script's end of a stream; when it is dropped, the stream is cut.
 pub struct Stream(mpsc::UnboundedSender<Vec<u8>>);
 
 impl Server {
-    /// A server with a directory.
+    /// Starts a server with a directory.
     pub async fn start(directory: Value) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr = listener.local_addr().expect("an address");
@@ -58,7 +58,7 @@ impl Server {
         let task = Task::spawn("server", async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (shared, tell) = (served.clone(), tell.clone());
-                // Detached: it ends with the connection.
+                // The task is detached; it ends with the connection.
                 tokio::spawn(async move { serve(stream, &shared, &tell).await });
             }
         });
@@ -83,7 +83,7 @@ impl Server {
         self.shared.added.notify_waiters();
     }
 
-    /// Has a path wait for an answer instead of having none.
+    /// Makes requests for a path wait for an answer instead of being 404.
     pub fn waits(&self, path: &str) {
         let mut script = self.shared.script.lock().expect("no panic");
         script.next.entry(path.into()).or_default();
@@ -109,13 +109,13 @@ impl Server {
         Stream(send)
     }
 
-    /// Whether no request came since for anything but the directory.
+    /// Whether no request for anything but the directory has come since.
     pub fn is_idle(&mut self) -> bool {
         let mut asked = std::iter::from_fn(|| self.asked.try_recv().ok());
         asked.all(|got| got.path() == "/directory")
     }
 
-    /// The next request that came for anything but the directory.
+    /// Returns the next request for anything but the directory.
     pub async fn asked(&mut self) -> Got {
         loop {
             let got = soon(self.asked.recv()).await.expect("it runs");
@@ -128,22 +128,22 @@ impl Server {
 
 impl Stream {
     pub fn bytes(&self, bytes: &[u8]) {
-        // Who reads it may have gone.
+        // The reader may be gone.
         let _ = self.0.send(bytes.to_vec());
     }
 
-    /// The event that a stream begins with.
+    /// Sends the event that a stream begins with.
     pub fn begins(&self, control_uri: &str) {
         let control = serde_json::json!({"control-uri": control_uri});
         self.event("application/alto-updatestreamcontrol+json", &control);
     }
 
-    /// An event whose data is on one line.
+    /// Sends an event with its data on one line.
     pub fn event(&self, name: &str, data: &Value) {
         self.bytes(format!("event: {name}\ndata: {data}\n\n").as_bytes());
     }
 
-    /// An event laid out for people, with line ends of its own and a comment.
+    /// Sends an event laid out for people, with other line ends and a comment.
     pub fn pretty(&self, name: &str, data: &Value, end: &str) {
         let text = serde_json::to_string_pretty(data).expect("text");
         let mut event = format!(": here it comes\nid: 7\nevent: {name}\n");
@@ -201,7 +201,7 @@ async fn serve(mut stream: TcpStream, shared: &Shared, tell: &mpsc::UnboundedSen
         }
         added.await;
     };
-    // A client that has heard enough may be gone.
+    // A client that has read enough may be gone.
     match reply {
         Reply::Whole(bytes) => drop(stream.write_all(&bytes).await),
         Reply::Stream(mut pieces) => {

@@ -1,4 +1,4 @@
-//! Update streams, RFC 8895.
+//! Update streams (RFC 8895).
 
 use altofed::alto::update::{AddUpdate, UpdateStreamParams};
 use altofed::client::{
@@ -21,7 +21,7 @@ fn sent(got: &Got) -> Value {
     serde_json::from_str(&got.body).expect("JSON")
 }
 
-/// A follower of both maps, past their first versions.
+/// Starts a follower of both maps, past their first versions.
 async fn followed(server: &mut Server) -> (Following, Stream) {
     let stream = server.stream(PATH);
     let mut following = Following::new(server, &["m", "c"]);
@@ -84,7 +84,7 @@ async fn a_cost_map_waits_for_its_network_map_and_a_network_map_for_its_cost_map
     server.asked().await;
     stream.begins("x");
     following.following(Mode::Stream).await;
-    // Against RFC 8895 §6.7.1: what depends comes first.
+    // Against RFC 8895 §6.7.1: the dependent map comes first.
     stream.event(&format!("{COST_MAP},0"), &costs("t1", 1.0));
     stream.event(&format!("{NETWORK_MAP},1"), &map("t1", &["10.0.0.0/8"]));
     assert_eq!(ids(&following.changed().await), ["m", "c"]);
@@ -96,7 +96,7 @@ async fn a_cost_map_waits_for_its_network_map_and_a_network_map_for_its_cost_map
     let both = following.changed().await;
     assert_eq!(ids(&both), ["m", "c"]);
     assert_eq!(both[0].tag.as_str(), "t2");
-    // Two versions of the base at once: only the last one has its cost map.
+    // Two versions of the base at once: only the last one has a cost map.
     stream.event(&format!("{JSON_PATCH},1"), &replace("t3"));
     stream.event(&format!("{JSON_PATCH},1"), &replace("t4"));
     stream.event(&format!("{MERGE_PATCH},0"), &vtags("t3"));
@@ -142,9 +142,9 @@ async fn an_event_cut_off_is_dropped_and_the_stream_opened_again_with_the_tags()
     );
     let got = sent(&server.asked().await);
     assert_eq!(got["add"]["0"]["tag"], "t1");
-    // A cost map has no tag of its own; ours is of its bytes.
+    // A cost map has no tag of its own; ours is made from its bytes.
     assert_eq!(got["add"]["1"]["tag"].as_str().map(str::len), Some(32));
-    // The server knows the tags: it sends no documents, only what changes.
+    // The server knows the tags: it sends no documents, only changes.
     next.begins("x");
     next.event(
         &format!("{MERGE_PATCH},1"),
@@ -289,7 +289,7 @@ async fn a_stream_that_is_silent_for_three_keep_alives_is_opened_again() {
     soon(following.hand.sleeper(silence)).await;
     following.hand.advance(Duration::from_secs(30));
     stream.bytes(b": still here\n");
-    // The comment began the time anew.
+    // The comment restarted the time.
     soon(following.hand.sleeper(silence)).await;
     following.hand.advance(silence);
     let silent = following.interrupted().await;

@@ -1,4 +1,4 @@
-//! TIPS, RFC 9569.
+//! TIPS (RFC 9569).
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn view(server: &Server, name: &str, i: u64, j: u64) {
     answer_view(server, "/tips", name, i, j);
 }
 
-/// The same for the next request for one resource.
+/// Does the same for the next request for one resource.
 fn view_of(server: &Server, resource: &str, name: &str, i: u64, j: u64) {
     answer_view(server, &format!("/tips {resource}"), name, i, j);
 }
@@ -72,7 +72,7 @@ async fn a_snapshot_then_one_edge_after_the_other_and_the_next_is_waited_for() {
             format!("accept: {COST_MAP}, {MERGE_PATCH}, {JSON_PATCH}, application/alto-error+json");
         assert!(got.head.contains(&all), "{}", got.head);
     }
-    // The last one is parked; now there is a version.
+    // The last request waits; now there is a version.
     server.waits("/views/c/ug/105/106");
     let operations = json!([{"op": "replace", "path": "/cost-map/a/a", "value": 3}]);
     server.document("/views/c/ug/104/105", JSON_PATCH, &operations);

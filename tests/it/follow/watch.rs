@@ -7,7 +7,7 @@ use super::{MERGE_PATCH, costs, directory, map, stream_entry};
 use crate::metro::{COST_MAP, NETWORK_MAP};
 use crate::support::{command, text};
 
-/// Runs the program beside the server; its exit code, output and error output.
+/// Runs the program with the server; returns its exit code, output and error output.
 async fn watch(server: &Server, arguments: &[&str]) -> (i32, String, String) {
     let mut watch = command(["query", server.root.as_str(), "watch"]);
     watch.args(arguments);
@@ -17,7 +17,7 @@ async fn watch(server: &Server, arguments: &[&str]) -> (i32, String, String) {
     (code, text(&output.stdout), text(&output.stderr))
 }
 
-/// A server that has three versions of the costs ready.
+/// Starts a server that has three versions of the costs ready.
 async fn server() -> Server {
     let server = Server::start(directory(stream_entry())).await;
     let stream = server.stream("/updates/stream");
