@@ -1,4 +1,4 @@
-//! Whatever is sent to a node, it goes on serving, in bounded memory.
+//! Whatever a node is sent, it keeps serving, in bounded memory.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ struct Site {
 impl Site {
     async fn start() -> Self {
         let directory = TempDir::new().expect("a directory");
-        // The requests of a test come from one caller, as fast as they can.
+        // The requests of a test come from one caller, as fast as it can send them.
         let more = "[limits]\nrequests_per_second = 0\n";
         let program = Program::serve(directory.path(), more);
         let site = Self {
@@ -42,7 +42,7 @@ impl Site {
         site
     }
 
-    /// Sends a request with every right there is; its status.
+    /// Sends a request with all rights; returns the status.
     async fn send(&self, method: Method, path: &str, media_type: &str, body: Vec<u8>) -> u16 {
         let request = self
             .client
@@ -56,7 +56,7 @@ impl Site {
         status
     }
 
-    /// Checks that it serves what it served.
+    /// Checks that it still serves what it served.
     async fn serves(&self) {
         let url = format!("{}/views/isp-a/networkmap", self.program.url);
         let answer = self.client.get(url).send().await.expect("an answer");
@@ -70,12 +70,11 @@ impl Site {
         TcpStream::connect(address).await.expect("it listens")
     }
 
-    /// Sends these bytes; the status of the answer, `None` if the connection
-    /// was closed without any. `whole` requests are not followed by an end of
-    /// the stream.
+    /// Sends these bytes; returns the status of the answer, or `None` if the connection was
+    /// closed without one. After `whole` requests the sending side stays open.
     async fn raw(&self, bytes: &[u8], whole: bool) -> Option<u16> {
         let mut stream = self.connect().await;
-        // A refusal may come before all is sent.
+        // A refusal may come before everything is sent.
         let _ = stream.write_all(bytes).await;
         if !whole {
             let _ = stream.shutdown().await;
@@ -93,14 +92,14 @@ impl Site {
     }
 }
 
-/// A client with a connection for each request: the node closes those whose
-/// body it has not read.
+/// Makes a client with a new connection for each request: the node closes a connection when it
+/// has not read the body.
 fn one_way_client() -> Client {
     let builder = client_builder().pool_max_idle_per_host(0);
     builder.build().expect("a client")
 }
 
-/// Bytes that look random and are the same in every run.
+/// Returns bytes that look random and are the same in every run.
 fn noise(length: usize, seed: u64) -> Vec<u8> {
     let mut state = seed | 1;
     let mut next = || {
@@ -115,11 +114,11 @@ fn noise(length: usize, seed: u64) -> Vec<u8> {
         .collect()
 }
 
-/// Bodies that no client should send.
+/// Returns bodies that no client should send.
 fn bodies() -> Vec<Vec<u8>> {
     let repeated = |text: &str, count: usize| text.repeat(count).into_bytes();
     let around = |inner: &str| {
-        // What is odd stands where each document has its content.
+        // The odd value is where each document has its content.
         let members = [
             "network-map",
             "cost-map",
@@ -179,8 +178,7 @@ fn bodies() -> Vec<Vec<u8>> {
     bodies
 }
 
-/// Every operation of the description: method, path and the media types it
-/// takes.
+/// Returns every operation of the description: method, path and accepted media types.
 async fn operations(site: &Site) -> Vec<(Method, String, Vec<String>)> {
     let url = format!("{}/openapi.json", site.program.url);
     let answer = site.client.get(url).send().await.expect("an answer");
@@ -229,7 +227,7 @@ async fn no_body_ends_or_bloats_the_node() {
     let mut resident = Vec::new();
     for round in 0..3 {
         for (method, path, types) in operations(&site).await {
-            // A delete takes away what is served; its body is not read.
+            // A delete would remove what is served; its body is not read.
             if method == Method::DELETE || path.ends_with("/restore") {
                 continue;
             }
@@ -244,7 +242,7 @@ async fn no_body_ends_or_bloats_the_node() {
                     true => format!("{path}?dry-run=true"),
                     false => path.clone(),
                 };
-                // What has no use for a body is not sent every long one thrice.
+                // An operation that does not use a body is not sent every long one three times.
                 if types.is_empty() && (round > 0 || body.len() > 200_000) {
                     continue;
                 }
@@ -315,7 +313,7 @@ async fn no_path_leads_where_it_should_not() {
             );
             let status = site.raw(request.as_bytes(), true).await;
             let fine = match status {
-                // The absolute form of a URI names a path that is there.
+                // The absolute form of a URI names an existing path.
                 Some(200) => path.starts_with("http://"),
                 Some(status) => (400..500).contains(&status),
                 None => false,
@@ -361,7 +359,7 @@ async fn what_is_not_http_is_refused_or_closed() {
         head("Content-Length: 10\r\n\r\n{"),
         preface.to_vec(),
         [&preface[..], &noise(10_000, 7)].concat(),
-        // A frame of a length that is not allowed.
+        // A frame with a length that is not allowed.
         [&preface[..], b"\xff\xff\xff\x00\x00\x00\x00\x00\x01"].concat(),
     ];
     requests.extend((0..40).map(|seed| noise(5_000, seed * 977 + 3)));
@@ -413,7 +411,7 @@ async fn half_open_connections_do_not_keep_others_out() {
         let mut stream = site.connect().await;
         stream.write_all(beginning).await.expect("sent");
         held.push(stream);
-        // Each is served while all so far are held.
+        // Each is served while all earlier ones are held.
         if held.len() % 20 == 0 {
             let serves = tokio::time::timeout(Duration::from_secs(60), site.serves());
             serves.await.expect("it serves");

@@ -1,5 +1,5 @@
-//! A delta equals a rebuild: what is compiled with the former result at hand is
-//! what is compiled from scratch.
+//! A delta equals a rebuild: compiling with the previous result at hand gives the same as
+//! compiling from scratch.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ fn step() -> impl Strategy<Value = Step> {
     })
 }
 
-/// The facts after a step; the same facts if it is refused.
+/// Returns the facts after a step; the same facts if the step is refused.
 fn after(current: &FactsAtRevision, step: &Step) -> FactsAtRevision {
     let limits = Limits::default();
     let reader = Reader {
@@ -135,7 +135,7 @@ fn compile(current: &FactsAtRevision, former: Option<&(Compiled, Merged)>) -> (C
     (domain, merged)
 }
 
-/// Every full map of a view, by path, and the tag it is known by.
+/// Returns every full map of a view, by path, with its tag.
 fn bodies(view: &Arc<View>) -> BTreeMap<String, (String, String)> {
     let mut bodies = BTreeMap::new();
     for resource in view.catalog().iter() {
@@ -181,8 +181,8 @@ proptest! {
                 let pid = |view: &View| view.network().pid_of(address);
                 prop_assert_eq!(pid(&next.0.view), pid(&fresh.0.view));
                 prop_assert_eq!(pid(&next.1.view), pid(&fresh.1.view));
-                // The merged view says of an address what the domain's does,
-                // but for what no prefix was stated for.
+                // The merged view says the same about an address as the domain's view, except
+                // where no prefix was stated.
                 let named = |view: &View| pid(view).and_then(|pid| view.network().pids().name(pid).cloned());
                 match (named(&next.0.view), named(&next.1.view)) {
                     (Some(own), Some(merged)) if merged.as_str() != "default" => {

@@ -1,4 +1,4 @@
-//! The integration tests: real nodes on real sockets, one file for each matter.
+//! The integration tests: real nodes on real sockets, one module for each topic.
 
 mod access;
 mod alto_http;

@@ -1,5 +1,5 @@
-//! Our own view does not wait for the merged one: what is written, what is told
-//! of it, and what follows.
+//! Our own view does not wait for the merged one: what is written, what answers say about it,
+//! and what follows.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, NOC, TestNode, until_joined};
 
-/// Longer than any event takes; only a test that fails waits so long.
+/// Longer than any event takes; only a test that fails waits this long.
 const LIMIT: Duration = Duration::from_secs(60);
 
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// A node under a clock, with the gate that its merges pass.
+/// A node with a clock, and the gate that its merges pass.
 struct Held {
     node: TestNode,
     hand: ManualClock,
@@ -34,7 +34,7 @@ impl Held {
         Self { node, hand, gate }
     }
 
-    /// PUT of a network of these PIDs, with a preference; not waited for.
+    /// Puts a network of these PIDs, with a preference; does not wait for the answer.
     fn put(&self, prefer: Option<&str>, pids: &[&str]) -> Task<Answer> {
         let map: serde_json::Map<_, _> = pids.iter().map(|&pid| (pid.into(), json!({}))).collect();
         let body = json!({ "network-map": map });
@@ -46,7 +46,7 @@ impl Held {
         Task::spawn("put", request.send())
     }
 
-    /// The PIDs of a view, and the revision that it says it is of.
+    /// Returns the PIDs of a view, and the revision that it says it shows.
     async fn shown(&self, view: &str) -> (Vec<String>, String) {
         let answer = self.node.get(&format!("/views/{view}/networkmap")).await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -58,7 +58,7 @@ impl Held {
         (pids.into_iter().map(|(pid, _)| pid).collect(), revision)
     }
 
-    /// Waits until the merged view is of a revision.
+    /// Waits until the merged view shows a revision.
     async fn until_merged(&mut self, revision: u64) {
         let mut snapshots = self.node.node().snapshots();
         let merged = snapshots.wait_for(|it| it.merged_revision() == Some(revision));
@@ -95,7 +95,7 @@ async fn a_write_is_answered_with_a_warning_when_the_merged_view_takes_too_long(
     let put = held.put(None, &["ams"]);
     soon(held.gate.reached()).await;
     soon(held.hand.sleeper(PATIENCE)).await;
-    // Our own view is there before the answer.
+    // Our own view is published before the answer.
     assert_eq!(
         held.shown("isp-a").await,
         (vec!["ams".into()], String::new())
@@ -115,7 +115,7 @@ async fn a_write_is_answered_with_a_warning_when_the_merged_view_takes_too_long(
     );
     assert_eq!(answered.header("preference-applied"), "");
 
-    // It is ready all the same, and says what is still coming.
+    // It is ready all the same, and says what is still missing.
     assert_eq!(held.node.get("/readyz").await.status, 200);
     let verbose = held.node.get("/readyz?verbose").await;
     assert_eq!(verbose.status, 200);
@@ -303,7 +303,7 @@ async fn what_is_followed_moves_with_its_view() {
     own.until(has("ams")).await;
     held.gate.open();
     merged.until(has("isp-a:ams")).await;
-    // All was sent in order: the map that was there first, then this.
+    // Everything was sent in order: first the map that was there, then this one.
     assert_eq!(
         merged.documents["map"]["network-map"]
             .as_object()
@@ -312,7 +312,7 @@ async fn what_is_followed_moves_with_its_view() {
     );
 }
 
-/// A network and costs over it, in one step.
+/// Makes a network and costs over it, in one transaction.
 fn transaction(pid: &str, cost: u64) -> Value {
     let put = |path: &str, value: Value| json!({"op": "put", "path": path, "value": value});
     json!({"operations": [

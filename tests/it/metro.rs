@@ -1,4 +1,4 @@
-//! A small network to ask about, its services, and what an answer must be.
+//! A small network to query, its services, and checks of the answers.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -17,12 +17,11 @@ pub const ENDPOINT_PROPERTIES: &str = "application/alto-endpointprop+json";
 pub const ENDPOINT_COSTS: &str = "application/alto-endpointcost+json";
 pub const ERROR: &str = "application/alto-error+json";
 
-/// The id of the network map of the view that the tests ask.
+/// The id of the network map of the view that the tests query.
 pub const MAP_ID: &str = "isp-a:networkmap";
 
-/// A node with a core that everything else falls to, prefixes inside
-/// prefixes, a PID without addresses, and costs that are neither symmetric
-/// nor complete.
+/// Starts a node with a core that all other addresses fall to, prefixes inside prefixes, a PID
+/// without addresses, and costs that are neither symmetric nor complete.
 pub async fn metro() -> TestNode {
     let node = TestNode::start().await;
     fill(&node).await;
@@ -42,14 +41,14 @@ pub async fn fill(node: &TestNode) {
     node.put("cost-maps/routingcost", &costs).await;
 }
 
-/// Removes a document that was put.
+/// Removes a document.
 pub async fn delete(node: &TestNode, path: &str) {
     let request = node.request(Method::DELETE, &format!("/n2s/v1/{path}"));
     let answer = request.token(NOC).send().await;
     assert!(answer.status.is_success(), "{path}: {answer:?}");
 }
 
-/// A service that is asked by POST, in the view of the node's own domain.
+/// A service that is queried by POST, in the view of the node's own domain.
 #[derive(Debug, Clone, Copy)]
 pub struct Service {
     pub path: &'static str,
@@ -57,25 +56,25 @@ pub struct Service {
     pub media_type: &'static str,
 }
 
-/// Filtered network maps, RFC 7285 §11.3.1.
+/// Filtered network maps (RFC 7285 §11.3.1).
 pub const NETWORK: Service = Service {
     path: "/views/isp-a/filtered-networkmap",
     accepts: NETWORK_FILTER,
     media_type: NETWORK_MAP,
 };
-/// Filtered cost maps, §11.3.2.
+/// Filtered cost maps (RFC 7285 §11.3.2).
 pub const COSTS: Service = Service {
     path: "/views/isp-a/filtered-costmap",
     accepts: COST_FILTER,
     media_type: COST_MAP,
 };
-/// Endpoint properties, §11.4.1.
+/// Endpoint properties (RFC 7285 §11.4.1).
 pub const PROPERTIES: Service = Service {
     path: "/views/isp-a/endpointprop",
     accepts: PROPERTY_PARAMS,
     media_type: ENDPOINT_PROPERTIES,
 };
-/// Endpoint costs, §11.5.1.
+/// Endpoint costs (RFC 7285 §11.5.1).
 pub const ENDPOINTS: Service = Service {
     path: "/views/isp-a/endpointcost",
     accepts: COST_PARAMS,
@@ -83,12 +82,12 @@ pub const ENDPOINTS: Service = Service {
 };
 
 impl Service {
-    /// What it answers to a body, sound or not.
+    /// Returns the answer to a body, sound or not.
     pub async fn ask(self, node: &TestNode, body: impl Display) -> Answer {
         node.post(self.path, self.accepts, body.to_string()).await
     }
 
-    /// The answer to a query that must have one.
+    /// Returns the answer to a query that must succeed.
     pub async fn ok(self, node: &TestNode, query: &Value) -> Value {
         sound(&self.ask(node, query).await, self.media_type)
     }
@@ -111,8 +110,8 @@ pub const MISSING: &str = "E_MISSING_FIELD";
 pub const TYPE: &str = "E_INVALID_FIELD_TYPE";
 pub const VALUE: &str = "E_INVALID_FIELD_VALUE";
 
-/// The JSON of an answer that must be 200, of this media type and canonical: a
-/// member that stands twice would not be seen in the tree.
+/// Returns the JSON of an answer, which must be 200, of this media type and canonical. The tree
+/// alone would not show a member that occurs twice.
 #[track_caller]
 pub fn sound(answer: &Answer, media_type: &str) -> Value {
     let tree = answer.ok(media_type);
@@ -120,7 +119,7 @@ pub fn sound(answer: &Answer, media_type: &str) -> Value {
     tree
 }
 
-/// RFC 8785, written again: an own serializer would agree with itself.
+/// RFC 8785, implemented again: our own serializer would agree with itself.
 fn canonical(value: &Value, out: &mut String) {
     match value {
         Value::Number(number) => {
@@ -147,20 +146,20 @@ fn canonical(value: &Value, out: &mut String) {
             }
             out.push('}');
         }
-        // serde_json escapes in strings just what RFC 8785 §3.2.2.2 has escaped.
+        // serde_json escapes in strings exactly what RFC 8785 §3.2.2.2 requires.
         other => out.push_str(&other.to_string()),
     }
 }
 
-/// A tree as canonical JSON.
+/// Returns a tree as canonical JSON.
 pub fn canonical_text(value: &Value) -> String {
     let mut out = String::new();
     canonical(value, &mut out);
     out
 }
 
-/// What an ALTO error says: code, field and value, empty for none. It must be
-/// one as RFC 7285 §8.5.2 has them, with status 400.
+/// Returns the code, field and value of an ALTO error, empty where absent. The answer must be an
+/// error as in RFC 7285 §8.5.2, with status 400.
 #[track_caller]
 pub fn fault(answer: &Answer) -> (String, String, String) {
     assert_eq!(answer.status, 400, "{answer:?}");
@@ -180,17 +179,17 @@ pub fn fault(answer: &Answer) -> (String, String, String) {
     (code, text("field"), text("value"))
 }
 
-/// A cost type.
+/// Makes a cost type.
 pub fn cost_type(metric: &str, mode: &str) -> Value {
     json!({"cost-metric": metric, "cost-mode": mode})
 }
 
-/// `routingcost` as a number.
+/// Returns the cost type of `routingcost` as a number.
 pub fn rc() -> Value {
     cost_type("routingcost", "numerical")
 }
 
-/// The GET of a full map of the node's own domain, which must be there.
+/// Gets a full map of the node's own domain, which must exist.
 pub async fn full(node: &TestNode, resource: &str) -> Value {
     let answer = node.get(&format!("/views/isp-a/{resource}")).await;
     let media_type = match resource {
@@ -200,7 +199,7 @@ pub async fn full(node: &TestNode, resource: &str) -> Value {
     sound(&answer, media_type)
 }
 
-/// The PID of each address, by the endpoint property service.
+/// Returns the PID of each address, by the endpoint property service.
 pub async fn pids(node: &TestNode, addresses: &[&str]) -> BTreeMap<String, String> {
     let property = format!("{MAP_ID}.pid");
     let query = json!({"properties": [property], "endpoints": addresses});
@@ -213,7 +212,7 @@ pub async fn pids(node: &TestNode, addresses: &[&str]) -> BTreeMap<String, Strin
     endpoints.iter().filter_map(pid).collect()
 }
 
-/// An entry of a directory, and where it was found.
+/// An entry of a directory, and the directory that it is in.
 #[derive(Debug, Clone)]
 pub struct Entry {
     pub id: String,
@@ -222,17 +221,17 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// A member that is a string, empty for none.
+    /// Returns a member that is a string; empty if absent.
     pub fn text(&self, member: &str) -> &str {
         self.entry[member].as_str().unwrap_or_default()
     }
 
-    /// A capability that is a list of strings, empty for none.
+    /// Returns a capability that is a list of strings; empty if absent.
     pub fn capability(&self, name: &str) -> Vec<&str> {
         texts(&self.entry["capabilities"][name])
     }
 
-    /// The ids in `uses`.
+    /// Returns the ids in `uses`.
     pub fn uses(&self) -> Vec<&str> {
         texts(&self.entry["uses"])
     }
@@ -243,7 +242,7 @@ fn texts(list: &Value) -> Vec<&str> {
     list.iter().filter_map(Value::as_str).collect()
 }
 
-/// The directories that the root directory leads to, by URL, itself included.
+/// Returns the directories that the root directory leads to, by URL, including itself.
 pub async fn directories(node: &TestNode) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     let mut waiting = vec![format!("{}/directory", node.url)];
@@ -263,7 +262,7 @@ pub async fn directories(node: &TestNode) -> BTreeMap<String, Value> {
     found
 }
 
-/// Every entry of those directories.
+/// Returns every entry of those directories.
 pub fn entries(directories: &BTreeMap<String, Value>) -> Vec<Entry> {
     let of = |(url, directory): (&String, &Value)| {
         let resources = directory["resources"].as_object().expect("resources");

@@ -1,4 +1,4 @@
-//! The description of the API, the paths there are, and the names of the metrics.
+//! The description of the API, the paths that exist, and the names of the metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ async fn the_description_of_the_api_is_the_golden_one() {
 #[tokio::test]
 async fn the_names_of_the_metrics_are_the_golden_ones() {
     let node = TestNode::start().await;
-    // Those of requests are there once there was one.
+    // Metrics of requests exist once there was a request.
     node.get("/livez").await;
     let metrics = node.get("/metrics").await;
     let mut kinds = BTreeMap::new();
@@ -64,7 +64,7 @@ const METHODS: [Method; 6] = [
     Method::TRACE,
 ];
 
-/// A path of the description with something in place of its parameters.
+/// Returns a path of the description with values for its parameters.
 fn concrete(path: &str, method: &Method) -> String {
     let resource = match *method == Method::POST {
         true => "filtered-networkmap",
@@ -99,7 +99,7 @@ async fn whatever_is_described_is_there_and_nothing_else_is() {
                     false => request.typed(JSON, "{}"),
                 }
             };
-            // A document must be there to be read or deleted.
+            // A document must exist to be read or deleted.
             if let Some(document) = url.strip_prefix("/n2s/v1/")
                 && operations.get("put").is_some()
             {
@@ -115,7 +115,7 @@ async fn whatever_is_described_is_there_and_nothing_else_is() {
             }
             let answer = request().send().await;
             let status = answer.status.as_u16();
-            // What is asked for by name may not be there where its path is.
+            // A thing that is named in the path may not exist although the path does.
             let by_name =
                 ["blob", "domain", "peer"].map(|kind| format!("urn:altofed:problem:{kind}"));
             let nothing = match status {
@@ -158,7 +158,7 @@ async fn what_is_near_a_path_is_not_found() {
         .keys()
         .flat_map(|path| [Method::GET, Method::POST].map(|method| concrete(path, &method)))
         .collect();
-    // Resources themselves, below which there is more.
+    // These are resources, with more paths below them.
     real.extend([
         "/views/merged/tips".to_owned(),
         "/views/merged/updates".to_owned(),
@@ -168,7 +168,7 @@ async fn what_is_near_a_path_is_not_found() {
             let answer = node.request(method.clone(), path).token(OPS).send().await;
             let status = answer.status.as_u16();
             assert!(matches!(status, 404 | 405), "{method} {path}: {answer:?}");
-            // Where a method is lacking there is a path with a parameter.
+            // A GET is 405 only below these paths, which have a parameter.
             let parametrised = [
                 "/s2s/v1/domains/",
                 "/views/merged/tips",

@@ -1,8 +1,8 @@
-//! What others build on, kept as files: a change of it shows in the diff.
+//! Golden files of what others build on: a change shows in the diff.
 //!
-//! The files have the description of the API, the names of the metrics, and the answers of
-//! every service, byte for byte, of nodes whose clock stands still and whose keys are fixed.
-//! `ALTOFED_BLESS=1 cargo test --test it golden::` writes the files anew.
+//! The files have the description of the API, the names of the metrics, and the answers of every
+//! service, byte for byte, from nodes whose clock stands still and whose keys are fixed.
+//! `ALTOFED_BLESS=1 cargo test --test it golden::` rewrites the files.
 
 mod api;
 mod endpoints;
@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use crate::metro::cost_type;
 
-/// Checks that this is what the golden file says.
+/// Checks that a text equals the golden file.
 #[track_caller]
 fn golden(file: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -56,22 +56,22 @@ fn golden(file: &str, text: &str) {
     );
 }
 
-/// The path of a resource of our own view.
+/// Returns the path of a resource of our own view.
 fn own(resource: &str) -> String {
     format!("/views/isp-a/{resource}")
 }
 
-/// The path of a resource of the merged view.
+/// Returns the path of a resource of the merged view.
 fn merged(resource: &str) -> String {
     format!("/views/merged/{resource}")
 }
 
-/// Hops, as numbers.
+/// Returns the cost type of hop counts, as numbers.
 fn hops() -> Value {
     cost_type("hopcount", "numerical")
 }
 
-/// `routingcost` in ranks.
+/// Returns the cost type of `routingcost` as ranks.
 fn ranks() -> Value {
     cost_type("routingcost", "ordinal")
 }

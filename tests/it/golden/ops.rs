@@ -1,4 +1,4 @@
-//! What operators are told: health, and the way that costs follow.
+//! What operators get: health, and explanations of costs.
 
 use reqwest::Method;
 
@@ -25,7 +25,7 @@ async fn health() {
         ("a view of nothing", get("/views/merged")),
     ];
     tape.all(&world.node, asks).await;
-    // What they say has golden files of its own.
+    // Their content has golden files of its own.
     for path in ["/metrics", "/openapi.json"] {
         tape.part(&format!("the marks of {path}"));
         let answer = world.node.get(path).await;

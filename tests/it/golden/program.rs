@@ -8,8 +8,8 @@ use super::tape::Tape;
 use super::world::World;
 use crate::support::{OPS, command, text, write_private};
 
-/// Runs the program beside a node that needs this thread's runtime, and writes down what it
-/// prints. Names in braces stand for places.
+/// Runs the program beside a node that needs the runtime of this thread, and records its output.
+/// Names in braces stand for paths.
 pub async fn runs(tape: &mut Tape, places: &[(&str, &str)], line: &str) {
     tape.part(line);
     let words = line.split(' ').map(|word| {
@@ -31,7 +31,7 @@ pub async fn runs(tape: &mut Tape, places: &[(&str, &str)], line: &str) {
     ));
 }
 
-/// A node that is not known by a name, so that the program finds it.
+/// A node that is reached by its address, so that the program finds it.
 fn nameless(key: &Path) -> String {
     format!("name = \"ISP A\"\nasns = [64500]\n[federation]\nkey = {key:?}\n")
 }
@@ -77,7 +77,7 @@ async fn questions() {
     tape.is("program-questions.txt");
 }
 
-/// Configurations, sound and not, all of one node.
+/// Configurations of one node, both sound and faulty.
 const CONFIGS: [(&str, &str); 9] = [
     ("of little", ""),
     (

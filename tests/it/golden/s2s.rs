@@ -16,12 +16,12 @@ use crate::support::{CDN, JSON, MERGE_PATCH, NOC, OPS};
 const MANIFESTS: &str = "/s2s/v1/manifests";
 const PEERS: &str = "/s2s/v1/peers";
 
-/// What the plain peer shows to us: it gets all domains.
+/// The token that the plain peer shows to us: it gets all domains.
 fn peer() -> String {
     secret(1, 4)
 }
 
-/// Writes down what the manifests of a list say, and the documents that they name.
+/// Records the content of the manifests in a list, and the documents that they name.
 async fn told(tape: &mut Tape, world: &World, list: &Value) {
     for entry in list.as_array().expect("a list") {
         tape.part(&format!("what the manifest of {} says", entry["domain"]));
@@ -188,7 +188,7 @@ async fn what_is_pushed_to_peers() {
         "other": of("isp-b:networkmap"),
         "other-manifest": of("isp-c:manifest"),
     });
-    // What is pushed follows what was signed.
+    // A push follows after signing.
     let mut known = stream(add.clone()).request(node).open().await;
     let is_signed = |document: &Value| document["serial"] == 1_767_323_046_000_u64;
     known

@@ -1,4 +1,4 @@
-//! What a node leaves on its disk, as an export has it.
+//! The store of a node on its disk, in the form of an export.
 
 use altofed::runtime::Clock;
 use reqwest::Method;
@@ -10,7 +10,7 @@ use super::tape::Tape;
 use super::world::{World, beginning, facts, known, write_key};
 use crate::support::{JSON, MERGE_PATCH, NOC, NOC2, OPS, TestNode, command, text};
 
-/// What the store of a node has.
+/// Returns the records of a node's store.
 async fn exported(node: TestNode) -> (TempDir, String) {
     let data = node.stop().await;
     let store = data.path().join("store");
@@ -24,7 +24,7 @@ async fn what_was_stated() {
     let keys = TempDir::new().expect("a directory");
     let (clock, _) = Clock::manual(beginning());
     let node = TestNode::clocked(clock, &known(&write_key(&keys, 1))).await;
-    // Until it has signed what it says it writes by itself.
+    // Until it has signed its domain, it writes by itself.
     node.signed().await;
     for (path, body) in facts() {
         node.put(path, &body).await;
@@ -65,7 +65,7 @@ async fn what_was_stated() {
     tape.is("store.txt");
 }
 
-/// What is kept of peers is kept as they come: the order differs from run to run.
+/// Documents of peers are stored as they come: the order differs from run to run.
 #[tokio::test]
 async fn what_peers_passed() {
     let world = World::start().await;

@@ -1,4 +1,4 @@
-//! What was asked and what was answered, written down.
+//! Records of requests and answers.
 
 use std::fmt::{Display, Write};
 
@@ -11,7 +11,7 @@ use crate::support::{Answer, TestNode};
 
 use super::golden;
 
-/// What is asked.
+/// A request.
 pub struct Ask {
     method: Method,
     path: String,
@@ -19,7 +19,7 @@ pub struct Ask {
     body: Option<String>,
 }
 
-/// A request without a body.
+/// Makes a request without a body.
 pub fn ask(method: Method, path: impl Into<String>) -> Ask {
     Ask {
         method,
@@ -29,29 +29,29 @@ pub fn ask(method: Method, path: impl Into<String>) -> Ask {
     }
 }
 
-/// A GET.
+/// Makes a GET.
 pub fn get(path: impl Into<String>) -> Ask {
     ask(Method::GET, path)
 }
 
-/// A POST of a body of a media type.
+/// Makes a POST with a body of a media type.
 pub fn post(path: impl Into<String>, media_type: &str, body: impl Display) -> Ask {
     ask(Method::POST, path).typed(media_type, body)
 }
 
 impl Ask {
-    /// With a bearer token.
+    /// Adds a bearer token.
     pub fn by(self, secret: &str) -> Self {
         self.with("authorization", &format!("Bearer {secret}"))
     }
 
-    /// With a header.
+    /// Adds a header.
     pub fn with(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
     }
 
-    /// With a body of a media type.
+    /// Adds a body of a media type.
     pub fn typed(self, media_type: &str, body: impl Display) -> Self {
         let typed = self.with("content-type", media_type);
         Self {
@@ -60,7 +60,7 @@ impl Ask {
         }
     }
 
-    /// The request to a node.
+    /// Makes the request to a node.
     pub fn request(&self, node: &TestNode) -> crate::support::Request {
         let mut request = node.request(self.method.clone(), &self.path);
         for (name, value) in &self.headers {
@@ -73,30 +73,31 @@ impl Ask {
     }
 }
 
-/// The header that is told by chance.
+/// The header with a random value.
 const CHANCE: &str = "x-request-id";
 
-/// Between which words of a text there is something that is told by chance, or by the machine.
+/// The words around values in a text that are random, or depend on the machine.
 const BETWEEN: [(&str, &str); 3] = [
     ("\"next-attempt\":\"", "\""),
     ("next attempt  ", "\n"),
     ("store: ", " MiB are free"),
 ];
 
-/// What unguessable names of streams and TIPS views come after, in URIs.
+/// The parts of URIs after which unguessable names of streams and TIPS views come.
 const NAMED: [&str; 2] = ["/updates/", "/tips/"];
 
-/// What was asked and answered so far.
+/// The requests and answers so far.
 pub struct Tape {
     text: String,
-    /// What differs from run to run, and what is written for it.
+    /// The values that differ from run to run, and the names that are written for them.
     masks: Vec<(String, String)>,
-    /// How many unguessable names there were.
+    /// How many unguessable names were found.
     named: usize,
 }
 
 impl Tape {
-    /// Begins with what the file is of. These addresses of servers are masked by these names.
+    /// Begins with the subject of the file. These addresses of servers are replaced by these
+    /// names.
     pub fn of(what: &str, masks: &[(String, String)]) -> Self {
         Self {
             text: format!("{what}\n"),
@@ -105,7 +106,7 @@ impl Tape {
         }
     }
 
-    /// Writes a name for what differs from run to run.
+    /// Replaces a value that differs from run to run by a name.
     pub fn mask(&mut self, text: &str, name: &str) {
         self.masks.push((text.to_owned(), name.to_owned()));
     }
@@ -116,20 +117,20 @@ impl Tape {
         let _ = writeln!(self.text, "=== {title}");
     }
 
-    /// Leaves a line empty.
+    /// Adds an empty line.
     fn blank(&mut self) {
         if !self.text.ends_with("\n\n") {
             self.text.push('\n');
         }
     }
 
-    /// Writes a text down.
+    /// Records a text.
     pub fn write(&mut self, text: &str) {
         let text = self.masked(text);
         let _ = writeln!(self.text, "{text}");
     }
 
-    /// Asks a node, and writes down what and the whole answer.
+    /// Sends a request to a node, and records it and the whole answer.
     pub async fn ask(&mut self, node: &TestNode, title: &str, ask: Ask) -> Answer {
         self.asked(title, &ask);
         let answer = soon(ask.request(node).send()).await;
@@ -137,7 +138,7 @@ impl Tape {
         answer
     }
 
-    /// Asks each of these.
+    /// Sends each of these requests.
     pub async fn all(
         &mut self,
         node: &TestNode,
@@ -148,7 +149,7 @@ impl Tape {
         }
     }
 
-    /// Writes a request down.
+    /// Records a request.
     pub fn asked(&mut self, title: &str, ask: &Ask) {
         self.part(title);
         let mut text = format!("{} {}\n", ask.method, ask.path);
@@ -161,8 +162,8 @@ impl Tape {
         self.write(&text);
     }
 
-    /// Writes an answer down. The body of a packed one is what it was before it was packed: how
-    /// that is done is the library's.
+    /// Records an answer. A compressed body is recorded as it was before compression, which
+    /// depends on the library.
     pub fn answered(&mut self, answer: &Answer) {
         let body = match answer.body.is_empty() {
             true => Vec::new(),
@@ -180,13 +181,13 @@ impl Tape {
         }
     }
 
-    /// Writes the head of an answer down. The length is that of the body as it is written.
+    /// Records the head of an answer. The length is that of the recorded body.
     fn headed(&mut self, status: StatusCode, fields: &HeaderMap, body: &str) {
         let mut headers: Vec<(&str, String)> = Vec::new();
         for (name, value) in fields {
             let value = value.to_str().expect("text");
             headers.push(match name.as_str() {
-                // The system's clock.
+                // It shows the clock of the system.
                 "date" => continue,
                 "content-length" if fields.contains_key("content-encoding") => {
                     ("content-length", "{packed}".to_owned())
@@ -196,7 +197,7 @@ impl Tape {
                 name => (name, self.masked(value)),
             });
         }
-        // Fields of different names have no order (RFC 9110 section 5.3).
+        // The order of fields with different names has no meaning (RFC 9110 section 5.3).
         headers.sort();
         let _ = writeln!(self.text, "{status}");
         for (name, value) in headers {
@@ -204,7 +205,7 @@ impl Tape {
         }
     }
 
-    /// Opens an update stream, and writes down what and all but the body of the answer.
+    /// Opens an update stream, and records the request and the head of the answer.
     pub async fn open(&mut self, node: &TestNode, title: &str, ask: Ask) -> Stream {
         self.asked(title, &ask);
         let response = ask.request(node).begin().await.expect("an answer");
@@ -216,8 +217,8 @@ impl Tape {
         }
     }
 
-    /// Reads a stream until each of these substreams has had an event, and writes it all down.
-    /// The substream of control events has no name.
+    /// Reads a stream until each of these substreams has had an event, and records it all. The
+    /// name of the substream of control events is empty.
     pub async fn until(&mut self, stream: &mut Stream, substreams: &[&str]) {
         let mut wanted = substreams.to_vec();
         self.blank();
@@ -235,7 +236,7 @@ impl Tape {
         }
     }
 
-    /// Reads a stream to its end, and writes it all down.
+    /// Reads a stream to its end, and records it all.
     pub async fn end(&mut self, mut stream: Stream) {
         self.blank();
         while let Some(event) = stream.event().await {
@@ -244,7 +245,7 @@ impl Tape {
         self.text.push_str("(the end)\n");
     }
 
-    /// A text with names for all that differs from run to run.
+    /// Returns a text with names for all values that differ from run to run.
     fn masked(&mut self, text: &str) -> String {
         let mut text = text.to_owned();
         for (found, name) in &self.masks {
@@ -276,7 +277,7 @@ impl Tape {
         text
     }
 
-    /// Checks that all of it is what the golden file says.
+    /// Checks that the record equals the golden file.
     #[track_caller]
     pub fn is(&self, file: &str) {
         golden(file, &self.text);
@@ -287,12 +288,13 @@ impl Tape {
 pub struct Stream {
     response: reqwest::Response,
     rest: Vec<u8>,
-    /// The path where it is controlled, once it said so.
+    /// The path of the control service, once the stream announced it.
     pub control: String,
 }
 
 impl Stream {
-    /// The next event as it came, with the lines before it; none if the stream has ended.
+    /// Returns the next event as it came, with the lines before it; `None` if the stream has
+    /// ended.
     async fn event(&mut self) -> Option<String> {
         loop {
             let end = self.rest.windows(2).position(|pair| pair == b"\n\n");

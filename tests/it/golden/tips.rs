@@ -12,7 +12,7 @@ use crate::support::events::TIPS_PARAMS;
 use crate::support::tips::Tips;
 use crate::support::{Answer, JSON, MERGE_PATCH, NOC};
 
-/// A request for a TIPS view of our own view.
+/// Makes a request for a TIPS view of our own view.
 fn tips(body: impl std::fmt::Display) -> Ask {
     post(own("tips"), TIPS_PARAMS, body)
 }
@@ -21,7 +21,7 @@ fn of(resource: &str) -> Value {
     json!({"resource-id": format!("isp-a:{resource}")})
 }
 
-/// The path of a view, whatever base it is known by.
+/// Returns the path of a view, whatever its base is.
 fn path(opened: &Answer) -> String {
     let uri = Tips::new(&opened.json()).uri;
     uri.strip_prefix("http://isp-a.example")
@@ -77,7 +77,8 @@ async fn views() {
         json!({"network-map": {"void": {"ipv4": ["203.0.113.0/24"]}, "lab": {"ipv6": null}}});
     tape.ask(node, "the map changes", patch("network-map", prefix))
         .await;
-    // An edge that is to come is waited for, so that all that is here came. Ranks changed once.
+    // Waits for an edge that is still to come, so that everything before it has come. Ranks
+    // changed once.
     for (view, newest) in [(&costs, "4/5"), (&filtered, "2/3"), (&map, "1/2")] {
         let edge = get(format!("{view}/ug/{newest}"));
         tape.ask(node, "the edge to the newest version", edge).await;

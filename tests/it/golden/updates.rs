@@ -10,17 +10,17 @@ use crate::metro::rc;
 use crate::support::events::UPDATES;
 use crate::support::{CDN, JSON, MERGE_PATCH, NOC};
 
-/// A substream of a resource of our own view.
+/// Makes a substream of a resource of our own view.
 fn of(resource: &str) -> Value {
     json!({"resource-id": format!("isp-a:{resource}")})
 }
 
-/// A substream of one with parameters.
+/// Makes a substream of a resource with parameters.
 fn asking(resource: &str, input: &Value) -> Value {
     json!({"resource-id": format!("isp-a:{resource}"), "input": input})
 }
 
-/// A request for a stream of our own view.
+/// Makes a request for a stream of our own view.
 fn stream(body: impl std::fmt::Display) -> Ask {
     post(own("updates"), UPDATES, body)
 }
@@ -31,7 +31,7 @@ fn patch(path: &str, body: Value) -> Ask {
         .typed(MERGE_PATCH, body)
 }
 
-/// Many prefixes of one PID, and this one.
+/// Returns many prefixes of one PID, and this one.
 fn prefixes(last: u8) -> Value {
     let mut prefixes: Vec<String> = (0..40).map(|n| format!("10.7.{n}.0/24")).collect();
     prefixes.push(format!("10.8.{last}.0/24"));

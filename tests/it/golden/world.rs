@@ -20,12 +20,13 @@ use crate::peer::server::{Server, ok};
 use crate::peer::soon;
 use crate::support::{OPS, TestNode, write_private};
 
-/// When everything begins.
+/// The time at which everything begins.
 pub fn beginning() -> Timestamp {
     "2026-01-02T03:04:05Z".parse().expect("a time")
 }
 
-/// The configuration of a node that is known as `isp-a.example`, and signs with this key.
+/// Returns the configuration of a node that is known as `isp-a.example`, and signs with this
+/// key.
 pub fn known(key: &Path) -> String {
     format!(
         "public_url = \"http://isp-a.example\"\nname = \"ISP A\"\nasns = [64500]\n\
@@ -33,7 +34,7 @@ pub fn known(key: &Path) -> String {
     )
 }
 
-/// Writes the key of a seed to a file: PKCS #8 (RFC 8410 section 7).
+/// Writes the key made from a seed to a file: PKCS #8 (RFC 8410 section 7).
 pub fn write_key(directory: &TempDir, seed: u8) -> PathBuf {
     const HEAD: [u8; 16] = [
         0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
@@ -46,7 +47,7 @@ pub fn write_key(directory: &TempDir, seed: u8) -> PathBuf {
     file
 }
 
-/// What `isp-a` states, in an order in which it can be put.
+/// Returns what `isp-a` states, in an order in which it can be put.
 pub fn facts() -> [(&'static str, Value); 6] {
     [
         (
@@ -89,7 +90,7 @@ pub fn facts() -> [(&'static str, Value); 6] {
                     "border": "core", "peer-domain": "isp-b", "peer-border": "edge",
                     "relationship": "open", "costs": {"hopcount": 1, "routingcost": 12},
                 },
-                // Nobody confirms this one.
+                // The other side does not confirm this one.
                 "x-1-9": {
                     "border": "edge", "peer-domain": "isp-i", "peer-border": "edge",
                     "relationship": "peer", "costs": {"routingcost": 3},
@@ -99,11 +100,11 @@ pub fn facts() -> [(&'static str, Value); 6] {
     ]
 }
 
-/// Our node and its peers: `isp-b` is signed and passes `isp-c` on, `isp-d` is a plain server.
+/// Our node and its peers: `isp-b` signs and passes on `isp-c`; `isp-d` is a plain server.
 pub struct World {
     pub node: TestNode,
     pub hand: ManualClock,
-    /// What is written for addresses of servers.
+    /// The names that are recorded for the addresses of servers.
     pub masks: Vec<(String, String)>,
     _rogue: Rogue,
     _plain: Server,
@@ -111,12 +112,13 @@ pub struct World {
 }
 
 impl World {
-    /// All of it, when the merged view has all domains, and our own is signed.
+    /// Starts all of them, and waits until the merged view has all domains and our own is
+    /// signed.
     pub async fn start() -> Self {
         Self::known_as(known).await
     }
 
-    /// The same with our node known as this configuration has it.
+    /// Starts them with our node known as in this configuration.
     pub async fn known_as(known: impl Fn(&Path) -> String) -> Self {
         let directory = TempDir::new().expect("a directory");
         let keys = [2, 3].map(|seed| SigningKey::load(&write_key(&directory, seed)));
@@ -147,13 +149,13 @@ impl World {
         for (path, body) in facts() {
             world.node.put(path, &body).await;
         }
-        // Until then it signs no more.
+        // Until then it signs nothing more.
         world.hand.advance(Duration::from_secs(1));
         world.until_signed("x-1-9").await;
         world
     }
 
-    /// Waits until the merged network map has these words.
+    /// Waits until the merged network map contains these words.
     pub async fn joined(&self, words: &[&str]) {
         soon(async {
             loop {
@@ -170,7 +172,7 @@ impl World {
         .await;
     }
 
-    /// Waits until our own manifest has these words.
+    /// Waits until our own manifest contains these words.
     pub async fn until_signed(&self, words: &str) {
         soon(async {
             loop {
@@ -187,7 +189,7 @@ impl World {
     }
 }
 
-/// What `isp-b` passes.
+/// Returns what `isp-b` passes.
 fn passed(keys: &[SigningKey; 2]) -> [Signed; 2] {
     let said = Says {
         serial: 7,
@@ -202,14 +204,14 @@ fn passed(keys: &[SigningKey; 2]) -> [Signed; 2] {
     let beyond = Says {
         serial: 9,
         issued: beginning(),
-        // The first is also of `isp-b`.
+        // The first one also comes from `isp-b`.
         ..Says::claiming(3, &["10.2.128.0/17", "192.0.2.0/25"])
     };
     let beyond = beyond.linked(Link(2, 3)).signed(&keys[1]);
     [said.signed(&keys[0]), beyond.through(&[2])]
 }
 
-/// A plain server of `isp-d`.
+/// Starts the plain server of `isp-d`.
 async fn plain() -> Server {
     let cost_type = json!({"cost-metric": "routingcost", "cost-mode": "numerical"});
     let directory = json!({
@@ -242,7 +244,7 @@ async fn plain() -> Server {
     .await
 }
 
-/// The configuration of our peers.
+/// Returns the configuration of our peers.
 fn peers(signed: &str, plain: &str) -> String {
     let join = Join {
         more: "",

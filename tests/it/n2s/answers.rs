@@ -1,4 +1,4 @@
-//! What a request may ask besides its document, and the form of refusals.
+//! Options of requests besides the document, and the form of refusals.
 
 use reqwest::Method;
 use serde_json::json;

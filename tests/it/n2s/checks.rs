@@ -1,4 +1,4 @@
-//! What is refused, and where the fault is said to be.
+//! Faulty documents are refused, and the place of the fault is reported.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::{newest, patch, put, stating, transact};
 use crate::support::{Answer, JSON, NOC, TestNode};
 use reqwest::Method;
 
-/// A network map with these prefixes in one PID.
+/// Makes a network map with these prefixes in one PID.
 fn prefixes(family: &str, list: &[&str]) -> Value {
     json!({"network-map": {"ams": {family: list}}})
 }
@@ -63,7 +63,7 @@ async fn a_pid_name_leaves_room_for_the_label_of_the_domain() {
         let name = "p".repeat(length);
         json!({"network-map": {name: {"ipv4": ["192.0.2.0/24"]}}})
     };
-    // 64 characters less those of `isp-a:`.
+    // 64 characters minus those of `isp-a:`.
     assert_eq!(put(&node, "network-map", &named(58)).await.status, 201);
     let pointer = format!("/network-map/{}", "p".repeat(59));
     let answer = put(&node, "network-map", &named(59)).await;

@@ -53,7 +53,7 @@ async fn a_document_that_is_put_again_as_it_is_makes_no_revision() {
 async fn a_deleted_document_is_gone_and_cannot_be_deleted_again() {
     let node = stating().await;
     let mut paths = documents().map(|(path, _)| path);
-    // What names PIDs goes before the PIDs.
+    // Documents that name PIDs are deleted before the PIDs.
     paths.reverse();
     for path in paths {
         let delete = || node.n2s(NOC, Method::DELETE, path, None);
@@ -283,8 +283,8 @@ async fn addresses_that_no_pid_has_are_completed_with_a_warning_where_they_are_p
     assert_eq!(map["network-map"], halves["network-map"]);
 }
 
-/// What is read back is written as it is taken: of a document that is larger than what is left
-/// of its source's share no more is in memory than some rows.
+/// A document is written as it is taken when it is read back: of a document that is larger than
+/// the rest of its source's share, only some rows are in memory.
 #[tokio::test]
 async fn a_document_is_read_back_however_little_of_a_share_is_left() {
     let limits = "[limits]\nmax_ingest_bytes_in_flight = 4000000\n\

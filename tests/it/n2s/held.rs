@@ -1,4 +1,4 @@
-//! A source whose write takes too much of what it states.
+//! A source whose write removes too much of what it states.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::{Answer, JSON, NOC, NOC2, OPS, TestNode, metric};
 
 const BRAKE: &str = "[source.noc]\nmax_removed = 0.5\n";
 
-/// A map of one PID of so many prefixes, and of one that stays.
+/// Makes a map with this many prefixes in one PID, and one PID that stays.
 fn prefixes(count: u8) -> Value {
     let prefixes: Vec<String> = (0..count).map(|n| format!("10.{n}.0.0/16")).collect();
     json!({"network-map": {"ams": {"ipv4": prefixes}, "fra": {"ipv4": ["192.0.2.0/24"]}}})
@@ -42,7 +42,7 @@ async fn a_write_that_takes_too_much_is_refused_with_the_difference_and_taken_wh
             .is_success()
     );
     let few = prefixes(4);
-    // A dry run says so, and is remembered by nobody.
+    // A dry run says so, and is not remembered.
     let problem = put(&node, "network-map?dry-run=true", &few)
         .await
         .problem(409, &[]);
@@ -77,7 +77,7 @@ async fn a_write_that_takes_too_much_is_refused_with_the_difference_and_taken_wh
         metric(shown.text(), "altofed_ingest_held{source=\"noc\"}"),
         1.0
     );
-    // By a transaction, a patch or a deletion it is the same.
+    // The same holds for a transaction, a patch or a deletion.
     let gone = node
         .n2s(NOC, Method::DELETE, "network-map", None)
         .send()
@@ -141,7 +141,7 @@ async fn after_its_time_a_write_of_a_source_is_taken() {
         .problem(409, &[]);
     assert_eq!(held(&node).await[0]["since"], "2026-11-30T12:00:00Z");
     hand.advance(Duration::from_secs(1));
-    // What takes much more is held anew.
+    // A write that removes much more is held anew.
     put(&node, "network-map", &prefixes(0))
         .await
         .problem(409, &[]);
@@ -149,6 +149,6 @@ async fn after_its_time_a_write_of_a_source_is_taken() {
     let taken = put(&node, "network-map", &prefixes(1)).await;
     assert_eq!(taken.status, 200, "{taken:?}");
     assert_eq!((stated(&node).await, held(&node).await), (1, json!([])));
-    // It is compared with that from now on.
+    // Later writes are compared with that one.
     assert_eq!(put(&node, "network-map", &prefixes(2)).await.status, 200);
 }

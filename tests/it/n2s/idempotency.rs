@@ -159,8 +159,8 @@ async fn an_answer_is_kept_for_a_day_and_then_the_key_is_free() {
 async fn a_key_that_is_used_again_after_a_day_is_kept_for_another() {
     let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
     let mut node = TestNode::clocked(clock, "").await;
-    // More than are forgotten at a time, so that the last is still there when
-    // it is used again.
+    // Several are forgotten at a time, so that the last one is still there when it is used
+    // again.
     for key in 0..150 {
         put(&node, NOC, &key.to_string(), &map("10.0.0.0/8")).await;
     }
@@ -195,7 +195,7 @@ async fn who_has_used_its_share_of_keys_up_is_refused_more_and_nobody_else_is() 
         assert!(detail.contains("ingest.max_keys"), "{detail}");
         let seconds: u64 = full.header("retry-after").parse().expect("seconds");
         assert_eq!(seconds, 21 * 3600 + 1);
-        // Repeats, writes without a key, and others' keys are taken.
+        // Repeats, writes without a key, and keys of others are accepted.
         assert_eq!(put(&node, NOC, "a", &map("10.0.0.0/8")).await.status, 201);
         node.put("network-map", &map("10.0.0.0/8")).await;
         let key = format!("other {restarted}");

@@ -1,4 +1,4 @@
-//! A patch does what RFC 7396 says, by an implementation of its own on trees.
+//! Patches follow RFC 7396, compared with an independent implementation on trees.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -70,7 +70,7 @@ fn the_examples_of_rfc_7396_come_out_as_it_says() {
     }
 }
 
-/// An object of some of these names.
+/// Makes an object with some of these names.
 fn object(
     names: &'static [&'static str],
     value: impl Strategy<Value = Value> + 'static,
@@ -85,7 +85,7 @@ fn object(
     object.boxed()
 }
 
-/// `null` in some places where a patch may have it.
+/// Puts `null` in some places where a patch may have it.
 fn or_null(removing: bool, value: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
     match removing {
         true => prop_oneof![3 => value, 1 => Just(Value::Null)].boxed(),
@@ -170,8 +170,8 @@ fn interconnects(patch: bool) -> BoxedStrategy<Value> {
     object(&["l1", "l2"], or_null(patch, link.boxed()))
 }
 
-/// Patches a document, and puts what RFC 7396 makes of it: the same must come
-/// of both, or both must be refused.
+/// Patches a document, and puts what RFC 7396 makes of it: both must have the same result, or
+/// both must be refused.
 fn patching_is_putting_the_result(
     path: &str,
     member: &str,
@@ -200,7 +200,7 @@ fn patching_is_putting_the_result(
             let before = match &there {
                 Some(document) => {
                     let document = json!({member: document});
-                    // A prefix twice is no document to begin with.
+                    // A document with a duplicate prefix is not accepted in the first place.
                     if !put(&node, path, &document).await.status.is_success() {
                         return Err(TestCaseError::reject("no document"));
                     }

@@ -1,4 +1,4 @@
-//! The network-to-server API: what an ISP's systems tell a node.
+//! The network-to-server API: what the systems of an ISP tell a node.
 
 mod answers;
 mod checks;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, NOC, TestNode};
 
-/// A network map of two PIDs that mentions both families.
+/// Makes a network map of two PIDs that mentions both families.
 fn network() -> Value {
     json!({"network-map": {
         "ams": {"ipv4": ["192.0.2.0/24"], "ipv6": ["2001:db8:1::/48"]},
@@ -24,7 +24,7 @@ fn network() -> Value {
     }})
 }
 
-/// One document of each kind, in an order in which they can be put.
+/// Makes one document of each kind, in an order in which they can be put.
 fn documents() -> [(&'static str, Value); 4] {
     [
         ("network-map", network()),
@@ -49,7 +49,7 @@ fn documents() -> [(&'static str, Value); 4] {
     ]
 }
 
-/// A node to which `noc` has stated one document of each kind.
+/// Starts a node to which `noc` has stated one document of each kind.
 async fn stating() -> TestNode {
     let node = TestNode::start().await;
     for (path, body) in documents() {
@@ -58,24 +58,24 @@ async fn stating() -> TestNode {
     node
 }
 
-/// PUT by `noc`, whatever comes of it.
+/// Sends a PUT by `noc`, and returns the answer, whatever it is.
 async fn put(node: &TestNode, path: &str, body: &Value) -> Answer {
     node.n2s(NOC, Method::PUT, path, Some(body)).send().await
 }
 
-/// PATCH by `noc`, whatever comes of it.
+/// Sends a PATCH by `noc`, and returns the answer, whatever it is.
 async fn patch(node: &TestNode, path: &str, body: &Value) -> Answer {
     node.n2s(NOC, Method::PATCH, path, Some(body)).send().await
 }
 
-/// A transaction by `noc`, whatever comes of it.
+/// Sends a transaction by `noc`, and returns the answer, whatever it is.
 async fn transact(node: &TestNode, operations: Value) -> Answer {
     let body = json!({"operations": operations});
     let request = node.n2s(NOC, Method::POST, "transaction", Some(&body));
     request.send().await
 }
 
-/// The newest revision.
+/// Returns the newest revision.
 async fn newest(node: &TestNode) -> u64 {
     let list = node.stated("revisions").await.ok("application/json");
     list["newest"].as_u64().expect("a number")

@@ -109,7 +109,8 @@ async fn a_restored_revision_states_the_facts_of_all_sources_again() {
         assert_eq!(costs.json()["cost-map"], documents()[1].1["cost-map"]);
         node.restart().await;
     }
-    // The one before that can be had again too, and what is there needs nothing.
+    // The revision before that can be restored again too, and what is there already does not
+    // count as a change.
     assert_eq!(restore(&node, 5).await.status, 201);
     let again = restore(&node, 5).await.ok(JSON);
     assert_eq!(
@@ -157,7 +158,7 @@ async fn a_revision_that_is_no_longer_kept_is_gone() {
         assert!((8..=10).contains(&kept.len()), "{kept:?}");
         assert_eq!(kept.last(), Some(&40));
         assert!(kept.windows(2).all(|pair| pair[1] == pair[0] + 1));
-        // The network map was stated by a revision that is gone, and is there.
+        // The network map was stated by a revision that is pruned, but is still there.
         assert_eq!(node.stated("network-map").await.json(), network());
         node.restart().await;
     }

@@ -1,4 +1,4 @@
-//! Whose facts they are, and what becomes of those that contradict each other.
+//! The owners of facts, and what happens to facts that contradict each other.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{network, stating};
 use crate::support::{JSON, NOC, NOC2, OPS, TestNode};
 
-/// PUT by a source, which must succeed; its warnings.
+/// Puts a document by a source, which must succeed; returns the warnings.
 async fn states(node: &TestNode, secret: &str, path: &str, body: Value) -> Vec<String> {
     let answer = node.n2s(secret, Method::PUT, path, Some(&body)).send();
     let answer = answer.await;
@@ -19,7 +19,7 @@ async fn reads(node: &TestNode, secret: &str, path: &str) -> Value {
     answer.ok(JSON)
 }
 
-/// The conflicts, as (kind, subject, kept, dropped).
+/// Returns the conflicts, as (kind, subject, kept, dropped).
 async fn conflicts(node: &TestNode) -> Vec<(String, String, String, String)> {
     let list = node.stated("conflicts").await.ok(JSON);
     let listed = list["conflicts"].as_array().expect("a list");
@@ -85,7 +85,7 @@ async fn a_token_writes_for_the_sources_that_it_lists_and_no_others() {
     states(&node, NOC, "network-map?source=probe", probe.clone()).await;
     assert_eq!(reads(&node, NOC, "network-map?source=probe").await, probe);
     node.stated("network-map").await.problem(404, &[]);
-    // The longer way to one's own.
+    // A source may also name itself.
     states(
         &node,
         NOC,
@@ -136,7 +136,7 @@ async fn the_union_is_what_is_published_and_404_if_nobody_states_anything() {
         json!({"cost-map": {"ams": {"fra": 1}}}),
     )
     .await;
-    // A cost between PIDs of two sources is a third's to state.
+    // A third source may state a cost between PIDs of two others.
     states(
         &node,
         OPS,
@@ -151,7 +151,7 @@ async fn the_union_is_what_is_published_and_404_if_nobody_states_anything() {
     assert_eq!(conflicts(&node).await, []);
 }
 
-/// Has `noc` and then `noc2` state the same things differently.
+/// Lets `noc` and then `noc2` state the same things differently.
 async fn contradict(node: &TestNode) {
     let link = |peer: &str| {
         json!({"interconnects": {"x": {"border": "ams", "peer-domain": "isp-b",
@@ -170,7 +170,7 @@ async fn contradict(node: &TestNode) {
     }
 }
 
-/// What is published of it: the PID of an address, a cost, a property, a link.
+/// Returns what is published of these: the PID of an address, a cost, a property, a link.
 async fn published(node: &TestNode) -> Value {
     let of = |path: &'static str| async move { reads(node, NOC, path).await };
     let network = of("network-map?source=*").await["network-map"].clone();
@@ -210,10 +210,10 @@ async fn of_two_that_contradict_each_other_the_newer_revision_wins() {
         let line = format!("altofed_compile_conflicts{{kind=\"{kind}\"}} 1\n");
         assert!(metrics.text().contains(&line), "{}", metrics.text());
     }
-    // Each keeps what it stated.
+    // Each source keeps what it stated.
     let own = reads(&node, NOC, "cost-maps/routingcost").await;
     assert_eq!(own["cost-map"]["ams"]["fra"], 1);
-    // Who states it anew has the newer revision.
+    // The source that states it again has the newer revision.
     states(
         &node,
         NOC,
@@ -290,7 +290,7 @@ async fn facts_of_others_that_are_left_dangling_are_kept_warned_of_and_listed() 
     let map = node.get("/views/isp-a/costmap-routingcost").await;
     assert_eq!(map.json()["cost-map"], json!({}));
 
-    // What is back is used again.
+    // Facts that return are used again.
     states(&node, NOC, "network-map", network()).await;
     let map = node.get("/views/isp-a/costmap-routingcost").await;
     assert_eq!(map.json()["cost-map"], costs["cost-map"]);
@@ -309,7 +309,7 @@ async fn a_source_whose_facts_another_left_dangling_can_mend_them_one_by_one() {
         "ams2": {"ipv4": ["0.0.0.0/0"]}, "fra": {"ipv4": ["198.51.100.0/24"]},
     }});
     states(&node, NOC, "network-map", renamed).await;
-    // What it has to do with the new names is refused where it is wrong,
+    // A document that names a PID that is gone is refused,
     let wrong = node.n2s(
         NOC2,
         Method::PUT,
@@ -317,7 +317,7 @@ async fn a_source_whose_facts_another_left_dangling_can_mend_them_one_by_one() {
         Some(&json!({"cost-map": {"ams": {"fra": 6}}})),
     );
     wrong.send().await.problem(422, &["/cost-map/ams"]);
-    // and what it leaves for later is not held against it, but said.
+    // but a sound one is accepted while another one still names it; a warning says so.
     let warnings = states(&node, NOC2, "cost-maps/routingcost", costs("ams2")).await;
     assert!(
         warnings.len() == 1 && warnings[0].contains("noc2"),

@@ -1,4 +1,4 @@
-//! Writes that take too long are told the truth.
+//! The answers to writes that take too long tell the truth.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -16,10 +16,10 @@ use crate::support::{Answer, NOC, TestNode};
 
 /// More than the queues before the disk hold.
 const WRITES: usize = 300;
-/// How long a request may take, and nothing else of a node.
+/// How long a request may take; no other timer of the node has this length.
 const PATIENCE: Duration = Duration::from_secs(29);
 
-/// Has `noc` state one more PID, under a key of its own.
+/// Lets `noc` state one more PID, with a key of its own.
 async fn write(node: &TestNode, number: usize) -> Answer {
     let body = json!({"network-map": {format!("p{number}"): {}}});
     let request = node.n2s(NOC, Method::PATCH, "network-map", Some(&body));
@@ -27,8 +27,8 @@ async fn write(node: &TestNode, number: usize) -> Answer {
     request.header("idempotency-key", &key).send().await
 }
 
-/// A disk that hangs while it is told to: what turns it, and what says that it was waited
-/// for.
+/// Returns a disk that hangs on demand, the switch for that, a receiver that reports that the
+/// disk is waited for, and a sender that releases it when dropped.
 fn disk() -> (
     Durability,
     Arc<AtomicBool>,
@@ -40,7 +40,7 @@ fn disk() -> (
     let hanging = hangs.clone();
     let check = move || {
         if hanging.load(Ordering::Relaxed) {
-            // Whoever listens may be gone.
+            // The listener may be gone.
             let _ = reached.send(());
             let _ = gate.recv();
         }
@@ -90,7 +90,7 @@ async fn a_write_that_timed_out_is_told_whether_it_may_be_done_and_a_repeat_how_
 
     hangs.store(false, Ordering::Relaxed);
     drop(release);
-    // What was begun is done, once, and a repeat has its answer.
+    // A write that was begun is done once, and a repeat gets its answer.
     let mut revisions = Vec::new();
     for number in (0..WRITES).filter(|number| unfinished[*number]) {
         let repeat = write(&node, number).await;
@@ -101,7 +101,7 @@ async fn a_write_that_timed_out_is_told_whether_it_may_be_done_and_a_repeat_how_
     let expected: Vec<u64> = (before + 1..=before + begun as u64).collect();
     assert_eq!(revisions, expected);
     assert_eq!(newest(&node).await, before + begun as u64);
-    // What was given up is not, and a repeat does it.
+    // A write that was cancelled is not done, and a repeat does it.
     let map = node.stated("network-map").await.json();
     for number in (0..WRITES).filter(|number| !unfinished[*number]) {
         let pid = format!("p{number}");

@@ -14,7 +14,7 @@ async fn a_map_and_its_costs_change_together_as_one_revision() {
         .map(|(path, value)| json!({"op": "put", "path": path, "value": value}))
         .rev()
         .collect();
-    // The PIDs come last: what counts is what stands at the end.
+    // The PIDs come last: only the result after all operations counts.
     let made = transact(&node, json!(puts)).await;
     assert_eq!(made.status, 201, "{made:?}");
     assert_eq!(made.json()["revision"], 1);
@@ -67,7 +67,7 @@ async fn announce_and_withdraw_add_and_remove_single_prefixes() {
     let operations = json!([
         announce(json!({"ams": ["203.0.113.0/24", "2001:db8:2::/48"], "par": ["10.0.0.0/8"]})),
         withdraw(json!({"ams": ["192.0.2.0/24"]})),
-        // A prefix moves by going and coming.
+        // A prefix moves by being withdrawn and announced.
         announce(json!({"fra": ["192.0.2.0/24"]})),
         // What is there already stays.
         announce(json!({"fra": ["198.51.100.0/24"]})),
@@ -90,7 +90,7 @@ async fn announce_and_withdraw_add_and_remove_single_prefixes() {
         {"op": "announce", "path": "properties", "value": {}},
     ]);
     let refused = transact(&node, faulty).await;
-    // What cannot be read is said before what cannot be done.
+    // Operations that cannot be read are reported before those that cannot be done.
     refused.problem(
         400,
         &[

@@ -1,4 +1,4 @@
-//! Documents, and writes that take back too much.
+//! Documents, and writes that remove too much.
 
 use reqwest::Method;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! What is refused, and the words for it.
+//! Refused requests, and the texts of the refusals.
 
 use reqwest::Method;
 use serde_json::json;

@@ -12,18 +12,18 @@ use super::tape::{Ask, Tape, ask};
 use super::world::beginning;
 use crate::support::{JSON, MERGE_PATCH, NOC, OPS, TestNode};
 
-/// A node whose clock stands still.
+/// Starts a node whose clock stands still.
 async fn node(more: &str) -> TestNode {
     let (clock, _) = Clock::manual(beginning());
     TestNode::clocked(clock, more).await
 }
 
-/// A request to a path of the API by the source `noc`.
+/// Makes a request to a path of the API by the source `noc`.
 fn n2s(method: Method, path: &str) -> Ask {
     by(NOC, method, path)
 }
 
-/// A request to a path of the API by whoever has this secret.
+/// Makes a request to a path of the API with this secret.
 fn by(secret: &str, method: Method, path: &str) -> Ask {
     ask(method, format!("/n2s/v1/{path}")).by(secret)
 }
