@@ -1,4 +1,4 @@
-//! RFC 8189, several cost types in one answer.
+//! RFC 8189: several cost types in one answer.
 
 use serde_json::{Value, json};
 
@@ -143,7 +143,7 @@ async fn exactly_one_of_the_two_members_is_given() {
             &[(json!({"constraints": []}), MISSING, "cost-type", "")],
         )
         .await;
-    // RFC 8896's way of writing it.
+    // The form that RFC 8896 uses.
     let empty = json!({"cost-type": {}, "multi-cost-types": [hop()]});
     assert_eq!(costs(&node, empty).await["b"]["c"], json!([7]));
     COSTS
@@ -229,7 +229,7 @@ async fn alternatives_of_constraints_test_types_that_need_not_be_returned() {
     );
     assert_eq!(answer["meta"]["multi-cost-types"], json!([rc(), bw()]));
     assert_eq!(answer["meta"]["dependent-vtags"][0]["resource-id"], MAP_ID);
-    // With one type, the answer is of numbers.
+    // With one type, the answer has numbers, not arrays.
     let query = json!({"cost-type": rc(), "testable-cost-types": [hop()], "constraints": ["gt 2"]});
     assert_eq!(
         costs(&node, query).await,

@@ -1,4 +1,4 @@
-//! RFC 9274, the registry of cost modes.
+//! RFC 9274: the registry of cost modes.
 
 use std::collections::BTreeSet;
 

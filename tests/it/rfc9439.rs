@@ -1,4 +1,4 @@
-//! RFC 9439, performance cost metrics.
+//! RFC 9439: performance cost metrics.
 
 use altofed::runtime::Clock;
 use reqwest::Method;
@@ -137,7 +137,7 @@ async fn a_name_is_registered_or_private_and_has_thirty_two_characters_at_most()
             "{bad}"
         );
     }
-    // A private name is whole: it has no base and no statistic.
+    // A private name has no base and no statistic.
     let query = json!({"cost-type": cost_type("priv:delay-ow", "numerical")});
     COSTS
         .refuses(
@@ -267,7 +267,7 @@ async fn a_cost_context_in_a_request_does_not_matter() {
         let mut asked = cost_type("delay-ow", "numerical");
         asked["cost-context"] = context;
         let answer = COSTS.ok(&node, &json!({"cost-type": asked})).await;
-        // We announce none, which says `estimation`.
+        // We announce no cost source, which means `estimation`.
         assert_eq!(
             answer["meta"]["cost-type"],
             cost_type("delay-ow", "numerical")
@@ -320,7 +320,7 @@ async fn answers_say_how_old_their_data_are() {
             (200, written.as_str())
         );
     }
-    // They are no newer for being read again.
+    // They are no newer because they are read again.
     let later = "2040-01-01T00:00:00Z".parse().expect("a time");
     node.restart_at(Clock::manual(later).0).await;
     let map = node.get("/views/isp-a/costmap-delay-ow").await;

@@ -1,4 +1,4 @@
-//! A provider's data on its way through a node.
+//! The path of a provider's data through a node.
 
 use serde_json::json;
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::support::TestNode;
 
-/// A network of PIDs `p000`, `p001`, … and costs between all of them.
+/// Makes a network of PIDs `p000`, `p001`, … and costs between all of them.
 pub async fn feed(node: &TestNode, pids: usize) {
     let name = |i: usize| format!("p{i:03}");
     let groups: Map<String, Value> = (0..pids)
@@ -64,8 +64,8 @@ async fn a_streamed_body_has_the_bytes_and_marks_of_one_that_is_kept() {
     }
 }
 
-/// A body over `max_rendered` is packed by pieces, and kept packed where there is room for that; else
-/// it is packed while it is sent.
+/// A body over `max_rendered` is compressed by pieces, and kept compressed if there is room for
+/// that; otherwise it is compressed while it is sent.
 #[tokio::test]
 async fn a_streamed_body_is_coded_as_one_that_is_kept() {
     const PIDS: usize = 120;

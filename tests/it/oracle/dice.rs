@@ -11,7 +11,7 @@ use super::world::World;
 /// SplitMix64.
 pub struct Dice(u64);
 
-/// Costs are often equal, so that ranks and `eq` are put to work.
+/// Costs are often equal, so that ranks and `eq` are exercised.
 const COSTS: [f64; 9] = [0.0, 1.0, 2.0, 2.5, 7.0, 40.0, 0.1, 99.75, 1e-7];
 
 impl Dice {
@@ -44,7 +44,7 @@ impl Dice {
         (0..count).map(|_| self.pick(of)).collect()
     }
 
-    /// A prefix; few bits vary, so that prefixes often nest.
+    /// Draws a prefix; few bits vary, so that prefixes often nest.
     fn prefix(&mut self, v6: bool) -> String {
         let word = |dice: &mut Self| dice.pick(&[0u16, 1, 0x8000, 0x4000, 0xffff]);
         match v6 {
@@ -64,7 +64,7 @@ impl Dice {
         }
     }
 
-    /// A random network.
+    /// Draws a network.
     pub fn documents(&mut self) -> Documents {
         let names = [
             "a",
@@ -140,7 +140,7 @@ impl Dice {
         Value::Object(map)
     }
 
-    /// Properties of prefixes that are those of the map, around them or in them.
+    /// Draws properties of prefixes in the map, around them or inside them.
     pub fn properties(&mut self, network: &Value) -> Value {
         let stated = prefixes(network);
         let mut map = Map::new();
@@ -187,7 +187,7 @@ impl Dice {
         }
     }
 
-    /// An address in or near a prefix of the map, in some spelling.
+    /// Draws an address in or near a prefix of the map, in some spelling.
     fn endpoint(&mut self, world: &World) -> String {
         let near = prefixes(&world.network);
         let (v6, mut bits) = match near.is_empty() || self.chance(20) {
@@ -265,7 +265,7 @@ impl Dice {
         (0..count).map(|_| cost_type(self)).collect()
     }
 
-    /// Single or several cost types, with constraints or without.
+    /// Draws one or several cost types, with constraints or without.
     fn costs_asked(&mut self, world: &World) -> Value {
         let mut query = json!({});
         let mut testable = 1;

@@ -1,5 +1,5 @@
-//! Answers equal those worked out anew: plainly, from the served documents
-//! and the RFCs' text, for the research networks and for random ones.
+//! Answers equal those of a second, plain computation from the served documents and the text of
+//! the RFCs, for the research networks and for random ones.
 
 mod dice;
 mod networks;
@@ -18,7 +18,7 @@ use dice::Dice;
 use networks::Documents;
 use world::World;
 
-/// Puts documents in one step, in the place of those put before.
+/// Puts documents in one transaction, replacing those put before.
 async fn put(node: &TestNode, documents: &Documents, before: Option<&Documents>) {
     let gone = before
         .map(|before| before.costs.keys())
@@ -48,7 +48,7 @@ async fn put(node: &TestNode, documents: &Documents, before: Option<&Documents>)
     assert!(answer.status.is_success(), "{answer:?}");
 }
 
-/// The world as a view serves it, after checking that it is what was put.
+/// Returns the world as a view serves it, after checking that it is what was put.
 async fn served(node: &TestNode, view: &str, documents: &Documents) -> World {
     let get = async |resource: String, media_type: &str| {
         let answer = node.get(&format!("/views/{view}/{resource}")).await;
@@ -81,7 +81,7 @@ async fn served(node: &TestNode, view: &str, documents: &Documents) -> World {
     world
 }
 
-/// Asks a view's services at random and compares each answer.
+/// Asks random queries of a view's services and compares each answer.
 async fn compare(node: &TestNode, view: &str, world: &World, dice: &mut Dice, rounds: usize) {
     let at = |service: Service| service.path.replace("isp-a", view);
     for _ in 0..rounds {

@@ -1,4 +1,4 @@
-//! What a provider puts, and what the views should make of it.
+//! The documents of a provider, and what the views should make of them.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -40,7 +40,7 @@ pub fn contains((v6, bits, length): Prefix, addr: (bool, u128)) -> bool {
     v6 == addr.0 && bits == addr.1 & mask
 }
 
-/// Every prefix of a network map with its PID.
+/// Returns every prefix of a network map with its PID.
 pub fn prefixes(network: &Value) -> Vec<(Prefix, String)> {
     let mut all = Vec::new();
     for (pid, group) in network.as_object().expect("PIDs") {
@@ -54,7 +54,7 @@ pub fn prefixes(network: &Value) -> Vec<(Prefix, String)> {
 }
 
 impl Documents {
-    /// The documents of a directory of the examples.
+    /// Reads the documents in a directory of the examples.
     pub fn read(directory: &Path) -> Self {
         let read = |name: &str, member: &str| {
             let text = std::fs::read_to_string(directory.join(name)).expect(name);
@@ -72,8 +72,8 @@ impl Documents {
         }
     }
 
-    /// The families that have a prefix and are not covered whole, and the
-    /// prefix that covers each.
+    /// Returns the families that have a prefix and are not fully covered, with the prefix that
+    /// covers each.
     fn uncovered(&self) -> Vec<(&'static str, &'static str)> {
         let all = prefixes(&self.network);
         let families = [("ipv4", "0.0.0.0/0", false), ("ipv6", "::/0", true)];
@@ -97,14 +97,14 @@ impl Documents {
                     None => {}
                 }
             }
-            // The hosts of an IPv4 range reach to the end of the 128 bits too.
+            // The host bits of an IPv4 range extend to the end of the 128 bits too.
             !ranges.is_empty() && next.is_some()
         };
         let uncovered = families.into_iter().filter(|(_, _, v6)| is_uncovered(*v6));
         uncovered.map(|(name, all, _)| (name, all)).collect()
     }
 
-    /// As the domain's own view serves them: covered whole, in normal form.
+    /// Returns the map as the domain's own view serves it: completed, in normal form.
     pub fn completed(&self) -> Self {
         let mut network = self.network.clone();
         for (family, all) in self.uncovered() {
@@ -121,7 +121,7 @@ impl Documents {
         }
     }
 
-    /// As the merged view serves them, with this domain alone.
+    /// Returns the map as the merged view serves it, with this domain alone.
     pub fn merged(&self, domain: &str) -> Self {
         let qualify = |members: &Value, inner: &dyn Fn(&Value) -> Value| {
             let members = members.as_object().expect("members").iter();
@@ -131,8 +131,8 @@ impl Documents {
         let mut network = qualify(&self.network, &Value::clone);
         for (family, all) in self.uncovered() {
             network["default"][family] = json!([all]);
-            // The domain's PID that completed its map stays, as any PID does
-            // that loses its prefixes.
+            // The domain's PID that completed its map stays, like any PID that loses its
+            // prefixes.
             let completing = &mut network[format!("{domain}:default")];
             if completing.is_null() {
                 *completing = json!({});
@@ -151,7 +151,7 @@ impl Documents {
     }
 }
 
-/// With the metric that every server has (RFC 7285 §6.1.1.1).
+/// Adds the metric that every server has (RFC 7285 §6.1.1.1).
 fn with_routingcost(mut costs: BTreeMap<String, Value>) -> BTreeMap<String, Value> {
     costs
         .entry("routingcost".into())
@@ -159,8 +159,8 @@ fn with_routingcost(mut costs: BTreeMap<String, Value>) -> BTreeMap<String, Valu
     costs
 }
 
-/// Prefixes sorted by address, then length, in their standard text; empty
-/// families left out.
+/// Returns prefixes sorted by address, then length, in their standard text; empty families are
+/// left out.
 fn normal(network: &Value) -> Value {
     let group = |group: &Value| {
         let families = group.as_object().expect("families").iter();

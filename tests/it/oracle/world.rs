@@ -1,5 +1,5 @@
-//! The plain computation: linear searches over trees, as RFC 7285, RFC 8189
-//! and RFC 9439 tell it.
+//! The plain computation: linear searches over trees, as RFC 7285, RFC 8189 and RFC 9439
+//! describe them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::networks::{Prefix, bits, contains, prefix, prefixes};
 
-/// A view by its documents.
+/// A view, given by its documents.
 pub struct World {
     pub map_id: String,
     pub network: Value,
@@ -27,10 +27,10 @@ type Side = Vec<End>;
 /// Costs by source and destination.
 type Layer = BTreeMap<(String, String), f64>;
 
-/// A test: a cost type, an operator and a number.
+/// A constraint: a cost type, an operator and a number.
 type Test = (Value, String, f64);
 
-/// Whether two trees are the same, numbers by value.
+/// Whether two trees are equal, with numbers compared by value.
 pub fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
@@ -57,7 +57,7 @@ fn address(typed: &str) -> (bool, u128) {
 }
 
 impl World {
-    /// A view that serves this network map and these numerical costs.
+    /// Makes the view that serves this network map and these numerical costs.
     pub fn new(map: &Value, costs: BTreeMap<String, Value>, properties: Value) -> Self {
         let entities = properties.as_object().expect("entities").iter();
         let entities = entities.filter_map(|(id, set)| {
@@ -88,7 +88,7 @@ impl World {
             .collect()
     }
 
-    /// RFC 7285 §5.3: the longest prefix that has the address decides.
+    /// Finds the PID by the longest prefix that contains the address (RFC 7285 §5.3).
     fn pid_of(&self, typed: &str) -> Option<String> {
         let addr = address(typed);
         let holding = self
@@ -100,7 +100,7 @@ impl World {
             .map(|(_, pid)| pid.clone())
     }
 
-    /// RFC 7285 §11.3.1.3.
+    /// Answers a filtered network map (RFC 7285 §11.3.1.3).
     pub fn filtered_network(&self, query: &Value) -> Value {
         let (pids, types) = (list(&query["pids"]), list(&query["address-types"]));
         let mut answer = Map::new();
@@ -116,8 +116,8 @@ impl World {
         Value::Object(answer)
     }
 
-    /// RFC 7285 §11.4.1: a PID, or the value of the longest prefix that has
-    /// the property.
+    /// Answers an endpoint property (RFC 7285 §11.4.1): a PID, or the value of the longest
+    /// prefix that has the property.
     pub fn endpoint_properties(&self, query: &Value) -> Value {
         let mut answer = Map::new();
         for endpoint in list(&query["endpoints"]) {
@@ -148,7 +148,7 @@ impl World {
         })
     }
 
-    /// RFC 7285 §11.3.2.3.
+    /// Answers a filtered cost map (RFC 7285 §11.3.2.3).
     pub fn filtered_costs(&self, query: &Value) -> Value {
         let side = |name: &str| -> Side {
             let asked = list(&query["pids"][name]);
@@ -160,7 +160,7 @@ impl World {
         self.answer(query, &side("srcs"), &side("dsts"))
     }
 
-    /// RFC 7285 §11.5.1.3. The client is on the loopback interface.
+    /// Answers endpoint costs (RFC 7285 §11.5.1.3). The client is on the loopback interface.
     pub fn endpoint_costs(&self, query: &Value) -> Value {
         let side = |name: &str| -> Side {
             let mut asked = list(&query["endpoints"][name]);
@@ -229,7 +229,7 @@ impl World {
                     layer.retain(|pair, _| passed.contains(pair));
                     layer
                 };
-                // What was tested is returned as it was tested.
+                // Costs are returned in the form in which they were tested.
                 match layer_of(cost_type) {
                     Some(layer) => only(layer.clone()),
                     None => ranked(cost_type, only(numbers(cost_type))),
@@ -252,7 +252,7 @@ impl World {
     }
 }
 
-/// The groups of tests of a query; none, if it tests nothing.
+/// Returns the groups of constraints of a query; none if it has no constraints.
 fn tests(query: &Value) -> Vec<Vec<Test>> {
     let of = ["testable-cost-types", "multi-cost-types"];
     let listed = of.iter().find_map(|name| query.get(name)?.as_array());
@@ -283,8 +283,8 @@ fn tests(query: &Value) -> Vec<Vec<Test>> {
     }
 }
 
-/// The numbers themselves, or their ranks: equal numbers share one, the best
-/// has 0 (RFC 7285 §6.1.2.2); of a bandwidth more is better.
+/// Returns the numbers themselves, or their ranks: equal numbers share a rank, and the best has
+/// 0 (RFC 7285 §6.1.2.2). For a bandwidth, more is better.
 fn ranked(cost_type: &Value, layer: Layer) -> Layer {
     if cost_type["cost-mode"] == "numerical" {
         return layer;

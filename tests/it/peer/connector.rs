@@ -1,4 +1,4 @@
-//! The client of a peer goes only where it may, and takes only so much.
+//! The client for a peer only goes where it may, and accepts only so much.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ async fn get(client: &PeerClient, url: &Url) -> Result<Document, PeerError> {
     }
 }
 
-/// Why the peer's answer at a path is refused.
+/// Returns why the peer's answer at a path is refused.
 async fn refused(server: &Server, path: &str) -> PeerError {
     let client = client(server, AnswerLimits::default());
     let refused = get(&client, &server.url(path)).await;
@@ -188,7 +188,7 @@ async fn what_is_known_costs_a_304_and_the_token_goes_along() {
     );
     assert!(!asked[0].head.contains("if-none-match"));
     assert!(!format!("{client:?}").contains("secret-of-mine"));
-    // Who was not asked whether it changed cannot say that it did not.
+    // A server that was not asked whether the document changed cannot say that it did not.
     server.set("/map", answer("304 Not Modified", &[], b""));
     let odd = get(&client, &url).await.expect_err("a status");
     assert_eq!(odd.reason(), "status");
@@ -258,7 +258,7 @@ async fn a_body_of_10_gb_ends_at_the_limit_however_it_comes() {
         let before = server.sent();
         let refused = get(&client, &server.url(path)).await.expect_err(path);
         assert_eq!(refused.reason(), "limit-exceeded", "{path}: {refused}");
-        // What was sent beyond the limit filled the buffers of the system.
+        // The bytes sent beyond the limit filled the buffers of the system.
         let sent = server.sent() - before;
         assert!(sent < 64 * MB as u64, "{path}: {sent}");
     }
@@ -342,7 +342,7 @@ async fn a_byte_a_second_ends_when_the_pace_was_too_slow_for_too_long() {
     let asked = tokio::spawn(async move { get(&client, &url).await });
     for second in 0..5 {
         permits.add_permits(1);
-        // Each byte has bought a millisecond.
+        // Each byte has earned a millisecond.
         let left = Duration::from_secs(5 - second) + Duration::from_millis(second + 1);
         soon(hand.sleeper(left)).await;
         hand.advance(Duration::from_secs(1));
@@ -352,7 +352,7 @@ async fn a_byte_a_second_ends_when_the_pace_was_too_slow_for_too_long() {
     assert_eq!(refused.reason(), "slow", "{refused}");
 }
 
-/// The head of a body that is as long as the connection.
+/// Returns the head of a body that ends with the connection.
 fn chunked_head() -> Vec<u8> {
     head("200 OK", &[("content-type", JSON)])
 }

@@ -1,5 +1,5 @@
-//! Domains of plain ALTO servers: read from an independent one, legal however
-//! odd, and refused with the reason where it is not sound.
+//! Domains of plain ALTO servers: read from an independent server, legal however odd, and
+//! refused with the reason where the documents are faulty.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -60,7 +60,7 @@ fn groups() -> Value {
     json!({"a": {"ipv4": ["192.0.2.0/24"]}, "b": {"ipv4": ["0.0.0.0/0"], "ipv6": ["::/0"]}})
 }
 
-/// A cost map over version `tag` of the network map `m`.
+/// Makes a cost map over version `tag` of the network map `m`.
 fn costs(tag: &str, metric: &str, costs: &str) -> String {
     format!(
         r#"{{"meta":{{"dependent-vtags":[{{"resource-id":"m","tag":"{tag}"}}],"cost-type":{{"cost-metric":"{metric}","cost-mode":"numerical"}}}},"cost-map":{costs}}}"#
@@ -84,7 +84,7 @@ fn sound() -> Vec<(&'static str, Reply)> {
     ]
 }
 
-/// A plain server, and us beside it.
+/// A plain server, and our node.
 struct Peer {
     server: Server,
     client: PeerClient,
@@ -341,7 +341,7 @@ async fn an_unchanged_server_costs_only_304s() {
             .all(|got| got.head.contains("if-none-match: \""))
     );
 
-    // One cost map changes: the rest is neither sent nor made again.
+    // One cost map changes: the others are neither sent nor made again.
     let other = costs("1", "routingcost", r#"{"a":{"b":8}}"#);
     peer.server.set("/alto/rc", tagged("r2", COST_MAP, other));
     let second = changed(peer.fetch(Some(&first)).await);
@@ -352,7 +352,7 @@ async fn an_unchanged_server_costs_only_304s() {
     assert!(second.view.origin().serial > first.view.origin().serial);
     assert_ne!(second.digest, first.digest);
 
-    // The directory says something new of no concern: the view is the same.
+    // The directory changes in something irrelevant: the view is the same.
     let mut more = resources();
     more["x"] = json!({"uri": "x", "media-type": "text/plain"});
     peer.server
@@ -386,7 +386,7 @@ async fn a_cost_map_waits_for_the_network_map_it_is_over() {
     let peer = Peer::start(sound()).await;
     let first = peer.plain().await;
     peer.server.asked();
-    // The network map is ahead: what was had is kept, and all of it.
+    // The network map is ahead: the former version is kept, all of it.
     let more = json!({"a": {"ipv4": ["192.0.2.0/24"]}, "b": {}, "c": {"ipv4": ["0.0.0.0/0"]}});
     peer.server
         .set("/alto/map", ok(NETWORK_MAP, network("m", "2", &more)));
@@ -412,7 +412,7 @@ async fn a_cost_map_waits_for_the_network_map_it_is_over() {
     assert_eq!(names(&second), ["a", "b", "c"]);
     assert_eq!(cost(&second, "routingcost", "a", "c"), Some(1.0));
 
-    // A cost map is ahead, for the network map changed after it was read.
+    // A cost map is ahead, because the network map changed after it was read.
     let before = ok(NETWORK_MAP, network("m", "2", &more));
     let after = ok(NETWORK_MAP, network("m", "3", &groups()));
     peer.server
@@ -560,7 +560,7 @@ async fn what_no_server_may_state_is_refused_whole_with_its_reason() {
         assert_eq!(refused.code(), "content", "{part}: {refused}");
         assert!(refused.to_string().contains(part), "{part}: {refused}");
     }
-    // And the former domain is what it was.
+    // And the former version of the domain is unchanged.
     peer.server.set(costs_path, cell("-1"));
     peer.refused(Some(&former)).await;
     assert_eq!(cost(&former, "routingcost", "a", "b"), Some(7.5));

@@ -1,5 +1,5 @@
-//! A minimal HTTP/1.1 server, written for these tests alone: it sends bytes as
-//! they are given, and keeps what it was asked.
+//! A minimal HTTP/1.1 server, written for these tests alone: it sends bytes as they are given,
+//! and records the requests.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -12,18 +12,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use url::Url;
 
-/// What the server does when it is asked for a path.
+/// What the server does when a path is requested.
 #[derive(Clone)]
 pub enum Reply {
     /// Sends these bytes.
     Whole(Vec<u8>),
-    /// Sends the first bytes, then the others over and over.
+    /// Sends the first bytes, then repeats the others without end.
     Endless(Vec<u8>, Vec<u8>),
-    /// Sends the first bytes, then a byte for each permit.
+    /// Sends the first bytes, then one byte per permit.
     Drips(Vec<u8>, Arc<Semaphore>),
-    /// Does each of these once, and the last for ever.
+    /// Does each of these once, and the last one for ever.
     Then(Vec<Reply>),
-    /// Has an entity tag: `304` for who knows it.
+    /// Has an entity tag, and answers `304` to a client that sends it.
     Tagged(&'static str, &'static str, Vec<u8>),
 }
 
@@ -34,7 +34,7 @@ impl Reply {
     }
 }
 
-/// A request as the server got it, its head in lower case.
+/// A request as the server received it, with its head in lower case.
 #[derive(Debug, Clone)]
 pub struct Got {
     pub line: String,
@@ -43,7 +43,7 @@ pub struct Got {
 }
 
 impl Got {
-    /// What was asked for.
+    /// The requested path.
     pub fn path(&self) -> &str {
         self.line.split(' ').nth(1).unwrap_or_default()
     }
@@ -69,7 +69,7 @@ impl Server {
         let task = Task::spawn("server", async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (replies, asked, sent) = shared.clone();
-                // Detached: it ends with the connection.
+                // The task is detached; it ends with the connection.
                 tokio::spawn(async move { serve(stream, &replies, &asked, &sent).await });
             }
         });
@@ -82,34 +82,34 @@ impl Server {
         }
     }
 
-    /// Answers otherwise from now on.
+    /// Changes what it does from now on.
     pub fn set(&self, path: &str, reply: Reply) {
         let mut replies = self.replies.lock().expect("no panic");
         replies.insert(path.to_owned(), reply);
     }
 
-    /// Takes what was asked since it was last taken.
+    /// Takes the requests since they were last taken.
     pub fn asked(&self) -> Vec<Got> {
         std::mem::take(&mut *self.asked.lock().expect("no panic"))
     }
 
-    /// How many bytes of bodies without end were sent.
+    /// Returns how many bytes of endless bodies were sent.
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::SeqCst)
     }
 
-    /// The URL of a path.
+    /// Returns the URL of a path.
     pub fn url(&self, path: &str) -> Url {
         self.root.join(path).expect("a URL")
     }
 }
 
-/// An answer of status 200.
+/// Makes an answer of status 200.
 pub fn ok(content_type: &str, body: impl AsRef<[u8]>) -> Reply {
     answer("200 OK", &[("content-type", content_type)], body.as_ref())
 }
 
-/// An answer with a `content-length`.
+/// Makes an answer with a `content-length`.
 pub fn answer(status: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
     let length = body.len().to_string();
     let mut headers = headers.to_vec();
@@ -119,7 +119,7 @@ pub fn answer(status: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
     Reply::Whole(bytes)
 }
 
-/// The head of an answer.
+/// Makes the head of an answer.
 pub fn head(status: &str, headers: &[(&str, &str)]) -> Vec<u8> {
     let mut out = format!("HTTP/1.1 {status}\r\nconnection: close\r\n").into_bytes();
     for (name, value) in headers {
@@ -147,8 +147,8 @@ async fn serve(
 }
 
 impl Reply {
-    /// Answers a request whose head, in lower case, is `head`. A client that
-    /// has heard enough may be gone: then writing ends.
+    /// Answers a request whose head, in lower case, is `head`. If the client has read enough and
+    /// is gone, the writing ends.
     pub async fn send(self, stream: &mut TcpStream, head: &str, sent: &AtomicU64) {
         match self {
             Reply::Whole(bytes) => {
@@ -188,7 +188,7 @@ impl Reply {
     }
 }
 
-/// What is done next for a path.
+/// Returns what is done next for a path.
 fn next(replies: &mut BTreeMap<String, Reply>, path: &str) -> Option<Reply> {
     match replies.get_mut(path)? {
         Reply::Then(list) if list.len() > 1 => Some(list.remove(0)),
@@ -197,7 +197,7 @@ fn next(replies: &mut BTreeMap<String, Reply>, path: &str) -> Option<Reply> {
     }
 }
 
-/// The next request of a connection.
+/// Reads the next request of a connection.
 pub async fn request(stream: &mut TcpStream) -> Option<Got> {
     let mut text = Vec::new();
     loop {

@@ -178,7 +178,7 @@ async fn a_full_cost_map_has_one_cost_type_and_no_two_have_the_same() {
     }
 }
 
-/// What every server must have, also one that knows nothing yet.
+/// Every server must have these, even one without any data.
 #[tokio::test]
 async fn the_closure_has_what_every_server_must_have_even_with_nothing_ingested() {
     let node = TestNode::start().await;

@@ -46,7 +46,7 @@ async fn names_that_no_pid_has_are_ignored_and_repeated_ones_count_once() {
         .await,
         json!({"lab": {"ipv6": ["2001:db8:30::/48"]}})
     );
-    // Nothing that was named is there, which is not the same as nothing named.
+    // Nothing that was named exists, which is not the same as nothing being named.
     assert_eq!(network(&node, json!({"pids": ["ghost"]})).await, json!({}));
     assert_eq!(
         network(&node, json!({"pids": ["LAB", "isp-a:lab"]})).await,
@@ -181,7 +181,7 @@ async fn the_cost_type_must_be_one_of_the_resource_by_metric_and_mode() {
             ],
         )
         .await;
-    // What a client says besides is for people, and is not compared.
+    // Other members are for people, and are not compared.
     let mut described = rc();
     described["description"] = json!("as the crow flies");
     let answer = COSTS.ok(&node, &json!({"cost-type": described})).await;

@@ -9,7 +9,7 @@ use crate::metro::{
 };
 use crate::support::TestNode;
 
-/// Each service with a query that it answers.
+/// Returns each service with a query that it answers.
 fn queries() -> [(Service, Value); 4] {
     let pid = format!("{MAP_ID}.pid");
     [
@@ -114,7 +114,7 @@ async fn what_is_no_json_object_is_a_syntax_error() {
         not_utf8.extend_from_slice(b" \xff");
         let answer = node.post(service.path, service.accepts, not_utf8).await;
         assert_eq!(fault(&answer).0, SYNTAX);
-        // White space around the object is JSON's.
+        // White space around the object is allowed in JSON.
         let spaced = format!(" \r\n\t{text}\n");
         assert_eq!(service.ask(&node, spaced).await.status, 200);
     }
@@ -378,7 +378,7 @@ async fn a_malformed_name_in_sound_json_is_an_invalid_value() {
 async fn a_request_that_comes_too_soon_is_told_when_to_come_again() {
     let node = TestNode::with("[limits]\nrequests_per_second = 1\nburst = 1\n").await;
     let mut refused = node.get("/directory").await;
-    // The first may pass; of two in the same second one does not.
+    // The first request may pass; of two in the same second one does not.
     for _ in 0..100 {
         if refused.status == 429 {
             break;

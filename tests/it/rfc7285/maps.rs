@@ -17,7 +17,7 @@ async fn put(node: &TestNode, path: &str, body: &Value) -> Answer {
         .await
 }
 
-/// The tag of the network map.
+/// Returns the tag of the network map.
 async fn tag(node: &TestNode) -> String {
     let map = full(node, "networkmap").await;
     map["meta"]["vtag"]["tag"]
@@ -65,8 +65,7 @@ async fn the_tag_is_of_the_content_and_nothing_else() {
         assert_eq!(answer.status, 200, "{answer:?}");
         assert!(seen.insert(tag(&node).await), "{patch} kept the tag");
     }
-    // The same content again, stated in another order, has the same tag; and
-    // so it has after a restart.
+    // The same content, stated again in another order, has the same tag, also after a restart.
     let again = r#"{"network-map": {"void": {"ipv4": []}, "lab": {"ipv6": ["2001:DB8:30::/48"], "ipv4": ["10.20.31.128/25", "10.20.30.0/24"]}, "east": {"ipv4": ["10.20.0.0/16"]}, "core": {"ipv6": ["::/0"], "ipv4": ["0.0.0.0/0"]}}}"#;
     let again: Value = serde_json::from_str(again).expect("JSON");
     node.put("network-map", &again).await;
@@ -95,7 +94,7 @@ async fn a_family_that_is_mentioned_is_covered_whole() {
             .is_some_and(|warnings| !warnings.is_empty())
     );
     let map = full(&node, "networkmap").await;
-    // IPv4 is not mentioned, so nothing is said of it.
+    // IPv4 is not mentioned, so nothing is added for it.
     assert_eq!(
         map["network-map"],
         json!({"a": {"ipv6": ["2001:db8::/32"]}, "default": {"ipv6": ["::/0"]}})
@@ -118,7 +117,7 @@ async fn a_family_that_is_mentioned_is_covered_whole() {
         json!({"ipv4": ["0.0.0.0/0", "11.0.0.0/8"]})
     );
 
-    // Halves that cover all together need no more.
+    // Halves that cover everything together are enough.
     let halves =
         json!({"network-map": {"a": {"ipv4": ["0.0.0.0/1"]}, "b": {"ipv4": ["128.0.0.0/1"]}}});
     node.put("network-map", &halves).await;
@@ -217,8 +216,8 @@ async fn a_cost_map_has_the_pairs_that_have_a_cost_and_no_other() {
         full(&node, "costmap-routingcost").await["cost-map"],
         json!({"core": {"east": 4, "lab": 9}, "east": {"lab": 6}})
     );
-    // A PID's cost to itself is what was stated, and neither need be 0 nor
-    // need the two directions be equal.
+    // The cost of a PID to itself is the one that was stated; it need not be 0, and the costs of
+    // the two directions need not be equal.
     let stated = json!({"cost-map": {"lab": {"lab": 7.25, "core": 0}, "core": {"lab": 1e-7}}});
     node.put("cost-maps/routingcost", &stated).await;
     let map = full(&node, "costmap-routingcost").await;
@@ -258,7 +257,7 @@ async fn ordinal_costs_are_ranks_over_the_whole_map_and_the_best_has_the_lowest(
 #[tokio::test]
 async fn one_answer_never_mixes_two_versions() {
     let node = metro().await;
-    // The tag tells which of two maps was used, and the answer must fit it.
+    // The tag says which of two maps was used, and the answer must match it.
     let maps = ["10.20.0.0/16", "10.30.0.0/16"].map(|net| json!({"network-map": {"core": {"ipv4": ["0.0.0.0/0"]}, "east": {"ipv4": [net]}, "lab": {}}}));
     let mut tags = Vec::new();
     for map in &maps {

@@ -7,14 +7,14 @@ use crate::metro::{ERROR, MISSING, NETWORK_MAP, TYPE, VALUE, fault, metro};
 use crate::support::events::{CONTROL, Events, UPDATES};
 use crate::support::{JSON, TestNode};
 
-/// A stream of a network map, read up to its first copy.
+/// Opens a stream of a network map, and reads it up to its first copy.
 async fn opened(node: &TestNode) -> Events {
     let mut events = follow(node, json!({"map": of("networkmap")})).await;
     events.next_of("map").await;
     events
 }
 
-/// The next event, which must be of control.
+/// Reads the next event, which must be a control event.
 async fn control(events: &mut Events) -> Value {
     let event = events.next().await.expect("an event");
     assert_eq!(event.media_type, CONTROL, "{event:?}");
@@ -86,7 +86,7 @@ async fn what_is_removed_is_told_and_sent_no_more() {
 async fn one_request_adds_before_it_removes() {
     let node = metro().await;
     let mut events = opened(&node).await;
-    // The other way round the stream would have had no substream for a moment.
+    // In the reverse order the stream would have had no substream for a moment.
     let both = json!({"add": {"costs": of("costmap-routingcost")}, "remove": ["map"]});
     assert_eq!(events.ask(&node, &both).await.status, 202);
     assert_eq!(control(&mut events).await, json!({"started": ["costs"]}));
@@ -109,7 +109,7 @@ async fn one_that_was_removed_may_be_removed_again() {
     let twice = json!({"remove": ["costs", "costs"]});
     assert_eq!(events.ask(&node, &twice).await.status, 202);
     prefixes(&node, "lab", &super::many(9, 1)).await;
-    // It is told once that it ended.
+    // It is reported once that it ended.
     let mut stopped = Vec::new();
     while let Some(event) = events.next().await {
         match event.substream.as_str() {
@@ -133,7 +133,7 @@ async fn one_that_never_was_cannot_be_removed() {
         told,
     )
     .await;
-    // What one request adds it cannot remove.
+    // A request cannot remove what it adds itself.
     let both = json!({"add": {"n": of("networkmap")}, "remove": ["n"]});
     refuses(&node, &mut events, both, (VALUE, "remove", r#"["n"]"#)).await;
     let number = json!({"remove": [7]});
@@ -160,7 +160,7 @@ async fn an_id_is_used_once_in_the_life_of_a_stream() {
     let again =
         json!({"add": {"c": of("networkmap"), "map": of("networkmap"), "new": of("networkmap")}});
     refuses(&node, &mut events, again, (VALUE, "add", r#"["c","map"]"#)).await;
-    // None of it was done, so that the id is still free.
+    // Nothing of it was done, so the id is still free.
     let new = json!({"add": {"new": of("networkmap")}});
     assert_eq!(events.ask(&node, &new).await.status, 202);
 }

@@ -9,7 +9,7 @@ use crate::metro::{Entry, directories, entries, fill, metro};
 use crate::support::events::{EVENTS, JSON_PATCH, UPDATES};
 use crate::support::{MERGE_PATCH, TestNode};
 
-/// The entries of all views, and those of their update streams.
+/// Returns the entries of all views, and those of their update streams.
 async fn announced(node: &TestNode) -> (BTreeMap<String, Entry>, Vec<Entry>) {
     let all = entries(&directories(node).await);
     let streams = all.iter().filter(|e| e.text("media-type") == EVENTS);
@@ -21,7 +21,7 @@ async fn announced(node: &TestNode) -> (BTreeMap<String, Entry>, Vec<Entry>) {
     )
 }
 
-/// The patch types of each resource of a stream.
+/// Returns the patch types of each resource of a stream.
 fn patch_types(stream: &Entry) -> BTreeMap<String, BTreeSet<String>> {
     let types = &stream.entry["capabilities"]["incremental-change-media-types"];
     let types = types.as_object().expect("an object").iter();

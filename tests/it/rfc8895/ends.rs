@@ -1,4 +1,4 @@
-//! Section 5.3: streams that the node ends, and what it says of it.
+//! Section 5.3: streams that the node ends, and the reasons that it gives.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::metro::{delete, fill, metro};
 use crate::support::events::{Events, UPDATES};
 use crate::support::{CDN, TestNode};
 
-/// Checks that a control event names what ended, and why.
+/// Checks that a control event names the substreams that ended, and why.
 #[track_caller]
 fn ended(control: &Value, stopped: &[&str]) {
     assert_eq!(control["stopped"], json!(stopped), "{control}");
@@ -58,7 +58,7 @@ async fn a_resource_that_is_gone_ends_its_substream_and_no_other() {
     ended(&event.json(), &["hops"]);
     cost(&node, "core", "lab", 3).await;
     assert_eq!(events.next().await.expect("an event").substream, "costs");
-    // It was there, so that to remove it is no mistake.
+    // It existed, so removing it is not an error.
     assert_eq!(
         events.ask(&node, &json!({"remove": ["hops"]})).await.status,
         202

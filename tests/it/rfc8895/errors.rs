@@ -52,10 +52,10 @@ async fn a_resource_that_the_stream_does_not_have_is_repeated_with_its_path() {
     let node = metro().await;
     for id in [
         "isp-a:costmap-hopcount",
-        // The stream of the merged view has these.
+        // The stream of the merged view has these resources.
         "networkmap",
         "costmap-routingcost",
-        // A stream is not followed by a stream.
+        // A stream cannot be followed by a stream.
         "isp-a:updates",
         "isp-a:directory",
         "",

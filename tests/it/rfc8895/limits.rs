@@ -1,4 +1,4 @@
-//! Sections 6.8 and 10: how many streams there are, and that they show life.
+//! Sections 6.8 and 10: how many streams there may be, and that they show that they are alive.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::metro::fill;
 use crate::support::events::UPDATES;
 use crate::support::{Answer, TestNode, client_elsewhere};
 
-/// The answer to a request to open a stream, which must not be a stream.
+/// Returns the answer to a request to open a stream, which must not open one.
 async fn open(node: &TestNode, add: Value) -> Answer {
     let body = json!({"add": add}).to_string();
     node.post(UPDATES_OF_ISP_A, UPDATES, body).await
@@ -25,7 +25,7 @@ fn full(answer: &Answer) {
     assert!(wait > 0);
 }
 
-/// As many substreams of a network map as named.
+/// Makes as many substreams of a network map as there are names.
 fn several(ids: std::ops::Range<usize>) -> Value {
     let one = |id: usize| (id.to_string(), of("networkmap"));
     Value::Object(ids.map(one).collect::<Map<_, _>>())
@@ -38,7 +38,7 @@ async fn above_the_streams_that_may_be_open_a_newcomer_is_told_503() {
     let _second = follow(&node, several(0..1)).await;
     full(&open(&node, several(0..1)).await);
     drop(first);
-    // Its place is free when the node has seen that it is gone.
+    // Its place is free once the node has noticed that it is gone.
     let body = json!({"add": several(0..1)}).to_string();
     loop {
         let request = node.request(Method::POST, UPDATES_OF_ISP_A);
@@ -87,7 +87,7 @@ async fn above_the_answers_that_are_followed_a_newcomer_is_told_503() {
     fill(&node).await;
     let _first = follow(&node, several(0..1)).await;
     full(&open(&node, json!({"costs": of("costmap-routingcost")})).await);
-    // One that is followed already costs nothing more.
+    // An answer that is followed already costs nothing more.
     follow(&node, several(0..1)).await.next_of("0").await;
 }
 
@@ -129,7 +129,7 @@ async fn a_stream_without_events_shows_life_every_fifteen_seconds() {
         assert!(line.starts_with(':'), "{line}");
         assert_eq!(events.line().await.as_deref(), Some(""));
     }
-    // An event shows life too.
+    // An event shows that the stream is alive, too.
     hand.sleeper(fifteen).await;
     hand.advance(Duration::from_secs(10));
     cost(&node, "core", "lab", 3).await;

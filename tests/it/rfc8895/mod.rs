@@ -1,4 +1,4 @@
-//! RFC 8895, updates that a node sends as they come, by the sections of the RFC.
+//! RFC 8895: updates that a node sends as they happen, by the sections of the RFC.
 
 mod control;
 mod directory;
@@ -19,15 +19,15 @@ use serde_json::{Map, Value, json};
 use crate::support::events::Events;
 use crate::support::{NOC, TestNode};
 
-/// Where streams of the node's own domain are opened.
+/// The path at which streams of the node's own domain are opened.
 const UPDATES_OF_ISP_A: &str = "/views/isp-a/updates";
 
-/// A substream of a resource of the node's own domain.
+/// Makes a substream of a resource of the node's own domain.
 fn of(resource: &str) -> Value {
     json!({"resource-id": format!("isp-a:{resource}")})
 }
 
-/// A substream of one with parameters.
+/// Makes a substream of a resource with parameters.
 fn asking(resource: &str, input: &Value) -> Value {
     json!({"resource-id": format!("isp-a:{resource}"), "input": input})
 }
@@ -37,7 +37,7 @@ async fn follow(node: &TestNode, add: Value) -> Events {
     node.follow("isp-a", add).await
 }
 
-/// What an update stream of the node's own domain is told in an error.
+/// Returns the error that an update stream of the node's own domain answers with.
 async fn refused(node: &TestNode, body: &Value) -> (String, String, String) {
     let answer = node.post(
         UPDATES_OF_ISP_A,
@@ -47,19 +47,19 @@ async fn refused(node: &TestNode, body: &Value) -> (String, String, String) {
     crate::metro::fault(&answer.await)
 }
 
-/// A merge patch of a document by `noc`, which must succeed.
+/// Sends a merge patch of a document by `noc`, which must succeed.
 async fn patch(node: &TestNode, path: &str, body: &Value) {
     let answer = node.n2s(NOC, Method::PATCH, path, Some(body)).send().await;
     assert!(answer.status.is_success(), "{path}: {answer:?}");
 }
 
-/// Has `routingcost` from one PID to another be this.
+/// Sets `routingcost` from one PID to another.
 async fn cost(node: &TestNode, src: &str, dst: &str, cost: impl Into<Value>) {
     let body = json!({"cost-map": {src: {dst: cost.into()}}});
     patch(node, "cost-maps/routingcost", &body).await;
 }
 
-/// Has a PID have these IPv4 prefixes and no other.
+/// Gives a PID these IPv4 prefixes and no others.
 async fn prefixes(node: &TestNode, pid: &str, prefixes: &[String]) {
     let body = json!({"network-map": {pid: {"ipv4": prefixes}}});
     patch(node, "network-map", &body).await;
@@ -73,25 +73,25 @@ async fn transact(node: &TestNode, operations: Value) {
     assert!(answer.status.is_success(), "{answer:?}");
 }
 
-/// The text of a full map of the node's own domain.
+/// Returns the text of a full map of the node's own domain.
 async fn text(node: &TestNode, resource: &str) -> String {
     let answer = node.get(&format!("/views/isp-a/{resource}")).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.text().to_owned()
 }
 
-/// The tag of a network map.
+/// Returns the tag of a network map.
 fn vtag(map: &Value) -> &str {
     map["meta"]["vtag"]["tag"].as_str().expect("a tag")
 }
 
-/// Prefixes `10.<second>.0.0/24`, `10.<second>.1.0/24`, …
+/// Returns the prefixes `10.<second>.0.0/24`, `10.<second>.1.0/24`, …
 fn many(second: usize, count: usize) -> Vec<String> {
     let prefix = |third| format!("10.{second}.{third}.0/24");
     (0..count).map(prefix).collect()
 }
 
-/// Puts PIDs `p000`, `p001`, … of a prefix each, and costs between all of them.
+/// Puts PIDs `p000`, `p001`, … with a prefix each, and costs between all of them.
 async fn mesh(node: &TestNode, pids: usize) {
     let name = |i: usize| format!("p{i:03}");
     let group = |i: usize| json!({"ipv4": [format!("10.{}.{}.0/24", i / 256, i % 256)]});
@@ -105,7 +105,7 @@ async fn mesh(node: &TestNode, pids: usize) {
         .await;
 }
 
-/// A value of the node's own metrics.
+/// Returns a value of the node's own metrics.
 async fn metric(node: &TestNode, name: &str) -> u64 {
     let metrics = node.get("/metrics").await;
     let of = |line: &str| line.strip_prefix(name)?.trim().parse().ok();

@@ -1,4 +1,4 @@
-//! Section 6.5: what a stream is asked for.
+//! Section 6.5: requests to open a stream.
 
 use reqwest::Method;
 use serde_json::json;
@@ -25,7 +25,7 @@ async fn a_stream_begins_with_a_whole_copy_for_each_substream() {
 async fn a_stream_begins_with_what_was_written_before_it_was_opened() {
     let node = TestNode::start().await;
     mesh(&node, 40).await;
-    // Somebody follows it, so that each change is to be worked out.
+    // Somebody follows it, so that each change has to be computed.
     let _others = follow(&node, json!({"costs": of("costmap-routingcost")})).await;
     for round in 0..20 {
         cost(&node, "p000", "p001", round).await;
@@ -113,7 +113,7 @@ async fn one_resource_is_followed_twice_with_different_inputs() {
     let second = events.next_of("2").await.json();
     assert_eq!(second["cost-map"], json!({"east": {"lab": 6}}));
     cost(&node, "east", "lab", 7).await;
-    // The other one has nothing to say.
+    // The other one has nothing to send.
     let event = events.next().await.expect("an event");
     assert_eq!(event.substream, "2");
     assert_eq!(event.json(), json!({"cost-map": {"east": {"lab": 7}}}));

@@ -1,4 +1,4 @@
-//! Sections 6.7 and 9.2: in which order events come, and what two streams tell.
+//! Sections 6.7 and 9.2: the order of events, and what two streams are sent.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::metro::{metro, rc};
 use crate::support::TestNode;
 use crate::support::events::CONTROL;
 
-/// The tag that costs say their network map has.
+/// Returns the tag of the network map that the costs refer to.
 fn depends_on(costs: &Value) -> &str {
     let vtag = &costs["meta"]["dependent-vtags"][0];
     assert_eq!(vtag["resource-id"], "isp-a:networkmap");
@@ -111,10 +111,10 @@ async fn what_stays_as_it_is_is_not_told() {
     let mut events = follow(&node, add).await;
     events.until(|documents| documents.len() == 4).await;
     let before = events.count;
-    // Another cost, by which no rank changes.
+    // A cost changes, but no rank.
     cost(&node, "core", "lab", 10).await;
     assert_eq!(events.next().await.expect("an event").substream, "all");
-    // The same again says nothing; what comes then is the next change.
+    // Repeating it sends nothing; the next event is the next change.
     cost(&node, "core", "lab", 10).await;
     cost(&node, "core", "lab", 11).await;
     assert_eq!(events.next().await.expect("an event").substream, "all");
@@ -134,7 +134,7 @@ async fn streams_that_are_read_at_different_paces_come_to_the_same() {
     let mut unpatched = follow(&node, json!({"costs": whole})).await;
     for round in 0..30 {
         cost(&node, &format!("p{round:03}"), "p000", round).await;
-        // One reads each change as it comes.
+        // One client reads each change as it comes.
         let newest = text(&node, "costmap-routingcost").await;
         early.until_text("costs", &newest).await;
     }

@@ -1,4 +1,4 @@
-//! Sections 3 and 9: which patches are sent, and that they are right.
+//! Sections 3 and 9: which patches are sent, and that they are correct.
 
 use serde_json::{Value, json};
 
@@ -60,12 +60,12 @@ async fn a_cost_is_told_when_it_passes_the_constraint_and_null_when_it_passes_no
             "{src} {dst} {value}"
         );
     }
-    // From one that fails to another that does is nothing to tell.
+    // From one cost that fails to another that does, there is nothing to send.
     cost(&node, "core", "lab", 8).await;
     cost(&node, "core", "east", 2).await;
     let event = events.next_of("few").await.json();
     assert_eq!(event, json!({"cost-map": {"core": {"east": 2}}}));
-    // With the last cost of its row, the row goes.
+    // With the last cost of a row, the row is removed.
     cost(&node, "east", "lab", 9).await;
     let event = events.next_of("few").await.json();
     assert_eq!(event, json!({"cost-map": {"east": null}}));
@@ -132,7 +132,7 @@ async fn endpoint_costs_change_with_costs_and_with_pids() {
     let event = events.next_of("ends").await.json();
     let row = json!({"ipv4:10.20.30.9": 10});
     assert_eq!(event, json!({"endpoint-cost-map": {"ipv4:192.0.2.1": row}}));
-    // The address falls to another PID.
+    // The address now belongs to another PID.
     prefixes(&node, "lab", &[]).await;
     let event = events.next_of("ends").await.json();
     let row = json!({"ipv4:10.20.30.9": 4});
@@ -181,7 +181,7 @@ async fn a_filtered_network_map_changes_with_what_it_shows() {
         json!({"lab": null}),
         json!({"east": {"ipv4": ["10.20.0.0/17"]}}),
     ] {
-        // What refers to the PID goes first.
+        // Documents that refer to the PID are changed first.
         if body["lab"].is_null() && body.get("lab").is_some() {
             let costs = json!({"cost-map": {"core": {"lab": null}, "east": null}});
             patch(&node, "cost-maps/routingcost", &costs).await;
@@ -192,7 +192,7 @@ async fn a_filtered_network_map_changes_with_what_it_shows() {
     }
 }
 
-/// A patch has each family once, however often and in whatever order it was asked for.
+/// A patch has each family once, however often and in whatever order it was requested.
 #[tokio::test]
 async fn an_address_type_that_is_named_again_changes_nothing() {
     let node = metro().await;
@@ -212,11 +212,11 @@ async fn an_address_type_that_is_named_again_changes_nothing() {
     }
 }
 
-/// What is followed in the round trip.
+/// The resources that the round trip follows.
 struct Part {
     substream: &'static str,
     resource: &'static str,
-    /// The service and its parameters, if it takes some.
+    /// The service and its parameters, if it takes any.
     query: Option<(Service, Value)>,
 }
 
@@ -245,7 +245,7 @@ impl Part {
         }
     }
 
-    /// What a request for it gets.
+    /// Returns the answer to a request for it.
     async fn text(&self, node: &TestNode) -> String {
         match &self.query {
             None => text(node, self.resource).await,
@@ -275,7 +275,7 @@ fn everything() -> [Part; 7] {
     ]
 }
 
-/// Numbers that come the same each time.
+/// A generator of numbers that are the same in every run.
 struct Dice(u64);
 
 impl Dice {
@@ -287,7 +287,7 @@ impl Dice {
         u32::try_from(self.0 >> 33).expect("31 bits") % sides
     }
 
-    /// One of some PIDs.
+    /// Draws one of some PIDs.
     fn pid(&mut self) -> &'static str {
         ["a", "b", "c", "d"][self.roll(4) as usize]
     }
@@ -323,7 +323,7 @@ async fn all_events_applied_give_the_bytes_that_a_request_gets() {
                 cost(&node, dice.pid(), dice.pid(), value).await;
             }
         }
-        // Read now and then, so that some changes come one by one and some together.
+        // It is read now and then, so that some changes come one by one and some together.
         if dice.roll(3) > 0 && round != 59 {
             continue;
         }
@@ -332,7 +332,7 @@ async fn all_events_applied_give_the_bytes_that_a_request_gets() {
             events.until_text(part.substream, &newest).await;
         }
     }
-    // A metric that goes takes nothing else with it.
+    // A metric that is removed takes nothing else with it.
     node.put("cost-maps/hopcount", &json!({"cost-map": {"a": {"b": 1}}}))
         .await;
     delete(&node, "cost-maps/hopcount").await;

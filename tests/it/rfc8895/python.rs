@@ -1,5 +1,5 @@
-//! A client in another language, written from the RFC alone (`follow.py`), has
-//! what a request gets.
+//! A client in another language, written from the RFC alone (`follow.py`), has the same as the
+//! answer to a request.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -15,14 +15,14 @@ use crate::metro::{COSTS, ENDPOINTS, metro, rc};
 use crate::support::TestNode;
 use crate::support::events::UPDATES;
 
-/// Longer than any event takes; only a test that fails waits so long.
+/// Longer than any event takes; only a test that fails waits this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// `follow.py` at work. Dropped, it is killed.
+/// A running `follow.py`. It is killed when dropped.
 struct Follower {
     process: Child,
     lines: mpsc::UnboundedReceiver<String>,
-    /// The SHA-256 of what every substream has.
+    /// The SHA-256 of the document of every substream.
     has: BTreeMap<String, String>,
 }
 
@@ -48,7 +48,7 @@ impl Follower {
         }
     }
 
-    /// What it says next; its complaints go to standard error.
+    /// Returns what it prints next; its complaints go to standard error.
     async fn next(&mut self) -> Value {
         let line = tokio::time::timeout(PATIENCE, self.lines.recv());
         let line = line.await.expect("a line in time");
@@ -61,7 +61,7 @@ impl Follower {
         said
     }
 
-    /// Reads until a substream has a text.
+    /// Reads until a substream has this text.
     async fn until_text(&mut self, substream: &str, wanted: &str) {
         let digest = Digest::of(wanted.as_bytes()).to_string();
         while self.has.get(substream) != Some(&digest) {
@@ -78,7 +78,7 @@ impl Drop for Follower {
     }
 }
 
-/// The texts that requests get of what is followed.
+/// Returns the texts that requests get of the followed resources.
 async fn texts(node: &TestNode, few: &Value, ends: &Value) -> BTreeMap<&'static str, String> {
     BTreeMap::from([
         ("map", text(node, "networkmap").await),

@@ -7,14 +7,14 @@ use crate::metro::{COST_MAP, NETWORK_MAP, metro};
 use crate::support::events::JSON_PATCH;
 use crate::support::{MERGE_PATCH, TestNode};
 
-/// A substream of a resource of which the client has a version.
+/// Makes a substream of a resource of which the client has a version.
 fn having(resource: &str, tag: &str) -> Value {
     let mut substream = of(resource);
     substream["tag"] = json!(tag);
     substream
 }
 
-/// The entity tag of a full map, which is the tag of its version.
+/// Returns the entity tag of a full map, which is the tag of its version.
 async fn tag(node: &TestNode, resource: &str) -> String {
     let answer = node.get(&format!("/views/isp-a/{resource}")).await;
     answer.header("etag").trim_matches('"').to_owned()
@@ -37,7 +37,7 @@ async fn a_client_with_the_newest_version_is_sent_no_copy() {
     events.documents.insert("costs".into(), costs);
     events.next().await.expect("the control event");
     prefixes(&node, "lab", &super::many(7, 81)).await;
-    // What comes next is what makes the new version of the one it has.
+    // The next event turns the version that the client has into the new one.
     assert_eq!(events.next_of("map").await.media_type, JSON_PATCH);
     assert_eq!(events.next_of("costs").await.media_type, MERGE_PATCH);
     assert_eq!(events.count, 3);

@@ -26,7 +26,7 @@ async fn the_uri_of_a_view_is_no_key() {
         (Method::POST, next.clone()),
         (Method::GET, view.edge_uri(0, 1)),
         (Method::GET, view.edge_uri(1, 2)),
-        // Whether there is such a view is not told either.
+        // Whether such a view exists is not revealed either.
         (Method::GET, format!("{tips}/none/ug/0/1")),
     ] {
         assert_eq!(ask(method.clone(), &uri).send().await.status, 401, "{uri}");

@@ -1,5 +1,4 @@
-//! Sections 3.2 and 7.3: what is refused with which status, and what is
-//! forgotten.
+//! Sections 3.2 and 7.3: which requests are refused with which status, and what is forgotten.
 
 use std::time::Duration;
 
@@ -13,8 +12,8 @@ use crate::support::events::{JSON_PATCH, TIPS_PARAMS};
 use crate::support::tips::{Tips, led_on};
 use crate::support::{JSON, MERGE_PATCH, TestNode};
 
-/// A node and a view of its costs that has forgotten more than one snapshot, and
-/// has none of its newest version.
+/// Starts a node with a view of its costs that has forgotten more than one snapshot, and has
+/// none of its newest version.
 async fn compacted() -> (TestNode, Tips) {
     let node = node_with("[updates]\nhistory_bytes = 900\n").await;
     let view = node.tips(&of(COST_MAP_ID)).await;
@@ -44,7 +43,7 @@ async fn the_status_says_what_is_wrong_first() {
     let text = |number: u64| number.to_string();
     let huge = "99999999999999999999999";
     for (from, to, code) in [
-        // What is no edge of any graph, forgotten or not.
+        // These are not edges of any graph, forgotten or not.
         ("x".into(), text(end), 404),
         (text(1), "-1".into(), 404),
         (text(1), huge.into(), 404),
@@ -55,22 +54,22 @@ async fn the_status_says_what_is_wrong_first() {
         (text(0), text(0), 404),
         (text(3), text(2), 404),
         (text(u64::MAX), text(1), 404),
-        // What is forgotten, as it begins or as it ends; nothing is not older.
+        // These are forgotten, at their beginning or their end; version 0 is not older.
         (text(1), text(2), 410),
         (text(start - 1), text(start), 410),
         (text(1), text(end), 410),
         (text(1), text(end + 1), 410),
         (text(1), text(u64::MAX), 410),
         (text(0), text(start - 1), 410),
-        // What is there but not wanted.
+        // These exist but are not acceptable.
         (text(0), text(start), 415),
         (text(start), text(start + 1), 415),
-        // What is far ahead.
+        // These are far ahead.
         (text(end), text(end + 2), 425),
         (text(end + 1), text(end + 2), 425),
         (text(0), text(end + 1), 425),
         (text(start), text(u64::MAX), 425),
-        // What there might be, but is not.
+        // These could exist, but do not.
         (text(start), text(start + 2), 404),
         (text(0), text(end), 404),
     ] {
@@ -137,7 +136,7 @@ async fn an_edge_is_read_and_nothing_else() {
         assert_eq!(answer.status, 405, "{method}");
         assert_eq!(answer.header("allow"), "POST, OPTIONS");
     }
-    // RFC 9569 has nothing at the URI itself.
+    // RFC 9569 defines nothing at the URI itself.
     assert_eq!(node.get(&view.uri).await.status, 404);
 }
 
@@ -155,7 +154,7 @@ async fn versions_never_fall_and_the_graph_is_whole_whatever_is_forgotten() {
         assert!(now.start() >= start && now.end() > end, "{:?}", now.summary);
         forgotten += u64::from(now.start() > start);
         (start, end) = (now.start(), now.end());
-        // Feasible, and without gaps.
+        // Possible, and without gaps.
         let mut document = now.edge(&node, 0, start).await.ok(COST_MAP);
         for from in start..end {
             let patch = now.edge(&node, from, from + 1).await;
@@ -178,7 +177,7 @@ async fn what_has_been_replaced_for_long_is_forgotten() {
         view.arrived(&node, version).await;
         hand.advance(Duration::from_secs(40));
     }
-    // The first has been replaced for 80 seconds, the second for 40.
+    // The first was replaced 80 seconds ago, the second 40.
     set_cost(&node, 4).await;
     assert_eq!(view.edge(&node, 3, 4).await.status, 410);
     refused(&view.edge(&node, 0, 1).await, 410);
@@ -199,7 +198,7 @@ async fn a_view_that_nobody_reads_for_long_is_closed() {
     set_cost(&node, 5).await;
     read.arrived(&node, 2).await;
     refused(&unread.edge(&node, 0, 1).await, 404);
-    // Its URI is given to no other view.
+    // Its URI is not given to another view.
     assert_ne!(node.tips(&of(MAP)).await.uri, unread.uri);
 }
 

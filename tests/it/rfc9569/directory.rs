@@ -7,7 +7,7 @@ use crate::metro::DIRECTORY;
 use crate::support::events::{EVENTS, JSON_PATCH, TIPS, TIPS_PARAMS};
 use crate::support::{MERGE_PATCH, TestNode};
 
-/// The resources of the domain's view.
+/// Returns the resources of the domain's view.
 async fn resources(node: &TestNode) -> serde_json::Map<String, Value> {
     let directory = node.get("/views/isp-a/directory").await.ok(DIRECTORY);
     directory["resources"].as_object().expect("all").clone()

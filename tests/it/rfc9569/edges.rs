@@ -14,7 +14,7 @@ use crate::support::events::JSON_PATCH;
 use crate::support::tips::{Tips, led_on};
 use crate::support::{Answer, MERGE_PATCH, TestNode};
 
-/// A resource as it is got and as its TIPS view is asked for.
+/// A resource: how to get it, and how to ask for its TIPS view.
 struct Target {
     id: &'static str,
     path: &'static str,
@@ -41,7 +41,7 @@ impl Target {
         }
     }
 
-    /// One of each kind.
+    /// One resource of each kind.
     fn all() -> Vec<Self> {
         let cost_type = json!({"cost-metric": "routingcost", "cost-mode": "numerical"});
         let addresses = json!(["ipv4:10.1.0.1", "ipv6:2001:db8:3::1", "ipv4:10.7.0.9"]);
@@ -101,8 +101,8 @@ struct Known {
     versions: Vec<String>,
 }
 
-/// A node that has changed at random, with all that its resources were. Up to 24
-/// versions are kept all.
+/// Starts a node that has changed at random, and returns all versions of its resources. Up to 24
+/// versions are all kept.
 async fn changed(seed: u64, changes: usize) -> (TestNode, Vec<Known>) {
     let node = TestNode::start().await;
     let mut feed = Changes::begin(&node, seed, 8).await;
@@ -293,7 +293,7 @@ async fn edges_are_had_over_http_2_while_the_next_one_is_waited_for() {
     let get = |from, to| client.get(view.edge_uri(from, to)).send();
     let poll = tokio::spawn(get(1, 2));
     super::waiting(&node, 1).await;
-    // The second is on its way before the first has come.
+    // The second request is sent before the answer to the first has come.
     let (late, whole) = (tokio::spawn(get(1, 2)), get(0, 1).await.expect("it"));
     assert_eq!(whole.version(), reqwest::Version::HTTP_2);
     let whole: Value = serde_json::from_slice(&whole.bytes().await.expect("all")).expect("JSON");

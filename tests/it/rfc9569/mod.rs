@@ -1,4 +1,4 @@
-//! RFC 9569, the transport information publication service, by its sections.
+//! RFC 9569: the transport information publication service, by the sections of the RFC.
 
 mod access;
 mod codes;
@@ -19,19 +19,19 @@ use crate::support::{Answer, NOC, TestNode};
 const MAP: &str = "isp-a:networkmap";
 const COST_MAP_ID: &str = "isp-a:costmap-routingcost";
 
-/// A node with a small network and more configuration.
+/// Starts a node with a small network and more configuration.
 async fn node_with(more: &str) -> TestNode {
     let node = TestNode::with(more).await;
     fill(&node).await;
     node
 }
 
-/// The parameters of a view of a resource.
+/// Makes the parameters of a view of a resource.
 fn of(resource: &str) -> Value {
     json!({"resource-id": resource})
 }
 
-/// Makes the costs another version.
+/// Makes a new version of the costs.
 async fn set_cost(node: &TestNode, cost: u64) {
     let change = json!({"cost-map": {"core": {"east": cost}}});
     let request = node.n2s(NOC, Method::PATCH, "cost-maps/routingcost", Some(&change));
@@ -39,7 +39,7 @@ async fn set_cost(node: &TestNode, cost: u64) {
     assert!(answer.status.is_success(), "{answer:?}");
 }
 
-/// Makes the network map another version.
+/// Makes a new version of the network map.
 async fn set_prefix(node: &TestNode, prefix: u64) {
     let change = json!({"network-map": {"void": {"ipv4": [format!("10.99.{prefix}.0/24")]}}});
     let request = node.n2s(NOC, Method::PATCH, "network-map", Some(&change));
@@ -55,7 +55,7 @@ fn refused(answer: &Answer, status: u16) {
     assert!(answer.json()["meta"]["code"].is_string(), "{answer:?}");
 }
 
-/// Comes back when so many requests wait for an edge.
+/// Returns when this many requests wait for an edge.
 pub async fn waiting(node: &TestNode, count: usize) {
     let wanted = format!("altofed_http_tips_polls {count}\n");
     let counted = async {

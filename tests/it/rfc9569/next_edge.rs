@@ -10,7 +10,7 @@ use crate::support::events::TIPS_PARAMS;
 use crate::support::tips::Tips;
 use crate::support::{MERGE_PATCH, TestNode};
 
-/// What a merge patch of the answer to opening a view makes of it.
+/// Applies a merge patch to the answer to opening a view.
 fn patched(view: &Tips, patch: &Value) -> Tips {
     let mut opened = json!({
         "tips-view-uri": view.uri,
@@ -20,7 +20,7 @@ fn patched(view: &Tips, patch: &Value) -> Tips {
     Tips::new(&opened)
 }
 
-/// A tag of costs as they are got now.
+/// Returns the tag of the costs as they are now.
 async fn cost_tag(node: &TestNode) -> String {
     let answer = node.get("/views/isp-a/costmap-routingcost").await;
     answer.header("etag").trim_matches('"').to_owned()
@@ -59,7 +59,7 @@ async fn the_way_of_the_fewest_bytes_is_told_from_a_tag_and_from_nothing() {
         view.arrived(&node, version).await;
         let tag = cost_tag(&node).await;
         let params = json!({"resource-id": COST_MAP_ID, "tag": tag});
-        // The tag of the version that came just now is known too.
+        // The tag of the version that has just come is known too.
         let told = view.next_edge(&node, &params).await.ok(MERGE_PATCH);
         assert_eq!(patched(&view, &told).recommended(), (version, version + 1));
         tags.push(tag);
@@ -69,7 +69,7 @@ async fn the_way_of_the_fewest_bytes_is_told_from_a_tag_and_from_nothing() {
         patched(&view, &told).recommended()
     };
     let from = async |tag: &str| next(json!({"resource-id": COST_MAP_ID, "tag": tag})).await;
-    // One patch says as much as eight of the same cost, and takes fewer bytes.
+    // One patch has the same effect as eight of the same cost, and takes fewer bytes.
     assert_eq!(from(&tags[7]).await, (8, 16));
     assert_eq!(from(&tags[0]).await, (1, 2));
     assert_eq!(from(&tags[8]).await, (9, 10));
@@ -116,7 +116,7 @@ async fn another_resource_or_an_input_is_an_invalid_value() {
     let (code, field, _) = fault(&view.next_edge(&node, &json!({})).await);
     let missing = crate::metro::MISSING;
     assert_eq!((code, field), (missing.into(), "resource-id".into()));
-    // Also of a view that has an input.
+    // The same for a view that has an input.
     let cost_type = json!({"cost-mode": "numerical", "cost-metric": "routingcost"});
     let input = json!({"cost-type": cost_type});
     let asked = json!({"resource-id": "isp-a:filtered-costmap", "input": input});

@@ -171,7 +171,7 @@ async fn the_newest_tag_leads_to_the_edge_that_will_come() {
     let tag = node.get("/views/isp-a/networkmap").await.json()["meta"]["vtag"]["tag"].clone();
     let view = node.tips(&json!({"resource-id": MAP, "tag": tag})).await;
     assert_eq!(view.recommended(), (1, 2));
-    // Costs have the tag that their map is answered with.
+    // Costs have the tag that their map is served with.
     let costs = node.get("/views/isp-a/costmap-routingcost").await;
     let tag = costs.header("etag").trim_matches('"').to_owned();
     let params = json!({"resource-id": COST_MAP_ID, "tag": tag});
@@ -186,7 +186,7 @@ async fn a_tag_of_nothing_that_is_kept_leads_to_a_snapshot() {
     view.arrived(&node, 2).await;
     let params = json!({"resource-id": MAP, "tag": "of-yesterday"});
     assert_eq!(node.tips(&params).await.recommended(), (0, 1));
-    // A tag is of one resource only.
+    // A tag belongs to one resource only.
     let tag = node.get("/views/isp-a/networkmap").await.json()["meta"]["vtag"]["tag"].clone();
     let params = json!({"resource-id": COST_MAP_ID, "tag": tag});
     assert_eq!(node.tips(&params).await.recommended().0, 0);
@@ -208,7 +208,7 @@ async fn what_cannot_be_followed_is_an_error_and_makes_no_view() {
     }
     let text = node.post("/views/isp-a/tips", TIPS_PARAMS, "{").await;
     assert_eq!(fault(&text).0, SYNTAX);
-    // What the resource itself says of such an input, or of none.
+    // The error of the resource itself for such an input, or for none.
     for input in [
         json!({"pids": {"srcs": [], "dsts": []}}),
         json!({"cost-type": {"cost-metric": "none", "cost-mode": "numerical"}}),
@@ -222,7 +222,7 @@ async fn what_cannot_be_followed_is_an_error_and_makes_no_view() {
     }
     let absent = error(&of("isp-a:filtered-costmap")).await;
     assert_eq!(absent, fault(&COSTS.ask(&node, "").await));
-    // There is room for one still, and for no other.
+    // There is room for one more, and no other.
     node.tips(&of(MAP)).await;
     node.tips(&of(MAP)).await;
     let full = node.ask_tips(&of(COST_MAP_ID)).await;

@@ -8,7 +8,7 @@ use crate::support::events::{CONTROL, TIPS, UPDATES};
 use crate::support::tips::Tips;
 use crate::support::{MERGE_PATCH, TestNode};
 
-/// A substream of the summary of a view.
+/// Makes a substream of the summary of a view.
 fn summary_of(params: &Value) -> Value {
     json!({"resource-id": "isp-a:tips", "input": params})
 }
@@ -32,7 +32,7 @@ async fn the_summary_of_a_view_comes_whole_and_then_by_merge_patches() {
         let changed = json!({"end-seq": version});
         let wanted = json!({"tips-view-summary": {"updates-graph-summary": changed}});
         assert_eq!(told.json(), wanted);
-        // What is told of is there.
+        // The edge to the announced version exists.
         let edge = view.edge(&node, version - 1, version).await;
         edge.ok(MERGE_PATCH);
     }

@@ -21,7 +21,7 @@ async fn the_next_edge_is_answered_when_it_comes() {
     let first = view.edge(&node, 0, 1).await.json();
     let change = async {
         waiting(&node, 1).await;
-        // What changes another resource does not answer it.
+        // A change of another resource does not answer it.
         node.put(
             "cost-maps/hopcount",
             &json!({"cost-map": {"core": {"lab": 2}}}),
@@ -67,7 +67,7 @@ async fn a_view_that_closes_answers_404_to_those_who_wait() {
     };
     let (poll, ()) = tokio::join!(view.edge(&node, 1, 2), close);
     refused(&poll, 404);
-    // When the resource comes back its view is another.
+    // When the resource comes back, it has another view.
     node.put(
         "cost-maps/hopcount",
         &json!({"cost-map": {"core": {"lab": 2}}}),
@@ -103,7 +103,7 @@ async fn too_many_who_wait_are_429_and_told_when_to_come_again() {
         assert_eq!(full.status, 429, "{full:?}");
         let seconds: u64 = full.header("retry-after").parse().expect("seconds");
         assert!(seconds > 0);
-        // What is there already needs no place.
+        // An edge that exists already needs no place.
         assert_eq!(view.edge(&node, 0, 1).await.status, 200);
         set_cost(&node, 8).await;
     };
@@ -189,7 +189,7 @@ async fn a_view_is_kept_while_somebody_waits() {
     let change = async {
         waiting(&node, 1).await;
         hand.advance(Duration::from_secs(600));
-        // What is unused is forgotten now.
+        // Unused views are forgotten now.
         node.put(
             "cost-maps/hopcount",
             &json!({"cost-map": {"core": {"lab": 2}}}),

@@ -10,10 +10,10 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::client_with;
 
-/// Who issues certificates.
+/// An authority that issues certificates.
 pub type Authority = CertifiedIssuer<'static, KeyPair>;
 
-/// A new authority of this name.
+/// Makes an authority with this name.
 pub fn authority(name: &str) -> Authority {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
@@ -29,12 +29,12 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// One that an authority issues for some names.
+    /// Makes a certificate that an authority issues for some names.
     pub fn new(authority: &Authority, names: &[&str]) -> Self {
         Self::with(authority, names, |_| {})
     }
 
-    /// The same with something else stated in it.
+    /// Makes a certificate in which something else is stated too.
     pub fn with(
         authority: &Authority,
         names: &[&str],
@@ -48,7 +48,7 @@ impl Identity {
         Self { cert, key }
     }
 
-    /// The SHA-256 of the certificate, in hex.
+    /// Returns the SHA-256 of the certificate, in hexadecimal digits.
     pub fn fingerprint(&self) -> String {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.cert.der());
         digest
@@ -60,7 +60,7 @@ impl Identity {
             })
     }
 
-    /// Writes `cert.pem` and `key.pem`; their paths.
+    /// Writes `cert.pem` and `key.pem`; returns their paths.
     pub fn write(&self, directory: &Path) -> [PathBuf; 2] {
         let write = |file: &str, text: String| {
             let path = directory.join(file);
@@ -74,7 +74,7 @@ impl Identity {
     }
 }
 
-/// A client that trusts the authority and shows this certificate.
+/// Makes a client that trusts the authority and shows this certificate.
 pub fn client(authority: &Authority, identity: Option<&Identity>) -> reqwest::Client {
     let mut roots = RootCertStore::empty();
     roots.add(authority.der().clone()).expect("a root");

@@ -11,7 +11,7 @@ use super::{NOC, TestNode};
 /// The prefixes that PIDs have, each at most one.
 const PREFIXES: u64 = 60;
 
-/// What a domain states, and how it changes.
+/// The documents of a domain, and their changes.
 pub struct Changes {
     random: u64,
     prefixes: BTreeMap<u64, String>,
@@ -20,7 +20,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// A network of this many PIDs with costs between all of them, stated to a
+    /// Makes a network of this many PIDs with costs between all of them, and states it to a
     /// node.
     pub async fn begin(node: &TestNode, seed: u64, pids: u64) -> Self {
         let pids: Vec<String> = (0..pids).map(|pid| format!("pid-{pid:02}")).collect();
@@ -39,7 +39,7 @@ impl Changes {
         changes
     }
 
-    /// One more change, stated to the node.
+    /// Makes one more change, and states it to the node.
     pub async fn make(&mut self, node: &TestNode) {
         match self.below(10) {
             0..5 => {
@@ -80,7 +80,7 @@ impl Changes {
         self.state(node).await;
     }
 
-    /// A number below `bound`, by SplitMix64.
+    /// Draws a number below `bound`, by SplitMix64.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.random;
@@ -95,7 +95,7 @@ impl Changes {
         pid.expect("there are PIDs").clone()
     }
 
-    /// States all of it in one step.
+    /// States everything in one transaction.
     async fn state(&self, node: &TestNode) {
         let mut network = json!({});
         for pid in &self.pids {

@@ -5,11 +5,11 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-/// A file system of its own, unmounted at the end.
+/// A file system of its own, unmounted when dropped.
 pub struct Disk(TempDir);
 
 impl Disk {
-    /// `None` where none can be mounted: the test says that it is skipped.
+    /// Returns `None` if none can be mounted: the test says that it is skipped.
     pub fn new(mebibytes: u64) -> Option<Self> {
         let directory = TempDir::new().expect("a directory");
         let mut mount = Command::new("mount");
@@ -26,14 +26,14 @@ impl Disk {
         self.0.path()
     }
 
-    /// Leaves nothing free.
+    /// Fills all free space.
     pub fn fill(&self) {
         let filling = std::fs::write(self.path().join("filling"), vec![1; 100 << 20]);
         let error = filling.expect_err("it is smaller");
         assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
     }
 
-    /// Gives back what was filled.
+    /// Frees what was filled.
     pub fn clear(&self) {
         std::fs::remove_file(self.path().join("filling")).expect("it was filled");
     }

@@ -1,4 +1,4 @@
-//! Update streams as a client reads them, by the text of RFC 8895 alone.
+//! Update streams as a client reads them, written from RFC 8895 alone.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub const JSON_PATCH: &str = "application/json-patch+json";
 pub const TIPS: &str = "application/alto-tips+json";
 pub const TIPS_PARAMS: &str = "application/alto-tipsparams+json";
 
-/// Longer than any event takes; only a test that fails waits so long.
+/// Longer than any event takes; only a test that fails waits this long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An event.
@@ -41,25 +41,25 @@ pub struct Events {
     response: reqwest::Response,
     lines: VecDeque<String>,
     rest: Vec<u8>,
-    /// The fields that lines had so far.
+    /// The names of the fields that lines had so far.
     pub fields: BTreeSet<String>,
     /// The longest line so far.
     pub longest: usize,
     /// The events so far.
     pub count: usize,
-    /// Where the stream is controlled, once it said so.
+    /// The URI of the control service, once the stream announced it.
     pub control: String,
-    /// What every substream has.
+    /// The document of every substream.
     pub documents: BTreeMap<String, Value>,
 }
 
 impl Request {
-    /// Sends it and reads no more than the status.
+    /// Sends the request and reads no more than the status.
     pub async fn status(self) -> u16 {
         self.0.send().await.expect("an answer").status().as_u16()
     }
 
-    /// Sends it and reads the answer as an update stream.
+    /// Sends the request and reads the answer as an update stream.
     pub async fn open(self) -> Events {
         let response = self.0.send().await.expect("an answer");
         assert_eq!(response.status(), 200, "{:?}", response.text().await);
@@ -88,9 +88,9 @@ impl TestNode {
 }
 
 impl Events {
-    /// The next event; none when the stream has ended.
+    /// Returns the next event; `None` when the stream has ended.
     pub async fn next(&mut self) -> Option<Event> {
-        // Comments come for ever.
+        // Comments come without end.
         let event = tokio::time::timeout(PATIENCE, self.event());
         event.await.expect("an event in time")
     }
@@ -130,7 +130,7 @@ impl Events {
         }
     }
 
-    /// The next event of a substream; those of others are passed by.
+    /// Returns the next event of a substream, and skips those of others.
     pub async fn next_of(&mut self, substream: &str) -> Event {
         loop {
             let event = self.next().await.expect("an event");
@@ -140,7 +140,7 @@ impl Events {
         }
     }
 
-    /// Reads until the documents are as `wanted` says.
+    /// Reads until `wanted` accepts the documents.
     pub async fn until(&mut self, wanted: impl Fn(&BTreeMap<String, Value>) -> bool) {
         while !wanted(&self.documents) {
             self.next().await.expect("an event");
@@ -154,7 +154,7 @@ impl Events {
             .await;
     }
 
-    /// Reads on to the end; the last control event that was there before it.
+    /// Reads to the end; returns the last control event before it.
     pub async fn end(&mut self) -> Value {
         let mut last = Value::Null;
         while let Some(event) = self.next().await {
@@ -172,12 +172,12 @@ impl Events {
         }
     }
 
-    /// Asks the stream's control service for something.
+    /// Sends a request to the control service of the stream.
     pub async fn ask(&self, node: &TestNode, body: &Value) -> Answer {
         node.post(&self.control, UPDATES, body.to_string()).await
     }
 
-    /// The canonical text of what a substream has.
+    /// Returns the canonical text of the document of a substream.
     pub fn text_of(&self, substream: &str) -> String {
         value_text(&self.documents[substream])
     }
@@ -196,7 +196,7 @@ impl Events {
         patch(document, &event.media_type, payload);
     }
 
-    /// The next line; none when the stream has ended.
+    /// Returns the next line; `None` when the stream has ended.
     pub async fn line(&mut self) -> Option<String> {
         loop {
             if let Some(line) = self.lines.pop_front() {
@@ -214,8 +214,8 @@ impl Events {
     }
 }
 
-/// What an item of a media type makes of a document: patches patch what must be
-/// there, all else takes its place.
+/// Applies an item of a media type to a document: patches change the document, which must exist;
+/// everything else replaces it.
 pub fn patch(document: &mut Value, media_type: &str, payload: Value) {
     let patches = [super::MERGE_PATCH, JSON_PATCH].contains(&media_type);
     assert!(!patches || document.is_object(), "nothing to patch");

@@ -1,4 +1,4 @@
-//! What the tests share: nodes on free ports, and a client for them.
+//! Shared by the tests: nodes on free ports, and a client for them.
 
 pub mod certificates;
 pub mod changes;
@@ -37,7 +37,7 @@ pub const COST_FILTER: &str = "application/alto-costmapfilter+json";
 pub const PROPERTY_PARAMS: &str = "application/alto-endpointpropparams+json";
 pub const COST_PARAMS: &str = "application/alto-endpointcostparams+json";
 
-/// A node of the domain `isp-a` on a free port, with a data directory of its own.
+/// A node of the domain `isp-a` on a free port, with its own data directory.
 pub struct TestNode {
     node: Option<Node>,
     data: TempDir,
@@ -48,34 +48,34 @@ pub struct TestNode {
 }
 
 impl TestNode {
-    /// A node with the defaults and the tokens above.
+    /// Starts a node with the defaults and the tokens above.
     pub async fn start() -> Self {
         Self::with("").await
     }
 
-    /// A node with more configuration.
+    /// Starts a node with more configuration.
     pub async fn with(more: &str) -> Self {
         Self::run(more, Clock::system(), Durability::Real).await
     }
 
-    /// A node that goes by a clock. Its connections stay open for days, so
-    /// that a clock that leaps does not cut those of the client.
+    /// Starts a node with a clock. Its connections stay open for days, so that a leap of the
+    /// clock does not end those of the client.
     pub async fn clocked(clock: Clock, more: &str) -> Self {
         let more = format!("{more}[http]\nidle_timeout = \"100h\"\n");
         Self::run(&more, clock, Durability::Real).await
     }
 
-    /// A node whose store fails as `durability` has it.
+    /// Starts a node whose store fails as `durability` says.
     pub async fn failing(durability: Durability) -> Self {
         Self::failing_at(Clock::system(), durability).await
     }
 
-    /// The same under a clock.
+    /// Starts a node whose store fails, with a clock.
     pub async fn failing_at(clock: Clock, durability: Durability) -> Self {
         Self::run("", clock, durability).await
     }
 
-    /// The same with more configuration.
+    /// Starts a node whose store fails, with more configuration.
     pub async fn failing_with(more: &str, clock: Clock, durability: Durability) -> Self {
         Self::run(more, clock, durability).await
     }
@@ -90,7 +90,7 @@ impl TestNode {
         node
     }
 
-    /// A node on whose disk so much is free as `free` says.
+    /// Starts a node whose disk has as much free space as `free` says.
     pub async fn filling(free: FreeSpace, more: &str) -> Self {
         let ground = Ground {
             free,
@@ -101,7 +101,7 @@ impl TestNode {
         node
     }
 
-    /// A node on this ground, as soon as it listens.
+    /// Starts a node on this ground, and waits until it listens.
     pub async fn on(ground: Ground, more: &str) -> Self {
         let data = TempDir::new().expect("a directory");
         let config = config(data.path(), more);
@@ -122,8 +122,7 @@ impl TestNode {
         until_joined(self.node.as_ref().expect("it runs")).await;
     }
 
-    /// Waits until the node has signed what it says: until then it writes to
-    /// its disk by itself.
+    /// Waits until the node has signed its domain: until then it writes to its disk by itself.
     pub async fn signed(&self) {
         let manifests = || self.request(Method::GET, "/s2s/v1/manifests").token(OPS);
         while manifests().send().await.status != 200 {
@@ -131,17 +130,17 @@ impl TestNode {
         }
     }
 
-    /// The node itself.
+    /// Returns the node itself.
     pub fn node(&mut self) -> &mut Node {
         self.node.as_mut().expect("it runs")
     }
 
-    /// The directory of its store.
+    /// Returns the directory of its store.
     pub fn data(&self) -> &Path {
         self.data.path()
     }
 
-    /// Stops the node in good order; the directory of its store.
+    /// Stops the node properly; returns the directory of its store.
     pub async fn stop(mut self) -> TempDir {
         let node = self.node.take().expect("it runs");
         let ended = node.shutdown(std::time::Duration::from_secs(10));
@@ -149,13 +148,12 @@ impl TestNode {
         self.data
     }
 
-    /// Stops the node in good order and starts it again on the same data; its
-    /// port may change.
+    /// Stops the node properly and starts it again on the same data; its port may change.
     pub async fn restart(&mut self) {
         self.restart_at(self.clock.clone()).await;
     }
 
-    /// The same under another clock.
+    /// Restarts it with another clock.
     pub async fn restart_at(&mut self, clock: Clock) {
         let node = self.node.take().expect("it runs");
         node.shutdown(std::time::Duration::from_secs(10))
@@ -169,7 +167,7 @@ impl TestNode {
         self.joined().await;
     }
 
-    /// Stops the node in good order and starts it again on the same data, on another ground.
+    /// Stops the node properly and starts it again on the same data, on another ground.
     pub async fn restart_on(&mut self, ground: Ground) {
         let node = self.node.take().expect("it runs");
         let ended = node.shutdown(std::time::Duration::from_secs(10));
@@ -182,29 +180,29 @@ impl TestNode {
         self.joined().await;
     }
 
-    /// Stops the node in good order and starts it again with another
-    /// configuration beside the defaults.
+    /// Stops the node properly and starts it again with another configuration besides the
+    /// defaults.
     pub async fn restart_with(&mut self, more: &str) {
         self.more = more.to_owned();
         self.restart().await;
     }
 
-    /// The text of a configuration like its own, with other additions.
+    /// Returns the text of a configuration like its own, with other additions.
     pub fn config_text(&self, more: &str) -> String {
         config_text(self.data.path(), more)
     }
 
-    /// A configuration like its own, with other additions.
+    /// Returns a configuration like its own, with other additions.
     pub fn config_with(&self, more: &str) -> Config {
         config(self.data.path(), more)
     }
 
-    /// A request to a path, or to a full URL.
+    /// Makes a request to a path, or to a full URL.
     pub fn request(&self, method: Method, path: &str) -> Request {
         self.request_by(&self.http, method, path)
     }
 
-    /// A request by another client than the node's own.
+    /// Makes a request by another client than the node's own.
     pub fn request_by(&self, client: &reqwest::Client, method: Method, path: &str) -> Request {
         let url = match path.starts_with("http") {
             true => path.to_owned(),
@@ -218,7 +216,7 @@ impl TestNode {
         self.request(Method::GET, path).send().await
     }
 
-    /// POST of a query.
+    /// Makes a POST of a query.
     pub async fn post(
         &self,
         path: &str,
@@ -231,7 +229,7 @@ impl TestNode {
             .await
     }
 
-    /// The value of a metric.
+    /// Returns the value of a metric.
     pub async fn metric(&self, name: &str) -> f64 {
         metric(self.get("/metrics").await.text(), name)
     }
@@ -250,8 +248,8 @@ impl TestNode {
         .await
     }
 
-    /// A request to the network-to-server API, with a body in the type that
-    /// goes with the method.
+    /// Makes a request to the network-to-server API, with a body of the type that goes with the
+    /// method.
     pub fn n2s(&self, secret: &str, method: Method, path: &str, body: Option<&Value>) -> Request {
         let media_type = match method == Method::PATCH {
             true => MERGE_PATCH,
@@ -266,12 +264,12 @@ impl TestNode {
         }
     }
 
-    /// GET from the network-to-server API by the source `noc`.
+    /// Gets a document from the network-to-server API by the source `noc`.
     pub async fn stated(&self, path: &str) -> Answer {
         self.n2s(NOC, Method::GET, path, None).send().await
     }
 
-    /// PUT of a document by the source `noc`, which must succeed.
+    /// Puts a document by the source `noc`, which must succeed.
     pub async fn put(&self, path: &str, body: &Value) -> Answer {
         let answer = self.n2s(NOC, Method::PUT, path, Some(body)).send().await;
         assert!(answer.status.is_success(), "{path}: {answer:?}");
@@ -279,7 +277,7 @@ impl TestNode {
     }
 }
 
-/// The value of a metric in the text of all.
+/// Returns the value of a metric from the text of all metrics.
 pub fn metric(text: &str, name: &str) -> f64 {
     let value = text.lines().find_map(|line| {
         let rest = line.strip_prefix(name)?;
@@ -295,7 +293,7 @@ pub async fn until_joined(node: &Node) {
     drop(joined.await.expect("it runs"));
 }
 
-/// The URL of a node for who is beside it, whatever it is known by elsewhere.
+/// Returns the URL of a node for a client beside it, whatever its public name.
 fn reached_at(node: &Node, more: &str) -> String {
     match more.contains("public_url") {
         true => format!("http://{}", node.address()),
@@ -303,22 +301,21 @@ fn reached_at(node: &Node, more: &str) -> String {
     }
 }
 
-/// The configuration of a test node.
+/// Returns the configuration of a test node.
 fn config(directory: &Path, more: &str) -> Config {
     let text = config_text(directory, more);
     Config::parse(&text, Path::new("test.toml")).expect("a sound configuration")
 }
 
-/// The configuration of a test node, as it is written. `more` may begin with
-/// further keys of `[node]`. Unless it has limits of its own, the requests of a
-/// test, and its wrong credentials, may come from one caller as fast as its machine
-/// can.
+/// Returns the text of the configuration of a test node. `more` may begin with further keys of
+/// `[node]`. Unless it sets limits of its own, the requests of a test, and its wrong
+/// credentials, may come from one caller as fast as the machine can send them.
 fn config_text(directory: &Path, more: &str) -> String {
     let unlimited = match more.contains("[limits]") {
         true => "\n",
         false => "\n[limits]\nrequests_per_second = 0\nwrong_credentials_per_minute = 0\n",
     };
-    // The time that a merge takes says nothing in a test.
+    // How long a merge takes must not matter in a test.
     let patient = match more.contains("[merge]") {
         true => "",
         false => "[merge]\npatience = \"1h\"\n",
@@ -342,24 +339,24 @@ fn config_text(directory: &Path, more: &str) -> String {
     .concat()
 }
 
-/// A client that asks for nothing that it is not told to ask for.
+/// Makes a client that adds nothing to a request by itself.
 pub fn plain_client() -> reqwest::Client {
     client_builder().build().expect("a client")
 }
 
-/// The same at another address than any other here.
+/// Makes such a client at an address that no other one has.
 pub fn client_elsewhere() -> reqwest::Client {
     client_at([127, 0, 0, 2])
 }
 
-/// The same at an address.
+/// Makes such a client at an address.
 pub fn client_at(address: [u8; 4]) -> reqwest::Client {
     let address = std::net::Ipv4Addr::from(address);
     let builder = client_builder().local_address(std::net::IpAddr::from(address));
     builder.build().expect("a client")
 }
 
-/// What [`plain_client`] is made from.
+/// Makes the builder of [`plain_client`].
 pub fn client_builder() -> reqwest::ClientBuilder {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let trusting_nobody = rustls::ClientConfig::builder_with_provider(provider)
@@ -370,7 +367,7 @@ pub fn client_builder() -> reqwest::ClientBuilder {
     builder_with(trusting_nobody)
 }
 
-/// As [`plain_client`], with this side of TLS.
+/// Makes a client like [`plain_client`], with this side of TLS.
 pub fn client_with(tls: rustls::ClientConfig) -> reqwest::Client {
     builder_with(tls).build().expect("a client")
 }
@@ -383,46 +380,46 @@ fn builder_with(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
         .redirect(reqwest::redirect::Policy::none())
 }
 
-/// A request in the making.
+/// A request that is being made.
 pub struct Request(reqwest::RequestBuilder);
 
 impl Request {
-    /// A request to a URL.
+    /// Makes a request to a URL.
     pub fn to(client: &reqwest::Client, method: Method, url: &str) -> Self {
         Self(client.request(method, url))
     }
 
-    /// With a bearer token.
+    /// Adds a bearer token.
     pub fn token(self, secret: &str) -> Self {
         Self(self.0.bearer_auth(secret))
     }
 
-    /// With a header.
+    /// Adds a header.
     pub fn header(self, name: &str, value: &str) -> Self {
         Self(self.0.header(name, value))
     }
 
-    /// With a header that need not be text.
+    /// Adds a header that need not be text.
     pub fn raw(self, name: &str, value: HeaderValue) -> Self {
         Self(self.0.header(name, value))
     }
 
-    /// With a body of a media type.
+    /// Adds a body of a media type.
     pub fn typed(self, media_type: &str, body: impl Into<reqwest::Body>) -> Self {
         Self(self.0.header("content-type", media_type).body(body))
     }
 
-    /// With a body.
+    /// Adds a body.
     pub fn body(self, body: impl Into<reqwest::Body>) -> Self {
         Self(self.0.body(body))
     }
 
-    /// Sends it and reads the whole answer.
+    /// Sends the request and reads the whole answer.
     pub async fn send(self) -> Answer {
         self.tried().await.expect("an answer")
     }
 
-    /// Sends it and reads the whole answer, if it comes.
+    /// Sends the request and reads the whole answer, if it comes.
     pub async fn tried(self) -> Result<Answer, reqwest::Error> {
         let response = self.begin().await?;
         Ok(Answer {
@@ -432,13 +429,13 @@ impl Request {
         })
     }
 
-    /// Sends it; the body of the answer is left to be read.
+    /// Sends the request; the body of the answer is left to be read.
     pub async fn begin(self) -> Result<reqwest::Response, reqwest::Error> {
         self.0.send().await
     }
 }
 
-/// An answer, read whole.
+/// An answer that was read completely.
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -446,24 +443,24 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body as text.
+    /// Returns the body as text.
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("text")
     }
 
-    /// The body as JSON.
+    /// Returns the body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// A header as text, empty if it is not there.
+    /// Returns a header as text; empty if absent.
     pub fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value: &HeaderValue| value.to_str().expect("text"))
     }
 
-    /// The body as it was before it was packed.
+    /// Returns the body as it was before compression.
     pub fn decoded(&self) -> Vec<u8> {
         let mut out = Vec::new();
         match self.header("content-encoding") {
@@ -478,7 +475,7 @@ impl Answer {
         out
     }
 
-    /// The JSON of an answer that must be 200 and of this media type.
+    /// Returns the JSON of an answer, which must be 200 and of this media type.
     #[track_caller]
     pub fn ok(&self, media_type: &str) -> Value {
         assert_eq!(self.status, 200, "{self:?}");
@@ -486,8 +483,8 @@ impl Answer {
         self.json()
     }
 
-    /// Checks that this is a problem of a status, with faults at these
-    /// pointers, in order.
+    /// Checks that the answer is a problem with this status, and with faults at these pointers,
+    /// in order.
     #[track_caller]
     pub fn problem(&self, status: u16, pointers: &[&str]) -> Value {
         assert_eq!(self.status, status, "{self:?}");

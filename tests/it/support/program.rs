@@ -8,11 +8,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-/// How long the program may take for what it is waited for: far more than it
-/// needs on any machine.
+/// How long to wait for the program: far longer than it needs on any machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The program with these arguments, and nothing of ours in its environment.
+/// Makes a command of the program with these arguments, and nothing of ours in its environment.
 pub fn command<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_altofed"));
     command.args(arguments).env_remove("RUST_LOG");
@@ -20,11 +19,11 @@ pub fn command<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Comma
     command
 }
 
-/// A node in a process of its own. Dropped, it is killed.
+/// A node in a process of its own. It is killed when dropped.
 pub struct Program {
     child: Child,
     log: Arc<Log>,
-    /// The base of its URIs, as it printed it.
+    /// The base of its URIs, as the program printed it.
     pub url: String,
 }
 
@@ -42,11 +41,11 @@ pub struct End {
 }
 
 impl Program {
-    /// Serves with the configuration of a test node in `directory`, which keeps
-    /// its store and `peers.toml`.
+    /// Serves with the configuration of a test node in `directory`, which also has its store and
+    /// `peers.toml`.
     ///
     /// # Errors
-    /// It ended before it listened.
+    /// The program ended before it listened.
     pub fn serve(directory: &Path, more: &str) -> Result<Self, End> {
         write_config(directory, more);
         Self::run(&config_path(directory), &["--json"])
@@ -55,17 +54,17 @@ impl Program {
     /// Serves with a configuration file.
     ///
     /// # Errors
-    /// It ended before it listened.
+    /// The program ended before it listened.
     pub fn run(config: &Path, arguments: &[&str]) -> Result<Self, End> {
         let mut command = command(["serve", "--config"]);
         command.arg(config).args(arguments);
         Self::start(command)
     }
 
-    /// Serves as this command has it.
+    /// Serves with this command.
     ///
     /// # Errors
-    /// It ended before it listened.
+    /// The program ended before it listened.
     pub fn start(mut command: Command) -> Result<Self, End> {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program");
@@ -92,24 +91,25 @@ impl Program {
         Ok(Self { child, log, url })
     }
 
-    /// The bytes of memory that it has resident.
+    /// Returns how many bytes of memory it has resident.
     pub fn resident(&self) -> u64 {
         self.memory("VmRSS:")
     }
 
-    /// The bytes of memory that it has resident. The peak begins anew.
+    /// Returns how many bytes of memory it has resident, and restarts the peak.
     pub fn begin_peak(&self) -> u64 {
         let file = format!("/proc/{}/clear_refs", self.child.id());
         std::fs::write(file, "5").expect("it runs");
         self.memory("VmRSS:")
     }
 
-    /// The most bytes of memory that it had resident, ever or since the peak was begun anew.
+    /// Returns the most bytes of memory that it had resident, since the start or since the peak
+    /// was restarted.
     pub fn peak_resident(&self) -> u64 {
         self.memory("VmHWM:")
     }
 
-    /// Has [`Self::peak_resident`] begin anew from what is resident now.
+    /// Restarts the peak of [`Self::peak_resident`] at what is resident now.
     pub fn forget_peak(&self) {
         let file = format!("/proc/{}/clear_refs", self.child.id());
         std::fs::write(file, "5").expect("it runs");
@@ -123,15 +123,14 @@ impl Program {
         kibibytes.expect("a line").parse::<u64>().expect("a number") * 1024
     }
 
-    /// Sends it a signal by its name.
+    /// Sends it a signal, given by name.
     pub fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         let status = Command::new("sh").args(["-c", &kill]).status();
         assert!(status.expect("a shell").success());
     }
 
-    /// Waits until its log has these words after the first `from` bytes;
-    /// where they end.
+    /// Waits until its log has these words after the first `from` bytes; returns where they end.
     #[track_caller]
     pub fn logs(&self, words: &str, from: usize) -> usize {
         let text = self.log.text.lock().expect("the log");
@@ -145,7 +144,7 @@ impl Program {
         from + found(&text).expect("it was found") + words.len()
     }
 
-    /// Kills it without notice.
+    /// Kills it without warning.
     pub fn kill(mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("its status");
@@ -159,8 +158,7 @@ impl Program {
     }
 }
 
-/// Waits until the node at a URL is ready, or is no more. One with TLS is not
-/// asked.
+/// Waits until the node at a URL is ready or has ended. A node with TLS is not asked.
 fn wait_ready(url: &str) {
     let Some(address) = url.strip_prefix("http://") else {
         return;
@@ -200,7 +198,7 @@ impl Log {
         self.grown.notify_all();
     }
 
-    /// The whole log, when the program has closed it.
+    /// Returns the whole log, when the program has closed it.
     fn to_end(&self) -> String {
         let text = self.text.lock().expect("the log");
         let open = |text: &mut String| !text.ends_with(END);
@@ -215,7 +213,7 @@ impl Log {
 /// Marks the end of a log.
 const END: &str = "\u{4}";
 
-/// Where the configuration of a program in `directory` is.
+/// Returns the path of the configuration of a program in `directory`.
 pub fn config_path(directory: &Path) -> PathBuf {
     directory.join("peers.toml")
 }
@@ -226,7 +224,7 @@ pub fn write_config(directory: &Path, more: &str) {
     write_private(&config_path(directory), &text);
 }
 
-/// Writes a file that only its owner can read, as one with secrets should be.
+/// Writes a file that only its owner can read, as is right for one with secrets.
 pub fn write_private(file: &Path, text: &str) {
     std::fs::write(file, text).expect("a file");
     set_mode(file, 0o600);
@@ -238,7 +236,7 @@ pub fn set_mode(file: &Path, mode: u32) {
     std::fs::set_permissions(file, permissions).expect("set");
 }
 
-/// What a pipe of a finished program held, as text.
+/// Returns the content of the pipe of a finished program as text.
 pub fn text(mut bytes: &[u8]) -> String {
     let mut text = String::new();
     bytes.read_to_string(&mut text).expect("text");

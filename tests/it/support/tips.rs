@@ -1,4 +1,4 @@
-//! TIPS views as a client uses them, by the text of RFC 9569 alone.
+//! TIPS views as a client uses them, written from RFC 9569 alone.
 
 use serde_json::Value;
 
@@ -15,7 +15,8 @@ pub struct Tips {
 }
 
 impl TestNode {
-    /// Asks the TIPS resource of the domain's view, whatever comes of it.
+    /// Sends a request to the TIPS resource of the domain's view, and returns the answer,
+    /// whatever it is.
     pub async fn ask_tips(&self, params: &Value) -> Answer {
         let path = "/views/isp-a/tips";
         self.post(path, TIPS_PARAMS, params.to_string()).await
@@ -29,46 +30,46 @@ impl TestNode {
 }
 
 impl Tips {
-    /// The view that an answer tells of.
+    /// Returns the view that an answer describes.
     pub fn new(answer: &Value) -> Self {
         let uri = answer["tips-view-uri"].as_str().expect("a URI").to_owned();
         let summary = answer["tips-view-summary"]["updates-graph-summary"].clone();
         Self { uri, summary }
     }
 
-    /// The oldest version, as it was told.
+    /// Returns the oldest version, according to the summary.
     pub fn start(&self) -> u64 {
         self.summary["start-seq"].as_u64().expect("a number")
     }
 
-    /// The newest version, as it was told.
+    /// Returns the newest version, according to the summary.
     pub fn end(&self) -> u64 {
         self.summary["end-seq"].as_u64().expect("a number")
     }
 
-    /// The edge that was recommended.
+    /// Returns the recommended edge.
     pub fn recommended(&self) -> (u64, u64) {
         let edge = |member: &str| self.summary["start-edge-rec"][member].as_u64();
         edge("seq-i").zip(edge("seq-j")).expect("an edge")
     }
 
-    /// The URI of an edge.
+    /// Returns the URI of an edge.
     pub fn edge_uri(&self, from: u64, to: u64) -> String {
         format!("{}/ug/{from}/{to}", self.uri)
     }
 
-    /// GET of an edge, which may wait.
+    /// Gets an edge, which may wait.
     pub async fn edge(&self, node: &TestNode, from: u64, to: u64) -> Answer {
         node.get(&self.edge_uri(from, to)).await
     }
 
-    /// Asks for the edge to go on with.
+    /// Asks for the next edge.
     pub async fn next_edge(&self, node: &TestNode, params: &Value) -> Answer {
         let uri = format!("{}/ug", self.uri);
         node.post(&uri, TIPS_PARAMS, params.to_string()).await
     }
 
-    /// Waits for a version and takes what leads to it from the one before.
+    /// Waits for a version, and applies the edge to it from the version before.
     pub async fn arrived(&self, node: &TestNode, version: u64) -> Answer {
         let answer = self.edge(node, version - 1, version).await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -76,7 +77,7 @@ impl Tips {
     }
 }
 
-/// What an edge makes of a document.
+/// Applies an edge to a document.
 pub fn led_on(mut document: Value, edge: &Answer) -> Value {
     patch(&mut document, edge.header("content-type"), edge.json());
     document
