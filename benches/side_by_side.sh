@@ -243,6 +243,10 @@ done
 
 say "endpoint costs"
 start_node
+# The merged view is made after the node listens.
+until curl --silent --fail --output /dev/null "$url/readyz"; do
+  sleep 0.1
+done
 port=$(free_port)
 : > "$DIR/naive.out"
 "$SPEED" naive "$DIR/prefixes" "127.0.0.1:$port" > "$DIR/naive.out" &

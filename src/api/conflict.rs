@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ident::{DomainLabel, SourceName};
 
-/// A fact that had to give way.
+/// A fact that is not used because of another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Conflict {
     /// What the fact is about.
@@ -93,11 +93,11 @@ pub enum MergeConflictKind {
     OwnPrefix,
     /// A prefix shorter than a domain may state without configured prefixes.
     ShortPrefix,
-    /// A prefix inside what is configured for another domain, or one that covers that: then that
-    /// part of it does not count.
+    /// A prefix inside what is configured for another domain, or one that covers that: only
+    /// that part of it is not used.
     ForeignPrefix,
-    /// A prefix inside space that is never another network's, or one that covers some: then that
-    /// part of it does not count.
+    /// A prefix inside space that is never another network's, or one that covers some: only
+    /// that part of it is not used.
     SpecialPrefix,
     /// A prefix in private space: taken, or treated as one of space that is never another network's.
     PrivatePrefix,

@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::ident::MetricName;
 
-/// What a change comes to: what was there before, and what of it goes or moves.
+/// The extent of a change: what there was before, and what is removed or moves.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Difference {
-    /// The prefixes; one goes if some of its addresses are not covered any more.
+    /// The prefixes; one is removed if some of its addresses are not covered any more.
     pub prefixes: Lost,
-    /// The PIDs; one goes with its last prefix.
+    /// The PIDs; one is removed with its last prefix.
     pub pids: Lost,
     /// The interconnects.
     pub interconnects: Lost,
@@ -27,22 +27,22 @@ pub struct Difference {
     pub interconnect_costs: BTreeMap<MetricName, CostsMoved>,
 }
 
-/// How many things there were, and how many of them go.
+/// How many things there were, and how many of them are removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Lost {
     /// How many there were.
     pub of: usize,
-    /// How many of them go.
+    /// How many of them are removed.
     pub removed: usize,
 }
 
-/// How many costs there were, how many of them go, and how many move too far.
+/// How many costs there were, how many are removed, and how many move too far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CostsMoved {
     /// How many there were.
     pub of: usize,
-    /// How many of them go.
+    /// How many of them are removed.
     pub removed: usize,
-    /// How many of them become many times what they were, or less by as much.
+    /// How many of them grow or shrink by more than the factor that is allowed.
     pub changed: usize,
 }

@@ -50,7 +50,7 @@ pub struct KeyDocument {
     pub kid: String,
     /// The public key, 32 bytes in base64url.
     pub ed25519: String,
-    /// When it stops counting, RFC 3339; never if absent.
+    /// When it ceases to be valid, RFC 3339; never if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub not_after: Option<Timestamp>,
@@ -84,7 +84,7 @@ pub struct Manifest {
     /// When it was signed, RFC 3339.
     #[schemars(with = "String")]
     pub issued: Timestamp,
-    /// When it stops counting, RFC 3339.
+    /// When it ceases to be valid, RFC 3339.
     #[schemars(with = "String")]
     pub next_update: Timestamp,
     /// Who may have it.
@@ -166,7 +166,7 @@ pub struct PeerStatus {
     pub domain: DomainLabel,
     /// The URI of its directory, as configured; a query is not shown.
     pub directory: String,
-    /// What is spoken with it; absent until that was found out.
+    /// The protocol that is spoken with it; absent until it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<SpokenProtocol>,
     /// Where it stands.
@@ -292,7 +292,7 @@ pub struct ImportStatus {
     /// The seconds since what we have was last confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_seconds: Option<u64>,
-    /// When it stops counting, RFC 3339; signed domains have it.
+    /// When it ceases to be valid, RFC 3339; signed domains have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub next_update: Option<Timestamp>,

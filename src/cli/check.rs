@@ -84,14 +84,14 @@ fn forwarded(config: &Config) -> Vec<String> {
     let path = url.path().trim_end_matches('/');
     let without = match path {
         "" => String::new(),
-        path => format!(", {path} taken away"),
+        path => format!(", with {path} removed"),
     };
     let root = url.origin().ascii_serialization();
     let well_known = "/.well-known/alto-federation";
     vec![
         format!("{public}/directory and {public}/views/ to {to}/{without}: clients and peers"),
         format!("{public}/s2s/v1/ to {to}/s2s/v1/: peers"),
-        format!("{public}/n2s/v1/ to {to}/n2s/v1/, where sources come by it"),
+        format!("{public}/n2s/v1/ to {to}/n2s/v1/: sources, if they write through the proxy"),
         format!(
             "{root}{well_known} to {to}{well_known}, if you can: else peers find the node by \
              its directory"

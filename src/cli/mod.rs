@@ -71,13 +71,13 @@ enum Command {
     Query(query::Options),
     /// Make a key to sign manifests with.
     Keygen(keygen::Options),
-    /// Show how a running node stands with its peers, and what does not fit.
+    /// Show the state of a running node's peers, and what the merged view could not take.
     Peers(peers::Options),
     /// Show one peer of a running node.
     Peer(peers::PeerOptions),
     /// Show the path that a running node's costs between two places follow.
     Explain(explain::Options),
-    /// Look after the store of a node that does not run.
+    /// Check, compact, export or import the store of a node that does not run.
     Store(store::Options),
     /// Print the version.
     Version {

@@ -21,7 +21,7 @@ pub(super) struct Options {
     /// The ids of the resources, as the directory has them.
     #[arg(required = true, value_name = "RESOURCE")]
     resources: Vec<String>,
-    /// What to ask those resources with that are asked by POST.
+    /// The parameters of the resources that are asked by POST.
     #[arg(long, value_name = "JSON", value_parser = json_text)]
     input: Option<Value>,
     /// End after this many changes.

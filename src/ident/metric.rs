@@ -93,7 +93,7 @@ impl MetricName {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "-:_.".contains(c);
         if let Some(bad) = text.chars().find(|&c| !allowed(c)) {
             return Err(format!(
-                "has {bad:?}; allowed are ASCII letters, digits, '-', ':' and '_'"
+                "has {bad:?}; allowed are ASCII letters, digits, '-', ':', '_' and '.'"
             ));
         }
         let (base, statistic) = match text.split_once(':') {

@@ -47,7 +47,7 @@ impl<'de> Walk<'de> {
 
     /// Notes that the current member occurs twice in its object.
     pub fn duplicate(&mut self) {
-        self.fault(FaultKind::Syntax, "the member stands twice; give it once");
+        self.fault(FaultKind::Syntax, "the member occurs twice; give it once");
     }
 
     /// Notes that the document may not have the current member.

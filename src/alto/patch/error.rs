@@ -16,7 +16,7 @@ pub enum PatchError {
     #[error("not valid JSON: {0}")]
     Syntax(String),
     /// An object has a member twice, so its meaning is ambiguous.
-    #[error("the member {0:?} stands twice in one object")]
+    #[error("the member {0:?} occurs twice in one object")]
     Duplicate(String),
     /// The patch is JSON, but not a list of operations.
     #[error("not a JSON patch: {0}")]
@@ -30,7 +30,10 @@ pub enum PatchError {
         reason: String,
     },
     /// The operations move or copy more than any patch but an attack would.
-    #[error("operation {operation} of the JSON patch is one too many: they cost more than {limit}")]
+    #[error(
+        "the JSON patch moves or copies more than {limit} elements and bytes by its operation \
+         {operation}"
+    )]
     Excess {
         /// The index of the operation, from 0.
         operation: usize,
