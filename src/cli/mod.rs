@@ -13,6 +13,7 @@ mod peers;
 mod query;
 mod serve;
 mod store;
+mod version;
 mod watch;
 
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use output::{is_unread, say};
+use output::is_unread;
 
 /// An ALTO (RFC 7285) node: it takes a network's maps and costs, keeps them,
 /// and tells applications how near, fast and cheap its paths are.
@@ -80,11 +81,7 @@ enum Command {
     /// Check, compact, export or import the store of a node that does not run.
     Store(store::Options),
     /// Print the version.
-    Version {
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Version(version::Options),
 }
 
 #[derive(Debug, Clone, Args)]
@@ -129,7 +126,7 @@ pub fn run() -> ExitCode {
         Command::Peer(options) => wait(peers::one(&options)),
         Command::Explain(options) => wait(explain::run(&options)),
         Command::Store(options) => store::run(&options),
-        Command::Version { json } => version(json),
+        Command::Version(options) => version::run(&options),
     };
     let (code, message) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,
@@ -158,14 +155,4 @@ fn wait(future: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure
         .enable_all()
         .build()?;
     runtime.block_on(future)
-}
-
-fn version(json: bool) -> Result<(), Failure> {
-    let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-    if json {
-        say(serde_json::json!({"name": name, "version": version}))?
-    } else {
-        say(format_args!("{name} {version}"))?
-    }
-    Ok(())
 }

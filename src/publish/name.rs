@@ -41,10 +41,38 @@ impl ViewName {
         }
         .expect("a label has at most 20 characters and a path 43")
     }
+
+    /// Splits the id of a resource into the name of its view and its path: the reverse of
+    /// [`resource_id`](Self::resource_id). `None` if no view has resources with such an id.
+    pub fn split(id: &str) -> Option<(Self, &str)> {
+        match id.split_once(':') {
+            None => Some((ViewName::Merged, id)),
+            Some((label, path)) => {
+                let label = DomainLabel::new(label).ok()?;
+                Some((ViewName::Domain(label), path))
+            }
+        }
+    }
 }
 
 impl fmt::Display for ViewName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_of_a_resource_names_its_view_and_its_path() {
+        let isp = ViewName::parse("isp-a").expect("a view");
+        for name in [ViewName::Merged, isp] {
+            let id = name.resource_id("networkmap");
+            let split = ViewName::split(id.as_str());
+            assert_eq!(split, Some((name, "networkmap")));
+        }
+        assert_eq!(ViewName::split("not a label:networkmap"), None);
     }
 }
