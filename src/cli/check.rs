@@ -6,8 +6,9 @@ use serde_json::json;
 
 use crate::config::Config;
 
+use super::failure::Failure;
+use super::options::ConfigOptions;
 use super::output::say;
-use super::{ConfigOptions, Failure};
 
 /// Reports whether a configuration can be used.
 pub(super) fn run(options: &ConfigOptions) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use url::form_urlencoded;
 
 use crate::api::explain::Explanation;
 
-use super::Failure;
+use super::failure::Failure;
 use super::operator::NodeOptions;
 use super::output::say;
 use super::path::path_table;

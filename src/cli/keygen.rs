@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::federation::SigningKey;
 
-use super::Failure;
+use super::failure::Failure;
 use super::output::say;
 
 /// Where the key goes.

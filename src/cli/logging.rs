@@ -2,10 +2,28 @@
 
 use std::io::IsTerminal;
 
+use clap::Args;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::{LogFormat, LogOptions};
+/// Where the log goes, and how much of it there is.
+#[derive(Debug, Clone, Args)]
+pub(super) struct LogOptions {
+    /// Log more: -v for debugging, -vv for tracing. RUST_LOG, if set, decides instead.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// The form of the log, which goes to standard error.
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum LogFormat {
+    /// A line for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
 
 /// Starts the log. A server logs what it does; a command only what goes wrong.
 pub(super) fn init(options: &LogOptions, server: bool) {

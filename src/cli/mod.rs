@@ -4,9 +4,11 @@ mod check;
 mod demo;
 mod difference;
 mod explain;
+mod failure;
 mod keygen;
 mod logging;
 mod operator;
+mod options;
 mod output;
 mod path;
 mod peers;
@@ -16,11 +18,13 @@ mod store;
 mod version;
 mod watch;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
+use failure::Failure;
+use logging::LogOptions;
+use options::ConfigOptions;
 use output::is_unread;
 
 /// An ALTO (RFC 7285) node: it takes a network's maps and costs, keeps them,
@@ -39,25 +43,6 @@ const EXIT_CODES: &str = "Exit codes:
   1  it failed; the message says why
   2  the command line or the configuration is wrong
   3  the store failed: nothing more could be kept";
-
-/// Where the log goes, and how much of it there is.
-#[derive(Debug, Clone, Args)]
-struct LogOptions {
-    /// Log more: -v for debugging, -vv for tracing. RUST_LOG, if set, decides instead.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    verbose: u8,
-    /// The form of the log, which goes to standard error.
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
-    log_format: LogFormat,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum LogFormat {
-    /// A line for people.
-    Text,
-    /// A JSON object a line.
-    Json,
-}
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -82,33 +67,6 @@ enum Command {
     Store(store::Options),
     /// Print the version.
     Version(version::Options),
-}
-
-#[derive(Debug, Clone, Args)]
-struct ConfigOptions {
-    /// The configuration.
-    #[arg(short, long, value_name = "FILE", default_value = "peers.toml")]
-    config: PathBuf,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-}
-
-/// Why a command did not succeed.
-#[derive(Debug)]
-enum Failure {
-    /// The command failed.
-    Failed(anyhow::Error),
-    /// The arguments or the configuration cannot be used.
-    Usage(String),
-    /// The store failed.
-    Store(String),
-}
-
-impl<E: Into<anyhow::Error>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Failure::Failed(error.into())
-    }
 }
 
 /// Runs the command that the process was started with.

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::ident::Hidden;
 use crate::runtime::Clock;
 
-use super::Failure;
+use super::failure::Failure;
 
 /// Which node is asked.
 #[derive(Debug, Clone, Args)]

@@ -11,7 +11,7 @@ use crate::api::s2s::{
 };
 use crate::ident::DomainLabel;
 
-use super::Failure;
+use super::failure::Failure;
 use super::operator::{NodeOptions, Operated};
 use super::output::say;
 

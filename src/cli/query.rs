@@ -14,7 +14,7 @@ use crate::alto::canonical::number_text;
 use crate::client::{self, Client, Directory, Resource, Wanted};
 use crate::runtime::Clock;
 
-use super::Failure;
+use super::failure::Failure;
 use super::operator::token;
 use super::output::say;
 use super::watch;

@@ -9,8 +9,9 @@ use crate::config::Config;
 use crate::node::{Node, StartError};
 use crate::runtime::Clock;
 
+use super::failure::Failure;
+use super::options::ConfigOptions;
 use super::output::say;
-use super::{ConfigOptions, Failure};
 
 /// How long requests in progress may take when the node is told to stop.
 const DRAIN: Duration = Duration::from_secs(30);

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::config::Config;
 use crate::store::{self, Progress};
 
-use super::Failure;
+use super::failure::Failure;
 use super::output::say;
 
 /// What is done with which store.

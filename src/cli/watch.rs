@@ -11,8 +11,8 @@ use crate::alto::patch::{PatchError, changes};
 use crate::client::{Client, Directory, FollowSettings, Followed, Follower, News, Update};
 use crate::runtime::{Clock, Pool};
 
-use super::Failure;
 use super::difference::difference_lines;
+use super::failure::Failure;
 use super::output::say;
 
 /// What is watched.

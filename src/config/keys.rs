@@ -93,7 +93,7 @@ mod tests {
     fn a_key_tells_what_it_takes() {
         let form = |name| find(name).expect("documented").form();
         assert!(form("node.domain").starts_with("a string: The label of our domain: letters,"));
-        assert!(form("limits.burst").starts_with("an integer: Of one caller"));
+        assert!(form("limits.burst").starts_with("an integer: Requests of one caller"));
         assert!(form("peer.refresh.interval").starts_with("a duration such as \"500ms\""));
         assert!(form("node.asns").starts_with("a list of integers: "));
         assert!(form("node.public_url").starts_with("a URL: "));

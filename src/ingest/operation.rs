@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::alto::json::{
     FaultKind, Faults, ListOf, Once, Read, Step, StringBy, Walk, members, once, read, skip,
 };
-use crate::facts::{Document, DocumentPath, Edit, EditKind, Reader};
+use crate::facts::{Document, DocumentPath, Edit, EditKind, KINDS, Reader};
 
 /// One step of a write.
 #[derive(Debug, Clone)]
@@ -136,10 +136,10 @@ fn operation(
     if let OperationKind::Edit(edit) = kind
         && !path.description().edits.contains(&edit)
     {
-        return refuse(
-            FaultKind::Value(None),
-            "announce and withdraw are for the path network-map only",
-        );
+        let kinds = KINDS.iter().filter(|kind| kind.edits.contains(&edit));
+        let paths: Vec<_> = kinds.map(|kind| kind.path()).collect();
+        let detail = format!("{} is for {} only", edit.as_str(), paths.join(", "));
+        return refuse(FaultKind::Value(None), &detail);
     }
     let value = match (kind, value) {
         (OperationKind::Delete, _) => &[],

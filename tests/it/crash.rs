@@ -219,9 +219,12 @@ async fn a_kill_at_any_moment_loses_nothing_acknowledged_and_tears_nothing() {
 fn disk() -> (Durability, Arc<AtomicBool>) {
     let broken = Arc::new(AtomicBool::new(false));
     let fails = broken.clone();
-    let check = move || match fails.load(Ordering::SeqCst) {
-        true => Err(io::Error::other("the disk is on fire")),
-        false => Ok(()),
+    let check = move || {
+        if fails.load(Ordering::SeqCst) {
+            Err(io::Error::other("the disk is on fire"))
+        } else {
+            Ok(())
+        }
     };
     (Durability::Checked(Box::new(check)), broken)
 }
@@ -368,9 +371,10 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a directory");
     for entry in fs::read_dir(from).expect("a directory").flatten() {
         let target = to.join(entry.file_name());
-        match entry.file_type().expect("a type").is_dir() {
-            true => copy(&entry.path(), &target),
-            false => drop(fs::copy(entry.path(), target).expect("a copy")),
+        if entry.file_type().expect("a type").is_dir() {
+            copy(&entry.path(), &target)
+        } else {
+            drop(fs::copy(entry.path(), target).expect("a copy"))
         }
     }
 }
@@ -379,9 +383,10 @@ fn copy(from: &Path, to: &Path) {
 fn files(directory: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for entry in fs::read_dir(directory).expect("a directory").flatten() {
-        match entry.file_type().expect("a type").is_dir() {
-            true => all.extend(files(&entry.path())),
-            false => all.push(entry.path()),
+        if entry.file_type().expect("a type").is_dir() {
+            all.extend(files(&entry.path()))
+        } else {
+            all.push(entry.path())
         }
     }
     all.sort();

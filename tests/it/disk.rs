@@ -24,9 +24,10 @@ async fn a_failing_disk_ends_acknowledgements_and_the_node() {
     let broken = Arc::new(AtomicBool::new(false));
     let checked = broken.clone();
     let mut node = TestNode::failing(Durability::Checked(Box::new(move || {
-        match checked.load(Ordering::Relaxed) {
-            true => Err(io::Error::other("no medium")),
-            false => Ok(()),
+        if checked.load(Ordering::Relaxed) {
+            Err(io::Error::other("no medium"))
+        } else {
+            Ok(())
         }
     })))
     .await;

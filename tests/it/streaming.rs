@@ -87,9 +87,10 @@ async fn a_streamed_body_is_coded_as_one_that_is_kept() {
                 let got = ask(reqwest::Method::GET).await;
                 assert_eq!(got.header("content-encoding"), coding, "{path}");
                 assert!(got.decoded() == whole.body, "{path} {coding}");
-                let length = match has_length {
-                    true => got.body.len().to_string(),
-                    false => String::new(),
+                let length = if has_length {
+                    got.body.len().to_string()
+                } else {
+                    String::new()
                 };
                 assert_eq!(got.header("content-length"), length, "{path} {coding}");
                 let head = ask(reqwest::Method::HEAD).await;

@@ -151,10 +151,11 @@ fn stated_metrics(facts: &Facts) -> impl Iterator<Item = &MetricName> {
 fn digest(facts: &Facts, policy: &Policy) -> Tag {
     let mut hasher = Sha256::new();
     for path in facts.paths() {
+        // Tags of the merged view are made of the digest, so that it must stay as it is.
         let label = match path {
-            // Tags of the merged view are made of the digest, so that it must stay as it is.
-            DocumentPath::Network => "network",
-            _ => path.name().unwrap_or(path.description().path()),
+            DocumentPath::Network => "network".into(),
+            DocumentPath::Costs(metric) => metric.to_string(),
+            path => path.to_string(),
         };
         for (_, stated) in facts.by_strength(policy, path) {
             hasher.update(format!("{label} {}\n", stated.tag).as_bytes());

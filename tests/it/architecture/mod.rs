@@ -4,10 +4,10 @@ mod sources;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use sources::Sources;
+use sources::{Import, Sources};
 
 /// Each module and the modules of the crate that it may import.
 const FLOORS: [(&str, &[&str]); 21] = [
@@ -131,36 +131,75 @@ const FLOORS: [(&str, &[&str]); 21] = [
     ),
 ];
 
-/// Within `http`, only these files and folders import `ingest`, `compile` and `facts`.
-const HTTP_ABOVE_INGEST: [&str; 5] = ["n2s", "s2s.rs", "app.rs", "metrics.rs", "conditional.rs"];
+/// The modules that take facts and make views of them.
+const ABOVE_FACTS: [&str; 3] = ["facts", "ingest", "compile"];
 
-static SOURCES: LazyLock<Sources> =
-    LazyLock::new(|| Sources::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")));
+/// The files and folders of `http` that import one of these.
+const HTTP_OF_FACTS: [&str; 3] = ["app.rs", "conditional.rs", "n2s"];
+
+static SOURCE: LazyLock<PathBuf> =
+    LazyLock::new(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+
+static SOURCES: LazyLock<Sources> = LazyLock::new(|| Sources::read(&SOURCE));
+
+/// The imports between rooms, each with the room that imports and the one that is imported.
+fn imports_between_rooms() -> Vec<(String, String, Import)> {
+    let room = |path: &Path| {
+        let room = path.iter().next().expect("a part").to_string_lossy();
+        room.trim_end_matches(".rs").to_owned()
+    };
+    let imports = SOURCES.imports().into_iter();
+    let imports = imports.map(|import| (room(&import.from), room(&import.to), import));
+    imports.filter(|(from, to, _)| from != to).collect()
+}
 
 #[test]
 fn every_module_imports_only_from_the_floors_below() {
     let mut wrong = BTreeSet::new();
-    for import in SOURCES.imports() {
-        let [from, to] = [&import.from, &import.to].map(|path| {
-            let room = path.iter().next().expect("a part").to_string_lossy();
-            room.trim_end_matches(".rs").to_owned()
-        });
-        if from == to || from == "main" {
+    let mut unused: BTreeSet<_> = FLOORS
+        .iter()
+        .flat_map(|(from, allowed)| allowed.iter().map(move |to| (*from, *to)))
+        .collect();
+    for (from, to, import) in imports_between_rooms() {
+        if from == "main" {
             continue;
         }
         let (_, allowed) = FLOORS
             .iter()
             .find(|(name, _)| *name == from)
             .unwrap_or_else(|| panic!("src/{from} has no floor; give it one here"));
-        let part = import.from.iter().nth(1).unwrap_or_default();
-        let above = from == "http"
-            && matches!(to.as_str(), "ingest" | "compile")
-            && !HTTP_ABOVE_INGEST.contains(&part.to_string_lossy().as_ref());
-        if above || !allowed.contains(&to.as_str()) {
+        if !allowed.contains(&to.as_str()) {
             wrong.insert(import.to_string());
         }
+        unused.remove(&(from.as_str(), to.as_str()));
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(unused.is_empty(), "allowed, and not imported: {unused:?}");
+}
+
+#[test]
+fn of_http_only_what_takes_facts_imports_what_they_are_made_into() {
+    let parts = imports_between_rooms().into_iter();
+    let parts = parts.filter(|(from, to, _)| from == "http" && ABOVE_FACTS.contains(&to.as_str()));
+    let part = |import: &Import| {
+        import
+            .from
+            .iter()
+            .nth(1)
+            .map(|it| it.to_string_lossy().into_owned())
+    };
+    let parts: BTreeSet<String> = parts.filter_map(|(.., import)| part(&import)).collect();
+    let wanted = HTTP_OF_FACTS
+        .iter()
+        .map(|part| (*part).to_owned())
+        .collect();
+    assert_eq!(parts, wanted);
+}
+
+#[test]
+fn every_path_of_the_crate_is_resolved() {
+    let unresolved = SOURCES.unresolved();
+    assert!(unresolved.is_empty(), "{unresolved:#?}");
 }
 
 #[test]
@@ -169,30 +208,54 @@ fn no_files_import_each_other_in_a_circle() {
     assert!(circles.is_empty(), "{circles:#?}");
 }
 
-/// The code of a service is in its own file: no other file asks for its media type to find out
+/// The code of a service is in its own file: no other file asks for its media types to find out
 /// what a resource is.
 #[test]
 fn what_a_resource_is_is_asked_in_the_table_of_services_alone() {
-    let rooms = ["compile", "follow", "http", "node", "publish", "render"];
+    // Of the rooms that do not appear here, `alto` names the media types, `client` and `cli` speak
+    // to servers of any kind, and `facts` and `n2s` take documents in the types of the maps.
+    let rooms = [
+        "compile",
+        "federation",
+        "follow",
+        "http",
+        "node",
+        "publish",
+        "render",
+    ];
+    // A server that is not of our kind says by media types alone what its resources are.
+    let may = ["publish/service", "http/n2s", "federation/plain"];
+    // Of directories, transports, errors and patches, which belong to no service.
+    let others = [
+        "DIRECTORY",
+        "ERROR",
+        "EVENT_STREAM",
+        "UPDATE_STREAM_PARAMS",
+        "UPDATE_STREAM_CONTROL",
+        "TIPS",
+        "TIPS_PARAMS",
+        "JSON",
+        "JSON_PATCH",
+        "MERGE_PATCH",
+        "PROBLEM",
+    ];
+    let media = fs::read_to_string(SOURCE.join("alto/media.rs")).expect("the media types");
+    let names = media.lines().filter_map(|line| {
+        let (name, _) = line.strip_prefix("pub const ")?.split_once(':')?;
+        Some(name).filter(|name| !others.contains(name))
+    });
+    let names: Vec<String> = names.map(|name| format!("media::{name}")).collect();
+    let mut found = BTreeSet::new();
     for (path, text) in SOURCES.texts() {
         let is_of_room = rooms.iter().any(|room| path.starts_with(room));
-        // Providers send documents in the media types of the maps that they state.
-        let may = ["publish/service", "http/n2s"]
-            .iter()
-            .any(|part| path.starts_with(part));
-        if !is_of_room || may {
+        if !is_of_room || may.iter().any(|part| path.starts_with(part)) {
             continue;
         }
-        for kind in [
-            "NETWORK_MAP",
-            "COST_MAP",
-            "ENDPOINT_COSTS",
-            "ENDPOINT_PROPERTIES",
-        ] {
-            let name = format!("media::{kind}");
-            assert!(!text.contains(&name), "{} names {name}", path.display());
-        }
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let named = names.iter().filter(|name| code.contains(name.as_str()));
+        found.extend(named.map(|name| format!("{}: {name}", path.display())));
     }
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]
@@ -208,7 +271,10 @@ fn only_the_store_names_sled() {
 fn circles_and_imports_are_found_through_reexports() {
     let directory = tempfile::tempdir().expect("a directory");
     let files = [
-        ("lib.rs", "pub mod a;\npub mod b;\nmod alone;"),
+        (
+            "lib.rs",
+            "pub mod a;\npub mod b;\nmod alone;\nmod parent;\nmod through;\nmod wrong;",
+        ),
         (
             "a/mod.rs",
             "mod x;\nmod y;\npub use x::X;\npub use self::y::{Y as Z};",
@@ -220,6 +286,21 @@ fn circles_and_imports_are_found_through_reexports() {
             "alone.rs",
             "#[cfg(test)]\nmod tests { use crate::b::g; }\nuse crate::a::Z;",
         ),
+        // A parent that calls a child, which imports it, in each way that a path can be written.
+        (
+            "parent/mod.rs",
+            "mod child;\npub struct P;\nfn f() { child::g(P) }\n\
+             macro_rules! made { () => { pub struct M; } }\nmade!();",
+        ),
+        (
+            "parent/child.rs",
+            "use super::{M, P};\npub fn g(p: P) -> M { todo!() }",
+        ),
+        (
+            "through.rs",
+            "use crate::a;\nfn f() -> a::Z { std::mem::take(a::Z::new()) }",
+        ),
+        ("wrong.rs", "fn f() { crate::a::nothing() }"),
     ];
     for (path, text) in files {
         let path = directory.path().join(path);
@@ -234,8 +315,17 @@ fn circles_and_imports_are_found_through_reexports() {
         "a/y.rs -> b.rs",
         "alone.rs -> a/y.rs",
         "b.rs -> a/x.rs",
+        "parent/child.rs -> parent/mod.rs",
+        "parent/mod.rs -> parent/child.rs",
+        "through.rs -> a/mod.rs",
+        "through.rs -> a/y.rs",
     ];
     assert_eq!(found, wanted);
-    let circle: Vec<String> = ["a/x.rs", "a/y.rs", "b.rs"].map(String::from).into();
-    assert_eq!(sources.circles(), [circle]);
+    let circles = [
+        vec!["a/x.rs", "a/y.rs", "b.rs"],
+        vec!["parent/child.rs", "parent/mod.rs"],
+    ];
+    assert_eq!(sources.circles(), circles);
+    let unresolved: Vec<String> = sources.unresolved().into_iter().collect();
+    assert_eq!(unresolved, ["wrong.rs: crate::a::nothing"]);
 }

@@ -30,6 +30,17 @@ struct Module {
     globs: Vec<Names>,
 }
 
+/// What a path names.
+#[derive(Clone, Copy)]
+enum Found {
+    /// An item or a module of this file.
+    File(usize),
+    /// An item of another crate, or of the language.
+    Foreign,
+    /// Nothing that the reader knows.
+    Unknown,
+}
+
 /// A path that occurs in a module.
 struct Named {
     module: Names,
@@ -159,15 +170,30 @@ impl Sources {
         circles.into_iter().collect()
     }
 
+    /// Returns the paths of this crate whose item was not found, each with its file: imports
+    /// that [`imports`](Self::imports) does not know.
+    pub fn unresolved(&self) -> BTreeSet<String> {
+        let named = self.named.iter().filter(|named| is_root(&named.path[0]));
+        let unknown = named
+            .filter(|n| matches!(self.resolve(&n.module, &n.path, 0), Found::Unknown))
+            .map(|n| format!("{}: {}", self.files[n.file].display(), n.path.join("::")));
+        unknown.collect()
+    }
+
     fn pairs(&self) -> BTreeSet<(usize, usize)> {
-        let named = self.named.iter();
-        let pairs = named.filter_map(|n| Some((n.file, self.file_of(&n.module, &n.path, 0)?)));
+        let file_of = |named: &Named| match self.resolve(&named.module, &named.path, 0) {
+            Found::File(file) => Some(file),
+            Found::Foreign | Found::Unknown => None,
+        };
+        let pairs = self
+            .named
+            .iter()
+            .filter_map(|n| Some((n.file, file_of(n)?)));
         pairs.filter(|(from, to)| from != to).collect()
     }
 
-    /// Finds the file of the item that a path in a module names; `None` for items of other
-    /// crates.
-    fn file_of(&self, module: &Names, path: &[String], depth: usize) -> Option<usize> {
+    /// Finds the item that a path in a module names.
+    fn resolve(&self, module: &Names, path: &[String], depth: usize) -> Found {
         assert!(depth < 100, "{path:?} names itself");
         let mut at = module.clone();
         let mut rest = path;
@@ -179,39 +205,49 @@ impl Sources {
             "self" => rest = &rest[1..],
             _ => {
                 while rest.first().is_some_and(|part| part == "super") {
-                    at.pop()?;
+                    if at.pop().is_none() {
+                        return Found::Unknown;
+                    }
                     rest = &rest[1..];
                 }
             }
         }
         loop {
-            let module = self.modules.get(&at)?;
+            let Some(module) = self.modules.get(&at) else {
+                return Found::Unknown;
+            };
             let Some(name) = rest.first() else {
-                return Some(module.file);
+                return Found::File(module.file);
             };
             if module.items.contains(name) {
-                return Some(module.file);
+                return Found::File(module.file);
             }
-            let child = [&at[..], std::slice::from_ref(name)].concat();
-            if self.modules.contains_key(&child) {
-                at = child;
+            let child = |name: &String| [&at[..], std::slice::from_ref(name)].concat();
+            if self.modules.contains_key(&child(name)) {
+                at = child(name);
                 rest = &rest[1..];
                 continue;
             }
             if let Some(alias) = module.aliases.get(name) {
-                let is_of_another_crate = alias.len() == 1 && alias[0] == *name;
+                if alias.len() == 1 && alias[0] == *name {
+                    return Found::Foreign;
+                }
                 let path = [&alias[..], &rest[1..]].concat();
-                return (!is_of_another_crate)
-                    .then(|| self.file_of(&at, &path, depth + 1))
-                    .flatten();
+                return self.resolve(&at, &path, depth + 1);
             }
-            let child = |name: &String| [&at[..], std::slice::from_ref(name)].concat();
+            // A path that begins with neither of these names another crate.
             let is_ours =
                 |glob: &&Names| is_root(&glob[0]) || self.modules.contains_key(&child(&glob[0]));
-            let mut globs = module.globs.iter().filter(is_ours);
-            return globs.find_map(|glob| {
+            let mut found = module.globs.iter().filter(is_ours).map(|glob| {
                 let path = [&glob[..], rest].concat();
-                self.file_of(&at, &path, depth + 1)
+                self.resolve(&at, &path, depth + 1)
+            });
+            let found = found.find(|found| !matches!(found, Found::Unknown));
+            let is_first = rest.len() == path.len() && !is_root(&path[0]);
+            return found.unwrap_or(if is_first {
+                Found::Foreign
+            } else {
+                Found::Unknown
             });
         }
     }
@@ -240,6 +276,28 @@ impl Reader<'_> {
         module.expect("it was added")
     }
 
+    /// Adds the items that the text of a macro makes: the names after `struct`, `enum` and the
+    /// like.
+    fn add_made(&mut self, tokens: TokenStream) {
+        let mut makes = false;
+        for token in tokens {
+            match token {
+                TokenTree::Ident(name) => {
+                    let name = name.to_string();
+                    if makes {
+                        self.module().items.insert(name);
+                        makes = false;
+                    } else {
+                        let words = ["const", "enum", "fn", "static", "struct", "trait", "type"];
+                        makes = words.contains(&name.as_str());
+                    }
+                }
+                TokenTree::Group(group) => self.add_made(group.stream()),
+                _ => makes = false,
+            }
+        }
+    }
+
     /// Collects the paths in the text of a macro.
     fn read_tokens(&mut self, tokens: TokenStream) {
         let (mut path, mut colons) = (Names::new(), 0);
@@ -253,7 +311,7 @@ impl Reader<'_> {
                     let name = name.to_string();
                     if path.is_empty() || colons != 2 {
                         self.note(std::mem::take(&mut path));
-                        path.extend(is_root(&name).then_some(name));
+                        path.push(name);
                     } else {
                         path.push(name);
                     }
@@ -293,6 +351,9 @@ impl<'ast> Visit<'ast> for Reader<'_> {
             let name = name.to_string();
             self.module().items.insert(name);
         }
+        if let Item::Macro(item) = item {
+            self.add_made(item.mac.tokens.clone());
+        }
         match item {
             Item::Mod(inline) if inline.content.is_some() => {
                 self.module.push(inline.ident.to_string());
@@ -320,10 +381,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        let names: Names = path.segments.iter().map(|s| s.ident.to_string()).collect();
-        if is_root(&names[0]) {
-            self.note(names);
-        }
+        self.note(path.segments.iter().map(|s| s.ident.to_string()).collect());
         visit::visit_path(self, path);
     }
 

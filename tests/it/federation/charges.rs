@@ -243,9 +243,12 @@ async fn a_relay_is_charged_for_what_it_passes_its_own_domain_first_then_by_labe
     backwards.push(small.clone());
     rogue.passes(&backwards);
     let refused = |from: u8| {
-        move |number: u8| match number < from {
-            true => state(number, true, ""),
-            false => state(number, false, "limit"),
+        move |number: u8| {
+            if number < from {
+                state(number, true, "")
+            } else {
+                state(number, false, "limit")
+            }
         }
     };
     let three = (3..9).map(refused(6)).chain([state(SENDER, true, "")]);

@@ -224,9 +224,10 @@ fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).expect("a directory") {
         let entry = entry.expect("an entry");
         let place = to.join(entry.file_name());
-        match entry.file_type().expect("a type").is_dir() {
-            true => copy(&entry.path(), &place),
-            false => drop(std::fs::copy(entry.path(), place).expect("a copy")),
+        if entry.file_type().expect("a type").is_dir() {
+            copy(&entry.path(), &place)
+        } else {
+            drop(std::fs::copy(entry.path(), place).expect("a copy"))
         }
     }
 }

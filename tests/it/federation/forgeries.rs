@@ -190,10 +190,7 @@ impl Squatted {
         it.relay.passes(&[Says::sound(2).signed(&relay_key), truth]);
         it.rogue.passes(&[it.own.clone(), it.lie.clone()]);
         it.a.states(&[]).await;
-        let [first, second] = match lie_first {
-            true => [3, 2],
-            false => [2, 3],
-        };
+        let [first, second] = if lie_first { [3, 2] } else { [2, 3] };
         it.join(&[first]);
         it.a.until_domain(first, 4, PeerState::Synced, "").await;
         it.join(&[first, second]);

@@ -79,9 +79,10 @@ pub fn secret(a: u8, b: u8) -> String {
 /// Returns the configuration of a node without peers. `more` may begin with further keys of
 /// `[node]`.
 pub fn own_section(number: u8, listen: SocketAddr, data: &Path, more: &str) -> String {
-    let unlimited = match more.contains("[limits]") {
-        true => "",
-        false => "[limits]\nrequests_per_second = 0\n",
+    let unlimited = if more.contains("[limits]") {
+        ""
+    } else {
+        "[limits]\nrequests_per_second = 0\n"
     };
     let mut text = format!(
         "[node]\ndomain = {:?}\nlisten = \"{listen}\"\ndata_dir = {:?}\nthreads = 1\n{more}\n\

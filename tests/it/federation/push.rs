@@ -245,9 +245,12 @@ async fn pair(there: Alter, back: Alter) -> (Member, Member, Task<()>) {
 
 #[tokio::test]
 async fn what_does_not_have_the_digest_of_its_manifest_is_fetched_and_counted() {
-    let lie = |text: &str| match text.contains("event: application/merge-patch+json") {
-        true => text.replace("6.125", "6.625"),
-        false => text.to_owned(),
+    let lie = |text: &str| {
+        if text.contains("event: application/merge-patch+json") {
+            text.replace("6.125", "6.625")
+        } else {
+            text.to_owned()
+        }
     };
     let (a, b, _wire) = pair(str::to_owned, lie).await;
     a.costs(6.125).await;

@@ -186,9 +186,10 @@ async fn serve(mut stream: TcpStream, shared: &Shared, tell: &mpsc::UnboundedSen
             if let Some(answer) = script.fixed.get(&path) {
                 break Reply::Whole(answer.clone());
             }
-            let key = match script.next.contains_key(&asked_for) {
-                true => &asked_for,
-                false => &path,
+            let key = if script.next.contains_key(&asked_for) {
+                &asked_for
+            } else {
+                &path
             };
             match script.next.get_mut(key) {
                 None => break Reply::Whole(whole("404 Not Found", &[], b"")),

@@ -66,9 +66,10 @@ const METHODS: [Method; 6] = [
 
 /// Returns a path of the description with values for its parameters.
 fn concrete(path: &str, method: &Method) -> String {
-    let resource = match *method == Method::POST {
-        true => "filtered-networkmap",
-        false => "networkmap",
+    let resource = if *method == Method::POST {
+        "filtered-networkmap"
+    } else {
+        "networkmap"
     };
     path.replace("{metric}", "routingcost")
         .replace("{revision}", "1")

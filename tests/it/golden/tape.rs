@@ -165,9 +165,10 @@ impl Tape {
     /// Records an answer. A compressed body is recorded as it was before compression, which
     /// depends on the library.
     pub fn answered(&mut self, answer: &Answer) {
-        let body = match answer.body.is_empty() {
-            true => Vec::new(),
-            false => answer.decoded(),
+        let body = if answer.body.is_empty() {
+            Vec::new()
+        } else {
+            answer.decoded()
         };
         let body = String::from_utf8(body).expect("text");
         let body = self.masked(&body);
@@ -227,9 +228,10 @@ impl Tape {
             wanted.retain(|substream| {
                 let control = format!("event: {CONTROL}\n");
                 let named = format!(",{substream}\n");
-                !match substream.is_empty() {
-                    true => event.starts_with(&control),
-                    false => event.starts_with("event: ") && event.contains(&named),
+                !if substream.is_empty() {
+                    event.starts_with(&control)
+                } else {
+                    event.starts_with("event: ") && event.contains(&named)
                 }
             });
             self.write(&event);

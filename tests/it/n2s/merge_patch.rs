@@ -87,9 +87,10 @@ fn object(
 
 /// Puts `null` in some places where a patch may have it.
 fn or_null(removing: bool, value: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
-    match removing {
-        true => prop_oneof![3 => value, 1 => Just(Value::Null)].boxed(),
-        false => value,
+    if removing {
+        prop_oneof![3 => value, 1 => Just(Value::Null)].boxed()
+    } else {
+        value
     }
 }
 

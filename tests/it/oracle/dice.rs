@@ -152,9 +152,10 @@ impl Dice {
                 }
                 false => {
                     let ((v6, bits, length), _) = self.pick(&stated);
-                    let addr = match v6 {
-                        true => IpAddr::V6(Ipv6Addr::from(bits)),
-                        false => IpAddr::V4(Ipv4Addr::from((bits >> 96) as u32)),
+                    let addr = if v6 {
+                        IpAddr::V6(Ipv6Addr::from(bits))
+                    } else {
+                        IpAddr::V4(Ipv4Addr::from((bits >> 96) as u32))
                     };
                     (v6, format!("{addr}/{length}"))
                 }
@@ -181,9 +182,10 @@ impl Dice {
     fn pids(&mut self, world: &World) -> Value {
         let mut names = world.pids();
         names.extend(["ghost".into(), "isp-a:ghost".into()]);
-        match self.chance(25) {
-            true => json!([]),
-            false => json!(self.some(&names, 8)),
+        if self.chance(25) {
+            json!([])
+        } else {
+            json!(self.some(&names, 8))
         }
     }
 
@@ -298,9 +300,10 @@ impl Dice {
         let count = least + self.below(3);
         let constraint = |dice: &mut Self| {
             let operator = dice.pick(&["gt", "lt", "ge", "le", "eq"]);
-            let number = match dice.chance(80) {
-                true => dice.pick(&COSTS),
-                false => dice.below(300) as f64 - 20.0,
+            let number = if dice.chance(80) {
+                dice.pick(&COSTS)
+            } else {
+                dice.below(300) as f64 - 20.0
             };
             match (dice.below(testable), dice.chance(50)) {
                 (0, true) => format!("{operator} {number}"),

@@ -56,9 +56,10 @@ async fn served(node: &TestNode, view: &str, documents: &Documents) -> World {
     };
     let map = get("networkmap".into(), NETWORK_MAP).await;
     let merged = view == "merged";
-    let expected = match merged {
-        true => documents.merged("isp-a"),
-        false => documents.completed(),
+    let expected = if merged {
+        documents.merged("isp-a")
+    } else {
+        documents.completed()
     };
     assert_eq!(map["network-map"], expected.network, "{view}");
     let mut costs = BTreeMap::new();

@@ -297,10 +297,9 @@ fn ranked(cost_type: &Value, layer: Layer) -> Layer {
     distinct.sort_by(f64::total_cmp);
     distinct.dedup();
     let rank = |cost: f64| {
-        let better = distinct.iter().filter(|other| match more {
-            true => **other > cost,
-            false => **other < cost,
-        });
+        let better = distinct
+            .iter()
+            .filter(|other| if more { **other > cost } else { **other < cost });
         better.count() as f64
     };
     layer

@@ -13,9 +13,12 @@ const TOKENS: &str = "[access]\nquery = \"token\"\n";
 async fn the_uri_of_a_view_is_no_key() {
     let node = node_with(TOKENS).await;
     let body = of(COST_MAP_ID).to_string();
-    let ask = |method: Method, path: &str| match method == Method::POST {
-        true => node.request(method, path).typed(TIPS_PARAMS, body.clone()),
-        false => node.request(method, path),
+    let ask = |method: Method, path: &str| {
+        if method == Method::POST {
+            node.request(method, path).typed(TIPS_PARAMS, body.clone())
+        } else {
+            node.request(method, path)
+        }
     };
     let tips = "/views/isp-a/tips";
     let opened = ask(Method::POST, tips).token(CDN).send().await.ok(TIPS);

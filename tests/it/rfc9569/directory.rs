@@ -38,9 +38,10 @@ async fn each_resource_that_is_used_has_the_types_of_its_patches_and_no_other_ha
     assert!(types.keys().eq(uses(tips)), "{tips}");
     let both = format!("{MERGE_PATCH},{JSON_PATCH}");
     for (id, types) in types {
-        let wanted = match id.contains("networkmap") {
-            true => &both,
-            false => MERGE_PATCH,
+        let wanted = if id.contains("networkmap") {
+            &both
+        } else {
+            MERGE_PATCH
         };
         assert_eq!(types, wanted, "{id}");
     }

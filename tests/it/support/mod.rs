@@ -251,9 +251,10 @@ impl TestNode {
     /// Makes a request to the network-to-server API, with a body of the type that goes with the
     /// method.
     pub fn n2s(&self, secret: &str, method: Method, path: &str, body: Option<&Value>) -> Request {
-        let media_type = match method == Method::PATCH {
-            true => MERGE_PATCH,
-            false => JSON,
+        let media_type = if method == Method::PATCH {
+            MERGE_PATCH
+        } else {
+            JSON
         };
         let request = self
             .request(method, &format!("/n2s/v1/{path}"))
@@ -311,14 +312,16 @@ fn config(directory: &Path, more: &str) -> Config {
 /// `[node]`. Unless it sets limits of its own, the requests of a test, and its wrong
 /// credentials, may come from one caller as fast as the machine can send them.
 fn config_text(directory: &Path, more: &str) -> String {
-    let unlimited = match more.contains("[limits]") {
-        true => "\n",
-        false => "\n[limits]\nrequests_per_second = 0\nwrong_credentials_per_minute = 0\n",
+    let unlimited = if more.contains("[limits]") {
+        "\n"
+    } else {
+        "\n[limits]\nrequests_per_second = 0\nwrong_credentials_per_minute = 0\n"
     };
     // How long a merge takes must not matter in a test.
-    let patient = match more.contains("[merge]") {
-        true => "",
-        false => "[merge]\npatience = \"1h\"\n",
+    let patient = if more.contains("[merge]") {
+        ""
+    } else {
+        "[merge]\npatience = \"1h\"\n"
     };
     let token = |name: &str, secret: &str, scopes: &str, rest: &str| {
         format!("[[token]]\nname = {name:?}\nsecret = {secret:?}\nscopes = {scopes}\n{rest}\n")
