@@ -8,7 +8,7 @@ use crate::ident::Family;
 /// The PID of the addresses that no stated prefix covers.
 pub(super) const DEFAULT_PID: &str = "default";
 
-/// The prefix of every address of a family.
+/// Returns the prefix that covers every address of a family.
 pub(super) fn everything(family: Family) -> IpNet {
     match family {
         Family::V4 => Ipv4Net::default().into(),

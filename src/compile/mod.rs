@@ -1,4 +1,4 @@
-//! From facts and policy to views. Everything here is pure.
+//! Compiles facts and policy into views. Everything here is pure.
 //!
 //! [`Facts`](crate::facts::Facts) are what the sources of our own domain state. [`NetworkUnion`]
 //! joins their PIDs and prefixes, and [`domain_view`] compiles the view of the domain.

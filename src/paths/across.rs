@@ -51,18 +51,19 @@ const NO_LEAD: Lead = Lead {
 };
 
 impl Across {
-    /// The steps that finding the leads of a PID takes: the borders of its domain times all borders.
+    /// Returns the steps that finding the leads of a PID takes: the borders of its domain times all
+    /// borders.
     pub(super) fn steps_from(&self, from: usize) -> u64 {
         (self.routes.borders_of(from).len() * self.routes.borders()) as u64
     }
 
-    /// The steps that a cost to a PID of this domain then takes: the borders of the domain.
+    /// Returns the steps that a cost to a PID of this domain then takes: the borders of the domain.
     pub(super) fn steps_to(&self, to: usize) -> u64 {
         self.routes.borders_of(to).len() as u64
     }
 
-    /// The borders where the path between PIDs of two domains leaves the first domain and enters
-    /// the last, as places among the borders of each.
+    /// Returns the borders where the path between PIDs of two domains leaves the first domain and
+    /// enters the last, as places among the borders of each.
     pub(super) fn choose(&self, from: Place, to: Place) -> Option<(usize, usize)> {
         let mut leads = Vec::new();
         self.leads(from, to.domain, &mut leads);
@@ -70,8 +71,8 @@ impl Across {
         Some((lead.from, lead.to))
     }
 
-    /// Finds the leads from a PID to the borders of another domain, sorted so that of two with
-    /// equal costs in the end the first is the better one.
+    /// Finds the leads from a PID to the borders of another domain. They are sorted so that of two
+    /// whose costs to a PID there are equal, the first is the better one.
     pub(super) fn leads(&self, from: Place, to: usize, leads: &mut Vec<Lead>) {
         leads.clear();
         let routes = &self.routes.from[from.domain];
@@ -103,7 +104,7 @@ impl Across {
         leads.sort_unstable_by_key(|lead| lead.rank);
     }
 
-    /// The lead into a domain that the path to its PID `b` takes.
+    /// Returns the lead into a domain that the path to its PID `b` takes.
     pub(super) fn best<'l>(&self, leads: &'l [Lead], to: usize, b: usize) -> Option<&'l Lead> {
         let (mut best, mut least) = (None, f64::INFINITY);
         for lead in leads {
@@ -131,7 +132,7 @@ impl Across {
     }
 }
 
-/// The least cost over borders with these least costs to PID `b` of a domain.
+/// Returns the least cost to PID `b` of a domain, over borders that have these least costs.
 pub(super) fn least(starts: &[f64], select: &BorderCosts, b: usize) -> f64 {
     let mut least = f64::INFINITY;
     for (border, start) in starts.iter().enumerate() {

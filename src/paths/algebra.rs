@@ -25,9 +25,9 @@ pub enum Rule {
 const MOST: f64 = 5e14;
 
 impl Rule {
-    /// The rule of a metric unless the operator decides otherwise. Registered metrics are composed
-    /// without a statistic, or with one that is a typical or an extreme value; percentiles and
-    /// deviations are not.
+    /// Returns the rule of a metric unless the operator decides otherwise. Registered metrics are
+    /// composed without a statistic, or with one that is a typical or an extreme value; percentiles
+    /// and deviations are not.
     pub fn of(metric: &MetricName) -> Option<Rule> {
         let base = metric.base();
         let statistic = metric.as_str().get(base.len() + 1..);
@@ -47,13 +47,14 @@ impl Rule {
         }
     }
 
-    /// The measure of a cost. An additive cost that is too large to be summed exactly counts as none.
+    /// Returns the measure of a cost. An additive cost that is too large to be summed exactly
+    /// counts as no cost.
     #[inline]
     pub fn measure(self, cost: f64) -> f64 {
         match self {
             Rule::Add => {
                 let exact = cost * 1000.0;
-                // What the cast cannot represent is out of range as well.
+                // A cost that the cast cannot represent is out of range as well.
                 let whole = exact as i64 as f64;
                 let rounded = if exact - whole >= 0.5 {
                     whole + 1.0
@@ -71,8 +72,8 @@ impl Rule {
         }
     }
 
-    /// The measure that leaves every other as it is: that from a PID to itself without a stated
-    /// cost.
+    /// Returns the measure that leaves every other as it is: that from a PID to itself without a
+    /// stated cost.
     pub fn identity(self) -> f64 {
         match self {
             Rule::Add => 0.0,
@@ -86,7 +87,7 @@ impl Rule {
     pub(super) fn join(self, first: f64, then: f64) -> f64 {
         match self {
             Rule::Add => first + then,
-            // NaN if either is NaN: NaN compares as not less, and NaN times 0 is NaN.
+            // The result is NaN if either is NaN: NaN compares as not less, and NaN times 0 is NaN.
             Rule::Smaller => (if first < then { first } else { then }) + first * 0.0,
             Rule::Loss => first * then,
         }
@@ -100,7 +101,7 @@ impl Rule {
         }
     }
 
-    /// The cost of a measure.
+    /// Returns the cost of a measure.
     #[inline(always)]
     pub(super) fn cost(self, measure: f64) -> f64 {
         match self {

@@ -16,7 +16,8 @@ pub struct BorderCosts {
 pub(super) const LANES: usize = 8;
 
 impl BorderCosts {
-    /// Takes, for each border, the row from each PID to it (`out`) and from it to each PID (`into`).
+    /// Creates the costs from one row for each border: `out` has the measures from each PID to it,
+    /// `into` those from it to each PID.
     pub fn new(out: Vec<Row>, into: Vec<Row>) -> Self {
         Self {
             out: out.into(),
@@ -24,34 +25,35 @@ impl BorderCosts {
         }
     }
 
-    /// How many columns the rows need for this many PIDs: a multiple of the cells computed at a time.
+    /// Returns how many columns the rows need for this many PIDs: a multiple of the cells computed
+    /// at a time.
     pub fn width(pids: usize) -> usize {
         pids.next_multiple_of(LANES)
     }
 
-    /// The bytes held on the heap.
+    /// Returns the bytes held on the heap.
     pub fn heap_bytes(&self) -> usize {
         let rows = self.out.iter().chain(&self.into);
         rows.map(|row| row.heap_bytes() + size_of::<Row>()).sum()
     }
 
-    /// The borders that a PID has costs to, by place, and the measures.
+    /// Iterates over the borders that a PID has costs to, by place, with the measures.
     pub(super) fn outward(&self, pid: usize) -> impl Iterator<Item = (usize, f64)> {
         let all = self.out.iter().enumerate();
         all.filter_map(move |(border, row)| Some((border, row.get(pid)?)))
     }
 
-    /// The measure from a PID to a border.
+    /// Returns the measure from a PID to a border.
     pub(super) fn outward_to(&self, border: usize, pid: usize) -> f64 {
         self.out[border].get(pid).unwrap_or(f64::NAN)
     }
 
-    /// The measure from a border to a PID.
+    /// Returns the measure from a border to a PID.
     pub(super) fn inward(&self, border: usize, pid: usize) -> f64 {
         self.into[border].get(pid).unwrap_or(f64::NAN)
     }
 
-    /// The measures from a border to [`LANES`] PIDs.
+    /// Returns the measures from a border to [`LANES`] PIDs.
     #[inline(always)]
     pub(super) fn lanes<'r>(
         &'r self,

@@ -1,4 +1,4 @@
-//! The graph of borders that the best ways are found in.
+//! The graph of borders in which the best ways are found.
 
 /// The borders of domains, the costs between them, and the links between domains, all as numbers.
 ///
@@ -43,9 +43,9 @@ pub(super) struct Departure {
     pub(super) cost: f64,
     /// Its number.
     pub(super) link: u32,
-    /// The border where it ends,
+    /// The border where it ends.
     pub(super) to: u32,
-    /// and the domain of that.
+    /// The domain of that border.
     pub(super) into: u32,
     pub(super) open_from: bool,
     pub(super) open_to: bool,
@@ -77,7 +77,8 @@ impl Grouped {
     }
 }
 
-/// Where each group begins if members are sorted by group, and after the last the number of members.
+/// Returns where each group begins if members are sorted by group, and after the last the number of
+/// members.
 fn offsets(groups: usize, members: impl Iterator<Item = u32>) -> Vec<u32> {
     let mut first = vec![0; groups + 1];
     for group in members {
@@ -90,8 +91,8 @@ fn offsets(groups: usize, members: impl Iterator<Item = u32>) -> Vec<u32> {
 }
 
 impl BorderGraph {
-    /// Creates the graph. `inside` has for each domain the costs from each of its borders to each,
-    /// row by row. The order of `links` decides between ways of equal cost and length.
+    /// Creates the graph. `inside` has, for each domain, the costs from each of its borders to
+    /// each, row by row. The order of `links` decides between ways of equal cost and length.
     ///
     /// # Panics
     /// A link names a border that does not exist.
@@ -128,17 +129,17 @@ impl BorderGraph {
         }
     }
 
-    /// How many domains there are.
+    /// Returns how many domains there are.
     pub fn domains(&self) -> usize {
         self.first.len() - 1
     }
 
-    /// How many borders there are.
+    /// Returns how many borders there are.
     pub fn borders(&self) -> usize {
         self.domains.len()
     }
 
-    /// The borders of a domain.
+    /// Returns the borders of a domain.
     ///
     /// # Panics
     /// There is no such domain.
@@ -146,7 +147,7 @@ impl BorderGraph {
         self.first[domain] as usize..self.first[domain + 1] as usize
     }
 
-    /// The link with this number.
+    /// Returns the link with this number.
     ///
     /// # Panics
     /// There is no such link.
@@ -154,7 +155,7 @@ impl BorderGraph {
         &self.links[at as usize]
     }
 
-    /// The domain of a border.
+    /// Returns the domain of a border.
     ///
     /// # Panics
     /// There is no such border.
@@ -162,7 +163,7 @@ impl BorderGraph {
         self.domains[border as usize]
     }
 
-    /// The links that start at a border.
+    /// Returns the links that start at a border.
     pub(super) fn departures(&self, border: u32) -> &[Departure] {
         let (first, end) = (
             self.out.first[border as usize],
@@ -171,25 +172,25 @@ impl BorderGraph {
         &self.departures[first as usize..end as usize]
     }
 
-    /// The links that end at a border.
+    /// Returns the links that end at a border.
     pub(super) fn into(&self, border: u32) -> &[u32] {
         self.into.of(border)
     }
 
-    /// The domain that a link leads into.
+    /// Returns the domain that a link leads into.
     pub(super) fn entered(&self, link: u32) -> u32 {
         self.entered[link as usize]
     }
 
-    /// The costs inside a domain from one of its borders to each.
+    /// Returns the costs inside a domain from one of its borders to each.
     pub(super) fn inside(&self, domain: usize, border: u32) -> &[f64] {
         let borders = self.borders_of(domain);
         let row = (border as usize - borders.start) * borders.len();
         &self.inside[domain][row..row + borders.len()]
     }
 
-    /// The links that may come before this one on a way, without those from the domain that it leads
-    /// to; each with the cost of this link and of the domain between.
+    /// Iterates over the links that may come before this one on a way, without those from the
+    /// domain that it leads to; each with the cost of this link and of the domain between the two.
     pub(super) fn back(&self, link: u32) -> impl Iterator<Item = (u32, f64)> {
         let goes = &self.links[link as usize];
         let domain = self.domain_of(goes.from) as usize;
@@ -210,7 +211,7 @@ impl BorderGraph {
         })
     }
 
-    /// How many borders and links [`Self::back`] looks at.
+    /// Returns how many borders and links [`Self::back`] looks at.
     pub(super) fn ways_back(&self, link: u32) -> usize {
         let domain = self.domain_of(self.links[link as usize].from);
         let borders = self.borders_of(domain as usize);
@@ -218,7 +219,7 @@ impl BorderGraph {
         borders.len() + links as usize
     }
 
-    /// How many links there are.
+    /// Returns how many links there are.
     pub(super) fn link_count(&self) -> usize {
         self.links.len()
     }
@@ -254,7 +255,8 @@ mod tests {
         ];
         let graph = BorderGraph::new(inside, links);
         assert_eq!(graph.ways_back(4), 3 + 4);
-        // Not what is not carried, not over border 2, and not from where the link leads to.
+        // Not link 1, which domain 1 does not carry on, nor link 2, since no way leads from border
+        // 2 to border 3, nor link 3, which comes from where link 4 leads.
         assert_eq!(graph.back(4).collect::<Vec<_>>(), [(0, 12.0)]);
         assert_eq!(graph.back(5).collect::<Vec<_>>(), [(3, 7.0)]);
         assert_eq!(graph.ways_back(0), 1 + 1);

@@ -1,5 +1,5 @@
-//! The costs of the merged view in one metric: kept in factors, a cell computed when it is asked
-//! for.
+//! The costs of the merged view in one metric. They are kept in factors; a cell is computed when it
+//! is read.
 //!
 //! The cost from PID *a* to PID *b* of another domain is the least, over the borders *e* of a's
 //! domain and *f* of b's, of `cost(a, e) + way(e, f) + cost(f, b)` in the metric that selects ways;
@@ -45,7 +45,7 @@ pub struct Inside {
     pub scale: f64,
 }
 
-/// Writes the least costs, over borders with these least costs, to every PID of a domain.
+/// Writes the least costs to every PID of a domain, over borders that have these least costs.
 fn fill_selected(starts: &[f64], select: &BorderCosts, out: &mut [f64]) {
     in_lanes(out, |first| {
         let mut least = [f64::INFINITY; LANES];
@@ -61,7 +61,7 @@ fn fill_selected(starts: &[f64], select: &BorderCosts, out: &mut [f64]) {
     });
 }
 
-/// Writes the costs in a metric that does not select ways, over the best lead to every PID of a
+/// Writes the costs in a metric that does not select ways, along the best lead to every PID of a
 /// domain.
 fn fill_other(leads: &[Lead], select: &BorderCosts, by: &BorderCosts, out: &mut [f64], rule: Rule) {
     // Each loop is compiled for one rule, so that it has no branch.
@@ -85,7 +85,7 @@ fn fill_by(leads: &[Lead], select: &BorderCosts, by: &BorderCosts, out: &mut [f6
             for lane in 0..LANES {
                 let cost = lead.cost + access[lane];
                 let measure = rule.join(lead.other, then[lane]).to_bits();
-                // With a mask, since selecting between doubles compiles to a branch.
+                // A mask, since selecting between doubles compiles to a branch.
                 let better = u64::from(cost < least[lane]).wrapping_neg();
                 measures[lane] = measure & better | measures[lane] & !better;
                 least[lane] = if cost < least[lane] {
@@ -99,7 +99,7 @@ fn fill_by(leads: &[Lead], select: &BorderCosts, by: &BorderCosts, out: &mut [f6
     });
 }
 
-/// Computes [`LANES`] cells at a time; `cells` is given the place of the first.
+/// Computes [`LANES`] cells at a time; `cells` receives the place of the first.
 #[inline(always)]
 fn in_lanes(out: &mut [f64], cells: impl Fn(usize) -> [f64; LANES]) {
     let (whole, rest) = out.as_chunks_mut::<LANES>();
@@ -114,7 +114,8 @@ fn in_lanes(out: &mut [f64], cells: impl Fn(usize) -> [f64; LANES]) {
 }
 
 impl Composed {
-    /// About how many bytes of memory it takes in addition to `other`, which may share parts.
+    /// Returns about how many bytes of memory the costs take in addition to `other`, which may
+    /// share parts.
     pub fn bytes_beside(&self, other: Option<&Composed>) -> usize {
         let mut shared: HashSet<*const u8> = HashSet::new();
         for part in other.iter().flat_map(|other| other.parts()) {
@@ -124,7 +125,7 @@ impl Composed {
         own.map(|(_, bytes)| bytes).sum()
     }
 
-    /// The parts that others may share: address and bytes of each.
+    /// Iterates over the parts that others may share: the address and bytes of each.
     fn parts(&self) -> impl Iterator<Item = (*const u8, usize)> {
         let matrices = self
             .domains
@@ -144,7 +145,7 @@ impl Composed {
         matrices.chain(across)
     }
 
-    /// The place of a PID; none if it belongs to no domain.
+    /// Returns the place of a PID; `None` if it belongs to no domain.
     fn place(&self, pid: usize) -> Option<Place> {
         let next = self.domains.partition_point(|domain| domain.first <= pid);
         let domain = next.checked_sub(1)?;
@@ -152,20 +153,21 @@ impl Composed {
         (pid < self.domains[domain].pids).then_some(Place { domain, pid })
     }
 
-    /// The most steps that finding the leads of a PID takes. Each cell then takes as many more as
-    /// [`Self::steps_to`] says.
+    /// Returns the most steps that finding the leads of a PID takes. Each cell then takes as many
+    /// more as [`Self::steps_to`] returns.
     pub fn steps_from(&self, src: u32) -> u64 {
         let steps = self.across.as_ref().zip(self.place(src as usize));
         steps.map_or(0, |(across, from)| across.steps_from(from.domain))
     }
 
-    /// The steps that a cell in the column of a PID takes.
+    /// Returns the steps that a cell in the column of a PID takes.
     pub fn steps_to(&self, dst: u32) -> u64 {
         let steps = self.across.as_ref().zip(self.place(dst as usize));
         steps.map_or(0, |(across, to)| across.steps_to(to.domain))
     }
 
-    /// Writes the costs from `src` to every PID, NaN without a cost; returns the steps that it took.
+    /// Writes the costs from `src` to every PID, NaN without a cost; returns the steps that it
+    /// took.
     ///
     /// # Panics
     /// `out` does not have one place for each PID.
@@ -183,7 +185,7 @@ impl Composed {
         }
         let mut filled = 0;
         for (to, domain) in self.domains.iter().enumerate() {
-            // PIDs between the domains belong to none.
+            // PIDs between those of the domains belong to none.
             out[filled..domain.first].fill(f64::NAN);
             filled = domain.first + domain.pids;
             let out = &mut out[domain.first..filled];
@@ -211,7 +213,7 @@ impl Composed {
     }
 
     /// Writes the costs from each of `srcs` to each of `dsts`, row by row; NaN without a cost or a
-    /// PID. `onward` keeps what the next call can go on from.
+    /// PID. `onward` keeps intermediate results that the next call can use.
     pub fn gather(&self, srcs: &[u32], dsts: &[u32], out: &mut Vec<f64>, onward: &mut Onward) {
         out.clear();
         out.reserve(srcs.len() * dsts.len());
@@ -237,7 +239,7 @@ impl Composed {
 }
 
 impl Inside {
-    /// The cost from PID to PID, NaN without one.
+    /// Returns the cost from PID to PID, NaN without one.
     pub(super) fn cost(&self, a: usize, b: usize) -> f64 {
         let cost = self.costs.as_ref().and_then(|costs| costs.get(a, b));
         cost.map_or(f64::NAN, |cost| cost * self.scale)

@@ -1,4 +1,4 @@
-//! What is known of the ways on from a PID of the merged view, found once for many cells.
+//! Intermediate results on the ways from one PID of the merged view, found once for many cells.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -6,28 +6,28 @@ use std::ops::Range;
 use super::across::{Across, Lead, least};
 use super::place::Place;
 
-/// What is known of the ways on from one PID, in one table of costs. Successive rows of the same PID
-/// share it.
+/// Intermediate results on the ways from one PID, in one table of costs. Successive rows of the
+/// same PID share them.
 #[derive(Debug, Default)]
 pub struct Onward {
     from: Option<Place>,
-    /// In the metric that selects ways: the least cost to each border.
+    /// In the metric that selects ways, the least cost to each border.
     starts: Vec<f64>,
-    /// In any other metric: the leads to the domains that were asked for.
+    /// In any other metric, the leads to the domains that were asked for.
     leads: Vec<Lead>,
-    /// By domain, where its leads are.
+    /// By domain, the range of its leads.
     known: HashMap<usize, Range<usize>>,
     scratch: Vec<Lead>,
     steps: u64,
 }
 
 impl Onward {
-    /// The steps taken so far.
+    /// Returns the steps taken so far.
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// Goes to a PID, unless it is there already.
+    /// Starts at a PID; keeps the results if they are of that PID already.
     pub(super) fn start(&mut self, across: &Across, from: Place) {
         if self.from.replace(from) == Some(from) {
             return;
@@ -40,7 +40,7 @@ impl Onward {
         }
     }
 
-    /// The cost to PID `b` of another domain.
+    /// Returns the cost to PID `b` of another domain.
     pub(super) fn cost(&mut self, across: &Across, to: usize, b: usize) -> f64 {
         self.steps += across.steps_to(to);
         let Some(other) = &across.other else {

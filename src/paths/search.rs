@@ -16,7 +16,7 @@ use super::path::{Border, Hop, Path};
 use super::place::Place;
 use super::ways::{Effort, WaySearch};
 
-/// All paths of the merged view: what it takes to find the path between any two PIDs.
+/// All paths of the merged view: the data to find the path between any two PIDs.
 #[derive(Debug)]
 pub struct Paths {
     /// The domains, in the order of their PIDs.
@@ -65,7 +65,8 @@ pub struct PathSearch {
     paths: Arc<Paths>,
     /// The PIDs, by their indices in the merged view.
     ends: [u32; 2],
-    /// The search for the way between their domains; none inside one domain, or if there is no way.
+    /// The search for the way between their domains; `None` inside one domain, or if there is no
+    /// way.
     way: Option<WaySearch>,
 }
 
@@ -75,13 +76,13 @@ impl PathSearch {
         self.way.as_mut().is_some_and(|way| way.step(looks))
     }
 
-    /// About how many bytes of memory the search takes.
+    /// Returns about how many bytes of memory the search takes.
     pub fn memory(&self) -> usize {
         self.way.as_ref().map_or(0, WaySearch::memory)
     }
 
-    /// The path, once the search is finished; inside one domain it is a single hop. None if a PID
-    /// belongs to no domain, if there is no path, or if the domain itself states no cost.
+    /// Returns the path, once the search is finished; inside one domain it is a single hop. `None`
+    /// if a PID belongs to no domain, if there is no path, or if the domain itself states no cost.
     pub fn path(&self) -> Option<Path> {
         let (paths, [src, dst]) = (&self.paths, self.ends);
         let (from, to) = (paths.place(src)?, paths.place(dst)?);
@@ -111,7 +112,7 @@ impl Paths {
     /// Begins the search for the path between two PIDs of the merged view, by their indices.
     ///
     /// The merge keeps only the costs of the ways between domains, since the ways themselves would
-    /// take more memory; so the way is sought again.
+    /// take more memory; so this searches for the way again.
     pub fn search(self: &Arc<Self>, src: u32, dst: u32) -> PathSearch {
         PathSearch {
             paths: self.clone(),
@@ -120,7 +121,7 @@ impl Paths {
         }
     }
 
-    /// The domain with this label.
+    /// Returns the domain with this label.
     pub fn domain(&self, label: &DomainLabel) -> Option<&PathDomain> {
         self.domains.iter().find(|domain| domain.label == *label)
     }
@@ -135,7 +136,7 @@ impl Paths {
         })
     }
 
-    /// The place of a PID; none if it belongs to no domain.
+    /// Returns the place of a PID; `None` if it belongs to no domain.
     fn place(&self, pid: u32) -> Option<Place> {
         let pid = pid as usize;
         let next = self.domains.partition_point(|domain| domain.first <= pid);
@@ -147,7 +148,7 @@ impl Paths {
         self.name(place).map(|_| place)
     }
 
-    /// The search for the way between the domains of two PIDs.
+    /// Begins the search for the way between the domains of two PIDs.
     fn way(&self, src: u32, dst: u32) -> Option<WaySearch> {
         let (from, to) = (self.place(src)?, self.place(dst)?);
         if from.domain == to.domain {
@@ -160,7 +161,7 @@ impl Paths {
         Some(WaySearch::new(&self.graph, source, target, self.effort))
     }
 
-    /// The hops from PID to PID over these links.
+    /// Returns the hops from PID to PID over these links.
     fn hops(&self, from: Place, links: &[u32], to: Place) -> Option<Vec<Hop>> {
         let mut hops = Vec::with_capacity(2 * links.len() + 1);
         let mut at = from;
@@ -181,7 +182,7 @@ impl Paths {
         Some(hops)
     }
 
-    /// The place of the PID that a border is.
+    /// Returns the place of a border, as a PID of its domain.
     fn border(&self, border: u32) -> Place {
         let domain = self.graph.domain_of(border) as usize;
         let place = border as usize - self.graph.borders_of(domain).start;
@@ -191,7 +192,7 @@ impl Paths {
         }
     }
 
-    /// The name of a PID in its domain's own view.
+    /// Returns the name of a PID in its domain's own view.
     fn name(&self, place: Place) -> Option<&PidName> {
         self.domains[place.domain].pids.name(place.pid as u32)
     }
@@ -203,7 +204,7 @@ impl Paths {
         })
     }
 
-    /// The hop through a domain from PID to PID.
+    /// Returns the hop through a domain from PID to PID.
     fn hop(&self, domain: usize, from: usize, to: usize) -> Option<Hop> {
         let stated = self.costs.iter().map(|(metric, costs)| {
             let cost = costs.domains[domain].cost(from, to);

@@ -27,17 +27,17 @@ pub struct RoutesFrom {
 }
 
 impl Routes {
-    /// How many borders there are.
+    /// Returns how many borders there are.
     pub fn borders(&self) -> usize {
         self.first.last().map_or(0, |end| *end as usize)
     }
 
-    /// The borders of a domain.
+    /// Returns the borders of a domain.
     pub fn borders_of(&self, domain: usize) -> std::ops::Range<usize> {
         self.first[domain] as usize..self.first[domain + 1] as usize
     }
 
-    /// The bytes held on the heap.
+    /// Returns the bytes held on the heap.
     pub fn heap_bytes(&self) -> usize {
         let from = self.from.iter().map(|from| {
             let cells = from.cost.len() * (1 + from.measures.len());

@@ -22,7 +22,7 @@ pub(super) struct Claim {
     pub(super) net: IpNet,
     /// The place of the domain.
     pub(super) domain: usize,
-    /// Which statement it is, for the caller.
+    /// The place that the caller gave the statement.
     pub(super) place: usize,
 }
 
@@ -56,16 +56,16 @@ pub(super) struct Stand<'d> {
     pub(super) why: Reason<'d>,
 }
 
-/// What was decided beyond the verdict on each claim.
+/// The outcome of a sweep, besides the verdict on each claim.
 #[derive(Debug, Default)]
 pub(super) struct Judged<'d> {
-    /// At most one for each mark, whatever is claimed.
+    /// At most one for each mark, however much is claimed.
     pub(super) stands: Vec<Stand<'d>>,
     /// The claims around private space.
     pub(super) private: Vec<(Claim, Reason<'d>)>,
 }
 
-/// An entry of what is around the current place of the sweep.
+/// A mark or a claim that contains the current place of the sweep.
 #[derive(Debug, Clone, Copy)]
 enum Around {
     /// A mark, by its place.
@@ -76,8 +76,8 @@ enum Around {
     Stands(Option<Claim>),
 }
 
-/// Judges claims, each after all those around it, and tells for each whether its domain may make
-/// it. Each of `marks` comes after those around it.
+/// Judges claims, each after all those around it, and calls `tell` with the verdict on each:
+/// whether its domain may make it. Each of `marks` must come after those around it.
 pub(super) fn judge<'d>(
     domains: &[&'d Domain],
     policy: &MergePolicy,
@@ -90,7 +90,7 @@ pub(super) fn judge<'d>(
     for (rank, place) in by_strength(domains, policy).into_iter().enumerate() {
         strength[place] = rank;
     }
-    // Those of one PID are sorted already, which a stable sort takes advantage of.
+    // The claims of one PID are sorted already, which a stable sort takes advantage of.
     claims.sort_by_key(|claim| (claim.net, strength[claim.domain], claim.place));
     let mut sweep = Sweep {
         domains,
@@ -115,7 +115,7 @@ pub(super) fn judge<'d>(
     sweep.judged
 }
 
-/// The places of domains, in the order in which they win equal prefixes.
+/// Returns the places of the domains, in the order in which they win equal prefixes.
 pub(super) fn by_strength(domains: &[&Domain], policy: &MergePolicy) -> Vec<usize> {
     let mut order: Vec<usize> = (0..domains.len()).collect();
     order.sort_by_key(|&place| {
@@ -129,7 +129,7 @@ pub(super) fn by_strength(domains: &[&Domain], policy: &MergePolicy) -> Vec<usiz
     order
 }
 
-/// A place in the sweep.
+/// The state of the sweep.
 struct Sweep<'a, 'd> {
     domains: &'a [&'d Domain],
     policy: &'a MergePolicy,
@@ -147,7 +147,7 @@ impl<'d> Sweep<'_, 'd> {
         *self.label(domain) == self.policy.own
     }
 
-    /// Pops what is not around this prefix.
+    /// Pops the marks and claims that do not contain this prefix.
     fn leave(&mut self, net: &IpNet) {
         while self
             .around
@@ -158,7 +158,7 @@ impl<'d> Sweep<'_, 'd> {
         }
     }
 
-    /// The claims around, the closest first.
+    /// Iterates over the claims around the current place, the closest first.
     fn kept(&self) -> impl Iterator<Item = Claim> {
         let around = self.around.iter().rev();
         around.filter_map(|(_, around)| match around {
@@ -167,7 +167,7 @@ impl<'d> Sweep<'_, 'd> {
         })
     }
 
-    /// The marks around, the closest first.
+    /// Iterates over the marks around the current place, the closest first.
     fn entered(&self) -> impl Iterator<Item = &Mark<'d>> {
         let around = self.around.iter().rev();
         around.filter_map(|(_, around)| match around {
@@ -176,7 +176,7 @@ impl<'d> Sweep<'_, 'd> {
         })
     }
 
-    /// Adds a claim that is not refused to what is around.
+    /// Pushes a claim that is not refused.
     fn keep(&mut self, claim: Claim) {
         // A prefix of all addresses is no reason to refuse or to report anything.
         if claim.net.prefix_len() == 0 {
@@ -188,12 +188,12 @@ impl<'d> Sweep<'_, 'd> {
         stands.pop_if(|stand| stand.net == claim.net);
     }
 
-    /// Enters a mark.
+    /// Pushes a mark, and decides which claim its addresses belong to.
     fn enter(&mut self, place: usize) {
         let marks = self.marks;
         let mark = &marks[place];
         self.leave(&mark.net);
-        // Our own prefixes and nobody's space are decided as a whole.
+        // Our own prefixes and space reserved for nobody are each decided as a whole.
         let decided = self.entered().any(Mark::is_closed)
             || self.kept().any(|claim| self.is_own(claim.domain));
         self.around.push((mark.net, Around::Mark(place)));
@@ -207,7 +207,8 @@ impl<'d> Sweep<'_, 'd> {
         }
     }
 
-    /// Gives the addresses of a mark to a claim that may have them, if a closer claim may not.
+    /// Gives the addresses of a mark to the closest claim that may have them, if a claim that may
+    /// not is closer.
     fn cut_out(&mut self, mark: &Mark<'d>) {
         let holds = |claim: &Claim| mark.allows(self.label(claim.domain));
         let holder = self.kept().find(holds);
@@ -257,7 +258,7 @@ impl<'d> Sweep<'_, 'd> {
         })
     }
 
-    /// Why a domain other than ours may not make a claim; none if it may.
+    /// Returns why a domain other than ours may not make a claim; `None` if it may.
     fn refused(&self, claim: &Claim) -> Option<Reason<'d>> {
         let label = self.label(claim.domain);
         let net = claim.net;

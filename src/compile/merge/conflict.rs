@@ -1,4 +1,4 @@
-//! What domains state and the merged view does not use, or not without a remark.
+//! Statements of domains that the merged view does not use, or uses with a remark.
 
 use std::collections::BTreeMap;
 
@@ -54,22 +54,22 @@ impl MergeConflicts {
         self.totals.extend(&other.totals);
     }
 
-    /// The conflicts that are listed.
+    /// Returns the conflicts that are listed.
     pub fn listed(&self) -> &[MergeConflict] {
         &self.listed
     }
 
-    /// How many conflicts there are, by kind and by the domain that states them.
+    /// Returns how many conflicts there are, by kind and by the domain that states them.
     pub fn counts(&self) -> &BTreeMap<MergeConflictKind, BTreeMap<DomainLabel, u64>> {
         &self.counts
     }
 
-    /// How many conflicts of a kind there are.
+    /// Returns how many conflicts of a kind there are.
     pub fn count(&self, kind: MergeConflictKind) -> u64 {
         self.totals.get(&kind).copied().unwrap_or_default()
     }
 
-    /// How many conflicts there are in all.
+    /// Returns how many conflicts there are in all.
     pub fn total(&self) -> u64 {
         self.totals.values().sum()
     }

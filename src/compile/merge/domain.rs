@@ -1,4 +1,4 @@
-//! A domain that is joined with others.
+//! A domain that the merged view joins with others.
 
 use std::sync::Arc;
 

@@ -21,7 +21,8 @@ use crate::facts::{Interconnect, Interconnects};
 pub(super) struct MergedInterconnects {
     /// All declared interconnects, those from and to our own domain first.
     pub(super) standings: Arc<[InterconnectStanding]>,
-    /// The used ones, each in both directions, ordered by id and then by the domain where they start.
+    /// The used ones, each in both directions, ordered by id and then by the domain where they
+    /// start.
     pub(super) confirmed: Vec<Confirmed>,
     /// The costs of crossing each of these, scaled.
     pub(super) crossings: Arc<[Crossing]>,
@@ -37,13 +38,13 @@ pub(super) struct MergedInterconnects {
 pub(super) struct Confirmed {
     pub(super) from: Place,
     pub(super) to: Place,
-    /// Whether the domain where it starts sends traffic from anywhere over it, and whether the domain
-    /// where it ends carries that anywhere.
+    /// Whether the domain where it starts sends traffic from anywhere over it, and whether the
+    /// domain where it ends carries that anywhere.
     pub(super) open_from: bool,
     pub(super) open_to: bool,
 }
 
-/// What the verdicts depend on of a domain.
+/// The input from one domain that the verdicts depend on.
 #[derive(Debug)]
 struct Input {
     label: DomainLabel,
@@ -73,8 +74,8 @@ struct Declared<'d> {
 type Verdict<'d> = Result<Agreed<'d>, (InterconnectState, String)>;
 
 impl MergedInterconnects {
-    /// Judges all interconnects of domains. `former` is the last result, to share with; `metrics` is
-    /// the number of metrics that are composed between domains.
+    /// Judges all interconnects of domains. What did not change is shared with the last result,
+    /// `former`. `metrics` is the number of metrics that are composed between domains.
     pub(super) fn new(
         domains: &[&Domain],
         policy: &MergePolicy,
@@ -146,7 +147,7 @@ impl MergedInterconnects {
                 state,
             });
         }
-        // A stable sort: those that concern our own domain come first.
+        // A stable sort: the interconnects of our own domain come first.
         standings.sort_by_key(|it| it.domain != policy.own && it.peer_domain != policy.own);
         let crossing = |link: &Agreed<'_>| crossing(link, domains[link.ends.from.domain], policy);
         Self {
@@ -171,7 +172,7 @@ impl Input {
         }
     }
 
-    /// Returns whether a domain is as it was.
+    /// Returns whether the input from a domain is still the same.
     fn is_of(&self, domain: &Domain, policy: &MergePolicy) -> bool {
         let pids = domain.view.network().pids();
         let same_links = Arc::ptr_eq(&self.interconnects, &domain.interconnects)
@@ -181,7 +182,7 @@ impl Input {
     }
 }
 
-/// The factor of `routingcost`, the only metric that is scaled.
+/// Returns the factor of `routingcost`, the only metric that is scaled.
 fn scale(domain: &Domain, policy: &MergePolicy) -> f64 {
     policy.scale(&domain.label, &MetricName::routingcost())
 }
@@ -204,7 +205,7 @@ impl Confirmed {
 }
 
 impl InterconnectState {
-    /// The conflict that an interconnect in this state is.
+    /// Returns the kind of conflict that this state is reported as; `None` if it is not a conflict.
     fn conflict(self) -> Option<MergeConflictKind> {
         match self {
             InterconnectState::Confirmed => None,
@@ -254,7 +255,7 @@ fn verdict<'d>(
     }
 }
 
-/// By domain, the PIDs where interconnects start or end.
+/// Returns, by domain, the PIDs where interconnects start or end.
 fn borders(domains: usize, agreed: &[Agreed<'_>]) -> Vec<Arc<[u32]>> {
     let mut borders = vec![BTreeSet::new(); domains];
     for link in agreed {
@@ -265,7 +266,7 @@ fn borders(domains: usize, agreed: &[Agreed<'_>]) -> Vec<Arc<[u32]>> {
     borders.map(|pids| pids.into_iter().collect()).collect()
 }
 
-/// The costs of crossing an interconnect.
+/// Returns the costs of crossing an interconnect.
 fn crossing(link: &Agreed<'_>, domain: &Domain, policy: &MergePolicy) -> Crossing {
     let costs = link.here.costs.iter();
     let costs = costs.map(|(metric, cost)| {
@@ -278,7 +279,8 @@ fn crossing(link: &Agreed<'_>, domain: &Domain, policy: &MergePolicy) -> Crossin
     }
 }
 
-/// The indices of the border PIDs at both sides, if the sides agree; otherwise why they do not.
+/// Returns the indices of the border PIDs at both sides if the sides agree; otherwise why they do
+/// not.
 fn agree(
     domain: &Domain,
     here: &Interconnect,

@@ -1,4 +1,4 @@
-//! Addresses that policy, registries or our own facts reserve, and why they do.
+//! Addresses that policy, registries or our own facts reserve, and the reasons.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::ident::{DomainLabel, Family};
 use super::policy::MergePolicy;
 use super::space::{SPACES, Space, SpaceKind, shortest};
 
-/// Addresses for which it is decided who may speak for them.
+/// Addresses that are reserved: who may speak for them is decided.
 #[derive(Debug, Clone)]
 pub(super) struct Mark<'d> {
     pub(super) net: IpNet,
@@ -19,13 +19,13 @@ pub(super) struct Mark<'d> {
 
 #[derive(Debug, Clone)]
 pub(super) enum Whose<'d> {
-    /// Ours, since our own domain states them.
+    /// Our own domain: it states them.
     Ours(&'d DomainLabel),
-    /// No domain's except ours.
+    /// No domain except ours.
     Nobodys(&'static Space),
-    /// Any domain's; that one speaks for them is only reported.
+    /// Any domain; which ones do is only reported.
     Anybodys(&'static Space),
-    /// Those of the domains that they are configured for.
+    /// The domains that they are configured for.
     Configured(Vec<&'d DomainLabel>),
 }
 
@@ -38,7 +38,7 @@ impl<'d> Mark<'d> {
         }
     }
 
-    /// Returns whether it is only reported who speaks for them.
+    /// Returns whether every domain may speak for them, and that is only reported.
     pub(super) fn is_open(&self) -> bool {
         matches!(self.whose, Whose::Anybodys(_))
     }
@@ -57,7 +57,7 @@ impl<'d> Mark<'d> {
         }
     }
 
-    /// Why a domain that is not allowed to may not speak for them.
+    /// Returns the reason for a domain that may not speak for them.
     pub(super) fn reason(&self) -> Reason<'d> {
         let (kind, other, name) = match &self.whose {
             Whose::Ours(own) => (MergeConflictKind::OwnPrefix, Some(*own), ""),
@@ -82,13 +82,13 @@ impl<'d> Mark<'d> {
     }
 }
 
-/// The marks that a policy and the registries make, each after those around it.
+/// Returns the marks that a policy and the registries make, each after those around it.
 pub(super) fn marks(policy: &MergePolicy) -> Vec<Mark<'_>> {
     let mut configured: BTreeMap<IpNet, Vec<&DomainLabel>> = BTreeMap::new();
     for (label, domain) in &policy.domains {
         for net in domain.prefixes.iter().flatten() {
             let owners = configured.entry(net.trunc()).or_default();
-            // Labels are in order, so that a block given twice is next to itself.
+            // Labels are in order, so if a domain has a block twice, its label was added last.
             if owners.last() != Some(&label) {
                 owners.push(label);
             }
@@ -106,7 +106,7 @@ pub(super) fn marks(policy: &MergePolicy) -> Vec<Mark<'_>> {
         whose: Whose::Configured(owners),
     });
     let mut marks: Vec<Mark<'_>> = spaces.chain(blocks).collect();
-    // A stable sort: of equal marks those of the registries come before the operator's.
+    // A stable sort: of equal marks, those of the registries come before the operator's.
     marks.sort_by_key(|mark| mark.net);
     marks
 }
@@ -146,7 +146,7 @@ pub(super) struct Reason<'d> {
     pub(super) name: &'static str,
 }
 
-/// What became of a prefix that is reported.
+/// The outcome for a prefix that is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     /// It is not used.
@@ -158,7 +158,7 @@ pub(super) enum Fate {
 }
 
 impl Reason<'_> {
-    /// Describes, for people, what became of a prefix and why.
+    /// Describes, for people, the outcome for a prefix and the reason.
     pub(super) fn detail(&self, fate: Fate) -> String {
         let by = self.by;
         let because = match self.kind {

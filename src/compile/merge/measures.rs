@@ -24,7 +24,7 @@ pub(super) struct Measured {
     pub(super) links: Arc<[f64]>,
 }
 
-/// The measures of a metric in one domain, and what they depend on.
+/// The measures of a metric in one domain, and the input that they depend on.
 #[derive(Debug, Clone)]
 pub(super) struct DomainMeasures {
     /// The measures from each of its borders to each, row by row.
@@ -37,7 +37,7 @@ pub(super) struct DomainMeasures {
     scale: f64,
 }
 
-/// The former measures of a metric, to share with.
+/// The former measures of a metric, which can be shared.
 #[derive(Clone, Copy)]
 pub(super) struct Former<'f> {
     pub(super) measured: &'f Measured,
@@ -47,7 +47,7 @@ pub(super) struct Former<'f> {
     pub(super) same_links: bool,
 }
 
-/// The costs of a domain in a metric.
+/// Returns the costs of a domain in a metric.
 pub(super) fn matrix(domain: &Domain, metric: &MetricName) -> Option<Arc<Matrix>> {
     match domain.view.costs().get(metric)? {
         Costs::Dense(matrix) => Some(matrix.clone()),
@@ -56,7 +56,7 @@ pub(super) fn matrix(domain: &Domain, metric: &MetricName) -> Option<Arc<Matrix>
 }
 
 impl Measured {
-    /// The measures of a metric in all domains.
+    /// Measures a metric in all domains.
     pub(super) fn new(
         metric: &MetricName,
         rule: Rule,
@@ -100,7 +100,7 @@ impl Measured {
             && domains.all(|(a, b)| Arc::ptr_eq(&a.between, &b.between))
     }
 
-    /// By domain, the costs between its PIDs and its borders.
+    /// Returns, by domain, the costs between its PIDs and its borders.
     pub(super) fn border_costs(&self) -> Arc<[Arc<BorderCosts>]> {
         let domains = self.domains.iter();
         domains.map(|domain| domain.border_costs.clone()).collect()
@@ -108,7 +108,8 @@ impl Measured {
 }
 
 impl DomainMeasures {
-    /// The measures of a domain, shared with the `known` ones where these depend on the same.
+    /// Measures a domain, and shares the measures with the `known` ones where both depend on the
+    /// same input.
     fn new(
         metric: &MetricName,
         rule: Rule,
@@ -137,7 +138,7 @@ impl DomainMeasures {
             .flat_map(|a| borders.iter().map(move |b| (*a, *b)));
         let measure = |(a, b)| segment(rule, matrix.as_deref(), scale, a, b);
         let between: Arc<[f64]> = cells.map(measure).collect();
-        // Most changes inside a domain are not between its borders.
+        // Most changes inside a domain do not affect the costs between its borders.
         let between = match known {
             Some(known) if same_bits(&known.between, &between) => known.between.clone(),
             _ => between,
@@ -159,7 +160,7 @@ fn same_bits(some: &[f64], others: &[f64]) -> bool {
     some.len() == others.len() && some.iter().zip(others).all(same)
 }
 
-/// The measure from PID to PID inside a domain.
+/// Returns the measure from PID to PID inside a domain.
 fn segment(rule: Rule, matrix: Option<&Matrix>, scale: f64, a: u32, b: u32) -> f64 {
     match matrix.and_then(|matrix| matrix.get(a as usize, b as usize)) {
         Some(cost) => rule.measure(cost * scale),
@@ -168,7 +169,7 @@ fn segment(rule: Rule, matrix: Option<&Matrix>, scale: f64, a: u32, b: u32) -> f
     }
 }
 
-/// The measures from the PIDs of a domain to its borders and back.
+/// Returns the measures from the PIDs of a domain to its borders and back.
 fn border_costs(
     rule: Rule,
     matrix: Option<&Matrix>,

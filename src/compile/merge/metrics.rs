@@ -9,7 +9,7 @@ use super::domain::Domain;
 use super::policy::MergePolicy;
 use crate::api::conflict::MergeConflictKind;
 
-/// How many metrics other domains can add that are not composed: private ones and most statistics.
+/// How many metrics that are not composed other domains can add: private ones and most statistics.
 /// Each takes memory for every domain, and has resources of its own.
 pub(super) const MAX_ADDED: usize = 64;
 
@@ -20,8 +20,8 @@ pub(super) struct Offered {
 }
 
 impl Offered {
-    /// Chooses `routingcost`, the metrics of our own domain, those that are composed, and of all
-    /// others the first of each domain before the second of any.
+    /// Chooses `routingcost`, the metrics of our own domain and those that are composed. Of all
+    /// other metrics, the first of each domain is chosen before the second of any.
     pub(super) fn new(domains: &[&Domain], policy: &MergePolicy) -> Self {
         let mut metrics = BTreeSet::from([MetricName::routingcost()]);
         let mut others = Vec::new();
@@ -61,7 +61,7 @@ impl Offered {
         Self { metrics, conflicts }
     }
 
-    /// How many of them are composed between domains.
+    /// Returns how many of them are composed between domains.
     pub(super) fn composed(&self, policy: &MergePolicy) -> usize {
         let metrics = self.metrics.iter();
         metrics

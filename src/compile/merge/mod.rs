@@ -1,4 +1,4 @@
-//! From the views of domains to the merged view.
+//! Compiles the views of domains into the merged view.
 
 mod claims;
 mod conflict;

@@ -15,7 +15,7 @@ use super::policy::MergePolicy;
 use super::prefixes::{Survivors, surviving_prefixes};
 use crate::compile::completion::{DEFAULT_PID, everything};
 
-/// The network map of the merged view, and what it was made of.
+/// The network map of the merged view, and its input.
 #[derive(Debug)]
 pub(super) struct MergedNetwork {
     pub(super) map: Arc<NetworkMap>,
@@ -26,13 +26,13 @@ pub(super) struct MergedNetwork {
     policy: MergePolicy,
 }
 
-/// What the map depends on of a domain: the tag of its network map, and by family the PID whose
-/// prefix only completes that map.
+/// The input from one domain that the map depends on: the tag of its network map, and by family the
+/// PID whose prefix only completes that map.
 type Input = (DomainLabel, Tag, [Option<u32>; 2]);
 
 impl MergedNetwork {
-    /// Joins the network maps of domains, which are in the order of their PIDs. PIDs are
-    /// `<domain>:<pid>`; the addresses that no prefix covers, in a family that has some, belong to
+    /// Joins the network maps of domains, which are in the order of their PIDs. PIDs are named
+    /// `<domain>:<pid>`. If a family has prefixes, the addresses that none of them covers belong to
     /// the PID `default`.
     pub(super) fn new(
         domains: &[&Domain],
@@ -75,8 +75,8 @@ impl MergedNetwork {
         if missing.iter().any(Option::is_some)
             && let Ok(default) = PidName::new(DEFAULT_PID)
         {
-            // All names of a domain start with `<domain>:`, so that `default` is before all of them
-            // or after.
+            // All names of a domain start with `<domain>:`, so `default` is before all of them or
+            // after all.
             default_place = names.partition_point(|name| *name < default);
             let index = default_place as u32;
             let mut group = AddressGroup::default();
@@ -88,7 +88,7 @@ impl MergedNetwork {
                 lookup.uncovered[family as usize] = Some(index);
             }
             match lookup.inserted {
-                // The place that `default` has in its own domain's map.
+                // It is taken already, by the PID `default` of the domain's own map.
                 Some(_) => lookup.first = u32::from(index == 0),
                 None => lookup.inserted = Some(index),
             }
@@ -115,10 +115,10 @@ impl MergedNetwork {
     }
 }
 
-/// The families that have prefixes, and addresses that belong to no PID.
+/// The families that have prefixes and also addresses that belong to no PID.
 type Missing = [Option<Family>; 2];
 
-/// The prefix table of a single domain, whose PIDs keep their order.
+/// Returns the prefix table of a single domain, whose PIDs keep their order.
 fn as_stated(domain: &Domain) -> (Lookup, Missing) {
     let stated = domain.view.network().lookup();
     let missing = Family::ALL.map(|family| stated.uncovered[family as usize].map(|_| family));
@@ -129,12 +129,12 @@ fn as_stated(domain: &Domain) -> (Lookup, Missing) {
     (lookup, missing)
 }
 
-/// The prefix table of these groups, and of prefixes that belong to `default`.
+/// Builds the prefix table of these groups, and of the prefixes that belong to `default`.
 fn joined(groups: &[Arc<AddressGroup>], of_default: &[IpNet]) -> (Lookup, Missing) {
     let places = (0..).zip(groups);
     let prefixes = places.flat_map(|(place, group)| group.prefixes().map(move |net| (net, place)));
     let nobodys = of_default.iter().map(|net| (*net, Lpm::NONE));
-    // Only one of equal prefixes survived.
+    // All prefixes differ: of equal ones only one survived.
     let lpm = Lpm::build(prefixes.chain(nobodys)).unwrap_or_default();
     let missing = Family::ALL.map(|family| {
         let has = |group: &Arc<AddressGroup>| match family {

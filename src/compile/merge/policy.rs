@@ -40,7 +40,7 @@ pub struct DomainPolicy {
 }
 
 impl MergePolicy {
-    /// The default policy.
+    /// Returns the default policy.
     pub fn new(own: DomainLabel) -> Self {
         Self {
             own,
@@ -53,7 +53,7 @@ impl MergePolicy {
         }
     }
 
-    /// How a metric is composed between domains; none if it is not.
+    /// Returns how a metric is composed between domains; `None` if it is not.
     pub fn rule(&self, metric: &MetricName) -> Option<Rule> {
         if *metric == self.select_by {
             Some(Rule::Add)
@@ -62,7 +62,7 @@ impl MergePolicy {
         }
     }
 
-    /// The factor of the costs that a domain states in a metric.
+    /// Returns the factor of the costs that a domain states in a metric.
     pub(super) fn scale(&self, domain: &DomainLabel, metric: &MetricName) -> f64 {
         let scale = self.domains.get(domain).and_then(|domain| domain.scale);
         match metric.as_str() {

@@ -72,7 +72,7 @@ pub(super) fn surviving_prefixes(domains: &[&Domain], policy: &MergePolicy) -> S
     survivors
 }
 
-/// The groups that a domain states, without the prefixes that only complete its map.
+/// Returns the groups that a domain states, without the prefixes that only complete its map.
 fn stated(domain: &Domain) -> Vec<Arc<AddressGroup>> {
     let network = domain.view.network();
     let mut groups: Vec<_> = network.groups().map(|(_, group)| group.clone()).collect();
@@ -87,7 +87,7 @@ fn stated(domain: &Domain) -> Vec<Arc<AddressGroup>> {
 }
 
 impl Survivors {
-    /// Removes prefixes.
+    /// Removes the prefixes of these claims.
     fn drop(&mut self, mut lost: Vec<Claim>) {
         lost.sort_unstable_by_key(|claim| (claim.domain, claim.place, claim.net));
         for lost in lost.chunk_by(|a, b| (a.domain, a.place) == (b.domain, b.place)) {
@@ -98,14 +98,14 @@ impl Survivors {
         }
     }
 
-    /// Adds the longer prefixes that override those around them.
+    /// Adds the prefixes of marks that override the shorter prefixes around them.
     fn stand(&mut self, domains: &[&Domain], policy: &MergePolicy, judged: &Judged<'_>) {
         let own = domains.iter().position(|domain| domain.label == policy.own);
         for stand in &judged.stands {
             let all = everything(Family::of(stand.net.addr()));
             let groups = match stand.holder {
                 Some(holder) => self.groups[holder.domain].get_mut(holder.place),
-                // Our own prefix of all addresses counts where nobody else answers.
+                // Our own prefix of all addresses holds where no other domain's does.
                 None => own.and_then(|own| {
                     let mut groups = self.groups[own].iter_mut();
                     groups.find(|group| group.contains(&all))
@@ -121,7 +121,7 @@ impl Survivors {
     }
 }
 
-/// Reports what became of prefixes.
+/// Reports the outcome for prefixes.
 struct Notes<'a> {
     domains: &'a [&'a Domain],
     conflicts: &'a mut MergeConflicts,
@@ -136,7 +136,7 @@ impl Notes<'_> {
         });
     }
 
-    /// Reports what there is to say about a claim that is kept.
+    /// Reports a kept claim that is inside another domain's prefix or in private space.
     fn kept(&mut self, claim: &Claim, kept: &Kept<'_>) {
         if let Some(private) = &kept.private {
             self.add(claim, private, Fate::Taken);
@@ -152,7 +152,7 @@ impl Notes<'_> {
         });
     }
 
-    /// Reports what was decided beyond the verdict on each claim.
+    /// Reports the claims around private space, and those that a mark is cut out of.
     fn beyond(&mut self, judged: &Judged<'_>) {
         for (claim, private) in &judged.private {
             self.add(claim, private, Fate::Taken);

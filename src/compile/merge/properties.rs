@@ -13,7 +13,7 @@ use super::marks::{self, Mark};
 use super::policy::MergePolicy;
 use super::property_claims::Stated;
 
-/// The properties of the merged view, and what they were made of.
+/// The properties of the merged view, and their input.
 #[derive(Debug)]
 pub(super) struct MergedProperties {
     pub(super) properties: Arc<Properties>,
@@ -22,9 +22,9 @@ pub(super) struct MergedProperties {
 }
 
 impl MergedProperties {
-    /// Joins the properties of the PIDs of domains, and of the prefixes that they may speak for.
-    /// Of two values of one property, that of the domain is used which would win the prefix.
-    /// `unchanged` says that domains and prefixes are those of `former`.
+    /// Joins the properties of the PIDs of domains, and of the prefixes that they may speak for. If
+    /// two domains state a property of one prefix, the value of the domain that would win the
+    /// prefix is used. `unchanged` says that domains and prefixes are those of `former`.
     pub(super) fn new(
         domains: &[&Domain],
         policy: &MergePolicy,
@@ -87,7 +87,7 @@ fn join(domains: &[&Domain], policy: &MergePolicy) -> (PropertyMap, MergeConflic
     (joined, conflicts)
 }
 
-/// Adds those properties that an entity does not have yet.
+/// Adds the properties that an entity does not have yet.
 fn join_set(entry: Entry<'_, Entity, PropertySet>, set: &PropertySet) {
     match entry {
         Entry::Vacant(entry) => drop(entry.insert(set.clone())),
@@ -100,8 +100,8 @@ fn join_set(entry: Entry<'_, Entity, PropertySet>, set: &PropertySet) {
     }
 }
 
-/// The prefixes that other domains may make no statements about, each after those around it: those
-/// of the policy and those that our own domain states.
+/// Returns the prefixes that other domains may make no statements about, each after those around
+/// it: those of the policy and those that our own domain states.
 fn marks<'d>(domains: &[&'d Domain], policy: &'d MergePolicy) -> Vec<Mark<'d>> {
     let mut marks = marks::marks(policy);
     marks.retain(|mark| !mark.is_open());
@@ -111,7 +111,7 @@ fn marks<'d>(domains: &[&'d Domain], policy: &'d MergePolicy) -> Vec<Mark<'d>> {
         let ours = stated.filter(|net| net.prefix_len() > 0);
         marks.extend(ours.map(|net| Mark::ours(net, &own.label)));
     }
-    // A stable sort: of equal marks those of nobody's space come first.
+    // A stable sort: of equal marks, those reserved for nobody come first.
     marks.sort_by_key(|mark| mark.net);
     marks
 }

@@ -1,8 +1,8 @@
-//! Who may state properties of which prefixes.
+//! Which domains may state properties of which prefixes.
 //!
 //! A prefix inherits the properties of those around it (RFC 9240 §6.1.3), so that a property of a
-//! prefix that covers somebody else's addresses holds for these as well. There it is overridden: by
-//! the value of those who may state it, or else by `null`, which ends the inheritance.
+//! prefix that covers another domain's addresses holds for these as well. There it is overridden:
+//! by the value of a domain that may state it, or else by `null`, which ends the inheritance.
 
 use ipnet::IpNet;
 use serde_json::Value;
@@ -16,8 +16,8 @@ use super::marks::{Fate, Mark};
 use super::policy::MergePolicy;
 use crate::api::conflict::MergeConflictKind;
 
-/// How many values are overridden at most. The other domains have equal shares: a prefix that takes
-/// its domain over its share is dropped.
+/// How many values are overridden at most. The domains other than ours have equal shares: a prefix
+/// that takes its domain over its share is dropped.
 const MAX_CUTS: usize = 100_000;
 
 /// The properties that domains state, and which of them are dropped.
@@ -27,7 +27,7 @@ pub(super) struct Stated<'d> {
     dropped: Vec<Vec<usize>>,
 }
 
-/// Properties that override for a prefix those of the prefixes around it.
+/// Properties of a prefix that override those of the prefixes around it.
 pub(super) struct Cut {
     pub(super) net: IpNet,
     pub(super) set: PropertySet,
@@ -41,7 +41,7 @@ impl<'d> Stated<'d> {
         }
     }
 
-    /// The properties of a domain's entities that are not dropped.
+    /// Iterates over the properties of a domain's entities that are not dropped.
     pub(super) fn kept(&self, place: usize) -> impl Iterator<Item = (&'d Entity, &'d PropertySet)> {
         let dropped = &self.dropped[place];
         let stated = self.domains[place]
@@ -111,7 +111,8 @@ impl<'d> Stated<'d> {
             .for_each(|places| places.sort_unstable());
     }
 
-    /// The properties that hold in marks which prefixes of others cover.
+    /// Returns the properties that override, in each mark, those of prefixes of domains that may
+    /// not speak for it.
     pub(super) fn cut_out(
         &self,
         policy: &MergePolicy,
@@ -126,7 +127,7 @@ impl<'d> Stated<'d> {
             return Vec::new();
         }
         let mut sweep = Vec::new();
-        // The strongest comes last, so that it is the closest of equal prefixes.
+        // The strongest domain comes last, so that of equal prefixes its own is the closest.
         for place in by_strength(self.domains, policy).into_iter().rev() {
             sweep.extend(self.of_prefixes(place));
         }
@@ -148,7 +149,7 @@ impl<'d> Stated<'d> {
             let label = |stated: &OfPrefix<'_>| &self.domains[stated.domain].label;
             let may =
                 |stated: &OfPrefix<'_>| *label(stated) == policy.own || mark.allows(label(stated));
-            // The closest comes first.
+            // The closest prefix comes first.
             let known: Vec<_> = around.iter().rev().filter(|stated| may(stated)).collect();
             let mut set = PropertySet::new();
             for stated in around.iter().filter(|stated| !may(stated)) {
@@ -171,13 +172,13 @@ impl<'d> Stated<'d> {
         cuts
     }
 
-    /// The domains except ours, with their places.
+    /// Iterates over the domains except ours, with their places.
     fn others(&self, policy: &MergePolicy) -> impl Iterator<Item = (usize, &'d Domain)> {
         let others = self.domains.iter().copied().enumerate();
         others.filter(|(_, domain)| domain.label != policy.own)
     }
 
-    /// The properties of a domain's prefixes that are not dropped.
+    /// Iterates over the properties of a domain's prefixes that are not dropped.
     fn of_prefixes(&self, domain: usize) -> impl Iterator<Item = OfPrefix<'d>> {
         self.kept(domain)
             .filter_map(move |(entity, set)| match entity {
@@ -198,12 +199,12 @@ struct OfPrefix<'d> {
     set: &'d PropertySet,
 }
 
-/// Removes what is not around this prefix.
+/// Removes the prefixes that do not contain this one.
 fn leave(around: &mut Vec<OfPrefix<'_>>, net: IpNet) {
     around.truncate(around.partition_point(|stated| stated.net.contains(&net)));
 }
 
-/// How many marks are inside a prefix, the prefix itself not counted.
+/// Returns how many marks are inside a prefix, not counting one that is equal to it.
 fn inside(marks: &[Mark<'_>], net: IpNet) -> usize {
     let first = marks.partition_point(|mark| mark.net <= net);
     let last = net.broadcast();

@@ -14,7 +14,7 @@ pub(super) struct Ends<'d> {
     pub(super) to: Place,
 }
 
-/// The room for interconnects. The table of ways takes memory for each pair of borders, and time
+/// The bound on interconnects. The table of ways takes memory for each pair of borders, and time
 /// for each border and all that is looked at from there; peers control both.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Room {
@@ -45,9 +45,9 @@ impl fmt::Display for Room {
 }
 
 impl Room {
-    /// The room for ways that are measured in this many metrics.
+    /// Returns the room for ways that are measured in this many metrics.
     pub(super) fn over(metrics: usize) -> Self {
-        /// A cost and a rank; a measure in each metric that does not select ways is added.
+        /// The cost and the rank of a way. Each metric that does not select ways adds a measure.
         const WAY: usize = size_of::<f64>() + size_of::<u32>();
         let pair = WAY + size_of::<f64>() * metrics.saturating_sub(1);
         Self {
@@ -56,9 +56,9 @@ impl Room {
         }
     }
 
-    /// The interconnects that there is room for, with the domains where they start: the first of
-    /// each domain before the second of any, so that a domain that declares many crowds out only its
-    /// own. `confirmed` is in order of id.
+    /// Returns the interconnects that there is room for, with the domains where they start. The
+    /// first of each domain is taken before the second of any, so that a domain that declares many
+    /// crowds out only its own. `confirmed` is in order of id.
     pub(super) fn used<'d>(&self, confirmed: &[Ends<'d>]) -> HashSet<(usize, &'d InterconnectId)> {
         let mut counts: HashMap<usize, usize> = HashMap::new();
         let mut turns: HashMap<(usize, &InterconnectId), usize> = HashMap::new();
@@ -80,8 +80,8 @@ impl Room {
         let mut used = HashSet::new();
         let mut borders = HashSet::new();
         let mut of_domain: HashMap<usize, usize> = HashMap::new();
-        // The work for each border: both directions of each link, and each domain from border to
-        // border.
+        // The work for each border: two steps for each link, and one for each pair of borders of a
+        // domain.
         let mut steps = 0;
         for (_, link) in links {
             steps += 2;
@@ -105,7 +105,8 @@ impl Room {
 mod tests {
     use super::*;
 
-    /// Links between domains by their numbers; each end is a border of its own.
+    /// Returns which of these links between domains, given by their numbers, are used. Each end is
+    /// a border of its own.
     fn used(room: Room, ends: &[[usize; 2]]) -> Vec<bool> {
         let ids: Vec<InterconnectId> = (0..ends.len())
             .map(|at| InterconnectId::new(&format!("x{at:03}")).expect("an id"))
@@ -176,7 +177,8 @@ mod tests {
 
     #[test]
     fn the_ways_through_domains_are_bounded_with_the_borders() {
-        // Six borders, six directions; pairs of borders are nine in one domain, one in the others.
+        // Six borders and six directions. The domain 0 has nine pairs of borders, each other has
+        // one.
         let star = [[0, 1], [0, 2], [0, 3]];
         let room = |work| Room { borders: 100, work };
         assert_eq!(used(room(6 * 18), &star), [true; 3]);

@@ -13,18 +13,18 @@ use super::measures::Measured;
 /// How many borders may each use the labels of one in full; if there are more, each has less.
 pub(super) const FULL_SHARES: u64 = 16;
 
-/// The best ways, and what they depend on.
+/// The best ways, and the input that they depend on.
 #[derive(Debug)]
 pub(super) struct MergedRoutes {
     pub(super) graph: Arc<BorderGraph>,
     pub(super) routes: Arc<Routes>,
-    /// The digest of all that they depend on.
+    /// The digest of the input.
     pub(super) inputs: Digest,
     /// The limits of the search.
     pub(super) effort: Effort,
 }
 
-/// A measure of the metric that selects ways, infinite instead of NaN.
+/// Returns a measure of the metric that selects ways, infinite instead of NaN.
 fn infinite(measure: f64) -> f64 {
     if measure.is_nan() {
         f64::INFINITY
@@ -34,8 +34,8 @@ fn infinite(measure: f64) -> f64 {
 }
 
 impl MergedRoutes {
-    /// Finds the best ways in the metric `select`, and the measures of `others` along them. `names`
-    /// are the names of the borders, which are comparable with those of `former`.
+    /// Finds the best ways in the metric `select`, and their measures in the metrics `others`.
+    /// `names` are the names of the borders, which must be comparable with those of `former`.
     pub(super) fn new(
         select: &Measured,
         others: &[Measured],
@@ -77,7 +77,7 @@ impl MergedRoutes {
     }
 }
 
-/// The confirmed interconnects as links between numbered borders.
+/// Returns the confirmed interconnects as links between numbered borders.
 fn links(select: &Measured, interconnects: &MergedInterconnects) -> Vec<Link> {
     let mut first = vec![0];
     for borders in &interconnects.borders {
@@ -100,7 +100,7 @@ fn links(select: &Measured, interconnects: &MergedInterconnects) -> Vec<Link> {
     links.collect()
 }
 
-/// The digest of all that ways depend on.
+/// Returns the digest of all input that ways depend on.
 fn digest(
     select: &Measured,
     others: &[Measured],
@@ -234,7 +234,8 @@ fn routes_from(
     (routes, labels)
 }
 
-/// The measure along links and through the domains between them, composed from left to right.
+/// Returns the measure along links and through the domains between them, composed from left to
+/// right.
 fn along(graph: &BorderGraph, measured: &Measured, links: &[u32]) -> f64 {
     let rule = measured.rule;
     let mut all = links.iter();
@@ -264,8 +265,9 @@ mod tests {
     use crate::ident::{InterconnectId, MetricName};
     use crate::paths::Rule;
 
-    /// From each of `sources` domains to T the cheapest walk passes R twice, since R sends over the
-    /// cheap link to T only what comes from W. Nothing leads to the `idle` domains. All have one border.
+    /// Returns a graph of domains with one border each. From each of `sources` domains to T the
+    /// cheapest walk passes R twice, since R sends over the cheap link to T only what comes from W.
+    /// Nothing leads to the `idle` domains.
     fn graph(sources: u32, idle: usize) -> BorderGraph {
         let [r, v, w, t] = [0, 1, 2, 3].map(|at| sources + at);
         let link = |from, to, cost, open_from, open_to| Link {
@@ -325,13 +327,13 @@ mod tests {
     #[test]
     fn who_lacks_labels_starts_again_with_all_that_one_may_have_or_twice_as_many() {
         let needed = graph(1, 0).ways(0, effort(u64::MAX)).labels;
-        // Of 20 domains each gets 16/20 of the labels at first, then each of 4 gets all.
+        // Each of 20 domains gets 16/20 of the labels at first, then each of 4 gets all.
         let few = graph(4, 12);
         assert_eq!(settled(&few, needed), 20);
-        // Of 100 domains each gets 16/100 of them, then each of 20 gets 64/100.
+        // Each of 100 domains gets 16/100 of them, then each of 20 gets 64/100.
         let some = graph(20, 76);
         assert_eq!(settled(&some, 5 * needed), 100);
-        // Of 100 domains each gets 16/100 of them; each of 40 would then get 24/100.
+        // Each of 100 domains gets 16/100 of them; each of 40 would then get 24/100.
         let many = graph(40, 56);
         assert_eq!(settled(&many, 5 * needed), 60);
     }

@@ -88,8 +88,8 @@ const fn v6([a, b, c, d, e, f, g, h]: [u16; 8], len: u8) -> IpNet {
     ))
 }
 
-/// The length of the shortest prefix that a domain may state unless it is configured: registries
-/// never gave anybody a shorter one.
+/// Returns the length of the shortest prefix that a domain may state unless it is configured:
+/// registries never gave anybody a shorter one.
 pub(super) fn shortest(family: Family) -> u8 {
     match family {
         Family::V4 => 8,

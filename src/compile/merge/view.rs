@@ -26,7 +26,7 @@ pub struct Merged {
     pub view: Arc<View>,
     /// The paths that its costs between domains follow.
     pub paths: Arc<Paths>,
-    /// What domains state and the view does not use, or not without a remark.
+    /// The statements of domains that the view does not use, or uses with a remark.
     pub conflicts: MergeConflicts,
     /// All declared interconnects, those from and to our own domain first.
     pub interconnects: Arc<[InterconnectStanding]>,
@@ -108,7 +108,8 @@ pub fn merged_view(domains: &[Domain], policy: &MergePolicy, former: Option<&Mer
     }
 }
 
-/// The domains that can be joined, in the order of their PIDs in the merged view.
+/// Returns the domains that can be joined, in the order of their PIDs in the merged view, and the
+/// conflicts about the others.
 fn usable(domains: &[Domain]) -> (Vec<&Domain>, MergeConflicts) {
     let mut conflicts = MergeConflicts::default();
     let mut usable: Vec<&Domain> = domains.iter().collect();
@@ -181,7 +182,7 @@ struct Join<'a> {
 }
 
 impl Join<'_> {
-    /// The costs between domains, shared with `former`.
+    /// Composes the costs between domains; shares what it can with `former`.
     fn between(&self, former: Option<&Merged>) -> Between {
         let measures = self.measures(former);
         let routes = self.routes(&measures, former);
@@ -211,7 +212,7 @@ impl Join<'_> {
         }
     }
 
-    /// The measures of all metrics that are composed, shared with `former`.
+    /// Measures all metrics that are composed; shares what it can with `former`.
     fn measures(&self, former: Option<&Merged>) -> Measures {
         let places = former
             .iter()
@@ -258,7 +259,7 @@ impl Join<'_> {
         )
     }
 
-    /// The costs in every metric that is offered.
+    /// Returns the costs in every metric that is offered.
     fn composed(
         &self,
         network: &MergedNetwork,
@@ -286,7 +287,7 @@ impl Join<'_> {
         self.policy.scale(&domain.label, metric)
     }
 
-    /// The names of the borders, which stay the same from merge to merge.
+    /// Returns the names of the borders, which stay the same from merge to merge.
     fn border_names(&self) -> Vec<Vec<String>> {
         let named = self.domains.iter().zip(&self.links.borders);
         let names = named.map(|(domain, borders)| {
@@ -298,7 +299,7 @@ impl Join<'_> {
         names.collect()
     }
 
-    /// The domains' own costs in a metric.
+    /// Returns the domains' own costs in a metric.
     fn inside(&self, metric: &MetricName, first: &[usize]) -> Box<[Inside]> {
         let domains = self.domains.iter().zip(first);
         let inside = domains.map(|(domain, &first)| Inside {
@@ -323,7 +324,7 @@ impl Join<'_> {
         joined.collect()
     }
 
-    /// The digest of all that the view's costs depend on.
+    /// Returns the digest of all input that the view's costs depend on.
     fn digest(&self, network: &Tag, routes: &Digest) -> Digest {
         let mut hasher = Sha256::new();
         hasher.update(ALGORITHM);
@@ -343,7 +344,7 @@ impl Join<'_> {
         hasher.finish()
     }
 
-    /// Reports the domains between which the labels did not suffice.
+    /// Reports the pairs of domains for which the labels did not suffice.
     fn add_unsettled(&self, routes: &MergedRoutes, conflicts: &mut MergeConflicts) {
         for (domain, from) in self.domains.iter().zip(&routes.routes.from) {
             for to in from.unsettled.iter().map(|&to| self.domains[to as usize]) {
@@ -358,7 +359,7 @@ impl Join<'_> {
         }
     }
 
-    /// The serial of our own domain, and the time when the newest part was received.
+    /// Returns the serial of our own domain, and the time when the newest part was received.
     fn origin(&self) -> Origin {
         let own = self
             .domains

@@ -31,17 +31,17 @@ impl Conflicts {
             .for_each(|(count, more)| *count += more);
     }
 
-    /// The conflicts that are listed.
+    /// Returns the conflicts that are listed.
     pub fn listed(&self) -> &[Conflict] {
         &self.listed
     }
 
-    /// How many conflicts of a kind there are.
+    /// Returns how many conflicts of a kind there are.
     pub fn count(&self, kind: ConflictKind) -> u64 {
         self.counts[kind as usize]
     }
 
-    /// How many conflicts there are in all.
+    /// Returns how many conflicts there are in all.
     pub fn total(&self) -> u64 {
         self.counts.iter().sum()
     }

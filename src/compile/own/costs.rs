@@ -1,4 +1,4 @@
-//! The union of what all sources say of the costs in one metric.
+//! The union of the costs that all sources state in one metric.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ struct Join<'a> {
     metric: &'a MetricName,
     pids: &'a PidIndex,
     cells: Matrix,
-    /// The sources so far, the strongest first, and their tables.
+    /// The sources that were added so far, the strongest first, with their tables.
     placed: Vec<(&'a SourceName, &'a CostTable)>,
     conflicts: Conflicts,
 }
@@ -85,7 +85,7 @@ impl<'a> Join<'a> {
         self.placed.push((source, table));
     }
 
-    /// Joins the costs from a PID so far with those of a weaker source.
+    /// Joins the costs from a PID that were added so far with those of a weaker source.
     fn joined(&mut self, src: usize, weaker: &Row, source: &SourceName) -> Row {
         let mut cells = Vec::new();
         self.cells.row(src).copy_to(self.pids.len(), &mut cells);
@@ -124,7 +124,7 @@ impl<'a> Join<'a> {
         });
     }
 
-    /// Reports that a source states another cost than is used.
+    /// Reports that a source states another cost than the one that is used.
     fn add_conflict(&mut self, differs: &Differs, source: &SourceName) {
         let (pids, placed) = (self.pids.names(), &self.placed);
         let (src, dst) = (&pids[differs.src], &pids[differs.dst]);

@@ -9,8 +9,8 @@ use super::network::NetworkUnion;
 use crate::api::conflict::{Conflict, ConflictKind};
 use crate::facts::{DocumentPath, Facts, Interconnects, Policy};
 
-/// Joins the interconnects of all sources. Of two with one id that of the stronger source is used;
-/// one whose border is no PID is left out.
+/// Joins the interconnects of all sources. Of two with one id, the stronger source's is used; one
+/// whose border is no PID is left out.
 pub fn union_interconnects(
     facts: &Facts,
     policy: &Policy,

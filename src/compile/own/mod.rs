@@ -1,4 +1,4 @@
-//! From the facts of our own domain to its view.
+//! Compiles the facts of our own domain into its view.
 
 mod conflict;
 mod costs;

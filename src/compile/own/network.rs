@@ -45,37 +45,38 @@ impl NetworkUnion {
         }
     }
 
-    /// The PIDs in canonical order.
+    /// Returns the PIDs in canonical order.
     pub fn pids(&self) -> &Arc<PidIndex> {
         &self.pids
     }
 
-    /// The prefixes of each PID, by index.
+    /// Returns the prefixes of each PID, by index.
     pub fn groups(&self) -> &[Arc<AddressGroup>] {
         &self.groups
     }
 
-    /// Every PID with its prefixes.
+    /// Iterates over the PIDs, each with its prefixes.
     pub fn members(&self) -> impl Iterator<Item = (&PidName, &Arc<AddressGroup>)> {
         self.pids.names().iter().zip(&self.groups)
     }
 
-    /// Finds the PID of an address.
+    /// Returns the table that finds the PID of an address.
     pub fn lpm(&self) -> &Arc<Lpm> {
         &self.lpm
     }
 
-    /// The prefixes that are not used.
+    /// Returns the conflicts about prefixes that are not used.
     pub fn conflicts(&self) -> &Conflicts {
         &self.conflicts
     }
 
-    /// How many prefixes there are.
+    /// Returns how many prefixes there are.
     pub fn prefix_count(&self) -> usize {
         self.groups.iter().map(|group| group.len()).sum()
     }
 
-    /// The families with prefixes that do not cover all addresses, as RFC 7285 §11.2.1.6 requires.
+    /// Iterates over the families that have prefixes, but not for all addresses as RFC 7285
+    /// §11.2.1.6 requires.
     pub fn uncovered(&self) -> impl Iterator<Item = Family> + '_ {
         let present = |family: &Family| !self.lpm.is_empty(*family);
         Family::ALL

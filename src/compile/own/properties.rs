@@ -10,7 +10,7 @@ use super::network::NetworkUnion;
 use crate::api::conflict::{Conflict, ConflictKind};
 use crate::facts::{DocumentPath, Facts, Policy};
 
-/// Joins the properties of all sources. Of two values that of the stronger source is used; the
+/// Joins the properties of all sources. Of two values, the stronger source's is used; the
 /// properties of an unknown PID are left out.
 pub fn union_properties(
     facts: &Facts,

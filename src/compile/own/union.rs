@@ -1,4 +1,4 @@
-//! What all sources state together at a path.
+//! The union of the documents that all sources state at a path.
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use super::interconnects::union_interconnects;
 use super::network::NetworkUnion;
 use super::properties::union_properties;
 
-/// Returns the union of what all sources state at a path, as it is compiled: where two state the
-/// same thing it is the stronger's, and what names PIDs that no source has is left out. `network`
-/// is the union of their network maps.
+/// Returns the union of the documents that all sources state at a path, as it is compiled: if two
+/// sources state the same thing the stronger one's is used, and statements about PIDs that no
+/// source has are left out. `network` is the union of the sources' network maps.
 pub fn union_document(
     facts: &Facts,
     policy: &Policy,

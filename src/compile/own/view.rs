@@ -40,7 +40,7 @@ pub struct Compiled {
 /// revision that stated its document.
 type Inputs = Vec<(SourceName, u64)>;
 
-/// The costs in one metric, and what they were compiled from.
+/// The costs in one metric, and the documents that they were compiled from.
 #[derive(Clone)]
 struct Metric {
     inputs: Inputs,
@@ -48,8 +48,8 @@ struct Metric {
     conflicts: Conflicts,
 }
 
-/// Compiles the facts of our domain. `union` is the union of its network maps, `former` the last
-/// result: what did not change is shared with it.
+/// Compiles the facts of our domain. `union` is the union of its network maps. What did not change
+/// is shared with the last result, `former`.
 pub fn domain_view(
     facts: &Facts,
     union: &Arc<NetworkUnion>,
@@ -139,7 +139,7 @@ fn inputs(facts: &Facts, policy: &Policy, path: &DocumentPath) -> Inputs {
         .collect()
 }
 
-/// The metrics that some source states costs in.
+/// Iterates over the metrics in which some source states costs.
 fn stated_metrics(facts: &Facts) -> impl Iterator<Item = &MetricName> {
     facts.paths().into_iter().filter_map(|path| match path {
         DocumentPath::Costs(metric) => Some(metric),
@@ -147,11 +147,11 @@ fn stated_metrics(facts: &Facts) -> impl Iterator<Item = &MetricName> {
     })
 }
 
-/// The digest over the tags of all documents, those of one kind with the strongest first.
+/// Returns the digest of the tags of all documents, those of one kind with the strongest first.
 fn digest(facts: &Facts, policy: &Policy) -> Tag {
     let mut hasher = Sha256::new();
     for path in facts.paths() {
-        // Tags of the merged view are made of the digest, so that it must stay as it is.
+        // The merged view's tags are made from this digest, so it must not change.
         let label = match path {
             DocumentPath::Network => "network".into(),
             DocumentPath::Costs(metric) => metric.to_string(),
@@ -164,8 +164,8 @@ fn digest(facts: &Facts, policy: &Policy) -> Tag {
     hasher.finish().into()
 }
 
-/// The network map of a union, completed so that every address of a family that has prefixes
-/// belongs to some PID (RFC 7285 §11.2.1.6).
+/// Returns the network map of a union, completed so that every address of a family that has
+/// prefixes belongs to some PID (RFC 7285 §11.2.1.6).
 fn complete(union: &NetworkUnion) -> NetworkMap {
     let missing: Vec<Family> = union.uncovered().collect();
     let mut lookup = Lookup {

@@ -10,12 +10,13 @@ use crate::paths::borders::BorderGraph;
 pub struct Ways {
     /// By border, the best way to it.
     pub to: Vec<Option<Way>>,
-    /// The borders whose best way the labels did not suffice to find.
+    /// The borders to which the labels did not suffice to find the best way.
     pub unsettled: Vec<u32>,
     /// How many labels the search took.
     pub labels: u64,
-    /// How much the first pass looked at, which takes no labels: for each link that a way may have,
-    /// at most twice the links and the pairs of borders of each domain.
+    /// How many links and pairs of borders the first pass looked at, which takes no labels: for
+    /// each link that a way may have, at most twice the links and the pairs of borders of each
+    /// domain.
     pub looked: u64,
 }
 

@@ -11,7 +11,7 @@ use crate::paths::borders::BorderGraph;
 #[derive(Debug)]
 pub struct WaySearch {
     way: Option<Way>,
-    /// What is left to do; none once it is finished.
+    /// The search, until it is finished.
     search: Option<Box<Search<Arc<BorderGraph>>>>,
 }
 
@@ -53,12 +53,13 @@ impl WaySearch {
         false
     }
 
-    /// About how many bytes of memory the search takes.
+    /// Returns about how many bytes of memory the search takes.
     pub fn memory(&self) -> usize {
         self.search.as_ref().map_or(0, |search| search.memory())
     }
 
-    /// The way, once the search is finished; none if there is no way or the labels did not suffice.
+    /// Returns the way, once the search is finished; `None` if there is no way or the labels did
+    /// not suffice.
     pub fn way(&self) -> Option<&Way> {
         self.way.as_ref()
     }

@@ -15,7 +15,7 @@ pub(super) struct OutOfLabels;
 /// A walk backwards from a target.
 #[derive(Debug, Clone, Copy)]
 struct Label {
-    /// The link before the walk, which its cost and length do not include; [`NONE`] at the border
+    /// The link before the walk, which is not part of its cost and length; [`NONE`] at the border
     /// where ways start.
     over: u32,
     /// The place of the label that it extends; [`NONE`] at the target.
@@ -38,12 +38,12 @@ const BITS: u32 = if cfg!(test) { 2 } else { 64 };
 /// Stands for no link or label.
 const NONE: u32 = u32::MAX;
 
-/// How far a search has come.
+/// The outcome of a step of a search.
 #[derive(Debug)]
 pub(super) enum Step<T> {
-    /// It is to be continued.
+    /// The search is to be continued.
     Unfinished,
-    /// It has found the best, or that there is none.
+    /// The search has found the best, or that there is none.
     Finished(Option<T>),
 }
 
@@ -58,7 +58,8 @@ pub(super) struct Search<T> {
     /// By link and by the most links up to its end, the least cost from the source.
     ahead: Vec<ByLength<f64>>,
     labels_left: u64,
-    /// What was looked at since a label was last counted for it, and in all, labels included.
+    /// How much was looked at that does not count as a label yet, and how much in all, labels
+    /// included.
     looked: u64,
     looked_in_all: u64,
     /// The critical domains, and by domain its place among them.
@@ -95,7 +96,7 @@ impl<T: Deref<Target = BorderGraph> + Clone> Search<T> {
         }
     }
 
-    /// About how many bytes of memory it takes.
+    /// Returns about how many bytes of memory the search takes.
     pub(super) fn memory(&self) -> usize {
         let of_link = size_of::<ByLength<f64>>() + size_of::<u32>();
         self.ahead.len() * of_link
@@ -103,7 +104,7 @@ impl<T: Deref<Target = BorderGraph> + Clone> Search<T> {
             + self.queue.capacity() * size_of::<u128>()
     }
 
-    /// Counts what is looked at against the labels.
+    /// Counts what is looked at against the labels: one for each [`LOOKS`].
     fn look(&mut self, count: usize) -> Result<(), OutOfLabels> {
         self.looked += count as u64;
         self.looked_in_all += count as u64;
@@ -119,7 +120,7 @@ impl<T: Deref<Target = BorderGraph> + Clone> Search<T> {
         Ok(())
     }
 
-    /// The labels that are left.
+    /// Returns how many labels are left.
     pub(super) fn labels_left(&self) -> u64 {
         self.labels_left
     }
@@ -144,7 +145,7 @@ impl<T: Deref<Target = BorderGraph> + Clone> Search<T> {
         self.begin(twice)
     }
 
-    /// Continues the search by about so many links and labels; returns its end, if it has come.
+    /// Continues the search by about so many links and labels; returns the way if it has finished.
     pub(super) fn step(&mut self, looks: u64) -> Result<Step<Way>, OutOfLabels> {
         let until = self.looked_in_all.saturating_add(looks);
         loop {
@@ -168,7 +169,7 @@ impl<T: Deref<Target = BorderGraph> + Clone> Search<T> {
         }
     }
 
-    /// Starts again with one critical domain more.
+    /// Starts the search again with one more critical domain.
     fn begin(&mut self, critical: u32) -> Result<(), OutOfLabels> {
         self.place[critical as usize] = Some(self.critical.len() as u32);
         self.critical.push(critical);
@@ -196,7 +197,7 @@ impl<T: Deref<Target = BorderGraph> + Clone> Search<T> {
     }
 
     /// Searches for the best walk to the target that is not too long and passes no critical domain
-    /// twice, until so much was looked at in all; returns its label.
+    /// twice, until `until` links and labels were looked at in all; returns its label.
     fn walk(&mut self, until: u64) -> Result<Step<u32>, OutOfLabels> {
         let held = self.graph.clone();
         let graph: &BorderGraph = &held;
@@ -280,7 +281,7 @@ impl<T: Deref<Target = BorderGraph> + Clone> Search<T> {
         Ok(())
     }
 
-    /// A label and those that `next` leads to, with their places.
+    /// Iterates over a label and those that `next` leads to, with their places.
     fn follow(
         &self,
         first: u32,
@@ -290,13 +291,13 @@ impl<T: Deref<Target = BorderGraph> + Clone> Search<T> {
         std::iter::successors(label(first), move |(_, before)| label(next(before)))
     }
 
-    /// The links of a label.
+    /// Iterates over the links of a label.
     fn links(&self, label: u32) -> impl Iterator<Item = u32> {
         let chain = self.follow(label, |label| label.after);
         chain.skip(1).map(|(_, label)| label.over)
     }
 
-    /// The bit of the domain that a link leads into, or 0 if that is not critical.
+    /// Returns the bit of the domain that a link leads into, or 0 if that is not critical.
     fn bit(&self, link: u32) -> u64 {
         let domain = self.graph.entered(link);
         self.place[domain as usize].map_or(0, |place| 1 << place.min(BITS - 1))
@@ -348,7 +349,7 @@ mod tests {
     use super::*;
     use crate::paths::borders::Link;
 
-    /// A chain of domains of one border each, with links in both directions.
+    /// Returns a chain of domains of one border each, with links in both directions.
     fn chain(domains: u32) -> BorderGraph {
         let link = |from, to| Link {
             from,

@@ -1,4 +1,4 @@
-//! The best ways, compared with trying every way.
+//! The best ways, compared with an enumeration of every way.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ type Given = (Vec<Vec<f64>>, Vec<Link>);
 
 const NO: f64 = f64::INFINITY;
 
-/// So few costs that many ways cost the same, and so different ones that passing a domain twice is
-/// often cheaper.
+/// Generates costs: so few that many ways cost the same, and so different that passing a domain
+/// twice is often cheaper.
 fn cost() -> impl Strategy<Value = f64> {
     prop_oneof![3 => Just(NO), 4 => (0..3_u8).prop_map(f64::from), 3 => Just(30.0)]
 }
@@ -47,7 +47,7 @@ fn graph((domains, links): &Given) -> BorderGraph {
     BorderGraph::new(inside.collect(), links.clone())
 }
 
-/// The least of cost, length and links over all ways, found by trying each.
+/// Returns the least of cost, length and links over all ways, by trying each.
 fn every_way(
     given: &Given,
     graph: &BorderGraph,
@@ -97,8 +97,9 @@ fn found(ways: &Ways) -> Vec<Option<(f64, usize, Vec<u32>)>> {
     ways.to.iter().map(|way| way.as_ref().map(known)).collect()
 }
 
-/// Domains of one border each, named by letters from A on, and links: from and to, the cost, and
-/// whether traffic from anywhere leaves by it. Traffic from S leaves domains only by such links.
+/// Returns a graph of domains of one border each, named by letters from A on, and links: from and
+/// to, the cost, and whether traffic from anywhere leaves by it. Traffic from S leaves domains only
+/// by such links.
 fn drawn(links: &[(&str, f64, bool)]) -> BorderGraph {
     let border = |name: &str, at: usize| u32::from(name.as_bytes()[at] - b'A');
     let link = |&(name, cost, open_from): &(&str, f64, bool)| Link {
@@ -111,7 +112,7 @@ fn drawn(links: &[(&str, f64, bool)]) -> BorderGraph {
     graph(&(vec![vec![0.0]; 26], links.iter().map(link).collect()))
 }
 
-/// The links of the way from S to T.
+/// Returns the links of the way from S to T.
 fn from_s_to_t(graph: &BorderGraph, max_domains: usize) -> Vec<u32> {
     let effort = Effort {
         max_domains,
@@ -122,8 +123,8 @@ fn from_s_to_t(graph: &BorderGraph, max_domains: usize) -> Vec<u32> {
     way.expect("a way").links().to_vec()
 }
 
-/// From S to D the way over R is shorter than that over U and W; from D to T the way over R and M is
-/// cheaper than that over R alone. Only U W V D R T is short enough.
+/// From S to D the way over R is shorter than that over U and W; from D to T the way over R and M
+/// is cheaper than that over R alone. Only U W V D R T is short enough.
 #[test]
 fn a_cheaper_walk_that_is_longer_does_not_hide_one_that_there_is_room_for() {
     let graph = drawn(&[
@@ -225,8 +226,8 @@ fn who_must_not_go_straight_back_comes_another_way_without_labels() {
     assert_eq!((way.cost, way.links()), (7.0, &[2, 3, 4][..]));
 }
 
-/// The cheapest walk from S to T passes R twice. `closed` more domains have links to R from which it
-/// carries nothing to T.
+/// Returns a graph where the cheapest walk from S to T passes R twice. `closed` more domains have
+/// links to R from which it carries nothing to T.
 fn around_by_r(closed: u32) -> BorderGraph {
     let [s, r, v, w, t] = [0, 1, 2, 3, 4];
     let link = |from, to, cost, open_from, open_to| Link {

@@ -1,8 +1,8 @@
 //! The best walks from a border, whether or not they pass a domain twice.
 //!
-//! Walks are extended by one link at a time. A domain is passed in two steps: from the borders where
-//! it is entered to those where it is left, and over the links from there. So it takes time in
-//! proportion to the links and the pairs of borders, not to the pairs of links. A walk must not
+//! Walks are extended by one link at a time. A domain is passed in two steps: from the borders
+//! where it is entered to those where it is left, and over the links from there. So it takes time
+//! in proportion to the links and the pairs of borders, not to the pairs of links. A walk must not
 //! return at once to the domain that it came from; therefore each border also keeps the second best
 //! walk, from another domain than the best. A walk that is no better than these two leads nowhere
 //! that they do not lead to, and is dropped.
@@ -81,7 +81,7 @@ const NOTHING: Arrived = {
 };
 
 impl Best {
-    /// Adds a walk if it is one of the two; returns whether it is.
+    /// Keeps a walk if it is one of the two best; returns whether it is.
     fn add(&mut self, came: Came, precedes: impl Fn(&Came, &Came) -> bool) -> bool {
         if came.cost > self.second.cost || came.cost == f64::INFINITY {
             return false;
@@ -100,7 +100,7 @@ impl Best {
         is_second
     }
 
-    /// Adds the walks of another, which cost this much more.
+    /// Adds the walks of `others`, at this much more cost.
     fn add_all(&mut self, others: &Best, cost: f64, precedes: impl Fn(&Came, &Came) -> bool) {
         for came in [others.first, others.second] {
             let further = Came {
@@ -111,7 +111,7 @@ impl Best {
         }
     }
 
-    /// The best walk that does not come from this domain.
+    /// Returns the best walk that does not come from this domain.
     fn avoiding(&self, domain: u32) -> &Came {
         if self.first.from == domain {
             &self.second
@@ -161,14 +161,14 @@ impl<'a> Walks<'a> {
         walks
     }
 
-    /// The best walk to a border.
+    /// Returns the best walk to a border.
     fn to(&self, border: u32) -> Option<&Came> {
         let first = &self.best[border as usize].any.first;
         (first.cost < f64::INFINITY).then_some(first)
     }
 
-    /// The best walk to a border if it is a way, otherwise a domain that it passes twice; none if
-    /// there is no walk.
+    /// Returns the best walk to a border if it is a way, otherwise a domain that it passes twice;
+    /// `None` if there is no walk.
     pub(super) fn answer(&self, target: u32) -> Option<Result<Way, u32>> {
         let best = self.to(target)?;
         let (cost, links) = (best.cost, self.links(best));
@@ -178,7 +178,7 @@ impl<'a> Walks<'a> {
         })
     }
 
-    /// The links of a walk.
+    /// Returns the links of a walk.
     fn links(&self, walk: &Came) -> Links {
         let mut links = Links {
             len: walk.len as usize,
@@ -193,7 +193,7 @@ impl<'a> Walks<'a> {
         links
     }
 
-    /// By last link and length: the least cost of a walk of at most that length.
+    /// Returns, by last link and length, the least cost of a walk of at most that length.
     pub(super) fn least(&self) -> Vec<ByLength<f64>> {
         let graph = self.graph;
         let home = graph.domain_of(self.source);
@@ -256,7 +256,7 @@ impl<'a> Walks<'a> {
     /// Keeps the walks of the next length that are among the best to these borders.
     fn lead_on(&mut self, mut reached: Vec<u32>) {
         let len = self.arrived.len() as u32 + 1;
-        // So that the borders of one domain are together.
+        // Sorting brings the borders of one domain together.
         reached.sort_unstable();
         reached.dedup();
         let (mut arrived, mut steps) = (Vec::with_capacity(reached.len()), Vec::new());
@@ -288,7 +288,7 @@ impl<'a> Walks<'a> {
 }
 
 impl Arrived {
-    /// Adds a walk if it is among the best; returns whether it is.
+    /// Keeps a walk if it is among the best; returns whether it is.
     fn takes(&mut self, over: &Departure, came: Came, steps: &[Vec<(u32, u32)>]) -> bool {
         let precedes = |a: &Came, b: &Came| precedes(steps, a, b);
         let is_any = self.any.add(came, precedes);
@@ -297,7 +297,7 @@ impl Arrived {
     }
 }
 
-/// A walk extended by a link.
+/// Extends a walk by a link.
 fn arriving(departure: &Departure, came: &Came, from: u32) -> Came {
     Came {
         cost: came.cost + departure.cost,
@@ -309,8 +309,8 @@ fn arriving(departure: &Departure, came: &Came, from: u32) -> Came {
     }
 }
 
-/// Passes through the domains that walks of one length have come to, and calls `over` for each link
-/// from there, with the best walk to it and the domain that it leaves.
+/// Passes through the domains that the walks of one length have reached, and calls `over` for each
+/// link from there, with the best walk to it and the domain that it leaves.
 fn leave(
     graph: &BorderGraph,
     steps: &[Vec<(u32, u32)>],

@@ -1,4 +1,4 @@
-//! A way, and how one is better than another.
+//! A way, and the order of ways.
 
 use std::cmp::Ordering;
 
@@ -29,12 +29,12 @@ pub struct Way {
 }
 
 impl Way {
-    /// The numbers of its links.
+    /// Returns the numbers of its links.
     pub fn links(&self) -> &[u32] {
         self.links.as_slice()
     }
 
-    /// Compares two ways of equal cost; the less is better.
+    /// Compares two ways of equal cost; the lesser is better.
     pub fn cmp_at_equal_cost(&self, other: &Way) -> Ordering {
         self.links.cmp(&other.links)
     }
@@ -58,7 +58,7 @@ impl Links {
         &self.at[..self.len]
     }
 
-    /// A domain that the links lead into twice, if there is one.
+    /// Returns a domain that the links lead into twice, if there is one.
     pub(super) fn twice(&self, graph: &BorderGraph) -> Option<u32> {
         let domain = |at: &u32| graph.entered(*at);
         let links = self.as_slice();
@@ -76,7 +76,7 @@ impl Links {
 pub(super) type ByLength<T> = [T; MAX_LINKS];
 
 impl Effort {
-    /// The most links that a way may have.
+    /// Returns the most links that a way may have.
     pub(super) fn max_links(self) -> usize {
         self.max_domains.clamp(1, MAX_DOMAINS) - 1
     }

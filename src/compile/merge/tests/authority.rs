@@ -186,7 +186,7 @@ impl Case {
         policy
     }
 
-    /// Who an address belongs to by the rule: the label and the place of the PID.
+    /// Returns who an address belongs to by the rule: the label and the place of the PID.
     fn holder(&self, addr: IpAddr) -> Option<(&'static str, usize)> {
         let there = || {
             let speakers = LABELS.iter().zip(&self.speakers);
@@ -247,7 +247,8 @@ impl Case {
         longest(claims).or_else(|| longest(all))
     }
 
-    /// The domains that the longest configured block over these addresses is configured for.
+    /// Returns the domains that the longest configured block over these addresses is configured
+    /// for.
     fn owners(&self, addresses: IpNet) -> Option<BTreeSet<&'static str>> {
         let mut blocks: BTreeMap<u8, BTreeSet<&'static str>> = BTreeMap::new();
         for (label, speaker) in LABELS.iter().zip(&self.speakers) {
@@ -260,7 +261,7 @@ impl Case {
     }
 }
 
-/// The addresses at which something can begin or end.
+/// Returns the addresses at which something can begin or end.
 fn probes() -> Vec<IpAddr> {
     let texts = NETS.iter().chain(&SPECIAL).chain(&PRIVATE);
     let mut probes = BTreeSet::new();
@@ -279,7 +280,7 @@ fn probes() -> Vec<IpAddr> {
     probes.into_iter().collect()
 }
 
-/// The PID that a client finds in the published map.
+/// Returns the PID that a client finds in the published map.
 fn found(published: &[(IpNet, PidName)], addr: IpAddr) -> Option<String> {
     let around = published.iter().filter(|(net, _)| net.contains(&addr));
     let longest = around.max_by_key(|(net, _)| net.prefix_len());
@@ -319,7 +320,7 @@ proptest! {
             prop_assert_eq!(pid.map(ToString::to_string), expected.clone(), "{}", addr);
             prop_assert_eq!(found(&published, addr), expected, "{}", addr);
         }
-        // The same with any former result.
+        // A merge that starts from the former result gives the same.
         let (domains, policy) = (next.domains(), next.policy());
         let fresh = merged_view(&domains, &policy, None);
         assert_same(&merged_view(&domains, &policy, Some(&merged)), &fresh);

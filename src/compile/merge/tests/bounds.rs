@@ -7,7 +7,7 @@ use crate::ident::MetricName;
 
 use super::world::{Stated, label};
 
-/// A domain of one PID with costs in private metrics of its own.
+/// Returns a domain of one PID with costs in private metrics of its own.
 fn private(name: &'static str, prefix: &'static str, count: usize) -> Stated {
     let mut stated = Stated::new(name, &[&[prefix]]);
     for number in 0..count {
@@ -37,7 +37,7 @@ fn metrics_that_others_make_up_are_bounded_and_crowd_out_only_their_own() {
         honest,
     ];
     let merged = merged(&domains);
-    // Those of our own domain, routingcost, lossrate, and as many as there is room for.
+    // The metrics of our own domain, `routingcost`, `lossrate`, and as many as there is room for.
     assert_eq!(merged.view.costs().len(), 100 + 2 + MAX_ADDED);
     for metric in ["priv:b-099", "lossrate", "priv:e-000", "priv:c0-000"] {
         assert!(has(&merged, metric), "{metric}");

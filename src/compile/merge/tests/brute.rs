@@ -24,7 +24,8 @@ type Key = (i128, usize, Vec<String>);
 /// One step of a path: the link as both sides declare it.
 type Taken<'w> = (&'w String, &'w StatedLink, &'w StatedLink, usize);
 
-/// The best path between PIDs of different domains, each given by the places of domain and PID.
+/// Returns the best path between PIDs of different domains, each given by the places of domain and
+/// PID.
 pub(super) fn best(
     world: &World,
     (from, a): (usize, usize),
@@ -74,8 +75,8 @@ pub(super) fn best(
     best.map(|(_, best)| best)
 }
 
-/// Finds all sequences of links from the last of `passed` to `to` that pass no domain twice and that
-/// every domain between carries.
+/// Finds all sequences of links from the last of `passed` to `to` that pass no domain twice and
+/// that every domain between carries.
 fn extend<'w>(
     world: &'w World,
     passed: &mut Vec<usize>,
@@ -120,7 +121,7 @@ fn extend<'w>(
     }
 }
 
-/// The other side's declaration of an interconnect, if it mirrors this one.
+/// Returns the other side's declaration of an interconnect, if it mirrors this one.
 fn mirror<'w>(
     domain: &Stated,
     id: &str,
@@ -165,7 +166,7 @@ fn segment(world: &World, name: &str, domain: usize, a: usize, b: usize) -> Opti
     }
 }
 
-/// The numbers to compose along a path, in order; none if one is missing.
+/// Returns the numbers to compose along a path, in order; `None` if one is missing.
 fn numbers(
     world: &World,
     name: &str,
@@ -186,7 +187,7 @@ fn numbers(
     Some(numbers)
 }
 
-/// The sum in thousandths, each rounded; none if one is over 5·10¹¹.
+/// Returns the sum in thousandths, each rounded; `None` if one is over 5·10¹¹.
 fn thousandths(numbers: &[Number]) -> Option<i128> {
     let mut sum = 0;
     for number in numbers {

@@ -233,7 +233,7 @@ proptest! {
     }
 }
 
-/// Two domains of two PIDs; they meet at `p0`.
+/// Returns two domains of two PIDs each; they meet at `p0`.
 fn two() -> World {
     let link = |peer| super::world::StatedLink {
         border: 0,
@@ -262,7 +262,7 @@ fn two() -> World {
     }
 }
 
-/// The merged view of two domains, and again after a change.
+/// Returns the merged view of two domains before and after a change.
 fn before_and_after(change: impl FnOnce(&mut [Stated])) -> [Merged; 2] {
     let mut world = two();
     let before = (world.domains.clone(), world.domains());
@@ -283,8 +283,8 @@ fn across(merged: &Merged) -> &Across {
     }
 }
 
-/// Whether both merges share the network, the interconnects, the ways between borders, and the costs
-/// to the borders of each domain.
+/// Returns whether both merges share the network, the interconnects, the ways between borders, and
+/// the costs to the borders of each domain.
 fn shared([former, next]: &[Merged; 2]) -> (bool, bool, bool, [bool; 2]) {
     let crossings = |merged: &Merged| merged.paths.crossings.clone();
     let same_crossings = Arc::ptr_eq(&crossings(former), &crossings(next));

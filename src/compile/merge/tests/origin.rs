@@ -9,7 +9,7 @@ use crate::publish::{Origin, View};
 
 use super::world::{Stated, label};
 
-/// A domain whose content has this serial and was received so many seconds after the epoch.
+/// Returns a domain whose content has this serial and was received so many seconds after the epoch.
 fn domain(name: &'static str, serial: u64, second: i64) -> Domain {
     let domain = Stated::new(name, &[&[]]).domain();
     let view = &domain.view;

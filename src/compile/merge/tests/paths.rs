@@ -1,4 +1,4 @@
-//! Costs and paths between domains are those of the specification.
+//! Costs and paths between domains are those that the specification gives.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,13 +13,13 @@ use crate::publish::Costs;
 use super::brute::{Best, best};
 use super::world::{METRICS, Stated, World, metric, world};
 
-/// How many cases of a property are tried: the full count if `ALTOFED_HEAVY` is set.
+/// Returns how many cases of a property are tried: the full count if `ALTOFED_HEAVY` is set.
 fn cases() -> ProptestConfig {
     let heavy = std::env::var_os("ALTOFED_HEAVY").is_some();
     ProptestConfig::with_cases(if heavy { 3_000 } else { 1_000 })
 }
 
-/// The index in the merged view of a domain's PID.
+/// Returns the index in the merged view of a domain's PID.
 pub(super) fn index(merged: &Merged, label: &str, pid: usize) -> u32 {
     let pids = merged.view.network().pids();
     let name = format!("{label}:p{pid}");
@@ -32,7 +32,7 @@ pub(super) fn cell(costs: &Costs, src: u32, dst: u32) -> Option<f64> {
     out.first().copied().filter(|cost| !cost.is_nan())
 }
 
-/// The path between two PIDs of a merged view, found in steps of `looks`.
+/// Finds the path between two PIDs of a merged view, in steps of `looks`.
 pub(super) fn path(merged: &Merged, src: u32, dst: u32, looks: u64) -> Option<Path> {
     let mut search = merged.paths.search(src, dst);
     while search.step(looks) {}
@@ -43,7 +43,7 @@ fn merged(world: &World) -> Merged {
     merged_view(&world.domains(), &world.policy(), None)
 }
 
-/// Every PID of a world by its place.
+/// Returns the place of every PID of a world.
 fn places(world: &World) -> Vec<(usize, usize)> {
     let domains = world.domains.iter().enumerate();
     domains
@@ -122,7 +122,8 @@ fn assert_path(path: &Path, best: &Best, world: &World, from: (usize, usize), to
     );
 }
 
-/// The costs of an interconnect, as the domain where it starts states them and policy scales them.
+/// Returns the costs of an interconnect, as the domain where it starts states them and policy
+/// scales them.
 fn crossing(world: &World, domain: &str, id: &str) -> BTreeMap<MetricName, f64> {
     let mut domains = world.domains.iter();
     let stated = domains.find(|stated| stated.label == domain);

@@ -25,7 +25,7 @@ fn merge(domains: &[Stated], policy: &MergePolicy) -> Merged {
     merged_view(&domains, policy, None)
 }
 
-/// The PID that holds an address, by name.
+/// Returns the name of the PID that holds an address.
 fn pid(merged: &Merged, address: &str) -> Option<String> {
     let address: IpAddr = address.parse().expect("an address");
     let network = merged.view.network();
@@ -33,7 +33,7 @@ fn pid(merged: &Merged, address: &str) -> Option<String> {
     Some(pid.to_string())
 }
 
-/// The prefixes that a PID has in the merged map.
+/// Returns the prefixes that a PID has in the merged map.
 fn group(merged: &Merged, name: &str) -> Vec<String> {
     let network = merged.view.network();
     let pid = network.pids().get(name).expect("a PID");
@@ -41,7 +41,7 @@ fn group(merged: &Merged, name: &str) -> Vec<String> {
     group.prefixes().map(|net| net.to_string()).collect()
 }
 
-/// The listed conflicts, each as kind, domain and subject.
+/// Returns the listed conflicts, each as kind, domain and subject.
 fn listed(merged: &Merged) -> Vec<(MergeConflictKind, String, String)> {
     let listed = merged.conflicts.listed().iter();
     let mut listed: Vec<_> = listed
@@ -224,7 +224,7 @@ fn of_configured_blocks_the_longest_wins_and_equal_ones_are_shared() {
 
 #[test]
 fn a_block_that_its_domain_covers_by_a_shorter_prefix_is_its_own_among_others() {
-    // `d` states one prefix over two blocks; that of `f` between them is not its own.
+    // `d` states one prefix over two blocks. The prefix of `f` between them does not belong to `d`.
     let own = Stated::new("us", &[&["192.0.2.0/24"]]);
     let d = Stated::new("d", &[&["20.64.0.0/10"]]);
     let mut policy = policy();
@@ -297,7 +297,8 @@ fn space_that_is_nobodys_is_cut_out_of_whatever_covers_it() {
     for addr in ["126.0.0.1", "169.1.1.1", "64:ff9b:2::1"] {
         assert_eq!(pid(&merged, addr).as_deref(), Some("x:p1"), "{addr}");
     }
-    // Each of those inside, and each part of those around.
+    // One for each prefix inside a reserved range, and one for each range cut out of a prefix
+    // around it.
     let kind = MergeConflictKind::SpecialPrefix;
     assert_eq!(merged.conflicts.count(kind), 12 + 1 + 3 + 4);
     let details = merged

@@ -20,7 +20,7 @@ fn name(text: &str) -> PropertyName {
     PropertyName::new(text).expect("a name")
 }
 
-/// The property `priv:n` of entities.
+/// Returns a map with the property `priv:n` of entities.
 fn stated(entities: &[(&str, &str)]) -> PropertyMap {
     let entities = entities.iter().map(|(entity, value)| {
         let entity = Entity::parse(entity).expect("an entity");
@@ -33,14 +33,14 @@ fn domain(label: &'static str, prefixes: &[&'static str], properties: PropertyMa
     Stated::new(label, &[prefixes]).domain_with(properties, [None; 2], None)
 }
 
-/// The property `priv:n` of an address.
+/// Returns the property `priv:n` of an address.
 fn get(merged: &Merged, address: &str) -> Option<String> {
     let address = address.parse().expect("an address");
     let value = merged.view.properties().get(address, "priv:n");
     value.map(str::to_owned)
 }
 
-/// The properties that the map has of a prefix.
+/// Returns the properties that the map has of a prefix.
 fn set_of(merged: &Merged, prefix: &str) -> Option<PropertySet> {
     let entity = Entity::Prefix(net(prefix));
     merged.view.properties().map().get(&entity).cloned()
@@ -112,7 +112,7 @@ fn what_is_said_of_a_prefix_does_not_hold_for_addresses_of_others_inside_it() {
     assert_eq!(get(&merged, "20.1.7.1"), None);
     assert_eq!(get(&merged, "20.77.9.1"), None);
     assert_eq!(get(&merged, "20.77.5.1").as_deref(), Some("h"));
-    // So that clients find the same.
+    // With these nulls, clients find the same.
     let null = PropertySet::from([(name("priv:n"), Value::Null)]);
     assert_eq!(set_of(&merged, "20.1.0.0/16"), Some(null.clone()));
     assert_eq!(set_of(&merged, "20.77.0.0/16"), Some(null));

@@ -1,4 +1,4 @@
-//! The work of computing costs between domains is known before, and done in short steps.
+//! The work of computing costs between domains is known in advance, and done in short steps.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -13,8 +13,8 @@ use super::world::{Stated, StatedLink, label};
 /// How many borders each of two domains has.
 const BORDERS: usize = 64;
 
-/// A domain whose PIDs are all borders, each linked to one of the other domain. Successive addresses
-/// are in different PIDs.
+/// Returns a domain whose PIDs are all borders, each linked to one of the other domain. Successive
+/// addresses are in different PIDs.
 fn domain(name: &'static str, net: u8, peer: &'static str) -> Stated {
     let address =
         |pid: usize, n: usize| -> &'static str { format!("10.{net}.{n}.{pid}/32").leak() };
@@ -40,8 +40,8 @@ fn domain(name: &'static str, net: u8, peer: &'static str) -> Stated {
     stated
 }
 
-/// The costs in a metric from so many addresses of one domain, in `pids` of its PIDs, to one address
-/// of the other domain.
+/// Returns the rendering of the costs in a metric from so many addresses of one domain, in `pids`
+/// of its PIDs, to one address of the other domain.
 fn asked(metric: &str, addresses: usize, pids: usize) -> Rendering {
     let domains = [domain("a", 1, "b"), domain("b", 2, "a")];
     let domains: Vec<_> = domains.iter().map(Stated::domain).collect();
@@ -65,7 +65,7 @@ fn asked(metric: &str, addresses: usize, pids: usize) -> Rendering {
     view.answer(service, parameters).expect("sound")
 }
 
-/// The whole cost map of a metric.
+/// Returns the rendering of the whole cost map of a metric.
 fn full(metric: &str) -> Rendering {
     let domains = [domain("a", 1, "b"), domain("b", 2, "a")];
     let domains: Vec<_> = domains.iter().map(Stated::domain).collect();
@@ -76,7 +76,8 @@ fn full(metric: &str) -> Rendering {
     view.answer(resource, Parameters::none()).expect("sound")
 }
 
-/// Writes a whole answer; returns the text, the cells read, and the most that one step read.
+/// Writes a whole answer; returns the text, how many cells were read, and how many one step read at
+/// most.
 fn written(mut rendering: Rendering) -> (String, u64, u64) {
     let (mut text, mut longest, mut more) = (Vec::new(), 0, true);
     while more {
@@ -122,9 +123,9 @@ fn a_full_map_takes_what_it_is_expected_to_take() {
     for metric in ["routingcost", "hopcount"] {
         let rendering = full(metric);
         let work = rendering.work();
-        // With `default` there is one PID more than borders. From each border it takes 64 × 128 steps
-        // to know the ways on, and 64 for each PID of the other domain; or, in a metric that does not
-        // select ways, 64 for each border there.
+        // With `default` there is one PID more than borders. From each border it takes 64 × 128
+        // steps to know the ways on, and 64 for each PID of the other domain; or, in a metric that
+        // does not select ways, 64 for each border there.
         let borders = BORDERS as u64;
         let pids = 2 * borders + 1;
         let rows = 2 * borders * (borders * 2 * borders + borders * borders);

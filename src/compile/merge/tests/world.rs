@@ -69,7 +69,7 @@ pub(super) fn net(text: &str) -> IpNet {
 }
 
 impl Stated {
-    /// A domain of these PIDs that states nothing else.
+    /// Creates a domain of these PIDs that states nothing else.
     pub(super) fn new(label: &'static str, prefixes: &[&[&'static str]]) -> Self {
         Self {
             label,
@@ -84,8 +84,8 @@ impl Stated {
         self.domain_with(PropertyMap::new(), [None; 2], None)
     }
 
-    /// The domain with properties. `uncovered` has, by family, the PID whose prefix of all addresses
-    /// only completes the map. What `before` stated as well is shared.
+    /// Returns the domain with properties. `uncovered` has, by family, the PID whose prefix of all
+    /// addresses only completes the map. Whatever `before` stated as well is shared with it.
     pub(super) fn domain_with(
         &self,
         properties: PropertyMap,
@@ -217,7 +217,7 @@ impl World {
 /// Labels whose order is not that of their PIDs, and that are around `default`.
 const LABELS: [&str; 6] = ["b", "b-1", "a", "default-x", "c0", "e"];
 
-/// Few small numbers, so that ties are frequent, and some that need rounding.
+/// Generates costs: few small numbers, so that ties are frequent, and some that need rounding.
 fn additive() -> impl Strategy<Value = f64> {
     prop_oneof![
         8 => (0..4_u8).prop_map(f64::from),
@@ -332,7 +332,7 @@ fn connected(mut domains: Vec<Stated>, pairs: Vec<Pair>) -> Vec<Stated> {
     domains
 }
 
-/// A federation of 2 to 6 domains with up to 12 interconnects.
+/// Generates federations of 2 to 6 domains with up to 12 interconnects.
 pub(super) fn world() -> impl Strategy<Value = World> {
     (2..7_usize)
         .prop_flat_map(|count| {
