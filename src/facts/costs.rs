@@ -108,7 +108,7 @@ impl Content for CostTable {
     }
 
     fn bytes_of_rows(&self) -> usize {
-        /// The text of a cost, most often at most.
+        /// The bytes of the text of a cost; few take more.
         const TEXT: usize = 44;
         let names = self.dsts.names().iter();
         let keys: usize = names.map(|name| name.as_str().len() + 4).sum();

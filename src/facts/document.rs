@@ -70,8 +70,8 @@ impl Document {
         self.content().bytes_of_rows() as u64
     }
 
-    /// Calls `found` for each wanted PID that the document names, with the members that lead to a
-    /// place where it does.
+    /// Calls `found` for each wanted PID that the document names, with the members that lead to one
+    /// place that names it.
     pub fn find_pids(
         &self,
         is_wanted: &dyn Fn(&PidName) -> bool,
@@ -121,8 +121,8 @@ mod tests {
         document.unwrap_or_else(|faults| panic!("{faults}"))
     }
 
-    /// A document of each kind: so many PIDs, the last with so many prefixes; costs between so
-    /// many PIDs; properties of so many PIDs; so many interconnects.
+    /// Returns a document of each kind: so many PIDs, the last with so many prefixes; costs between
+    /// so many PIDs; properties of so many PIDs; so many interconnects.
     fn of_each_kind(count: usize) -> [Document; 4] {
         let each = |entry: &dyn Fn(usize) -> String| (0..count).map(entry).collect::<Vec<_>>();
         let prefix = |n| format!("\"10.{n}.0.0/24\"");
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn memory_is_counted_by_entries_and_costs() {
-        // What an entry takes at least, and a cost.
+        // The least bytes of an entry. An entry of a cost map has a hundred costs.
         let least = [50, 8 * 100, 200, 200];
         for (document, least) in of_each_kind(100).iter().zip(least) {
             assert!(document.bytes() >= 100 * least, "{document:?}");

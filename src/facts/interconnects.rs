@@ -37,7 +37,7 @@ pub struct Interconnect {
     pub peer_border: PidName,
     /// The other domain.
     pub peer_domain: DomainLabel,
-    /// What they are to us.
+    /// The relationship of the other domain to ours.
     pub relationship: Relationship,
 }
 

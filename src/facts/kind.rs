@@ -80,8 +80,8 @@ pub trait Content: fmt::Debug + Send + Sync + 'static {
     /// rows are written.
     fn bytes_of_rows(&self) -> usize;
 
-    /// Calls `found` for each wanted PID that the content names, with the members that lead to a
-    /// place where it does.
+    /// Calls `found` for each wanted PID that the content names, with the members that lead to one
+    /// place that names it.
     fn find_pids(
         &self,
         is_wanted: &dyn Fn(&PidName) -> bool,

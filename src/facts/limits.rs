@@ -25,7 +25,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// No limits, for documents that were within them when they were stated.
+    /// Returns limits that bound nothing, for documents that were within the configured limits
+    /// when they were stated.
     pub fn none() -> Self {
         Self {
             max_pids: usize::MAX,
@@ -53,7 +54,7 @@ impl Default for Limits {
     }
 }
 
-/// What documents of our domain are read with.
+/// The domain and the limits with which documents are read.
 #[derive(Clone, Copy)]
 pub struct Reader<'a> {
     /// Our domain, whose label limits the length of PID names.

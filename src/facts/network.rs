@@ -148,7 +148,7 @@ impl Content for Groups {
     }
 
     fn bytes_of_rows(&self) -> usize {
-        /// The text of a prefix, most often at most.
+        /// The bytes of the text of a prefix; few take more.
         const TEXT: usize = 44;
         let prefixes = self.values().map(|group| group.len());
         2 * TEXT * prefixes.max().unwrap_or(0)
@@ -165,7 +165,7 @@ fn write_group(out: &mut Vec<u8>, first: bool, pid: &PidName, group: &Arc<Addres
     group.write(out, &Family::ALL);
 }
 
-/// A prefix of either family.
+/// Returns a reader of a prefix of either family.
 fn any_prefix<'de>() -> impl Read<'de, Output = IpNet> {
     prefix(|text: &str| -> Result<IpNet, PrefixError> {
         if text.contains(':') {

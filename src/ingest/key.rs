@@ -24,7 +24,7 @@ impl IdempotencyKey {
     }
 }
 
-/// The digest of byte strings, which also covers where each of them ends.
+/// Returns the digest of byte strings, which also covers where each of them ends.
 fn digest(parts: &[&[u8]]) -> Digest {
     let mut hasher = Sha256::new();
     for part in parts {

@@ -284,7 +284,7 @@ mod tests {
         let find = |key: &IdempotencyKey| keys.find(key, SHARE, at(1));
         assert!(matches!(find(&key("a", b"y")), Known::Other));
         assert!(matches!(find(&key_of("probe", "a", b"x")), Known::New));
-        // The parts of a request are told apart, not only their concatenation.
+        // Requests of different parts differ, even if these are the same when joined.
         let noc = SourceName::new("noc").expect("valid");
         let shifted = IdempotencyKey::new(&noc, "a", &[b"pu", b"tx"]);
         assert!(matches!(find(&shifted), Known::Other));
@@ -412,7 +412,7 @@ mod tests {
             panic!("the share is used up");
         };
         assert_eq!(wait, Duration::from_secs(18 * 3600 + 1));
-        // With a share that is less than is used, enough must go.
+        // If the share is smaller than what is used, several keys must expire first.
         let Known::Full(wait) = find(&key("new", b"x"), 3, 6) else {
             panic!("the share is used up");
         };

@@ -50,7 +50,7 @@ struct State {
     keys: Keys,
 }
 
-/// A write that was judged and is to be done.
+/// A write that was judged and can be handed to the store.
 struct Judged {
     source: SourceName,
     applied: Applied,
@@ -126,7 +126,7 @@ impl Ledger {
         self.rules.borrow().clone()
     }
 
-    /// Does a write, and returns once it is durable. A write that was not given up before its
+    /// Executes a write, and returns once it is durable. A write that was not given up before its
     /// turn is completed even if nobody waits for the answer any more.
     ///
     /// # Errors
@@ -308,8 +308,8 @@ impl Ledger {
         self.held.shown(&self.rules.borrow().brakes, &self.clock)
     }
 
-    /// Judges how much a write removes. Returns whether later writes are compared with what the
-    /// source states after this one only.
+    /// Judges how much a write removes. Returns whether later writes are to be compared only with
+    /// what the source states after this one.
     ///
     /// # Errors
     /// The write removes too much.
@@ -360,8 +360,8 @@ impl Ledger {
         Ok(applied.await??)
     }
 
-    /// Returns the accounts of at most `limit` revisions after one, oldest first; of those that
-    /// are still kept.
+    /// Returns the accounts of up to `limit` revisions after `after`, the oldest first. Revisions
+    /// that are no longer kept are left out.
     ///
     /// # Errors
     /// The store failed.

@@ -1,4 +1,4 @@
-//! How the ledger stands.
+//! The status of the ledger.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use crate::runtime::{Measured, Measures};
 
 use super::ledger::Ledger;
 
-/// How the ledger stands.
+/// The status of the ledger at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// The newest revision that is durable.
     pub revision: u64,
-    /// The sources whose changes are limited, and whether the writes of each are refused since they
+    /// The sources whose changes are limited, each with whether its writes are refused because they
     /// change too much at once.
     pub held: BTreeMap<SourceName, bool>,
 }
 
 impl Ledger {
-    /// Returns how the ledger stands now.
+    /// Returns the status of the ledger now.
     pub fn status(&self) -> Status {
         let (held, rules) = (self.held(), self.rules());
         let sources = rules.brakes.keys();

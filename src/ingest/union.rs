@@ -1,12 +1,12 @@
-//! What all sources state together, as documents.
+//! The union of the documents that all sources state.
 
 use crate::compile;
 use crate::facts::{Document, DocumentPath};
 
 use super::at_revision::FactsAtRevision;
 
-/// Returns about how many bytes of memory the union of what all sources state at a path takes,
-/// together with its rows while they are written.
+/// Returns about how many bytes of memory the union of the documents that all sources state at a
+/// path takes, together with its rows while they are written.
 pub fn union_bytes(current: &FactsAtRevision, path: &DocumentPath) -> u64 {
     let sources = current.facts.sources.values();
     let stated = sources.filter_map(|source| source.get(path));
@@ -15,8 +15,8 @@ pub fn union_bytes(current: &FactsAtRevision, path: &DocumentPath) -> u64 {
         .sum()
 }
 
-/// Returns the union of what all sources state at a path, as it is compiled; `None` if no source
-/// states anything there.
+/// Returns the union of the documents that all sources state at a path, as it is compiled; `None`
+/// if no source states anything there.
 pub fn union_document(current: &FactsAtRevision, path: &DocumentPath) -> Option<Document> {
     let FactsAtRevision {
         facts,

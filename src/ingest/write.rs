@@ -45,7 +45,7 @@ pub struct Write {
     pub dry_run: bool,
     /// Whether it passes the brake however much it removes.
     pub accepted: bool,
-    /// Crossed when the turn of the write comes; until then it may be given up.
+    /// Crossed when the turn of the write comes; until then the write may be given up.
     pub threshold: Threshold,
 }
 
@@ -67,7 +67,7 @@ impl Write {
         }
     }
 
-    /// Returns the tag of what the condition is on.
+    /// Returns the tag of the content that the condition is about.
     fn subject_tag(&self, current: &FactsAtRevision) -> Option<Tag> {
         match &self.change {
             Changes::Document(operation) => {
@@ -105,7 +105,7 @@ pub struct Outcome {
     pub tag: Option<Tag>,
 }
 
-/// Why a write was refused; nothing changed.
+/// The reasons to refuse a write; nothing changed.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// The request is faulty.

@@ -26,12 +26,12 @@ impl PidIndex {
         }
     }
 
-    /// The names in canonical order.
+    /// Returns the names in canonical order.
     pub fn names(&self) -> &[PidName] {
         &self.names
     }
 
-    /// How many PIDs there are.
+    /// Returns how many PIDs there are.
     pub fn len(&self) -> usize {
         self.names.len()
     }
@@ -41,12 +41,12 @@ impl PidIndex {
         self.names.is_empty()
     }
 
-    /// The index of a name.
+    /// Returns the index of a name.
     pub fn get(&self, name: &str) -> Option<u32> {
         self.places.get(name).copied()
     }
 
-    /// The name at an index.
+    /// Returns the name at an index.
     pub fn name(&self, index: u32) -> Option<&PidName> {
         self.names.get(index as usize)
     }

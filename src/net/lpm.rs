@@ -43,7 +43,7 @@ pub struct DuplicatePrefix {
 }
 
 impl Default for Lpm {
-    /// The table of no prefix.
+    /// Returns a table without prefixes.
     fn default() -> Lpm {
         Lpm::build([]).expect("no prefix is given twice")
     }
@@ -88,8 +88,8 @@ impl Lpm {
         })
     }
 
-    /// The value of the longest prefix that contains `addr`. An IPv4-mapped IPv6 address counts as
-    /// an IPv6 address.
+    /// Returns the value of the longest prefix that contains `addr`. An IPv4-mapped IPv6 address
+    /// counts as an IPv6 address.
     pub fn lookup(&self, addr: IpAddr) -> Option<u32> {
         match addr {
             IpAddr::V4(addr) => self.lookup_v4(addr),
@@ -97,13 +97,13 @@ impl Lpm {
         }
     }
 
-    /// The value of the longest prefix that contains `addr`.
+    /// Returns the value of the longest prefix that contains `addr`.
     #[inline]
     pub fn lookup_v4(&self, addr: Ipv4Addr) -> Option<u32> {
         self.v4.find(addr.to_bits())
     }
 
-    /// The value of the longest prefix that contains `addr`.
+    /// Returns the value of the longest prefix that contains `addr`.
     #[inline]
     pub fn lookup_v6(&self, addr: Ipv6Addr) -> Option<u32> {
         match &self.v6 {
@@ -112,7 +112,8 @@ impl Lpm {
         }
     }
 
-    /// Returns whether every address of `family` has a match. Takes time in proportion to the ranges.
+    /// Returns whether every address of `family` has a match. Takes time in proportion to the
+    /// ranges.
     pub fn covers(&self, family: Family) -> bool {
         !self.values(family).contains(&NONE)
     }
@@ -122,7 +123,8 @@ impl Lpm {
         self.values(family) == [NONE]
     }
 
-    /// The fewest prefixes that together are the addresses of `family` without a match, ascending.
+    /// Returns the fewest prefixes that together are the addresses of `family` without a match,
+    /// ascending.
     pub fn uncovered(&self, family: Family) -> Box<dyn Iterator<Item = IpNet> + '_> {
         match (family, &self.v6) {
             (Family::V4, _) => Box::new(self.v4.gaps().flat_map(|gap| {
@@ -142,7 +144,7 @@ impl Lpm {
         }
     }
 
-    /// The bytes held on the heap.
+    /// Returns the bytes held on the heap.
     pub fn heap_bytes(&self) -> usize {
         self.v4.heap_bytes()
             + match &self.v6 {
@@ -170,7 +172,8 @@ impl fmt::Debug for Lpm {
     }
 }
 
-/// Out of line, so that the common lookup is small enough to be inlined.
+/// Searches a table of whole IPv6 addresses. It is out of line, so that the common lookup is small
+/// enough to be inlined.
 #[inline(never)]
 fn find_whole(table: &Table<u128>, addr: Ipv6Addr) -> Option<u32> {
     table.find(addr.to_bits())
@@ -220,7 +223,7 @@ mod tests {
         lpm.lookup(addr.parse().unwrap())
     }
 
-    /// The longest match, found by looking at every prefix.
+    /// Finds the longest match by looking at every prefix.
     fn longest(prefixes: &[(IpNet, u32)], addr: IpAddr) -> Option<u32> {
         prefixes
             .iter()
@@ -229,7 +232,7 @@ mod tests {
             .map(|&(_, value)| value)
     }
 
-    /// The first and the last address of every prefix, and those right outside it.
+    /// Returns the first and the last address of every prefix, and those right outside it.
     fn boundaries(prefixes: &[(IpNet, u32)]) -> Vec<IpAddr> {
         let mut addrs = Vec::new();
         for (prefix, _) in prefixes {
@@ -249,7 +252,7 @@ mod tests {
         addrs
     }
 
-    /// Addresses close to one another and to both ends, and some anywhere.
+    /// Generates addresses close to one another and to both ends, and some anywhere.
     fn v4_addr() -> impl Strategy<Value = IpAddr> {
         prop_oneof![
             any::<u32>(),
@@ -278,8 +281,8 @@ mod tests {
         prop_oneof![v4_addr(), v6_addr()]
     }
 
-    /// Prefixes with host bits, each once, with so few values that neighbours share some. Half of
-    /// the cases have no IPv6 prefix longer than /64.
+    /// Generates prefixes with host bits, each once, with so few values that neighbours share some.
+    /// Half of the cases have no IPv6 prefix longer than /64.
     fn prefixes() -> impl Strategy<Value = Vec<(IpNet, u32)>> {
         let prefix = |v6_max: u8| {
             prop_oneof![

@@ -51,28 +51,28 @@ impl Matrix {
         })
     }
 
-    /// The number of sources.
+    /// Returns the number of sources.
     pub fn rows(&self) -> usize {
         self.rows.len()
     }
 
-    /// The number of destinations.
+    /// Returns the number of destinations.
     pub fn cols(&self) -> usize {
         self.cols
     }
 
-    /// How many cells have a cost.
+    /// Returns how many cells have a cost.
     pub fn count(&self) -> usize {
         self.rows.iter().map(Row::count).sum()
     }
 
-    /// The bytes held on the heap, shared ones included.
+    /// Returns the bytes held on the heap, shared ones included.
     pub fn heap_bytes(&self) -> usize {
         let rows = self.rows.iter().map(Row::heap_bytes).sum::<usize>();
         self.rows.len() * size_of::<Row>() + rows
     }
 
-    /// The bytes held on the heap in addition to those of `other`, which may share rows.
+    /// Returns the bytes held on the heap in addition to those of `other`, which may share rows.
     pub fn bytes_beside(&self, other: &Matrix) -> usize {
         let pairs = self.rows.iter().zip(&other.rows);
         let shared = pairs.filter(|(row, others)| row.shares(others));
@@ -80,7 +80,7 @@ impl Matrix {
         self.heap_bytes() - shared
     }
 
-    /// The cost from `row` to `col`, if there is one.
+    /// Returns the cost from `row` to `col`, if there is one.
     pub fn get(&self, row: usize, col: usize) -> Option<f64> {
         self.rows.get(row)?.get(col)
     }
@@ -117,14 +117,14 @@ impl Matrix {
         self.rows[row] = costs;
     }
 
-    /// The costs from `row`; a row without costs if the matrix has no such row.
+    /// Returns the costs from `row`; a row without costs if the matrix has no such row.
     #[inline]
     pub fn row(&self, row: usize) -> &Row {
         self.rows.get(row).unwrap_or(Row::NONE)
     }
 
-    /// A cell for each column of `row`, NaN without a cost: the matrix's own cells if it holds all
-    /// of the row, otherwise written into `scratch`.
+    /// Returns a cell for each column of `row`, NaN without a cost: the matrix's own cells if it
+    /// holds all of the row, otherwise written into `scratch`.
     #[inline]
     pub fn cells<'m>(&'m self, row: usize, scratch: &'m mut Vec<f64>) -> &'m [f64] {
         self.row(row).cells(self.cols, scratch)

@@ -4,7 +4,7 @@
 /// From here on (2^53) an `f64` cannot represent every integer.
 const INTEGERS: u64 = 1 << 53;
 
-/// Below it zmij writes exponents; ECMAScript only does so below 10^-6.
+/// zmij writes exponents below this; ECMAScript only does so below 10^-6.
 const DECIMALS: f64 = 1e-5;
 
 /// Appends the canonical JSON number of `value` to `out`: the shortest digits that read back as the

@@ -12,18 +12,19 @@ pub(super) trait Address: Copy + Ord + Default {
     /// Whether most of the address space is unused.
     const SPARSE: bool;
 
-    /// The address after the prefix of `len` bits that begins here; none after the last address.
+    /// Returns the address after the prefix of `len` bits that begins here; `None` after the last
+    /// address.
     fn after(self, len: u8) -> Option<Self>;
 
-    /// The bits that the distance from `first` takes, which is not greater.
+    /// Returns how many bits the distance from `first` takes, which is not greater.
     fn distance_bits(self, first: Self) -> u32;
 
-    /// The number of the block of 2^`shift` addresses before that of this address; the first block
-    /// if there is none before.
+    /// Returns the number of the block of 2^`shift` addresses before the block of this address;
+    /// that of the first block if there is none before.
     fn block_before(self, shift: u32) -> Self;
 
-    /// How many blocks of 2^`shift` addresses the block of this address is after block `low`: 0 if it
-    /// is before, and at most `most`.
+    /// Returns how many blocks of 2^`shift` addresses the block of this address is after block
+    /// `low`: 0 if it is before, and at most `most`.
     fn slot(self, shift: u32, low: Self, most: usize) -> usize;
 }
 
@@ -133,7 +134,8 @@ impl<A: Address> Ranges<A> {
 
     /// Gives all addresses from `start` on the value `value`; no range begins after `start`.
     fn begin(&mut self, start: A, value: u32) {
-        // The range that began at the same address is of a shorter prefix, or of one that ended there.
+        // The range that began at the same address is of a shorter prefix, or of one that ended
+        // there.
         if self.starts.last() == Some(&start) {
             self.starts.pop();
             self.values.pop();
@@ -146,7 +148,7 @@ impl<A: Address> Ranges<A> {
 }
 
 impl<A> Ranges<A> {
-    /// Where each range begins, ascending.
+    /// Returns where each range begins, ascending.
     pub(super) fn starts(&self) -> &[A] {
         &self.starts
     }
@@ -159,7 +161,7 @@ impl<A> Ranges<A> {
         }
     }
 
-    /// The starts and the values.
+    /// Returns the starts and the values.
     pub(super) fn into_parts(self) -> (Vec<A>, Vec<u32>) {
         (self.starts, self.values)
     }

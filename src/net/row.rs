@@ -72,7 +72,7 @@ impl Row {
         Self(Form::Few((!pairs.is_empty()).then(|| pairs.into())))
     }
 
-    /// How many columns have a cost.
+    /// Returns how many columns have a cost.
     pub fn count(&self) -> usize {
         match &self.0 {
             Form::Few(_) => self.pairs().len(),
@@ -86,7 +86,7 @@ impl Row {
         matches!(self.0, Form::Few(None))
     }
 
-    /// The cost in a column, if there is one.
+    /// Returns the cost in a column, if there is one.
     #[inline]
     pub fn get(&self, column: usize) -> Option<f64> {
         match &self.0 {
@@ -99,7 +99,7 @@ impl Row {
         }
     }
 
-    /// The columns that have a cost, ascending, and their costs.
+    /// Iterates over the columns that have a cost, ascending, with their costs.
     pub fn costs(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
         let cells: &[f64] = match &self.0 {
             Form::Few(_) => &[],
@@ -111,7 +111,7 @@ impl Row {
         full.chain(few.map(|&(column, cost)| (column as usize, cost)))
     }
 
-    /// All cells, if the row holds them as such.
+    /// Returns all cells, if the row holds them as such.
     #[inline]
     pub fn full(&self) -> Option<&[f64]> {
         match &self.0 {
@@ -120,8 +120,8 @@ impl Row {
         }
     }
 
-    /// All cells, NaN without a cost: the row's own if it holds them as such, otherwise written into
-    /// `scratch`.
+    /// Returns all cells, NaN without a cost: the row's own if it holds them as such, otherwise
+    /// written into `scratch`.
     #[inline]
     pub fn cells<'r>(&'r self, cols: usize, scratch: &'r mut Vec<f64>) -> &'r [f64] {
         match &self.0 {
@@ -162,8 +162,8 @@ impl Row {
         }
     }
 
-    /// The cells of `N` columns from `first` on, NaN without a cost and beyond the last column: the
-    /// row's own if it holds them as such, otherwise written into `scratch`.
+    /// Returns the cells of `N` columns from `first` on, NaN without a cost and beyond the last
+    /// column: the row's own if it holds them as such, otherwise written into `scratch`.
     #[inline(always)]
     pub fn lanes<'r, const N: usize>(
         &'r self,
@@ -223,8 +223,8 @@ impl Row {
         }
     }
 
-    /// Returns the row over `cols` other columns: the cost of column `c` moves to column `places[c]`,
-    /// and is dropped for `None`.
+    /// Returns the row over `cols` other columns: the cost of column `c` moves to column
+    /// `places[c]`, and is dropped for `None`.
     ///
     /// # Panics
     ///
@@ -256,7 +256,7 @@ impl Row {
         }
     }
 
-    /// The bytes held on the heap, shared ones included.
+    /// Returns the bytes held on the heap, shared ones included.
     pub fn heap_bytes(&self) -> usize {
         /// The two counts of an [`Arc`].
         const COUNTS: usize = 2 * size_of::<usize>();

@@ -10,8 +10,8 @@ use super::ranges::{Address, NONE, Ranges};
 const EMPTY: u32 = 1 << 31;
 
 /// Ranges, and an index of about half as many slots. A slot is a block of 2^`shift` addresses. The
-/// slots reach from the first to the last address where a range begins, so that the index is as fine
-/// as it can be wherever the prefixes are. One slot more on either side stands for all that is
+/// slots reach from the first to the last address where a range begins, so that the index is as
+/// fine as it can be wherever the prefixes are. One slot more on either side stands for all that is
 /// outside.
 ///
 /// A search looks up the slot, and then searches among the ranges that begin in it: few if the
@@ -82,7 +82,7 @@ impl<A: Address> Table<A> {
         }
     }
 
-    /// The value of the longest prefix over `address`.
+    /// Returns the value of the longest prefix over `address`.
     #[inline]
     pub(super) fn find(&self, address: A) -> Option<u32> {
         let range = self.ranges_begun(address)?.wrapping_sub(1);
@@ -90,7 +90,7 @@ impl<A: Address> Table<A> {
         (value != NONE).then_some(value)
     }
 
-    /// How many ranges begin at `address` or before it: at least one.
+    /// Returns how many ranges begin at `address` or before it: at least one.
     #[inline]
     fn ranges_begun(&self, address: A) -> Option<usize> {
         let slot = address.slot(self.shift, self.low, self.beyond);
@@ -108,8 +108,8 @@ impl<A: Address> Table<A> {
         self.far_ranges_begun(slot, begun, address)
     }
 
-    /// The same for a slot in which so many ranges begin that a binary search pays. Rare in IPv4,
-    /// where inlined code would only be in the way.
+    /// Counts as [`Self::ranges_begun`] does, in a slot where so many ranges begin that a binary
+    /// search pays. That is rare in IPv4, where inlined code would only be in the way.
     #[inline(never)]
     fn far_ranges_begun(&self, slot: usize, mut begun: usize, address: A) -> Option<usize> {
         // All ranges before `begun` begin at the address or before it, none from `begun + open` on.
@@ -126,7 +126,7 @@ impl<A: Address> Table<A> {
 }
 
 impl<A: Copy> Table<A> {
-    /// The ranges without a value.
+    /// Iterates over the ranges without a value.
     pub(super) fn gaps(&self) -> impl Iterator<Item = Gap<A>> {
         let starts = self.starts.iter().copied().take(self.values.len());
         let ends = starts.clone().skip(1).map(Some).chain([None]);
@@ -142,13 +142,14 @@ impl<A: Copy> Table<A> {
 }
 
 impl<A> Table<A> {
-    /// The value of each range, [`NONE`] where no prefix covers it.
+    /// Returns the value of each range, [`NONE`] where no prefix covers it.
     pub(super) fn values(&self) -> &[u32] {
         &self.values
     }
 }
 
-/// How many of `starts` are at `address` or before it, counted in 32 bits, the width of a lane.
+/// Returns how many of `starts` are at `address` or before it, counted in 32 bits, the width of a
+/// lane.
 #[inline]
 fn count_begun<A: Address>(starts: &[A], address: A) -> usize {
     let begun: u32 = starts
@@ -163,7 +164,7 @@ mod tests {
     use super::*;
     use crate::net::ranges::Prefix;
 
-    /// A table of the /32s (or /128s) of `addresses`, each with its position as value.
+    /// Builds a table of the /32s (or /128s) of `addresses`, each with its position as value.
     fn table<A: Address>(addresses: &[A], len: u8) -> Table<A> {
         let prefixes = addresses
             .iter()

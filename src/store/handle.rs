@@ -64,15 +64,15 @@ impl Store {
     ///
     /// # Errors
     /// [`InUse`](StoreError::InUse), [`NotAStore`](StoreError::NotAStore),
-    /// [`NewerFormat`](StoreError::NewerFormat), [`Unrecoverable`](StoreError::Unrecoverable) if the damage cannot be put aside,
-    /// [`NoRoom`](StoreError::NoRoom) if it can be neither opened nor read without, or
-    /// [`Io`](StoreError::Io).
+    /// [`NewerFormat`](StoreError::NewerFormat), [`Unrecoverable`](StoreError::Unrecoverable) if
+    /// the damage cannot be put aside, [`NoRoom`](StoreError::NoRoom) if it can be neither opened
+    /// nor read without, or [`Io`](StoreError::Io).
     pub fn open(directory: &Path, settings: &Settings) -> Result<Opened, StoreError> {
         Store::open_with(directory, settings, Durability::Real, FreeSpace::real())
     }
 
-    /// [`open`](Store::open) with control over what happens before the disk is synced, and over
-    /// how much of it appears free.
+    /// Opens the store as [`open`](Store::open) does, with control over what happens before the
+    /// disk is synced, and over how much of it appears free.
     ///
     /// # Errors
     /// As for [`open`](Store::open).
@@ -172,8 +172,8 @@ impl Store {
         &self.room
     }
 
-    /// Looks how much room there is; to be called from time to time. Opens a database for which
-    /// there was no room before.
+    /// Checks how much room there is, and opens a database for which there was no room before. To
+    /// be called from time to time.
     ///
     /// # Errors
     /// [`Fatal`](StoreError::Fatal) or [`Closed`](StoreError::Closed).

@@ -1,24 +1,24 @@
-//! How the store stands.
+//! The status of the store.
 
 use crate::runtime::{Measured, Measures};
 
 use super::handle::Store;
 
-/// How the store stands.
+/// The status of the store at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// The bytes that are free on its disk.
     pub free: u64,
-    /// The writes of facts that were refused since the start, since the disk is full.
+    /// How many writes of facts were refused since the start because the disk is full.
     pub refused_writes: u64,
-    /// The documents of others that were refused since the start, since the disk is full.
+    /// How many documents of other domains were refused since the start because the disk is full.
     pub refused_documents: u64,
-    /// The bytes of the database on disk, unless they cannot be told.
+    /// The size of the database on the disk, in bytes; `None` if it cannot be read.
     pub size: Option<u64>,
 }
 
 impl Store {
-    /// Returns how the store stands now.
+    /// Returns the status of the store now.
     pub fn status(&self) -> Status {
         let room = self.room();
         Status {

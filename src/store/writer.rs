@@ -16,9 +16,9 @@ use super::repair::recover::{self, Quarantine, Ready};
 use super::repair::unopened::Unopened;
 use super::{Settings, StoreError};
 
-/// The commits of a group share one sync of the disk. A group has at most this many members …
+/// The most members of a group. The commits of a group share one sync of the disk.
 const MAX_GROUP: usize = 256;
-/// … and at most this many bytes.
+/// The most bytes of a group.
 const MAX_GROUP_BYTES: usize = 8 * 1024 * 1024;
 
 /// A reading of the store, which sends its result to the caller.
@@ -130,7 +130,7 @@ impl Writer {
         }
     }
 
-    /// Returns what was damaged and put aside; only the first call does.
+    /// Returns what was damaged and put aside; only the first call returns it.
     pub(super) fn take_quarantine(&mut self) -> Option<Quarantine> {
         match &mut self.database {
             Database::Open(ready) => ready.quarantine.take(),
@@ -208,7 +208,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Opens a database for which there was no room, if there is room now.
+    /// Opens a database for which there was no room before, if there is room now.
     fn look(&mut self) -> Result<(), StoreError> {
         let before = match &self.database {
             Database::Open(_) => {

@@ -6,7 +6,7 @@
 //! | `sled/` | the database |
 //! | `witness` | what was acknowledged last |
 //! | `reserve` | room for closing and opening the database on a full disk |
-//! | `blobs/` | large values that can be had again, a file each |
+//! | `blobs/` | large values that can be fetched again, a file each |
 //! | `sled.part/` | a database being built; removed at the next start |
 //! | `sled.new/` | one that is complete; takes the place of `sled/` once that is gone |
 //! | `sled.kept/` | a copy of the database as it was before sled opened it |
@@ -212,8 +212,8 @@ impl Directory {
 }
 
 impl Drop for Directory {
-    /// Closing the file is not enough: a child process has a copy of the descriptor until it runs
-    /// its program.
+    /// Unlocks the directory. Closing the file is not enough: a child process has a copy of the
+    /// descriptor until it runs its program.
     fn drop(&mut self) {
         // If this fails, the lock is released when the last descriptor is closed.
         let _ = self.lock.unlock();

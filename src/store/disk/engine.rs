@@ -61,9 +61,9 @@ pub(in crate::store) struct Engine {
 const LOCKED: &str = "could not acquire lock";
 
 /// sled rewrites a page of a mostly dead segment whenever it consolidates a page, which it does
-/// after ten changes of that.
+/// after ten changes of it.
 const CHANGES_PER_TURN: u64 = 10;
-/// For how many written bytes one page is to be rewritten.
+/// One page is to be rewritten for this many written bytes.
 const BYTES_PER_TURN: u64 = 32 * 1024;
 
 impl Engine {
@@ -139,8 +139,8 @@ impl Engine {
         })
     }
 
-    /// Returns once everything written so far is on the disk. After an error it is unknown what
-    /// is.
+    /// Returns once everything written so far is on the disk. After an error it is unknown which
+    /// writes are there.
     pub(in crate::store) fn sync(&mut self) -> Result<(), StoreError> {
         self.db.flush().map_err(broken)?;
         if let Durability::Checked(check) = &mut self.durability {

@@ -175,7 +175,7 @@ impl Room {
         Ok(pledge)
     }
 
-    /// Looks how much is free, and publishes the state if it changed.
+    /// Checks how much is free, and publishes the state if it changed.
     fn note(&self) -> u64 {
         let free = self.free();
         let state = match free {
@@ -203,7 +203,7 @@ impl Room {
         self.free() >= OPENING
     }
 
-    /// The error that there is no room to open the database.
+    /// Returns the error that there is no room to open the database.
     pub(in crate::store) fn no_room_to_open(&self) -> StoreError {
         StoreError::NoRoom {
             free: self.free() / MIB,
@@ -233,7 +233,7 @@ impl Room {
         self.look();
     }
 
-    /// Looks how much is free, and creates the reserve if it is missing and there is room.
+    /// Checks how much is free, and creates the reserve if it is missing and there is room.
     pub(in crate::store) fn look(&self) {
         let free = self.note();
         let path = self.reserve();
@@ -391,7 +391,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is asked for at a time, what was allowed leaves what is to be left.
+        /// However many writes are asked for at a time, those that are allowed leave the bytes free
+        /// that must stay free.
         #[test]
         fn what_is_allowed_together_leaves_the_least(
             left in 0..400 * MIB,

@@ -1,13 +1,14 @@
 use std::{fmt, io, path::Path, sync::Arc};
 
-/// How many bytes a process without special rights can use on the disk of a directory.
+/// The source of the number of bytes that a process without special rights can use on the disk of
+/// a directory.
 #[derive(Clone)]
 pub struct FreeSpace(Arc<Ask>);
 
 type Ask = dyn Fn(&Path) -> io::Result<u64> + Send + Sync;
 
 impl FreeSpace {
-    /// Asks the system.
+    /// Creates one that asks the system.
     pub fn real() -> FreeSpace {
         FreeSpace(Arc::new(|directory| {
             let found = rustix::fs::statvfs(directory)?;
@@ -15,7 +16,7 @@ impl FreeSpace {
         }))
     }
 
-    /// Asks this function: for tests of what a node does when its disk fills.
+    /// Creates one that asks this function: for tests of what a node does when its disk fills.
     pub fn told(ask: impl Fn() -> u64 + Send + Sync + 'static) -> FreeSpace {
         FreeSpace(Arc::new(move |_| Ok(ask())))
     }

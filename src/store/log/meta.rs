@@ -143,7 +143,7 @@ pub(in crate::store) struct Pending {
 }
 
 impl Pending {
-    /// No changes that would have to be made again: all rows are durable.
+    /// Returns the value without changes: all rows are durable.
     pub(in crate::store) fn none(position: Position) -> Pending {
         Pending {
             position,

@@ -194,7 +194,7 @@ impl Log {
     }
 }
 
-/// The error that a record is missing which should be there.
+/// Returns the error that a record is missing which should be there.
 pub(in crate::store) fn missing(revision: u64) -> StoreError {
     StoreError::damaged(format!("revision {revision}"), "it is missing")
 }

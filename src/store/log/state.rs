@@ -16,9 +16,9 @@ use super::tree;
 /// The largest total of names, keys and values changed without a revision at a time, in bytes.
 pub const MAX_PENDING: usize = 5 * 1024;
 
-/// After how many written bytes sled cleans up …
+/// sled cleans up once more than this many bytes were written.
 const RECLAIM_BYTES: u64 = 256 * 1024;
-/// … and after how many at a time.
+/// The most written bytes that sled cleans up after at a time.
 const MAX_RECLAIM_BYTES: u64 = 2 * 1024 * 1024;
 /// How many bytes may be written before they are made durable: sled holds them in memory until
 /// then.

@@ -21,7 +21,7 @@ const MIN_DATA: usize = 1024;
 const USUAL_DATA: u64 = 4 * 1024;
 const MAX_CHILDREN: usize = MAX_DATA / 32;
 const MIN_CHILDREN: usize = 48;
-/// With 48 children a level, far more than any disk holds.
+/// The depth of the deepest tree. With 48 children at each level, it holds far more than any disk.
 const MAX_DEPTH: u8 = 8;
 
 /// Names the content of a document: equal rows have equal references.
@@ -215,8 +215,8 @@ impl Packer<'_, '_> {
         Ok(())
     }
 
-    /// A row longer than a chunk gets chunks of its own, so that a change of it does not move its
-    /// neighbours. Text is cut between characters, so that the chunks of a text are text.
+    /// Adds a row longer than a chunk. It gets chunks of its own, so that a change of it does not
+    /// move its neighbours. Text is cut between characters, so that the chunks of a text are text.
     fn add_long(&mut self, row: &[u8]) -> Result<(), StoreError> {
         let pieces = row.len().div_ceil(MAX_DATA - 3);
         let mut start = 0;
@@ -265,7 +265,7 @@ fn character_start(row: &[u8], at: usize) -> usize {
     (at.saturating_sub(3)..=at).rev().find(starts).unwrap_or(at)
 }
 
-/// A fast hash that only decides where chunks end; the digests verify the content.
+/// Returns a fast hash that only decides where chunks end; the digests verify the content.
 fn row_hash(row: &[u8]) -> u64 {
     let (words, rest) = row.as_chunks();
     let mix =
@@ -307,7 +307,7 @@ mod tests {
         }
     }
 
-    /// Rows of `length` digits, different for each seed.
+    /// Returns rows of `length` digits, different for each seed.
     fn rows(count: usize, length: usize, seed: u64) -> Vec<Vec<u8>> {
         let mut state = seed;
         let mut digit = || {

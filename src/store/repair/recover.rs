@@ -214,7 +214,7 @@ fn rebuild(
     Ok(quarantine)
 }
 
-/// What the message to the operator is made of.
+/// The parts of the message to the operator.
 struct Account<'a> {
     directory: &'a Path,
     place: &'a Path,

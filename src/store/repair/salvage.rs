@@ -343,7 +343,7 @@ mod tests {
 
     #[test]
     fn of_all_the_rows_found_the_newest_are_those_as_of_the_chain() {
-        // What becomes of one row, at a time each: by a revision or between two.
+        // A change of the row: whether by a revision or between two, and the new value, if any.
         type Step = (bool, Option<u8>);
         let histories: [&[Step]; 5] = [
             &[(true, Some(1)), (false, Some(2)), (true, Some(3))],
@@ -388,7 +388,7 @@ mod tests {
             log.engine.close().unwrap();
             let mut harvest = Harvest::search(directory.path(), mark).unwrap();
             let mut chain = harvest.newest_chain(&Digest::ZERO, 100).unwrap();
-            // As of the end, and as of the revision before, had the last one been lost.
+            // As of the end, and then as of the revision before, as if the last one had been lost.
             for _ in 0..2 {
                 let head = chain.last().map_or(0, |found| found.record.revision);
                 let known = expected.iter().rev().find(|(at, _)| at.revision == head);

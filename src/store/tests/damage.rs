@@ -35,7 +35,7 @@ impl Sample {
         Sample { home, records, row }
     }
 
-    /// The store's directory after something happened to one of its files.
+    /// Returns a copy of the store's directory with one of its files damaged.
     fn damaged(&self, file: &str, damage: &dyn Fn(&mut Vec<u8>)) -> Home {
         let home = Home::new();
         copy_directory(&self.home.path(), &home.path());
@@ -66,8 +66,8 @@ enum Outcome {
     Refused,
 }
 
-/// Opens the store and holds it to the rule: what is there is a prefix of what was written, and
-/// what is missing is told.
+/// Opens the store and checks the rule: it holds a prefix of what was written, and reports what is
+/// missing.
 async fn start(sample: &Sample, home: &Home) -> Outcome {
     let settings = Settings {
         keep_revisions: KEEP,

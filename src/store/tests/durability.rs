@@ -147,7 +147,7 @@ async fn commit_for_ever() {
     }
 }
 
-/// A command that runs [`commit_for_ever`] on the store at `home`.
+/// Returns a command that runs [`commit_for_ever`] on the store at `home`.
 fn committing(home: &Home, shell: &str) -> Command {
     let mut command = Command::new("sh");
     let program = std::env::current_exe().unwrap();
@@ -170,7 +170,7 @@ fn acknowledged(line: &str) -> Option<u64> {
     line.split_once("acknowledged ")?.1.parse().ok()
 }
 
-/// What must be in the store that [`commit_for_ever`] wrote.
+/// Checks that the store holds what [`commit_for_ever`] wrote.
 async fn check_committed(home: &Home, acknowledged: u64) {
     let store = home.store();
     let head = store.records(acknowledged, 1_000).await.unwrap();

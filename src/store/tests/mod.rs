@@ -64,7 +64,7 @@ fn replace(mut commit: Commit, name: &str, rows: Vec<Vec<u8>>) -> Commit {
     commit
 }
 
-/// Rows of `length` digits, different for each seed.
+/// Returns rows of `length` digits, different for each seed.
 fn rows(count: usize, length: usize, seed: u64) -> Vec<Vec<u8>> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut digit = || {
@@ -81,7 +81,7 @@ fn rows(count: usize, length: usize, seed: u64) -> Vec<Vec<u8>> {
 /// Documents by name.
 type Contents = BTreeMap<String, Vec<u8>>;
 
-/// All documents of a record, read.
+/// Reads all documents of a record.
 async fn contents(store: &Store, record: &Record) -> Contents {
     let mut contents = BTreeMap::new();
     for (name, document) in &record.documents {
@@ -103,7 +103,7 @@ fn copy_directory(from: &Path, to: &Path) {
     }
 }
 
-/// Commits a document that changes by a row each time, and a small one; gives the records.
+/// Commits a document that changes by a row each time, and a small one; returns the records.
 async fn commit_many(store: &Store, revisions: std::ops::RangeInclusive<u64>) -> Vec<Arc<Record>> {
     let mut large = rows(60, 2_000, 1);
     let mut records = Vec::new();

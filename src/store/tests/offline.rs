@@ -3,7 +3,7 @@ use crate::ident::Digest;
 
 const KEYS: Table = Table::new("keys");
 
-/// A store with some history, and its records.
+/// Creates a store with some history; returns its records too.
 async fn used() -> (Home, Vec<Arc<Record>>) {
     let home = Home::new();
     let store = home.open_keeping(8).store;
@@ -32,7 +32,7 @@ fn exported(home: &Home) -> Vec<u8> {
     out
 }
 
-/// Both stores hold the same records, documents and rows.
+/// Asserts that both stores hold the same records, documents and rows.
 async fn assert_same(one: &Home, other: &Home) {
     let (one, other) = (one.open_keeping(8), other.open_keeping(8));
     assert_eq!((&one.quarantine, &other.quarantine), (&None, &None));
@@ -132,7 +132,7 @@ async fn a_wrong_export_leaves_the_directory_as_it_was() {
         text.replacen("\"format\":1", "\"format\":2", 1),
         "{\"store\":".to_owned(),
     ];
-    // A line changed by someone who knows how to write a trailer.
+    // Someone who knows how to write a trailer changed a line.
     let forged = wrong_bodies(&text);
     for wrong in wrong.into_iter().chain(forged) {
         let copy = Home::new();
@@ -146,7 +146,7 @@ async fn a_wrong_export_leaves_the_directory_as_it_was() {
     }
 }
 
-/// The export with something in its last record changed, and a trailer that fits.
+/// Returns exports with something in the last record changed, and a trailer that fits.
 fn wrong_bodies(text: &str) -> Vec<String> {
     let (lines, _) = text.trim_end().rsplit_once('\n').unwrap();
     let changes = [

@@ -146,7 +146,7 @@ fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store-v1")
 }
 
-/// What the store in the fixture holds.
+/// Commits what the store in the fixture holds; returns the records.
 async fn fill_fixture(store: &Store) -> Vec<Arc<Record>> {
     let mut map = rows(40, 100, 0);
     let mut records = Vec::new();

@@ -1,4 +1,4 @@
-//! What a store does on a disk that fills.
+//! The behaviour of a store on a disk that fills.
 
 use std::{
     process::Command,
@@ -10,7 +10,7 @@ use super::*;
 const MIB: u64 = 1024 * 1024;
 const KEYS: Table = Table::new("keys");
 
-/// How much is free, as a test has it.
+/// The free space, which a test sets.
 #[derive(Clone)]
 struct Free(Arc<AtomicU64>);
 
@@ -53,7 +53,7 @@ fn state(store: &Store) -> RoomState {
     *store.room().state().borrow()
 }
 
-/// Everything that can be read of a store.
+/// Reads everything that can be read of a store.
 async fn all(store: &Store) -> (Vec<(Record, Contents)>, Pairs) {
     let mut records = Vec::new();
     for record in store.records(0, 1000).await.unwrap() {
@@ -130,11 +130,11 @@ async fn a_start_without_room_reads_what_stands_and_writes_again_when_there_is()
     ));
     assert!(refused(store.commit(commit(11)).await));
     assert!(refused(store.put(row(3)).await));
-    // More than it takes to open, and less than is to be left.
+    // More than it takes to open, and less than must stay free.
     free.set(15);
     store.look().await.unwrap();
     assert_eq!(state(&store), RoomState::Unopened);
-    // Room that nobody has looked at yet.
+    // There is room, but nobody has looked at it yet.
     free.set(1000);
     assert!(refused(store.commit(commit(11)).await));
     store.look().await.unwrap();
@@ -168,7 +168,7 @@ async fn a_damaged_store_is_not_read_without_room_to_mend_it() {
 struct Disk(tempfile::TempDir);
 
 impl Disk {
-    /// `None` where this is not allowed.
+    /// Mounts a disk; `None` where this is not allowed.
     fn new(mebibytes: u64) -> Option<Disk> {
         let directory = tempfile::tempdir().unwrap();
         let size = format!("size={mebibytes}m");
@@ -196,7 +196,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // What cannot be unmounted is seen by who looks at the mounts.
+        // A disk that stays mounted shows in the list of mounts.
         let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
     }
 }
@@ -223,11 +223,11 @@ async fn a_disk_is_never_filled_and_one_that_others_fill_is_survived() {
     assert!(refused(store.blobs().put(blob).await));
     let before = all(&store).await;
 
-    // Others take the rest: what is needed to close is there.
+    // Others take the rest; the room that closing needs is there.
     disk.fill();
     assert!(home.join("reserve").exists());
     store.close().await.unwrap();
-    // And that as well: it is read.
+    // Others take that room as well; the store is still read.
     fs::remove_file(disk.0.path().join("filling")).unwrap();
     disk.fill();
     let store = try_open(&home, FreeSpace::real()).unwrap().store;

@@ -102,7 +102,8 @@ impl Lines<'_> {
         log.put(&[&[level], bytes].concat()).map(drop)
     }
 
-    /// The hash must be that in the line, which verifies every part of the record.
+    /// Adds the record of a line. Its hash must be that in the line, which verifies every part of
+    /// it.
     fn record(&self, log: &mut Log, line: RecordLine) -> Result<(), StoreError> {
         let expected = line.hash;
         let mut record = Record::from(line);
@@ -164,7 +165,7 @@ impl Lines<'_> {
         }
     }
 
-    /// Makes an error of the store name the line.
+    /// Turns an error of the store into one that names the line.
     fn blame(&self, error: StoreError) -> StoreError {
         match error {
             StoreError::Damaged { .. } | StoreError::TooLarge { .. } => {
