@@ -178,7 +178,13 @@ mod tests {
             len in 0..=128u8,
         ) {
             // Zeros at any place, and segments of any number of digits.
-            let segment = |i: usize| if kept[i] { segments[i].checked_shr(4 * digits).unwrap_or(0xffff) } else { 0 };
+            let segment = |i: usize| {
+                if kept[i] {
+                    segments[i].checked_shr(4 * digits).unwrap_or(0xffff)
+                } else {
+                    0
+                }
+            };
             let addr = Ipv6Addr::from(std::array::from_fn(segment));
             let net = Ipv6Net::new_assert(addr, len);
             let mut out = Vec::new();

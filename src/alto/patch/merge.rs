@@ -203,7 +203,13 @@ mod tests {
             patch in document(),
             canonical: bool,
         ) {
-            let write = |value: &Value| if canonical { value_text(value) } else { serde_json::to_string_pretty(value).expect("text") };
+            let write = |value: &Value| {
+                if canonical {
+                    value_text(value)
+                } else {
+                    serde_json::to_string_pretty(value).expect("text")
+                }
+            };
             let outcome = merged(&write(&target), &write(&patch)).expect("sound");
             let mut tree = target;
             json_patch::merge(&mut tree, &patch);
