@@ -12,8 +12,8 @@ use super::ledger::Ledger;
 pub struct Status {
     /// The newest revision that is durable.
     pub revision: u64,
-    /// The sources whose changes are limited, each with whether its writes are refused because they
-    /// change too much at once.
+    /// The sources with a brake, each with whether its writes are refused because they remove too
+    /// much at once.
     pub held: BTreeMap<SourceName, bool>,
 }
 
