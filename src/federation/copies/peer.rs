@@ -46,6 +46,8 @@ pub(super) struct Peer {
     pub(super) next_attempt: Option<Timestamp>,
     /// The state that is shown, and since when.
     pub(super) shown: (PeerState, Timestamp),
+    /// The freshness that is shown of its copies.
+    pub(super) shown_freshness: Option<PeerState>,
     pub(super) copies: Had,
     /// The refusals, by domain.
     pub(super) refused: BTreeMap<DomainLabel, Refused>,
@@ -71,6 +73,7 @@ impl Peer {
             failures: 0,
             next_attempt: None,
             shown: (PeerState::Connecting, now),
+            shown_freshness: None,
             copies: Had::default(),
             refused: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -115,11 +118,14 @@ impl Peer {
         }
     }
 
-    /// Updates the state that is shown; returns whether it changed.
+    /// Updates what is shown: the state of the peer, and the freshness of its copies, which can
+    /// change while the peer stays failed or held. Returns whether either changed.
     pub(super) fn show(&mut self, now: Moment, wall: Timestamp) -> bool {
+        let freshness = self.synced.map(|synced| self.freshness(&synced, now));
+        let has_aged = std::mem::replace(&mut self.shown_freshness, freshness) != freshness;
         let state = self.state(now);
         if state == self.shown.0 {
-            return false;
+            return has_aged;
         }
         let (peer, reason) = (&self.settings.domain, self.failure());
         let reason = reason.map(|failure| failure.reason.code.clone());

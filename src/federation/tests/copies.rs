@@ -110,15 +110,15 @@ fn of_two_copies_the_serial_then_the_path_then_the_label_decides() {
     for peer in ["isp-b", "isp-c", "isp-d"] {
         sync(&copies, peer);
     }
-    copies.take(copy(&["isp-c", "isp-d"], 5, at(0)));
+    copies.take(Arc::new(copy(&["isp-c", "isp-d"], 5, at(0))));
     assert_eq!(used(&copies).as_deref(), Some("isp-d"));
-    copies.take(copy(&["isp-c", "isp-b"], 5, at(0)));
+    copies.take(Arc::new(copy(&["isp-c", "isp-b"], 5, at(0))));
     assert_eq!(used(&copies).as_deref(), Some("isp-b"), "the smaller label");
-    copies.take(copy(&["isp-c"], 5, at(0)));
+    copies.take(Arc::new(copy(&["isp-c"], 5, at(0))));
     assert_eq!(used(&copies).as_deref(), Some("isp-c"), "the shorter path");
-    copies.take(copy(&["isp-c", "isp-d"], 6, at(0)));
+    copies.take(Arc::new(copy(&["isp-c", "isp-d"], 6, at(0))));
     assert_eq!(used(&copies).as_deref(), Some("isp-d"), "the higher serial");
-    copies.take(plain("isp-c", 7));
+    copies.take(Arc::new(plain("isp-c", 7)));
     assert_eq!(used(&copies).as_deref(), Some("isp-d"), "signed over plain");
 }
 
@@ -131,11 +131,11 @@ fn what_a_domain_says_itself_is_used_before_what_a_relay_vouches_for() {
     if let Some(signed) = &mut vouched.signed {
         signed.signer.trust = KeyTrust::Vouched;
     }
-    copies.take(vouched);
+    copies.take(Arc::new(vouched));
     assert_eq!(used(&copies).as_deref(), Some("isp-b"));
-    copies.take(plain("isp-c", 1));
+    copies.take(Arc::new(plain("isp-c", 1)));
     assert_eq!(used(&copies).as_deref(), Some("isp-c"), "plain");
-    copies.take(copy(&["isp-c"], 1, at(0)));
+    copies.take(Arc::new(copy(&["isp-c"], 1, at(0))));
     assert_eq!(used(&copies).as_deref(), Some("isp-c"), "signed");
     copies.retain(&label("isp-c"), |_| false);
     assert_eq!(used(&copies).as_deref(), Some("isp-b"));
@@ -146,7 +146,7 @@ fn what_a_peer_said_last_is_used_becomes_stale_and_expires() {
     let (copies, hand) = copies(&["isp-c"]);
     assert_eq!(state(&copies, "isp-c"), (PeerState::Connecting, None));
     sync(&copies, "isp-c");
-    copies.take(plain("isp-c", 1));
+    copies.take(Arc::new(plain("isp-c", 1)));
     copies.failed(&label("isp-c"), &away());
     let reason = Some("transport".to_owned());
     assert_eq!(state(&copies, "isp-c"), (PeerState::Failed, reason.clone()));
@@ -171,7 +171,7 @@ fn what_a_peer_said_last_is_used_becomes_stale_and_expires() {
 fn a_signed_domain_leaves_when_its_origin_is_silent_though_the_relay_speaks() {
     let (copies, hand) = copies(&["isp-b"]);
     sync(&copies, "isp-b");
-    copies.take(copy(&["isp-c", "isp-b"], 1, at(0)));
+    copies.take(Arc::new(copy(&["isp-c", "isp-b"], 1, at(0))));
     hand.advance(6 * HOUR - MINUTE / 2);
     sync(&copies, "isp-b");
     assert_eq!(copies.age(), MINUTE / 2);
@@ -192,7 +192,7 @@ fn a_peer_that_answers_wrongly_has_failed_and_one_that_is_held_says_so() {
     copies.failed(&c, &away());
     assert_eq!(state(&copies, "isp-c").0, PeerState::Failed, "never read");
     sync(&copies, "isp-c");
-    copies.take(copy(&["isp-c"], 1, at(0)));
+    copies.take(Arc::new(copy(&["isp-c"], 1, at(0))));
     refuse(&copies, &c, &c, &ImportError::Equivocation(1));
     let failed = (PeerState::Failed, Some("equivocation".to_owned()));
     assert_eq!(state(&copies, "isp-c"), failed);
@@ -212,7 +212,7 @@ fn what_a_peer_no_longer_passes_is_gone_and_another_copy_takes_its_place() {
     let (copies, _hand) = copies(&["isp-b", "isp-d"]);
     for peer in ["isp-b", "isp-d"] {
         sync(&copies, peer);
-        copies.take(copy(&["isp-c", peer], 1, at(0)));
+        copies.take(Arc::new(copy(&["isp-c", peer], 1, at(0))));
     }
     assert_eq!(used(&copies).as_deref(), Some("isp-b"));
     assert!(!copies.retain(&label("isp-b"), |_| true));
@@ -238,7 +238,7 @@ fn a_relay_passes_a_domain_until_it_is_read_without_it_or_has_expired() {
     hand.advance(6 * HOUR);
     assert!(!copies.passes(&b, &c), "that was long ago");
     sync(&copies, "isp-d");
-    copies.take(copy(&["isp-c", "isp-d"], 1, at(1)));
+    copies.take(Arc::new(copy(&["isp-c", "isp-d"], 1, at(1))));
     assert!(copies.passes(&d, &c));
     hand.advance(HOUR);
     sync(&copies, "isp-d");
@@ -251,7 +251,7 @@ fn a_relay_passes_a_domain_until_it_is_read_without_it_or_has_expired() {
 fn nobody_is_told_of_what_did_not_change() {
     let (copies, hand) = copies(&["isp-b"]);
     sync(&copies, "isp-b");
-    copies.take(copy(&["isp-c", "isp-b"], 1, at(0)));
+    copies.take(Arc::new(copy(&["isp-c", "isp-b"], 1, at(0))));
     let mut used = copies.used();
     used.mark_unchanged();
     hand.advance(MINUTE);
@@ -268,11 +268,35 @@ fn nobody_is_told_of_what_did_not_change() {
 }
 
 #[test]
+fn that_the_copies_of_a_failed_peer_become_stale_is_a_change() {
+    let (copies, hand) = copies(&["isp-c"]);
+    sync(&copies, "isp-c");
+    copies.take(Arc::new(copy(&["isp-c"], 1, at(0))));
+    let wrong = ImportError::Peer("it is another".to_owned());
+    copies.failed(&label("isp-c"), &wrong);
+    copies.age();
+    let shown = || {
+        let status = &copies.status()[0];
+        (status.state, status.domains[0].state)
+    };
+    assert_eq!(shown(), (PeerState::Failed, PeerState::Failed));
+    let mut changes = copies.changes();
+    changes.mark_unchanged();
+    hand.advance(10 * MINUTE);
+    copies.age();
+    assert_eq!(shown(), (PeerState::Failed, PeerState::Stale));
+    assert!(changes.has_changed().expect("open"));
+    changes.mark_unchanged();
+    copies.age();
+    assert!(!changes.has_changed().expect("open"));
+}
+
+#[test]
 fn the_age_goes_on_over_a_restart() {
     let (copies, hand) = copies(&["isp-c"]);
     hand.advance(HOUR);
     copies.restore(&label("isp-c"), at(0), SpokenProtocol::Alto);
-    copies.take(plain("isp-c", 1));
+    copies.take(Arc::new(plain("isp-c", 1)));
     assert_eq!(state(&copies, "isp-c").0, PeerState::Stale);
     let status = copies.status();
     assert_eq!(status[0].domains[0].age_seconds, Some(3600));
@@ -285,17 +309,17 @@ fn the_age_goes_on_over_a_restart() {
 fn peers_that_are_no_longer_configured_are_gone_with_what_they_passed() {
     let (copies, _hand) = copies(&["isp-b", "isp-d"]);
     sync(&copies, "isp-b");
-    copies.take(copy(&["isp-c", "isp-b"], 1, at(0)));
+    copies.take(Arc::new(copy(&["isp-c", "isp-b"], 1, at(0))));
     copies.set_peers([]);
     assert_eq!(used(&copies), None);
-    copies.take(copy(&["isp-c", "isp-b"], 2, at(0)));
+    copies.take(Arc::new(copy(&["isp-c", "isp-b"], 2, at(0))));
     assert!(copies.status().is_empty() && used(&copies).is_none());
 }
 
 #[test]
 fn a_domain_that_is_shown_as_expired_is_never_shown_as_used() {
     let (copies, hand) = copies(&["isp-c"]);
-    copies.take(copy(&["isp-c"], 1, at(0)));
+    copies.take(Arc::new(copy(&["isp-c"], 1, at(0))));
     sync(&copies, "isp-c");
     let shown = || {
         let domain = copies.status()[0].domains[0].clone();
