@@ -9,9 +9,8 @@ use url::Url;
 
 use crate::alto::ird::{DESCRIBED, Directory};
 use crate::alto::media;
-use crate::runtime::Elapsed;
 
-use super::connection::{Call, taken};
+use super::connection::{Call, Received, Take, taken};
 use super::peer::PeerClient;
 use super::peer_error::PeerError;
 
@@ -29,31 +28,28 @@ impl PeerClient {
         directory: &Url,
         max_bytes: usize,
     ) -> Result<Option<Url>, PeerError> {
-        let connection = self.connection();
         let call = Call {
             max_bytes: Some(max_bytes),
             ..Call::new(directory, &[media::DIRECTORY])
         };
-        let limit = connection.limits.total;
-        let exchange = async {
-            let response = connection.send(&call, super::decode::ACCEPTED).await?;
-            let place = response.url().clone();
-            let links = response.headers().get_all(LINK).iter().take(MAX_LINKS);
-            let mut links = links.filter_map(|value| described(value.to_str().ok()?));
-            if let Some(target) = links.next() {
-                return Ok(place.join(&target).ok());
+        let connection = self.connection();
+        let mut linked = None;
+        let exchange = connection.exchange(&call, |response| {
+            let mut links = response.headers().get_all(LINK).iter().take(MAX_LINKS);
+            linked = links.find_map(|value| described(value.to_str().ok()?));
+            if linked.is_none() {
+                taken(&call, response)?;
+                Ok(Take::All)
+            } else {
+                Ok(Take::Head)
             }
-            taken(&call, &response)?;
-            let body = connection.body(response, &call).await?;
-            let directory: Option<Directory> = serde_json::from_slice(&body).ok();
-            let told = directory.and_then(|directory| directory.meta.alto_federation);
-            Ok(told.and_then(|target| place.join(&target).ok()))
-        };
-        let found = connection.clock.timeout(limit, exchange).await;
-        found.unwrap_or_else(|Elapsed| {
-            let url = directory.to_string();
-            Err(PeerError::Timeout { url, limit })
-        })
+        });
+        let Received { place, body, .. } = exchange.await?;
+        let target = linked.or_else(|| {
+            let directory: Directory = serde_json::from_slice(&body).ok()?;
+            directory.meta.alto_federation
+        });
+        Ok(target.and_then(|target| place.join(&target).ok()))
     }
 }
 

@@ -285,11 +285,7 @@ impl Connection {
     ///
     /// # Errors
     /// The URL may not be asked, or no head came in time.
-    pub(super) async fn send(
-        &self,
-        call: &Call<'_>,
-        coding: &'static str,
-    ) -> Result<Response, PeerError> {
+    async fn send(&self, call: &Call<'_>, coding: &'static str) -> Result<Response, PeerError> {
         self.check_url(call.url)?;
         let accept = format!("{}, {}", call.wanted.join(", "), media::ERROR);
         let mut request = self
@@ -318,11 +314,7 @@ impl Connection {
             .map_err(|error| self.failed(call.url, &error))
     }
 
-    pub(super) async fn body(
-        &self,
-        mut response: Response,
-        call: &Call<'_>,
-    ) -> Result<Bytes, PeerError> {
+    async fn body(&self, mut response: Response, call: &Call<'_>) -> Result<Bytes, PeerError> {
         let refused = |error: BodyError| PeerError::Body {
             url: shown(call.url),
             reason: error.to_string(),
