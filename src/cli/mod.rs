@@ -22,6 +22,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::client::ClientError;
+
 use failure::Failure;
 use logging::LogOptions;
 use options::ConfigOptions;
@@ -89,12 +91,26 @@ pub fn run() -> ExitCode {
     let (code, message) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Failed(error)) if is_unread(&error) => return ExitCode::SUCCESS,
-        Err(Failure::Failed(error)) => (1, format!("{error:#}")),
+        Err(Failure::Failed(error)) => (1, format!("{error:#}{}", hint(&error))),
         Err(Failure::Usage(message)) => (2, message),
         Err(Failure::Store(message)) => (3, message),
     };
     eprintln!("altofed: {message}");
     ExitCode::from(code)
+}
+
+/// Returns what to do about a failure, if the server answered with a status alone.
+fn hint(error: &anyhow::Error) -> &'static str {
+    let Some(ClientError::Status { status, .. }) = error.downcast_ref() else {
+        return "";
+    };
+    match status {
+        401 => "; give a token with --token-env",
+        403 => "; the token may not read this",
+        404 => "; check the URL",
+        503 => "; it is busy, or has just started: ask again shortly",
+        _ => "",
+    }
 }
 
 /// Makes every file that this process creates private to its owner: the store, in which sled

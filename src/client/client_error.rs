@@ -39,7 +39,7 @@ pub enum ClientError {
         problem: Box<Problem>,
     },
     /// The server refused, with something else.
-    #[error("{url}: the server answered {status}{}", hint(*.status))]
+    #[error("{url}: the server answered {status}")]
     Status {
         /// Where it went.
         url: String,
@@ -107,14 +107,4 @@ fn explain(problem: &Problem) -> String {
         .iter()
         .map(|fault| format!("; {}: {}", fault.pointer, fault.detail));
     format!("{}{}", problem.detail, faults.collect::<String>())
-}
-
-fn hint(status: u16) -> &'static str {
-    match status {
-        401 => "; give a token with --token-env",
-        403 => "; the token may not read this",
-        404 => "; check the URL",
-        503 => "; it is busy, or has just started: ask again shortly",
-        _ => "",
-    }
 }
