@@ -43,13 +43,14 @@ impl ViewName {
     }
 
     /// Splits the id of a resource into the name of its view and its path: the reverse of
-    /// [`resource_id`](Self::resource_id). `None` if no view has resources with such an id.
+    /// [`resource_id`](Self::resource_id). `None` if no view has resources with such an id: a label
+    /// in an id is in lower case.
     pub fn split(id: &str) -> Option<(Self, &str)> {
         match id.split_once(':') {
             None => Some((ViewName::Merged, id)),
             Some((label, path)) => {
-                let label = DomainLabel::new(label).ok()?;
-                Some((ViewName::Domain(label), path))
+                let domain = DomainLabel::new(label).ok()?;
+                (domain.as_str() == label).then_some((ViewName::Domain(domain), path))
             }
         }
     }
@@ -74,5 +75,6 @@ mod tests {
             assert_eq!(split, Some((name, "networkmap")));
         }
         assert_eq!(ViewName::split("not a label:networkmap"), None);
+        assert_eq!(ViewName::split("ISP-A:networkmap"), None);
     }
 }

@@ -62,8 +62,8 @@ impl Holding {
     /// network map and its numerical costs. Other documents are made from these, or not
     /// imported.
     pub(in crate::federation) fn by(manifest: &Manifest, text: usize) -> Self {
-        let domain = format!("{}:", manifest.domain);
-        let parts = manifest.resources.iter().filter(|it| is_part(it, &domain));
+        let resources = manifest.resources.iter();
+        let parts = resources.filter(|it| is_part(it, &manifest.domain));
         let named = parts.map(|resource| Named {
             digest: resource.sha_256,
             media_type: resource.media_type.as_str().into(),

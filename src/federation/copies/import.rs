@@ -17,7 +17,7 @@ use crate::federation::manifest::interconnects;
 use crate::federation::settings::Limits;
 use crate::ident::{Digest, DomainLabel, MetricName, PidName, ResourceId};
 use crate::net::{Lpm, Matrix, PidIndex};
-use crate::publish::service::{Copied, copied};
+use crate::publish::service::{Copied, copied, names};
 use crate::publish::{Costs, Lookup, NetworkMap, Origin, Properties, View, ViewName};
 
 use super::copy::DomainCopy;
@@ -52,14 +52,14 @@ impl<'m> Parts<'m> {
     /// There is no network map; a resource belongs to another domain, is listed twice or is too
     /// large; or there are too many.
     pub fn of(manifest: &'m Manifest, limits: &Limits) -> Result<Self, ImportError> {
-        let prefix = format!("{}:", manifest.domain);
+        let domain = &manifest.domain;
         let mut network = None;
         let mut costs = BTreeMap::new();
         let mut ignored = Vec::new();
         for resource in &manifest.resources {
             let id = resource.resource_id.as_str();
-            let Some(path) = id.strip_prefix(&prefix) else {
-                let text = format!("the manifest of {} has {id}", manifest.domain);
+            let Some(path) = path_in(domain, resource) else {
+                let text = format!("the manifest of {domain} has {id}");
                 return Err(ImportError::Content(text));
             };
             let media_type = resource.media_type.as_str();
@@ -96,7 +96,8 @@ impl<'m> Parts<'m> {
             )));
         }
         let network = network.ok_or_else(|| {
-            ImportError::Content(format!("the manifest has no {prefix}networkmap"))
+            let id = ViewName::Domain(domain.clone()).resource_id(names::NETWORK_MAP);
+            ImportError::Content(format!("the manifest has no {id}"))
         })?;
         let parts = Self {
             network,
@@ -123,12 +124,19 @@ impl<'m> Parts<'m> {
     }
 }
 
-/// Whether a resource is one that the view of a domain is made of. `prefix` is what the ids of
-/// the domain's resources begin with.
-pub(in crate::federation) fn is_part(resource: &ManifestResource, prefix: &str) -> bool {
-    let path = resource.resource_id.as_str().strip_prefix(prefix);
+/// Whether a resource is one that the view of this domain is made of.
+pub(in crate::federation) fn is_part(resource: &ManifestResource, domain: &DomainLabel) -> bool {
+    let path = path_in(domain, resource);
     let copied = path.and_then(|path| copied(&resource.media_type, path));
     matches!(copied, Some(Copied::Network | Copied::Costs(_)))
+}
+
+/// Returns the path of a resource in the view of this domain; `None` if it is of another view.
+fn path_in<'m>(domain: &DomainLabel, resource: &'m ManifestResource) -> Option<&'m str> {
+    match ViewName::split(resource.resource_id.as_str())? {
+        (ViewName::Domain(label), path) if label == *domain => Some(path),
+        _ => None,
+    }
 }
 
 /// The previous import of a domain.
@@ -447,14 +455,13 @@ fn body<'b>(
 /// Returns the resources that we render differently from what the manifest says. Sets their
 /// marks in the view.
 fn rewritten(view: &Arc<View>, manifest: &Manifest) -> Vec<ResourceId> {
-    let prefix = format!("{}:", manifest.domain);
     let mut rewritten = Vec::new();
     for resource in view.catalog().iter() {
         let stated = manifest
             .resources
             .iter()
             .find(|r| r.resource_id == resource.id);
-        let Some(stated) = stated.filter(|stated| is_part(stated, &prefix)) else {
+        let Some(stated) = stated.filter(|stated| is_part(stated, &manifest.domain)) else {
             continue;
         };
         if resource.marks.get().is_none()

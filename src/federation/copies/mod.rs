@@ -27,7 +27,7 @@ pub use copy::{DomainCopy, Imports, SignedManifest};
 pub(super) use held::{HeldChange, Now};
 pub(super) use holdings::Holding;
 pub(super) use import::{
-    Former, Import, Parts, assemble, check_costs, count, import, network_of, square,
+    Former, Import, Parts, assemble, check_costs, count, import, is_part, network_of, square,
 };
 pub(super) use refused::Refused;
 pub use restore::Restoring;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::api::s2s::{Manifest, Scope};
-use crate::federation::copies::{DomainCopy, Holding};
+use crate::federation::copies::{DomainCopy, Holding, is_part};
 use crate::federation::judge::Candidate;
 use crate::federation::manifest::resources;
 use crate::ident::DomainLabel;
@@ -45,9 +45,8 @@ pub(in crate::federation) fn written(mut copy: DomainCopy) -> Candidate {
 /// Returns the unsigned manifest of a view as a document, and the bodies that it names. Ordinal
 /// costs are left out, since they are made from the numerical ones.
 fn unsigned(domain: &DomainLabel, view: &Arc<View>) -> (Bytes, Vec<Bytes>) {
-    let ordinal = format!("{domain}:ordinal-");
     let mut stated = resources(view);
-    stated.retain(|resource| !resource.resource_id.as_str().starts_with(&ordinal));
+    stated.retain(|resource| is_part(resource, domain));
     let named = |id| stated.iter().any(|stated| stated.resource_id == id);
     let bodies = view.catalog().iter().filter(|r| named(r.id.clone()));
     let bodies = bodies.filter_map(|resource| {

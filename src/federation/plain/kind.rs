@@ -10,9 +10,8 @@ use crate::client::Directory;
 use crate::federation::import_error::ImportError;
 use crate::ident::DomainLabel;
 use crate::net::PidIndex;
-
-/// The id of the network map in the view of a domain, after the label and a colon.
-const MAP: &str = "networkmap";
+use crate::publish::ViewName;
+use crate::publish::service::names;
 
 /// Checks that the network map with this id, which has these PIDs, can be that of `domain`.
 ///
@@ -25,12 +24,16 @@ pub(super) fn one_domain(
     id: &str,
     pids: &PidIndex,
 ) -> Result<(), ImportError> {
-    if id.eq_ignore_ascii_case(&format!("{domain}:{MAP}")) {
+    let map_of = |domain| ViewName::Domain(domain).resource_id(names::NETWORK_MAP);
+    if id.eq_ignore_ascii_case(map_of(domain.clone()).as_str()) {
         return Ok(());
     }
     let of_our_kind = directory.descriptor.is_some();
-    let other = id.strip_suffix(MAP).and_then(|id| id.strip_suffix(':'));
-    if of_our_kind && other.is_some() {
+    let is_other = matches!(
+        ViewName::split(id),
+        Some((ViewName::Domain(_), names::NETWORK_MAP))
+    );
+    if of_our_kind && is_other {
         return Err(merged(domain, &format!("{id:?} is of another domain")));
     }
     // A node that does not announce itself is recognised by its views of the domains that the
@@ -41,7 +44,8 @@ pub(super) fn one_domain(
         .filter_map(|pid| pid.as_str().split_once(':'));
     let labels: BTreeSet<&str> = labels.map(|(label, _)| label).collect();
     let has_view = |label: &&str| {
-        let map = directory.get(&format!("{label}:{MAP}"));
+        let domain = DomainLabel::new(label).ok();
+        let map = domain.and_then(|domain| directory.get(map_of(domain).as_str()));
         map.is_some_and(|map| {
             map.entry.media_type == media::NETWORK_MAP && map.entry.accepts.is_none()
         })
