@@ -145,7 +145,6 @@ pub(super) struct Unsigned {
     pub(super) manifest: Manifest,
     /// The length of its text in bytes.
     pub(super) text: usize,
-    pub(super) path: Vec<DomainLabel>,
 }
 
 impl Unsigned {
@@ -164,20 +163,9 @@ impl Unsigned {
         let import = import(&self.manifest, documents, None, &limits, now)?;
         let domain = self.manifest.domain.clone();
         let links = plain::links(own, &domain, &peer.interconnects, import.view.network());
+        let digest = plain::digest(&import.view, &links.theirs);
         let holding = Holding::by(&self.manifest, self.text);
-        Ok(DomainCopy {
-            amount: holding.of_domain(&import.view, &links.theirs),
-            serial: self.manifest.serial,
-            digest: plain::digest(&import.view, &links.theirs),
-            domain,
-            path: self.path,
-            signed: None,
-            view: import.view,
-            interconnects: Arc::new(links.theirs),
-            ours: Arc::new(links.ours),
-            ignored: links.ignored,
-            rewritten: Vec::new(),
-        })
+        Ok(plain::copy_of(domain, import.view, links, digest, &holding))
     }
 }
 

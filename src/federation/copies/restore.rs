@@ -193,7 +193,6 @@ async fn unsigned(
     let unsigned = Unsigned {
         manifest,
         text: kept.manifest.len(),
-        path: kept.path,
     };
     let (settings, peer) = (shared.settings(), peer.clone());
     let judged = shared

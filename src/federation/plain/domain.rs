@@ -158,8 +158,8 @@ impl Obtained {
         Plain {
             digest: digest(&view, &theirs),
             view,
-            interconnects: Arc::new(theirs),
-            ours: Arc::new(ours),
+            interconnects: theirs,
+            ours,
             ignored: choice.ignored,
             renamed: network.renamed,
             settings,

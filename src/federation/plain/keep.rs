@@ -1,4 +1,4 @@
-//! Makes the copy of a plain domain, and writes it as it is kept on the disk.
+//! Writes a plain domain as it is kept on the disk.
 
 use std::sync::Arc;
 
@@ -10,25 +10,6 @@ use crate::federation::judge::Candidate;
 use crate::federation::manifest::resources;
 use crate::ident::DomainLabel;
 use crate::publish::View;
-
-use super::domain::Plain;
-
-/// Returns the copy of a plain domain, with the amount that is known before it is written.
-pub(in crate::federation) fn copy(domain: &DomainLabel, plain: &Plain) -> DomainCopy {
-    DomainCopy {
-        amount: Holding::default().of_domain(&plain.view, &plain.interconnects),
-        domain: domain.clone(),
-        path: vec![domain.clone()],
-        serial: plain.view.origin().serial,
-        signed: None,
-        view: plain.view.clone(),
-        interconnects: plain.interconnects.clone(),
-        ours: plain.ours.clone(),
-        digest: plain.digest.clone(),
-        ignored: plain.ignored.clone(),
-        rewritten: Vec::new(),
-    }
-}
 
 /// Writes a plain domain in the form in which a restart reads it: its maps as we render them,
 /// named by a manifest that nobody signed. Takes CPU time in proportion to the size of the maps.

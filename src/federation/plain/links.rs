@@ -1,6 +1,7 @@
 //! Makes the links that are configured for a plain domain, and its digest.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::api::s2s::Ignored;
 use crate::facts::{Interconnect, Interconnects};
@@ -11,12 +12,12 @@ use crate::publish::{Costs, NetworkMap, View};
 use super::read::pid_under;
 
 /// The links between a plain domain and ours, as either would state them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Links {
     /// The links as the plain domain would state them.
-    pub theirs: Interconnects,
+    pub theirs: Arc<Interconnects>,
     /// The links as we would state them.
-    pub ours: Interconnects,
+    pub ours: Arc<Interconnects>,
     /// The links whose PID the plain domain does not have.
     pub ignored: Vec<Ignored>,
 }
@@ -29,11 +30,12 @@ pub fn links(
     configured: &BTreeMap<InterconnectId, PlainInterconnect>,
     map: &NetworkMap,
 ) -> Links {
-    let mut links = Links::default();
+    let (mut theirs, mut ours) = (Interconnects::new(), Interconnects::new());
+    let mut ignored = Vec::new();
     for (id, link) in configured {
         let border = pid_under(domain, &link.peer_border);
         if map.pids().get(border.as_str()).is_none() {
-            links.ignored.push(Ignored {
+            ignored.push(Ignored {
                 what: format!("interconnect {id}"),
                 reason: format!("the network map has no PID {}", link.peer_border),
             });
@@ -53,10 +55,14 @@ pub fn links(
             peer_domain: domain.clone(),
             relationship: link.relationship,
         };
-        links.theirs.insert(id.clone(), their_side);
-        links.ours.insert(id.clone(), our_side);
+        theirs.insert(id.clone(), their_side);
+        ours.insert(id.clone(), our_side);
     }
-    links
+    Links {
+        theirs: Arc::new(theirs),
+        ours: Arc::new(ours),
+        ignored,
+    }
 }
 
 /// Returns the digest of a plain domain: of its network map's tag, its costs and its links.

@@ -7,6 +7,7 @@
 //! A map that joins several domains is refused (`kind`).
 
 mod choice;
+mod copy;
 mod documents;
 mod domain;
 mod fetch;
@@ -16,11 +17,12 @@ mod kind;
 mod links;
 mod read;
 
+pub(super) use copy::{copy, copy_of};
 pub(super) use domain::Seen;
 pub use domain::{Plain, PlainSettings};
 pub use fetch::{Fetched, fetch};
 pub(super) use fetch::{fetch_pushed, says};
 pub(super) use follow::Following;
-pub(super) use keep::{copy, written};
+pub(super) use keep::written;
 pub use links::{Links, digest, links};
 pub use read::pid_under;
