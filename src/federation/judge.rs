@@ -42,7 +42,7 @@ impl Trusted<'_> {
     /// It is not signed by a key that may sign it; or its time is past or still to come; or it
     /// is older than one that was seen.
     pub(super) fn judge(&self, via: Via<'_>, received: &Received) -> Result<Signer, ImportError> {
-        let signer = self.keys.verify(self.pins, via, received, self.now)?;
+        let signer = self.signer(via, received)?;
         received.check_clock(self.now)?;
         let name = MarkName {
             domain: received.manifest.domain.clone(),
@@ -51,6 +51,14 @@ impl Trusted<'_> {
         let newest = self.marks.get(&name).map(|mark| &mark.highest);
         received.check_serial(newest)?;
         Ok(signer)
+    }
+
+    /// Judges who signed a manifest, even one that does not count now.
+    ///
+    /// # Errors
+    /// It is not signed by a key that may sign it.
+    pub(super) fn signer(&self, via: Via<'_>, received: &Received) -> Result<Signer, ImportError> {
+        self.keys.verify(self.pins, via, received, self.now)
     }
 }
 

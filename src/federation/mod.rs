@@ -9,7 +9,7 @@
 //!
 //! 1. **Obtain.** `peer/reader` polls the list of manifests and `peer/stream` gets them pushed;
 //!    `peer/documents` finds the documents that a manifest names. `plain/fetch` asks a plain
-//!    server, and `copies/restore` reads at a start what is on the disk.
+//!    server, and `restore` reads at a start what is on the disk.
 //! 2. **Judge.** `judge` decides without I/O: who signed a manifest and whether it counts, which
 //!    view its documents make, and how much that changes. A plain domain is made in
 //!    `plain/domain`. `belief` remembers what a manifest teaches about keys and serials before
@@ -34,6 +34,7 @@ mod manifest;
 mod peer;
 pub mod plain;
 mod rejections;
+mod restore;
 mod service;
 mod settings;
 mod shared;

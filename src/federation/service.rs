@@ -15,11 +15,12 @@ use crate::ident::{Digest, DomainLabel};
 use crate::runtime::{Clock, DateWatch, Gate, Pool, PoolError, Task};
 use crate::store::{Store, StoreError};
 
-use super::copies::{Archive, Copies, Imports, Kept, Restoring, restore};
+use super::copies::{Archive, Copies, Imports, Kept, Restoring};
 use super::export::{Blob, Exports, Passed};
 use super::import_error::ImportError;
 use super::manifest::{IssuedManifests, KeyError, Keyring, Marks, OwnDomain, Publisher};
 use super::peer::{Nudge, Nudges, Pending, supervise};
+use super::restore::restore;
 use super::settings::{PeerSettings, Settings};
 use super::shared::{Shared, Trust};
 

@@ -1,6 +1,6 @@
 //! Restores what peers passed on last, after a start.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,63 +8,17 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::api::s2s::{Manifest, ManifestEntry};
-use crate::federation::import_error::ImportError;
-use crate::federation::judge::{Unsigned, Verified};
-use crate::federation::manifest::{Via, read_kept};
-use crate::federation::settings::{Limits, PeerSettings, Settings};
-use crate::federation::shared::Shared;
 use crate::ident::{Digest, DomainLabel};
 use crate::store::StoreError;
 
-use super::amount::Amount;
-use super::archive::{KeptCopy, PeerRow};
-use super::budget::{Claim, over};
-use super::copy::{CopyName, DomainCopy};
-use super::import::Parts;
-
-/// How much of what peers passed on before the node started is restored.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Restoring {
-    /// The copies that are not restored yet.
-    left: BTreeSet<CopyName>,
-    /// How many copies were kept, and how many of them were read.
-    kept: usize,
-    read: usize,
-    is_over: bool,
-}
-
-impl Restoring {
-    /// Begins with all of these copies still to be restored.
-    pub(in crate::federation) fn new(left: BTreeSet<CopyName>) -> Self {
-        Self {
-            kept: left.len(),
-            read: 0,
-            left,
-            is_over: false,
-        }
-    }
-
-    /// Notes that nothing more will be restored.
-    pub(in crate::federation) fn end(&mut self) {
-        self.left.clear();
-        self.is_over = true;
-    }
-
-    /// Whether everything that could be restored is restored.
-    pub fn is_over(&self) -> bool {
-        self.is_over
-    }
-
-    /// Returns how many copies were read from the disk, and how many there are.
-    pub fn read(&self) -> (usize, usize) {
-        (self.read, self.kept)
-    }
-
-    /// Whether a wanted copy may still come.
-    pub(in crate::federation) fn awaits(&self, wanted: impl Fn(&DomainLabel) -> bool) -> bool {
-        self.left.iter().any(|name| wanted(&name.domain))
-    }
-}
+use super::copies::{
+    Amount, Claim, CopyName, DomainCopy, KeptCopy, Parts, PeerRow, Restoring, over,
+};
+use super::import_error::ImportError;
+use super::judge::{Trusted, Unsigned, Verified};
+use super::manifest::{Via, read_kept};
+use super::settings::{Limits, PeerSettings, Settings};
+use super::shared::Shared;
 
 /// Restores what the configured peers passed on last, all copies of one peer at once. A copy
 /// keeps its age, and counts only by the keys that count now. What cannot be restored is read
@@ -72,7 +26,7 @@ impl Restoring {
 ///
 /// # Errors
 /// The store cannot be read.
-pub(in crate::federation) async fn restore(
+pub(super) async fn restore(
     shared: &Arc<Shared>,
     peers: &BTreeMap<DomainLabel, PeerRow>,
     told: &watch::Sender<Restoring>,
@@ -86,7 +40,7 @@ pub(in crate::federation) async fn restore(
         tracing::warn!(peer = %sender, %domain, reason, "not restored: {refusal}");
     }
     let is_wanted = |name: &CopyName| !over.contains_key(name);
-    told.send_modify(|told| told.read += over.len());
+    told.send_modify(|told| told.note_read(over.len()));
     for (label, peer) in &settings.peers {
         let mut copies = Vec::new();
         if let Some(row) = peers.get(label) {
@@ -97,7 +51,7 @@ pub(in crate::federation) async fn restore(
                 } else {
                     unsigned(shared, peer, kept, row.synced).await
                 };
-                told.send_modify(|told| told.read += 1);
+                told.send_modify(|told| told.note_read(1));
                 match restored {
                     Ok(copy) => copies.push(copy),
                     Err(refusal) => {
@@ -108,7 +62,7 @@ pub(in crate::federation) async fn restore(
             }
         }
         shared.copies.take_all(label, copies);
-        told.send_modify(|told| told.left.retain(|name| name.sender != *label));
+        told.send_modify(|told| told.note_restored(label));
     }
     Ok(())
 }
@@ -166,7 +120,14 @@ async fn signed(
     let signer = {
         let trust = shared.trust.lock().await;
         let known = trust.keys.get(&domain).cloned().unwrap_or_default();
-        known.verify(settings.pins(&domain), via, &received, received_at)?
+        let trusted = Trusted {
+            pins: settings.pins(&domain),
+            keys: &known,
+            marks: &trust.marks,
+            now: received_at,
+        };
+        // Its time and its serial were judged when it came.
+        trusted.signer(via, &received)?
     };
     received.check_scope(&settings.own.domain)?;
     let limits = peer.import.limits();
