@@ -181,7 +181,7 @@ impl Driver {
                 return;
             }
             if let Some(mode) = mode.filter(|&mode| mode != Mode::Poll) {
-                self.judge(mode, &error);
+                self.give_up_if_failing(mode, &error);
             }
             if self.connection.clock().now().since(begun) >= SETTLED {
                 failures = 0;
@@ -204,7 +204,7 @@ impl Driver {
     }
 
     /// Gives a way up that cannot work, or failed too often.
-    fn judge(&mut self, mode: Mode, error: &FollowError) {
+    fn give_up_if_failing(&mut self, mode: Mode, error: &FollowError) {
         if std::mem::take(&mut self.patched) {
             self.faults = 0;
         }

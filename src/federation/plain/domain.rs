@@ -48,8 +48,6 @@ pub struct Plain {
     pub digest: Tag,
     /// What was left out, and why.
     pub ignored: Vec<Ignored>,
-    /// How many PIDs have other names than at the server.
-    pub renamed: usize,
     pub(super) settings: PlainSettings,
     pub(super) documents: Documents,
     pub(super) pushed: Vec<Followed>,
@@ -68,7 +66,7 @@ pub(in crate::federation) struct Seen {
 
 /// The documents of a domain, which fit together, and the choice of their sources.
 #[derive(Debug)]
-pub(super) struct Obtained {
+pub(super) struct PlainDocuments {
     pub(super) settings: PlainSettings,
     pub(super) documents: Documents,
     pub(super) choice: Choice,
@@ -78,13 +76,13 @@ pub(super) struct Obtained {
 
 /// The domain as it was made before, under the same settings.
 #[derive(Debug)]
-pub(super) struct Former {
+pub(super) struct FormerPlain {
     view: Arc<View>,
     /// Whether the server had no routing cost.
     is_without_costs: bool,
 }
 
-impl Former {
+impl FormerPlain {
     pub(super) fn of(plain: &Plain) -> Self {
         let routingcost = MetricName::routingcost();
         let mut sources = plain.documents.costs.keys();
@@ -95,10 +93,10 @@ impl Former {
     }
 }
 
-impl Obtained {
+impl PlainDocuments {
     /// Makes the domain from its documents. `serial` is the least that it may have. Takes CPU
     /// time in proportion to the size of the maps.
-    pub(super) fn judge(self, former: Option<Former>, serial: u64, now: Timestamp) -> Plain {
+    pub(super) fn judge(self, former: Option<FormerPlain>, serial: u64, now: Timestamp) -> Plain {
         let Self {
             settings,
             documents,
@@ -161,7 +159,6 @@ impl Obtained {
             interconnects: theirs,
             ours,
             ignored: choice.ignored,
-            renamed: network.renamed,
             settings,
             documents,
             pushed,

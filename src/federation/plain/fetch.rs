@@ -19,7 +19,7 @@ use crate::runtime::Pool;
 
 use super::choice::{Choice, Source};
 use super::documents::{Documents, Had, Mark};
-use super::domain::{Former, Obtained, Plain, PlainSettings, Seen};
+use super::domain::{FormerPlain, Plain, PlainDocuments, PlainSettings, Seen};
 use super::follow::{Pushed, followed};
 use super::kind::one_domain;
 use super::read::{self, Network, Read};
@@ -168,13 +168,13 @@ async fn take(
     if !Follower::is_pushed(&connection, root, &crawled.directory, &pushed) {
         pushed.clear();
     }
-    let obtained = Obtained {
+    let obtained = PlainDocuments {
         settings: settings.clone(),
         documents,
         choice,
         pushed,
     };
-    let former = former.map(Former::of);
+    let former = former.map(FormerPlain::of);
     let now = client.clock().wall();
     let plain = pool
         .run(move || obtained.judge(former, serial, now))

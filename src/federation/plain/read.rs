@@ -22,8 +22,8 @@ pub(super) struct Network {
     /// Its version, as the server states it.
     pub(super) vtag: VersionTag,
     pub(super) map: Arc<NetworkMap>,
-    /// How many PIDs have other names than at the server.
-    pub(super) renamed: usize,
+    /// Whether some PIDs have other names than at the server.
+    pub(super) renamed: bool,
 }
 
 /// The costs of a cost map, or the version of the network map that they are for.
@@ -75,10 +75,10 @@ pub(super) fn network(
         return Err(content(id, reason));
     }
     let mut named = Groups::new();
-    let mut renamed = 0;
+    let mut renamed = false;
     for (name, group) in groups {
         let cut = pid_under(domain, &name);
-        renamed += usize::from(cut != name);
+        renamed |= cut != name;
         if named.insert(cut.clone(), group).is_some() {
             let reason = format!("two of its PIDs are cut to the one name {cut}");
             return Err(content(id, reason));
@@ -128,9 +128,10 @@ pub(super) fn costs(
         Some(vtag) if vtag != network.vtag => return Ok(Read::Waits(vtag)),
         Some(_) => {}
     }
-    let table = match network.renamed {
-        0 => table,
-        _ => under(domain, &table)?,
+    let table = if network.renamed {
+        under(domain, &table)?
+    } else {
+        table
     };
     Ok(Read::Costs(square(id, &table, network.map.pids())?))
 }
