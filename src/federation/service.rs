@@ -33,7 +33,7 @@ const FEATURES: [&str; 1] = [UPDATES];
 /// Our part in the federation: reads the peers, signs what our domain states, and decides who
 /// may see what.
 pub struct Federation {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     issued: watch::Receiver<IssuedManifests>,
     exports: Arc<Exports>,
     exported: watch::Receiver<Edition>,
@@ -248,30 +248,6 @@ impl Federation {
             }),
             peers: self.shared.copies.status(),
         }
-    }
-
-    /// Returns how often a document or manifest of a peer was refused since the start, by
-    /// reason. The reasons are a fixed set; those that did not occur have 0. What is refused
-    /// again at the next reading is counted again.
-    pub fn rejections(&self) -> BTreeMap<&'static str, u64> {
-        self.shared.copies.rejections()
-    }
-
-    /// Returns how many documents had to be fetched because a pushed manifest named them and
-    /// they had not been pushed in that form.
-    pub fn unpushed(&self) -> u64 {
-        self.shared.copies.unpushed()
-    }
-
-    /// Returns how many changes that peers pushed were made to wait, because their domains
-    /// change all the time.
-    pub fn damped(&self) -> u64 {
-        self.shared.copies.damped()
-    }
-
-    /// Returns how many charges of domains were examined to find what exceeds a budget.
-    pub fn charges_seen(&self) -> u64 {
-        self.shared.copies.charges_seen()
     }
 
     /// Watches a counter of the changes of [`peers`](Self::peers).

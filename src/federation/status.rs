@@ -12,7 +12,8 @@ use super::service::Federation;
 pub struct Status {
     /// Our manifests and the peers.
     pub peers: PeerList,
-    /// Documents and manifests that were refused since the start, by reason.
+    /// Documents and manifests that were refused since the start, by reason: a fixed set, with 0
+    /// for those that did not occur. What is refused again at the next reading is counted again.
     pub rejections: BTreeMap<&'static str, u64>,
     /// Documents that pushed manifests named and that had to be fetched.
     pub unpushed: u64,
@@ -29,12 +30,13 @@ impl Federation {
     pub fn status(&self) -> Status {
         let restoring = self.restoring().borrow().clone();
         let (read, kept) = restoring.read();
+        let copies = &self.shared.copies;
         Status {
             peers: self.peers(),
-            rejections: self.rejections(),
-            unpushed: self.unpushed(),
-            damped: self.damped(),
-            charges_seen: self.charges_seen(),
+            rejections: copies.rejections(),
+            unpushed: copies.unpushed(),
+            damped: copies.damped(),
+            charges_seen: copies.charges_seen(),
             restoring: if restoring.is_over() { 0 } else { kept - read },
         }
     }

@@ -125,7 +125,7 @@ async fn what_is_refused_again_for_the_same_reason_is_logged_once() {
     let (log, _logged) = Log::taken();
     let time = Time::new();
     let (a, b) = joined(&time).await;
-    let lies = || a.federation.rejections()["equivocation"];
+    let lies = || a.federation.status().rejections["equivocation"];
     let lied = |scope: &[&str]| {
         let other = forged(&b, |manifest| manifest["scope"] = json!(scope));
         b.tamper(replace(MANIFESTS, other));
@@ -178,14 +178,14 @@ async fn a_wrong_clock_is_told_from_a_wrong_signature() {
     b.tamper(replace(MANIFESTS, ahead));
     a.reads(&b, "own", "own");
     a.until(|it| has_reason(it, "isp-b", "clock")).await;
-    let ahead = a.federation.rejections()["clock"];
+    let ahead = a.federation.status().rejections["clock"];
     assert!(ahead > 0);
     let behind = forged(&b, |manifest| manifest["next-update"] = json!(at(0)));
     b.tamper(replace(MANIFESTS, behind));
     a.read_until("isp-b", |it| has_reason(it, "isp-b", "expired"))
         .await;
-    assert!(a.federation.rejections()["clock"] > ahead);
-    assert_eq!(a.federation.rejections()["signature"], 0);
+    assert!(a.federation.status().rejections["clock"] > ahead);
+    assert_eq!(a.federation.status().rejections["signature"], 0);
     let mut altered = String::from_utf8(passed(&b)).expect("text");
     let end = altered.rfind("\"}]").expect("the end of the signature");
     let other = if altered[end - 20..].starts_with('_') {
@@ -401,7 +401,7 @@ async fn a_peer_that_is_away_is_asked_again_ever_more_seldom() {
         state(&a.federation, "isp-b"),
         (PeerState::Failed, "status".to_owned())
     );
-    let rejections = a.federation.rejections();
+    let rejections = a.federation.status().rejections;
     assert!(rejections.values().all(|n| *n == 0), "{rejections:?}");
     for n in 2..6 {
         time.hand.advance(Duration::from_secs(300));

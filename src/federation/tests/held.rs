@@ -102,7 +102,7 @@ async fn a_peer_that_shrinks_is_held_with_the_difference_until_the_operator_acce
         a.until(|it| super::node::status(it, "isp-b").is_some_and(|it| it.last_sync > before))
             .await;
     }
-    assert_eq!(a.federation.rejections()["change"], 1);
+    assert_eq!(a.federation.status().rejections["change"], 1);
     assert_eq!(prefixes(&a.federation, "isp-b"), Some(16));
 
     assert!(a.federation.accept(&label("isp-b")).await.expect("kept"));
@@ -385,7 +385,11 @@ async fn a_restart_forgets_neither_the_last_good_nor_how_long_it_has_been_held()
     let long_ago = synced(&a.federation);
     a.until(|it| synced(it) != long_ago).await;
     assert_eq!(state(&a.federation, "isp-b"), reason);
-    assert_eq!(a.federation.rejections()["change"], 0, "it is no news");
+    assert_eq!(
+        a.federation.status().rejections["change"],
+        0,
+        "it is no news"
+    );
     time.hand.advance(20 * MINUTE);
     a.until(|it| prefixes(it, "isp-b") == Some(1)).await;
     // Nothing of the held change is left for the next start.

@@ -259,7 +259,7 @@ async fn a_plain_peer_that_changes_all_the_time_is_heard_ever_more_seldom() {
         node.hand.advance(wait);
         node.has(cost).await;
     }
-    assert_eq!(node.federation.damped(), 2);
+    assert_eq!(node.federation.status().damped, 2);
     assert!(server.is_idle() && node.is_well());
 }
 
