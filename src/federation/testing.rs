@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
+use proptest::strategy::Strategy;
 use serde_json::Value;
 use tracing::subscriber::DefaultGuard;
 use url::Url;
@@ -22,6 +23,7 @@ use crate::net::{Lpm, Matrix, PidIndex};
 use crate::publish::{Costs, Lookup, NetworkMap, Origin, Properties, View, ViewName};
 use crate::store::Store;
 
+use super::copies::Amount;
 use super::manifest::KeySettings;
 use super::settings::{
     ExportSettings, ImportSettings, OwnSettings, PeerSettings, Protocol, RefreshSettings, Settings,
@@ -38,6 +40,15 @@ pub(super) fn label(text: &str) -> DomainLabel {
 
 pub(super) fn pid(text: &str) -> PidName {
     PidName::new(text).expect("a name")
+}
+
+pub(super) fn amount(memory: u64, disk: u64) -> Amount {
+    Amount { memory, disk }
+}
+
+/// Returns amounts of less than `end` bytes of each.
+pub(super) fn amounts(end: u64) -> impl Strategy<Value = Amount> {
+    (0..end, 0..end).prop_map(|(memory, disk)| amount(memory, disk))
 }
 
 /// Returns the view of a domain with two PIDs, `east` and `west`, and costs between them in two

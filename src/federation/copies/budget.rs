@@ -195,14 +195,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::federation::testing::label;
+    use crate::federation::testing::{amount, amounts, label};
 
     /// Which peer passes on which domain, and what it takes.
-    type Pass = ((u8, u8), (u64, u64));
-
-    fn amount((memory, disk): (u64, u64)) -> Amount {
-        Amount { memory, disk }
-    }
+    type Pass = ((u8, u8), Amount);
 
     /// Claims, each with the numbers of its peer and domain.
     struct Claims(Vec<((u8, u8), DomainLabel, DomainLabel, Amount)>);
@@ -212,7 +208,7 @@ mod tests {
             let name = |number: u8| label(&format!("isp-{number}"));
             let claims = passes
                 .iter()
-                .map(|(of, takes)| (*of, name(of.0), name(of.1), amount(*takes)));
+                .map(|(of, takes)| (*of, name(of.0), name(of.1), *takes));
             Self(claims.collect())
         }
 
@@ -245,24 +241,28 @@ mod tests {
 
     #[test]
     fn its_own_domain_goes_before_those_that_a_peer_relays() {
-        let each = amount((10, 100));
-        let all = amount((100, 100));
+        let each = amount(10, 100);
+        let all = amount(100, 100);
         assert!(judged(&[], each, all).is_empty());
         // Its own domain comes last here, and its label is the last one too.
         let passes: Vec<Pass> = vec![
-            ((9, 3), (5, 1)),
-            ((9, 1), (5, 1)),
-            ((9, 2), (5, 1)),
-            ((9, 9), (4, 1)),
+            ((9, 3), amount(5, 1)),
+            ((9, 1), amount(5, 1)),
+            ((9, 2), amount(5, 1)),
+            ((9, 9), amount(4, 1)),
         ];
         assert_eq!(judged(&passes, each, all), [(9, 2), (9, 3)]);
     }
 
     #[test]
     fn all_peers_together_have_a_budget_of_their_own() {
-        let passes: Vec<Pass> = vec![((2, 2), (6, 1)), ((3, 3), (6, 1)), ((2, 1), (1, 1))];
+        let passes: Vec<Pass> = vec![
+            ((2, 2), amount(6, 1)),
+            ((3, 3), amount(6, 1)),
+            ((2, 1), amount(1, 1)),
+        ];
         let claims = Claims::of(&passes);
-        let found = over(claims.iter(), |_| amount((10, 10)), amount((10, 99)));
+        let found = over(claims.iter(), |_| amount(10, 10), amount(10, 99));
         let refusal = ImportError::from(found[0].1);
         assert_eq!(
             claims.names(found.into_iter().map(|(claim, _)| claim)),
@@ -271,20 +271,17 @@ mod tests {
         assert_eq!(refusal.code(), "limit");
         let text = refusal.to_string();
         assert!(text.contains("federation.max_memory"), "{text}");
-        assert_eq!(judged(&passes, amount((10, 10)), amount((99, 2))), [(2, 1)]);
+        assert_eq!(judged(&passes, amount(10, 10), amount(99, 2)), [(2, 1)]);
     }
 
     fn passes() -> impl Strategy<Value = Vec<Pass>> {
-        let amount = (0..12_u64, 0..12_u64);
-        let passes = proptest::collection::btree_map((1..5_u8, 1..9_u8), amount, 0..24);
+        let passes = proptest::collection::btree_map((1..5_u8, 1..9_u8), amounts(12), 0..24);
         passes.prop_map(|passes| passes.into_iter().collect())
     }
 
     /// Returns the sum of what these domains take.
     fn sum<'a>(passes: impl Iterator<Item = &'a Pass>) -> Amount {
-        passes.fold(Amount::default(), |sum, (_, takes)| {
-            sum.plus(amount(*takes))
-        })
+        passes.fold(Amount::default(), |sum, (_, takes)| sum.plus(*takes))
     }
 
     proptest! {
@@ -292,9 +289,8 @@ mod tests {
         #[test]
         fn what_is_over_does_not_depend_on_the_order(
             passes in passes(), seed in any::<u64>(),
-            each in (0..40_u64, 0..40_u64), all in (0..80_u64, 0..80_u64),
+            each in amounts(40), all in amounts(80),
         ) {
-            let (each, all) = (amount(each), amount(all));
             let expected = judged(&passes, each, all);
             let mut shuffled = passes.clone();
             let mut state = seed | 1;
@@ -310,9 +306,8 @@ mod tests {
         #[test]
         fn what_stays_is_within_every_budget_and_what_is_over_does_not_fit(
             passes in passes(),
-            each in (0..40_u64, 0..40_u64), all in (0..80_u64, 0..80_u64),
+            each in amounts(40), all in amounts(80),
         ) {
-            let (each, all) = (amount(each), amount(all));
             let over = judged(&passes, each, all);
             let stays: Vec<Pass> = passes.iter().copied().filter(|(n, _)| !over.contains(n)).collect();
             prop_assert!(sum(stays.iter()).is_within(all));
@@ -332,9 +327,8 @@ mod tests {
         #[test]
         fn what_fits_of_many_is_what_fits_of_each(
             there in passes(), offers in passes(),
-            each in (0..40_u64, 0..40_u64), all in (0..80_u64, 0..80_u64),
+            each in amounts(40), all in amounts(80),
         ) {
-            let (each, all) = (amount(each), amount(all));
             let (there, offers) = (Claims::of(&there), Claims::of(&offers));
             let alone = offers.iter().filter(|it| check(it, there.iter(), each, all).is_ok());
             let alone = offers.names(alone);
@@ -346,10 +340,9 @@ mod tests {
         /// it.
         #[test]
         fn what_goes_after_a_domain_does_not_change_what_becomes_of_it(
-            passes in passes(), grown in (0..40_u64, 0..40_u64),
-            each in (0..40_u64, 0..40_u64), all in (0..80_u64, 0..80_u64),
+            passes in passes(), grown in amounts(40),
+            each in amounts(40), all in amounts(80),
         ) {
-            let (each, all) = (amount(each), amount(all));
             let rank = |(sender, domain): (u8, u8)| (sender != domain, domain, sender);
             let Some(last) = passes.iter().map(|(name, _)| *name).max_by_key(|n| rank(*n)) else {
                 return Ok(());

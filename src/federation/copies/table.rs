@@ -200,8 +200,7 @@ impl Copies {
     }
 
     /// Takes a copy: its peer passes it on now.
-    pub(in crate::federation) fn take(&self, copy: impl Into<Arc<DomainCopy>>) {
-        let copy = copy.into();
+    pub(in crate::federation) fn take(&self, copy: Arc<DomainCopy>) {
         let domain = copy.domain.clone();
         self.change_copies(&copy.sender().clone(), |peer| {
             peer.refused.remove(&domain);

@@ -48,7 +48,7 @@ impl Event {
             } => {
                 let mut path = vec![PEERS[domain]];
                 path.extend((peer != domain).then_some(PEERS[peer]));
-                copies.take(copy(&path, serial, copies.clock.wall()));
+                copies.take(Arc::new(copy(&path, serial, copies.clock.wall())));
             }
             Event::Refuse { peer, domain } => {
                 let refused = Refused::of(&refusal, &[], None);

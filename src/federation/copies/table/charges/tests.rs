@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use crate::federation::testing::{at, label, peer};
+use crate::federation::testing::{amount, amounts, at, label, peer};
 use crate::federation::tests::copies::copy;
 use crate::ident::Digest;
 use crate::runtime::Clock;
@@ -15,17 +15,13 @@ use super::*;
 const PEERS: [&str; 3] = ["isp-b", "isp-c", "isp-d"];
 const DOMAINS: [&str; 5] = ["isp-a", "isp-b", "isp-c", "isp-d", "isp-e"];
 
-fn amount((memory, disk): (u64, u64)) -> Amount {
-    Amount { memory, disk }
-}
-
 /// A version of a domain that one peer passes on, and what it takes.
 #[derive(Debug, Clone, Copy)]
 struct Version {
     peer: usize,
     domain: usize,
     serial: u64,
-    takes: (u64, u64),
+    takes: Amount,
 }
 
 impl Version {
@@ -34,7 +30,7 @@ impl Version {
         let mut path = vec![domain];
         path.extend((sender != domain).then_some(sender));
         DomainCopy {
-            amount: amount(self.takes),
+            amount: self.takes,
             ..copy(&path, self.serial, at(0))
         }
     }
@@ -50,7 +46,7 @@ impl Version {
 
 fn version() -> impl Strategy<Value = Version> {
     let of = (0..PEERS.len(), 0..DOMAINS.len(), 0..9u64);
-    (of, (0..12u64, 0..12u64)).prop_map(|((peer, domain, serial), takes)| Version {
+    (of, amounts(12)).prop_map(|((peer, domain, serial), takes)| Version {
         peer,
         domain,
         serial,
@@ -69,7 +65,7 @@ enum Event {
     Refuse(usize, usize),
     Retain(usize, usize),
     Drop(usize),
-    Budget((u64, u64)),
+    Budget(Amount),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -81,18 +77,18 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (peer.clone(), domain.clone()).prop_map(|(peer, domain)| Event::Refuse(peer, domain)),
         1 => (peer, domain.clone()).prop_map(|(peer, domain)| Event::Retain(peer, domain)),
         1 => domain.prop_map(Event::Drop),
-        1 => (0..50u64, 0..50u64).prop_map(Event::Budget),
+        1 => amounts(50).prop_map(Event::Budget),
     ]
 }
 
 /// Returns the copies of peers that have these budgets.
-fn copies(each: (u64, u64), all: (u64, u64)) -> Copies {
+fn copies(each: Amount, all: Amount) -> Copies {
     let (clock, _) = Clock::manual(at(0));
     let copies = Copies::new(clock);
-    copies.set_budget(amount(all));
+    copies.set_budget(all);
     copies.set_peers(PEERS.map(|name| {
         let mut peer = peer(name, "https://alto.example/");
-        (peer.import.max_memory, peer.import.max_disk) = each;
+        (peer.import.max_memory, peer.import.max_disk) = (each.memory, each.disk);
         Arc::new(peer)
     }));
     copies
@@ -135,7 +131,7 @@ proptest! {
     #[test]
     fn a_copy_is_dropped_only_if_what_is_there_is_over(
         events in proptest::collection::vec(event(), 1..60),
-        each in (0..40u64, 0..40u64), all in (0..60u64, 0..60u64),
+        each in amounts(40), all in amounts(60),
     ) {
         let copies = copies(each, all);
         let mut offered = Vec::new();
@@ -156,7 +152,7 @@ proptest! {
                 }
                 Event::Take(which) if !offered.is_empty() => {
                     let (_room, copy) = offered.swap_remove(which % offered.len());
-                    copies.take(copy);
+                    copies.take(Arc::new(copy));
                 }
                 Event::GiveUp(which) if !offered.is_empty() => {
                     offered.swap_remove(which % offered.len());
@@ -176,7 +172,7 @@ proptest! {
                     let gone = label(DOMAINS[domain]);
                     copies.drop_where(|copy| copy.domain == gone);
                 }
-                Event::Budget(all) => copies.set_budget(amount(all)),
+                Event::Budget(all) => copies.set_budget(all),
             }
             check_all(&copies)?;
             let before = had(&copies);
@@ -194,10 +190,10 @@ proptest! {
     #[test]
     fn what_is_had_does_not_depend_on_what_came_first(
         versions in proptest::collection::btree_map(
-            (0..PEERS.len(), 0..DOMAINS.len()), (0..12u64, 0..12u64), 1..12,
+            (0..PEERS.len(), 0..DOMAINS.len()), amounts(12), 1..12,
         ),
         seed in any::<u64>(),
-        each in (0..40u64, 0..40u64), all in (0..60u64, 0..60u64),
+        each in amounts(40), all in amounts(60),
     ) {
         let copies = copies(each, all);
         let mut versions: Vec<_> = versions.into_iter().map(|((peer, domain), takes)| {
@@ -214,7 +210,7 @@ proptest! {
             domain: &copy.domain,
             takes: copy.amount,
         });
-        let over = over(claims, |_| amount(each), amount(all));
+        let over = over(claims, |_| each, all);
         let is_over = |copy: &DomainCopy| {
             let of = |(claim, _): &(Claim<'_>, Over)| {
                 claim.sender == copy.sender() && *claim.domain == copy.domain
@@ -231,7 +227,7 @@ proptest! {
         while !due.is_empty() {
             for (version, copy) in due.drain(..) {
                 if let Ok(_room) = version.offer(&copies, &copy) {
-                    copies.take(copy);
+                    copies.take(Arc::new(copy));
                     copies.enforce();
                 }
             }
@@ -247,7 +243,7 @@ proptest! {
                     peer: number(&PEERS, copy.sender())?,
                     domain: number(&DOMAINS, &copy.domain)?,
                     serial: 1,
-                    takes: (copy.amount.memory, copy.amount.disk),
+                    takes: copy.amount,
                 };
                 fits.then(|| (version, copy.clone()))
             }).collect();
@@ -260,25 +256,25 @@ proptest! {
 
 #[test]
 fn of_two_offers_at_a_time_only_what_fits_beside_the_other_is_taken() {
-    let copies = copies((100, 100), (13, 100));
+    let copies = copies(amount(100, 100), amount(13, 100));
     let of = |peer: usize, serial, memory| Version {
         peer,
         domain: peer + 1,
         serial,
-        takes: (memory, 1),
+        takes: amount(memory, 1),
     };
     for peer in [0, 1] {
         let version = of(peer, 1, 4);
         let copy = version.copy();
         let _room = version.offer(&copies, &copy).expect("room");
-        copies.take(copy);
+        copies.take(Arc::new(copy));
     }
     let (first, second) = (of(0, 2, 8), of(1, 2, 8));
     let (first_copy, second_copy) = (first.copy(), second.copy());
     let room = first.offer(&copies, &first_copy).expect("room");
     let refused = second.offer(&copies, &second_copy);
     assert_eq!(refused.expect_err("no room").code(), "limit");
-    copies.take(first_copy);
+    copies.take(Arc::new(first_copy));
     drop(room);
     assert!(!copies.enforce());
     assert_eq!(had(&copies).values().copied().collect::<Vec<_>>(), [2, 1]);
@@ -287,19 +283,19 @@ fn of_two_offers_at_a_time_only_what_fits_beside_the_other_is_taken() {
 
 #[test]
 fn what_is_over_is_asked_for_again_when_the_room_is_given_up_that_it_lacked() {
-    let copies = copies((100, 100), (10, 100));
+    let copies = copies(amount(100, 100), amount(10, 100));
     let (b, d) = (
         Version {
             peer: 0,
             domain: 1,
             serial: 1,
-            takes: (8, 1),
+            takes: amount(8, 1),
         },
         Version {
             peer: 2,
             domain: 3,
             serial: 1,
-            takes: (4, 1),
+            takes: amount(4, 1),
         },
     );
     let room = b.offer(&copies, &b.copy()).expect("room");
@@ -330,25 +326,25 @@ fn what_is_over_is_asked_for_again_when_the_room_is_given_up_that_it_lacked() {
 
 #[test]
 fn what_is_kept_to_compare_with_is_charged_and_given_up_before_anything_is_refused_for_it() {
-    let copies = copies((20, 100), (100, 100));
+    let copies = copies(amount(20, 100), amount(100, 100));
     let takes = |copies: &Copies| copies.lock()[&label("isp-b")].copies.takes().memory;
     let version = |domain, serial, memory| Version {
         peer: 0,
         domain,
         serial,
-        takes: (memory, 1),
+        takes: amount(memory, 1),
     };
     let take = |version: Version| {
         let copy = version.copy();
         let room = version.offer(&copies, &copy);
-        room.map(|_room| copies.take(copy))
+        room.map(|_room| copies.take(Arc::new(copy)))
     };
     take(version(1, 1, 5)).expect("room");
     let change = |serial| {
         let copy = version(1, serial, 5).copy();
         let used = copies.copy(copy.sender(), &copy.domain).expect("it is had");
         copies.changes_from(used, &copy, 4);
-        copies.take(copy);
+        copies.take(Arc::new(copy));
     };
     change(2);
     assert_eq!(takes(&copies), 9);
