@@ -12,7 +12,7 @@ use crate::runtime::Moment;
 /// that is wanted more often is done at that rate at most in the long run, and once per longest
 /// wait if the demand never pauses.
 #[derive(Debug, Clone)]
-pub(in crate::federation) struct Pace {
+pub(super) struct Pace {
     shortest: Duration,
     longest: Duration,
     /// How many waits are not taken back yet.
@@ -22,7 +22,7 @@ pub(in crate::federation) struct Pace {
 
 impl Pace {
     /// Makes a pace of which nothing was done yet.
-    pub(in crate::federation) fn new(shortest: Duration, longest: Duration) -> Self {
+    pub(super) fn new(shortest: Duration, longest: Duration) -> Self {
         Self {
             shortest,
             longest,
@@ -33,12 +33,12 @@ impl Pace {
 
     /// Returns when the work may be done next; `None` if it was never done, so that it may be
     /// done at once.
-    pub(in crate::federation) fn due(&self) -> Option<Moment> {
+    pub(super) fn due(&self) -> Option<Moment> {
         self.last.map(|last| last + self.wait())
     }
 
     /// Notes that the work is done.
-    pub(in crate::federation) fn done(&mut self, now: Moment) {
+    pub(super) fn done(&mut self, now: Moment) {
         if let Some(last) = self.last {
             let mut calm = now.since(last).saturating_sub(self.wait());
             while self.steps > 0 && calm >= self.wait() {
@@ -66,7 +66,7 @@ impl Pace {
 
 /// Allows a number of actions at once, and beyond that one each time that `each` has passed.
 #[derive(Debug, Clone)]
-pub(in crate::federation) struct Allowance {
+pub(super) struct Allowance {
     at_once: u32,
     each: Duration,
     /// When the allowance is full again.
@@ -75,7 +75,7 @@ pub(in crate::federation) struct Allowance {
 
 impl Allowance {
     /// Makes a full allowance.
-    pub(in crate::federation) fn new(at_once: u32, each: Duration) -> Self {
+    pub(super) fn new(at_once: u32, each: Duration) -> Self {
         Self {
             at_once,
             each,
@@ -84,7 +84,7 @@ impl Allowance {
     }
 
     /// Returns when the next action is allowed; `None` if it is allowed now.
-    pub(in crate::federation) fn due(&self, now: Moment) -> Option<Moment> {
+    pub(super) fn due(&self, now: Moment) -> Option<Moment> {
         let owed = self.until?.since(now);
         let free = self.each.saturating_mul(self.at_once.saturating_sub(1));
         let wait = owed.saturating_sub(free);
@@ -92,7 +92,7 @@ impl Allowance {
     }
 
     /// Notes that one action is done.
-    pub(in crate::federation) fn done(&mut self, now: Moment) {
+    pub(super) fn done(&mut self, now: Moment) {
         let from = self.until.map_or(now, |until| until.max(now));
         self.until = Some(from + self.each);
     }

@@ -27,7 +27,7 @@ use super::pending::Readings;
 const ATTEMPTS: usize = 3;
 
 /// Reads one peer repeatedly.
-pub(in crate::federation) struct Reader {
+pub(super) struct Reader {
     shared: Arc<Shared>,
     peer: Arc<PeerSettings>,
     api: PeerApi,
@@ -60,7 +60,7 @@ enum Became {
 }
 
 /// What became of an entry that was pushed.
-pub(in crate::federation) enum Told {
+pub(super) enum Told {
     /// It is refused or held, and would be again.
     Known,
     /// We have what it states.
@@ -70,11 +70,7 @@ pub(in crate::federation) enum Told {
 }
 
 impl Reader {
-    pub(in crate::federation) fn new(
-        shared: Arc<Shared>,
-        peer: Arc<PeerSettings>,
-        client: PeerClient,
-    ) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, peer: Arc<PeerSettings>, client: PeerClient) -> Self {
         Self {
             api: PeerApi::new(peer.clone(), client),
             shared,
@@ -88,7 +84,7 @@ impl Reader {
     ///
     /// # Errors
     /// There is none, or it is of another domain.
-    pub(in crate::federation) async fn describe(&mut self) -> Result<(), ImportError> {
+    pub(super) async fn describe(&mut self) -> Result<(), ImportError> {
         if self.api.describe().await? {
             // A refused manifest may be signed by a key that was not shown before.
             let own = &self.peer.domain;
@@ -104,20 +100,20 @@ impl Reader {
     }
 
     /// Returns the signed copies from this peer.
-    pub(in crate::federation) fn copies(&self) -> Vec<Arc<DomainCopy>> {
+    pub(super) fn copies(&self) -> Vec<Arc<DomainCopy>> {
         let mut copies = self.shared.copies.copies(&self.peer.domain);
         copies.retain(|copy| copy.signed.is_some());
         copies
     }
 
     /// Whether what the peer says of a domain is refused or held.
-    pub(in crate::federation) fn is_refused(&self, domain: &DomainLabel) -> bool {
+    pub(super) fn is_refused(&self, domain: &DomainLabel) -> bool {
         let copies = &self.shared.copies;
         copies.refused(&self.peer.domain, domain).is_some()
     }
 
     /// Whether we have what an entry from the stream states, or refused it already.
-    pub(in crate::federation) fn is_known(&self, domain: &DomainLabel, entry: &Bytes) -> bool {
+    pub(super) fn is_known(&self, domain: &DomainLabel, entry: &Bytes) -> bool {
         let refused = self.shared.copies.refused(&self.peer.domain, domain);
         let Some(refused) = refused.filter(|it| it.entry.is_some()) else {
             return self.is_had(domain, entry);
@@ -130,17 +126,17 @@ impl Reader {
     }
 
     /// Returns the copy of a domain that the peer passed on.
-    pub(in crate::federation) fn copy(&self, domain: &DomainLabel) -> Option<Arc<DomainCopy>> {
+    pub(super) fn copy(&self, domain: &DomainLabel) -> Option<Arc<DomainCopy>> {
         self.shared.copies.copy(&self.peer.domain, domain)
     }
 
     /// Returns the refused domains of the peer of which there is no copy.
-    pub(in crate::federation) fn only_refused(&self) -> Vec<DomainLabel> {
+    pub(super) fn only_refused(&self) -> Vec<DomainLabel> {
         self.shared.copies.only_refused(&self.peer.domain)
     }
 
     /// Returns the documents that a copy was made of; none if they exceed the present limits.
-    pub(in crate::federation) fn needed(&self, copy: &DomainCopy) -> Vec<ManifestResource> {
+    pub(super) fn needed(&self, copy: &DomainCopy) -> Vec<ManifestResource> {
         let signed = copy.signed.iter();
         let limits = self.peer.import.limits();
         let parts = signed.filter_map(|signed| Parts::of(&signed.manifest, &limits).ok());
@@ -150,13 +146,13 @@ impl Reader {
     }
 
     /// Whether we want a domain from this peer.
-    pub(in crate::federation) fn wants(&self, domain: &DomainLabel) -> bool {
+    pub(super) fn wants(&self, domain: &DomainLabel) -> bool {
         self.peer.import.domains.includes(domain, &self.peer.domain)
     }
 
     /// Whether an entry from the stream states what we have, or something older, as a reading
     /// may have been faster.
-    pub(in crate::federation) fn is_had(&self, domain: &DomainLabel, entry: &[u8]) -> bool {
+    pub(super) fn is_had(&self, domain: &DomainLabel, entry: &[u8]) -> bool {
         let Some(copy) = self.copy(domain) else {
             return false;
         };
@@ -169,10 +165,7 @@ impl Reader {
     }
 
     /// Returns the document with a digest, if it is here.
-    pub(in crate::federation) async fn body(
-        &self,
-        digest: &Digest,
-    ) -> Result<Option<Bytes>, ImportError> {
+    pub(super) async fn body(&self, digest: &Digest) -> Result<Option<Bytes>, ImportError> {
         match self.given.find(digest) {
             Some(body) => Ok(Some(body.clone())),
             None => Ok(self.shared.archive.blob(digest).await?),
@@ -180,13 +173,13 @@ impl Reader {
     }
 
     /// Makes room for the events of the update stream.
-    pub(in crate::federation) fn room(&self) -> Box<dyn Room> {
+    pub(super) fn room(&self) -> Box<dyn Room> {
         Readings::of(&self.shared.pending, &self.peer).room()
     }
 
     /// Keeps a map that came on the stream until a manifest names it; returns whether there is
     /// room for it.
-    pub(in crate::federation) fn give(
+    pub(super) fn give(
         &mut self,
         domain: &DomainLabel,
         id: String,
@@ -213,17 +206,17 @@ impl Reader {
     }
 
     /// Whether maps of a domain wait for its manifest.
-    pub(in crate::federation) fn has_given(&self, domain: &DomainLabel) -> bool {
+    pub(super) fn has_given(&self, domain: &DomainLabel) -> bool {
         self.given.has(domain)
     }
 
     /// Drops the maps of a domain that wait for its manifest.
-    pub(in crate::federation) fn give_up(&mut self, domain: &DomainLabel) {
+    pub(super) fn give_up(&mut self, domain: &DomainLabel) {
         self.given.clear_domain(domain);
     }
 
     /// Drops all maps that came on the stream, since the stream has ended.
-    pub(in crate::federation) fn give_up_all(&mut self) {
+    pub(super) fn give_up_all(&mut self) {
         self.given.clear();
     }
 
@@ -231,7 +224,7 @@ impl Reader {
     /// More bytes came on the stream than may come before something new. All maps of all domains
     /// that are within the budgets of a peer may come before the first manifest does, and may
     /// have twice as many bytes as may wait.
-    pub(in crate::federation) fn check_flood(&self, bytes: usize) -> Result<(), ImportError> {
+    pub(super) fn check_flood(&self, bytes: usize) -> Result<(), ImportError> {
         let most = self.peer.import.max_pending.saturating_mul(2);
         if bytes > most {
             return Err(ImportError::Limit(format!(
@@ -243,12 +236,12 @@ impl Reader {
     }
 
     /// Returns the most bytes that a document may have.
-    pub(in crate::federation) fn max_bytes(&self) -> usize {
+    pub(super) fn max_bytes(&self) -> usize {
         self.peer.import.max_bytes
     }
 
     /// Runs CPU-bound work on the pool.
-    pub(in crate::federation) async fn work<T: Send + 'static>(
+    pub(super) async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ImportError> {
@@ -257,7 +250,7 @@ impl Reader {
 
     /// Takes an entry that came on the manifest stream of a domain. The documents that it names
     /// and that were not pushed are fetched, and counted.
-    pub(in crate::federation) async fn take_pushed(
+    pub(super) async fn take_pushed(
         &mut self,
         followed: &DomainLabel,
         entry: Bytes,
@@ -355,7 +348,7 @@ impl Reader {
     /// Reads the manifests that the peer passes on, and the new documents that they name. The
     /// descriptor must have been read before. If the manifest of a domain is refused, its copy
     /// is kept.
-    pub(in crate::federation) async fn read(&mut self) -> Result<(), ImportError> {
+    pub(super) async fn read(&mut self) -> Result<(), ImportError> {
         for attempt in 1..=ATTEMPTS {
             let grounds = self.shared.copies.grounds();
             self.manifests.take_if(|(_, before)| *before != grounds);

@@ -24,7 +24,7 @@ const DOMAINS: &str = "domains";
 const MANIFEST: &str = "manifest";
 
 /// The open stream of a peer, and what is followed on it.
-pub(in crate::federation) struct Pushed {
+pub(super) struct Pushed {
     stream: UpdateStream,
     substreams: BTreeMap<String, Substream>,
     /// The domains of which only the manifest is followed.
@@ -60,7 +60,7 @@ enum Left {
 
 /// What became of an event.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::federation) enum Heard {
+pub(super) enum Heard {
     /// Nothing changes for others.
     Nothing,
     /// A copy was replaced: the domain changed, or was signed again.
@@ -74,7 +74,7 @@ pub(in crate::federation) enum Heard {
 
 /// Why a stream cannot be continued.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::federation) enum Broken {
+pub(super) enum Broken {
     /// It ended, or its events make no sense.
     #[error(transparent)]
     Stream(#[from] StreamError),
@@ -85,7 +85,7 @@ pub(in crate::federation) enum Broken {
 
 impl Broken {
     /// Returns the exceeded limit, if that is the reason.
-    pub(in crate::federation) fn limit(&self) -> Option<&ImportError> {
+    pub(super) fn limit(&self) -> Option<&ImportError> {
         match self {
             Broken::Refused(refusal @ ImportError::Limit(_)) => Some(refusal),
             _ => None,
@@ -93,7 +93,7 @@ impl Broken {
     }
 
     /// Returns how long the peer asks us to wait, if it does.
-    pub(in crate::federation) fn retry_after(&self) -> Option<Duration> {
+    pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Broken::Stream(StreamError::Request(error)) => error.retry_after(),
             Broken::Refused(refusal) => refusal.retry_after(),
@@ -104,7 +104,7 @@ impl Broken {
 
 impl Pushed {
     /// Opens the stream for everything that the peer passes on, as it was just read.
-    pub(in crate::federation) async fn open(reader: &Reader) -> Result<Self, Broken> {
+    pub(super) async fn open(reader: &Reader) -> Result<Self, Broken> {
         let mut substreams = BTreeMap::from([("d".to_owned(), Substream::Domains)]);
         let mut params = UpdateStreamParams::default();
         params.add.insert("d".to_owned(), wanted(DOMAINS, None));
@@ -157,18 +157,18 @@ impl Pushed {
 
     /// Whether the maps of some domain are not followed because it was refused or held, and it
     /// is not any more.
-    pub(in crate::federation) fn is_behind(&self, reader: &Reader) -> bool {
+    pub(super) fn is_behind(&self, reader: &Reader) -> bool {
         let mut left = self.left.iter();
         left.any(|(domain, why)| *why == Left::Refused && !reader.is_refused(domain))
     }
 
     /// Waits for the next event. Nothing is lost when the future is dropped.
-    pub(in crate::federation) async fn next(&mut self) -> Result<StreamEvent, StreamError> {
+    pub(super) async fn next(&mut self) -> Result<StreamEvent, StreamError> {
         self.stream.next().await
     }
 
     /// Returns the domain and the entry of an event that is a manifest.
-    pub(in crate::federation) fn manifest<'a>(
+    pub(super) fn manifest<'a>(
         &'a self,
         event: &'a StreamEvent,
     ) -> Option<(&'a DomainLabel, &'a Bytes)> {
@@ -182,7 +182,7 @@ impl Pushed {
     }
 
     /// Handles an event.
-    pub(in crate::federation) async fn take(
+    pub(super) async fn take(
         &mut self,
         event: StreamEvent,
         reader: &mut Reader,
