@@ -41,7 +41,7 @@ impl Held {
             worst,
             since,
             before,
-            // What was accepted was less, or it would have been taken.
+            // It exceeds what was accepted of `former`; otherwise it would have been taken.
             accepted: None,
         }
     }

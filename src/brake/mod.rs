@@ -1,11 +1,11 @@
 //! The brake: what changes too much at once is held.
 //!
 //! A mistake of another network (a feed that broke, a unit that was mixed up)
-//! reaches everybody in milliseconds. [`judge`] is given what was stated and what
-//! is stated now, and says whether the change passes or is to be held, and what
-//! it comes to: a [`Difference`](crate::api::difference::Difference). [`Held`] says for how long, [`References`] keeps
-//! what small steps are compared with. What is used meanwhile is the affair of who
-//! asks.
+//! reaches everybody in milliseconds. [`judge`] compares what was stated with what
+//! is stated now. It returns whether the change passes or is held, and its size as
+//! a [`Difference`](crate::api::difference::Difference). The caller decides what
+//! is used meanwhile. [`Held`] decides for how long a change is held, and
+//! [`References`] keeps what small steps are compared with.
 //!
 //! What counts: prefixes whose addresses the new map does not cover, by number;
 //! PIDs that are gone, or lost all their prefixes; interconnects that are gone;

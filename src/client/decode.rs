@@ -33,7 +33,7 @@ pub(super) struct BodyLimits {
 pub(super) enum BodyError {
     #[error("more than {0} bytes")]
     TooLarge(usize),
-    #[error("more than {0} times the bytes it came in")]
+    #[error("more than {0} times as long as its compressed form")]
     Ratio(u64),
     #[error(transparent)]
     TooDeep(#[from] TooDeep),

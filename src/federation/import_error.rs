@@ -73,7 +73,7 @@ pub enum ImportError {
     /// Another manifest with the same serial was seen under the same key.
     #[error(
         "two manifests with serial {0} and different content were signed with the same key: the \
-         origin, or who holds its key, tells different peers different things"
+         origin, or whoever holds its key, tells different peers different things"
     )]
     Equivocation(u64),
     /// It exceeds a limit.

@@ -56,7 +56,7 @@ impl Measured for Status {
         );
         out.counter(
             "altofed_federation_charges_seen",
-            "Charges of domains that were looked at to judge what is over a budget",
+            "Charges of domains that were examined to find what exceeds a budget",
             self.charges_seen,
         );
         out.gauge(
@@ -113,7 +113,7 @@ impl Status {
         );
         gauges(
             "altofed_federation_peer_memory_bytes",
-            "About what the domains that a peer passes take in memory",
+            "Estimated memory use of the domains that a peer passes",
             |peer| Some(peer.memory_bytes),
         );
         gauges(
@@ -123,7 +123,7 @@ impl Status {
         );
         gauges(
             "altofed_federation_data_age_seconds",
-            "Since the oldest of what a peer passes to us was confirmed",
+            "Age of a peer's oldest data: the time since the peer confirmed it",
             |peer| {
                 let ages = peer.domains.iter().filter_map(|domain| domain.age_seconds);
                 ages.max()

@@ -78,7 +78,7 @@ pub enum FollowError {
     },
     /// A resource has not fitted the network map it depends on for too long; it is fetched
     /// anew.
-    #[error("what depends on a network map has not fitted it for {0:?}")]
+    #[error("resources have not matched their network map for {0:?}")]
     Apart(Duration),
     /// There was no room for an event; its resource is fetched anew.
     #[error("there is no room now for an event of {0} bytes")]

@@ -79,7 +79,7 @@ impl Offered {
             let resource = resource.ok_or_else(|| not_offered(directory, root, wanted))?;
             let mend = match (&resource.entry.accepts, &wanted.input) {
                 (Some(_), None) => "is asked by POST; give the input to ask it with",
-                (None, Some(_)) => "is got without input; leave the input out",
+                (None, Some(_)) => "is fetched by GET; leave the input out",
                 _ => return Ok(resource.clone()),
             };
             Err(FollowError::Input {

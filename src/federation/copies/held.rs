@@ -137,12 +137,12 @@ impl HeldChange {
     ) -> ImportError {
         let excess = self.held.difference.excess(thresholds);
         let (end, accept) = match hold {
-            Hold::For(_) => ("its time is over (hold)", "take it now by"),
-            Hold::Forever => ("you accept it", "do so by"),
+            Hold::For(_) => ("the hold ends (hold)", "take it now"),
+            Hold::Forever => ("you accept it", "do so"),
         };
         ImportError::Change(format!(
-            "{excess}; what was good before stays in use until {end}; {accept} `altofed peer \
-             {domain} --accept`"
+            "{excess}; the previous version stays in use until {end}; to {accept}, run `altofed \
+             peer {domain} --accept`"
         ))
     }
 }

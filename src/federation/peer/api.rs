@@ -90,7 +90,7 @@ impl PeerApi {
         let document: Descriptor = read(url, &self.fetch(ask).await?)?;
         if document.domain != self.peer.domain {
             return Err(ImportError::Peer(format!(
-                "{url} is of the domain {}, and {} is configured; mend `domain` or `directory`",
+                "{url} is of the domain {}, and {} is configured; correct `domain` or `directory`",
                 document.domain, self.peer.domain
             )));
         }
