@@ -67,14 +67,19 @@ impl Behind {
                 "the map has grown too large to be followed; follow a filtered one".into(),
             );
         }
-        let Some(service) = resource.service() else {
+        let Some(signature) = resource.signature() else {
             return Advance::Ended(QueryError::Gone.to_string());
         };
-        let forms = terms.offer.forms(&**service);
+        let forms = terms.offer.forms(signature);
+        let longest = if forms.is_empty() {
+            0
+        } else {
+            terms.settings.history_bytes
+        };
         let changes = |from: &Arc<View>| {
             let most = terms.left.load(Ordering::Relaxed);
-            let most = most.min(terms.settings.history_bytes);
-            let change = self.query.changes(from, &view, forms, most);
+            let most = most.min(longest);
+            let change = self.query.changes(from, &view, &forms, most);
             if let Ok(Change::Patch(patch)) = &change {
                 let length = patch.text.len();
                 let less = |left: usize| Some(left.saturating_sub(length));

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::ident::{Client, Tag};
+use crate::publish::service::Signature;
 use crate::publish::{Query, Service, View, ViewName, Work};
 use crate::runtime::{Place, Shares};
 
@@ -37,7 +38,9 @@ pub struct Answer {
     pub view: ViewName,
     pub query: Arc<Query>,
     /// The service that makes the answer.
-    pub service: Arc<dyn Service>,
+    service: Arc<dyn Service>,
+    /// The signature of the service.
+    pub signature: &'static Signature,
     pub history: History<Arc<View>>,
     /// Why it ended, if it did.
     pub ended: Option<String>,
@@ -147,6 +150,7 @@ impl State {
         let source = self.edition.view(view).ok_or(Full)?.clone();
         let resource = query.resource(&source).map_err(|_| Full)?;
         let service = resource.service().ok_or(Full)?.clone();
+        let signature = resource.signature().ok_or(Full)?;
         let cells = if service.costs_its_changes() || client.is_none() {
             0
         } else {
@@ -167,6 +171,7 @@ impl State {
             view: view.clone(),
             query: query.clone(),
             service,
+            signature,
             history: History::new(source, tag, whole),
             ended: None,
             followers: 0,
@@ -331,7 +336,7 @@ impl Answer {
     pub(super) fn untagged(&self) -> Option<Untagged> {
         let view = self.history.newest()?;
         let tag = self.history.newest_tag()?;
-        let is_map = self.service.signature().accepts.is_none();
+        let is_map = self.signature.accepts.is_none();
         (is_map && tag.get().is_none()).then(|| Untagged {
             view: view.clone(),
             query: self.query.clone(),

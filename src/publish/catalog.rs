@@ -7,7 +7,7 @@ use crate::ident::ResourceId;
 
 use super::content::Content;
 use super::marks::ResourceMarks;
-use super::service::{Service, Versions, offered};
+use super::service::{Service, Signature, Versions, offered};
 use super::transport::Transport;
 
 /// The resources of a view.
@@ -33,7 +33,7 @@ pub struct Resource {
 /// What a resource offers.
 #[derive(Debug, Clone)]
 enum Offers {
-    Service(Arc<dyn Service>),
+    Service(&'static Signature, Arc<dyn Service>),
     Transport(Transport),
 }
 
@@ -41,7 +41,7 @@ impl Resource {
     /// The media type of its responses.
     pub fn media_type(&self) -> &'static str {
         match &self.offers {
-            Offers::Service(service) => service.signature().media_type(),
+            Offers::Service(signature, _) => signature.media_type(),
             Offers::Transport(transport) => transport.media_type(),
         }
     }
@@ -49,15 +49,23 @@ impl Resource {
     /// The media type of its parameters; none if it takes none and is read by GET.
     pub fn accepts(&self) -> Option<&'static str> {
         match &self.offers {
-            Offers::Service(service) => service.signature().accepts,
+            Offers::Service(signature, _) => signature.accepts,
             Offers::Transport(transport) => Some(transport.accepts()),
+        }
+    }
+
+    /// What it has in common with all resources of its service, unless it is a transport.
+    pub fn signature(&self) -> Option<&'static Signature> {
+        match self.offers {
+            Offers::Service(signature, _) => Some(signature),
+            Offers::Transport(_) => None,
         }
     }
 
     /// Its service, unless it is a transport.
     pub fn service(&self) -> Option<&Arc<dyn Service>> {
         match &self.offers {
-            Offers::Service(service) => Some(service),
+            Offers::Service(_, service) => Some(service),
             Offers::Transport(_) => None,
         }
     }
@@ -65,7 +73,7 @@ impl Resource {
     /// The transport, if it is one.
     pub fn transport(&self) -> Option<Transport> {
         match &self.offers {
-            Offers::Service(_) => None,
+            Offers::Service(..) => None,
             Offers::Transport(transport) => Some(*transport),
         }
     }
@@ -75,12 +83,13 @@ impl Catalog {
     /// Creates the catalog of a view with this content. Marks of the former version are kept for
     /// resources whose content is known to be the same.
     pub(super) fn new(content: &Content, former: Option<(&Content, &Catalog)>) -> Self {
-        let services = offered(content).into_iter();
-        let services = services.map(|(path, service)| (path, Offers::Service(service)));
+        let services = offered(content).map(|(signature, resource)| {
+            (resource.path, Offers::Service(signature, resource.service))
+        });
         let transports = Transport::ALL.into_iter();
         let transports = transports.map(|t| (t.path().to_owned(), Offers::Transport(t)));
         let known_marks = |path: &str, offers: &Offers| {
-            let (Some((old, catalog)), Offers::Service(service)) = (former, offers) else {
+            let (Some((old, catalog)), Offers::Service(_, service)) = (former, offers) else {
                 return None;
             };
             let known = catalog.get(path)?;

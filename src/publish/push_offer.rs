@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::catalog::Resource;
 use super::grid::Form;
-use super::service::Service;
+use super::service::Signature;
 use super::view::View;
 
 /// Which resources can be followed, and by which patches.
@@ -27,12 +27,11 @@ impl PushOffer {
     }
 
     /// The forms of patches that are sent of the resources of a service.
-    pub fn forms(&self, service: &dyn Service) -> &'static [Form] {
-        let forms = service.signature().forms;
-        match forms {
-            [Form::Merge, Form::Json] if !self.json_patches => &forms[..1],
-            forms => forms,
-        }
+    pub fn forms(&self, signature: &Signature) -> Vec<Form> {
+        let forms = signature.forms.iter().copied();
+        forms
+            .filter(|form| self.json_patches || *form != Form::Json)
+            .collect()
     }
 
     /// The ids of the resources that can be followed, each with the media types of its patches,
@@ -40,8 +39,8 @@ impl PushOffer {
     pub fn media_types(&self, view: &View) -> BTreeMap<String, String> {
         let followed = view.catalog().iter().filter(|r| self.has(view, r));
         let media_types = |resource: &Resource| {
-            let forms = self.forms(&**resource.service()?).iter();
-            let types: Vec<&str> = forms.map(|form| form.media_type()).collect();
+            let forms = self.forms(resource.signature()?).into_iter();
+            let types: Vec<&str> = forms.map(Form::media_type).collect();
             Some((resource.id.to_string(), types.join(",")))
         };
         followed.filter_map(media_types).collect()

@@ -310,12 +310,8 @@ impl Stream {
                     .extend(event::data(form.media_type(), id, &text));
             }
             (Step::Whole { view, to }, Source::Answer { follower, at, .. }) => {
-                let asked = follower.look(|answer| {
-                    (
-                        answer.service.signature().media_type(),
-                        answer.query.clone(),
-                    )
-                });
+                let asked =
+                    follower.look(|answer| (answer.signature.media_type(), answer.query.clone()));
                 let Some((media_type, query)) = asked else {
                     return self.end(place, "the answer is not here any more".to_owned());
                 };

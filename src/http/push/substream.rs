@@ -161,7 +161,7 @@ impl Source {
     fn rank(&self) -> u8 {
         match self {
             Source::Answer { follower, .. } => {
-                let order = follower.look(|answer| answer.service.signature().order);
+                let order = follower.look(|answer| answer.signature.order);
                 u8::from(order != Some(Order::First))
             }
             Source::Summary { .. } => 1,

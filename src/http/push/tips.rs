@@ -249,12 +249,8 @@ async fn edge(
         arrived.mark_unchanged();
         access.mark_unchanged();
         require_view(&app.access(), &caller, &view)?;
-        let found = follower.look(|answer| {
-            (
-                Found::look(answer, edge),
-                answer.service.signature().media_type(),
-            )
-        });
+        let found =
+            follower.look(|answer| (Found::look(answer, edge), answer.signature.media_type()));
         let (found, media_type) = found.ok_or_else(gone)?;
         match found {
             Found::Refused(status) => return Err(no_edge(status, &from, &to)),

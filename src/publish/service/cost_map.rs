@@ -1,7 +1,5 @@
 //! The full cost maps, RFC 7285 §11.2.3: for each metric a numerical and an ordinal one.
 
-use std::sync::Arc;
-
 use crate::alto::cost;
 use crate::alto::ird::Capabilities;
 use crate::alto::media;
@@ -13,7 +11,8 @@ use crate::publish::grid::{Change, CostsBody, Form, Grid, Member, Table, TagOf};
 use crate::publish::rendering::Body;
 
 use super::interface::{
-    Copied, Line, Offered, Order, Parameters, PatchTerms, QueryError, Service, Signature, Versions,
+    Copied, Line, NewResource, Order, Parameters, PatchTerms, QueryError, Service, Signature,
+    Versions,
 };
 use super::names;
 
@@ -38,11 +37,12 @@ const MAX_RANKED: usize = 3_000_000;
 #[derive(Debug)]
 struct CostMap(CostType);
 
-fn offered(content: &Content) -> Vec<Offered> {
-    let mut maps: Vec<Offered> = Vec::new();
+fn offered(content: &Content) -> Vec<NewResource> {
+    let mut maps: Vec<NewResource> = Vec::new();
     let mut offer = |metric: &MetricName, mode| {
         let cost_type = CostType::new(metric, mode);
-        maps.push((names::cost_map(&cost_type), Arc::new(CostMap(cost_type))));
+        let path = names::cost_map(&cost_type);
+        maps.push(NewResource::new(path, CostMap(cost_type)));
     };
     for (metric, costs) in content.costs() {
         offer(metric, CostMode::Numerical);
@@ -75,10 +75,6 @@ impl CostMap {
 }
 
 impl Service for CostMap {
-    fn signature(&self) -> &'static Signature {
-        &SIGNATURE
-    }
-
     fn uses(&self, content: &Content) -> Vec<ResourceId> {
         vec![content.network_id().clone()]
     }
@@ -141,7 +137,7 @@ mod tests {
             let content = content(pids);
             let paths: Vec<String> = offered(&content)
                 .into_iter()
-                .map(|(path, _)| path)
+                .map(|resource| resource.path)
                 .collect();
             let mut wanted = vec!["costmap-routingcost"];
             wanted.extend(is_offered.then_some("ordinal-routingcost"));

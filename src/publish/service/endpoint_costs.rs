@@ -1,7 +1,6 @@
 //! The endpoint cost service, RFC 7285 §11.5.1 and RFC 8189 §4.2.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use crate::alto::endpoint;
 use crate::alto::error::AltoError;
@@ -16,12 +15,12 @@ use crate::publish::rendering::Body;
 
 use super::filtered_cost_map::selected_capabilities;
 use super::interface::{
-    Line, Order, Parameters, PatchTerms, QueryError, Service, Signature, Versions,
+    Line, NewResource, Order, Parameters, PatchTerms, QueryError, Service, Signature, Versions,
 };
 
 pub(super) const LINE: Line = Line {
     signature: &SIGNATURE,
-    offered: |_| vec![("endpointcost".to_owned(), Arc::new(EndpointCosts))],
+    offered: |_| vec![NewResource::new("endpointcost", EndpointCosts)],
     copied: None,
 };
 
@@ -37,10 +36,6 @@ static SIGNATURE: Signature = Signature {
 struct EndpointCosts;
 
 impl Service for EndpointCosts {
-    fn signature(&self) -> &'static Signature {
-        &SIGNATURE
-    }
-
     fn capabilities(&self, content: &Content) -> Capabilities {
         selected_capabilities(content)
     }

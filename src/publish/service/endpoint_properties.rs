@@ -1,7 +1,6 @@
 //! The endpoint property service, RFC 7285 §11.4.1.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use crate::alto::canonical::write_string;
 use crate::alto::endpoint::{self, EndpointPropertyParams, ReadEndpointPropertyParams};
@@ -18,12 +17,12 @@ use crate::publish::rendering::Body;
 use crate::publish::work::Work;
 
 use super::interface::{
-    Line, Order, Parameters, PatchTerms, QueryError, Service, Signature, Versions,
+    Line, NewResource, Order, Parameters, PatchTerms, QueryError, Service, Signature, Versions,
 };
 
 pub(super) const LINE: Line = Line {
     signature: &SIGNATURE,
-    offered: |_| vec![("endpointprop".to_owned(), Arc::new(EndpointProperties))],
+    offered: |_| vec![NewResource::new("endpointprop", EndpointProperties)],
     copied: None,
 };
 
@@ -39,10 +38,6 @@ static SIGNATURE: Signature = Signature {
 struct EndpointProperties;
 
 impl Service for EndpointProperties {
-    fn signature(&self) -> &'static Signature {
-        &SIGNATURE
-    }
-
     fn capabilities(&self, content: &Content) -> Capabilities {
         let stated = content.properties().names().iter();
         let stated = stated.map(PropertyName::to_string);

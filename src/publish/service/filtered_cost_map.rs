@@ -1,7 +1,5 @@
 //! The filtered cost map, RFC 7285 §11.3.2 and RFC 8189 §4.1.
 
-use std::sync::Arc;
-
 use crate::alto::cost;
 use crate::alto::ird::Capabilities;
 use crate::alto::json;
@@ -13,13 +11,13 @@ use crate::publish::grid::{Change, CostsBody, Form, Grid, Member, Table, TagOf, 
 use crate::publish::rendering::Body;
 
 use super::interface::{
-    Line, Order, Parameters, PatchTerms, QueryError, Service, Signature, Versions,
+    Line, NewResource, Order, Parameters, PatchTerms, QueryError, Service, Signature, Versions,
 };
 use super::names;
 
 pub(super) const LINE: Line = Line {
     signature: &SIGNATURE,
-    offered: |_| vec![("filtered-costmap".to_owned(), Arc::new(FilteredCostMap))],
+    offered: |_| vec![NewResource::new("filtered-costmap", FilteredCostMap)],
     copied: None,
 };
 
@@ -52,10 +50,6 @@ pub(super) fn selected_capabilities(content: &Content) -> Capabilities {
 }
 
 impl Service for FilteredCostMap {
-    fn signature(&self) -> &'static Signature {
-        &SIGNATURE
-    }
-
     fn uses(&self, content: &Content) -> Vec<ResourceId> {
         vec![content.network_id().clone()]
     }

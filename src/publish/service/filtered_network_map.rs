@@ -1,7 +1,5 @@
 //! The filtered network map, RFC 7285 §11.3.1.
 
-use std::sync::Arc;
-
 use crate::alto::json;
 use crate::alto::media;
 use crate::alto::network::ReadNetworkMapFilter;
@@ -11,19 +9,14 @@ use crate::publish::grid::{Change, Filtered, Form};
 use crate::publish::rendering::Body;
 
 use super::interface::{
-    Line, Order, Parameters, PatchTerms, QueryError, Service, Signature, Versions,
+    Line, NewResource, Order, Parameters, PatchTerms, QueryError, Service, Signature, Versions,
 };
 use super::network_map::NetworkBody;
 use super::prefixes::changes;
 
 pub(super) const LINE: Line = Line {
     signature: &SIGNATURE,
-    offered: |_| {
-        vec![(
-            "filtered-networkmap".to_owned(),
-            Arc::new(FilteredNetworkMap),
-        )]
-    },
+    offered: |_| vec![NewResource::new("filtered-networkmap", FilteredNetworkMap)],
     copied: None,
 };
 
@@ -46,10 +39,6 @@ impl FilteredNetworkMap {
 }
 
 impl Service for FilteredNetworkMap {
-    fn signature(&self) -> &'static Signature {
-        &SIGNATURE
-    }
-
     fn uses(&self, content: &Content) -> Vec<ResourceId> {
         vec![content.network_id().clone()]
     }

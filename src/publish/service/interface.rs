@@ -14,9 +14,6 @@ use crate::publish::rendering::Body;
 
 /// An ALTO service, as one resource of a view offers it.
 pub trait Service: fmt::Debug + Send + Sync {
-    /// What all resources of the service have in common.
-    fn signature(&self) -> &'static Signature;
-
     /// The ids of the resources that an answer depends on (RFC 7285 §9.1.5).
     fn uses(&self, _content: &Content) -> Vec<ResourceId> {
         Vec::new()
@@ -112,14 +109,28 @@ pub enum Order {
     Dependent,
 }
 
-/// A resource that a view offers: its path, and its service.
-pub type Offered = (String, Arc<dyn Service>);
+/// A resource that a view offers.
+pub struct NewResource {
+    /// Its path in the catalog.
+    pub path: String,
+    /// Its service.
+    pub service: Arc<dyn Service>,
+}
+
+impl NewResource {
+    pub(super) fn new(path: impl Into<String>, service: impl Service + 'static) -> Self {
+        Self {
+            path: path.into(),
+            service: Arc::new(service),
+        }
+    }
+}
 
 /// A line of the table of services.
 pub(super) struct Line {
     pub(super) signature: &'static Signature,
     /// The resources of the service that a view offers.
-    pub(super) offered: fn(&Content) -> Vec<Offered>,
+    pub(super) offered: fn(&Content) -> Vec<NewResource>,
     /// What a copy of a full map has, by its path; none if full maps are not copied.
     pub(super) copied: Option<fn(&str) -> Option<Copied>>,
 }

@@ -18,7 +18,7 @@ use super::content::Content;
 
 use interface::Line;
 pub use interface::{
-    Copied, Offered, Order, Parameters, PatchTerms, QueryError, Service, Signature, Versions,
+    Copied, NewResource, Order, Parameters, PatchTerms, QueryError, Service, Signature, Versions,
 };
 
 /// The services.
@@ -31,12 +31,14 @@ const TABLE: [Line; 6] = [
     cost_map::LINE,
 ];
 
-/// The resources that a view with this content offers.
-pub(super) fn offered(content: &Content) -> Vec<Offered> {
-    TABLE
-        .iter()
-        .flat_map(|line| (line.offered)(content))
-        .collect()
+/// The resources that a view with this content offers, each with the signature of its service.
+pub(super) fn offered(
+    content: &Content,
+) -> impl Iterator<Item = (&'static Signature, NewResource)> {
+    TABLE.iter().flat_map(move |line| {
+        let offered = (line.offered)(content).into_iter();
+        offered.map(|resource| (line.signature, resource))
+    })
 }
 
 /// The signatures of all services.

@@ -1,8 +1,6 @@
 //! The network map, RFC 7285 §11.2.1, written some thousand prefixes at a time: a single PID may have
 //! a full table.
 
-use std::sync::Arc;
-
 use crate::alto::canonical::{write_ipv4_prefix, write_ipv6_prefix};
 use crate::alto::media;
 use crate::alto::network::{self, AddressGroup, write_member_name};
@@ -13,14 +11,15 @@ use crate::publish::rendering::Body;
 use crate::publish::work::Work;
 
 use super::interface::{
-    Copied, Line, Order, Parameters, PatchTerms, QueryError, Service, Signature, Versions,
+    Copied, Line, NewResource, Order, Parameters, PatchTerms, QueryError, Service, Signature,
+    Versions,
 };
 use super::names;
 use super::prefixes::changes;
 
 pub(super) const LINE: Line = Line {
     signature: &SIGNATURE,
-    offered: |_| vec![(names::NETWORK_MAP.to_owned(), Arc::new(NetworkMap))],
+    offered: |_| vec![NewResource::new(names::NETWORK_MAP, NetworkMap)],
     copied: Some(|path| (path == names::NETWORK_MAP).then_some(Copied::Network)),
 };
 
@@ -38,10 +37,6 @@ static SIGNATURE: Signature = Signature {
 struct NetworkMap;
 
 impl Service for NetworkMap {
-    fn signature(&self) -> &'static Signature {
-        &SIGNATURE
-    }
-
     fn body(&self, content: &Content, _: Parameters<'_>) -> Result<Box<dyn Body>, QueryError> {
         Ok(Box::new(NetworkBody::new(Filtered::all(content))))
     }
