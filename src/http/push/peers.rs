@@ -16,7 +16,6 @@ use crate::follow::Wanted;
 use crate::http::app::App;
 use crate::http::caller::Caller;
 use crate::http::refusal::Refused;
-use crate::ident::DomainLabel;
 use crate::publish::{Query, ViewName, Work};
 use crate::render;
 
@@ -77,13 +76,12 @@ async fn source(app: &App, update: &AddUpdate, passed: &Passed) -> Result<Option
     if id == DOMAINS {
         return Ok(Some(Source::Domains { told: None }));
     }
-    let named = id.split_once(':').and_then(|(label, path)| {
-        let domain = DomainLabel::new(label).ok()?;
-        Some((domain, path)).filter(|(domain, _)| passed.contains(domain))
-    });
-    let Some((domain, path)) = named else {
+    let Some((ViewName::Domain(domain), path)) = ViewName::split(id) else {
         return Ok(None);
     };
+    if !passed.contains(&domain) {
+        return Ok(None);
+    }
     let followed = app.peer_push.followed();
     let edition = followed.edition();
     if !edition.documents.contains_key(&domain) {
