@@ -34,7 +34,7 @@ impl From<Arc<Snapshot>> for Edition {
     fn from(snapshot: Arc<Snapshot>) -> Self {
         Self {
             generation: snapshot.generation,
-            views: Arc::new(snapshot.views.clone()),
+            views: snapshot.views.clone(),
             documents: Arc::default(),
         }
     }

@@ -313,7 +313,7 @@ impl Pipeline {
         self.outlets.snapshots.send_replace(Arc::new(Snapshot {
             generation: self.generation,
             revision: made_of.facts.revision,
-            views,
+            views: Arc::new(views),
             paths: merged.map(|merged| merged.paths.clone()),
         }));
     }

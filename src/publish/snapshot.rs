@@ -17,7 +17,7 @@ pub struct Snapshot {
     pub revision: u64,
     /// The views by name. The view of our own domain is always there; the merged one may show an
     /// older revision.
-    pub views: BTreeMap<ViewName, Arc<View>>,
+    pub views: Arc<BTreeMap<ViewName, Arc<View>>>,
     /// The paths of the merged view that is among the views; none before the first merge.
     pub paths: Option<Arc<Paths>>,
 }
