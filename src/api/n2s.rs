@@ -35,8 +35,7 @@ pub struct TransactionDocument {
 pub struct OperationDocument {
     /// `put`, `merge-patch`, `delete`, `announce` or `withdraw`.
     pub op: String,
-    /// The document: `network-map`, `cost-maps/{metric}`, `properties` or
-    /// `interconnects`.
+    /// The path of the document below `/n2s/v1/`, such as `network-map`.
     pub path: String,
     /// The document, the patch, or for `announce` and `withdraw` the prefixes
     /// by PID; `delete` has none.

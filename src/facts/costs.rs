@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::alto::cost::{CostPatch, CostTable, GridWriter, MEMBER, ReadCostPatch, ReadCosts};
 use crate::alto::json::{FaultKind, Faults, Step, Walk, read_below};
+use crate::alto::media;
 use crate::ident::{MetricName, PidName};
 use crate::net::Matrix;
 
@@ -36,6 +37,7 @@ impl Kind for CostTable {
         member: MEMBER,
         what: "the numerical costs in a metric",
         operations: ["getCostMap", "putCostMap", "patchCostMap", "deleteCostMap"],
+        media_types: &[media::JSON, media::COST_MAP],
         schema: |generator| generator.subschema_for::<CostMapDocument>(),
         edits: &[EditKind::MergePatch],
     };

@@ -12,6 +12,7 @@ use crate::alto::canonical::{write_string, write_value};
 use crate::alto::json::{
     FaultKind, Faults, MapOf, Once, Read, Step, Tree, Walk, members, once, read_below, skip, value,
 };
+use crate::alto::media;
 use crate::alto::meta::named;
 use crate::api::interconnect::{InterconnectDocument, Relationship};
 use crate::ident::{DomainLabel, InterconnectId, MetricName, PidName};
@@ -68,6 +69,7 @@ impl Kind for Interconnects {
             "patchInterconnects",
             "deleteInterconnects",
         ],
+        media_types: &[media::JSON],
         schema: |generator| generator.subschema_for::<InterconnectsDocument>(),
         edits: &[EditKind::MergePatch],
     };

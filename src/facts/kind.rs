@@ -103,6 +103,9 @@ pub struct Description {
     pub what: &'static str,
     /// The names of the operations `GET`, `PUT`, `PATCH` and `DELETE` for generated clients.
     pub operations: [&'static str; 4],
+    /// The media types that a document can be put in: JSON, and that of an ALTO map whose answer
+    /// to a GET can be put back unchanged.
+    pub media_types: &'static [&'static str],
     /// The JSON schema of a document.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     /// The ways to change a part of a document.

@@ -12,6 +12,7 @@ use serde::de::MapAccess;
 use crate::alto::json::{
     Faults, ListOf, MapOf, Once, OrNull, Read, Step, Walk, members, once, read_below, skip,
 };
+use crate::alto::media;
 use crate::alto::network::{
     AddressGroup, Groups, MEMBER, ReadGroups, note_duplicates, pid_name, prefix, sort_all,
     write_member_name,
@@ -69,6 +70,7 @@ impl Kind for Groups {
             "patchNetworkMap",
             "deleteNetworkMap",
         ],
+        media_types: &[media::JSON, media::NETWORK_MAP],
         schema: |generator| generator.subschema_for::<NetworkMapDocument>(),
         edits: &[EditKind::MergePatch, EditKind::Announce, EditKind::Withdraw],
     };

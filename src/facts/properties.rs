@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::alto::json::{FaultKind, Faults, Step, Walk, read_below};
+use crate::alto::media;
 use crate::alto::property::{
     Entity, MEMBER, PropertyMap, PropertyPatch, read_property_map, read_property_patch,
     write_member,
@@ -43,6 +44,7 @@ impl Kind for PropertyMap {
             "patchProperties",
             "deleteProperties",
         ],
+        media_types: &[media::JSON],
         schema: |generator| generator.subschema_for::<PropertiesDocument>(),
         edits: &[EditKind::MergePatch],
     };

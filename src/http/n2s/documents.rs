@@ -154,8 +154,7 @@ async fn write_document(
     let types: &[&str] = match kind {
         OperationKind::Delete => &[],
         OperationKind::Edit(_) => &[media::MERGE_PATCH],
-        // The answer to a GET of an ALTO map can be put back unchanged.
-        OperationKind::Put => &[media::JSON, media::NETWORK_MAP, media::COST_MAP],
+        OperationKind::Put => path.description().media_types,
     };
     let content = receive(app, parts, content, types).await?;
     let (document, bytes) = (path.clone(), content.clone());
@@ -197,6 +196,7 @@ pub(super) async fn restore(
     let change = Changes::Restore(number);
     write(&app, &caller, Scope::Operate, &parts, change, &request).await
 }
+
 /// Reads the body of a request, if it has one of these types. Without types no body is read.
 async fn receive(
     app: &App,

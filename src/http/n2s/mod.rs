@@ -172,6 +172,7 @@ fn failed(error: &dyn std::error::Error) -> Refused {
         &Faults::default(),
     ))
 }
+
 fn revision_number(text: &str) -> Result<u64, Refused> {
     text.parse().map_err(|_| {
         let detail = format!("{text:?} is not the number of a revision");

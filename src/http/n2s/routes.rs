@@ -22,7 +22,7 @@ pub(in crate::http) fn routes() -> Vec<Route> {
     routes.extend([
         Route {
             path: "/n2s/v1/transaction",
-service: "n2s",
+            service: "n2s",
             operations: vec![Operation {
                 method: Method::POST,
                 id: "postTransaction",
@@ -37,7 +37,7 @@ service: "n2s",
         },
         Route {
             path: "/n2s/v1/revisions",
-service: "n2s",
+            service: "n2s",
             operations: vec![Operation {
                 method: Method::GET,
                 id: "listRevisions",
@@ -45,14 +45,17 @@ service: "n2s",
                 scope: Some(Scope::Ingest),
                 parameters: vec![AFTER],
                 request: Vec::new(),
-                responses: found::<RevisionList>("At most 100 revisions; the ETag is of the newest revision, for If-Match on a transaction"),
+                responses: found::<RevisionList>(
+                    "At most 100 revisions; the ETag is of the newest revision, for If-Match on a \
+                     transaction",
+                ),
             }],
             varied: false,
             handler: routing::any(revisions),
         },
         Route {
             path: "/n2s/v1/revisions/{revision}",
-service: "n2s",
+            service: "n2s",
             operations: vec![Operation {
                 method: Method::GET,
                 id: "getRevision",
@@ -67,11 +70,12 @@ service: "n2s",
         },
         Route {
             path: "/n2s/v1/revisions/{revision}/restore",
-service: "n2s",
+            service: "n2s",
             operations: vec![Operation {
                 method: Method::POST,
                 id: "restoreRevision",
-                summary: "State the facts of all sources as they were after a revision, as a new revision",
+                summary: "State the facts of all sources as they were after a revision, as a new \
+                          revision",
                 scope: Some(Scope::Operate),
                 parameters: vec![REVISION, DRY_RUN, IF_MATCH, KEY, PREFER],
                 request: Vec::new(),
@@ -82,7 +86,7 @@ service: "n2s",
         },
         Route {
             path: "/n2s/v1/conflicts",
-service: "n2s",
+            service: "n2s",
             operations: vec![Operation {
                 method: Method::GET,
                 id: "listConflicts",
@@ -97,15 +101,18 @@ service: "n2s",
         },
         Route {
             path: "/n2s/v1/held",
-service: "n2s",
+            service: "n2s",
             operations: vec![Operation {
                 method: Method::GET,
                 id: "listHeld",
-                summary: "The sources whose writes are held because they remove too much of what they state",
+                summary: "The sources whose writes are held because they remove too much of what \
+                          they state",
                 scope: Some(Scope::Ingest),
                 parameters: Vec::new(),
                 request: Vec::new(),
-                responses: found::<HeldList>("Each source, since when, and what its last write would change"),
+                responses: found::<HeldList>(
+                    "Each source, since when, and what its last write would change",
+                ),
             }],
             varied: false,
             handler: routing::any(held),
@@ -141,7 +148,8 @@ const REVISION: Parameter = Parameter {
 const SOURCE: Parameter = query(
     "source",
     "string",
-    "The source of the facts; by default the token's own. `*` reads what all sources state together",
+    "The source of the facts; by default the token's own. `*` reads what all sources state \
+     together",
 );
 const DRY_RUN: Parameter = query(
     "dry-run",
@@ -243,7 +251,7 @@ fn document_route(description: &'static Description) -> Route {
         "The document, in canonical form",
         vec![body(media::JSON)],
     )];
-    let put = vec![body(media::JSON)];
+    let put = description.media_types.iter().copied().map(body).collect();
     let patch = vec![body(media::MERGE_PATCH)];
     let [get_id, put_id, patch_id, delete_id] = description.operations;
     Route {

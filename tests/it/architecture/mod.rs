@@ -213,7 +213,7 @@ fn no_files_import_each_other_in_a_circle() {
 #[test]
 fn what_a_resource_is_is_asked_in_the_table_of_services_alone() {
     // Of the rooms that do not appear here, `alto` names the media types, `client` and `cli` speak
-    // to servers of any kind, and `facts` and `n2s` take documents in the types of the maps.
+    // to servers of any kind, and `facts` says in which types its documents are put.
     let rooms = [
         "compile",
         "federation",
@@ -224,7 +224,7 @@ fn what_a_resource_is_is_asked_in_the_table_of_services_alone() {
         "render",
     ];
     // A server that is not of our kind says by media types alone what its resources are.
-    let may = ["publish/service", "http/n2s", "federation/plain"];
+    let may = ["publish/service", "federation/plain"];
     // Of directories, transports, errors and patches, which belong to no service.
     let others = [
         "DIRECTORY",
