@@ -13,7 +13,7 @@ use super::app::App;
 use super::caller::Caller;
 use super::openapi::{Content, Operation, Parameter, Route, content};
 use super::readiness::Readiness;
-use super::refusal::{Wording, respond};
+use super::refusal::{Refused, Wording, refused, respond};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -98,7 +98,7 @@ async fn livez() -> Response {
     respond(StatusCode::OK, TEXT, "live\n")
 }
 
-async fn readyz(State(app): State<App>, request: Request) -> Response {
+async fn readyz(State(app): State<App>, request: Request) -> Result<Response, Refused> {
     let readiness = Readiness::of(&app);
     let query = request.uri().query().unwrap_or_default();
     let status = if readiness.is_ready() {
@@ -107,42 +107,41 @@ async fn readyz(State(app): State<App>, request: Request) -> Response {
         StatusCode::SERVICE_UNAVAILABLE
     };
     if form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "verbose") {
-        return respond(status, TEXT, readiness.text());
+        return Ok(respond(status, TEXT, readiness.text()));
     }
     match readiness.first_lack() {
-        None => respond(status, TEXT, "ready\n"),
-        Some(lack) => Wording::Problem.later(status, "ready", lack, 1),
+        None => Ok(respond(status, TEXT, "ready\n")),
+        Some(lack) => Err(refused(Wording::Problem.later(status, "ready", lack, 1))),
     }
 }
 
-async fn metrics(State(app): State<App>, Extension(caller): Extension<Caller>) -> Response {
+async fn metrics(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Response, Refused> {
     let access = app.access();
-    if let Err(denied) = access.may_read_metrics(caller.principal()) {
-        return Wording::Problem.denied(&denied);
-    }
+    let who = caller.principal();
+    access
+        .may_read_metrics(who)
+        .map_err(|denied| refused(Wording::Problem.denied(&denied)))?;
     let mut text = String::new();
-    match encode(&mut text, &app.registry) {
-        Ok(()) => {
-            let who = caller.principal();
-            let may_read = |peer: &str| access.may_read(who, peer).is_ok();
-            let is_source = [Scope::Ingest, Scope::Operate];
-            let is_source = is_source.map(|scope| access.require(who, scope).is_ok());
-            let is_told = |label: &str, value: &str| match label {
-                "peer" => may_read(value),
-                "source" => is_source.contains(&true),
-                _ => true,
-            };
-            respond(StatusCode::OK, OPEN_METRICS, told(&text, is_told))
-        }
-        Err(error) => {
-            tracing::error!(%error, "the metrics could not be written");
-            Wording::Problem.refuse(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "defect",
-                "the metrics could not be written",
-            )
-        }
-    }
+    encode(&mut text, &app.registry).map_err(|error| {
+        tracing::error!(%error, "the metrics could not be written");
+        refused(Wording::Problem.refuse(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "defect",
+            "the metrics could not be written",
+        ))
+    })?;
+    let may_read = |peer: &str| access.may_read(who, peer).is_ok();
+    let is_source = [Scope::Ingest, Scope::Operate];
+    let is_source = is_source.map(|scope| access.require(who, scope).is_ok());
+    let is_told = |label: &str, value: &str| match label {
+        "peer" => may_read(value),
+        "source" => is_source.contains(&true),
+        _ => true,
+    };
+    Ok(respond(StatusCode::OK, OPEN_METRICS, told(&text, is_told)))
 }
 
 /// Returns the metrics without lines whose labels the caller may not see: peers whose view it
