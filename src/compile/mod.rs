@@ -8,6 +8,8 @@
 mod completion;
 mod merge;
 mod own;
+mod status;
 
 pub use merge::{Domain, DomainPolicy, MergeConflicts, MergePolicy, Merged, merged_view};
 pub use own::{Compiled, Conflicts, NetworkUnion, domain_view, union_document};
+pub use status::Status;

@@ -18,11 +18,13 @@ const FLOORS: [(&str, &[&str]); 21] = [
     ("alto", &["net", "ident"]),
     ("store", &["ident", "runtime"]),
     ("api", &["ident"]),
-    ("publish", &["paths", "alto", "net", "ident"]),
+    ("publish", &["paths", "alto", "net", "ident", "runtime"]),
     ("facts", &["api", "alto", "net", "ident"]),
     (
         "compile",
-        &["facts", "api", "publish", "paths", "alto", "net", "ident"],
+        &[
+            "facts", "api", "publish", "paths", "alto", "net", "ident", "runtime",
+        ],
     ),
     ("render", &["publish", "ident", "runtime"]),
     (
