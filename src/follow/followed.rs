@@ -304,9 +304,9 @@ impl Followed {
 
     async fn tag(&self, Untagged { view, query, tag }: Untagged) {
         if let Ok(resource) = query.resource(&view)
-            && let Ok(Some(version)) = self.bodies.version_alone(&view, resource).await
+            && let Ok(Some(marks)) = self.bodies.marks_alone(&view, resource).await
         {
-            tag.get_or_init(|| version.tag.clone());
+            tag.get_or_init(|| marks.tag.clone());
         }
     }
 

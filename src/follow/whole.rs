@@ -47,9 +47,9 @@ impl Followed {
         let answers = bodies.answers();
         let rendering = if query.is_full_map(view)? {
             let resource = query.resource(view)?;
-            let version = bodies.version(view, resource, caller).await?;
-            let version = version.ok_or(QueryError::Gone)?;
-            match bodies.body(view, resource, version, coding, caller).await? {
+            let marks = bodies.marks(view, resource, caller).await?;
+            let marks = marks.ok_or(QueryError::Gone)?;
+            match bodies.body(view, resource, marks, coding, caller).await? {
                 Some(Representation::Kept(body)) => return Ok(Whole::Kept(body)),
                 Some(Representation::Streamed(rendering)) => rendering,
                 None => return Err(QueryError::Gone.into()),

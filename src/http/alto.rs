@@ -289,23 +289,23 @@ async fn map(
     let coding = chosen(&parts.headers, usize::MAX).ok_or_else(not_acceptable)?;
     let caller = caller.accounted(peer);
     let failed = |error: Unanswered| refused(unanswered(&error, parts));
-    let version = app.bodies.version(view, resource, &caller).await;
-    let version = version.map_err(failed)?.ok_or_else(not_found)?;
-    let marks = Marks {
-        tag: version.tag.clone(),
-        digest: version.digest,
+    let marks = app.bodies.marks(view, resource, &caller).await;
+    let marks = marks.map_err(failed)?.ok_or_else(not_found)?;
+    let coded = Marks {
+        tag: marks.tag.clone(),
+        digest: marks.digest,
         coding,
     };
-    if let Some(response) = marks.unchanged(app, view, parts) {
+    if let Some(response) = coded.unchanged(app, view, parts) {
         return Ok(response);
     }
-    let plain = (coding == Coding::Identity).then_some(version.length);
+    let plain = (coding == Coding::Identity).then_some(marks.length);
     if parts.method == Method::HEAD && plain.is_some() {
-        return Ok(marks.response(app, view, parts, media_type, plain, Body::empty()));
+        return Ok(coded.response(app, view, parts, media_type, plain, Body::empty()));
     }
     let body = app
         .bodies
-        .body(view, resource, version, coding, &caller)
+        .body(view, resource, marks, coding, &caller)
         .await;
     let (length, body) = match body.map_err(failed)?.ok_or_else(not_found)? {
         Representation::Kept(body) => (Some(body.length()), body.send()),
@@ -315,7 +315,7 @@ async fn map(
             (plain, app.answers.stream(caller, *rendering, coding, room))
         }
     };
-    let mut response = marks.response(app, view, parts, media_type, length, body);
+    let mut response = coded.response(app, view, parts, media_type, length, body);
     response.extensions_mut().insert(Accounted);
     Ok(response)
 }

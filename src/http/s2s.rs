@@ -363,12 +363,12 @@ async fn rendered(
     resource: &Resource,
     caller: render::Caller,
 ) -> Result<Option<Body>, Unanswered> {
-    let Some(version) = app.bodies.version(view, resource, &caller).await? else {
+    let Some(marks) = app.bodies.marks(view, resource, &caller).await? else {
         return Ok(None);
     };
     let body = app
         .bodies
-        .body(view, resource, version, Coding::Identity, &caller);
+        .body(view, resource, marks, Coding::Identity, &caller);
     Ok(match body.await? {
         None => None,
         Some(Representation::Kept(body)) => Some(body.send()),

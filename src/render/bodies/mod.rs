@@ -132,36 +132,36 @@ impl Bodies {
     ///
     /// # Errors
     /// There is no room for it, or rendering panicked.
-    pub async fn version<'r>(
+    pub async fn marks<'r>(
         &self,
         view: &Arc<View>,
         resource: &'r Resource,
         caller: &Caller,
     ) -> Result<Option<&'r ResourceMarks>, Unanswered> {
-        self.marks(view, resource, caller, true).await
+        self.find_marks(view, resource, caller, true).await
     }
 
-    /// As [`Bodies::version`], for a content that is not about to be sent: its body is not kept.
+    /// As [`Bodies::marks`], for a content that is not about to be sent: its body is not kept.
     ///
     /// # Errors
     /// There is no room for it, or rendering panicked.
-    pub async fn version_alone<'r>(
+    pub async fn marks_alone<'r>(
         &self,
         view: &Arc<View>,
         resource: &'r Resource,
     ) -> Result<Option<&'r ResourceMarks>, Unanswered> {
-        self.marks(view, resource, &Caller::Node, false).await
+        self.find_marks(view, resource, &Caller::Node, false).await
     }
 
-    async fn marks<'r>(
+    async fn find_marks<'r>(
         &self,
         view: &Arc<View>,
         resource: &'r Resource,
         caller: &Caller,
         keep: bool,
     ) -> Result<Option<&'r ResourceMarks>, Unanswered> {
-        if let Some(version) = resource.marks.get() {
-            return Ok(Some(version));
+        if let Some(marks) = resource.marks.get() {
+            return Ok(Some(marks));
         }
         let Some(rendering) = view.rendering(resource) else {
             return Ok(None);
@@ -175,17 +175,17 @@ impl Bodies {
         let work = |room, wanted| {
             let making = self.begin(room, wanted);
             let draft = (keep && is_short).then(|| self.kept.draft());
-            let (id, marks, most) = (
+            let (id, cell, most) = (
                 resource.id.clone(),
                 resource.marks.clone(),
                 self.max_rendered,
             );
             async move {
-                end(making.mark(rendering, draft).await.map(|(version, draft)| {
-                    if let Some(draft) = draft.filter(|_| version.length <= most) {
-                        draft.keep(key(&id, &version, Coding::Identity));
+                end(making.mark(rendering, draft).await.map(|(marks, draft)| {
+                    if let Some(draft) = draft.filter(|_| marks.length <= most) {
+                        draft.keep(key(&id, &marks, Coding::Identity));
                     }
-                    marks.get_or_init(|| version);
+                    cell.get_or_init(|| marks);
                 }))
             }
         };
@@ -206,7 +206,7 @@ impl Bodies {
         }
     }
 
-    /// Returns the body of a version in a coding; `None` if the resource takes parameters.
+    /// Returns the body with these marks in a coding; `None` if the resource takes parameters.
     ///
     /// # Errors
     /// There is no room for it, or rendering or packing panicked.
@@ -214,18 +214,18 @@ impl Bodies {
         &self,
         view: &Arc<View>,
         resource: &Resource,
-        version: &ResourceMarks,
+        marks: &ResourceMarks,
         coding: Coding,
         caller: &Caller,
     ) -> Result<Option<Representation>, Unanswered> {
-        let key = key(&resource.id, version, coding);
+        let key = key(&resource.id, marks, coding);
         if let Some(body) = self.kept.get(&key) {
             return Ok(Some(Representation::Kept(body)));
         }
-        let is_short = self.may_keep(version);
+        let is_short = self.may_keep(marks);
         let plain = match coding {
             Coding::Identity => None,
-            _ => self.plain(view, resource, version, caller).await?,
+            _ => self.plain(view, resource, marks, caller).await?,
         };
         let made = match plain {
             Some(plain) => Some(self.packed(view.name(), caller, &plain, &key).await?),
@@ -234,10 +234,7 @@ impl Bodies {
                 let Some(rendering) = view.rendering(resource) else {
                     return Ok(None);
                 };
-                Some(
-                    self.rendered(caller, rendering, &key, version.length)
-                        .await?,
-                )
+                Some(self.rendered(caller, rendering, &key, marks.length).await?)
             }
         };
         if let Some(body) = made.flatten() {
@@ -252,13 +249,13 @@ impl Bodies {
         &self,
         view: &Arc<View>,
         resource: &Resource,
-        version: &ResourceMarks,
+        marks: &ResourceMarks,
         caller: &Caller,
     ) -> Result<Option<Body>, Unanswered> {
-        if !self.may_keep(version) {
+        if !self.may_keep(marks) {
             return Ok(None);
         }
-        let plain = self.body(view, resource, version, Coding::Identity, caller);
+        let plain = self.body(view, resource, marks, Coding::Identity, caller);
         Ok(match Box::pin(plain).await? {
             Some(Representation::Kept(body)) => Some(body),
             _ => None,
@@ -266,8 +263,8 @@ impl Bodies {
     }
 
     /// Whether the body may be kept without a coding.
-    fn may_keep(&self, version: &ResourceMarks) -> bool {
-        version.length <= self.max_rendered && self.kept.takes(version.length)
+    fn may_keep(&self, marks: &ResourceMarks) -> bool {
+        marks.length <= self.max_rendered && self.kept.takes(marks.length)
     }
 
     /// Renders a body in a coding; none if there is no room to keep it.
@@ -358,12 +355,12 @@ impl Making {
             }
         }
         let digest = hasher.finish();
-        let version = ResourceMarks {
+        let marks = ResourceMarks {
             tag: rendering.tag(digest),
             digest,
             length,
         };
-        Ok((version, draft))
+        Ok((marks, draft))
     }
 
     /// Writes and packs a body; none if there is no room to keep it.
@@ -426,10 +423,10 @@ fn broken_off() -> Unanswered {
     PoolError::Panicked { message }.into()
 }
 
-fn key(id: &ResourceId, version: &ResourceMarks, coding: Coding) -> Key {
+fn key(id: &ResourceId, marks: &ResourceMarks, coding: Coding) -> Key {
     Key {
         id: id.clone(),
-        tag: version.tag.clone(),
+        tag: marks.tag.clone(),
         coding,
     }
 }

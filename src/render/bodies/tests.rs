@@ -75,8 +75,8 @@ fn asks(bodies: &Arc<Bodies>, view: &Arc<View>, resource: &Resource, who: &str) 
     let (bodies, view, resource) = (bodies.clone(), view.clone(), resource.clone());
     let caller = caller(who);
     Task::spawn("asks", async move {
-        let version = bodies.version(&view, &resource, &caller).await;
-        version.expect("room").expect("a map").length
+        let marks = bodies.marks(&view, &resource, &caller).await;
+        marks.expect("room").expect("a map").length
     })
 }
 
@@ -139,7 +139,7 @@ async fn what_was_made_of_a_map_outlives_who_asked_first() {
     let (_bench, bodies, view, resource) = cache();
     let all = view.rendering(&resource).expect("a map").work().cells;
     let caller = caller("a");
-    let mut first = Box::pin(bodies.version(&view, &resource, &caller));
+    let mut first = Box::pin(bodies.marks(&view, &resource, &caller));
     assert!(first.as_mut().now_or_never().is_none());
     let second = asks(&bodies, &view, &resource, "b");
     until(|| bodies.answers().cells() > 0).await;
@@ -148,8 +148,8 @@ async fn what_was_made_of_a_map_outlives_who_asked_first() {
     assert_eq!(bodies.answers().cells(), all, "it was written once");
     // Its body is kept, and packed once for all who want it packed.
     let packed = async || {
-        let version = resource.marks.get().expect("its marks");
-        let body = bodies.body(&view, &resource, version, Coding::Gzip, &caller);
+        let marks = resource.marks.get().expect("its marks");
+        let body = bodies.body(&view, &resource, marks, Coding::Gzip, &caller);
         match soon(body).await.expect("room") {
             Some(Representation::Kept(body)) => body.chain().expect("it is kept"),
             _ => panic!("it is not kept"),
