@@ -29,17 +29,19 @@ mod readiness;
 mod refusal;
 mod router;
 mod s2s;
+mod settings;
 mod socket;
 mod telemetry;
 mod unanswered;
 mod views;
 
 pub use crate::alto::guard::{JsonGuard, TooDeep};
-pub use app::{App, BodySettings, Parts};
+pub use app::{App, Parts};
 pub use merging::Merging;
 pub use metrics::Metrics;
 pub use push::{Push, Status as PushStatus};
 pub use router::{description, router};
+pub use settings::BodySettings;
 pub use socket::{
     ClientAuth, ClientCertificate, Counts, ListenError, Listener, ListenerStats, Peer, Reserved,
     Settings, Tls, TlsError, TlsFiles,

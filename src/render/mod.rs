@@ -15,17 +15,19 @@ mod documents;
 mod flight;
 mod packing;
 mod pins;
+mod settings;
 mod shared;
 mod status;
 
 pub use answers::{Answers, SMALL, Unanswered};
-pub use bodies::{Bodies, Body, GivenUp, Representation, Settings};
+pub use bodies::{Bodies, Body, GivenUp, Representation};
 pub use caller::Caller;
 pub use coding::Coding;
 pub use documents::{Broken, Documents, Pieces, taken};
 pub use flight::{Flight, FlightBudget, NoRoom, Room, SHORT};
 pub use packing::{BESIDE, Effort, PIECE, Packing, compress};
 pub use pins::{CutOff, Pinned, Pins};
+pub use settings::Settings;
 pub use shared::Shared;
 pub use status::Status;
 

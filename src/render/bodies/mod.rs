@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use serde::Deserialize;
 
 use crate::ident::{ResourceId, Sha256};
 use crate::publish::{Rendering, Resource, ResourceMarks, View, ViewName, Work};
@@ -23,29 +22,11 @@ use super::caller::Caller;
 use super::coding::Coding;
 use super::flight::Room;
 use super::packing::{Effort, Packing};
+use super::settings::Settings;
 
 pub use kept::{Body, GivenUp};
 use kept::{Chain, Draft, Kept, Key};
 use once::{End, Once, Wanted};
-
-/// `[publish]`: how bodies are kept.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Settings {
-    /// How many bytes of rendered bodies are kept in memory, including those being sent.
-    pub cache_bytes: u64,
-    /// Larger bodies, in bytes, are only kept packed, and otherwise written while they are sent.
-    pub max_rendered: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            cache_bytes: 128 * 1024 * 1024,
-            max_rendered: 64 * 1024 * 1024,
-        }
-    }
-}
 
 /// A body to be sent.
 pub enum Representation {
