@@ -10,7 +10,7 @@ use super::cells::cells_of;
 use super::settings::Settings;
 
 /// An answer that is to be advanced to another edition.
-pub(super) struct Behind {
+pub(super) struct Outdated {
     pub(super) old: Arc<View>,
     pub(super) new: Option<Arc<View>>,
     pub(super) shortcut_from: Option<Arc<View>>,
@@ -40,7 +40,7 @@ pub(super) struct Terms {
     pub(super) left: Arc<AtomicUsize>,
 }
 
-impl Behind {
+impl Outdated {
     /// Returns how many cells the answer counts for in the new view.
     pub(super) fn cells_now(&self) -> u64 {
         match &self.new {

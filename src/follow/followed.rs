@@ -22,7 +22,7 @@ use super::edition::Edition;
 use super::kept::{self, Owned};
 use super::moves::{AnswerId, Moved};
 use super::settings::Settings;
-use super::state::{Answer, Answers, Full, State, Untagged, Wanted};
+use super::state::{AllAnswers, Answer, Full, State, Untagged, Wanted};
 use super::tokens::unguessable;
 
 /// All followed answers.
@@ -333,8 +333,8 @@ impl Followed {
     }
 
     /// Reads several answers at one moment.
-    pub fn look<T>(&self, look: impl FnOnce(Answers<'_>) -> T) -> T {
-        look(Answers(&self.read()))
+    pub fn look<T>(&self, look: impl FnOnce(AllAnswers<'_>) -> T) -> T {
+        look(AllAnswers(&self.read()))
     }
 }
 

@@ -24,7 +24,7 @@ pub use followed::{Followed, Follower};
 pub use history::{History, HistoryLimits, Item};
 pub use moves::{AnswerId, Moved, Moves};
 pub use settings::Settings;
-pub use state::{Answer, Answers, Full, Wanted};
+pub use state::{AllAnswers, Answer, Full, Wanted};
 pub use status::Status;
 pub use tokens::unguessable;
 pub use whole::{NoWhole, Whole};

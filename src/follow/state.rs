@@ -9,7 +9,7 @@ use crate::publish::service::Signature;
 use crate::publish::{Query, Service, View, ViewName, Work};
 use crate::runtime::{Place, Shares};
 
-use super::advance::{Advance, Behind, tag_cell};
+use super::advance::{Advance, Outdated, tag_cell};
 use super::cells::{Cells, Counted, cells_of};
 use super::edition::Edition;
 use super::history::{History, HistoryLimits};
@@ -74,9 +74,9 @@ pub struct Wanted<'a> {
 
 /// The followed answers, at one moment.
 #[derive(Clone, Copy)]
-pub struct Answers<'s>(pub(super) &'s State);
+pub struct AllAnswers<'s>(pub(super) &'s State);
 
-impl<'s> Answers<'s> {
+impl<'s> AllAnswers<'s> {
     /// Returns the edition that all are at.
     pub fn edition(self) -> &'s Edition {
         &self.0.edition
@@ -192,14 +192,14 @@ impl State {
         &self,
         edition: &Edition,
         known: &HashMap<AnswerId, Advance>,
-    ) -> Vec<(AnswerId, Behind)> {
+    ) -> Vec<(AnswerId, Outdated)> {
         let answers = self.answers.iter();
         let behind = answers.filter_map(|(id, answer)| {
             let old = answer.history.newest().filter(|_| answer.ended.is_none())?;
             let new = edition.view(&answer.view);
             let same = new.is_some_and(|new| Arc::ptr_eq(old, new));
             (!same && !known.contains_key(id)).then(|| {
-                let work = Behind {
+                let work = Outdated {
                     old: old.clone(),
                     new: new.cloned(),
                     shortcut_from: answer.history.shortcut_from().cloned(),
@@ -232,7 +232,7 @@ impl State {
     /// that must end since they exceed a limit, the last opened first to go, and why.
     pub(super) fn resize(
         &mut self,
-        sized: &[(AnswerId, u64, Behind)],
+        sized: &[(AnswerId, u64, Outdated)],
         settings: &Settings,
     ) -> Vec<(AnswerId, String)> {
         let mut have_grown = false;

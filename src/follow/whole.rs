@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::publish::{Query, QueryError, Rendering, View};
-use crate::render::{Body, Caller, Coding, Representation, Room, SMALL, Unanswered};
+use crate::render::{Caller, Coding, KeptBody, Representation, Room, SMALL, Unanswered};
 
 use super::followed::Followed;
 
@@ -14,7 +14,7 @@ pub enum Whole {
     /// A small answer, which counts against the memory until its last slice is dropped.
     Text(Bytes),
     /// The body of a full map, which is shared with other clients.
-    Kept(Body),
+    Kept(KeptBody),
     /// An answer that is written by rows while it is sent.
     Rows(Box<Rendering>, Room),
 }

@@ -20,7 +20,7 @@ mod shared;
 mod status;
 
 pub use answers::{Answers, SMALL, Unanswered};
-pub use bodies::{Bodies, Body, GivenUp, Representation};
+pub use bodies::{Bodies, GivenUp, KeptBody, Representation};
 pub use caller::Caller;
 pub use coding::Coding;
 pub use documents::{Broken, Documents, Pieces, taken};

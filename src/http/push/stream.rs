@@ -15,7 +15,7 @@ use crate::alto::update::ControlUpdate;
 use crate::auth::Access;
 use crate::follow::{Followed, Whole};
 use crate::ident::DomainLabel;
-use crate::render::{Body, Caller, Coding, GivenUp, Pinned, Room};
+use crate::render::{Caller, Coding, GivenUp, KeptBody, Pinned, Room};
 use crate::runtime::{Drain, Moment};
 
 use super::behind::Behind;
@@ -59,7 +59,7 @@ pub(super) struct Stream {
 /// The payload of an event that is written while it is sent.
 enum Writing {
     /// A body that is kept.
-    Kept(Body),
+    Kept(KeptBody),
     /// An answer that is written by rows.
     Rows { rows: Pinned, _room: Room },
 }

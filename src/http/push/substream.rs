@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::alto::media;
 use crate::alto::tips::{TipsView, UpdatesGraphSummary};
-use crate::follow::{Answer, Answers, Follower};
+use crate::follow::{AllAnswers, Answer, Follower};
 use crate::ident::DomainLabel;
 use crate::publish::service::Order;
 use crate::publish::{Form, View, ViewName};
@@ -73,7 +73,7 @@ impl Source {
     }
 
     /// Returns the domain that it follows something of.
-    pub(super) fn domain<'s>(&'s self, answers: Answers<'s>) -> Option<&'s DomainLabel> {
+    pub(super) fn domain<'s>(&'s self, answers: AllAnswers<'s>) -> Option<&'s DomainLabel> {
         match self {
             Source::Manifest { domain, .. } => Some(domain),
             Source::Domains { .. } => None,
@@ -89,7 +89,7 @@ impl Source {
     /// Returns what it is sent next, if it is behind.
     pub(super) fn step(
         &self,
-        answers: Answers<'_>,
+        answers: AllAnswers<'_>,
         passed: Option<&BTreeSet<DomainLabel>>,
     ) -> Option<Step> {
         match self {

@@ -77,7 +77,7 @@ impl Kept {
     }
 
     /// Returns a body, if it is kept.
-    pub(super) fn get(self: &Arc<Self>, key: &Key) -> Option<Body> {
+    pub(super) fn get(self: &Arc<Self>, key: &Key) -> Option<KeptBody> {
         let chain = self.lock().bodies.get(key).cloned();
         chain.map(|chain| self.body(key.clone(), &chain))
     }
@@ -90,8 +90,8 @@ impl Kept {
         }
     }
 
-    fn body(self: &Arc<Self>, key: Key, chain: &Arc<Chain>) -> Body {
-        Body {
+    fn body(self: &Arc<Self>, key: Key, chain: &Arc<Chain>) -> KeptBody {
+        KeptBody {
             kept: self.clone(),
             key,
             length: chain.length,
@@ -124,7 +124,7 @@ impl State {
 
 /// A kept body that is being sent, from its start. It does not keep the body in memory.
 #[derive(Debug, Clone)]
-pub struct Body {
+pub struct KeptBody {
     kept: Arc<Kept>,
     key: Key,
     length: u64,
@@ -140,7 +140,7 @@ pub struct Body {
 )]
 pub struct GivenUp;
 
-impl Body {
+impl KeptBody {
     /// Returns its length in bytes.
     pub fn length(&self) -> u64 {
         self.length
@@ -196,7 +196,7 @@ impl Draft {
     }
 
     /// Keeps the body.
-    pub(super) fn keep(mut self, key: Key) -> Body {
+    pub(super) fn keep(mut self, key: Key) -> KeptBody {
         let chain = Arc::new(std::mem::take(&mut self.chain));
         let mut state = self.kept.lock();
         if let Some(before) = state.bodies.put(key.clone(), chain.clone()) {
@@ -226,7 +226,7 @@ mod tests {
         }
     }
 
-    fn add(kept: &Arc<Kept>, tag: &str, bytes: usize) -> Option<Body> {
+    fn add(kept: &Arc<Kept>, tag: &str, bytes: usize) -> Option<KeptBody> {
         let mut draft = kept.draft();
         let fits = draft.push(Bytes::from(vec![b'x'; bytes]));
         fits.then(|| draft.keep(key(tag)))

@@ -24,14 +24,14 @@ use super::flight::Room;
 use super::packing::{Effort, Packing};
 use super::settings::Settings;
 
-pub use kept::{Body, GivenUp};
 use kept::{Chain, Draft, Kept, Key};
+pub use kept::{GivenUp, KeptBody};
 use once::{End, Once, Wanted};
 
 /// A body to be sent.
 pub enum Representation {
     /// A body that is kept.
-    Kept(Body),
+    Kept(KeptBody),
     /// A body that is not kept: it is written and packed while it is sent.
     Streamed(Box<Rendering>),
 }
@@ -45,7 +45,7 @@ pub struct Bodies {
     /// Contents that are being rendered for the first time, by the address of their marks.
     marking: Once<usize, (), Unanswered>,
     /// Bodies that are being made; none results if there is no room to keep it.
-    making: Once<Key, Option<Body>, Unanswered>,
+    making: Once<Key, Option<KeptBody>, Unanswered>,
     /// How many pieces of shared work were begun.
     works: AtomicU64,
 }
@@ -232,7 +232,7 @@ impl Bodies {
         resource: &Resource,
         marks: &ResourceMarks,
         caller: &Caller,
-    ) -> Result<Option<Body>, Unanswered> {
+    ) -> Result<Option<KeptBody>, Unanswered> {
         if !self.may_keep(marks) {
             return Ok(None);
         }
@@ -255,7 +255,7 @@ impl Bodies {
         rendering: Rendering,
         key: &Key,
         length: u64,
-    ) -> Result<Option<Body>, Unanswered> {
+    ) -> Result<Option<KeptBody>, Unanswered> {
         let takes = rendering.work();
         let effort = effort(length);
         let room = self.answers.room_for(caller, &takes, key.coding, effort);
@@ -271,9 +271,9 @@ impl Bodies {
         &self,
         view: &ViewName,
         caller: &Caller,
-        plain: &Body,
+        plain: &KeptBody,
         key: &Key,
-    ) -> Result<Option<Body>, Unanswered> {
+    ) -> Result<Option<KeptBody>, Unanswered> {
         let effort = effort(plain.length());
         let Some(plain) = plain.chain() else {
             return Ok(None);
@@ -292,9 +292,9 @@ impl Bodies {
         key: &Key,
         room: impl Future<Output = Result<Room, Unanswered>>,
         work: impl FnOnce(Room, Wanted) -> F,
-    ) -> Result<Option<Body>, Unanswered>
+    ) -> Result<Option<KeptBody>, Unanswered>
     where
-        F: Future<Output = End<Option<Body>, Unanswered>> + Send + 'static,
+        F: Future<Output = End<Option<KeptBody>, Unanswered>> + Send + 'static,
     {
         let is_made = || self.kept.get(key).map(Some);
         let made = self.making.make(key, is_made, room, work).await?;
@@ -350,7 +350,7 @@ impl Making {
         rendering: Rendering,
         key: Key,
         effort: Effort,
-    ) -> Result<Option<Body>, Unmade> {
+    ) -> Result<Option<KeptBody>, Unmade> {
         let mut draft = self.kept.draft();
         let mut rendering = Box::new(rendering);
         let mut packing = Packing::new(key.coding, effort);
@@ -377,7 +377,7 @@ impl Making {
         plain: Arc<Chain>,
         key: Key,
         effort: Effort,
-    ) -> Result<Option<Body>, Unmade> {
+    ) -> Result<Option<KeptBody>, Unmade> {
         let mut draft = self.kept.draft();
         let mut packing = Packing::new(key.coding, effort);
         for piece in plain.pieces() {
