@@ -11,6 +11,7 @@ use altofed::alto::canonical::value_text;
 use altofed::alto::cost::ReadCosts;
 use altofed::alto::endpoint::ReadEndpointPropertyParams;
 use altofed::alto::error::AltoError;
+use altofed::alto::guard::JsonGuard;
 use altofed::alto::ird::Directory;
 use altofed::alto::json::{Faults, Tree, read};
 use altofed::alto::meta::ReadResponse;
@@ -19,7 +20,6 @@ use altofed::alto::patch::{changes, json_patch, merge_patch};
 use altofed::alto::query::{CostCapabilities, ReadCostMapFilter, ReadEndpointCostParams};
 use altofed::config::Config;
 use altofed::facts::{DocumentPath, EditKind, Limits, Reader};
-use altofed::http::JsonGuard;
 use altofed::ident::{DomainLabel, Family, MetricName, TypedAddress};
 use altofed::ingest::{Change, OperationKind, read_operation, read_transaction};
 

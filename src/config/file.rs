@@ -13,7 +13,7 @@ use crate::compile::MergePolicy;
 use crate::facts::Limits;
 use crate::federation::{self, Settings};
 use crate::follow;
-use crate::http::{self, limit};
+use crate::http::{self, LimitSettings};
 use crate::ident::{DomainLabel, SourceName};
 use crate::ingest::SourceBrake;
 use crate::publish::ViewName;
@@ -48,7 +48,7 @@ pub struct Config {
     /// `[http]`
     pub http: http::Settings,
     /// `[limits]`
-    pub limits: limit::Settings,
+    pub limits: LimitSettings,
     /// `[bodies]`
     pub bodies: http::BodySettings,
     /// `[updates]`
@@ -85,7 +85,7 @@ struct File {
     #[serde(default)]
     http: http::Settings,
     #[serde(default)]
-    limits: limit::Settings,
+    limits: LimitSettings,
     #[serde(default)]
     bodies: http::BodySettings,
     #[serde(default)]
@@ -189,7 +189,7 @@ fn read(text: &str, path: &Path, others: Others) -> Result<Config, ConfigError> 
 }
 
 /// Checks that an answer that fits into a caller's share finds room in memory.
-fn check_flight(limits: &limit::Settings, faults: &mut Vec<Fault>) {
+fn check_flight(limits: &LimitSettings, faults: &mut Vec<Fault>) {
     let budget = limits.answers();
     let most = budget.all - budget.for_small;
     if budget.of_caller > most {
@@ -202,7 +202,7 @@ fn check_flight(limits: &limit::Settings, faults: &mut Vec<Fault>) {
 }
 
 /// Checks that a body that may be sent finds room in memory.
-fn check_ingest(limits: &limit::Settings, bodies: &http::BodySettings, faults: &mut Vec<Fault>) {
+fn check_ingest(limits: &LimitSettings, bodies: &http::BodySettings, faults: &mut Vec<Fault>) {
     let most = limits.ingest().of_caller;
     if bodies.max_ingest_bytes as u64 > most {
         let reason = format!(

@@ -23,6 +23,7 @@ use super::kept::{self, Owned};
 use super::moves::{AnswerId, Moved};
 use super::settings::Settings;
 use super::state::{AllAnswers, Answer, Full, State, Untagged, Wanted};
+use super::status::Status;
 use super::tokens::unguessable;
 
 /// All followed answers.
@@ -120,25 +121,15 @@ impl Followed {
         self.clock.now()
     }
 
-    /// Returns how many answers are followed, or were a short while ago.
-    pub fn count(&self) -> usize {
-        self.read().answers.len()
-    }
-
-    /// Returns the cells of all followed answers.
-    pub fn cells(&self) -> u64 {
-        self.read().cells.all()
-    }
-
-    /// Returns the bytes that the histories keep: patches, and the data of views that are not
-    /// the newest.
-    pub fn kept_bytes(&self) -> usize {
-        self.read().kept
-    }
-
-    /// Returns how often a substream was checked for something to send.
-    pub fn looks(&self) -> u64 {
-        self.looks.load(Ordering::Relaxed)
+    /// Returns how much is followed now.
+    pub fn status(&self) -> Status {
+        let state = self.read();
+        Status {
+            answers: state.answers.len(),
+            cells: state.cells.all(),
+            history_bytes: state.kept,
+            looks: self.looks.load(Ordering::Relaxed),
+        }
     }
 
     /// Counts a check of a substream.
@@ -324,7 +315,7 @@ impl Followed {
     }
 
     /// Removes one follower of an answer.
-    pub fn leave(&self, id: AnswerId) {
+    fn leave(&self, id: AnswerId) {
         let now = self.now();
         if let Some(answer) = self.write().answers.get_mut(&id) {
             answer.followers = answer.followers.saturating_sub(1);

@@ -21,11 +21,11 @@ const SNAPSHOTS: usize = 4;
 
 /// The limits of what is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HistoryLimits {
+pub(super) struct HistoryLimits {
     /// The most bytes of patches.
-    pub bytes: usize,
+    pub(super) bytes: usize,
     /// How long a version is kept after the next one came.
-    pub age: Duration,
+    pub(super) age: Duration,
 }
 
 /// The versions of an answer. `S` is the snapshot that a whole answer is made from.
@@ -117,7 +117,7 @@ impl<S> History<S> {
 
     /// Adds a version. `patch` leads to it from the newest version, `shortcut` from
     /// [`Self::shortcut_from`]; `now` is the time since any fixed moment.
-    pub fn push(
+    pub(super) fn push(
         &mut self,
         snapshot: S,
         tag: Arc<OnceLock<Tag>>,
@@ -164,7 +164,7 @@ impl<S> History<S> {
     }
 
     /// Forgets versions until the limits are kept.
-    pub fn forget(&mut self, now: Duration, limits: HistoryLimits) {
+    pub(super) fn forget(&mut self, now: Duration, limits: HistoryLimits) {
         loop {
             let snapshots = self.snapshots().count();
             let oldest = self.versions.front().and_then(|version| version.replaced);

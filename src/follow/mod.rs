@@ -21,7 +21,7 @@ mod whole;
 
 pub use edition::Edition;
 pub use followed::{Followed, Follower};
-pub use history::{History, HistoryLimits, Item};
+pub use history::{History, Item};
 pub use moves::{AnswerId, Moved, Moves};
 pub use settings::Settings;
 pub use state::{AllAnswers, Answer, Full, Wanted};

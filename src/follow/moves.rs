@@ -27,7 +27,7 @@ pub struct Moved {
 
 impl Moved {
     /// Compares two sets of documents.
-    pub fn between(
+    pub(super) fn between(
         before: &BTreeMap<DomainLabel, Bytes>,
         after: &BTreeMap<DomainLabel, Bytes>,
     ) -> Self {
@@ -75,7 +75,7 @@ impl Moves {
     }
 
     /// Adds a move, and forgets the oldest ones over the limit.
-    pub fn push(&mut self, moved: Moved) {
+    pub(super) fn push(&mut self, moved: Moved) {
         self.count += 1;
         self.items += moved.count();
         self.last.push_back(moved);

@@ -45,16 +45,16 @@ pub struct Answer {
     /// Why it ended, if it did.
     pub ended: Option<String>,
     /// How many follow it now.
-    pub followers: usize,
+    pub(super) followers: usize,
     /// When it was last followed, as the time since a fixed moment.
-    pub used: Duration,
+    pub(super) used: Duration,
     /// The name of its TIPS view, if it has one.
     pub name: Option<String>,
     /// How many cells count for it; zero if following it costs only as much as changes, whatever
     /// its size.
     cells: u64,
     /// The client that was the first to follow it; none if that was a peer.
-    pub owner: Option<Client>,
+    pub(super) owner: Option<Client>,
     _place: Option<Place<Client>>,
 }
 

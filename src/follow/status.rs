@@ -1,7 +1,5 @@
 //! How much is followed.
 
-use super::followed::Followed;
-
 /// How much is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status {
@@ -13,16 +11,4 @@ pub struct Status {
     pub history_bytes: usize,
     /// How often a substream was checked for something to send, since the start.
     pub looks: u64,
-}
-
-impl Followed {
-    /// Returns how much is followed now.
-    pub fn status(&self) -> Status {
-        Status {
-            answers: self.count(),
-            cells: self.cells(),
-            history_bytes: self.kept_bytes(),
-            looks: self.looks(),
-        }
-    }
 }

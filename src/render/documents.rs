@@ -14,7 +14,7 @@ use crate::runtime::{Pool, PoolError, Turns};
 use super::caller::Caller;
 use super::coding::Coding;
 use super::flight::Room;
-use super::packing::{Effort, PIECE, Packing};
+use super::packing::{Effort, PIECE, Packing, beside};
 
 /// About how many bytes are hashed in one turn: some milliseconds.
 const DIGESTED: usize = 1024 * 1024;
@@ -42,7 +42,7 @@ pub enum Broken {
 /// Returns the bytes that a body takes while it is packed and sent, besides those that its
 /// pieces hold: one piece as it is, one packed piece, and the encoder.
 pub fn taken(coding: Coding) -> u64 {
-    2 * PIECE as u64 + Packing::memory(coding, Effort::Each)
+    beside(coding, Effort::Each)
 }
 
 impl Documents {

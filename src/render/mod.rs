@@ -25,7 +25,7 @@ pub use caller::Caller;
 pub use coding::Coding;
 pub use documents::{Broken, Documents, Pieces, taken};
 pub use flight::{Flight, FlightBudget, NoRoom, Room, SHORT};
-pub use packing::{BESIDE, Effort, PIECE, Packing, compress};
+pub use packing::{BESIDE, Effort, beside, compress};
 pub use pins::{CutOff, Pinned, Pins};
 pub use settings::Settings;
 pub use shared::Shared;

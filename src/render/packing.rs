@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use super::coding::Coding;
 
 /// About how many bytes a piece of an answer has before it is packed.
-pub const PIECE: usize = 64 * 1024;
+pub(super) const PIECE: usize = 64 * 1024;
 
 /// The most that an answer to a query takes besides its [`Work::memory`](crate::publish::Work).
 pub const BESIDE: u64 = beside(Coding::Zstd, Effort::Each);
@@ -16,7 +16,7 @@ pub const BESIDE: u64 = beside(Coding::Zstd, Effort::Each);
 /// Returns what an answer that is packed while it is sent takes besides its
 /// [`Work::memory`](crate::publish::Work): a piece as it is written, a packed piece, and the
 /// encoder.
-pub(super) const fn beside(coding: Coding, effort: Effort) -> u64 {
+pub const fn beside(coding: Coding, effort: Effort) -> u64 {
     2 * PIECE as u64 + Packing::memory(coding, effort)
 }
 
@@ -43,7 +43,7 @@ impl Effort {
 }
 
 /// A body that is packed while it is written.
-pub enum Packing {
+pub(super) enum Packing {
     Identity,
     Gzip(GzEncoder<Vec<u8>>),
     Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),

@@ -118,7 +118,7 @@ impl Default for Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::{Coding, Effort, PIECE, Packing};
+    use crate::render::{Coding, Effort, beside};
 
     const MIB: u64 = 1024 * 1024;
 
@@ -151,7 +151,7 @@ mod tests {
             assert!(settings.work().memory + BESIDE <= largest);
             for coding in [Coding::Identity, Coding::Gzip, Coding::Zstd] {
                 for effort in [Effort::Once, Effort::Long, Effort::Each] {
-                    let beside = 2 * PIECE as u64 + Packing::memory(coding, effort);
+                    let beside = beside(coding, effort);
                     assert!(beside + MIB / 4 <= largest, "{coding:?} {effort:?}");
                 }
             }
