@@ -120,7 +120,7 @@ impl Guesses {
         }
         let looked = look();
         match (&looked, pair) {
-            (Ok(_), Some(pair)) if !was_right => counted.remember_right(pair),
+            (Ok(_), Some((client, shown))) if !was_right => counted.remember_right(client, shown),
             (Ok(_), _) => {}
             (Err(_), pair) => {
                 if let Some(pair) = pair.filter(|_| was_right) {
@@ -160,9 +160,9 @@ impl Counted {
         })
     }
 
-    fn remember_right(&self, pair: (Client, Credential)) {
+    fn remember_right(&self, client: Client, shown: Credential) {
         let mut right = lock(&self.right);
-        right.put(pair, ());
+        right.put((client, shown), ());
         if right.len() > MAX_RIGHT {
             right.pop_lru();
         }

@@ -194,7 +194,8 @@ impl PatchWriter {
     /// the one at `place`; in a JSON patch only.
     pub(in crate::publish) fn element(
         &mut self,
-        [row, cell]: [&str; 2],
+        row: &str,
+        cell: &str,
         place: usize,
         write: Option<impl FnOnce(&mut Vec<u8>)>,
     ) {

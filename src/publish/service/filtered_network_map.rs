@@ -59,7 +59,7 @@ impl Service for FilteredNetworkMap {
         terms: PatchTerms<'_>,
     ) -> Result<Change, QueryError> {
         let filtered = |content| Self::filtered(content, parameters.input);
-        let both = [filtered(versions.old)?, filtered(versions.new)?];
-        Ok(changes(versions, both, terms))
+        let (before, after) = (filtered(versions.old)?, filtered(versions.new)?);
+        Ok(changes(versions, before, after, terms))
     }
 }

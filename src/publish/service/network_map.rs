@@ -48,11 +48,8 @@ impl Service for NetworkMap {
         terms: PatchTerms<'_>,
     ) -> Result<Change, QueryError> {
         let Versions { old, new } = versions;
-        Ok(changes(
-            versions,
-            [Filtered::all(old), Filtered::all(new)],
-            terms,
-        ))
+        let (before, after) = (Filtered::all(old), Filtered::all(new));
+        Ok(changes(versions, before, after, terms))
     }
 
     fn is_unchanged(&self, versions: Versions<'_>) -> bool {

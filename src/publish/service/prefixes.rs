@@ -10,10 +10,11 @@ use crate::publish::grid::{Change, Filtered, Form, PatchWriter, TagOf, join};
 
 use super::interface::{PatchTerms, Versions};
 
-/// The difference between the answers of two versions, `[old, new]`.
+/// The difference between the answers of two versions.
 pub(super) fn changes(
     versions: Versions<'_>,
-    [before, after]: [Filtered; 2],
+    before: Filtered,
+    after: Filtered,
     terms: PatchTerms<'_>,
 ) -> Change {
     let before = Groups::new(versions.old, before);
@@ -98,11 +99,15 @@ impl<'v> Groups<'v> {
                         continue;
                     }
                     for family in &new.families {
-                        let cell = [pid.name, family.as_str()];
-                        let (v4, v6) = ([&a.ipv4[..], &b.ipv4], [&a.ipv6[..], &b.ipv6]);
+                        let (pid, write4, write6) =
+                            (pid.name, write_ipv4_prefix, write_ipv6_prefix);
                         match family {
-                            Family::V4 => family_changes(cell, v4, write_ipv4_prefix, form, patch),
-                            Family::V6 => family_changes(cell, v6, write_ipv6_prefix, form, patch),
+                            Family::V4 => {
+                                family_changes(pid, *family, &a.ipv4, &b.ipv4, write4, form, patch);
+                            }
+                            Family::V6 => {
+                                family_changes(pid, *family, &a.ipv6, &b.ipv6, write6, form, patch);
+                            }
                         }
                     }
                     patch.end_row();
@@ -144,8 +149,10 @@ fn least(prefixes: usize) -> usize {
 
 /// Writes the changes of the prefixes of a PID in one family.
 fn family_changes<T: Ord>(
-    cell: [&str; 2],
-    [old, new]: [&[T]; 2],
+    pid: &str,
+    family: Family,
+    old: &[T],
+    new: &[T],
     write: impl Fn(&mut Vec<u8>, &T),
     form: Form,
     patch: &mut PatchWriter,
@@ -158,7 +165,7 @@ fn family_changes<T: Ord>(
         write(out, prefix);
         out.push(b'"');
     };
-    let [pid, family] = cell;
+    let family = family.as_str();
     if new.is_empty() {
         patch.remove_cell(pid, family);
     } else if old.is_empty() || form == Form::Merge {
@@ -182,7 +189,7 @@ fn family_changes<T: Ord>(
                 Edit::Add(place, prefix) => (place, Some(prefix)),
             };
             let write = added.map(|prefix| |out: &mut Vec<u8>| quoted(out, prefix));
-            patch.element(cell, place, write);
+            patch.element(pid, family, place, write);
         }
     }
 }
