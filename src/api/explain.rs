@@ -43,8 +43,8 @@ pub enum Hop {
         from: String,
         /// The PID where it is left.
         to: String,
-        /// What it states for that, as the merged view has it; nothing from a
-        /// PID to itself unless stated.
+        /// The costs that it states between the two, as the merged view has
+        /// them; from a PID to itself only costs that are stated.
         costs: BTreeMap<String, f64>,
         /// The number of what it states: a revision of ours, a serial of a
         /// peer's.

@@ -82,14 +82,14 @@ pub struct OperationSummary {
     pub path: String,
 }
 
-/// The sources whose writes are refused since too much goes of what they state.
+/// The sources whose writes are held because they remove too much of what they state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HeldList {
     /// Each of them.
     pub held: Vec<HeldDocument>,
 }
 
-/// A source whose writes are refused since too much goes of what it states.
+/// A source whose writes are held because they remove too much of what it states.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HeldDocument {
     /// The source.
@@ -97,13 +97,13 @@ pub struct HeldDocument {
     /// Since when, RFC 3339.
     #[schemars(with = "String")]
     pub since: Timestamp,
-    /// When such a write is taken, RFC 3339; absent if never.
+    /// When such a write is accepted, RFC 3339; absent if never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub until: Option<Timestamp>,
     /// Why, for people.
     pub reason: String,
-    /// What the last write comes to.
+    /// What the last write would change.
     pub difference: Difference,
 }
 

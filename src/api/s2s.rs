@@ -133,7 +133,7 @@ pub struct ManifestResource {
     pub sha_256: Digest,
 }
 
-/// How things stand with the peers: `/s2s/v1/peers`.
+/// The state of the peers: `/s2s/v1/peers`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PeerList {
     /// What our own domain stated last; absent until that is signed.
@@ -157,7 +157,7 @@ pub struct OwnStatus {
     pub fingerprint: Digest,
 }
 
-/// How things stand with a peer.
+/// The state of a peer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct PeerStatus {
@@ -169,12 +169,12 @@ pub struct PeerStatus {
     /// The protocol that is spoken with it; absent until it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<SpokenProtocol>,
-    /// Where it stands.
+    /// Its state.
     pub state: PeerState,
-    /// Why it stands there, for people; absent where nothing is wrong.
+    /// Why it is in this state, for people; absent where nothing is wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
-    /// When it came to stand there, RFC 3339.
+    /// Since when it has been in this state, RFC 3339.
     #[schemars(with = "String")]
     pub since: Timestamp,
     /// When it was last read with success, RFC 3339.
@@ -221,7 +221,7 @@ impl SpokenProtocol {
     }
 }
 
-/// Where a peer, or a domain that it passes to us, stands.
+/// The state of a peer, or of a domain that it passes to us.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -264,16 +264,16 @@ pub struct Reason {
     pub detail: String,
 }
 
-/// How things stand with a domain that a peer passes to us.
+/// The state of a domain that a peer passes to us.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ImportStatus {
     /// The domain.
     #[schemars(with = "String")]
     pub domain: DomainLabel,
-    /// Where it stands.
+    /// Its state.
     pub state: PeerState,
-    /// Why it stands there; absent where nothing is wrong.
+    /// Why it is in this state; absent where nothing is wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// The change of it that is held; absent where none is.
@@ -329,7 +329,7 @@ pub struct HeldStatus {
     pub until: Option<Timestamp>,
     /// Whether it was accepted, and is taken when the peer is read next.
     pub accepted: bool,
-    /// What it comes to.
+    /// What it would change.
     pub difference: Difference,
 }
 

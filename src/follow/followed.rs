@@ -70,7 +70,7 @@ impl Followed {
                 let edition: Edition = editions.borrow_and_update().clone().into();
                 let generation = edition.generation;
                 if let Err(error) = this.advance(edition).await {
-                    tracing::error!(%error, "what is followed could not be brought forward");
+                    tracing::error!(%error, "the followed answers could not be updated");
                 }
                 this.arrived.send_replace(generation);
             }

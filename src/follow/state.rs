@@ -151,7 +151,7 @@ impl State {
         let resource = query.resource(&source).map_err(|_| Full)?;
         let service = resource.service().ok_or(Full)?.clone();
         let signature = resource.signature().ok_or(Full)?;
-        let cells = if service.costs_its_changes() || client.is_none() {
+        let cells = if service.is_updated_incrementally() || client.is_none() {
             0
         } else {
             cells_of(query, work)

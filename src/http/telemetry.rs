@@ -78,7 +78,8 @@ impl Telemetry {
         );
         registry.register(
             "altofed_http_wrong_credentials",
-            "Requests refused for what they showed: unknown, malformed, or limited and not looked at",
+            "Requests refused because of their credential: it was unknown, malformed, or not checked \
+             after too many wrong ones",
             telemetry.wrong_credentials.clone(),
         );
         for reason in ["unknown", "malformed", "limited"] {

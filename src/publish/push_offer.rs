@@ -22,7 +22,7 @@ impl PushOffer {
     pub fn has(&self, view: &View, resource: &Resource) -> bool {
         let service = resource.service();
         service.is_some_and(|service| {
-            !service.is_computed(view) || about_length(view, resource) <= self.max_whole
+            !service.is_composed(view) || about_length(view, resource) <= self.max_whole
         })
     }
 

@@ -65,7 +65,7 @@ pub(super) async fn read<T: Send + 'static>(
 
 /// Returns the refusal for a defect of the node.
 fn failed(error: &PoolError) -> Refused {
-    tracing::error!(%error, "what is to be followed could not be worked out");
+    tracing::error!(%error, "a request to follow resources could not be handled");
     refused(bare(StatusCode::INTERNAL_SERVER_ERROR))
 }
 

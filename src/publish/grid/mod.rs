@@ -1,4 +1,5 @@
-//! Tables of costs: selecting, ranking, writing and comparing them.
+//! Answers that are tables: selecting and ranking costs, and writing and comparing costs, prefixes
+//! and properties.
 
 mod body;
 mod changes;

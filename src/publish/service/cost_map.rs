@@ -116,12 +116,12 @@ impl Service for CostMap {
         pids.len() * (names.sum::<usize>() + pids.len() * COST)
     }
 
-    fn is_computed(&self, content: &Content) -> bool {
+    fn is_composed(&self, content: &Content) -> bool {
         matches!(self.costs(content), Ok(Costs::Composed(_)))
     }
 
     /// Numerical costs are compared by the rows that versions share; ranks depend on all costs.
-    fn costs_its_changes(&self) -> bool {
+    fn is_updated_incrementally(&self) -> bool {
         self.0.cost_mode == CostMode::Numerical
     }
 }

@@ -67,13 +67,13 @@ pub trait Service: fmt::Debug + Send + Sync {
         usize::MAX
     }
 
-    /// Returns whether the full map is computed for each version that is followed, and so held whole.
-    fn is_computed(&self, _content: &Content) -> bool {
+    /// Returns whether the full map is composed for each version that is followed, and so held whole.
+    fn is_composed(&self, _content: &Content) -> bool {
         false
     }
 
     /// Returns whether the work of updating a followed full map is in proportion to its changes.
-    fn costs_its_changes(&self) -> bool {
+    fn is_updated_incrementally(&self) -> bool {
         false
     }
 }

@@ -64,7 +64,7 @@ impl Service for NetworkMap {
         content.network().prefix_count() * PREFIX
     }
 
-    fn costs_its_changes(&self) -> bool {
+    fn is_updated_incrementally(&self) -> bool {
         true
     }
 }
