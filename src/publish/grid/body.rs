@@ -32,8 +32,8 @@ pub(in crate::publish) struct CostsBody {
 }
 
 impl CostsBody {
-    pub(in crate::publish) fn new(view: &Content, table: Table, member: Member) -> Self {
-        let dsts = (0..table.dsts.len()).map(|place| table.dsts.name(view, place));
+    pub(in crate::publish) fn new(content: &Content, table: Table, member: Member) -> Self {
+        let dsts = (0..table.dsts.len()).map(|place| table.dsts.name(content, place));
         Self {
             grid: Some(GridWriter::new(dsts)),
             table,
@@ -44,19 +44,21 @@ impl CostsBody {
     }
 
     /// The costs of the view that are returned; of several types, those of the first.
-    fn costs<'v>(&self, view: &'v Content) -> Option<&'v Costs> {
-        view.costs().get(&self.table.wanted().next()?.cost_metric)
+    fn costs<'v>(&self, content: &'v Content) -> Option<&'v Costs> {
+        content
+            .costs()
+            .get(&self.table.wanted().next()?.cost_metric)
     }
 
     /// Writes `meta`, the last member. The member `cost-type` of a multi-cost
     /// answer is an empty object (RFC 8189 §4.1.3).
-    fn write_meta(&self, view: &Content, out: &mut Vec<u8>) {
+    fn write_meta(&self, content: &Content, out: &mut Vec<u8>) {
         let (wanted, multi) = (self.table.wanted(), self.table.multi);
         out.push(b',');
         let mut meta = MetaWriter::begin(out);
         meta.cost_type(wanted.clone().next().filter(|_| !multi));
         if self.member == Member::CostMap {
-            meta.dependent_vtags(&[view.vtag()]);
+            meta.dependent_vtags(&[content.vtag()]);
         }
         if multi {
             meta.multi_cost_types(wanted);
@@ -67,8 +69,8 @@ impl CostsBody {
 }
 
 impl Body for CostsBody {
-    fn work(&self, view: &Content) -> Work {
-        self.table.work(view)
+    fn work(&self, content: &Content) -> Work {
+        self.table.work(content)
     }
 
     fn sized_by(&self) -> &'static str {
@@ -83,8 +85,8 @@ impl Body for CostsBody {
     }
 
     /// Writes the next piece; returns whether there are more.
-    fn write_piece(&mut self, view: &Content, out: &mut Vec<u8>) -> bool {
-        if !self.table.prepare(view, &mut self.block) {
+    fn write_piece(&mut self, content: &Content, out: &mut Vec<u8>) -> bool {
+        if !self.table.prepare(content, &mut self.block) {
             return true;
         }
         let Some(grid) = &mut self.grid else {
@@ -101,8 +103,8 @@ impl Body for CostsBody {
             );
         }
         if self.next < self.table.srcs.len() {
-            let src = self.table.srcs.name(view, self.next);
-            let row = self.table.row(view, self.next, &mut self.block);
+            let src = self.table.srcs.name(content, self.next);
+            let row = self.table.row(content, self.next, &mut self.block);
             match &row.0[..] {
                 [costs] if !self.table.multi => grid.row(out, src, costs),
                 layers => grid.row_of_arrays(out, src, layers),
@@ -115,12 +117,12 @@ impl Body for CostsBody {
         if let Some(grid) = self.grid.take() {
             grid.finish(out);
         }
-        self.write_meta(view, out);
+        self.write_meta(content, out);
         false
     }
 
-    fn tag(&self, view: &Content, digest: Digest) -> Tag {
-        match self.costs(view) {
+    fn tag(&self, content: &Content, digest: Digest) -> Tag {
+        match self.costs(content) {
             Some(Costs::Composed(composed)) => composed.tag.clone(),
             _ => digest.into(),
         }

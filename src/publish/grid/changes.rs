@@ -9,13 +9,13 @@ use crate::publish::content::Content;
 
 /// A table over one version of a view.
 pub(in crate::publish) struct Grid<'v> {
-    view: &'v Content,
+    content: &'v Content,
     table: Table,
 }
 
 impl<'v> Grid<'v> {
-    pub(in crate::publish) fn new(view: &'v Content, table: Table) -> Self {
-        Self { view, table }
+    pub(in crate::publish) fn new(content: &'v Content, table: Table) -> Self {
+        Self { content, table }
     }
 
     /// The difference from this grid to `new`, which has the same cost types. `patch` has what else
@@ -25,27 +25,27 @@ impl<'v> Grid<'v> {
         mut new: Grid<'_>,
         mut patch: PatchWriter,
     ) -> Change {
-        if !self.table.is_same(self.view, &new.table, new.view) {
-            self.table.prepare_all(self.view);
-            new.table.prepare_all(new.view);
+        if !self.table.is_same(self.content, &new.table, new.content) {
+            self.table.prepare_all(self.content);
+            new.table.prepare_all(new.content);
             self.write_changes(&new, &mut patch);
         }
         patch.finish()
     }
 
     fn row<'r>(&'r self, row: usize, block: &'r mut Block) -> Row<'r> {
-        self.table.row(self.view, row, block)
+        self.table.row(self.content, row, block)
     }
 
     /// Writes the patch from this grid to another, unless it gets too long. Both are prepared.
     fn write_changes(&self, new: &Grid<'_>, patch: &mut PatchWriter) {
         let srcs = [
-            self.table.srcs.names(self.view),
-            new.table.srcs.names(new.view),
+            self.table.srcs.names(self.content),
+            new.table.srcs.names(new.content),
         ];
         let dsts = [
-            self.table.dsts.names(self.view),
-            new.table.dsts.names(new.view),
+            self.table.dsts.names(self.content),
+            new.table.dsts.names(new.content),
         ];
         let columns = (dsts[0] != dsts[1]).then(|| join(&dsts[0], &dsts[1]));
         let (mut before, mut after) = (Block::default(), Block::default());

@@ -23,22 +23,22 @@ pub(in crate::publish) struct Filtered {
 
 impl Filtered {
     /// The whole network map of a view.
-    pub(in crate::publish) fn all(view: &Content) -> Self {
+    pub(in crate::publish) fn all(content: &Content) -> Self {
         Self {
-            pids: indices(view.network().pids(), &[]),
+            pids: indices(content.network().pids(), &[]),
             families: Family::ALL.to_vec(),
         }
     }
 
     /// The part of a view's network map that a filter selects. Unknown PIDs and address types are
     /// ignored; PIDs left without a prefix stay.
-    pub(in crate::publish) fn new(view: &Content, filter: &NetworkMapFilter<'_>) -> Self {
+    pub(in crate::publish) fn new(content: &Content, filter: &NetworkMapFilter<'_>) -> Self {
         let types = &filter.address_types;
         let named = types.iter().filter_map(|text| Family::parse(text));
         let named: BTreeSet<Family> = named.collect();
         let is_asked = |family: &Family| types.is_empty() || named.contains(family);
         Self {
-            pids: indices(view.network().pids(), &filter.pids),
+            pids: indices(content.network().pids(), &filter.pids),
             families: Family::ALL.into_iter().filter(is_asked).collect(),
         }
     }
@@ -46,11 +46,11 @@ impl Filtered {
 
 /// The costs that a filtered cost map selects.
 pub(in crate::publish) fn filtered_costs(
-    view: &Content,
+    content: &Content,
     filter: &CostMapFilter<'_>,
     selection: CostSelection,
 ) -> Table {
-    let pids = view.network().pids();
+    let pids = content.network().pids();
     let (srcs, dsts) = match &filter.pids {
         Some(pair) => (indices(pids, &pair.srcs), indices(pids, &pair.dsts)),
         None => (indices(pids, &[]), indices(pids, &[])),

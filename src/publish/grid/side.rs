@@ -17,8 +17,8 @@ pub(in crate::publish) struct Side {
 
 impl Side {
     /// All PIDs of a view.
-    pub(in crate::publish) fn all(view: &Content) -> Self {
-        let pids = u32::try_from(view.network().pids().len()).unwrap_or(u32::MAX);
+    pub(in crate::publish) fn all(content: &Content) -> Self {
+        let pids = u32::try_from(content.network().pids().len()).unwrap_or(u32::MAX);
         Self::pids((0..pids).collect())
     }
 
@@ -41,11 +41,11 @@ impl Side {
     }
 
     /// The name at a place, as in the answer.
-    pub(in crate::publish) fn name<'s>(&'s self, view: &'s Content, place: usize) -> &'s str {
+    pub(in crate::publish) fn name<'s>(&'s self, content: &'s Content, place: usize) -> &'s str {
         match &self.texts {
             Some(texts) => &texts[place],
             None => {
-                let name = view.network().pids().name(self.pids[place]);
+                let name = content.network().pids().name(self.pids[place]);
                 name.map_or("", PidName::as_str)
             }
         }
@@ -59,25 +59,25 @@ impl Side {
     }
 
     /// All names.
-    pub(in crate::publish) fn names<'s>(&'s self, view: &'s Content) -> Vec<&'s str> {
+    pub(in crate::publish) fn names<'s>(&'s self, content: &'s Content) -> Vec<&'s str> {
         (0..self.len())
-            .map(|place| self.name(view, place))
+            .map(|place| self.name(content, place))
             .collect()
     }
 
     /// About how many bytes the names take as members of an object.
-    pub(super) fn bytes(&self, view: &Content) -> u64 {
+    pub(super) fn bytes(&self, content: &Content) -> u64 {
         /// The bytes around a name.
         const AROUND: usize = "\"\":,".len();
-        let names = (0..self.len()).map(|place| self.name(view, place).len() + AROUND);
+        let names = (0..self.len()).map(|place| self.name(content, place).len() + AROUND);
         names.sum::<usize>() as u64
     }
 
     /// Returns whether another side has the same PIDs under the same names.
-    pub(super) fn is_same(&self, view: &Content, other: &Side, others: &Content) -> bool {
+    pub(super) fn is_same(&self, content: &Content, other: &Side, others: &Content) -> bool {
         let same_names = || {
-            Arc::ptr_eq(view.network().pids(), others.network().pids())
-                || self.names(view) == other.names(others)
+            Arc::ptr_eq(content.network().pids(), others.network().pids())
+                || self.names(content) == other.names(others)
         };
         self.pids == other.pids && self.texts == other.texts && same_names()
     }

@@ -129,13 +129,13 @@ impl Table {
     }
 
     /// All costs of one type of a view.
-    pub(in crate::publish) fn full(view: &Content, cost_type: &CostType) -> Self {
+    pub(in crate::publish) fn full(content: &Content, cost_type: &CostType) -> Self {
         let selection = CostSelection {
             wanted: vec![cost_type.clone()],
             multi: false,
             conditions: Conditions::default(),
         };
-        Self::new(selection, Side::all(view), Side::all(view))
+        Self::new(selection, Side::all(content), Side::all(content))
     }
 
     /// The cost types that are returned.
@@ -143,27 +143,27 @@ impl Table {
         self.wanted.iter().map(|place| &self.types[*place])
     }
 
-    /// Returns whether the table over `view` is known to equal the table `other` over `others`: both
+    /// Returns whether the table over `content` is known to equal the table `other` over `others`: both
     /// select the same of the same costs.
     pub(in crate::publish) fn is_same(
         &self,
-        view: &Content,
+        content: &Content,
         other: &Table,
         others: &Content,
     ) -> bool {
         let same = |cost_type: &CostType| {
             let metric = &cost_type.cost_metric;
-            let both = view.costs().get(metric).zip(others.costs().get(metric));
+            let both = content.costs().get(metric).zip(others.costs().get(metric));
             both.is_some_and(|(a, b)| a.same(b))
         };
         self.types == other.types
             && self.types.iter().all(same)
-            && self.srcs.is_same(view, &other.srcs, others)
-            && self.dsts.is_same(view, &other.dsts, others)
+            && self.srcs.is_same(content, &other.srcs, others)
+            && self.dsts.is_same(content, &other.dsts, others)
     }
 
     /// What writing the table over a view takes.
-    pub(in crate::publish) fn work(&self, view: &Content) -> Work {
+    pub(in crate::publish) fn work(&self, content: &Content) -> Work {
         /// The bytes that most numbers take at most.
         const NUMBER: u64 = 8;
         let [rows, columns, types, wanted] = [
@@ -180,17 +180,17 @@ impl Table {
             .sum::<u64>();
         let tests = self.conditions.tests() as u64;
         let begun = self.srcs.pids.chunk_by(|a, b| a == b);
-        let begun = begun.map(|same| self.steps_from(view, same[0]));
-        let steps = rows.saturating_mul(self.steps_of_row(view)) + begun.sum::<u64>();
+        let begun = begun.map(|same| self.steps_from(content, same[0]));
+        let steps = rows.saturating_mul(self.steps_of_row(content)) + begun.sum::<u64>();
         let ranked = self.types.iter().filter(|t| is_ordinal(t)).count() as u64;
-        let keys = self.dsts.bytes(view);
+        let keys = self.dsts.bytes(content);
         let row = keys + columns * wanted * NUMBER;
         let block = columns.max(BLOCK as u64) * types * size_of::<f64>() as u64;
         Work {
             cells: (pairs.saturating_mul(types + tests))
                 .saturating_add(steps / STEPS)
                 .saturating_mul(passes),
-            bytes: self.srcs.bytes(view) + rows.saturating_mul(row),
+            bytes: self.srcs.bytes(content) + rows.saturating_mul(row),
             // A buffer that grows is briefly twice as large.
             memory: self.srcs.memory()
                 + self.dsts.memory()
@@ -201,23 +201,23 @@ impl Table {
     }
 
     /// The costs that are read, for each type that the view has.
-    fn costs<'v>(&'v self, view: &'v Content) -> impl Iterator<Item = &'v Costs> {
-        let costs = |cost_type: &CostType| view.costs().get(&cost_type.cost_metric);
+    fn costs<'v>(&'v self, content: &'v Content) -> impl Iterator<Item = &'v Costs> {
+        let costs = |cost_type: &CostType| content.costs().get(&cost_type.cost_metric);
         self.types.iter().filter_map(costs)
     }
 
     /// The steps that finding the ways on from a PID takes.
-    fn steps_from(&self, view: &Content, src: u32) -> u64 {
-        self.costs(view).map(|costs| costs.steps_from(src)).sum()
+    fn steps_from(&self, content: &Content, src: u32) -> u64 {
+        self.costs(content).map(|costs| costs.steps_from(src)).sum()
     }
 
     /// The steps that the cells of a row take.
-    fn steps_of_row(&self, view: &Content) -> u64 {
+    fn steps_of_row(&self, content: &Content) -> u64 {
         let of_type = |costs: &Costs| {
             let dsts = self.dsts.pids.iter();
             dsts.map(|dst| costs.steps_to(*dst)).sum::<u64>()
         };
-        self.costs(view).map(of_type).sum()
+        self.costs(content).map(of_type).sum()
     }
 
     /// The ordinal types that are ranked over these pairs.
@@ -246,7 +246,7 @@ impl Table {
     }
 
     /// Prepares the table by one more block; returns whether rows can be read now.
-    pub(in crate::publish) fn prepare(&mut self, view: &Content, block: &mut Block) -> bool {
+    pub(in crate::publish) fn prepare(&mut self, content: &Content, block: &mut Block) -> bool {
         let Stage::Ranking {
             of,
             next,
@@ -256,7 +256,7 @@ impl Table {
             return true;
         };
         if next < self.srcs.len() {
-            self.read(view, next, block);
+            self.read(content, next, block);
             if of == Ranked::Passing {
                 self.rank(block, Ranked::Asked);
                 self.test(block);
@@ -283,24 +283,24 @@ impl Table {
     }
 
     /// Prepares the whole table.
-    pub(in crate::publish) fn prepare_all(&mut self, view: &Content) {
+    pub(in crate::publish) fn prepare_all(&mut self, content: &Content) {
         let mut block = Block::default();
-        while !self.prepare(view, &mut block) {}
+        while !self.prepare(content, &mut block) {}
     }
 
     /// Reads a row: a layer for each type that is returned. The table must be prepared.
     pub(in crate::publish) fn row<'r>(
         &'r self,
-        view: &'r Content,
+        content: &'r Content,
         row: usize,
         block: &'r mut Block,
     ) -> Row<'r> {
-        if let Some(costs) = self.as_stated(view, row) {
+        if let Some(costs) = self.as_stated(content, row) {
             block.read += costs.len() as u64;
             return Row(vec![costs]);
         }
         if !block.rows.contains(&row) {
-            self.read(view, row, block);
+            self.read(content, row, block);
             self.rank(block, Ranked::Asked);
             self.test(block);
             self.rank(block, Ranked::Passing);
@@ -312,22 +312,22 @@ impl Table {
     }
 
     /// The row, if it is the row of a matrix as it is.
-    fn as_stated<'v>(&self, view: &'v Content, row: usize) -> Option<&'v [f64]> {
+    fn as_stated<'v>(&self, content: &'v Content, row: usize) -> Option<&'v [f64]> {
         let [cost_type] = &self.types[..] else {
             return None;
         };
         if is_ordinal(cost_type) || !self.conditions.is_none() || self.wanted.len() != 1 {
             return None;
         }
-        let costs = view.costs().get(&cost_type.cost_metric)?;
+        let costs = content.costs().get(&cost_type.cost_metric)?;
         let src = *self.srcs.pids.get(row)?;
         costs.stated_row(src).filter(|_| self.dsts.is_all_of(costs))
     }
 
     /// Reads the stated costs of a block that begins with this row.
-    fn read(&self, view: &Content, row: usize, block: &mut Block) {
+    fn read(&self, content: &Content, row: usize, block: &mut Block) {
         let columns = self.dsts.len();
-        block.rows = row..self.end_of_block(view, row, block);
+        block.rows = row..self.end_of_block(content, row, block);
         let srcs = &self.srcs.pids[block.rows.clone()];
         block.read += (srcs.len() * columns * self.types.len()) as u64;
         block.layers.resize_with(self.types.len(), Vec::new);
@@ -335,7 +335,7 @@ impl Table {
         let layers = block.layers.iter_mut().zip(&mut block.onward);
         for ((layer, onward), cost_type) in layers.zip(&self.types) {
             layer.clear();
-            match view.costs().get(&cost_type.cost_metric) {
+            match content.costs().get(&cost_type.cost_metric) {
                 None => layer.resize(srcs.len() * columns, f64::NAN),
                 Some(costs) if self.dsts.is_all_of(costs) => {
                     for src in srcs {
@@ -350,17 +350,17 @@ impl Table {
 
     /// The end of a block that begins with this row: it has at least one row, and more as long as they
     /// take neither too much memory nor too many steps.
-    fn end_of_block(&self, view: &Content, row: usize, block: &mut Block) -> usize {
+    fn end_of_block(&self, content: &Content, row: usize, block: &mut Block) -> usize {
         let of_row = block
             .steps_of_row
-            .get_or_insert_with(|| self.steps_of_row(view));
+            .get_or_insert_with(|| self.steps_of_row(content));
         let most =
             (BLOCK / self.dsts.len().max(1)).min((STEPS_OF_BLOCK / (*of_row).max(1)) as usize);
         let rows = self.srcs.pids.iter().skip(row).take(most.max(1));
         let (mut last, mut steps, mut end) = (None, 0, row);
         for src in rows {
             if last.replace(src) != Some(src) {
-                steps += self.steps_from(view, *src);
+                steps += self.steps_from(content, *src);
             }
             if end > row && steps > STEPS_OF_BLOCK {
                 break;

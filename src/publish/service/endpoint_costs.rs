@@ -82,7 +82,7 @@ fn table(content: &Content, parameters: Parameters<'_>) -> Result<Table, QueryEr
 /// # Errors
 /// Both lists are empty (RFC 7285 §11.5.1.3).
 fn endpoint_table(
-    view: &Content,
+    content: &Content,
     params: &EndpointCostParams<'_>,
     selection: CostSelection,
     client: IpAddr,
@@ -96,16 +96,16 @@ fn endpoint_table(
         text: address.to_string().into(),
         address,
     }];
-    let side = |list: &[Endpoint<'_>]| side(view, if list.is_empty() { &itself } else { list });
+    let side = |list: &[Endpoint<'_>]| side(content, if list.is_empty() { &itself } else { list });
     Ok(Table::new(selection, side(srcs), side(dsts)))
 }
 
 /// Endpoints by their texts, each once and in canonical order.
-fn side(view: &Content, endpoints: &[Endpoint<'_>]) -> Side {
+fn side(content: &Content, endpoints: &[Endpoint<'_>]) -> Side {
     let mut list: Vec<&Endpoint<'_>> = endpoints.iter().collect();
     list.sort_unstable_by(|a, b| a.text.cmp(&b.text));
     list.dedup_by(|a, b| a.text == b.text);
-    let pid = |endpoint: &Endpoint<'_>| view.network().pid_of(endpoint.address.0);
+    let pid = |endpoint: &Endpoint<'_>| content.network().pid_of(endpoint.address.0);
     let named = |endpoint: &Endpoint<'_>| {
         let text: Box<str> = endpoint.text.as_ref().into();
         (text, pid(endpoint).unwrap_or(u32::MAX))

@@ -87,12 +87,12 @@ struct PropertiesBody {
 }
 
 impl PropertiesBody {
-    fn write_row(&self, view: &Content, place: usize, out: &mut Vec<u8>) {
+    fn write_row(&self, content: &Content, place: usize, out: &mut Vec<u8>) {
         let (text, addr) = &self.asked.endpoints[place];
         write_member_name(out, text);
         out.push(b'{');
         let names = self.asked.names.iter();
-        let values = names.filter_map(|name| Some((name, self.asked.value(view, *addr, name)?)));
+        let values = names.filter_map(|name| Some((name, self.asked.value(content, *addr, name)?)));
         for (i, (name, value)) in values.enumerate() {
             out.extend_from_slice(if i == 0 { b"" } else { b"," });
             write_member_name(out, name);
@@ -103,8 +103,8 @@ impl PropertiesBody {
 }
 
 impl Body for PropertiesBody {
-    fn work(&self, view: &Content) -> Work {
-        let longest = view.properties().longest();
+    fn work(&self, content: &Content) -> Work {
+        let longest = content.properties().longest();
         let [endpoints, names] = [&self.asked.endpoints.len(), &self.asked.names.len()];
         let texts: usize = self
             .asked
@@ -131,7 +131,7 @@ impl Body for PropertiesBody {
     }
 
     /// Writes the next piece; returns whether there are more.
-    fn write_piece(&mut self, view: &Content, out: &mut Vec<u8>) -> bool {
+    fn write_piece(&mut self, content: &Content, out: &mut Vec<u8>) -> bool {
         if self.written == 0 {
             out.extend_from_slice(b"{\"endpoint-properties\":{");
         }
@@ -143,12 +143,12 @@ impl Body for PropertiesBody {
             if self.written > 0 {
                 out.push(b',');
             }
-            self.write_row(view, self.written, out);
+            self.write_row(content, self.written, out);
             self.written += 1;
         }
         out.extend_from_slice(b"},");
         let depends_on: &[_] = if self.asked.tells_pids() {
-            &[view.vtag()]
+            &[content.vtag()]
         } else {
             &[]
         };
@@ -204,8 +204,8 @@ struct Asked {
 impl Asked {
     /// # Errors
     /// The view does not have one of the properties (RFC 7285 §11.4.1.3).
-    fn new(view: &Content, params: &EndpointPropertyParams<'_>) -> Result<Self, AltoError> {
-        let pid_property = pid_property(view);
+    fn new(content: &Content, params: &EndpointPropertyParams<'_>) -> Result<Self, AltoError> {
+        let pid_property = pid_property(content);
         let mut names: Vec<Box<str>> = params
             .properties
             .iter()
@@ -213,7 +213,8 @@ impl Asked {
             .collect();
         names.sort_unstable();
         names.dedup();
-        let known = |name: &str| name == pid_property || view.properties().names().contains(name);
+        let known =
+            |name: &str| name == pid_property || content.properties().names().contains(name);
         if let Some(unknown) = names.iter().find(|name| !known(name)) {
             return Err(AltoError::invalid_value("properties", unknown.as_ref()));
         }
@@ -237,12 +238,12 @@ impl Asked {
     }
 
     /// The value of a property of an address, if it has one.
-    fn value<'v>(&self, view: &'v Content, addr: IpAddr, name: &str) -> Option<&'v str> {
+    fn value<'v>(&self, content: &'v Content, addr: IpAddr, name: &str) -> Option<&'v str> {
         if name == self.pid_property {
-            let pid = view.network().pid_of(addr)?;
-            return view.network().pids().name(pid).map(|pid| pid.as_str());
+            let pid = content.network().pid_of(addr)?;
+            return content.network().pids().name(pid).map(|pid| pid.as_str());
         }
-        view.properties().get(addr, name)
+        content.properties().get(addr, name)
     }
 
     /// Returns whether the answer depends on the network map.
@@ -252,6 +253,6 @@ impl Asked {
 }
 
 /// The name of the property that is an endpoint's PID (RFC 7285 §7.1.1, §10.8.1).
-fn pid_property(view: &Content) -> String {
-    format!("{}.pid", view.network_id())
+fn pid_property(content: &Content) -> String {
+    format!("{}.pid", content.network_id())
 }

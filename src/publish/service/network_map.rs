@@ -103,22 +103,22 @@ impl NetworkBody {
         }
     }
 
-    fn group<'v>(&self, view: &'v Content) -> Option<&'v AddressGroup> {
+    fn group<'v>(&self, content: &'v Content) -> Option<&'v AddressGroup> {
         let pid = *self.filtered.pids.get(self.pid)?;
-        view.network().group(pid).map(AsRef::as_ref)
+        content.network().group(pid).map(AsRef::as_ref)
     }
 
     /// Writes up to `most` prefixes of one family of the PID, and what is around them; returns how
     /// many.
     fn write_part(
         &mut self,
-        view: &Content,
+        content: &Content,
         group: &AddressGroup,
         most: usize,
         out: &mut Vec<u8>,
     ) -> usize {
         if self.family == 0 && self.prefixes == 0 {
-            let name = view.network().pids().name(self.filtered.pids[self.pid]);
+            let name = content.network().pids().name(self.filtered.pids[self.pid]);
             if self.pid > 0 {
                 out.push(b',');
             }
@@ -166,8 +166,13 @@ impl NetworkBody {
 }
 
 impl Body for NetworkBody {
-    fn work(&self, view: &Content) -> Work {
-        let prefixes: usize = self.filtered.pids.iter().map(|pid| count(view, *pid)).sum();
+    fn work(&self, content: &Content) -> Work {
+        let prefixes: usize = self
+            .filtered
+            .pids
+            .iter()
+            .map(|pid| count(content, *pid))
+            .sum();
         let pids = self.filtered.pids.len();
         Work {
             cells: (prefixes + pids) as u64,
@@ -181,12 +186,12 @@ impl Body for NetworkBody {
     }
 
     /// Writes the next piece; returns whether there are more.
-    fn write_piece(&mut self, view: &Content, out: &mut Vec<u8>) -> bool {
+    fn write_piece(&mut self, content: &Content, out: &mut Vec<u8>) -> bool {
         if !self.begun {
             self.begun = true;
             out.push(b'{');
             let mut meta = MetaWriter::begin(out);
-            meta.vtag(&view.vtag());
+            meta.vtag(&content.vtag());
             meta.finish();
             out.push(b',');
             write_member_name(out, network::MEMBER);
@@ -194,11 +199,11 @@ impl Body for NetworkBody {
         }
         let mut left = PREFIXES;
         while left > 0 {
-            let Some(group) = self.group(view) else {
+            let Some(group) = self.group(content) else {
                 out.extend_from_slice(b"}}");
                 return false;
             };
-            left = left.saturating_sub(1 + self.write_part(view, group, left, out));
+            left = left.saturating_sub(1 + self.write_part(content, group, left, out));
         }
         true
     }
@@ -209,11 +214,11 @@ impl Body for NetworkBody {
 
     /// The only tag of the data member alone, so that the `dependent-vtags` of a cost map do not depend
     /// on the `meta` of the network map.
-    fn tag(&self, view: &Content, _: Digest) -> Tag {
-        view.network().tag().clone()
+    fn tag(&self, content: &Content, _: Digest) -> Tag {
+        content.network().tag().clone()
     }
 }
 
-fn count(view: &Content, pid: u32) -> usize {
-    view.network().group(pid).map_or(0, |group| group.len())
+fn count(content: &Content, pid: u32) -> usize {
+    content.network().group(pid).map_or(0, |group| group.len())
 }

@@ -36,8 +36,8 @@ struct Groups<'v> {
 }
 
 impl<'v> Groups<'v> {
-    fn new(view: &'v Content, Filtered { pids, families }: Filtered) -> Self {
-        let network = view.network();
+    fn new(content: &'v Content, Filtered { pids, families }: Filtered) -> Self {
+        let network = content.network();
         let member = |&pid: &u32| network.pids().name(pid).zip(network.group(pid));
         let (names, groups) = pids.iter().filter_map(member).unzip::<_, _, Vec<_>, _>();
         Self {
