@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, LAST_MODIFIED, VARY,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, LAST_MODIFIED, VARY,
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -19,7 +19,6 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::alto::error::AltoError;
 use crate::alto::media;
 use crate::ident::{Digest, Tag};
 use crate::publish::service::signatures;
@@ -31,26 +30,22 @@ use crate::render::{self, Coding, Effort, Representation, Room, SMALL, Unanswere
 use super::access::require_view;
 use super::announcement::{announced, descriptor_url};
 use super::app::App;
-use super::body::{self, BodyError};
-use super::caller::{Caller, room_for};
+use super::caller::Caller;
 use super::conditional::{etag, not_modified};
 use super::limit::Accounted;
-use super::negotiate::{accepts, coding, has_type, takes_identity};
+use super::negotiate::{accepts, chosen};
 use super::openapi::{Operation, Parameter, Route, content};
+use super::posted::posted;
 use super::push;
 use super::refusal::{
     Refused, Wording, alto, bare, method_not_allowed, no_room, options, refused, respond,
 };
 use super::socket::Peer;
 use super::unanswered::{failed, too_much, unanswered};
-use super::views;
+use super::views::{self, VIEW};
 
 const GET: &str = "GET, HEAD, OPTIONS";
-const POST: &str = "POST, OPTIONS";
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
-
-/// Answers shorter than this, in bytes, are sent without a coding.
-const WORTH_COMPRESSING: usize = 4 * 1024;
 
 /// Returns the routes of all ALTO services. Which methods a resource has depends on the
 /// resource, so its handler checks the method once the resource is known.
@@ -133,12 +128,6 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-pub(super) const VIEW: Parameter = Parameter {
-    place: "path",
-    name: "view",
-    description: "`merged`, or the label of a domain",
-    kind: "string",
-};
 const RESOURCE: Parameter = Parameter {
     place: "path",
     name: "resource",
@@ -533,56 +522,6 @@ fn answer(media_type: &'static str, body: impl Into<Body>, coding: Coding) -> Re
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
     }
     response
-}
-
-/// Reads the body of a POST that the caller may make. Its media type must be `taken`; the client
-/// must accept `given`, if there is one.
-pub(super) async fn posted(
-    app: &App,
-    caller: &Caller,
-    parts: &Parts,
-    content: Body,
-    view: &str,
-    given: Option<&str>,
-    taken: &str,
-) -> Result<Bytes, Refused> {
-    require_view(&app.access(), caller, view)?;
-    match parts.method {
-        Method::POST => {}
-        Method::OPTIONS => return Err(refused(options(POST))),
-        _ => return Err(refused(method_not_allowed(POST))),
-    }
-    if given.is_some_and(|given| !accepts(&parts.headers, given)) {
-        return Err(refused(bare(StatusCode::NOT_ACCEPTABLE)));
-    }
-    if !has_type(&parts.headers, taken) {
-        let why = format!("the Content-Type of the request must be {taken}");
-        let error = AltoError::syntax(why);
-        return Err(refused(alto(StatusCode::UNSUPPORTED_MEDIA_TYPE, &error)));
-    }
-    let limits = app.bodies_taken().query();
-    let room = room_for(app.answers.flight(), parts);
-    let content = body::read(content, &limits, &app.clock, room).await;
-    let content = content.map_err(|error| match error {
-        BodyError::NoRoom(_) => refused(no_room(parts)),
-        error => {
-            let why = AltoError::syntax(error.to_string());
-            refused(alto(error.status(), &why))
-        }
-    })?;
-    // The body may have taken long.
-    require_view(&app.access(), caller, view)?;
-    Ok(content)
-}
-
-/// Chooses the coding for a body of this length; `None` if the client accepts none.
-pub(super) fn chosen(headers: &HeaderMap, length: usize) -> Option<Coding> {
-    if !headers.contains_key(ACCEPT_ENCODING) {
-        return Some(Coding::Identity);
-    }
-    let best = coding(headers)?;
-    let short = length < WORTH_COMPRESSING && takes_identity(headers);
-    Some(if short { Coding::Identity } else { best })
 }
 
 /// Returns the `Repr-Digest` of RFC 9530.

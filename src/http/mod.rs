@@ -24,6 +24,7 @@ mod n2s;
 mod negotiate;
 mod openapi;
 mod ops;
+mod posted;
 mod push;
 mod readiness;
 mod refusal;

@@ -5,6 +5,9 @@ use axum::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
 
 use crate::render::Coding;
 
+/// Answers shorter than this, in bytes, are sent without a coding.
+const WORTH_COMPRESSING: usize = 4 * 1024;
+
 /// Whether the client accepts responses of this media type. Without an `Accept` header it
 /// accepts any.
 pub fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
@@ -99,6 +102,16 @@ fn items(headers: &HeaderMap, name: axum::http::HeaderName) -> impl Iterator<Ite
             quality: quality.clamp(0.0, 1.0),
         })
     })
+}
+
+/// Chooses the coding for a body of this length; `None` if the client accepts none.
+pub(super) fn chosen(headers: &HeaderMap, length: usize) -> Option<Coding> {
+    if !headers.contains_key(ACCEPT_ENCODING) {
+        return Some(Coding::Identity);
+    }
+    let best = coding(headers)?;
+    let short = length < WORTH_COMPRESSING && takes_identity(headers);
+    Some(if short { Coding::Identity } else { best })
 }
 
 #[cfg(test)]

@@ -8,7 +8,16 @@ use axum::response::Response;
 use crate::publish::{Snapshot, View, ViewName};
 
 use super::app::App;
+use super::openapi::Parameter;
 use super::refusal::{Refused, Wording, refused};
+
+/// The name of a view in a path.
+pub(super) const VIEW: Parameter = Parameter {
+    place: "path",
+    name: "view",
+    description: "`merged`, or the label of a domain",
+    kind: "string",
+};
 
 /// The header of every answer of the merged view: which revision of our facts the view shows,
 /// and which is the newest if that is another.

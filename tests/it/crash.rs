@@ -374,7 +374,7 @@ fn copy(from: &Path, to: &Path) {
         if entry.file_type().expect("a type").is_dir() {
             copy(&entry.path(), &target)
         } else {
-            drop(fs::copy(entry.path(), target).expect("a copy"))
+            fs::copy(entry.path(), target).expect("a copy");
         }
     }
 }

@@ -11,12 +11,13 @@ use crate::alto::media;
 use crate::alto::update::UpdateStreamParams;
 use crate::follow::Settings;
 use crate::http::access::require_view;
-use crate::http::alto::{VIEW, posted};
 use crate::http::app::App;
 use crate::http::caller::Caller;
 use crate::http::openapi::{Operation, Parameter, Route, content};
+use crate::http::posted::posted;
 use crate::http::refusal::{Refused, bare, refused};
 use crate::http::socket::Peer;
+use crate::http::views::VIEW;
 
 use super::controlled::{Command, Controlled, Ids};
 use super::open::{Asked, full, mistaken};

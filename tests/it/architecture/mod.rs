@@ -27,10 +27,7 @@ const FLOORS: [(&str, &[&str]); 21] = [
         ],
     ),
     ("render", &["publish", "ident", "runtime"]),
-    (
-        "follow",
-        &["render", "publish", "alto", "net", "ident", "runtime"],
-    ),
+    ("follow", &["render", "publish", "alto", "ident", "runtime"]),
     (
         "brake",
         &["facts", "api", "publish", "alto", "net", "ident", "runtime"],
@@ -38,17 +35,16 @@ const FLOORS: [(&str, &[&str]); 21] = [
     (
         "ingest",
         &[
-            "brake", "facts", "api", "compile", "store", "publish", "alto", "net", "ident",
-            "runtime",
+            "brake", "facts", "api", "compile", "store", "alto", "net", "ident", "runtime",
         ],
     ),
-    ("auth", &["ident", "runtime"]),
-    ("client", &["api", "alto", "net", "ident", "runtime"]),
+    ("auth", &["ident"]),
+    ("client", &["api", "alto", "ident", "runtime"]),
     (
         "federation",
         &[
-            "brake", "follow", "ingest", "client", "facts", "store", "api", "publish", "alto",
-            "net", "ident", "runtime",
+            "brake", "follow", "client", "facts", "store", "api", "publish", "alto", "net",
+            "ident", "runtime",
         ],
     ),
     (
@@ -66,7 +62,6 @@ const FLOORS: [(&str, &[&str]); 21] = [
             "publish",
             "paths",
             "alto",
-            "net",
             "ident",
             "runtime",
         ],
@@ -88,7 +83,6 @@ const FLOORS: [(&str, &[&str]); 21] = [
             "publish",
             "paths",
             "store",
-            "net",
             "ident",
             "runtime",
         ],
@@ -96,7 +90,6 @@ const FLOORS: [(&str, &[&str]); 21] = [
     (
         "node",
         &[
-            "api",
             "config",
             "http",
             "federation",
@@ -104,8 +97,6 @@ const FLOORS: [(&str, &[&str]); 21] = [
             "render",
             "ingest",
             "compile",
-            "facts",
-            "auth",
             "publish",
             "store",
             "ident",
@@ -119,10 +110,7 @@ const FLOORS: [(&str, &[&str]); 21] = [
             "config",
             "federation",
             "client",
-            "http",
             "api",
-            "brake",
-            "compile",
             "publish",
             "store",
             "alto",
@@ -173,7 +161,7 @@ fn every_module_imports_only_from_the_floors_below() {
         if !allowed.contains(&to.as_str()) {
             wrong.insert(import.to_string());
         }
-        unused.remove(&(from.as_str(), to.as_str()));
+        unused.retain(|used| *used != (&*from, &*to));
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(unused.is_empty(), "allowed, and not imported: {unused:?}");
@@ -292,11 +280,11 @@ fn circles_and_imports_are_found_through_reexports() {
         (
             "parent/mod.rs",
             "mod child;\npub struct P;\nfn f() { child::g(P) }\n\
-             macro_rules! made { () => { pub struct M; } }\nmade!();",
+             macro_rules! made { ($n:ident) => { pub struct M; struct $n; } }\nmade!(N);",
         ),
         (
             "parent/child.rs",
-            "use super::{M, P};\npub fn g(p: P) -> M { todo!() }",
+            "use super::{M, N, P};\npub fn g(p: P) -> M { todo!() }",
         ),
         (
             "through.rs",

@@ -18,6 +18,17 @@ pub struct Sources {
     texts: Vec<String>,
     modules: BTreeMap<Names, Module>,
     named: Vec<Named>,
+    /// The names of the items in the text of each macro.
+    macros: BTreeMap<String, BTreeSet<String>>,
+    made: Vec<Made>,
+}
+
+/// Items that a macro makes.
+struct Made {
+    module: Names,
+    by: String,
+    /// The names that the macro is given.
+    given: BTreeSet<String>,
 }
 
 /// The items of a module.
@@ -69,9 +80,26 @@ impl Sources {
             texts: Vec::new(),
             modules: BTreeMap::new(),
             named: Vec::new(),
+            macros: BTreeMap::new(),
+            made: Vec::new(),
         };
         sources.read_folder(root, root);
+        sources.add_made();
         sources
+    }
+
+    /// Adds to each module what macros make in it: an item by each name that is in the text of
+    /// the macro or that it is given, unless the module imports that name.
+    fn add_made(&mut self) {
+        for made in std::mem::take(&mut self.made) {
+            let Some(own) = self.macros.get(&made.by) else {
+                continue;
+            };
+            let module = self.modules.get_mut(&made.module).expect("it was added");
+            let names = own.iter().chain(&made.given);
+            let new = names.filter(|name| !module.aliases.contains_key(*name));
+            module.items.extend(new.cloned());
+        }
     }
 
     fn read_folder(&mut self, root: &Path, folder: &Path) {
@@ -276,26 +304,26 @@ impl Reader<'_> {
         module.expect("it was added")
     }
 
-    /// Adds the items that the text of a macro makes: the names after `struct`, `enum` and the
-    /// like.
-    fn add_made(&mut self, tokens: TokenStream) {
-        let mut makes = false;
-        for token in tokens {
-            match token {
-                TokenTree::Ident(name) => {
-                    let name = name.to_string();
-                    if makes {
-                        self.module().items.insert(name);
-                        makes = false;
-                    } else {
-                        let words = ["const", "enum", "fn", "static", "struct", "trait", "type"];
-                        makes = words.contains(&name.as_str());
-                    }
-                }
-                TokenTree::Group(group) => self.add_made(group.stream()),
-                _ => makes = false,
+    /// Notes which items the definition of a macro names, or where one is used and with which
+    /// names.
+    fn note_macro(&mut self, item: &syn::ItemMacro) {
+        let mut found = BTreeSet::new();
+        if let Some(name) = &item.ident {
+            find_items(item.mac.tokens.clone(), &mut found);
+            self.sources.macros.insert(name.to_string(), found);
+            return;
+        }
+        for token in item.mac.tokens.clone() {
+            if let TokenTree::Ident(name) = token {
+                found.insert(name.to_string());
             }
         }
+        let by = item.mac.path.segments.last().expect("a name");
+        self.sources.made.push(Made {
+            module: self.module.clone(),
+            by: by.ident.to_string(),
+            given: found,
+        });
     }
 
     /// Collects the paths in the text of a macro.
@@ -352,7 +380,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
             self.module().items.insert(name);
         }
         if let Item::Macro(item) = item {
-            self.add_made(item.mac.tokens.clone());
+            self.note_macro(item);
         }
         match item {
             Item::Mod(inline) if inline.content.is_some() => {
@@ -388,6 +416,30 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     fn visit_macro(&mut self, found: &'ast Macro) {
         self.read_tokens(found.tokens.clone());
         visit::visit_macro(self, found);
+    }
+}
+
+/// Finds the names after `struct`, `enum` and the like.
+fn find_items(tokens: TokenStream, found: &mut BTreeSet<String>) {
+    let mut is_next = false;
+    for token in tokens {
+        match token {
+            TokenTree::Ident(name) => {
+                let name = name.to_string();
+                if is_next {
+                    found.insert(name);
+                    is_next = false;
+                } else {
+                    let words = ["const", "enum", "fn", "static", "struct", "trait", "type"];
+                    is_next = words.contains(&name.as_str());
+                }
+            }
+            TokenTree::Group(group) => {
+                find_items(group.stream(), found);
+                is_next = false;
+            }
+            TokenTree::Punct(_) | TokenTree::Literal(_) => is_next = false,
+        }
     }
 }
 

@@ -227,7 +227,7 @@ fn copy(from: &Path, to: &Path) {
         if entry.file_type().expect("a type").is_dir() {
             copy(&entry.path(), &place)
         } else {
-            drop(std::fs::copy(entry.path(), place).expect("a copy"))
+            std::fs::copy(entry.path(), place).expect("a copy");
         }
     }
 }
