@@ -13,6 +13,8 @@ pub struct Status {
     pub revision: u64,
     /// How many views it has.
     pub views: usize,
+    /// How many resources the directories of all its views have together.
+    pub resources: usize,
     /// How many PIDs all its views have together.
     pub pids: usize,
     /// The revision of our own facts that its merged view shows; 0 before the first merge.
@@ -20,13 +22,18 @@ pub struct Status {
 }
 
 impl Snapshot {
-    /// Its size and age.
+    /// Returns its size and age.
     pub fn status(&self) -> Status {
+        let resources = self
+            .views
+            .values()
+            .map(|view| view.catalog().iter().count());
         let pids = self.views.values().map(|view| view.network().pids().len());
         Status {
             generation: self.generation,
             revision: self.revision,
             views: self.views.len(),
+            resources: resources.sum(),
             pids: pids.sum(),
             merged_revision: self.merged_revision().unwrap_or(0),
         }
@@ -46,6 +53,11 @@ impl Measured for Status {
             self.revision,
         );
         out.gauge("altofed_publish_views", "Views that are served", self.views);
+        out.gauge(
+            "altofed_publish_resources",
+            "Resources in the directories of all views",
+            self.resources,
+        );
         out.gauge("altofed_publish_pids", "PIDs of all views", self.pids);
         out.gauge(
             "altofed_publish_merged_revision",
