@@ -229,6 +229,19 @@ mod tests {
     }
 
     #[test]
+    fn principals_are_the_same_by_name_and_credential() {
+        let of = |name, secret| {
+            let tokens = vec![token(name, secret, &[Scope::Query])];
+            let access = Access::new(AccessSettings::default(), tokens);
+            caller(&access, secret).expect("a principal")
+        };
+        let noc = of("noc", "aaaaaaaaaaaaaaaa");
+        assert!(noc.is_same(&of("noc", "aaaaaaaaaaaaaaaa")));
+        assert!(!noc.is_same(&of("noc", "bbbbbbbbbbbbbbbb")));
+        assert!(!noc.is_same(&of("cdn", "aaaaaaaaaaaaaaaa")));
+    }
+
+    #[test]
     fn a_caller_is_who_it_was_while_what_it_showed_is_known() {
         let before = access(QueryAccess::Open, &["*"]);
         let noc = caller(&before, "aaaaaaaaaaaaaaaa");

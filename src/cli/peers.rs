@@ -309,6 +309,9 @@ pub(super) async fn one(options: &PeerOptions) -> Result<(), Failure> {
         if peer.failures > 0 {
             say(format_args!("  failures      {} in a row", peer.failures))?;
         }
+        if peer.domains.iter().all(|domain| domain.domain != *name) {
+            reasons(peer)?;
+        }
     }
     for peer in carried() {
         for domain in peer.domains.iter().filter(|domain| domain.domain == *name) {

@@ -1,6 +1,6 @@
 //! `altofed store`
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -113,8 +113,17 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
                     .with_context(|| format!("cannot create {}", file.display()))?;
                 Box::new(BufWriter::new(file))
             };
-            store::export(&directory, &mut out, &mut progress)?;
-            out.flush()?;
+            let exported = store::export(&directory, &mut out, &mut progress);
+            if let Err(error) = exported
+                .map_err(Failure::from)
+                .and_then(|()| Ok(out.flush()?))
+            {
+                if file.as_os_str() != "-" {
+                    // What is incomplete must not be taken for an export.
+                    let _left = fs::remove_file(file);
+                }
+                return Err(error);
+            }
             bar.finish_and_clear();
         }
         Action::Import { file } => {

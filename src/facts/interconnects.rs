@@ -330,3 +330,38 @@ impl<'de> Read<'de> for LinkCost<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::{Document, DocumentPath, Limits};
+
+    #[test]
+    fn an_interconnect_has_the_costs_and_the_relationship_that_are_stated() {
+        let relationships = [
+            ("customer", Relationship::Customer),
+            ("provider", Relationship::Provider),
+            ("peer", Relationship::Peer),
+            ("open", Relationship::Open),
+        ];
+        let (domain, limits) = (DomainLabel::new("us").expect("a label"), Limits::none());
+        let reader = Reader {
+            domain: &domain,
+            limits: &limits,
+        };
+        for (name, relationship) in relationships {
+            let text = format!(
+                "{{\"interconnects\":{{\"i\":{{\"border\":\"p\",\"costs\":{{\"routingcost\":2}},\
+                 \"peer-border\":\"q\",\"peer-domain\":\"them\",\"relationship\":\"{name}\"}}}}}}"
+            );
+            let read = DocumentPath::Interconnects.read(reader, Vec::new(), text.as_bytes());
+            let Ok(Document::Interconnects(links)) = read else {
+                panic!("{name}: {read:?}");
+            };
+            let link = links.values().next().expect("a link");
+            assert_eq!(link.relationship, relationship);
+            let costs = BTreeMap::from([(MetricName::routingcost(), 2.0)]);
+            assert_eq!(link.costs, costs);
+        }
+    }
+}

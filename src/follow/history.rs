@@ -371,6 +371,13 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_version_is_renewed_with_a_view_that_answers_the_same() {
+        let mut history = history(&[(10, 10)], 1000, LIMITS);
+        history.renew(7);
+        assert_eq!((history.newest(), history.end()), (Some(&7), 2));
+    }
+
+    #[test]
     fn the_first_edge_is_of_the_way_with_the_fewest_bytes() {
         let history = history(&[(10, 30); 17], 100, LIMITS);
         assert_eq!((history.start(), history.end()), (1, 18));

@@ -165,3 +165,26 @@ impl<'s> Kept<'s> {
 fn place(view: &Arc<View>) -> usize {
     Arc::as_ptr(view) as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::OnceLock;
+
+    use super::*;
+    use crate::publish::testing::view;
+
+    #[test]
+    fn a_view_is_older_once_if_it_is_not_that_of_the_edition() {
+        let [older_view, newest] = [2, 3].map(|pids| Arc::new(view(pids)));
+        let history = |view: &Arc<View>| History::new(view.clone(), Arc::new(OnceLock::new()), 0);
+        let histories = [&older_view, &newest, &older_view].map(history);
+        let edition = Edition {
+            views: Arc::new(BTreeMap::from([(newest.name().clone(), newest.clone())])),
+            ..Edition::default()
+        };
+        let found = older(histories.iter(), &edition);
+        assert_eq!(found.len(), 1);
+        assert!(Arc::ptr_eq(&found[0], &older_view));
+    }
+}

@@ -145,6 +145,7 @@ mod tests {
         for count in 1..=3 {
             moves.push(of(count));
         }
+        assert_eq!(moves.count(), 3);
         assert_eq!(since(&moves, 3), Some(Vec::new()));
         assert_eq!(since(&moves, 1), Some(vec![2, 3]));
         moves.push(of(MAX_ITEMS - 3));

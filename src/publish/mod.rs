@@ -25,7 +25,7 @@ mod view;
 mod work;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use catalog::{Catalog, Resource};
 pub use content::{Content, Origin};

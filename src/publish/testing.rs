@@ -9,6 +9,7 @@ use super::costs::Costs;
 use super::name::ViewName;
 use super::network::{Lookup, NetworkMap};
 use super::properties::Properties;
+use super::view::View;
 use crate::alto::network::AddressGroup;
 use crate::alto::property::PropertyMap;
 use crate::ident::{MetricName, PidName};
@@ -34,5 +35,18 @@ pub(super) fn content(pids: usize) -> Content {
         Arc::new(NetworkMap::new(names, groups.collect(), lookup)),
         [(MetricName::routingcost(), costs)].into(),
         Arc::new(Properties::new(PropertyMap::new())),
+    )
+}
+
+/// The view of such a content.
+pub(crate) fn view(pids: usize) -> View {
+    let content = content(pids);
+    View::new(
+        content.name().clone(),
+        content.origin().clone(),
+        content.network().clone(),
+        content.costs().clone(),
+        content.properties().clone(),
+        None,
     )
 }

@@ -140,7 +140,7 @@ fn check_says_what_a_proxy_has_to_forward() {
     let said = lines.join("\n");
     for words in [
         "https://h.example/alto/directory and https://h.example/alto/views/ to \
-         http://127.0.0.1:8181/, /alto taken away",
+         http://127.0.0.1:8181/, with /alto removed",
         "https://h.example/alto/s2s/v1/ to http://127.0.0.1:8181/s2s/v1/",
         "https://h.example/.well-known/alto-federation to \
          http://127.0.0.1:8181/.well-known/alto-federation",
@@ -149,7 +149,7 @@ fn check_says_what_a_proxy_has_to_forward() {
     }
     let said = check("public_url = \"https://h.example\"\n").join("\n");
     assert!(said.contains("https://h.example/s2s/v1/ to "), "{said}");
-    assert!(!said.contains("taken away"), "{said}");
+    assert!(!said.contains("removed"), "{said}");
 }
 
 #[test]

@@ -71,7 +71,15 @@ impl fmt::Display for Fault {
         if self.path.is_empty() {
             f.write_str(&self.detail)
         } else {
-            write!(f, "{}: {}", self.pointer(), self.detail)
+            // Names come from outside; what is not printable could forge a line of a log.
+            for c in self.pointer().chars() {
+                if matches!(c, '"' | '\'' | '\\') {
+                    write!(f, "{c}")?
+                } else {
+                    write!(f, "{}", c.escape_debug())?
+                }
+            }
+            write!(f, ": {}", self.detail)
         }
     }
 }
@@ -175,5 +183,23 @@ pub(super) fn shorten(text: &str) -> String {
     match text.char_indices().nth(120) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_one_line_whatever_the_names_in_its_path() {
+        let mut fault = Fault {
+            path: vec![Step::Member("é\"/\u{1b}[31m\n".into()), Step::Element(2)],
+            kind: FaultKind::Syntax,
+            detail: "it is wrong".to_owned(),
+        };
+        assert_eq!(fault.to_string(), "/é\"~1\\u{1b}[31m\\n/2: it is wrong");
+        assert_eq!(fault.pointer(), "/é\"~1\u{1b}[31m\n/2");
+        fault.path.clear();
+        assert_eq!(fault.to_string(), "it is wrong");
     }
 }

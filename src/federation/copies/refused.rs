@@ -104,6 +104,19 @@ mod tests {
     }
 
     #[test]
+    fn only_the_entry_that_was_refused_is_known() {
+        let (one, other) = (Digest::of(b"1"), Digest::of(b"2"));
+        let limit = Refused::of(&ImportError::Limit(String::new()), &[], Some(one));
+        assert!(limit.is_known(&one, at(0)) && !limit.is_known(&other, at(0)));
+        let ahead = ImportError::Clock {
+            text: String::new(),
+            until: at(1),
+        };
+        let ahead = Refused::of(&ahead, &[], Some(one));
+        assert!(ahead.is_known(&one, at(0)) && !ahead.is_known(&one, at(1)));
+    }
+
+    #[test]
     fn what_a_peer_writes_is_cut() {
         let path: Vec<DomainLabel> = (0..1_000).map(|n| label(&format!("isp-{n}"))).collect();
         let long = ImportError::Form("é".repeat(100_000));

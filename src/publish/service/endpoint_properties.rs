@@ -256,3 +256,37 @@ impl Asked {
 fn pid_property(content: &Content) -> String {
     format!("{}.pid", content.network_id())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::publish::Parameters;
+    use crate::publish::testing::view;
+
+    #[test]
+    fn an_answer_takes_about_what_it_is_expected_to_take() {
+        let view = view(3);
+        let endpoints: Vec<String> = (0..200).map(|n| format!("ipv6:2001:db8::{n:x}")).collect();
+        let input = json!({"endpoints": endpoints, "properties": [pid_property(view.content())]});
+        let input = input.to_string();
+        let resource = view.catalog().get("endpointprop").expect("offered");
+        let parameters = Parameters {
+            input: input.as_bytes(),
+            client: Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let rendering = view.answer(resource, parameters).expect("sound");
+        let work = rendering.work();
+        let text = rendering.finish(usize::MAX).1.expect("it is not too long");
+        let length = text.len() as u64;
+        assert!(
+            (length..3 * length).contains(&work.bytes),
+            "{work:?} for {length}"
+        );
+        let held = 200 * 128 + 4 * PIECE as u64;
+        assert!((200 * 16..held).contains(&work.memory), "{work:?}");
+    }
+}

@@ -193,3 +193,43 @@ fn family_changes<T: Ord>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns a PID with this many prefixes, the first of which are others than in a PID with
+    /// no such prefixes.
+    fn group(prefixes: u8, others: u8) -> Arc<AddressGroup> {
+        let third = |n| if n < others { 1 } else { 0 };
+        let prefix = |n| {
+            format!("10.{}.{n}.0/24", third(n))
+                .parse()
+                .expect("a prefix")
+        };
+        let mut ipv4: Vec<_> = (0..prefixes).map(prefix).collect();
+        ipv4.sort();
+        Arc::new(AddressGroup {
+            ipv4,
+            ipv6: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn the_form_of_a_patch_is_that_with_the_fewest_prefixes() {
+        let form = |prefixes, others| {
+            let (before, after) = (group(prefixes, 0), group(prefixes, others));
+            let of = |group| Groups {
+                names: vec!["p"],
+                groups: vec![group],
+                families: vec![Family::V4],
+            };
+            of(&before).shorter_form(&of(&after))
+        };
+        // A prefix that is another is removed and added: two operations of four prefixes.
+        assert_eq!(form(17, 2), Form::Json);
+        assert_eq!(form(16, 2), Form::Merge);
+        assert_eq!(form(9, 1), Form::Json);
+        assert_eq!(form(8, 1), Form::Merge);
+    }
+}

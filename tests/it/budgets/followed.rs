@@ -47,6 +47,7 @@ async fn each_client_has_a_share_of_the_cells_that_are_followed_and_all_have_the
     assert_eq!(tips(&node, &elsewhere, 65).await, 429, "9,050 in all");
     assert_eq!(tips(&node, &elsewhere, 64).await, 200);
     assert_eq!(node.metric("altofed_http_followed_cells").await, 8921.0);
+    assert_eq!(node.metric("altofed_http_followed_answers").await, 3.0);
     // The same for update streams, and for one answer that is larger than a share.
     let asked =
         json!({"add": {"a": {"resource-id": "isp-a:endpointcost", "input": endpoint_costs(20)}}});

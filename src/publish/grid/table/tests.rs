@@ -104,3 +104,11 @@ fn each_wanted_cost_counts_with_eight_bytes() {
     let name = "\"p0000\":,".len() as u64;
     assert_eq!(one.bytes, 10 * name + 10 * (10 * name + 10 * 8));
 }
+
+#[test]
+fn a_block_of_costs_counts_as_memory() {
+    let content = with_costs(3);
+    let wanted = vec![cost_type("routingcost", CostMode::Numerical)];
+    let work = table(&content, wanted).work(&content);
+    assert!(work.memory >= (BLOCK * size_of::<f64>()) as u64, "{work:?}");
+}

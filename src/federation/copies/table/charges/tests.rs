@@ -368,3 +368,73 @@ fn what_is_kept_to_compare_with_is_charged_and_given_up_before_anything_is_refus
     copies.retain(&label("isp-b"), |_| false);
     assert_eq!(takes(&copies), 0);
 }
+
+/// Takes a version of a peer's domain, and then a change of it that an earlier copy of `kept`
+/// bytes is kept to be compared with.
+fn take_and_change(copies: &Copies, peer: usize, memory: u64, kept: u64) {
+    let version = |serial| Version {
+        peer,
+        domain: peer + 1,
+        serial,
+        takes: amount(memory, 1),
+    };
+    let copy = version(1).copy();
+    let _room = version(1).offer(copies, &copy).expect("room");
+    copies.take(Arc::new(copy));
+    let copy = version(2).copy();
+    let used = copies.copy(copy.sender(), &copy.domain);
+    copies.changes_from(used.expect("it is had"), &copy, kept);
+    copies.take(Arc::new(copy));
+}
+
+#[test]
+fn pushed_maps_displace_an_earlier_copy_only_if_there_is_no_room_beside_it() {
+    let copies = copies(amount(20, 100), amount(100, 100));
+    let isp_b = label("isp-b");
+    let is_kept = || lock(&copies.references).get(&isp_b).is_some();
+    take_and_change(&copies, 0, 5, 4);
+    copies.follows(&isp_b, 11).expect("room beside it");
+    assert!(is_kept());
+    copies.follows(&isp_b, 12).expect("room in its place");
+    assert!(!is_kept());
+    let refused = copies.follows(&isp_b, 16).expect_err("no room");
+    assert_eq!(refused.code(), "limit");
+    copies
+        .follows(&isp_b, 15)
+        .expect("what was refused is not charged");
+}
+
+#[test]
+fn what_is_over_is_asked_for_again_when_pushed_maps_shrink() {
+    let copies = copies(amount(10, 100), amount(100, 100));
+    let isp_b = label("isp-b");
+    copies.follows(&isp_b, 8).expect("room");
+    let version = Version {
+        peer: 0,
+        domain: 1,
+        serial: 1,
+        takes: amount(4, 1),
+    };
+    version
+        .offer(&copies, &version.copy())
+        .expect_err("no room");
+    copies.follows(&isp_b, 7).expect("it is less");
+    assert!(!copies.has_due(&isp_b));
+    copies.follows(&isp_b, 6).expect("it is less");
+    assert!(copies.has_due(&isp_b));
+}
+
+#[test]
+fn of_peers_only_the_one_over_its_budget_gives_up_earlier_copies() {
+    let copies = copies(amount(20, 100), amount(100, 100));
+    take_and_change(&copies, 0, 5, 4);
+    take_and_change(&copies, 1, 5, 4);
+    copies.set_peers(PEERS.map(|name| {
+        let mut peer = peer(name, "https://alto.example/");
+        peer.import.max_memory = if name == "isp-b" { 7 } else { 20 };
+        Arc::new(peer)
+    }));
+    assert!(!copies.enforce(), "nothing that is used is dropped");
+    let is_kept = |name| lock(&copies.references).get(&label(name)).is_some();
+    assert!(!is_kept("isp-b") && is_kept("isp-c"));
+}
