@@ -59,3 +59,21 @@ impl Restoring {
         self.left.iter().any(|name| wanted(&name.domain))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::federation::testing::label;
+
+    #[test]
+    fn copies_are_counted_as_they_are_read() {
+        let name = |domain: &str| CopyName {
+            sender: label("isp-b"),
+            domain: label(domain),
+        };
+        let mut restoring = Restoring::new(["isp-b", "isp-c", "isp-d"].map(name).into());
+        restoring.note_read(2);
+        restoring.note_read(1);
+        assert_eq!(restoring.read(), (3, 3));
+    }
+}

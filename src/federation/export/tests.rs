@@ -11,6 +11,8 @@ use crate::federation::testing::{
     at, domain_view, domain_view_with, label, peer, settings, small_store,
 };
 use crate::federation::{Keyring, SigningKey};
+use crate::runtime::Task;
+use crate::runtime::testing::soon;
 
 use super::*;
 
@@ -103,6 +105,23 @@ fn seen(export: &Export, caller: Option<&str>) -> Vec<String> {
         .iter()
         .map(|entry| entry.domain.to_string())
         .collect()
+}
+
+#[tokio::test]
+async fn each_edition_has_the_number_after_the_last() {
+    let (_settings, settings) = watch::channel(Arc::new(settings()));
+    let (_issued, issued) = watch::channel(IssuedManifests::default());
+    let (used, imports) = watch::channel(Arc::new(Imports::default()));
+    let exports = Arc::new(Exports::new(settings, issued, imports));
+    let (publishing, mut published) = watch::channel(Edition::default());
+    let _task = Task::spawn("exports", exports.publish(publishing));
+    for generation in 1..4u64 {
+        let next = published.wait_for(|edition| edition.generation == generation);
+        drop(soon(next).await.expect("it is published"));
+        let path = format!("isp-{generation}");
+        let import = imported(&[&path], Scope::Any);
+        used.send_replace(Arc::new(BTreeMap::from([import])));
+    }
 }
 
 #[test]

@@ -63,3 +63,36 @@ impl Given {
         self.0.values().flat_map(BTreeMap::values)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::federation::peer::pending::Pending;
+    use crate::federation::testing::label;
+
+    #[tokio::test]
+    async fn maps_wait_until_their_resource_or_their_domain_is_dropped() {
+        let pending = Pending::new(1_000_000, 1);
+        let mut given = Given::default();
+        for (domain, id, body) in [
+            ("isp-a", "networkmap", "1"),
+            ("isp-a", "costmap", "22"),
+            ("isp-b", "networkmap", "333"),
+        ] {
+            let body = Bytes::from_static(body.as_bytes());
+            let map = Map {
+                digest: Digest::of(&body),
+                body,
+                _room: pending.take(&label("isp-p"), 3).await.expect("room"),
+            };
+            given.insert(&label(domain), id.to_owned(), map);
+        }
+        assert_eq!(given.bytes(), 6);
+        given.remove(&label("isp-a"), "networkmap");
+        assert_eq!(given.bytes(), 5);
+        assert_eq!(given.find(&Digest::of(b"1")), None);
+        given.clear_domain(&label("isp-a"));
+        assert!(!given.has(&label("isp-a")) && given.has(&label("isp-b")));
+        assert_eq!(given.bytes(), 3);
+    }
+}

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::alto::media;
 use crate::api::s2s::{Manifest, ManifestResource, Scope};
-use crate::federation::copies::{Former, Import, Parts, import};
+use crate::federation::copies::{Former, Import, Parts, import, is_part};
 use crate::federation::manifest::{Statement, resources};
 use crate::federation::testing::{at, domain_view, domain_view_with, label, links};
 use crate::federation::{ImportError, Keyring, Limits, SigningKey};
@@ -205,6 +205,22 @@ fn more_than_the_limits_is_refused_and_just_as_much_is_taken() {
     assert_eq!(try_with(&|limits| limits.max_bytes = 300), "limit");
     assert_eq!(try_with(&|limits| limits.max_interconnects = 0), "limit");
     assert_eq!(try_with(&|limits| limits.max_prefixes = 2), "limit");
+}
+
+#[test]
+fn a_view_is_made_of_its_network_map_and_its_numerical_costs() {
+    let resource = |id: &str, media_type: &str| ManifestResource {
+        resource_id: ResourceId::new(id).expect("an id"),
+        media_type: media_type.to_owned(),
+        ..Wire::small().manifest.resources[0].clone()
+    };
+    let is_part = |id, media_type| is_part(&resource(id, media_type), &label("isp-b"));
+    assert!(is_part("isp-b:networkmap", media::NETWORK_MAP));
+    assert!(is_part("isp-b:costmap-routingcost", media::COST_MAP));
+    assert!(!is_part("isp-b:ordinal-routingcost", media::COST_MAP));
+    assert!(!is_part("isp-b:networkmap", media::COST_MAP));
+    assert!(!is_part("isp-c:networkmap", media::NETWORK_MAP));
+    assert!(!is_part("networkmap", media::NETWORK_MAP));
 }
 
 #[test]

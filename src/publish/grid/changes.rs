@@ -134,6 +134,7 @@ impl Row<'_> {
     }
 
     /// Calls `each` for the columns that differ from those of a row over the same columns.
+    #[inline(always)]
     fn differing(&self, other: &Row<'_>, each: impl FnMut(usize)) {
         if let ([costs], [others]) = (&self.0[..], &other.0[..]) {
             differing(costs, others, each);
@@ -146,7 +147,9 @@ impl Row<'_> {
     }
 }
 
-/// Calls `each` for the places at which two slices of one length differ.
+/// Calls `each` for the places at which two slices of one length differ. Inlined, it takes a
+/// quarter fewer instructions.
+#[inline(always)]
 fn differing(a: &[f64], b: &[f64], mut each: impl FnMut(usize)) {
     const LANES: usize = 8;
     let (a_lanes, a_rest) = a.as_chunks::<LANES>();

@@ -144,3 +144,16 @@ fn a_cost_in_a_metric_that_selects_no_ways_takes_the_pairs_of_borders() {
     let (_, read, _) = written(asked("routingcost", 1, 1));
     assert_eq!(read, 1 + (borders * 2 * borders + borders) / 16);
 }
+
+#[test]
+fn over_other_ways_between_domains_a_query_may_take_other_work() {
+    let domains = [domain("a", 1, "b"), domain("b", 2, "a")];
+    let domains: Vec<_> = domains.iter().map(Stated::domain).collect();
+    let view = || {
+        let merged = merged_view(&domains, &MergePolicy::new(label("b")), None);
+        merged.view.clone()
+    };
+    let (one, other) = (view(), view());
+    assert!(one.is_as_large_as(&one));
+    assert!(!one.is_as_large_as(&other));
+}
