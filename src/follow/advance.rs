@@ -71,14 +71,9 @@ impl Outdated {
             return Advance::Ended(QueryError::Gone.to_string());
         };
         let forms = terms.offer.forms(signature);
-        let longest = if forms.is_empty() {
-            0
-        } else {
-            terms.settings.history_bytes
-        };
         let changes = |from: &Arc<View>| {
             let most = terms.left.load(Ordering::Relaxed);
-            let most = most.min(longest);
+            let most = most.min(terms.settings.history_bytes);
             let change = self.query.changes(from, &view, &forms, most);
             if let Ok(Change::Patch(patch)) = &change {
                 let length = patch.text.len();

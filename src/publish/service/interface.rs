@@ -86,7 +86,8 @@ pub struct Signature {
     pub media_types: &'static [&'static str],
     /// The media type of its parameters; none if it takes none and is read by GET.
     pub accepts: Option<&'static str>,
-    /// The forms of patches that its changes can be sent in.
+    /// The forms of patches that its changes can be sent in; merge patches are always one of
+    /// them.
     pub forms: &'static [Form],
     /// Its place among resources that are sent together: what depends on others comes after them
     /// (RFC 8895 §6.7.1).

@@ -54,3 +54,16 @@ pub fn copied(media_type: &str, path: &str) -> Option<Copied> {
         .filter(|line| line.signature.media_type() == media_type);
     lines.find_map(|line| (line.copied?)(path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::Form;
+
+    #[test]
+    fn the_changes_of_each_service_can_be_sent_as_merge_patches() {
+        for signature in signatures() {
+            assert!(signature.forms.contains(&Form::Merge), "{signature:?}");
+        }
+    }
+}
