@@ -92,7 +92,7 @@ NETWORKS = (
         "AT BE BG CH CY CZ DE DK EE ES FI FR GB GR HR HU IE IL IS IT"
         " LT LU LV ME MK MT NL NO PL PT RO RS RU SE SI SK TR",
         notes=(
-            "The hub: the national networks are its customers, ESnet its peer.",
+            "The hub: the European networks are its customers, Internet2 its peer.",
             "PoPs are named by country in the source; norway, turkey and israel lie at the country's centre.",
         ),
     ),
@@ -126,12 +126,11 @@ NETWORKS = (
         ("PoPs are named by region in the source; basque-country lies at the region's centre.",),
     ),
     Network(
-        "esnet", "ESnet", 293, "caida/2024-08/293", "US",
-        (("5929834", "34"), ("5929834", "0"), ("5929834", "8")),
+        "internet2", "Internet2", 11537, "topozoo/Abilene", "US",
+        (("0", "0"), ("0", "34"), ("2", "4")),
         (
-            "The source is a star around a router of unknown place: PoPs are joined by great circles of two hops.",
-            "Its PoPs in Europe are not in the source: the transatlantic links start at ashburn and are estimated.",
-            "Nearly all its addresses geolocate to Berkeley (at san-jose) and Oak Ridge (at knoxville).",
+            "The topology is that of February 2005, when Internet2's network was called Abilene.",
+            "Most of its addresses geolocate to its office in Ann Arbor, and are at chicago, the nearest PoP.",
         ),
         hub_is="peer",
     ),
@@ -157,9 +156,9 @@ def great_circle_m(a, b):
     return round(2000 * EARTH_RADIUS_KM * math.asin(math.sqrt(h)))
 
 
-def link(metres, hops=1):
+def link(metres):
     """A link as (metres, hops, µs): fibre 1.5 times as long as the great circle, at 200,000 km/s."""
-    return metres, hops, max(hops * LEAST_DELAY_US, rounded(metres * 15, 2000))
+    return metres, 1, max(LEAST_DELAY_US, rounded(metres * 15, 2000))
 
 
 def path_costs(path):
@@ -212,22 +211,10 @@ def adjacency(topology):
     return links
 
 
-def bypass(links, node, positions):
-    """Remove a node of unknown place: its neighbours are joined by great circles of two hops."""
-    neighbours = sorted(links.pop(node))
-    for a in neighbours:
-        del links[a][node]
-        for b in neighbours:
-            if a != b and b not in links[a]:
-                links[a][b] = link(great_circle_m(positions[a], positions[b]), hops=2)
-
-
 def name_pops(topology, links, cities):
     """The PoPs, the best connected of a city first; that one gets the city's plain name as its PID."""
-    nodes = [node for node in topology["nodes"] if str(node["id"]) in links]
-    nodes.sort(key=lambda node: (-len(links[str(node["id"])]), int(node["id"])))
     pops, used = [], Counter()
-    for node in nodes:
+    for node in sorted(topology["nodes"], key=lambda node: (-len(links[str(node["id"])]), int(node["id"]))):
         key = str(node["id"])
         city = cities.get(key, node["name"])
         pid = slug(city)
@@ -239,17 +226,13 @@ def name_pops(topology, links, cities):
 
 
 def load_topology(network, cities):
-    """A network's PoPs and links out of topohub. A node without a name has no known place."""
+    """A network's PoPs and links out of topohub."""
     import topohub  # fetched into a directory of its own at run time
 
     topology = topohub.get(network.topology)
     links = adjacency(topology)
-    positions = {str(node["id"]): tuple(node["pos"]) for node in topology["nodes"]}
-    unknown = set(cities) - set(positions)
+    unknown = set(cities) - set(links)
     assert not unknown, f"{network.label}: cities.json names unknown nodes {unknown}"
-    for node in topology["nodes"]:
-        if node.get("name") is None:
-            bypass(links, str(node["id"]), positions)
     return name_pops(topology, links, cities), links
 
 

@@ -488,11 +488,11 @@ fn the_demo_joins_ten_networks_asks_and_ends_though_its_address_is_taken() {
     let said = done(&["demo", "--once", "--listen", &taken]);
     for words in [
         "taking a free port instead",
-        "switch   knows 10 of 10 networks",
+        "switch    knows 10 of 10 networks",
         "POST http://127.0.0.1:",
-        "over esnet-ashburn-geant-amsterdam",
+        "over internet2-new-york-geant-amsterdam",
         "ms later a client that watches the answer at DFN's node is told (update stream)",
-        "over esnet-ashburn-geant-london",
+        "over internet2-new-york-geant-london",
     ] {
         assert!(said.contains(words), "{words:?} is not in {said}");
     }

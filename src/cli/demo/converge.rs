@@ -59,7 +59,7 @@ pub(super) async fn wait(members: &[Member]) -> anyhow::Result<()> {
         stated.insert(label, view.clone());
     }
     let progress = MultiProgress::new();
-    let style = ProgressStyle::with_template("{prefix:8} {bar:20} knows {pos} of {len} networks")?;
+    let style = ProgressStyle::with_template("{prefix:9} {bar:20} knows {pos} of {len} networks")?;
     let stated = &stated;
     let waits = members.iter().map(|member| {
         let bar = progress.add(ProgressBar::new(stated.len() as u64));
@@ -98,7 +98,7 @@ async fn knows_all(
         if known == stated.len() {
             bar.finish();
             if bar.is_hidden() {
-                println!("{:8} knows {known} of {known} networks", network.label);
+                println!("{:9} knows {known} of {known} networks", network.label);
             }
             return Ok(());
         }

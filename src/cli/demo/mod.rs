@@ -36,7 +36,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     let members = nodes::start(options.listen, &directory.0).await?;
     for member in &members {
         let (network, base) = (member.network, &member.base);
-        println!("  {:8} AS{:<6} {base}directory", network.name, network.asn);
+        println!("  {:9} AS{:<6} {base}directory", network.name, network.asn);
     }
     println!();
     converge::feed(&members).await?;
@@ -54,12 +54,12 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     let (asker, hub) = (member(ASKER)?, member(HUB)?);
     questions::run(asker, hub).await?;
     println!(
-        "Data: Topology Zoo, CAIDA, Route Views and DB-IP (https://db-ip.com), CC BY 4.0 and the"
+        "Data: Internet Topology Zoo, Route Views, NRO and DB-IP (https://db-ip.com), CC BY 4.0;"
     );
     println!(
-        "terms in examples/research-networks/NOTICE. The topologies are of about 2011, the costs"
+        "`altofed version --notices` has the whole notice. The topologies are of 2005 to 2012,"
     );
-    println!("are estimates.");
+    println!("the costs are estimates.");
     if !options.once {
         stay(asker, &members).await?;
     }
@@ -72,9 +72,9 @@ async fn stay(asker: &Member, members: &[Member]) -> anyhow::Result<()> {
     println!("\nThe nodes stay. Try, in another terminal:");
     println!("  curl {base}directory");
     println!(
-        "  altofed query {base}directory cost --metric delay-ow --src 130.149.1.1 --dst 130.37.1.1 129.194.1.1 192.188.24.1"
+        "  altofed query {base}directory cost --metric delay-ow --src 130.149.1.1 --dst 130.37.1.1 129.194.1.1 64.57.16.1"
     );
-    println!("  altofed explain 130.149.1.1 192.188.24.1 --url {base}");
+    println!("  altofed explain 130.149.1.1 64.57.16.1 --url {base}");
     println!("  TOKEN={secret} altofed peers --url {base} --token-env TOKEN");
     println!("Ctrl-C ends them and removes their data.");
     let failed = members.iter().map(|member| Box::pin(member.node.failed()));

@@ -70,5 +70,5 @@ pub(super) const NETWORKS: [Network; 10] = networks! {
     "switch" "SWITCH" 559;
     "cesnet" "CESNET" 2852;
     "rediris" "RedIRIS" 766;
-    "esnet" "ESnet" 293;
+    "internet2" "Internet2" 11537;
 };

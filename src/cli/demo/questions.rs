@@ -24,12 +24,12 @@ const CLIENT: (&str, &str) = ("TU Berlin", "ipv4:130.149.1.1");
 const CACHES: [(&str, &str, &str); 3] = [
     ("Amsterdam", "surf", "ipv4:130.37.1.1"),
     ("Geneva", "switch", "ipv4:129.194.1.1"),
-    ("Chicago", "esnet", "ipv4:192.188.24.1"),
+    ("Chicago", "internet2", "ipv4:64.57.16.1"),
 ];
 
 /// The link whose cost changes, and the change.
-const LINK: &str = "esnet-ashburn-geant-amsterdam";
-const CHANGE: &str = r#"{"interconnects":{"esnet-ashburn-geant-amsterdam":{"costs":{"routingcost":5000,"delay-ow":90000}}}}"#;
+const LINK: &str = "internet2-new-york-geant-amsterdam";
+const CHANGE: &str = r#"{"interconnects":{"internet2-new-york-geant-amsterdam":{"costs":{"routingcost":5000,"delay-ow":90000}}}}"#;
 
 /// How long the change may take to be seen.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -7,7 +7,16 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 pub const RESEARCH: [&str; 10] = [
-    "geant", "dfn", "janet", "renater", "garr", "surf", "switch", "cesnet", "rediris", "esnet",
+    "geant",
+    "dfn",
+    "janet",
+    "renater",
+    "garr",
+    "surf",
+    "switch",
+    "cesnet",
+    "rediris",
+    "internet2",
 ];
 
 /// The content of a provider's documents.
