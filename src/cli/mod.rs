@@ -67,7 +67,7 @@ enum Command {
     Explain(explain::Options),
     /// Check, compact, export or import the store of a node that does not run.
     Store(store::Options),
-    /// Print the version.
+    /// Print the version, or the licences of everything in the program.
     Version(version::Options),
 }
 

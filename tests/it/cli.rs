@@ -58,8 +58,28 @@ fn version_and_help_say_what_runs() {
 }
 
 #[test]
+fn the_notices_name_the_sources_of_the_data_and_the_licences_of_the_libraries() {
+    let said = done(&["version", "--notices"]);
+    for words in [
+        "MIT, as here, or Apache-2.0, as at the libraries below",
+        "Copyright (c) 2026 The altofed authors",
+        "IP Geolocation by DB-IP (https://db-ip.com)",
+        "https://www.routeviews.org",
+        "https://doi.org/10.1109/JSAC.2011.111002",
+        "Version 2.0, January 2004",
+        "Copyright (c) Tokio Contributors",
+        "Copyright (c) Meta Platforms, Inc. and affiliates.",
+    ] {
+        assert!(said.contains(words), "{words:?} is not in {said}");
+    }
+    let (code, ..) = run(&["version", "--notices", "--json"]);
+    assert_eq!(code, 2, "the notices are not JSON");
+}
+
+#[test]
 fn a_reader_that_goes_ends_the_program_without_ado() {
-    let mut version = command(["version", "--json"]);
+    // More than a pipe holds, so that the program notices.
+    let mut version = command(["version", "--notices"]);
     version.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = version.spawn().expect("the program");
     drop(child.stdout.take());

@@ -21,6 +21,7 @@ mod incremental;
 mod merging;
 mod metro;
 mod n2s;
+mod notices;
 mod oracle;
 mod peer;
 mod rfc7285;
