@@ -142,12 +142,12 @@ pub fn view(network: &[u8], costs: &[u8]) -> Arc<View> {
 
 /// Returns the merged view of a single domain.
 pub fn merged(compiled: &Compiled) -> Arc<View> {
-    let own = Domain {
-        label: domain(),
-        view: compiled.view.clone(),
-        interconnects: compiled.interconnects.clone(),
-        digest: compiled.digest.clone(),
-    };
+    let own = Domain::new(
+        domain(),
+        compiled.view.clone(),
+        compiled.interconnects.clone(),
+        compiled.digest.clone(),
+    );
     merged_view(&[own], &MergePolicy::new(domain()), None).view
 }
 

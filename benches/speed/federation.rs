@@ -196,12 +196,12 @@ fn domain(number: usize, links: Interconnects, costs: [Matrix; METRICS.len()]) -
     let pids = costs[0].rows();
     let costs = METRICS.iter().zip(costs);
     let costs = costs.map(|(name, costs)| (metric(name), Costs::Dense(Arc::new(costs))));
-    Domain {
-        label: label(number),
-        view: view(number, network(number, pids), costs.collect()),
-        interconnects: Arc::new(links),
-        digest: Digest::of(&number.to_le_bytes()).into(),
-    }
+    Domain::new(
+        label(number),
+        view(number, network(number, pids), costs.collect()),
+        Arc::new(links),
+        Digest::of(&number.to_le_bytes()).into(),
+    )
 }
 
 fn site(size: Size, random: &mut Random) -> Site {

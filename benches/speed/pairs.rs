@@ -101,10 +101,10 @@ fn view_of_ten_pids() {
 }
 
 fn longest_prefix_match(document: &[u8]) {
-    let Document::Network(groups) = data::read(&DocumentPath::Network, document) else {
-        unreachable!("a network map is groups");
+    let Document::Network(network) = data::read(&DocumentPath::Network, document) else {
+        unreachable!("it is a network map");
     };
-    let prefixes = prefixes(&groups);
+    let prefixes = prefixes(&network.groups);
     let lpm = Lpm::build(prefixes.iter().copied()).expect("each prefix once");
     let (mut v4, mut v6) = (PrefixMap::new(), PrefixMap::new());
     for (prefix, value) in &prefixes {

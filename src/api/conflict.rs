@@ -29,6 +29,8 @@ pub struct Conflict {
 pub enum ConflictKind {
     /// One prefix in two PIDs.
     Prefix,
+    /// One PID off-net for one source and on-net for another.
+    Reach,
     /// One pair's cost stated twice.
     Cost,
     /// One property stated twice.
@@ -41,8 +43,9 @@ pub enum ConflictKind {
 
 impl ConflictKind {
     /// All kinds.
-    pub const ALL: [ConflictKind; 5] = [
+    pub const ALL: [ConflictKind; 6] = [
         ConflictKind::Prefix,
+        ConflictKind::Reach,
         ConflictKind::Cost,
         ConflictKind::Property,
         ConflictKind::Interconnect,
@@ -53,6 +56,7 @@ impl ConflictKind {
     pub fn as_str(self) -> &'static str {
         match self {
             ConflictKind::Prefix => "prefix",
+            ConflictKind::Reach => "reach",
             ConflictKind::Cost => "cost",
             ConflictKind::Property => "property",
             ConflictKind::Interconnect => "interconnect",
@@ -85,11 +89,9 @@ pub struct MergeConflict {
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum MergeConflictKind {
-    /// A prefix of all addresses, which only our own domain may state.
-    DefaultPrefix,
     /// A prefix outside of what the domain may speak for.
     OutsidePrefix,
-    /// A prefix equal to or inside one that we ourselves state.
+    /// A prefix equal to or inside one that we ourselves hold.
     OwnPrefix,
     /// A prefix shorter than a domain may state without configured prefixes.
     ShortPrefix,
@@ -101,10 +103,13 @@ pub enum MergeConflictKind {
     SpecialPrefix,
     /// A prefix in private space: taken, or treated as one of space that is never another network's.
     PrivatePrefix,
-    /// A prefix that a domain of higher preference states too.
+    /// A prefix that a domain of higher preference states too, and neither is known to hold it.
     EqualPrefix,
-    /// A prefix inside one of another domain: the longest match decides.
+    /// A prefix inside one of another domain, of a domain that is not known to hold it: the longest
+    /// match decides.
     OverlappingPrefix,
+    /// A prefix of several domains, beyond the PIDs for such sets that there is room for.
+    ExcessHolders,
     /// A property of a prefix that the domain may not speak for.
     Property,
     /// An interconnect that the other domain, which we hold, does not declare.
@@ -128,7 +133,6 @@ pub enum MergeConflictKind {
 impl MergeConflictKind {
     /// All kinds.
     pub const ALL: [MergeConflictKind; 17] = [
-        MergeConflictKind::DefaultPrefix,
         MergeConflictKind::OutsidePrefix,
         MergeConflictKind::OwnPrefix,
         MergeConflictKind::ShortPrefix,
@@ -137,6 +141,7 @@ impl MergeConflictKind {
         MergeConflictKind::PrivatePrefix,
         MergeConflictKind::EqualPrefix,
         MergeConflictKind::OverlappingPrefix,
+        MergeConflictKind::ExcessHolders,
         MergeConflictKind::Property,
         MergeConflictKind::PendingInterconnect,
         MergeConflictKind::UnseenInterconnect,
@@ -150,7 +155,6 @@ impl MergeConflictKind {
     /// Returns the name of the kind in documents and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
-            MergeConflictKind::DefaultPrefix => "default-prefix",
             MergeConflictKind::OutsidePrefix => "outside-prefix",
             MergeConflictKind::OwnPrefix => "own-prefix",
             MergeConflictKind::ShortPrefix => "short-prefix",
@@ -159,6 +163,7 @@ impl MergeConflictKind {
             MergeConflictKind::PrivatePrefix => "private-prefix",
             MergeConflictKind::EqualPrefix => "equal-prefix",
             MergeConflictKind::OverlappingPrefix => "overlapping-prefix",
+            MergeConflictKind::ExcessHolders => "excess-holders",
             MergeConflictKind::Property => "property",
             MergeConflictKind::PendingInterconnect => "pending-interconnect",
             MergeConflictKind::UnseenInterconnect => "unseen-interconnect",

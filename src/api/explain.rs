@@ -28,6 +28,10 @@ pub struct End {
     pub asked: String,
     /// Its PID in the merged view.
     pub pid: String,
+    /// The PID of one domain whose path it is, where several domains hold the
+    /// address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
 }
 
 /// A part of a path.

@@ -93,6 +93,10 @@ pub struct Manifest {
     pub keys: Vec<KeyDocument>,
     /// The links of the domain to others.
     pub interconnects: BTreeMap<String, InterconnectDocument>,
+    /// The PIDs of addresses outside of the domain: they say how it reaches
+    /// them, and not that it holds them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub off_net: BTreeSet<String>,
     /// The resources of the domain's view that are read by GET.
     pub resources: Vec<ManifestResource>,
 }

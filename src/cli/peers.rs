@@ -4,7 +4,6 @@ use clap::Args;
 use comfy_table::{Table, presets};
 use serde_json::json;
 
-use crate::api::conflict::MergeConflictKind;
 use crate::api::difference::{CostsMoved, Difference, Lost};
 use crate::api::s2s::{
     ConflictList, HeldStatus, Ignored, ImportStatus, PeerList, PeerState, PeerStatus, Reason,
@@ -129,12 +128,8 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
 /// Prints what the merged view could not take as it is.
 fn misfits(conflicts: &ConflictList) -> Result<(), Failure> {
     const SHOWN: usize = 20;
-    // Every domain has these, since every ALTO map covers all addresses (RFC 7285 §11.2.1.6).
-    let matters = |kind: &str| kind != MergeConflictKind::DefaultPrefix.as_str();
     let totals = conflicts.totals.iter();
-    let totals: Vec<_> = totals
-        .filter(|(kind, n)| **n > 0 && matters(kind))
-        .collect();
+    let totals: Vec<_> = totals.filter(|(_, count)| **count > 0).collect();
     if totals.is_empty() {
         return Ok(());
     }
@@ -142,13 +137,12 @@ fn misfits(conflicts: &ConflictList) -> Result<(), Failure> {
     for (kind, count) in &totals {
         say(format_args!("  {count} {kind}"))?;
     }
-    let listed = conflicts.conflicts.iter();
-    let listed = listed.filter(|conflict| matters(conflict.kind.as_str()));
-    for conflict in listed.clone().take(SHOWN) {
+    let listed = &conflicts.conflicts;
+    for conflict in listed.iter().take(SHOWN) {
         let (domain, subject, detail) = (&conflict.domain, &conflict.subject, &conflict.detail);
         say(format_args!("  {domain} {subject}: {detail}"))?;
     }
-    if listed.count() > SHOWN {
+    if listed.len() > SHOWN {
         say("  … all of them: /s2s/v1/conflicts")?;
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::auth::Access;
 use crate::client::{PeerClient, PeerError};
 use crate::facts::Policy;
-use crate::federation::{KeyError, Keyring};
+use crate::federation::{KeyError, Keyring, PeerSettings, Protocol};
 use crate::http::{Tls, TlsError};
 use crate::ident::DomainLabel;
 use crate::ingest::Rules;
@@ -74,7 +74,31 @@ impl Config {
 
     /// Returns warnings for people about a configuration that can be used.
     pub fn warnings(&self) -> Vec<String> {
-        [self.exposed.clone(), self.merge.warnings()].concat()
+        let plain = self.unlimited_plain_peers();
+        [self.exposed.clone(), self.merge.warnings(), plain].concat()
+    }
+
+    /// Describes, for people, each plain ALTO server among the peers that has no configured
+    /// prefixes: it cannot say which of its PIDs are off-net.
+    fn unlimited_plain_peers(&self) -> Vec<String> {
+        let is_plain = |peer: &&PeerSettings| {
+            peer.protocol == Protocol::Alto || !peer.interconnects.is_empty()
+        };
+        let is_unlimited = |peer: &&PeerSettings| {
+            let policy = self.merge.domains.get(&peer.domain);
+            policy.is_none_or(|policy| policy.prefixes.is_none())
+        };
+        let peers = self.federation.peers.values();
+        let unlimited = peers.filter(is_plain).filter(is_unlimited);
+        let warning = |peer: &PeerSettings| {
+            format!(
+                "peer {0} is a plain ALTO server, which cannot say which of its PIDs only say how \
+                 it reaches others: all its prefixes but 0.0.0.0/0 and ::/0 count as its own; \
+                 give [domain.{0}] prefixes, or off_net",
+                peer.domain
+            )
+        };
+        unlimited.map(warning).collect()
     }
 
     /// Returns the access rules.

@@ -1,6 +1,6 @@
 //! The sections about other domains, as they are written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -115,6 +115,7 @@ fn open() -> Relationship {
 pub(super) struct DomainSection {
     keys: Vec<String>,
     prefixes: Option<Vec<ipnet::IpNet>>,
+    off_net: BTreeSet<PidName>,
     preference: i64,
     scale: BTreeMap<MetricName, f64>,
 }
@@ -128,6 +129,7 @@ pub(super) struct MergeSection {
     max_labels: Option<u64>,
     patience: Option<Patience>,
     private_prefixes: Option<bool>,
+    max_multi_pids: Option<usize>,
     metric: BTreeMap<MetricName, MetricSection>,
 }
 
@@ -364,6 +366,7 @@ pub(super) fn merge_policy(
         max_domains: merge.max_domains.unwrap_or(defaults.max_domains),
         max_labels: merge.max_labels.unwrap_or(defaults.max_labels),
         private_prefixes: merge.private_prefixes.unwrap_or(defaults.private_prefixes),
+        max_multi_pids: merge.max_multi_pids.unwrap_or(defaults.max_multi_pids),
         compose: rules
             .map(|(metric, section)| (metric, section.compose))
             .collect(),
@@ -404,6 +407,7 @@ pub(super) fn merge_policy(
         }
         let policy = DomainPolicy {
             prefixes: section.prefixes.clone(),
+            off_net: section.off_net.clone(),
             preference: section.preference,
             scale,
         };
@@ -507,6 +511,28 @@ mod tests {
             let error = parse(&text).expect_err(words);
             assert!(error.contains(words), "{words}: {error}");
             assert!(error.starts_with("peers.toml:"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_plain_server_without_prefixes_is_warned_of() {
+        let warnings = |more: &str| {
+            let text = format!("{NODE}{PEER}{more}\n");
+            parse(&text).expect("sound").warnings()
+        };
+        let plain = "protocol = \"alto\"\n";
+        let [warning] = &warnings(plain)[..] else {
+            panic!("{:?}", warnings(plain));
+        };
+        assert!(
+            warning.contains("give [domain.isp-b] prefixes"),
+            "{warning}"
+        );
+        let link = "[[peer.interconnect]]\nid = \"x\"\nborder = \"a\"\npeer_border = \"b\"\n";
+        assert_eq!(warnings(link).len(), 1);
+        let prefixes = "[domain.isp-b]\nprefixes = [\"192.0.2.0/24\"]\n";
+        for sound in ["", &format!("{plain}{prefixes}")] {
+            assert_eq!(warnings(sound), Vec::<String>::new());
         }
     }
 

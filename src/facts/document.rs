@@ -32,17 +32,18 @@ impl Document {
     /// interconnect, and the closing. Each is written when it is asked for, so that of a large
     /// document no more than a row is in memory.
     pub fn rows(&self) -> impl Iterator<Item = Vec<u8>> + Send + use<> {
-        let rows = self.content().text_rows();
+        let content = self.content();
+        let closing = content.closing();
         iter::once(self.opening())
-            .chain(rows)
-            .chain(iter::once(CLOSING.to_vec()))
+            .chain(content.text_rows())
+            .chain(iter::once(closing))
     }
 
     /// Returns the document as canonical text.
     pub fn text(&self) -> Text {
         let mut rows = vec![self.opening()];
         rows.append(&mut self.content().all_text_rows());
-        rows.push(CLOSING.to_vec());
+        rows.push(self.content().closing());
         let mut hasher = Sha256::new();
         rows.iter().for_each(|row| hasher.update(row));
         Text {
@@ -80,9 +81,6 @@ impl Document {
         self.content().find_pids(is_wanted, found);
     }
 }
-
-/// The end of the text of every document.
-const CLOSING: &[u8] = b"}}";
 
 impl DocumentPath {
     /// Returns the name of a source's document in the store.

@@ -67,6 +67,11 @@ pub trait Content: fmt::Debug + Send + Sync + 'static {
     /// PID, source, entity or the like.
     fn text_rows(self: Arc<Self>) -> Box<dyn Iterator<Item = Vec<u8>> + Send>;
 
+    /// Returns the end of its canonical text, from the end of the rows on.
+    fn closing(&self) -> Vec<u8> {
+        b"}}".to_vec()
+    }
+
     /// Returns all rows. A kind with long rows writes them in parallel.
     fn all_text_rows(self: Arc<Self>) -> Vec<Vec<u8>> {
         self.text_rows().collect()

@@ -30,7 +30,6 @@ use std::sync::Arc;
 
 use crate::alto::cost::CostTable;
 use crate::alto::json::{Faults, Step};
-use crate::alto::network::Groups;
 use crate::alto::property::PropertyMap;
 use crate::ident::MetricName;
 
@@ -40,12 +39,12 @@ pub use document::Text;
 pub use interconnects::{Interconnect, Interconnects};
 pub use kind::{Description, EditKind, NameDescription};
 pub use limits::{Limits, Reader};
-pub use network::{GroupPatch, NetworkEdit, Prefixes};
+pub use network::{GroupPatch, NetworkEdit, NetworkPatch, Prefixes, StatedNetwork};
 pub use source::{Facts, Policy, SourceFacts, Stated};
 
 table::kinds! {
     /// PIDs and their prefixes.
-    Network => Groups;
+    Network => StatedNetwork;
     /// Costs in a metric.
     Costs(metric: MetricName) => CostTable;
     /// Properties of entities.

@@ -1,4 +1,4 @@
-//! PIDs and their prefixes: `network-map`.
+//! PIDs and their prefixes, and which PIDs are off-net: `network-map`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,9 +10,11 @@ use serde::Serialize;
 use serde::de::MapAccess;
 
 use crate::alto::json::{
-    Faults, ListOf, MapOf, Once, OrNull, Read, Step, Walk, members, once, read_below, skip,
+    FaultKind, Faults, ListOf, MapOf, Once, OrNull, Read, Step, Walk, members, once, read_below,
+    skip,
 };
 use crate::alto::media;
+use crate::alto::meta::named;
 use crate::alto::network::{
     AddressGroup, Groups, MEMBER, ReadGroups, note_duplicates, pid_name, prefix, sort_all,
     write_member_name,
@@ -30,17 +32,43 @@ use super::rows::MapRows;
 struct NetworkMapDocument {
     /// By PID name, the prefixes by address type, `ipv4` or `ipv6`.
     network_map: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+    /// The PIDs of addresses outside of this network: they say how it reaches them, and not that
+    /// it holds them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    off_net: Vec<String>,
+}
+
+/// The member that lists the off-net PIDs.
+const OFF_NET: &str = "off-net";
+
+/// The PIDs of a source.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StatedNetwork {
+    /// The PIDs with their prefixes.
+    pub groups: Arc<Groups>,
+    /// Those that are off-net: they say how addresses outside of our network are reached, and not
+    /// that it holds them.
+    pub off_net: BTreeSet<PidName>,
 }
 
 /// A change of a part of a network map.
 #[derive(Debug, Clone)]
 pub enum NetworkEdit {
-    /// Replaces or removes PIDs and their families, as a merge patch.
-    Patch(BTreeMap<PidName, Option<GroupPatch>>),
+    /// Replaces or removes PIDs and their families, and the list of off-net PIDs, as a merge patch.
+    Patch(NetworkPatch),
     /// Adds these prefixes.
     Announce(Prefixes),
     /// Removes these prefixes.
     Withdraw(Prefixes),
+}
+
+/// A merge patch of a network map.
+#[derive(Debug, Clone, Default)]
+pub struct NetworkPatch {
+    groups: BTreeMap<PidName, Option<GroupPatch>>,
+    /// The off-net PIDs, if the patch has them.
+    off_net: Option<Option<Vec<PidName>>>,
 }
 
 /// The families of a PID that a merge patch replaces or removes.
@@ -55,7 +83,7 @@ pub struct GroupPatch {
 /// Prefixes by PID, as `announce` and `withdraw` have them.
 pub type Prefixes = BTreeMap<PidName, Vec<IpNet>>;
 
-impl Kind for Groups {
+impl Kind for StatedNetwork {
     type Name = ();
     type Edit = NetworkEdit;
 
@@ -63,7 +91,7 @@ impl Kind for Groups {
         route: "/n2s/v1/network-map",
         name: None,
         member: MEMBER,
-        what: "the PIDs and their prefixes",
+        what: "the PIDs and their prefixes, and which PIDs are off-net",
         operations: [
             "getNetworkMap",
             "putNetworkMap",
@@ -87,7 +115,12 @@ impl Kind for Groups {
             max_prefixes: reader.limits.max_prefixes,
             known_families_only: true,
         };
-        read_below(at, bytes, Wrapped::document(MEMBER, groups))
+        let reader = Wrapped::document(MEMBER, groups).beside(OFF_NET, ListOf::new(pid));
+        let (groups, off_net) = read_below(at.clone(), bytes, reader)?;
+        let mut walk = Walk::below(at);
+        let off_net = checked(&mut walk, &groups, off_net.unwrap_or_default());
+        let groups = Arc::new(groups);
+        walk.into_faults().or(Self { groups, off_net })
     }
 
     fn read_edit(
@@ -104,7 +137,10 @@ impl Kind for Groups {
         Ok(match kind {
             EditKind::MergePatch => {
                 let inner = MapOf::new(name, || OrNull(ReadGroupPatch));
-                NetworkEdit::Patch(read_below(at, bytes, Wrapped::patch(MEMBER, inner))?)
+                let reader = Wrapped::patch(MEMBER, inner);
+                let reader = reader.beside(OFF_NET, OrNull(ListOf::new(pid)));
+                let (groups, off_net) = read_below(at, bytes, reader)?;
+                NetworkEdit::Patch(NetworkPatch { groups, off_net })
             }
             EditKind::Announce => NetworkEdit::Announce(read_below(at, bytes, prefixes)?),
             EditKind::Withdraw => NetworkEdit::Withdraw(read_below(at, bytes, prefixes)?),
@@ -118,19 +154,43 @@ impl Kind for Groups {
         edit: NetworkEdit,
     ) -> Result<Self, Faults> {
         let mut walk = Walk::below(at.to_vec());
-        let groups = current.cloned().unwrap_or_default();
-        let groups = match edit {
-            NetworkEdit::Patch(patch) => patched(&mut walk, groups, patch),
-            NetworkEdit::Announce(prefixes) => announced(&mut walk, groups, prefixes),
-            NetworkEdit::Withdraw(prefixes) => withdrawn(&mut walk, groups, prefixes),
+        let Self { groups, off_net } = current.cloned().unwrap_or_default();
+        let groups = Arc::unwrap_or_clone(groups);
+        let (groups, off_net) = match edit {
+            NetworkEdit::Patch(patch) => {
+                let groups = patched(&mut walk, groups, patch.groups);
+                let off_net = match patch.off_net {
+                    Some(stated) => checked(&mut walk, &groups, stated.unwrap_or_default()),
+                    None => left(&mut walk, &groups, off_net),
+                };
+                (groups, off_net)
+            }
+            NetworkEdit::Announce(prefixes) => (announced(&mut walk, groups, prefixes), off_net),
+            NetworkEdit::Withdraw(prefixes) => (withdrawn(&mut walk, groups, prefixes), off_net),
         };
-        walk.into_faults().or(groups)
+        let groups = Arc::new(groups);
+        walk.into_faults().or(Self { groups, off_net })
     }
 }
 
-impl Content for Groups {
+impl Content for StatedNetwork {
     fn text_rows(self: Arc<Self>) -> Box<dyn Iterator<Item = Vec<u8>> + Send> {
-        Box::new(MapRows::new(self, write_group))
+        Box::new(MapRows::new(self.groups.clone(), write_group))
+    }
+
+    fn closing(&self) -> Vec<u8> {
+        let mut out = b"}".to_vec();
+        for (index, pid) in self.off_net.iter().enumerate() {
+            if index == 0 {
+                out.push(b',');
+                write_member_name(&mut out, OFF_NET);
+            }
+            out.extend_from_slice(if index == 0 { b"[\"" } else { b",\"" });
+            out.extend_from_slice(pid.as_str().as_bytes());
+            out.push(b'"');
+        }
+        out.extend_from_slice(if self.off_net.is_empty() { b"}" } else { b"]}" });
+        out
     }
 
     fn all_text_rows(self: Arc<Self>) -> Vec<Vec<u8>> {
@@ -139,25 +199,66 @@ impl Content for Groups {
             write_group(&mut out, index == 0, pid, group);
             out
         };
-        let groups: Vec<_> = self.iter().enumerate().collect();
+        let groups: Vec<_> = self.groups.iter().enumerate().collect();
         groups.into_par_iter().map(row).collect()
     }
 
     fn bytes(&self) -> usize {
         /// A PID with its place in a map.
         const PID: usize = 100;
-        PID * self.len()
+        PID * (self.groups.len() + self.off_net.len())
     }
 
     fn bytes_of_rows(&self) -> usize {
         /// The bytes of the text of a prefix; few take more.
         const TEXT: usize = 44;
-        let prefixes = self.values().map(|group| group.len());
-        2 * TEXT * prefixes.max().unwrap_or(0)
+        /// The most bytes of the text of a PID.
+        const PID_TEXT: usize = 67;
+        let prefixes = self.groups.values().map(|group| group.len());
+        2 * (TEXT * prefixes.max().unwrap_or(0)).max(PID_TEXT * self.off_net.len())
     }
 
     /// Finds none: the map defines PIDs, and refers to none.
     fn find_pids(&self, _: &dyn Fn(&PidName) -> bool, _: &mut dyn FnMut(&[&str], &PidName)) {}
+}
+
+/// Returns a reader of the name of a PID.
+fn pid<'de>() -> impl Read<'de, Output = PidName> {
+    named(PidName::new)
+}
+
+/// Returns the off-net PIDs of a list, each of which must be one of the source's own.
+fn checked(walk: &mut Walk<'static>, groups: &Groups, stated: Vec<PidName>) -> BTreeSet<PidName> {
+    walk.step(Step::Member(OFF_NET.into()), |walk| {
+        for (index, pid) in stated.iter().enumerate() {
+            if !groups.contains_key(pid) {
+                walk.step(Step::Element(index), |walk| {
+                    let detail = format!("the source states no PID {pid}; leave it out");
+                    walk.invalid(pid.as_str(), detail);
+                });
+            }
+        }
+    });
+    stated.into_iter().collect()
+}
+
+/// Returns the off-net PIDs as they were, each of which must still be there.
+fn left(
+    walk: &mut Walk<'static>,
+    groups: &Groups,
+    off_net: BTreeSet<PidName>,
+) -> BTreeSet<PidName> {
+    for pid in off_net.iter().filter(|pid| !groups.contains_key(*pid)) {
+        walk.step(Step::Member(MEMBER.into()), |walk| {
+            walk.step(Step::Member(pid.to_string().into()), |walk| {
+                let detail = format!(
+                    "PID {pid} is among the off-net ones; change the member \"off-net\" too"
+                );
+                walk.fault(FaultKind::Value(None), detail);
+            });
+        });
+    }
+    off_net
 }
 
 /// Writes a PID with its prefixes.

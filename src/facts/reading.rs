@@ -37,6 +37,15 @@ impl<'de, R: Read<'de>> Wrapped<'de, R> {
             absent,
         }
     }
+
+    /// Reads another member too, which may be left out.
+    pub(super) fn beside<S: Read<'de>>(self, member: &'static str, inner: S) -> Beside<'de, R, S> {
+        Beside {
+            content: self,
+            member,
+            inner,
+        }
+    }
 }
 
 impl<'de, R: Read<'de>> Read<'de> for Wrapped<'de, R> {
@@ -46,10 +55,25 @@ impl<'de, R: Read<'de>> Read<'de> for Wrapped<'de, R> {
     fn object<A: MapAccess<'de>>(
         self,
         walk: &mut Walk<'de>,
-        mut map: A,
+        map: A,
     ) -> Result<Option<R::Output>, A::Error> {
-        let mut content = Once::default();
+        let (content, _) = self.read_with(walk, map, None::<(&str, Nothing)>)?;
+        Ok(content)
+    }
+}
+
+impl<'de, R: Read<'de>> Wrapped<'de, R> {
+    /// Reads the document, and another member if there is a reader of it.
+    fn read_with<A: MapAccess<'de>, S: Read<'de>>(
+        self,
+        walk: &mut Walk<'de>,
+        mut map: A,
+        other: Option<(&'static str, S)>,
+    ) -> Result<Members<'de, R, S>, A::Error> {
+        let (mut content, mut beside) = (Once::default(), Once::default());
         let mut inner = Some(self.inner);
+        let other_member = other.as_ref().map(|(member, _)| *member);
+        let mut other = other.map(|(_, other)| other);
         members(walk, &mut map, |walk, key, map| match key {
             "meta" => skip(map),
             key if key == self.member => match inner.take() {
@@ -59,16 +83,61 @@ impl<'de, R: Read<'de>> Read<'de> for Wrapped<'de, R> {
                     skip(map)
                 }
             },
+            key if Some(key) == other_member => match other.take() {
+                Some(other) => once(walk, map, &mut beside, other),
+                None => {
+                    walk.duplicate();
+                    skip(map)
+                }
+            },
             _ => {
-                walk.unknown(&[self.member, "meta"]);
+                let known = [Some(self.member), other_member, Some("meta")];
+                walk.unknown(&known.into_iter().flatten().collect::<Vec<_>>());
                 skip(map)
             }
         })?;
-        match self.absent {
-            Some(absent) if !content.is_present() => Ok(Some(absent)),
-            _ => Ok(content.required(walk, self.member)),
-        }
+        let content = match self.absent {
+            Some(absent) if !content.is_present() => Some(absent),
+            _ => content.required(walk, self.member),
+        };
+        Ok((content, beside.get()))
     }
+}
+
+/// The content of a document, and the member beside it.
+type Members<'de, R, S> = (
+    Option<<R as Read<'de>>::Output>,
+    Option<<S as Read<'de>>::Output>,
+);
+
+/// Reads a document with another member beside its content.
+pub(super) struct Beside<'de, R: Read<'de>, S> {
+    content: Wrapped<'de, R>,
+    member: &'static str,
+    inner: S,
+}
+
+impl<'de, R: Read<'de>, S: Read<'de>> Read<'de> for Beside<'de, R, S> {
+    type Output = (R::Output, Option<S::Output>);
+    const WANTED: &'static str = "an object";
+
+    fn object<A: MapAccess<'de>>(
+        self,
+        walk: &mut Walk<'de>,
+        map: A,
+    ) -> Result<Option<Self::Output>, A::Error> {
+        let other = Some((self.member, self.inner));
+        let (content, beside) = self.content.read_with(walk, map, other)?;
+        Ok(content.map(|content| (content, beside)))
+    }
+}
+
+/// Stands for a reader where there is none.
+struct Nothing;
+
+impl Read<'_> for Nothing {
+    type Output = ();
+    const WANTED: &'static str = "nothing";
 }
 
 /// Refuses an object with more members than a limit.

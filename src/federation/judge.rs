@@ -116,6 +116,7 @@ impl Verified {
     pub(super) fn again(self, former: &DomainCopy) -> DomainCopy {
         self.copy(Import {
             view: former.view.clone(),
+            off_net: former.off_net.clone(),
             interconnects: former.interconnects.clone(),
             ignored: former.ignored.clone(),
             rewritten: former.rewritten.clone(),
@@ -140,6 +141,7 @@ impl Verified {
             path: received.path,
             ours: Arc::default(),
             view: import.view,
+            off_net: import.off_net,
             interconnects: import.interconnects,
             ignored: import.ignored,
             rewritten: import.rewritten,

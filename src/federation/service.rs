@@ -471,6 +471,7 @@ mod tests {
             let (settings, settings_read) = watch::channel(Arc::new(settings));
             let (own, own_read) = watch::channel(OwnDomain {
                 view: domain_view("isp-a"),
+                off_net: Arc::default(),
                 interconnects: Arc::new(Interconnects::new()),
             });
             let (clock, hand) = Clock::manual(at(0));

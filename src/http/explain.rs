@@ -14,7 +14,7 @@ use url::form_urlencoded;
 use crate::alto::media;
 use crate::api::explain::{End, Explanation, Hop};
 use crate::ident::{MetricName, TypedAddress};
-use crate::paths::{self, Paths};
+use crate::paths::{self, PathSearch, Paths};
 use crate::publish::{View, ViewName};
 use crate::render::{self, Unanswered};
 
@@ -114,6 +114,7 @@ impl Asked {
             let end = End {
                 asked: text.clone().into_owned(),
                 pid: name.to_string(),
+                holder: None,
             };
             Ok((index, end))
         };
@@ -164,6 +165,8 @@ async fn explained(
     }
     let told = move || {
         let paths = paths.as_ref();
+        let holders = search.as_ref().map(PathSearch::holders);
+        let [of_src, of_dst] = holders.unwrap_or_default().map(|holder| holder.map(border));
         let path = search.and_then(|search| search.path()).ok_or_else(|| {
             let reason = if paths.is_some_and(|paths| paths.is_unsettled(src, dst)) {
                 "max_labels does not suffice to find the best path; raise it in [merge]"
@@ -178,8 +181,14 @@ async fn explained(
         })?;
         let hops = path.hops.into_iter().map(|hop| part(paths, hop, now));
         Ok(Explanation {
-            src: from,
-            dst: to,
+            src: End {
+                holder: of_src,
+                ..from
+            },
+            dst: End {
+                holder: of_dst,
+                ..to
+            },
             hops: hops.collect(),
             total: named(path.total),
         })
@@ -227,16 +236,18 @@ fn part(paths: Option<&Arc<Paths>>, hop: paths::Hop, now: Timestamp) -> Hop {
             from,
             to,
             costs,
-        } => {
-            let border = |b: paths::Border| format!("{}:{}", b.domain, b.pid);
-            Hop::Interconnect {
-                id: id.to_string(),
-                from: border(from),
-                to: border(to),
-                costs: named(costs),
-            }
-        }
+        } => Hop::Interconnect {
+            id: id.to_string(),
+            from: border(from),
+            to: border(to),
+            costs: named(costs),
+        },
     }
+}
+
+/// Returns the name of a PID in the merged view.
+fn border(border: paths::Border) -> String {
+    format!("{}:{}", border.domain, border.pid)
 }
 
 fn named(costs: BTreeMap<MetricName, f64>) -> BTreeMap<String, f64> {

@@ -161,8 +161,8 @@ pub struct DomainLabel(Arc<str>);
 
 name!(@traits DomainLabel);
 
-/// Words that URLs and the configuration use where a label could stand.
-const RESERVED_LABELS: [&str; 3] = ["merged", "own", "default"];
+/// Words that URLs, the names of PIDs and the configuration have where a label could stand.
+const RESERVED_LABELS: [&str; 5] = ["merged", "own", "default", "multi", "public"];
 
 impl DomainLabel {
     /// Parses a label.

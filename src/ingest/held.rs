@@ -153,11 +153,9 @@ fn stated(facts: &SourceFacts) -> Stated<'_> {
     let mut stated = Stated::default();
     for (path, document) in facts.documents() {
         match (path, &document.document) {
-            (_, Document::Network(groups)) => {
-                stated.pids = groups
-                    .iter()
-                    .map(|(name, group)| (name, &**group))
-                    .collect();
+            (_, Document::Network(network)) => {
+                let groups = network.groups.iter();
+                stated.pids = groups.map(|(name, group)| (name, &**group)).collect();
             }
             (DocumentPath::Costs(metric), Document::Costs(table)) => {
                 let table = Table {

@@ -85,6 +85,8 @@ impl Present {
         domains.extend(self.imports.values().map(|copy| Domain {
             label: copy.domain.clone(),
             view: copy.view.clone(),
+            off_net: copy.off_net.clone(),
+            is_plain: copy.signed.is_none(),
             interconnects: copy.interconnects.clone(),
             digest: copy.digest.clone(),
         }));
@@ -110,6 +112,8 @@ impl Present {
         Domain {
             label: self.own.made_of.policy.domain.clone(),
             view: compiled.view.clone(),
+            off_net: compiled.off_net.clone(),
+            is_plain: false,
             interconnects,
             digest,
         }

@@ -36,6 +36,7 @@ impl OwnCompiled {
     pub(super) fn own(&self) -> OwnDomain {
         OwnDomain {
             view: self.compiled.view.clone(),
+            off_net: self.compiled.off_net.clone(),
             interconnects: self.compiled.interconnects.clone(),
         }
     }

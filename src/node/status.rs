@@ -54,13 +54,12 @@ impl Modules {
     pub(super) fn status(&self) -> Status {
         let published = &self.published;
         let merged = published.merged.borrow().clone();
-        let merge_conflicts = merged.as_ref().map(|merged| &merged.conflicts);
         Status {
             connections: self.listener.now(),
             push: http::PushStatus::of(&self.push, &self.peer_push),
             render: render::Status::of(&self.bodies, &self.intake),
             publish: published.snapshots.borrow().status(),
-            compile: compile::Status::of(&published.conflicts.borrow(), merge_conflicts),
+            compile: compile::Status::of(&published.conflicts.borrow(), merged.as_deref()),
             lag: Lag::of(&published.merging.borrow(), &self.clock),
             federation: self.federation.status(),
             ingest: self.ledger.status(),

@@ -67,7 +67,7 @@ impl Across {
     pub(super) fn choose(&self, from: Place, to: Place) -> Option<(usize, usize)> {
         let mut leads = Vec::new();
         self.leads(from, to.domain, &mut leads);
-        let lead = self.best(&leads, to.domain, to.pid)?;
+        let (lead, _) = self.best(&leads, to.domain, to.pid)?;
         Some((lead.from, lead.to))
     }
 
@@ -104,8 +104,14 @@ impl Across {
         leads.sort_unstable_by_key(|lead| lead.rank);
     }
 
-    /// Returns the lead into a domain that the path to its PID `b` takes.
-    pub(super) fn best<'l>(&self, leads: &'l [Lead], to: usize, b: usize) -> Option<&'l Lead> {
+    /// Returns the lead into a domain that the path to its PID `b` takes, and the cost of the path
+    /// in the metric that selects ways.
+    pub(super) fn best<'l>(
+        &self,
+        leads: &'l [Lead],
+        to: usize,
+        b: usize,
+    ) -> Option<(&'l Lead, f64)> {
         let (mut best, mut least) = (None, f64::INFINITY);
         for lead in leads {
             let cost = lead.cost + self.select[to].inward(lead.to, b);
@@ -113,7 +119,7 @@ impl Across {
                 (best, least) = (Some(lead), cost);
             }
         }
-        best
+        best.map(|lead| (lead, least))
     }
 
     /// Finds the least costs from a PID to each border of every domain, in the metric that selects
@@ -132,12 +138,12 @@ impl Across {
     }
 }
 
-/// Returns the least cost to PID `b` of a domain, over borders that have these least costs.
+/// Returns the least cost to PID `b` of a domain, over borders that have these least costs;
+/// infinite without one.
 pub(super) fn least(starts: &[f64], select: &BorderCosts, b: usize) -> f64 {
     let mut least = f64::INFINITY;
     for (border, start) in starts.iter().enumerate() {
         least = least.min(start + select.inward(border, b));
     }
-    // Infinity becomes NaN, which is no cost: infinity times 0 is NaN.
-    least / 1000.0 + least * 0.0
+    least
 }

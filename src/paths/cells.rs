@@ -6,18 +6,21 @@
 //! every other metric is composed along the way that this chooses. For given *a* and *f* the choice
 //! of *e* is the same for every *b*, so that a row takes one addition and one comparison for each
 //! cell and *f*.
+//!
+//! A PID that stands for PIDs of several domains costs its members when it is asked for.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::ident::Tag;
-use crate::net::Matrix;
 
 use super::across::{Across, Lead};
 use super::algebra::Rule;
 use super::border_costs::{BorderCosts, LANES};
+use super::inside::Inside;
 use super::onward::Onward;
 use super::place::Place;
+use super::sets::{Best, Places, Sets};
 
 /// The costs of the merged view in one metric.
 #[derive(Debug)]
@@ -30,23 +33,19 @@ pub struct Composed {
     pub domains: Box<[Inside]>,
     /// The costs between domains; none for a metric that is not composed.
     pub across: Option<Across>,
-}
-
-/// The costs inside one domain.
-#[derive(Debug, Clone)]
-pub struct Inside {
-    /// The index of the domain's first PID.
-    pub first: usize,
-    /// How many PIDs it has.
-    pub pids: usize,
-    /// Its costs, if it has this metric.
-    pub costs: Option<Arc<Matrix>>,
-    /// The factor of its costs.
-    pub scale: f64,
+    /// The PIDs that stand for PIDs of several domains.
+    pub sets: Arc<Sets>,
 }
 
 /// Writes the least costs to every PID of a domain, over borders that have these least costs.
-fn fill_selected(starts: &[f64], select: &BorderCosts, out: &mut [f64]) {
+/// `finished` makes the cost of a sum, which is infinite without a way.
+#[inline(always)]
+fn fill_selected(
+    starts: &[f64],
+    select: &BorderCosts,
+    out: &mut [f64],
+    finished: impl Fn(f64) -> f64,
+) {
     in_lanes(out, |first| {
         let mut least = [f64::INFINITY; LANES];
         let mut scratch = [f64::NAN; LANES];
@@ -57,7 +56,7 @@ fn fill_selected(starts: &[f64], select: &BorderCosts, out: &mut [f64]) {
                 *least = if cost < *least { cost } else { *least };
             }
         }
-        least.map(|cost| cost / 1000.0 + cost * 0.0)
+        least.map(&finished)
     });
 }
 
@@ -142,7 +141,8 @@ impl Composed {
             let all = across.select.iter().chain(other).map(access);
             all.chain([routes])
         });
-        matrices.chain(across)
+        let sets = (Arc::as_ptr(&self.sets).cast(), self.sets.heap_bytes());
+        matrices.chain(across).chain([sets])
     }
 
     /// Returns the place of a PID; `None` if it belongs to no domain.
@@ -153,17 +153,41 @@ impl Composed {
         (pid < self.domains[domain].pids).then_some(Place { domain, pid })
     }
 
+    /// Returns the PIDs of domains that a PID stands for.
+    fn places(&self, pid: usize) -> Places<'_> {
+        match (self.place(pid), self.sets.get(pid)) {
+            (Some(place), _) => Places::One(place),
+            (None, Some(members)) => Places::Several(members),
+            (None, None) => Places::Nowhere,
+        }
+    }
+
     /// Returns the most steps that finding the leads of a PID takes. Each cell then takes as many
-    /// more as [`Self::steps_to`] returns.
+    /// more as [`Self::steps_to`] returns, for each PID that the source stands for.
     pub fn steps_from(&self, src: u32) -> u64 {
-        let steps = self.across.as_ref().zip(self.place(src as usize));
-        steps.map_or(0, |(across, from)| across.steps_from(from.domain))
+        let places = self.places(src as usize);
+        let steps = |across: &Across| {
+            let from = places.as_slice().iter();
+            from.map(|from| across.steps_from(from.domain)).sum()
+        };
+        self.across.as_ref().map_or(0, steps)
+    }
+
+    /// Returns how many PIDs of domains a PID stands for, at least 1.
+    pub fn stands_for(&self, src: u32) -> u64 {
+        self.sets
+            .get(src as usize)
+            .map_or(1, |members| members.len() as u64)
     }
 
     /// Returns the steps that a cell in the column of a PID takes.
     pub fn steps_to(&self, dst: u32) -> u64 {
-        let steps = self.across.as_ref().zip(self.place(dst as usize));
-        steps.map_or(0, |(across, to)| across.steps_to(to.domain))
+        let places = self.places(dst as usize);
+        let steps = |across: &Across| {
+            let to = places.as_slice().iter();
+            to.map(|to| across.steps_to(to.domain)).sum()
+        };
+        self.across.as_ref().map_or(0, steps)
     }
 
     /// Writes the costs from `src` to every PID, NaN without a cost; returns the steps that it
@@ -173,10 +197,32 @@ impl Composed {
     /// `out` does not have one place for each PID.
     pub fn fill_row(&self, src: usize, out: &mut [f64]) -> u64 {
         assert_eq!(out.len(), self.size, "a row has a cell for each PID");
-        let Some(from) = self.place(src) else {
-            out.fill(f64::NAN);
-            return 0;
+        let places = self.places(src);
+        let mut steps = match places {
+            Places::Nowhere => {
+                out.fill(f64::NAN);
+                return 0;
+            }
+            Places::One(from) => self.fill_from(from, out),
+            Places::Several(members) => self.fill_from_several(members, out),
         };
+        if !self.sets.members.is_empty() {
+            let mut onward = Onward::default();
+            let from = places.as_slice();
+            if let Some(across) = &self.across {
+                onward.start(across, from);
+            }
+            let columns = &mut out[self.sets.first..];
+            for (cell, to) in columns.iter_mut().zip(&self.sets.members) {
+                *cell = self.cell(from, to, &mut onward);
+            }
+            steps += onward.steps();
+        }
+        steps
+    }
+
+    /// Writes the costs from a PID of a domain to every PID of a domain, and NaN for others.
+    fn fill_from(&self, from: Place, out: &mut [f64]) -> u64 {
         let across = self.across.as_ref();
         let mut steps = across.map_or(0, |across| across.steps_from(from.domain));
         let (mut leads, mut starts) = (Vec::new(), Vec::new());
@@ -197,7 +243,10 @@ impl Composed {
                     match &across.other {
                         None => {
                             let starts = &starts[across.routes.borders_of(to)];
-                            fill_selected(starts, &across.select[to], out);
+                            // Infinity becomes NaN, which is no cost.
+                            fill_selected(starts, &across.select[to], out, |cost| {
+                                cost / 1000.0 + cost * 0.0
+                            });
                         }
                         Some(other) => {
                             across.leads(from, to, &mut leads);
@@ -212,49 +261,78 @@ impl Composed {
         steps
     }
 
+    /// Writes the costs from a PID that stands for several to every PID of a domain, and NaN for
+    /// others.
+    fn fill_from_several(&self, members: &[Place], out: &mut [f64]) -> u64 {
+        out.fill(f64::NAN);
+        let mut steps = 0;
+        if let Some(across) = &self.across {
+            let mut starts = Vec::new();
+            let (mut row, mut select) = (vec![f64::NAN; out.len()], Vec::new());
+            let mut least = vec![f64::INFINITY; out.len()];
+            for &from in members {
+                steps += self.fill_from(from, &mut row);
+                across.starts(from, &mut starts);
+                for (to, domain) in self.domains.iter().enumerate() {
+                    let columns = domain.first..domain.first + domain.pids;
+                    select.resize(domain.pids, f64::INFINITY);
+                    let starts = &starts[across.routes.borders_of(to)];
+                    fill_selected(starts, &across.select[to], &mut select, |cost| cost);
+                    let cells = out[columns.clone()].iter_mut().zip(&row[columns.clone()]);
+                    let so_far = least[columns].iter_mut().zip(&select);
+                    for ((out, cost), (least, select)) in cells.zip(so_far) {
+                        if select < least {
+                            (*least, *out) = (*select, *cost);
+                        }
+                    }
+                }
+            }
+        }
+        for member in members {
+            let domain = &self.domains[member.domain];
+            let columns = domain.first..domain.first + domain.pids;
+            domain.fill_row(member.pid, &mut out[columns]);
+        }
+        steps
+    }
+
     /// Writes the costs from each of `srcs` to each of `dsts`, row by row; NaN without a cost or a
     /// PID. `onward` keeps intermediate results that the next call can use.
     pub fn gather(&self, srcs: &[u32], dsts: &[u32], out: &mut Vec<f64>, onward: &mut Onward) {
         out.clear();
         out.reserve(srcs.len() * dsts.len());
-        let places: Vec<_> = dsts.iter().map(|&dst| self.place(dst as usize)).collect();
+        let places: Vec<_> = dsts.iter().map(|&dst| self.places(dst as usize)).collect();
         for &src in srcs {
-            let Some(from) = self.place(src as usize) else {
-                out.extend(dsts.iter().map(|_| f64::NAN));
-                continue;
-            };
-            let across = self.across.as_ref();
-            if let Some(across) = across {
+            let from = self.places(src as usize);
+            let from = from.as_slice();
+            if let Some(across) = &self.across {
                 onward.start(across, from);
             }
-            out.extend(places.iter().map(|place| match (*place, across) {
-                (Some(to), _) if to.domain == from.domain => {
-                    self.domains[from.domain].cost(from.pid, to.pid)
-                }
-                (Some(to), Some(across)) => onward.cost(across, to.domain, to.pid),
-                _ => f64::NAN,
-            }));
+            let cells = places.iter();
+            out.extend(cells.map(|to| self.cell(from, to.as_slice(), onward)));
         }
     }
-}
 
-impl Inside {
-    /// Returns the cost from PID to PID, NaN without one.
-    pub(super) fn cost(&self, a: usize, b: usize) -> f64 {
-        let cost = self.costs.as_ref().and_then(|costs| costs.get(a, b));
-        cost.map_or(f64::NAN, |cost| cost * self.scale)
-    }
-
-    /// Writes the costs from a PID to every PID of the domain.
-    fn fill_row(&self, a: usize, out: &mut [f64]) {
-        match &self.costs {
-            None => out.fill(f64::NAN),
-            Some(costs) => {
-                costs.row(a).fill(out);
-                if self.scale != 1.0 {
-                    out.iter_mut().for_each(|cost| *cost *= self.scale);
-                }
+    /// Returns the cost between PIDs, each given as the PIDs of domains that it stands for. `onward`
+    /// has started at `from`.
+    #[inline]
+    fn cell(&self, from: &[Place], to: &[Place], onward: &mut Onward) -> f64 {
+        if let Some((a, b)) = self.sets.own_word(from, to) {
+            return self.domains[a.domain].cost(a.pid, b.pid);
+        }
+        let Some(across) = &self.across else {
+            return f64::NAN;
+        };
+        if let (&[_], &[to]) = (from, to) {
+            return onward.cell(across, 0, to).cost;
+        }
+        let mut best = Best::none();
+        for turn in 0..from.len() {
+            for &to in to {
+                let cell = onward.cell(across, turn, to);
+                best.offer(cell.select, cell.cost);
             }
         }
+        best.chosen().unwrap_or(f64::NAN)
     }
 }

@@ -14,6 +14,7 @@ use super::cells::Composed;
 use super::onward::Onward;
 use super::path::{Border, Hop, Path};
 use super::place::Place;
+use super::sets::{Places, Sets};
 use super::ways::{Effort, WaySearch};
 
 /// All paths of the merged view: the data to find the path between any two PIDs.
@@ -31,6 +32,8 @@ pub struct Paths {
     pub selected: Across,
     /// The costs of the merged view.
     pub costs: BTreeMap<MetricName, Arc<Composed>>,
+    /// The PIDs that stand for PIDs of several domains.
+    pub sets: Arc<Sets>,
 }
 
 /// A domain of the merged view.
@@ -65,6 +68,8 @@ pub struct PathSearch {
     paths: Arc<Paths>,
     /// The PIDs, by their indices in the merged view.
     ends: [u32; 2],
+    /// The PIDs of domains where the path starts and ends; `None` if there is no path.
+    places: Option<(Place, Place)>,
     /// The search for the way between their domains; `None` inside one domain, or if there is no
     /// way.
     way: Option<WaySearch>,
@@ -85,7 +90,7 @@ impl PathSearch {
     /// if a PID belongs to no domain, if there is no path, or if the domain itself states no cost.
     pub fn path(&self) -> Option<Path> {
         let (paths, [src, dst]) = (&self.paths, self.ends);
-        let (from, to) = (paths.place(src)?, paths.place(dst)?);
+        let (from, to) = self.places?;
         let hops = if from.domain == to.domain {
             let hop = paths.hop(from.domain, from.pid, to.pid)?;
             match &hop {
@@ -106,6 +111,19 @@ impl PathSearch {
         }
         Some(Path { hops, total })
     }
+
+    /// Returns the PIDs of domains where the path starts and ends, if the ends are PIDs that stand
+    /// for several.
+    pub fn holders(&self) -> [Option<Border>; 2] {
+        let of = |end: u32, place: fn(&(Place, Place)) -> Place| {
+            self.paths.sets.get(end as usize)?;
+            self.paths.named(place(self.places.as_ref()?))
+        };
+        [
+            of(self.ends[0], |places| places.0),
+            of(self.ends[1], |places| places.1),
+        ]
+    }
 }
 
 impl Paths {
@@ -114,10 +132,12 @@ impl Paths {
     /// The merge keeps only the costs of the ways between domains, since the ways themselves would
     /// take more memory; so this searches for the way again.
     pub fn search(self: &Arc<Self>, src: u32, dst: u32) -> PathSearch {
+        let places = self.choose(src, dst);
         PathSearch {
             paths: self.clone(),
             ends: [src, dst],
-            way: self.way(src, dst),
+            places,
+            way: places.and_then(|(from, to)| self.way(from, to)),
         }
     }
 
@@ -129,11 +149,29 @@ impl Paths {
     /// Returns whether there is no cost between the PIDs because `max_labels` did not suffice to
     /// find the best path.
     pub fn is_unsettled(&self, src: u32, dst: u32) -> bool {
-        let places = self.place(src).zip(self.place(dst));
-        places.is_some_and(|(from, to)| {
+        let (src, dst) = (self.places(src), self.places(dst));
+        let mut sources = src.as_slice().iter();
+        sources.any(|from| {
             let unsettled = &self.selected.routes.from[from.domain].unsettled;
-            unsettled.contains(&(to.domain as u32))
+            let mut targets = dst.as_slice().iter();
+            targets.any(|to| unsettled.contains(&(to.domain as u32)))
         })
+    }
+
+    /// Returns the PIDs of domains that a PID stands for.
+    fn places(&self, pid: u32) -> Places<'_> {
+        match (self.place(pid), self.sets.get(pid as usize)) {
+            (Some(place), _) => Places::One(place),
+            (None, Some(members)) => Places::Several(members),
+            (None, None) => Places::Nowhere,
+        }
+    }
+
+    /// Returns the PIDs of domains where the path between two PIDs starts and ends.
+    fn choose(&self, src: u32, dst: u32) -> Option<(Place, Place)> {
+        let (from, to) = (self.places(src), self.places(dst));
+        self.sets
+            .choose(&self.selected, from.as_slice(), to.as_slice())
     }
 
     /// Returns the place of a PID; `None` if it belongs to no domain.
@@ -149,8 +187,7 @@ impl Paths {
     }
 
     /// Begins the search for the way between the domains of two PIDs.
-    fn way(&self, src: u32, dst: u32) -> Option<WaySearch> {
-        let (from, to) = (self.place(src)?, self.place(dst)?);
+    fn way(&self, from: Place, to: Place) -> Option<WaySearch> {
         if from.domain == to.domain {
             return None;
         }

@@ -32,6 +32,14 @@ impl Costs {
         }
     }
 
+    /// How many PIDs of domains a PID stands for, at least 1: the cells of its row are found for each.
+    pub fn stands_for(&self, src: u32) -> u64 {
+        match self {
+            Costs::Dense(_) => 1,
+            Costs::Composed(composed) => composed.stands_for(src),
+        }
+    }
+
     /// The steps that a cell in the column of a PID takes besides reading it.
     pub fn steps_to(&self, dst: u32) -> u64 {
         match self {

@@ -257,6 +257,7 @@ fn what_needs_a_restart_is_as_documented() {
             "domain.NAME.keys" => {
                 "[\"ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"]".into()
             }
+            "domain.NAME.off_net" => "[\"peer-b\"]".into(),
             "domain.NAME.prefixes" => "[\"192.0.2.0/24\"]".into(),
             "merge.select_by" => "\"hopcount\"".into(),
             "merge.max_domains" => "3".into(),

@@ -124,12 +124,12 @@ fn compile(current: &FactsAtRevision, former: Option<&(Compiled, Merged)>) -> (C
         Timestamp::UNIX_EPOCH,
         former.map(|f| &f.0),
     );
-    let own = Domain {
-        label: policy.domain.clone(),
-        view: domain.view.clone(),
-        interconnects: domain.interconnects.clone(),
-        digest: domain.digest.clone(),
-    };
+    let own = Domain::new(
+        policy.domain.clone(),
+        domain.view.clone(),
+        domain.interconnects.clone(),
+        domain.digest.clone(),
+    );
     let merge = MergePolicy::new(policy.domain.clone());
     let merged = merged_view(&[own], &merge, former.map(|f| &f.1));
     (domain, merged)

@@ -27,6 +27,9 @@ pub(super) enum Whose<'d> {
     Anybodys(&'static Space),
     /// The domains that they are configured for.
     Configured(Vec<&'d DomainLabel>),
+    /// The domain whose word about them counts: the first of several that hold them, or one that
+    /// holds them inside of what is ours.
+    Theirs(&'d DomainLabel),
 }
 
 impl<'d> Mark<'d> {
@@ -38,12 +41,31 @@ impl<'d> Mark<'d> {
         }
     }
 
+    /// Marks addresses about which the word of one of their holders counts.
+    pub(super) fn theirs(net: IpNet, holder: &'d DomainLabel) -> Self {
+        Self {
+            net,
+            whose: Whose::Theirs(holder),
+        }
+    }
+
+    /// Returns whether it is decided whose word about them counts, even against ours.
+    pub(super) fn is_theirs(&self) -> bool {
+        matches!(self.whose, Whose::Theirs(_))
+    }
+
+    /// Returns whether our own domain states them.
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self.whose, Whose::Ours(_))
+    }
+
     /// Returns whether every domain may speak for them, and that is only reported.
     pub(super) fn is_open(&self) -> bool {
         matches!(self.whose, Whose::Anybodys(_))
     }
 
-    /// Returns whether only our own domain may speak for them.
+    /// Returns whether only our own domain may speak for them, but for those that the policy says
+    /// hold a part of what is ours.
     pub(super) fn is_closed(&self) -> bool {
         matches!(self.whose, Whose::Ours(_) | Whose::Nobodys(_))
     }
@@ -54,6 +76,7 @@ impl<'d> Mark<'d> {
             Whose::Ours(_) | Whose::Nobodys(_) => false,
             Whose::Anybodys(_) => true,
             Whose::Configured(owners) => owners.contains(&label),
+            Whose::Theirs(holder) => *holder == label,
         }
     }
 
@@ -72,6 +95,7 @@ impl<'d> Mark<'d> {
                 let first = owners.first().copied();
                 (MergeConflictKind::ForeignPrefix, first, "")
             }
+            Whose::Theirs(holder) => (MergeConflictKind::EqualPrefix, Some(*holder), ""),
         };
         Reason {
             kind,
@@ -162,9 +186,6 @@ impl Reason<'_> {
     pub(super) fn detail(&self, fate: Fate) -> String {
         let by = self.by;
         let because = match self.kind {
-            MergeConflictKind::DefaultPrefix => {
-                "only our own domain may state the prefix of all addresses".to_owned()
-            }
             MergeConflictKind::ShortPrefix => format!(
                 "it is shorter than /{}, which needs configured prefixes of the domain",
                 shortest(Family::of(by.addr()))

@@ -3,6 +3,7 @@
 mod claims;
 mod conflict;
 mod domain;
+mod holders;
 mod interconnects;
 mod marks;
 mod measures;

@@ -1,5 +1,6 @@
 //! The network map of the merged view.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -11,6 +12,7 @@ use crate::publish::{Lookup, NetworkMap};
 
 use super::conflict::MergeConflicts;
 use super::domain::Domain;
+use super::holders::{HolderSet, PREFIX};
 use super::policy::MergePolicy;
 use super::prefixes::{Survivors, surviving_prefixes};
 use crate::compile::completion::{DEFAULT_PID, everything};
@@ -21,68 +23,96 @@ pub(super) struct MergedNetwork {
     pub(super) map: Arc<NetworkMap>,
     /// The index of each domain's first PID.
     pub(super) first: Vec<usize>,
+    /// The PIDs of several domains, and the index of the first.
+    pub(super) sets: Vec<HolderSet>,
+    pub(super) first_set: usize,
+    /// The prefixes that other domains hold inside of ours, each with the place of the domain.
+    pub(super) inside_ours: Vec<(IpNet, usize)>,
+    /// How many prefixes of other domains are off-net, and not used.
+    pub(super) off_net: u64,
     pub(super) conflicts: MergeConflicts,
     inputs: Vec<Input>,
     policy: MergePolicy,
 }
 
-/// The input from one domain that the map depends on: the tag of its network map, and by family the
-/// PID whose prefix only completes that map.
-type Input = (DomainLabel, Tag, [Option<u32>; 2]);
+/// The input from one domain that the map depends on.
+#[derive(Debug, PartialEq)]
+struct Input {
+    label: DomainLabel,
+    /// The tag of its network map.
+    tag: Tag,
+    /// By family, the PID whose prefix only completes that map.
+    completed: [Option<u32>; 2],
+    off_net: Arc<BTreeSet<PidName>>,
+    is_plain: bool,
+}
 
 impl MergedNetwork {
     /// Joins the network maps of domains, which are in the order of their PIDs. PIDs are named
-    /// `<domain>:<pid>`. If a family has prefixes, the addresses that none of them covers belong to
-    /// the PID `default`.
+    /// `<domain>:<pid>`; those of prefixes that several domains hold, `multi:<digest>`. If a family
+    /// has prefixes, the addresses that none of them covers belong to the PID `default`.
     pub(super) fn new(
         domains: &[&Domain],
         policy: &MergePolicy,
         former: Option<&Arc<MergedNetwork>>,
     ) -> Arc<Self> {
-        let inputs: Vec<Input> = domains
-            .iter()
-            .map(|domain| {
-                let network = domain.view.network();
-                let completed = network.lookup().uncovered;
-                (domain.label.clone(), network.tag().clone(), completed)
-            })
-            .collect();
+        let inputs = domains.iter().map(|domain| {
+            let network = domain.view.network();
+            Input {
+                label: domain.label.clone(),
+                tag: network.tag().clone(),
+                completed: network.lookup().uncovered,
+                off_net: domain.off_net.clone(),
+                is_plain: domain.is_plain,
+            }
+        });
+        let inputs: Vec<Input> = inputs.collect();
         if let Some(former) = former
             && former.inputs == inputs
             && former.policy.own == policy.own
             && former.policy.domains == policy.domains
             && former.policy.private_prefixes == policy.private_prefixes
+            && former.policy.max_multi_pids == policy.max_multi_pids
         {
             return former.clone();
         }
         let Survivors {
-            groups,
+            groups: of_domains,
+            sets,
+            inside_ours,
             default: of_default,
+            is_as_stated,
+            off_net,
             conflicts,
         } = surviving_prefixes(domains, policy);
-        let sizes: Vec<usize> = groups.iter().map(Vec::len).collect();
-        let mut names = Vec::with_capacity(sizes.iter().sum());
-        for domain in domains {
-            let pids = domain.view.network().pids().names().iter();
-            names.extend(pids.filter_map(|pid| domain.label.qualify(pid).ok()));
+        let mut pids = Pids::default();
+        let mut first = Vec::with_capacity(domains.len());
+        let mut first_set = None;
+        for (domain, groups) in domains.iter().zip(of_domains) {
+            // The names of sets begin with `multi:`, which no domain has as a label.
+            if first_set.is_none() && format!("{}:", domain.label).as_str() > PREFIX {
+                first_set = Some(pids.add_sets(&sets));
+            }
+            let names = domain.view.network().pids().names().iter();
+            let names = names.filter_map(|pid| domain.label.qualify(pid).ok());
+            first.push(pids.add(names.zip(groups)));
         }
-        let mut groups: Vec<Arc<AddressGroup>> = groups.into_iter().flatten().collect();
+        let mut first_set = first_set.unwrap_or_else(|| pids.add_sets(&sets));
         let (mut lookup, missing) = match domains {
-            [only] if only.label == policy.own => as_stated(only),
-            _ => joined(&groups, &of_default),
+            [only] if is_as_stated && only.label == policy.own => as_stated(only),
+            _ => joined(&pids.groups, &of_default),
         };
-        let mut default_place = names.len();
         if missing.iter().any(Option::is_some)
             && let Ok(default) = PidName::new(DEFAULT_PID)
         {
-            // All names of a domain start with `<domain>:`, so `default` is before all of them or
-            // after all.
-            default_place = names.partition_point(|name| *name < default);
-            let index = default_place as u32;
             let mut group = AddressGroup::default();
             for net in of_default {
                 group.insert(net);
             }
+            // All names of a domain start with `<domain>:`, so `default` is before all of them or
+            // after all.
+            let place = pids.names.partition_point(|name| *name < default);
+            let index = place as u32;
             for family in missing.into_iter().flatten() {
                 group.insert(everything(family));
                 lookup.uncovered[family as usize] = Some(index);
@@ -92,26 +122,50 @@ impl MergedNetwork {
                 Some(_) => lookup.first = u32::from(index == 0),
                 None => lookup.inserted = Some(index),
             }
-            names.insert(default_place, default);
-            groups.insert(default_place, Arc::new(group));
-        }
-        let mut first = Vec::with_capacity(domains.len());
-        let mut next = 0;
-        for size in sizes {
-            first.push(next + usize::from(next >= default_place));
-            next += size;
+            pids.names.insert(place, default);
+            pids.groups.insert(place, Arc::new(group));
+            for first in first.iter_mut().chain([&mut first_set]) {
+                *first += usize::from(*first >= place);
+            }
         }
         Arc::new(Self {
             map: Arc::new(NetworkMap::new(
-                Arc::new(PidIndex::new(names)),
-                groups,
+                Arc::new(PidIndex::new(pids.names)),
+                pids.groups,
                 lookup,
             )),
             first,
+            sets,
+            first_set,
+            inside_ours,
+            off_net,
             conflicts,
             inputs,
             policy: policy.clone(),
         })
+    }
+}
+
+/// PIDs in the order of their names, with their prefixes.
+#[derive(Debug, Default)]
+struct Pids {
+    names: Vec<PidName>,
+    groups: Vec<Arc<AddressGroup>>,
+}
+
+impl Pids {
+    /// Adds PIDs whose names come after all others; returns the index of the first.
+    fn add(&mut self, pids: impl Iterator<Item = (PidName, Arc<AddressGroup>)>) -> usize {
+        let first = self.names.len();
+        for (name, group) in pids {
+            self.names.push(name);
+            self.groups.push(group);
+        }
+        first
+    }
+
+    fn add_sets(&mut self, sets: &[HolderSet]) -> usize {
+        self.add(sets.iter().map(|set| (set.name.clone(), set.group.clone())))
     }
 }
 

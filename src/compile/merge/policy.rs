@@ -1,10 +1,10 @@
 //! The operator's policy for the merged view.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
-use crate::ident::{DomainLabel, MetricName};
+use crate::ident::{DomainLabel, MetricName, PidName};
 use crate::paths::Rule;
 use crate::paths::{Effort, MAX_DOMAINS};
 
@@ -23,6 +23,8 @@ pub struct MergePolicy {
     pub compose: BTreeMap<MetricName, Rule>,
     /// Whether other domains may speak for private space (RFC 1918, RFC 6598, RFC 4193).
     pub private_prefixes: bool,
+    /// The most PIDs for sets of domains that hold the same prefixes.
+    pub max_multi_pids: usize,
     /// The policy for single domains.
     pub domains: BTreeMap<DomainLabel, DomainPolicy>,
 }
@@ -30,10 +32,14 @@ pub struct MergePolicy {
 /// The operator's policy for a domain.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DomainPolicy {
-    /// The prefixes that it may speak for, and no other domain except ours. If absent, it may speak
-    /// for all that is configured for no other domain and not shorter than /8, or /16 of IPv6.
+    /// The prefixes that it may speak for, and of other domains only ours and those for which they
+    /// are configured as well. If absent, it may speak for all that is configured for no other
+    /// domain and not shorter than /8, or /16 of IPv6.
     pub prefixes: Option<Vec<IpNet>>,
-    /// The domain with the higher preference wins equal prefixes; our own wins over all others.
+    /// PIDs that are off-net besides those that the domain says are.
+    pub off_net: BTreeSet<PidName>,
+    /// Of several domains that state one prefix and may not share it, the one with the higher
+    /// preference has it.
     pub preference: i64,
     /// The factor of every `routingcost` that it states; 1 if absent.
     pub scale: Option<f64>,
@@ -49,6 +55,7 @@ impl MergePolicy {
             max_labels: 1_000_000,
             compose: BTreeMap::new(),
             private_prefixes: true,
+            max_multi_pids: 1000,
             domains: BTreeMap::new(),
         }
     }

@@ -1,7 +1,10 @@
 //! The properties of the merged view.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
+
+use ipnet::IpNet;
 
 use crate::alto::property::{Entity, PropertyMap, PropertySet};
 use crate::publish::Properties;
@@ -10,7 +13,9 @@ use super::claims::by_strength;
 use super::conflict::MergeConflicts;
 use super::domain::Domain;
 use super::marks::{self, Mark};
+use super::network::MergedNetwork;
 use super::policy::MergePolicy;
+use super::prefixes::off_net_pids;
 use super::property_claims::Stated;
 
 /// The properties of the merged view, and their input.
@@ -24,10 +29,12 @@ pub(super) struct MergedProperties {
 impl MergedProperties {
     /// Joins the properties of the PIDs of domains, and of the prefixes that they may speak for. If
     /// two domains state a property of one prefix, the value of the domain that would win the
-    /// prefix is used. `unchanged` says that domains and prefixes are those of `former`.
+    /// prefix is used; where several domains hold the prefix, that of the first of them by
+    /// preference and then by label. `unchanged` says that `network` is that of `former`.
     pub(super) fn new(
         domains: &[&Domain],
         policy: &MergePolicy,
+        network: &MergedNetwork,
         former: Option<&Arc<MergedProperties>>,
         unchanged: bool,
     ) -> Arc<Self> {
@@ -51,7 +58,7 @@ impl MergedProperties {
                 (own.clone(), MergeConflicts::default())
             }
             _ => {
-                let (map, conflicts) = join(domains, policy);
+                let (map, conflicts) = join(domains, policy, network);
                 (Arc::new(Properties::new(map)), conflicts)
             }
         };
@@ -63,8 +70,12 @@ impl MergedProperties {
     }
 }
 
-fn join(domains: &[&Domain], policy: &MergePolicy) -> (PropertyMap, MergeConflicts) {
-    let marks = marks(domains, policy);
+fn join(
+    domains: &[&Domain],
+    policy: &MergePolicy,
+    network: &MergedNetwork,
+) -> (PropertyMap, MergeConflicts) {
+    let marks = marks(domains, policy, network);
     let mut stated = Stated::new(domains);
     let mut conflicts = MergeConflicts::default();
     stated.drop_refused(policy, &marks, &mut conflicts);
@@ -81,7 +92,12 @@ fn join(domains: &[&Domain], policy: &MergePolicy) -> (PropertyMap, MergeConflic
             join_set(joined.entry(entity), set);
         }
     }
-    for cut in stated.cut_out(policy, &marks, &mut conflicts) {
+    // Of equal marks the last decides.
+    for cut in stated
+        .cut_out(policy, &marks, &mut conflicts)
+        .into_iter()
+        .rev()
+    {
         join_set(joined.entry(Entity::Prefix(cut.net)), &cut.set);
     }
     (joined, conflicts)
@@ -100,18 +116,38 @@ fn join_set(entry: Entry<'_, Entity, PropertySet>, set: &PropertySet) {
     }
 }
 
-/// Returns the prefixes that other domains may make no statements about, each after those around
-/// it: those of the policy and those that our own domain states.
-fn marks<'d>(domains: &[&'d Domain], policy: &'d MergePolicy) -> Vec<Mark<'d>> {
+/// Returns the prefixes that not every domain may make statements about, each after those around
+/// it: those of the policy, those that our own domain holds, and those that others hold with it or
+/// inside of it, or that several hold.
+fn marks<'d>(
+    domains: &[&'d Domain],
+    policy: &'d MergePolicy,
+    network: &MergedNetwork,
+) -> Vec<Mark<'d>> {
+    let theirs = |net, domain: usize| Mark::theirs(net, &domains[domain].label);
+    let mut decided: BTreeMap<IpNet, Mark<'d>> = BTreeMap::new();
+    for (net, domain) in &network.inside_ours {
+        decided.insert(*net, theirs(*net, *domain));
+    }
+    for set in &network.sets {
+        if let Some(first) = set.members.first() {
+            let prefixes = set.group.prefixes();
+            decided.extend(prefixes.map(|net| (net, theirs(net, first.domain))));
+        }
+    }
     let mut marks = marks::marks(policy);
     marks.retain(|mark| !mark.is_open());
     if let Some(own) = domains.iter().find(|domain| domain.label == policy.own) {
-        let groups = own.view.network().groups();
-        let stated = groups.flat_map(|(_, group)| group.prefixes());
-        let ours = stated.filter(|net| net.prefix_len() > 0);
+        let is_off_net = off_net_pids(own, policy);
+        let groups = own.view.network().groups().zip(is_off_net);
+        let on_net = groups.filter(|(_, is_off_net)| !is_off_net);
+        let stated = on_net.flat_map(|((_, group), _)| group.prefixes());
+        let ours = stated.filter(|net| net.prefix_len() > 0 && !decided.contains_key(net));
         marks.extend(ours.map(|net| Mark::ours(net, &own.label)));
     }
-    // A stable sort: of equal marks, those reserved for nobody come first.
+    marks.extend(decided.into_values());
+    // A stable sort: of equal marks, those reserved for nobody come first, and what decides whose
+    // word counts comes last.
     marks.sort_by_key(|mark| mark.net);
     marks
 }

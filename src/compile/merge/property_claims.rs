@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::alto::property::{Entity, PropertySet};
 
-use super::claims::{Claim, Others, by_strength, judge};
+use super::claims::{Claim, Claims, Others, by_strength, judge};
 use super::conflict::MergeConflicts;
 use super::domain::Domain;
 use super::marks::{Fate, Mark};
@@ -63,13 +63,13 @@ impl<'d> Stated<'d> {
         marks: &[Mark<'_>],
         conflicts: &mut MergeConflicts,
     ) {
-        let mut claims = Vec::new();
+        let mut claims = Claims::default();
         let mut sizes: Vec<Vec<usize>> = vec![Vec::new(); self.domains.len()];
-        for (domain, of) in self.others(policy) {
+        for (domain, of) in self.domains.iter().enumerate() {
             for (place, (entity, set)) in of.view.properties().map().iter().enumerate() {
                 sizes[domain].push(set.len());
                 if let Entity::Prefix(net) = *entity {
-                    claims.push(Claim { net, domain, place });
+                    claims.on_net.push(Claim { net, domain, place });
                 }
             }
         }
@@ -85,24 +85,27 @@ impl<'d> Stated<'d> {
             |claim, verdict| {
                 let cuts =
                     sizes[claim.domain][claim.place].saturating_mul(inside(marks, claim.net));
+                let label = &domains[claim.domain].label;
+                let is_own = *label == policy.own;
                 let refused = match verdict {
+                    // Several domains may each state properties of what they hold together.
+                    Err(reason) if reason.kind == MergeConflictKind::EqualPrefix => None,
                     Err(reason) => Some((reason.other.cloned(), reason.detail(Fate::Dropped))),
-                    Ok(_) if cuts > room[claim.domain] => Some((
+                    Ok(_) if !is_own && cuts > room[claim.domain] => Some((
                         None,
                         "it covers too much that is others'; state it for parts".into(),
                     )),
-                    Ok(_) => None,
-                };
-                match refused {
-                    None => room[claim.domain] -= cuts,
-                    Some((other, detail)) => {
-                        self.dropped[claim.domain].push(claim.place);
-                        let label = &domains[claim.domain].label;
-                        let subject = || Entity::Prefix(claim.net).to_string();
-                        conflicts.add(MergeConflictKind::Property, label, || {
-                            (other, subject(), detail)
-                        });
+                    Ok(_) => {
+                        room[claim.domain] = room[claim.domain].saturating_sub(cuts);
+                        return;
                     }
+                };
+                self.dropped[claim.domain].push(claim.place);
+                if let Some((other, detail)) = refused {
+                    let subject = || Entity::Prefix(claim.net).to_string();
+                    conflicts.add(MergeConflictKind::Property, label, || {
+                        (other, subject(), detail)
+                    });
                 }
             },
         );
@@ -120,10 +123,11 @@ impl<'d> Stated<'d> {
         conflicts: &mut MergeConflicts,
     ) -> Vec<Cut> {
         let covers = |stated: &OfPrefix<'_>| inside(marks, stated.net) > 0;
+        let decides = marks.iter().any(Mark::is_theirs);
         let mut others = self
             .others(policy)
             .flat_map(|(place, _)| self.of_prefixes(place));
-        if !others.any(|stated| covers(&stated)) {
+        if !decides && !others.any(|stated| covers(&stated)) {
             return Vec::new();
         }
         let mut sweep = Vec::new();
@@ -142,22 +146,28 @@ impl<'d> Stated<'d> {
                 around.push(next);
             }
             leave(&mut around, mark.net);
-            if closed.is_some_and(|closed| closed.contains(&mark.net)) {
+            if closed.is_some_and(|closed| closed.contains(&mark.net)) && !mark.is_theirs() {
                 continue;
             }
             closed = mark.is_closed().then_some(mark.net).or(closed);
             let label = |stated: &OfPrefix<'_>| &self.domains[stated.domain].label;
-            let may =
-                |stated: &OfPrefix<'_>| *label(stated) == policy.own || mark.allows(label(stated));
+            let may = |stated: &OfPrefix<'_>| {
+                mark.allows(label(stated)) || !mark.is_theirs() && *label(stated) == policy.own
+            };
             // The closest prefix comes first.
             let known: Vec<_> = around.iter().rev().filter(|stated| may(stated)).collect();
             let mut set = PropertySet::new();
-            for stated in around.iter().filter(|stated| !may(stated)) {
+            // Where somebody's word counts inside of what is ours, what ours took back holds again.
+            let overridden = |stated: &&OfPrefix<'_>| mark.is_theirs() || !may(stated);
+            for stated in around.iter().filter(overridden) {
                 for name in stated.set.keys() {
                     set.entry(name.clone()).or_insert_with(|| {
                         let value = known.iter().find_map(|stated| stated.set.get(name));
                         value.cloned().unwrap_or(Value::Null)
                     });
+                }
+                if mark.is_theirs() {
+                    continue;
                 }
                 let why = mark.reason();
                 conflicts.add(MergeConflictKind::Property, label(stated), || {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::ident::{Digest, DomainLabel, MetricName, PidName, Sha256, Tag};
-use crate::paths::{Across, Composed, Inside, OtherMetric, PathDomain, Paths, Rule};
+use crate::paths::{Across, Composed, Inside, OtherMetric, PathDomain, Paths, Rule, Sets};
 use crate::publish::{Costs, Origin, View, ViewName};
 
 use super::conflict::MergeConflicts;
@@ -26,6 +26,8 @@ pub struct Merged {
     pub view: Arc<View>,
     /// The paths that its costs between domains follow.
     pub paths: Arc<Paths>,
+    /// How many prefixes of other domains are off-net, and not used.
+    pub off_net: u64,
     /// The statements of domains that the view does not use, or uses with a remark.
     pub conflicts: MergeConflicts,
     /// All declared interconnects, those from and to our own domain first.
@@ -39,7 +41,7 @@ pub struct Merged {
 }
 
 /// Names the algorithm in the tags of composed costs; one with other results needs another name.
-const ALGORITHM: &[u8] = b"altofed merge 1\n";
+const ALGORITHM: &[u8] = b"altofed merge 2\n";
 
 /// Joins the views of domains, given in any order, into the merged view. `former` is the last
 /// result: what did not change is shared with it.
@@ -66,10 +68,12 @@ pub fn merged_view(domains: &[Domain], policy: &MergePolicy, former: Option<&Mer
     let properties = MergedProperties::new(
         domains,
         policy,
+        &network,
         former.map(|former| &former.properties),
         former.is_some_and(|former| Arc::ptr_eq(&former.network, &network)),
     );
-    let composed = join.composed(&network, &between);
+    let sets = join.sets(&network);
+    let composed = join.composed(&network, &between, &sets);
     let costs = composed.iter();
     let costs = costs.map(|(metric, costs)| (metric.clone(), Costs::Composed(costs.clone())));
     let view = View::new(
@@ -93,10 +97,12 @@ pub fn merged_view(domains: &[Domain], policy: &MergePolicy, former: Option<&Mer
         effort: policy.effort(),
         selected: between.selected,
         costs: composed,
+        sets,
     };
     Merged {
         view: Arc::new(view),
         paths: Arc::new(paths),
+        off_net: network.off_net,
         conflicts,
         interconnects: links.standings.clone(),
         labels: domains.iter().map(|domain| domain.label.clone()).collect(),
@@ -264,6 +270,7 @@ impl Join<'_> {
         &self,
         network: &MergedNetwork,
         between: &Between,
+        sets: &Arc<Sets>,
     ) -> BTreeMap<MetricName, Arc<Composed>> {
         let inputs = self.digest(network.map.tag(), &between.routes.inputs);
         let composed = |metric: &MetricName| {
@@ -277,10 +284,24 @@ impl Join<'_> {
                 size: network.map.pids().len(),
                 domains: self.inside(metric, &network.first),
                 across,
+                sets: sets.clone(),
             };
             (metric.clone(), Arc::new(composed))
         };
         self.metrics.iter().map(composed).collect()
+    }
+
+    /// Returns the PIDs that stand for PIDs of several domains.
+    fn sets(&self, network: &MergedNetwork) -> Arc<Sets> {
+        if network.sets.is_empty() {
+            return Arc::default();
+        }
+        let members = network.sets.iter().map(|set| set.members.clone().into());
+        Arc::new(Sets {
+            first: network.first_set,
+            members: members.collect(),
+            select: self.inside(&self.policy.select_by, &network.first),
+        })
     }
 
     fn scale(&self, domain: &Domain, metric: &MetricName) -> f64 {
@@ -340,6 +361,9 @@ impl Join<'_> {
             }
             let scale = self.scale(domain, &MetricName::routingcost());
             hasher.update(&scale.to_bits().to_le_bytes());
+            // Of equal paths to an address that several domains hold, preferences decide.
+            let preference = self.policy.preference(&domain.label);
+            hasher.update(&preference.to_le_bytes());
         }
         hasher.finish()
     }

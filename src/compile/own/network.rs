@@ -1,17 +1,17 @@
 //! The union of the PIDs and prefixes that all sources state.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::alto::network::{AddressGroup, Groups};
+use crate::alto::network::AddressGroup;
 use crate::ident::{Family, PidName, SourceName};
 use crate::net::{Lpm, PidIndex};
 
 use super::conflict::Conflicts;
 use crate::api::conflict::{Conflict, ConflictKind};
-use crate::facts::{DocumentPath, Facts, Policy};
+use crate::facts::{DocumentPath, Facts, Policy, StatedNetwork};
 
 /// The PIDs of our domain that all sources state together.
 #[derive(Debug, Default)]
@@ -19,6 +19,7 @@ pub struct NetworkUnion {
     pids: Arc<PidIndex>,
     groups: Vec<Arc<AddressGroup>>,
     lpm: Arc<Lpm>,
+    off_net: Arc<BTreeSet<PidName>>,
     conflicts: Conflicts,
 }
 
@@ -26,11 +27,12 @@ impl NetworkUnion {
     /// Joins the network maps of all sources. A prefix that two sources state in different PIDs
     /// belongs to the PID of the stronger one.
     pub fn new(facts: &Facts, policy: &Policy) -> Self {
-        let stated = facts.contents::<Groups>(policy, &DocumentPath::Network);
-        let (groups, conflicts) = match stated.as_slice() {
-            [(_, only)] => (Groups::clone(only), Conflicts::default()),
+        let stated = facts.contents::<StatedNetwork>(policy, &DocumentPath::Network);
+        let (StatedNetwork { groups, off_net }, conflicts) = match stated.as_slice() {
+            [(_, only)] => (StatedNetwork::clone(only), Conflicts::default()),
             many => join(many),
         };
+        let groups = Arc::unwrap_or_clone(groups);
         let (names, groups): (Vec<PidName>, Vec<Arc<AddressGroup>>) = groups.into_iter().unzip();
         let pids = Arc::new(PidIndex::new(names));
         let places = (0..).zip(&groups);
@@ -41,6 +43,7 @@ impl NetworkUnion {
             pids,
             groups,
             lpm: Arc::new(lpm),
+            off_net: Arc::new(off_net),
             conflicts,
         }
     }
@@ -65,6 +68,11 @@ impl NetworkUnion {
         &self.lpm
     }
 
+    /// Returns the PIDs of addresses outside of our network.
+    pub fn off_net(&self) -> &Arc<BTreeSet<PidName>> {
+        &self.off_net
+    }
+
     /// Returns the conflicts about prefixes that are not used.
     pub fn conflicts(&self) -> &Conflicts {
         &self.conflicts
@@ -86,14 +94,31 @@ impl NetworkUnion {
     }
 }
 
-/// Joins network maps, the strongest first.
-fn join(stated: &[(&SourceName, &Arc<Groups>)]) -> (Groups, Conflicts) {
+/// Joins network maps, the strongest first, which says whether a PID of several is off-net.
+fn join(stated: &[(&SourceName, &Arc<StatedNetwork>)]) -> (StatedNetwork, Conflicts) {
     let mut joined: BTreeMap<&PidName, AddressGroup> = BTreeMap::new();
     let mut owners: HashMap<IpNet, (&PidName, &SourceName)> = HashMap::new();
     let mut conflicts = Conflicts::default();
-    for (source, groups) in stated {
-        for (pid, group) in groups.iter() {
+    let mut reach: HashMap<&PidName, (bool, &SourceName)> = HashMap::new();
+    for (source, network) in stated {
+        for (pid, group) in network.groups.iter() {
             let joined = joined.entry(pid).or_default();
+            let is_off_net = network.off_net.contains(pid);
+            match reach.get(pid) {
+                None => drop(reach.insert(pid, (is_off_net, source))),
+                Some((used, _)) if *used == is_off_net => {}
+                Some((used, kept)) => conflicts.add(ConflictKind::Reach, || Conflict {
+                    kind: ConflictKind::Reach,
+                    subject: pid.to_string(),
+                    kept: Some((*kept).clone()),
+                    dropped: (*source).clone(),
+                    detail: format!(
+                        "the PID is {} for {kept}, {} for {source}",
+                        reach_of(*used),
+                        reach_of(is_off_net)
+                    ),
+                }),
+            }
             for net in group.prefixes() {
                 match owners.get(&net) {
                     None => {
@@ -115,5 +140,14 @@ fn join(stated: &[(&SourceName, &Arc<Groups>)]) -> (Groups, Conflicts) {
     let owned = joined
         .into_iter()
         .map(|(pid, group)| (pid.clone(), Arc::new(group)));
-    (owned.collect(), conflicts)
+    let off_net = reach.into_iter().filter(|(_, (is_off_net, _))| *is_off_net);
+    let network = StatedNetwork {
+        groups: Arc::new(owned.collect()),
+        off_net: off_net.map(|(pid, _)| pid.clone()).collect(),
+    };
+    (network, conflicts)
+}
+
+fn reach_of(is_off_net: bool) -> &'static str {
+    if is_off_net { "off-net" } else { "on-net" }
 }

@@ -1,9 +1,10 @@
 //! The union of the documents that all sources state at a path.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::alto::cost::CostTable;
-use crate::facts::{Document, DocumentPath, Facts, Policy};
+use crate::facts::{Document, DocumentPath, Facts, Policy, StatedNetwork};
 
 use super::costs::union_costs;
 use super::interconnects::union_interconnects;
@@ -23,7 +24,10 @@ pub fn union_document(
         DocumentPath::Network => {
             let members = network.members();
             let groups = members.map(|(pid, group)| (pid.clone(), group.clone()));
-            Document::Network(Arc::new(groups.collect()))
+            Document::Network(Arc::new(StatedNetwork {
+                groups: Arc::new(groups.collect()),
+                off_net: BTreeSet::clone(network.off_net()),
+            }))
         }
         DocumentPath::Costs(metric) => {
             let pids = network.pids();

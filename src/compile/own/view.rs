@@ -1,6 +1,6 @@
 //! The view of our own domain.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -23,6 +23,8 @@ use crate::facts::{DocumentPath, Facts, Interconnects, Policy};
 pub struct Compiled {
     /// Its view.
     pub view: Arc<View>,
+    /// Its off-net PIDs.
+    pub off_net: Arc<BTreeSet<PidName>>,
     /// Its interconnects.
     pub interconnects: Arc<Interconnects>,
     /// The facts that are not used.
@@ -121,6 +123,7 @@ pub fn domain_view(
     );
     Compiled {
         view: Arc::new(view),
+        off_net: union.off_net().clone(),
         interconnects: Arc::new(interconnects),
         conflicts,
         digest: digest(facts, policy),

@@ -1,6 +1,6 @@
 //! A domain as it was imported from one peer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::api::s2s::{Ignored, KeyStatus, KeyTrust, Manifest};
 use crate::facts::Interconnects;
 use crate::federation::manifest::Signer;
-use crate::ident::{Digest, DomainLabel, ResourceId, Tag};
+use crate::ident::{Digest, DomainLabel, PidName, ResourceId, Tag};
 use crate::publish::View;
 
 use super::amount::Amount;
@@ -43,6 +43,8 @@ pub struct DomainCopy {
     pub signed: Option<SignedManifest>,
     /// Its view.
     pub view: Arc<View>,
+    /// Its off-net PIDs, if it can say which they are.
+    pub off_net: Arc<BTreeSet<PidName>>,
     /// Its links to other domains.
     pub interconnects: Arc<Interconnects>,
     /// Our links to it, if it is a plain domain, which cannot state its own.

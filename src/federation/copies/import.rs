@@ -1,6 +1,6 @@
 //! Makes the view of a domain from its documents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -27,6 +27,8 @@ use super::copy::DomainCopy;
 pub struct Import {
     /// Its view.
     pub view: Arc<View>,
+    /// Its off-net PIDs.
+    pub off_net: Arc<BTreeSet<PidName>>,
     /// Its links to other domains.
     pub interconnects: Arc<Interconnects>,
     /// What was left out, and why.
@@ -230,6 +232,16 @@ pub fn import(
         }
         there
     });
+    let mut off_net = BTreeSet::new();
+    for name in &manifest.off_net {
+        match pids.get(name).and_then(|pid| pids.name(pid)) {
+            Some(pid) => drop(off_net.insert(pid.clone())),
+            None => {
+                let what = format!("off-net PID {}", name.chars().take(64).collect::<String>());
+                ignored.push(left_aside(&what, "it is no PID of the domain"));
+            }
+        }
+    }
     let origin = Origin {
         serial: manifest.serial,
         received,
@@ -238,6 +250,7 @@ pub fn import(
     let rewritten = rewritten(&view, manifest);
     Ok(Import {
         view,
+        off_net: Arc::new(off_net),
         interconnects: Arc::new(links),
         ignored,
         rewritten,

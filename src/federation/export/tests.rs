@@ -19,6 +19,7 @@ use super::*;
 fn statement(view: &Arc<View>, domain: &str, scope: &Scope) -> (Arc<Issued>, Signer) {
     let ring = Keyring::new(SigningKey::generate().expect("a key"), Vec::new());
     let statement = Statement {
+        off_net: &Default::default(),
         domain: &label(domain),
         resources: resources(view),
         interconnects: &Interconnects::new(),
@@ -59,6 +60,7 @@ fn imported(path: &[&str], scope: Scope) -> (DomainLabel, Arc<DomainCopy>) {
             signer,
         }),
         view,
+        off_net: Arc::default(),
         interconnects: Arc::default(),
         ours: Arc::default(),
         ignored: Vec::new(),

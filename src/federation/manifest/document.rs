@@ -47,6 +47,9 @@ pub fn content_digest(manifest: &Manifest) -> Tag {
         hasher.update(resource.sha_256.as_bytes());
     }
     hasher.update(&serde_json::to_vec(&manifest.interconnects).unwrap_or_default());
+    if !manifest.off_net.is_empty() {
+        hasher.update(&serde_json::to_vec(&manifest.off_net).unwrap_or_default());
+    }
     hasher.finish().into()
 }
 

@@ -1,5 +1,6 @@
 //! Signs our own manifest, whenever something changes and from time to time.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::facts::Interconnects;
 use crate::federation::copies::Archive;
 use crate::federation::import_error::ImportError;
 use crate::federation::settings::Settings;
-use crate::ident::Digest;
+use crate::ident::{Digest, PidName};
 use crate::publish::View;
 use crate::runtime::{Clock, Moment, Pool};
 use crate::store::StoreError;
@@ -33,13 +34,17 @@ const KEPT: usize = 4;
 pub struct OwnDomain {
     /// Its view.
     pub view: Arc<View>,
+    /// Its off-net PIDs.
+    pub off_net: Arc<BTreeSet<PidName>>,
     /// Its links to others.
     pub interconnects: Arc<Interconnects>,
 }
 
 impl OwnDomain {
     fn same(&self, other: &OwnDomain) -> bool {
-        Arc::ptr_eq(&self.view, &other.view) && self.interconnects == other.interconnects
+        Arc::ptr_eq(&self.view, &other.view)
+            && self.off_net == other.off_net
+            && self.interconnects == other.interconnects
     }
 }
 
@@ -160,6 +165,7 @@ impl Publisher {
         let statement = Statement {
             domain: &settings.own.domain,
             resources,
+            off_net: &own.off_net,
             interconnects: &own.interconnects,
             scope: &settings.own.scope,
             keys: self.keys.documents(now),
@@ -204,6 +210,7 @@ mod tests {
     fn said(cost: f64) -> OwnDomain {
         OwnDomain {
             view: domain_view_with("isp-a", cost),
+            off_net: Arc::default(),
             interconnects: Arc::new(links("isp-b")),
         }
     }

@@ -1,5 +1,6 @@
 //! States our domain in a manifest and signs it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -7,7 +8,7 @@ use jiff::Timestamp;
 use crate::api::interconnect::InterconnectDocument;
 use crate::api::s2s::{KeyDocument, Manifest, ManifestResource, Scope};
 use crate::facts::{Interconnect, Interconnects};
-use crate::ident::{Digest, DomainLabel};
+use crate::ident::{Digest, DomainLabel, PidName};
 use crate::publish::View;
 
 use super::key::SigningKey;
@@ -49,6 +50,8 @@ pub struct Statement<'a> {
     pub domain: &'a DomainLabel,
     /// The resources of its view.
     pub resources: Vec<ManifestResource>,
+    /// Its off-net PIDs.
+    pub off_net: &'a BTreeSet<PidName>,
     /// Its links to others.
     pub interconnects: &'a Interconnects,
     /// Who may have it.
@@ -82,6 +85,7 @@ impl Statement<'_> {
                 .iter()
                 .map(|(id, link)| (id.to_string(), link_document(link)))
                 .collect(),
+            off_net: self.off_net.iter().map(PidName::to_string).collect(),
             resources: self.resources,
         };
         let payload = serde_json::to_vec(&manifest).unwrap_or_default();

@@ -25,6 +25,7 @@ fn ring() -> Keyring {
 fn entry(ring: &Keyring, scope: Scope, serial: u64, path: &[&str]) -> ManifestEntry {
     let now = at(0);
     let statement = Statement {
+        off_net: &Default::default(),
         domain: &label("isp-c"),
         resources: resources(&domain_view("isp-c")),
         interconnects: &links("isp-d"),
@@ -164,6 +165,7 @@ fn only_a_key_that_counts_and_is_stated_verifies() {
     assert_eq!(code(received.verify(&[stranger])), "key");
     assert_eq!(code(received.verify(&[])), "key");
     let statement = Statement {
+        off_net: &Default::default(),
         domain: &label("isp-c"),
         resources: Vec::new(),
         interconnects: &Interconnects::new(),

@@ -224,6 +224,7 @@ mod tests {
 
     fn stating(signer: &SigningKey, keys: Vec<KeyDocument>) -> Received {
         let statement = Statement {
+            off_net: &Default::default(),
             domain: &label("isp-c"),
             resources: Vec::new(),
             interconnects: &Interconnects::new(),

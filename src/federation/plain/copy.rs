@@ -36,6 +36,7 @@ pub(in crate::federation) fn copy_of(
         serial: view.origin().serial,
         signed: None,
         view,
+        off_net: Arc::default(),
         interconnects: links.theirs,
         ours: links.ours,
         digest,

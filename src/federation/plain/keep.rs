@@ -1,5 +1,6 @@
 //! Writes a plain domain as it is kept on the disk.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -44,6 +45,7 @@ fn unsigned(domain: &DomainLabel, view: &Arc<View>) -> (Bytes, Vec<Bytes>) {
         scope: Scope::None,
         keys: Vec::new(),
         interconnects: Default::default(),
+        off_net: BTreeSet::new(),
         resources: stated,
     };
     let text = serde_json::to_vec(&manifest).unwrap_or_default();

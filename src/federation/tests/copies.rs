@@ -38,6 +38,7 @@ pub(in crate::federation) fn copy(path: &[&str], serial: u64, issued: Timestamp)
     let statement = Statement {
         domain: &domain,
         resources: Vec::new(),
+        off_net: &Default::default(),
         interconnects: &Interconnects::new(),
         scope: &Scope::Any,
         keys: ring.documents(issued),
@@ -59,6 +60,7 @@ pub(in crate::federation) fn copy(path: &[&str], serial: u64, issued: Timestamp)
             fingerprint,
             signer,
         }),
+        off_net: Arc::default(),
         interconnects: Arc::default(),
         ours: Arc::default(),
         ignored: Vec::new(),

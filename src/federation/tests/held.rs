@@ -46,6 +46,7 @@ pub(super) fn wide(name: &str, pids: u8, cost: f64, link: f64) -> OwnDomain {
     }
     OwnDomain {
         view,
+        off_net: Arc::default(),
         interconnects: Arc::new(links),
     }
 }

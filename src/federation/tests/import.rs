@@ -25,6 +25,7 @@ impl Wire {
     fn of(view: &Arc<View>) -> Self {
         let ring = Keyring::new(SigningKey::generate().expect("a key"), Vec::new());
         let statement = Statement {
+            off_net: &Default::default(),
             domain: &label("isp-b"),
             resources: resources(view),
             interconnects: &links("isp-c"),

@@ -36,6 +36,7 @@ impl Origin {
     /// Returns a manifest of it, as `isp-b` itself passes it on.
     fn says(&self, view: &Arc<View>, serial: u64, now: Timestamp) -> Verified {
         let statement = Statement {
+            off_net: &Default::default(),
             domain: &label("isp-b"),
             resources: resources(view),
             interconnects: &links("isp-c"),

@@ -70,6 +70,7 @@ impl Time {
 pub(super) fn says(name: &str, cost: f64) -> OwnDomain {
     OwnDomain {
         view: domain_view_with(name, cost),
+        off_net: Arc::default(),
         interconnects: Arc::new(links("isp-z")),
     }
 }

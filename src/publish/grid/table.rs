@@ -181,7 +181,9 @@ impl Table {
         let tests = self.conditions.tests() as u64;
         let begun = self.srcs.pids.chunk_by(|a, b| a == b);
         let begun = begun.map(|same| self.steps_from(content, same[0]));
-        let steps = rows.saturating_mul(self.steps_of_row(content)) + begun.sum::<u64>();
+        let read = self.srcs.pids.iter().map(|src| self.rows_of(content, *src));
+        let read = read.sum::<u64>().saturating_mul(self.steps_of_row(content));
+        let steps = read.saturating_add(begun.sum::<u64>());
         let ranked = self.types.iter().filter(|t| is_ordinal(t)).count() as u64;
         let keys = self.dsts.bytes(content);
         let row = keys + columns * wanted * NUMBER;
@@ -209,6 +211,13 @@ impl Table {
     /// The steps that finding the ways on from a PID takes.
     fn steps_from(&self, content: &Content, src: u32) -> u64 {
         self.costs(content).map(|costs| costs.steps_from(src)).sum()
+    }
+
+    /// How many rows are read for the row of a PID: one for each that it stands for.
+    fn rows_of(&self, content: &Content, src: u32) -> u64 {
+        self.costs(content)
+            .next()
+            .map_or(1, |costs| costs.stands_for(src))
     }
 
     /// The steps that the cells of a row take.
@@ -362,6 +371,7 @@ impl Table {
             if last.replace(src) != Some(src) {
                 steps += self.steps_from(content, *src);
             }
+            steps += (self.rows_of(content, *src) - 1) * *of_row;
             if end > row && steps > STEPS_OF_BLOCK {
                 break;
             }

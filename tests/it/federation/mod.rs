@@ -10,6 +10,7 @@ mod crash;
 mod faults;
 mod flapping;
 mod forgeries;
+mod holders;
 mod hub;
 mod keys;
 mod life;

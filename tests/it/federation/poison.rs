@@ -58,7 +58,6 @@ async fn prefixes_that_a_domain_may_not_claim_are_dropped_and_listed() {
         (MergeConflictKind::OwnPrefix, "10.1.0.0/17"),
         (MergeConflictKind::OwnPrefix, "10.1.0.1/32"),
         (MergeConflictKind::ForeignPrefix, "10.3.128.1/32"),
-        (MergeConflictKind::DefaultPrefix, "0.0.0.0/0"),
     ];
     let outside = a.conflicts(MergeConflictKind::OutsidePrefix).await;
     assert_eq!(outside, ["isp-c 172.16.0.0/12"]);

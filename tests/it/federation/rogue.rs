@@ -146,6 +146,7 @@ impl Says {
         let label = DomainLabel::new(&domain).expect("a label");
         let mut links = interconnects(self.number, &self.links);
         let manifest = Manifest {
+            off_net: Default::default(),
             domain: label.clone(),
             serial: self.serial,
             issued: self.issued,

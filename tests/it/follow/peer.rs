@@ -205,6 +205,7 @@ fn nothing() -> OwnDomain {
     let (network, properties) = (Arc::new(network), Arc::new(Properties::default()));
     let view = View::new(name, origin, network, BTreeMap::new(), properties, None);
     OwnDomain {
+        off_net: Default::default(),
         view: Arc::new(view),
         interconnects: Arc::default(),
     }

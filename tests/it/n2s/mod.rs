@@ -6,6 +6,7 @@ mod documents;
 mod held;
 mod idempotency;
 mod merge_patch;
+mod off_net;
 mod revisions;
 mod sources;
 mod timeouts;

@@ -7,6 +7,7 @@ use crate::alto::property::PropertyMap;
 use crate::api::conflict::MergeConflictKind;
 use crate::api::interconnect::{InterconnectState, Relationship};
 use crate::compile::{Domain, DomainPolicy, MergePolicy, Merged, merged_view};
+use crate::ident::Digest;
 
 use super::paths::{cell, index};
 use super::world::{Stated, StatedLink, label, metric, net};
@@ -31,6 +32,12 @@ fn pid(merged: &Merged, address: &str) -> Option<String> {
     let network = merged.view.network();
     let pid = network.pids().name(network.pid_of(address)?)?;
     Some(pid.to_string())
+}
+
+/// Returns the name of the PID that stands for these.
+fn multi(sorted: &[&str]) -> String {
+    let digest = Digest::of(sorted.join("\n").as_bytes()).to_string();
+    format!("multi:{}", &digest[..12])
 }
 
 /// Returns the prefixes that a PID has in the merged map.
@@ -76,13 +83,7 @@ fn the_prefix_of_all_addresses_is_ours_alone_to_state() {
     assert_eq!(pid(&merged, "192.0.2.9").as_deref(), Some("x:p0"));
     assert_eq!(pid(&merged, "2001:db8::1"), None);
     assert_eq!(merged.view.network().pids().get("default"), None);
-    assert_eq!(
-        listed(&merged),
-        [
-            one(MergeConflictKind::DefaultPrefix, "x", "0.0.0.0/0"),
-            one(MergeConflictKind::DefaultPrefix, "x", "::/0"),
-        ]
-    );
+    assert_eq!(listed(&merged), []);
 }
 
 #[test]
@@ -133,7 +134,6 @@ fn what_we_state_is_no_others_nor_is_a_part_of_it() {
         [
             one(MergeConflictKind::OwnPrefix, "x", "23.1.0.0/16"),
             one(MergeConflictKind::OwnPrefix, "x", "23.1.2.0/24"),
-            one(MergeConflictKind::OverlappingPrefix, "us", "23.1.0.0/16"),
         ]
     );
 }
@@ -213,7 +213,7 @@ fn of_configured_blocks_the_longest_wins_and_equal_ones_are_shared() {
     may_speak_for(&mut policy, "i", &["20.77.0.0/16"]);
     may_speak_for(&mut policy, "j", &["20.77.0.0/16"]);
     let merged = merge(&[own.clone(), outer.clone(), inner, shared], &policy);
-    assert_eq!(pid(&merged, "20.77.5.5").as_deref(), Some("i:p0"));
+    assert_eq!(pid(&merged, "20.77.5.5"), Some(multi(&["i:p0", "j:p0"])));
     assert_eq!(pid(&merged, "20.77.6.5").as_deref(), Some("j:p0"));
     assert_eq!(pid(&merged, "20.1.5.5").as_deref(), Some("o:p0"));
     let foreign = one(MergeConflictKind::ForeignPrefix, "o", "20.77.5.0/24");
@@ -441,6 +441,167 @@ fn at_most_a_thousand_conflicts_of_a_kind_are_listed_and_all_are_counted() {
     let merged = merge(&[own, other], &policy());
     assert_eq!(merged.conflicts.listed().len(), 1000);
     assert_eq!(merged.conflicts.count(MergeConflictKind::OwnPrefix), 1200);
+}
+
+fn off_net(mut domain: Stated, pids: &[usize]) -> Stated {
+    domain.off_net = pids.iter().copied().collect();
+    domain
+}
+
+#[test]
+fn how_a_network_reaches_another_takes_nothing_from_it() {
+    // `us` reaches `b` by its PID p1, and says so.
+    let own = off_net(
+        Stated::new(
+            "us",
+            &[
+                &["23.1.0.0/16"],
+                &["198.51.100.0/22", "45.0.0.0/8"],
+                &["0.0.0.0/0"],
+            ],
+        ),
+        &[1],
+    );
+    let b = Stated::new("b", &[&["198.51.100.0/24", "198.51.101.0/24"]]);
+    let merged = merge(&[own, b], &policy());
+    assert_eq!(pid(&merged, "198.51.101.1").as_deref(), Some("b:p0"));
+    assert_eq!(pid(&merged, "198.51.102.1").as_deref(), Some("us:p1"));
+    assert_eq!(pid(&merged, "45.1.2.3").as_deref(), Some("us:p1"));
+    assert_eq!(pid(&merged, "8.8.8.8").as_deref(), Some("us:p2"));
+    assert_eq!(group(&merged, "us:p1"), ["45.0.0.0/8", "198.51.100.0/22"]);
+    assert_eq!(merged.conflicts.total(), 0);
+    assert_eq!(merged.off_net, 0);
+}
+
+#[test]
+fn off_net_prefixes_of_others_and_held_ones_of_ours_are_not_used() {
+    let own = off_net(
+        Stated::new("us", &[&["23.1.0.0/16"], &["23.2.3.0/24"]]),
+        &[1],
+    );
+    let b = Stated::new(
+        "b",
+        &[
+            &["23.2.0.0/16"],
+            &["45.0.0.0/8", "23.1.9.0/24"],
+            &["0.0.0.0/0"],
+        ],
+    );
+    let merged = merge(&[own, off_net(b, &[1])], &policy());
+    assert_eq!(pid(&merged, "23.2.3.1").as_deref(), Some("b:p0"));
+    assert_eq!(pid(&merged, "45.1.2.3").as_deref(), Some("default"));
+    assert_eq!(pid(&merged, "23.1.9.1").as_deref(), Some("us:p0"));
+    for pid in ["us:p1", "b:p1", "b:p2"] {
+        assert_eq!(group(&merged, pid), Vec::<String>::new(), "{pid}");
+    }
+    assert_eq!(merged.conflicts.total(), 0);
+    assert_eq!(merged.off_net, 3);
+}
+
+#[test]
+fn what_a_plain_server_states_outside_of_its_prefixes_is_off_net() {
+    let own = Stated::new("us", &[&["23.1.0.0/16"]]);
+    let mut plain = Stated::new(
+        "x",
+        &[&["198.51.100.0/24"], &["198.51.0.0/16", "45.0.0.0/8"]],
+    );
+    plain.is_plain = true;
+    let mut policy = policy();
+    let merged = merge(&[own.clone(), plain.clone()], &policy);
+    assert_eq!(pid(&merged, "45.1.2.3").as_deref(), Some("x:p1"));
+    policy.domains.entry(label("x")).or_default().off_net = [super::world::pid(1)].into();
+    let named = merge(&[own.clone(), plain.clone()], &policy);
+    may_speak_for(&mut policy, "x", &["198.51.100.0/24"]);
+    for merged in [named, merge(&[own, plain], &policy)] {
+        assert_eq!(pid(&merged, "198.51.100.1").as_deref(), Some("x:p0"));
+        assert_eq!(pid(&merged, "45.1.2.3").as_deref(), Some("default"));
+        assert_eq!(merged.off_net, 2);
+        assert_eq!(merged.conflicts.total(), 0);
+    }
+}
+
+#[test]
+fn a_site_with_two_networks_is_reached_over_the_nearer_one() {
+    const SITE: &str = "203.0.113.0/24";
+    let mut own = Stated::new("us", &[&["23.1.0.0/16"]]);
+    let [mut b, mut c] = ["b", "c"].map(|label| Stated::new(label, &[&[], &[SITE]]));
+    for (domain, cost) in [(&mut b, 500.0), (&mut c, 2.0)] {
+        let costs = vec![Some(0.0), Some(cost), Some(cost), Some(0.0)];
+        domain.costs.insert("routingcost", costs);
+        own.links
+            .insert(format!("x-{}", domain.label), link(domain.label, 0, 0));
+        domain
+            .links
+            .insert(format!("x-{}", domain.label), link("us", 0, 0));
+    }
+    let mut policy = policy();
+    let domains = [own, b, c];
+    // Nobody is known to hold it: the first label has it.
+    let merged = merge(&domains, &policy);
+    assert_eq!(pid(&merged, "203.0.113.1").as_deref(), Some("b:p1"));
+    assert_eq!(merged.conflicts.count(MergeConflictKind::EqualPrefix), 1);
+    may_speak_for(&mut policy, "c", &[SITE]);
+    let merged = merge(&domains, &policy);
+    assert_eq!(pid(&merged, "203.0.113.1").as_deref(), Some("c:p1"));
+    may_speak_for(&mut policy, "b", &[SITE]);
+    let merged = merge(&domains, &policy);
+    let site = multi(&["b:p1", "c:p1"]);
+    assert_eq!(pid(&merged, "203.0.113.1"), Some(site.clone()));
+    assert_eq!(group(&merged, &site), [SITE]);
+    assert_eq!(merged.conflicts.total(), 0);
+    let costs = &merged.view.costs()[&metric("routingcost")];
+    let at = |name: &str| merged.view.network().pids().get(name).expect("a PID");
+    let site = at(&site);
+    assert_eq!(cell(costs, index(&merged, "us", 0), site), Some(3.0));
+    // The word of a domain about itself is final.
+    assert_eq!(cell(costs, index(&merged, "b", 0), site), Some(500.0));
+    let holders = merged.paths.search(index(&merged, "us", 0), site).holders();
+    let [None, Some(holder)] = holders else {
+        panic!("{holders:?}");
+    };
+    assert_eq!((holder.domain, holder.pid.as_str()), (label("c"), "p1"));
+}
+
+#[test]
+fn what_is_ours_is_shared_with_those_whom_policy_says_it_is_shared_with() {
+    let own = Stated::new("us", &[&["23.1.0.0/16", "23.2.0.0/16"]]);
+    let other = Stated::new("x", &[&["23.1.0.0/16", "23.1.7.0/24", "23.2.7.0/24"]]);
+    let mut policy = policy();
+    may_speak_for(&mut policy, "x", &["23.1.0.0/16"]);
+    let merged = merge(&[own, other], &policy);
+    let both = multi(&["us:p0", "x:p0"]);
+    assert_eq!(pid(&merged, "23.1.0.1"), Some(both.clone()));
+    assert_eq!(pid(&merged, "23.1.7.1").as_deref(), Some("x:p0"));
+    assert_eq!(pid(&merged, "23.2.7.1").as_deref(), Some("us:p0"));
+    assert_eq!(group(&merged, &both), ["23.1.0.0/16"]);
+    assert_eq!(
+        listed(&merged),
+        [one(MergeConflictKind::OutsidePrefix, "x", "23.2.7.0/24")]
+    );
+}
+
+#[test]
+fn beyond_the_room_for_sets_the_first_holder_has_the_prefix() {
+    let own = Stated::new("us", &[&["23.1.0.0/16"]]);
+    let nets: &[&str] = &["198.51.100.0/24", "198.51.101.0/24"];
+    let [b, c] = ["b", "c"].map(|label| Stated::new(label, &[&nets[..1], &nets[1..]]));
+    let mut policy = policy();
+    policy.max_multi_pids = 1;
+    for domain in ["b", "c"] {
+        may_speak_for(&mut policy, domain, nets);
+    }
+    policy.domains.entry(label("c")).or_default().preference = 1;
+    let merged = merge(&[own, b, c], &policy);
+    assert_eq!(pid(&merged, "198.51.100.1"), Some(multi(&["b:p0", "c:p0"])));
+    assert_eq!(pid(&merged, "198.51.101.1").as_deref(), Some("c:p1"));
+    assert_eq!(
+        listed(&merged),
+        [one(
+            MergeConflictKind::ExcessHolders,
+            "b",
+            "198.51.101.0/24"
+        )]
+    );
 }
 
 fn link(peer: &'static str, border: usize, peer_border: usize) -> StatedLink {

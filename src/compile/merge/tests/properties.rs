@@ -121,6 +121,34 @@ fn what_is_said_of_a_prefix_does_not_hold_for_addresses_of_others_inside_it() {
 }
 
 #[test]
+fn of_several_holders_the_properties_of_the_first_count() {
+    const SITE: &str = "203.0.113.0/24";
+    let of_site = |value| stated(&[("ipv4:203.0.113.0/24", value)]);
+    let wide = stated(&[("ipv4:203.0.112.0/22", "wide"), ("ipv4:203.0.113.9", "b9")]);
+    let domains = [
+        domain("us", &[SITE, "20.1.0.0/16"], of_site("us")),
+        domain("b", &[SITE, "20.1.7.0/24"], wide),
+        domain("c", &[SITE], of_site("c")),
+    ];
+    let mut policy = MergePolicy::new(label("us"));
+    may_speak_for(&mut policy, "b", &["203.0.112.0/22", SITE, "20.1.7.0/24"]);
+    may_speak_for(&mut policy, "c", &[SITE]);
+    // `b` is first by its label, and what it states around the prefix is its word too.
+    let merged = merged_view(&domains, &policy, None);
+    assert_eq!(get(&merged, "203.0.113.1").as_deref(), Some("wide"));
+    assert_eq!(get(&merged, "203.0.113.9").as_deref(), Some("b9"));
+    policy.domains.entry(label("c")).or_default().preference = 1;
+    let merged = merged_view(&domains, &policy, None);
+    assert_eq!(get(&merged, "203.0.113.1").as_deref(), Some("c"));
+    assert_eq!(get(&merged, "203.0.113.9").as_deref(), Some("c"));
+    assert_eq!(get(&merged, "203.0.112.1").as_deref(), Some("wide"));
+    policy.domains.entry(label("us")).or_default().preference = 2;
+    let merged = merged_view(&domains, &policy, None);
+    assert_eq!(get(&merged, "203.0.113.1").as_deref(), Some("us"));
+    assert_eq!(merged.conflicts.total(), 0);
+}
+
+#[test]
 fn of_those_around_who_may_say_something_the_closest_counts() {
     let domains = [
         domain(

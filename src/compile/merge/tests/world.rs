@@ -40,6 +40,9 @@ pub(super) struct Stated {
     /// By metric, the costs row by row.
     pub(super) costs: BTreeMap<&'static str, Vec<Option<f64>>>,
     pub(super) links: BTreeMap<String, StatedLink>,
+    /// The PIDs that are off-net.
+    pub(super) off_net: BTreeSet<usize>,
+    pub(super) is_plain: bool,
 }
 
 /// One side of an interconnect.
@@ -60,7 +63,7 @@ pub(super) fn metric(text: &str) -> MetricName {
     MetricName::new(text).expect("a metric")
 }
 
-fn pid(place: usize) -> PidName {
+pub(super) fn pid(place: usize) -> PidName {
     PidName::new(&format!("p{place}")).expect("a name")
 }
 
@@ -77,6 +80,8 @@ impl Stated {
             prefixes: prefixes.iter().map(|prefixes| prefixes.to_vec()).collect(),
             costs: BTreeMap::from([("routingcost", vec![None; prefixes.len().pow(2)])]),
             links: BTreeMap::new(),
+            off_net: BTreeSet::new(),
+            is_plain: false,
         }
     }
 
@@ -150,6 +155,8 @@ impl Stated {
         Domain {
             label: label(self.label),
             view: Arc::new(view),
+            off_net: Arc::new(self.off_net.iter().copied().map(pid).collect()),
+            is_plain: self.is_plain,
             interconnects: Arc::new(self.interconnects()),
             digest: digest.finish().into(),
         }
@@ -303,6 +310,8 @@ fn stated(label: &'static str) -> impl Strategy<Value = Stated> {
                 prefixes: vec![Vec::new(); pids],
                 costs: costs.into_iter().flatten().collect(),
                 links: BTreeMap::new(),
+                off_net: BTreeSet::new(),
+                is_plain: false,
             })
         },
     )
