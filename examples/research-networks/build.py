@@ -136,6 +136,22 @@ NETWORKS = (
     ),
 )
 
+
+@dataclass(frozen=True)
+class Institute:
+    """A member with an AS and a PID of its own. Each of `homes` is (a network's label, its node id).
+
+    The first home is the one over which the hub reaches it.
+    """
+
+    pid: str
+    name: str
+    asn: int
+    homes: tuple
+
+
+INSTITUTES = (Institute("cern", "CERN", 513, (("switch", "34"), ("renater", "15"))),)
+
 # --- Costs -------------------------------------------------------------------
 
 METRICS = ("routingcost", "hopcount", "delay-ow")
@@ -236,6 +252,21 @@ def load_topology(network, cities):
     return name_pops(topology, links, cities), links
 
 
+def institutes_of(network):
+    """The (institute, node id) of the institutes with a home in a network."""
+    homes = ((institute, *home) for institute in INSTITUTES for home in institute.homes)
+    return [(institute, node) for institute, label, node in homes if label == network.label]
+
+
+def add_institute(institute, node, place, pops, links):
+    """Link an institute to a network's node by the great circle; returns its PID as a PoP."""
+    home = next(pop for pop in pops if pop.node == node)
+    step = link(great_circle_m(home.position, place.position))
+    links[node][institute.pid] = step
+    links[institute.pid] = {node: step}
+    return Pop(institute.pid, institute.pid, place.city, institute.name, place.position)
+
+
 # --- Prefixes ----------------------------------------------------------------
 
 FINEST = {4: 24, 6: 48}  # a prefix is split no further than this to place its parts
@@ -243,8 +274,8 @@ FAR_M = 100_000
 
 
 def read_prefixes(tarball):
-    """{ASN: its own prefixes} of our networks, from the table's address ranges."""
-    prefixes = {network.asn: [] for network in NETWORKS}
+    """{ASN: its own prefixes} of our networks and institutes, from the table's address ranges."""
+    prefixes = {owner.asn: [] for owner in (*NETWORKS, *INSTITUTES)}
     with tarfile.open(tarball) as archive:
         for version in (4, 6):
             text = io.TextIOWrapper(archive.extractfile(f"package/asn-ipv{version}.csv"), "utf-8", newline="")
@@ -283,6 +314,25 @@ def split_by_place(reader, prefix):
     yield prefix, weights.most_common(1)[0][0]
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where most IPv4 addresses of an institute are: city, and (longitude, latitude)."""
+
+    city: str
+    position: tuple
+
+
+def institute_place(prefixes, reader):
+    """The place of an institute, by the database."""
+    weights = Counter()
+    for prefix in prefixes:
+        if prefix.version == 4:
+            for record, addresses in records(reader, prefix):
+                place = Place(record["city"], (round(record["longitude"], 2), round(record["latitude"], 2)))
+                weights[place] += addresses
+    return weights.most_common(1)[0][0]
+
+
 def place_prefixes(prefixes, readers, pops):
     """Give each prefix, in parts if need be, to the nearest PoP: ({PID: prefixes}, statistics)."""
     placed = {pop.pid: [] for pop in pops}
@@ -319,6 +369,15 @@ def network_map_rows(placed):
     return rows
 
 
+def neighbour_prefixes(network, sources):
+    """What the hub reaches over a network: its prefixes, and those of the institutes it is first home of."""
+    prefixes = list(sources.prefixes[network.asn])
+    for institute in INSTITUTES:
+        if institute.homes[0][0] == network.label:
+            prefixes += sources.prefixes[institute.asn]
+    return prefixes
+
+
 # --- Interconnects -----------------------------------------------------------
 
 
@@ -349,25 +408,47 @@ def interconnects(topologies):
     return rows
 
 
+def off_net_pid(network):
+    """The hub's PID for what it reaches over a network."""
+    return f"to-{network.label}"
+
+
+def add_neighbours(topologies, links):
+    """Link the hub's borders to its off-net PIDs, one way: costs are to the border and across it."""
+    hub_pops = {pop.node: pop for pop in topologies[HUB][0]}
+    for network in NETWORKS:
+        pops = {pop.node: pop for pop in topologies[network.label][0]}
+        for own_node, hub_node in network.borders:
+            crossing = link(great_circle_m(pops[own_node].position, hub_pops[hub_node].position))
+            steps = links[hub_node]
+            pid = off_net_pid(network)
+            steps[pid] = min(crossing, steps.get(pid, crossing))
+            links[pid] = {}
+
+
 # --- Documents ---------------------------------------------------------------
 
 
-def document(member, rows):
-    """JSON text of `{member: rows}` with one row a line, sorted."""
+def document(member, rows, **more):
+    """JSON text of `{member: rows}` with one row a line, sorted, and of more members after it."""
     def text(value):
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
     lines = ",\n".join(f"{text(key)}:{text(rows[key])}" for key in sorted(rows))
-    return f"{{{text(member)}:{{\n{lines}\n}}}}\n".encode()
+    rest = "".join(f",\n{text(key)}:{text(value)}" for key, value in more.items())
+    return f"{{{text(member)}:{{\n{lines}\n}}{rest}}}\n".encode()
 
 
-def cost_rows(pops, links, metric):
-    """{source PID: {destination PID: cost}} along the shortest paths, itself at 0."""
-    pops = sorted(pops, key=lambda pop: pop.pid)
+def cost_rows(pops, off_net, links, metric):
+    """{source PID: {destination PID: cost}} along the shortest paths, itself at 0.
+
+    Off-net PIDs are destinations alone.
+    """
+    nodes = sorted([(pop.pid, pop.node) for pop in pops] + [(pid, pid) for pid in off_net])
     rows = {}
-    for source in pops:
+    for source in sorted(pops, key=lambda pop: pop.pid):
         paths = shortest_paths(links, source.node)
-        rows[source.pid] = {pop.pid: path_costs(paths[pop.node])[metric] for pop in pops}
+        rows[source.pid] = {pid: path_costs(paths[node])[metric] for pid, node in nodes}
     return rows
 
 
@@ -384,10 +465,11 @@ def property_rows(pops):
     }
 
 
-def index_entry(network, map_rows, links, statistics):
-    """A network's entry in networks.json."""
-    counts = {f: sum(len(row.get(f, ())) for row in map_rows.values()) for f in ("ipv4", "ipv6")}
-    served = sum(bool(row) for row in map_rows.values())
+def index_entry(network, map_rows, off_net, institutes, links, statistics):
+    """A network's entry in networks.json. Prefixes are those that it holds."""
+    on_net = {pid: row for pid, row in map_rows.items() if pid not in off_net}
+    counts = {f: sum(len(row.get(f, ())) for row in on_net.values()) for f in ("ipv4", "ipv6")}
+    served = sum(bool(row) for pid, row in on_net.items() if pid not in institutes)
     notes = list(network.notes)
     if served == 1:
         notes.append("Transit network: all its own prefixes geolocate to one PoP.")
@@ -397,8 +479,10 @@ def index_entry(network, map_rows, links, statistics):
         "asn": network.asn,
         "countries": network.countries.split(),
         "kind": "transit" if served == 1 else "access",
-        "pops": len(map_rows),
+        "pops": len(on_net) - len(institutes),
         "pops-with-prefixes": served,
+        "multi-homed": institutes,
+        "off-net": off_net,
         "prefixes": sum(counts.values()),
         "ipv4-prefixes": counts["ipv4"],
         "ipv6-prefixes": counts["ipv6"],
@@ -448,18 +532,31 @@ def build(sources):
     cities = json.loads((HERE / "cities.json").read_text("utf-8"))
     topologies = {n.label: load_topology(n, cities.get(n.label, {})) for n in NETWORKS}
     links_between = interconnects(topologies)
+    places = {i.asn: institute_place(sources.prefixes[i.asn], sources.readers[4]) for i in INSTITUTES}
     documents, entries = {}, []
     for network in NETWORKS:
         pops, links = topologies[network.label]
         placed, statistics = place_prefixes(sources.prefixes[network.asn], sources.readers, pops)
+        institutes, off_net = institutes_of(network), []
+        for institute, node in institutes:
+            placed[institute.pid] = sources.prefixes[institute.asn]
+            pops = [*pops, add_institute(institute, node, places[institute.asn], pops, links)]
+        if network.label == HUB:
+            add_neighbours(topologies, links)
+            reached = {off_net_pid(n): neighbour_prefixes(n, sources) for n in NETWORKS if n.borders}
+            placed |= reached
+            off_net = sorted(reached)
         rows = network_map_rows(placed)
         folder = network.label
-        documents[f"{folder}/network-map.json"] = document("network-map", rows)
+        more = {"off-net": off_net} if off_net else {}
+        documents[f"{folder}/network-map.json"] = document("network-map", rows, **more)
         for metric in METRICS:
-            documents[f"{folder}/{metric}.json"] = document("cost-map", cost_rows(pops, links, metric))
+            costs = cost_rows(pops, off_net, links, metric)
+            documents[f"{folder}/{metric}.json"] = document("cost-map", costs)
         documents[f"{folder}/interconnects.json"] = document("interconnects", links_between[folder])
         documents[f"{folder}/properties.json"] = document("property-map", property_rows(pops))
-        entries.append(index_entry(network, rows, links_between[folder], statistics))
+        homed = [institute.pid for institute, _ in institutes]
+        entries.append(index_entry(network, rows, off_net, homed, links_between[folder], statistics))
     documents["networks.json"] = index_document(entries)
     table = summary(entries, documents)
     documents["README.md"] = readme(table)
@@ -487,9 +584,26 @@ def validate_network_map(label, rows):
             assert one.broadcast_address < other.network_address, (label, one, other)
 
 
-def validate_cost_map(label, metric, rows, pids):
-    """Every known PID has a whole, not negative cost to every known PID, and 0 to itself."""
-    assert set(rows) == pids, (label, metric)
+def validate_holders(maps):
+    """No two networks hold an address, but for those of an institute with a PID in both."""
+    holders = {4: [], 6: []}
+    for label, (rows, off_net) in maps.items():
+        for pid, families in rows.items():
+            for text in (text for texts in families.values() for text in texts if pid not in off_net):
+                prefix = ipaddress.ip_network(text)
+                holders[prefix.version].append((prefix, label, pid))
+    institutes = {institute.pid: dict(institute.homes) for institute in INSTITUTES}
+    for prefixes in holders.values():
+        prefixes.sort()
+        for (one, label, pid), (other, second, second_pid) in zip(prefixes, prefixes[1:]):
+            if one.broadcast_address >= other.network_address:
+                assert one == other and pid == second_pid, (one, label, other, second)
+                assert {label, second} <= set(institutes[pid]), (one, label, second)
+
+
+def validate_cost_map(label, metric, rows, pids, off_net):
+    """Every PID on-net has a whole, not negative cost to every known PID, and 0 to itself."""
+    assert set(rows) == pids - off_net, (label, metric)
     for source, row in rows.items():
         assert set(row) == pids and row[source] == 0, (label, metric, source)
         assert all(type(cost) is int and cost >= 0 for cost in row.values()), (label, metric, source)
@@ -514,22 +628,30 @@ def validate_interconnects(members, pids):
 
 def validate(documents):
     """Check the documents as a server would read them, and the size of the whole folder."""
+    def read(label, file):
+        return json.loads(documents[f"{label}/{file}.json"])
+
     def member(label, file, name):
-        data = json.loads(documents[f"{label}/{file}.json"])
+        data = read(label, file)
         assert list(data) == [name], (label, file)
         return data[name]
 
-    pids, links = {}, {}
+    pids, links, maps = {}, {}, {}
     for network in NETWORKS:
         label = network.label
-        rows = member(label, "network-map", "network-map")
+        stated = read(label, "network-map")
+        assert set(stated) <= {"network-map", "off-net"}, label
+        rows, off_net = stated["network-map"], set(stated.get("off-net", ()))
+        assert off_net <= set(rows), label
+        maps[label] = rows, off_net
         validate_network_map(label, rows)
-        pids[label] = set(rows)
+        pids[label] = set(rows) - off_net
         for metric in METRICS:
-            validate_cost_map(label, metric, member(label, metric, "cost-map"), pids[label])
+            validate_cost_map(label, metric, member(label, metric, "cost-map"), set(rows), off_net)
         properties = member(label, "properties", "property-map")
-        assert set(properties) == {f"pid:{pid}" for pid in rows}, label
+        assert set(properties) == {f"pid:{pid}" for pid in pids[label]}, label
         links[label] = member(label, "interconnects", "interconnects")
+    validate_holders(maps)
     validate_interconnects(links, pids)
     by_hand = ("build.py", "cities.json", "NOTICE")
     size = sum(map(len, documents.values())) + sum((HERE / name).stat().st_size for name in by_hand)

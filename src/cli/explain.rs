@@ -9,7 +9,7 @@ use crate::api::explain::Explanation;
 use super::failure::Failure;
 use super::operator::NodeOptions;
 use super::output::say;
-use super::path::path_table;
+use super::path::path_text;
 
 /// Which path is explained.
 #[derive(Debug, Args)]
@@ -35,7 +35,7 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     if options.json {
         say(json!(explanation))?
     } else {
-        say(path_table(&explanation))?
+        say(path_text(&explanation))?
     }
     Ok(())
 }

@@ -7,8 +7,21 @@ use comfy_table::{CellAlignment, Table, presets};
 use crate::alto::canonical::number_text;
 use crate::api::explain::{Explanation, Hop};
 
-/// Formats a path as a table.
-pub fn path_table(path: &Explanation) -> Table {
+/// Formats a path as a table, and says which network's path it is where several hold the address.
+pub fn path_text(path: &Explanation) -> String {
+    let mut text = path_table(path).to_string();
+    for end in [&path.src, &path.dst] {
+        if let Some(holder) = &end.holder {
+            text += &format!(
+                "\n{} is held by several networks ({}); this is the path of {holder}.",
+                end.asked, end.pid
+            );
+        }
+    }
+    text
+}
+
+fn path_table(path: &Explanation) -> Table {
     let mut metrics: Vec<&String> = path
         .hops
         .iter()

@@ -1,5 +1,11 @@
 //! The ten research networks of `examples/research-networks`.
 
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use ipnet::IpNet;
+use serde::Deserialize;
+
 /// A network with its documents.
 pub(super) struct Network {
     /// Its label.
@@ -20,6 +26,30 @@ impl Network {
             .iter()
             .map(|(_, text)| text.len() as u64)
             .sum()
+    }
+
+    /// Returns the addresses that it holds: all prefixes of its PIDs that are not off-net, joined.
+    ///
+    /// # Errors
+    /// Its network map cannot be read.
+    pub(super) fn holds(&self) -> anyhow::Result<Vec<IpNet>> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        struct Map {
+            network_map: BTreeMap<String, BTreeMap<String, Vec<IpNet>>>,
+            #[serde(default)]
+            off_net: Vec<String>,
+        }
+        let text = self
+            .documents
+            .iter()
+            .find(|(path, _)| *path == "network-map");
+        let (_, text) = text.context("it has a network map")?;
+        let mut map: Map = serde_json::from_str(text)?;
+        map.network_map.retain(|pid, _| !map.off_net.contains(pid));
+        let groups = map.network_map.into_values().flatten();
+        let prefixes: Vec<IpNet> = groups.flat_map(|(_, prefixes)| prefixes).collect();
+        Ok(IpNet::aggregate(&prefixes))
     }
 }
 

@@ -83,15 +83,16 @@ impl Member {
         })
     }
 
-    /// Returns the configuration of the running node, with the sections that join it to others.
-    fn config(&self, joins: &str) -> anyhow::Result<Config> {
+    /// Returns the configuration of the running node, with the sections that join it to others
+    /// and the policy for all domains.
+    fn config(&self, joins: &str, policy: &str) -> anyhow::Result<Config> {
         let own = own_section(
             self.network,
             self.node.listens_at(),
             &self.data,
             &self.secret,
         );
-        parse(&format!("{own}{joins}"))
+        parse(&format!("{own}{joins}{policy}"))
     }
 }
 
@@ -102,6 +103,7 @@ fn join(members: &mut [Member]) -> anyhow::Result<()> {
         .iter()
         .position(|member| member.network.label == HUB);
     let hub = hub.context("the hub is one of the networks")?;
+    let policy = policy()?;
     let mut at_hub = String::new();
     let hub_base = members[hub].base.clone();
     for member in members
@@ -110,11 +112,26 @@ fn join(members: &mut [Member]) -> anyhow::Result<()> {
     {
         let (label, secret) = (member.network.label, &member.link_secret);
         let joins = peer(HUB, &hub_base, secret, "*", "own");
-        member.node.reload(member.config(&joins)?)?;
+        member.node.reload(member.config(&joins, &policy)?)?;
         at_hub += &peer(label, &member.base, secret, "own", "*");
     }
-    let config = members[hub].config(&at_hub)?;
+    let config = members[hub].config(&at_hub, &policy)?;
     Ok(members[hub].node.reload(config)?)
+}
+
+/// Returns the policy for all domains: which addresses each holds. Two that hold the same ones
+/// share them.
+fn policy() -> anyhow::Result<String> {
+    let mut text = String::new();
+    for network in &NETWORKS {
+        let holds = network
+            .holds()?
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>();
+        let _ = writeln!(text, "[domain.{}]\nprefixes = {holds:?}", network.label);
+    }
+    Ok(text)
 }
 
 fn own_section(network: &Network, listen: SocketAddr, data: &Path, secret: &str) -> String {

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use crate::alto::media;
 use crate::api::explain::Explanation;
+use crate::api::s2s::ConflictList;
 use crate::cli::difference::difference_lines;
-use crate::cli::path::path_table;
+use crate::cli::path::path_text;
 use crate::client::{FollowSettings, Followed, Follower, Mode, News};
 use crate::runtime::{Clock, Pool};
 
@@ -26,6 +27,9 @@ const CACHES: [(&str, &str, &str); 3] = [
     ("Geneva", "switch", "ipv4:129.194.1.1"),
     ("Chicago", "internet2", "ipv4:64.57.16.1"),
 ];
+
+/// An address that two networks hold.
+const CERN: &str = "ipv4:188.184.1.1";
 
 /// The link whose cost changes, and the change.
 const LINK: &str = "internet2-new-york-geant-amsterdam";
@@ -75,6 +79,14 @@ pub(super) async fn run(asker: &Member, other: &Member) -> anyhow::Result<()> {
     }
     println!("\n{}\n", table(&costs(asker, &query).await?));
     println!("{}\n", explain(asker, client, far).await?);
+
+    println!("4. CERN has a link to SWITCH and one to RENATER. Which way does the client take?\n");
+    println!("   altofed explain {client} {CERN} --url {}\n", asker.base);
+    println!("{}\n", explain(asker, client, CERN).await?);
+    let url = asker.base.join("s2s/v1/conflicts")?;
+    let list: ConflictList = serde_json::from_slice(&asker.client.get(&url, media::JSON).await?)?;
+    let misfits: u64 = list.totals.values().sum();
+    println!("   Of all that the ten networks state, {misfits} statements do not fit together.\n");
     Ok(())
 }
 
@@ -172,7 +184,7 @@ async fn explain(asker: &Member, src: &str, dst: &str) -> anyhow::Result<String>
     let body = asker.client.get(&url, media::JSON).await?;
     let explanation: Explanation =
         serde_json::from_slice(&body).context("the path cannot be read")?;
-    Ok(path_table(&explanation).to_string())
+    Ok(path_text(&explanation))
 }
 
 fn table(costs: &BTreeMap<String, Value>) -> Table {
